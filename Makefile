@@ -1,0 +1,70 @@
+# `make` lists the targets. Needs Python 3.11 or newer and make; everything else goes into .venv.
+
+PYTHON ?= python3
+CONFIG ?= churn.toml
+VENV   := .venv
+BIN    := $(VENV)/bin
+CHURN  := $(BIN)/churn
+READY  := $(VENV)/.ready
+DATA   := data/complete_journey/redemptions.parquet
+
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate score plan mlflow test check format pins clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(READY) ## Make .venv with the churn command in it
+
+$(READY): pyproject.toml requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(DATA): | $(READY)
+	$(CHURN) example --out $(@D)
+
+# The example's data is only needed by the example's configuration.
+ifeq ($(CONFIG),churn.toml)
+INPUT := $(DATA)
+endif
+
+train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), judge, promote
+	$(CHURN) train --config $(CONFIG)
+
+evaluate: $(READY) $(INPUT) ## Train as of 2017-12-03 and judge on the 28 days after it
+	$(CHURN) train --config $(CONFIG) --as-of 2017-12-03 --models out/evaluate
+	$(CHURN) evaluate --config $(CONFIG) --model out/evaluate/champion
+
+score: $(READY) $(INPUT) ## Score every customer into out/scores.parquet
+	$(CHURN) score --config $(CONFIG) --out out/scores.parquet
+
+plan: $(READY) $(INPUT) ## Choose an offer or none for each into out/plan.parquet
+	$(CHURN) plan --config $(CONFIG) --out out/plan.parquet
+
+mlflow: $(READY) ## Open MLflow's page on the recorded runs
+	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+test: $(READY) $(DATA) ## Run the tests and the examples in the docs
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY) ## Lint, types, layers, then the tests: what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(READY) ## Put the code into its one form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins: ## Renew requirements.txt from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
+	  --python-version 3.11 --all-extras --upgrade pyproject.toml --output-file requirements.txt
+
+clean: ## Remove what the targets made, models and data included
+	rm -rf $(VENV) data out mlflow.db mlartifacts ledger.db models/champion models/churn-*

@@ -1,0 +1,1 @@
+"""What the shop's base looks like: segments of customers."""

@@ -1,0 +1,53 @@
+"""Plain names for kinds of customers, by recency, frequency and money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["SEGMENTS", "SegmentBounds", "rfm_segments"]
+
+
+SEGMENTS = ("best", "loyal", "regular", "occasional", "one-time", "lapsed", "new")
+
+
+@dataclass(frozen=True)
+class SegmentBounds:
+    """Where the top fifth by net spend, and the top and bottom 40 % by purchase days, begin."""
+
+    best_net_spend: float
+    loyal_purchase_days: float
+    occasional_purchase_days: float
+
+    @classmethod
+    def learn(cls, purchase_days: np.ndarray, net_spend: np.ndarray) -> SegmentBounds:
+        """The bounds among eligible customers; infinite where there is none."""
+        if len(purchase_days) == 0:
+            return cls(np.inf, np.inf, np.inf)
+        return cls(
+            float(np.quantile(net_spend, 0.8)),
+            float(np.quantile(purchase_days, 0.6)),
+            float(np.quantile(purchase_days, 0.4)),
+        )
+
+
+def rfm_segments(rows: pd.DataFrame, bounds: SegmentBounds) -> np.ndarray:
+    """One of `SEGMENTS` for each row of status, purchase_days and net_spend.
+
+    `best` spend most and come often, `loyal` come often, `occasional` seldom, `regular` lie
+    between; `one-time` bought on a single day; `lapsed` and `new` are those of `status`.
+    """
+    days, spend = rows["purchase_days"], rows["net_spend"]
+    often = days >= bounds.loyal_purchase_days
+    tests = [
+        rows["status"] == "new",
+        rows["status"] == "lapsed",
+        days <= 1,
+        often & (spend >= bounds.best_net_spend),
+        often,
+        days <= bounds.occasional_purchase_days,
+    ]
+    names = ["new", "lapsed", "one-time", "best", "loyal", "occasional"]
+    return np.select([test.to_numpy() for test in tests], names, default="regular")

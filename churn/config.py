@@ -1,0 +1,201 @@
+"""The settings of a shop: one strict `churn.toml`; secrets and overrides from the environment.
+
+`${VAR}` in a text is replaced by an environment variable; `CHURN__SECTION__KEY` overrides a key
+(its value is read as TOML, else as text). Relative paths start at the file's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from churn.data.settings import STRICT, DataSettings
+from churn.data.tables import Tables
+from churn.errors import ConfigError
+from churn.modeling.panel import Auto
+from churn.modeling.settings import TrackingSettings
+
+__all__ = ["Settings", "load_settings", "load_tables"]
+
+PREFIX = "CHURN__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """`[churn]`: what counts as churn, in whole days."""
+
+    __pydantic_config__ = STRICT
+    horizon_days: int | Auto = "auto"
+    lookback_days: int | Auto = "auto"
+    min_tenure_days: int = 0
+    lead_days: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelSettings:
+    """`[panel]`: the spacing of the cutoffs in days (auto: half a horizon), and how many."""
+
+    __pydantic_config__ = STRICT
+    every_days: int | Auto = "auto"
+    cutoffs: int = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueSettings:
+    """`[value]`: the share of net spend that is contribution margin."""
+
+    __pydantic_config__ = STRICT
+    margin_rate: float = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """`[model]`: where bundles are kept, the seed, and how many trials a tuning may take."""
+
+    __pydantic_config__ = STRICT
+    directory: str = "models"
+    seed: int = 7
+    tune_trials: Literal[0] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringSettings:
+    """`[scoring]`: how many of the eligible count as at risk: a share, or a whole number."""
+
+    __pydantic_config__ = STRICT
+    capacity: int | float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferSettings:
+    """`[offers]`: the catalogue, the budget in money, the share held out, and consent."""
+
+    __pydantic_config__ = STRICT
+    catalogue: str = "offers.toml"
+    budget: float = 0.0
+    holdout: float = 0.1
+    consent: Literal["required", "assumed"] = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything in `churn.toml`, and the folder that it lies in."""
+
+    __pydantic_config__ = STRICT
+    data: DataSettings
+    churn: LabelSettings = field(default_factory=LabelSettings)
+    panel: PanelSettings = field(default_factory=PanelSettings)
+    value: ValueSettings = field(default_factory=ValueSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    offers: OfferSettings = field(default_factory=OfferSettings)
+    folder: Path = Path()
+
+    def path(self, relative: str) -> Path:
+        """A path of the file, made absolute from its folder."""
+        return (self.folder / relative).absolute()
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger of runs and plans, beside the file."""
+        return self.path("ledger.db")
+
+
+def load_settings(
+    path: Path | str = "churn.toml", *, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of a file. Raises ConfigError with one line for each thing that is wrong."""
+    path = Path(path)
+    environment = os.environ if environment is None else environment
+    sections = _filled(_parse(path), environment)
+    for name, value in environment.items():
+        if name.startswith(PREFIX):
+            _override(sections, name.removeprefix(PREFIX).lower().split("__"), value)
+    if "folder" in sections:
+        raise ConfigError("folder is not a key", fix="Take it out.")
+    try:
+        # As JSON a TOML table may become a dataclass while every other conversion stays refused.
+        text = json.dumps({**sections, "folder": path.absolute().parent}, default=str)
+        return TypeAdapter(Settings).validate_json(text)
+    except ValidationError as failure:
+        raise _explained(failure, path) from None
+
+
+def load_tables(path: Path | str = "churn.toml") -> Tables:
+    """The tables that the file's `[data]` names, checked against their contracts."""
+    settings = load_settings(path)
+    return Tables.from_settings(settings.data, folder=settings.folder)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        fix = "Write one with `churn init ORDERS`, or pass --config."
+        raise ConfigError(f"there is no configuration file {path.name!r}", fix=fix) from None
+    except (OSError, UnicodeDecodeError) as failure:
+        rule = f"{path.name} must be a readable text file"
+        raise ConfigError(rule, got=type(failure).__name__) from None
+    except tomllib.TOMLDecodeError as failure:
+        raise ConfigError(f"{path.name} must be valid TOML", got=str(failure)) from None
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    """The same with every `${VAR}` replaced."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, environment) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, environment) for inner in value]
+    if isinstance(value, str):
+        return re.sub(r"\$\{(\w+)\}", lambda match: _variable(match[1], environment), value)
+    return value
+
+
+def _variable(name: str, environment: Mapping[str, str]) -> str:
+    if name not in environment:
+        rule = f"${{{name}}} names an environment variable that is not set"
+        raise ConfigError(rule, fix=f"Set {name}.")
+    return environment[name]
+
+
+def _override(sections: dict[str, Any], keys: list[str], text: str) -> None:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for key in keys[:-1]:
+        sections = sections.setdefault(key, {})
+        if not isinstance(sections, dict):
+            rule = f"{PREFIX}{'__'.join(keys).upper()} must lead to a key of a section"
+            raise ConfigError(rule, fix="Check its parts.")
+    sections[keys[-1]] = value
+
+
+def _explained(failure: ValidationError, path: Path) -> ConfigError:
+    lines = list(dict.fromkeys(_line(error) for error in failure.errors(include_url=False)))
+    return ConfigError("; ".join(lines), fix=f"Mend {path.name}.")
+
+
+def _line(error: Any) -> str:
+    *sections, key = (str(part) for part in error["loc"] if not _is_branch(part))
+    where = f"[{'.'.join(sections)}] {key}" if sections else f"[{key}]"
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{where} is not a known key"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{where} is missing"
+    wanted = str(error["msg"]).removeprefix("Input should be ")
+    return f"{where} must be {wanted}, got {error['input']!r}"
+
+
+def _is_branch(part: object) -> bool:
+    """Whether a step of an error's path names a branch of a union and not a key."""
+    return isinstance(part, int) or str(part) in ("int", "float", "str") or "[" in str(part)

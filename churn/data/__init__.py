@@ -1,0 +1,1 @@
+"""What happened, and when we pretend it is now: tables, cutoffs, history, labels."""

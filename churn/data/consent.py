@@ -1,0 +1,57 @@
+"""What customers agreed to, and whom the shop has contacted, as known at a point in time."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from churn.data.tables import Snapshot
+
+__all__ = ["consent_state", "earlier_contacts", "objectors"]
+
+
+def consent_state(snapshot: Snapshot) -> pa.Table | None:
+    """customer_id, channel, purpose, granted: the last word before `as_of`; None: no such table.
+
+    Of two words at the same moment the refusal holds.
+    """
+    if not snapshot.tables.has("consents"):
+        return None
+    return snapshot.tables.engine.query(
+        "SELECT customer_id, channel, purpose, bool_and(granted) AS granted FROM ("
+        f"  SELECT * FROM consents WHERE {_known(snapshot, 'consents')}"
+        "  QUALIFY rank() OVER ("
+        "    PARTITION BY customer_id, channel, purpose ORDER BY day DESC) = 1"
+        ") GROUP BY ALL ORDER BY ALL"
+    )
+
+
+def objectors(snapshot: Snapshot) -> set[str]:
+    """Customers whose last word on profiling, on any channel, is a refusal: never scored."""
+    state = consent_state(snapshot)
+    if state is None:
+        return set()
+    rows = state.to_pylist()
+    return {r["customer_id"] for r in rows if r["purpose"] == "profiling" and not r["granted"]}
+
+
+def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
+    """customer_id, offer_id, days_since: contacts before `as_of`, controls and holdouts aside."""
+    tables = snapshot.tables
+    if not tables.has("contacts"):
+        return None
+    columns = tables.columns("contacts")
+    offer = "offer_id" if "offer_id" in columns else "CAST(NULL AS VARCHAR)"
+    treated = (
+        " AND coalesce(arm, 'treatment') NOT IN ('control', 'holdout')" if "arm" in columns else ""
+    )
+    return tables.engine.query(
+        f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since "
+        f"FROM contacts WHERE {_known(snapshot, 'contacts')}{treated} ORDER BY ALL"
+    )
+
+
+def _known(snapshot: Snapshot, table: str) -> str:
+    """Happened, and arrived, strictly before the snapshot."""
+    instant = repr(snapshot.instant)
+    arrived = "loaded_day" in snapshot.tables.columns(table)
+    return f"day < {instant}" + (f" AND loaded_day < {instant}" if arrived else "")

@@ -1,0 +1,139 @@
+"""The tables that the product reads: their columns, what each must hold, and whether it is needed.
+
+The columns are ours; a shop's own names are mapped to them in `[data.<table>.columns]`.
+Every table may also have `loaded_at`: when the row arrived, the second clock.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["TABLES", "Column", "TableContract"]
+
+Kind = Literal["id", "time", "number", "text", "flag"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: our name, what it holds, and whether the table needs it."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """One table: its columns, and the column that says when each row happened, if it has one."""
+
+    name: str
+    columns: tuple[Column, ...]
+    happened: str | None = None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns without which the table is of no use."""
+        return tuple(column.name for column in self.columns if column.required)
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def _table(name: str, happened: str | None, **kinds: str) -> TableContract:
+    """A contract from `name="kind"`; a leading `?` marks an optional column."""
+    columns = [
+        Column(column, kind.lstrip("?"), required=not kind.startswith("?"))  # type: ignore[arg-type]
+        for column, kind in kinds.items()
+    ]
+    return TableContract(name, (*columns, Column("loaded_at", "time")), happened)
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        _table(
+            "orders",
+            "ordered_at",
+            customer_id="id",
+            order_id="?id",
+            ordered_at="time",
+            amount="number",
+            discount="?number",
+            currency="?text",
+            channel="?text",
+            store="?id",
+            product_id="?id",  # this and the next two where a row is a line of an order
+            category="?text",
+            quantity="?number",
+        ),
+        _table(
+            "order_lines",
+            None,
+            order_id="id",
+            product_id="id",
+            category="?text",
+            quantity="number",
+            amount="number",
+            discount="?number",
+        ),
+        _table(
+            "customers",
+            None,
+            customer_id="id",
+            signed_up_at="?time",
+            birth_date="?time",
+            region="?text",
+            acquisition_source="?text",
+            loyalty_tier="?text",
+            email="?text",
+            phone="?text",
+        ),
+        _table(
+            "events",
+            "occurred_at",
+            customer_id="id",
+            occurred_at="time",
+            event_type="text",
+            value="?number",
+            ref="?id",
+            channel="?text",
+            campaign_id="?id",
+        ),
+        _table(
+            "contacts",
+            "contacted_at",
+            customer_id="id",
+            contacted_at="time",
+            campaign_id="id",
+            offer_id="?id",
+            arm="?text",
+            propensity="?number",
+        ),
+        _table(
+            "redemptions",
+            "redeemed_at",
+            customer_id="id",
+            redeemed_at="time",
+            campaign_id="?id",
+            offer_id="?id",
+        ),
+        _table(
+            "consents",
+            "changed_at",
+            customer_id="id",
+            channel="text",
+            purpose="text",
+            granted="flag",
+            changed_at="time",
+        ),
+        _table("costs", "date", date="time", category="text", amount="number"),
+        _table(
+            "subscriptions",
+            "started_at",
+            customer_id="id",
+            started_at="time",
+            expires_at="time",
+            cancelled_at="?time",
+        ),
+    )
+}

@@ -1,0 +1,154 @@
+"""The doors: every table in our own columns, times as day numbers, unusable rows counted out.
+
+`<column>` of kind time becomes `<column without _at>_day`, a float of days since 1970-01-01 UTC;
+the time at which a row happened is simply `day`, and `local_day` its date in the day time zone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from churn.data.audit import TableAudit, check_share
+from churn.data.casts import cast_sql, source_columns
+from churn.data.contracts import TABLES, Column, TableContract
+from churn.data.engine import DuckDBEngine, identifier, literal
+from churn.data.settings import DataSettings, TableSource
+from churn.errors import DataError
+
+__all__ = ["Door", "local_day_sql"]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Reads one table from a SQL relation into the engine, in our columns."""
+
+    engine: DuckDBEngine
+    settings: DataSettings
+    clock: datetime
+
+    def open(
+        self, table: str, relation: str, types: dict[str, str], source: TableSource
+    ) -> TableAudit:
+        """Makes the engine's table of that name; what was read and dropped."""
+        contract = TABLES[table]
+        mapped = _mapping(contract, types, source)
+        typed = self._typed_sql(contract, relation, types, source, mapped)
+        with self.engine.reading(f"table {table!r}"):
+            audit = self._count(contract, typed, source, notes=_unused(types, mapped, source))
+            kept = f"SELECT * EXCLUDE (unusable) FROM ({typed}) WHERE unusable IS NULL"
+            self.engine.create(table, kept)
+        return audit
+
+    def _typed_sql(
+        self,
+        contract: TableContract,
+        relation: str,
+        types: dict[str, str],
+        source: TableSource,
+        mapped: Mapping[str, str],
+    ) -> str:
+        casts = [
+            f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
+            f"AS {identifier(ours)}"
+            for ours, theirs in mapped.items()
+        ]
+        columns = [contract.column(ours) for ours in mapped]
+        shown = ", ".join(self._column_sql(contract, column) for column in columns)
+        cast = f"SELECT {', '.join(casts)} FROM {relation}"
+        return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
+
+    def _column_sql(self, contract: TableContract, column: Column) -> str:
+        name = identifier(column.name)
+        if column.kind != "time":
+            return name
+        day = f"epoch_us({name}) / 86400e6"
+        if column.name != contract.happened:
+            return f"{day} AS {identifier(column.name.removesuffix('_at') + '_day')}"
+        zone = self.settings.day_timezone
+        return f"{day} AS day, {local_day_sql(name, zone)} AS local_day"
+
+    def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
+        rules = []
+        for column in columns:
+            name = identifier(column.name)
+            if column.kind == "id":
+                rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
+            if column.kind == "number":
+                rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
+            if column.required:
+                rules.append((f"{name} IS NULL", _missing(column)))
+            if column.name in (contract.happened, "loaded_at"):
+                now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
+                rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
+        rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
+        return f"CASE {cases} END" if cases else "NULL::VARCHAR"
+
+    def _count(
+        self, contract: TableContract, typed: str, source: TableSource, notes: tuple[str, ...]
+    ) -> TableAudit:
+        counted = self.engine.rows(
+            f"SELECT unusable AS reason, count(*) AS n FROM ({typed}) GROUP BY 1 ORDER BY 1"
+        )
+        counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
+        total = sum(int(str(row["n"])) for row in counted)
+        audit = TableAudit(contract.name, total, counts, notes)
+        nobody = _missing(Column("customer_id", "id"))
+        unusable = {reason: n for reason, n in counts.items() if reason != nobody}
+        check_share(audit, unusable, limit=self.settings.bad_row_limit)
+        return audit
+
+
+def _absurd_sql(name: str) -> str:
+    """Not a number, infinite, or beyond what any shop's money or count can be."""
+    return f"NOT isfinite({name}) OR abs({name}) > 1e15"
+
+
+def local_day_sql(instant: str, day_timezone: str) -> str:
+    """The SQL for the date of an instant in that zone, as whole days since 1970-01-01."""
+    local = f"CAST(timezone({literal(day_timezone)}, {instant}) AS DATE)"
+    return f"CAST(date_diff('day', DATE '1970-01-01', {local}) AS INTEGER)"
+
+
+def _missing(column: Column) -> str:
+    what = "" if column.kind in ("id", "text") else "readable "
+    return f"without a {what}{column.name}"
+
+
+def _mapping(contract: TableContract, types: dict[str, str], source: TableSource) -> dict[str, str]:
+    """Ours → theirs for every column of the contract that the source has."""
+    known = {column.name for column in contract.columns}
+    strange = sorted(set(source.columns) - known)
+    if strange:
+        rule = f"[data.{contract.name}.columns] maps only columns of the contract"
+        raise DataError(rule, got=strange, fix=f"Known are {sorted(known)}.")
+    wanted = {ours: source.columns.get(ours, ours) for ours in known}
+    explicit = set(source.columns) | set(contract.required)
+    lacking = {
+        ours
+        for ours in explicit
+        if wanted[ours] not in types
+        and any(name not in types for name in source_columns(wanted[ours], types))
+    }
+    if lacking:
+        raise _lacks(contract, sorted(lacking), types)
+    return {
+        column.name: wanted[column.name]
+        for column in contract.columns
+        if column.name in explicit or wanted[column.name] in types
+    }
+
+
+def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
+    return DataError(
+        f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
+        fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
+    )
+
+
+def _unused(
+    types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+) -> tuple[str, ...]:
+    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    spare = [name for name in types if name not in used]
+    return (f"ignored columns: {', '.join(spare)}",) if spare else ()

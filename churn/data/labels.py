@@ -1,0 +1,41 @@
+"""What came next: each customer's orders and net spend in the label window of each cutoff."""
+
+import narwhals as nw
+
+from churn.data.cutoffs import Cutoffs
+from churn.data.days import day_number, midnight
+from churn.data.engine import Frame
+from churn.data.tables import Tables
+
+__all__ = ["outcomes"]
+
+
+def outcomes(tables: Tables, cutoffs: Cutoffs) -> Frame:
+    """customer_id, cutoff, horizon_orders (amount > 0), horizon_net_spend; who bought nothing
+    and returned nothing in the window has no row.
+
+    The window is [c + lead, c + lead + horizon), in the version of each order last loaded
+    before the panel's `until`.
+    """
+    days = [day_number(cutoff) for cutoff in cutoffs]
+    joined = _settled(tables, cutoffs).join(tables.engine.values({"cutoff": days}), how="cross")
+    opens = nw.col("cutoff") + cutoffs.lead_days
+    closes = nw.col("cutoff") + cutoffs.reach_days
+    inside = (nw.col("local_day") >= opens) & (nw.col("local_day") < closes)
+    return (
+        joined.filter(inside)
+        .group_by("customer_id", "cutoff")
+        .agg(
+            horizon_orders=nw.when(nw.col("amount") > 0).then(1).otherwise(0).sum(),
+            horizon_net_spend=nw.col("amount").sum(),
+        )
+    )
+
+
+def _settled(tables: Tables, cutoffs: Cutoffs) -> Frame:
+    orders = tables.frame("orders")
+    if "loaded_day" not in orders.collect_schema().names():
+        return orders
+    until = midnight(cutoffs.until, tables.settings.day_timezone)
+    newest = nw.col("superseded_day").is_null() | (nw.col("superseded_day") >= until)
+    return orders.filter((nw.col("loaded_day") < until) & newest)

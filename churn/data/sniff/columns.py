@@ -1,0 +1,142 @@
+"""Which of a shop's columns is which of ours: by name, held against what the values look like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from churn.data.sniff.names import ROLES, name_score
+from churn.data.sniff.values import ColumnProfile
+
+__all__ = ["Mapped", "map_columns", "price_times_quantity"]
+
+CONVINCING = 0.45
+CLOSE = 0.1
+FEW_ROWS = 50
+REQUIRED = ("customer_id", "ordered_at", "amount")
+NUMBERS = ("amount", "unit_price", "quantity", "discount")
+TEXTS = {"currency": 200, "channel": 200, "category": 10_000}
+
+Profiles = Mapping[str, ColumnProfile]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """`columns` as ours → theirs (`unit_price` among ours), and doubts in whole sentences.
+
+    `unfit` tells for a role which columns have its name but not its kind of values.
+    """
+
+    columns: dict[str, str]
+    doubts: tuple[str, ...]
+    unfit: dict[str, list[str]]
+
+
+def map_columns(profiles: Profiles) -> Mapped:
+    """The best column for each role; no column has two roles, and a role may stay empty."""
+    scores = {
+        (role, name): name_score(role, name) * _fitness(role, column)
+        for role in ROLES
+        for name, column in profiles.items()
+    }
+    columns = _best_pairs(scores)
+    rivals = _rivals(columns, scores)
+    doubts = (*rivals, *_price_alone(columns), *_fall_back(columns, profiles))
+    return Mapped(columns, doubts, _unfit(profiles))
+
+
+def price_times_quantity(columns: Mapping[str, str]) -> str | None:
+    """The product that stands for the amount, in their names, or None where a part is missing.
+
+    >>> price_times_quantity({"quantity": "Qty", "unit_price": "Unit price"})
+    'Qty * "Unit price"'
+    """
+    if not {"quantity", "unit_price"} <= columns.keys():
+        return None
+    return f"{_term(columns['quantity'])} * {_term(columns['unit_price'])}"
+
+
+def _term(name: str) -> str:
+    if name.isidentifier():
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _best_pairs(scores: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for (role, name), score in sorted(scores.items(), key=lambda pair: -pair[1]):
+        if score >= CONVINCING and role not in columns and name not in columns.values():
+            columns[role] = name
+    return columns
+
+
+def _fitness(role: str, column: ColumnProfile) -> float:
+    """How well the values suit the role, from 0 (not at all) to 1."""
+    if column.filled == 0:
+        return 0.0
+    if role == "ordered_at":
+        return float(column.is_date)
+    if role in NUMBERS:
+        return float(column.is_number and not (column.is_date and role != "quantity"))
+    if role in TEXTS:
+        return float(column.distinct <= TEXTS[role] and not column.is_date)
+    return _id_fitness(role, column)
+
+
+def _id_fitness(role: str, column: ColumnProfile) -> float:
+    fractional = column.is_number and not column.is_whole
+    if fractional or (column.is_date and not column.is_whole):
+        return 0.0
+    never_again = column.filled >= FEW_ROWS and column.distinct > 0.95 * column.filled
+    if role == "customer_id" and never_again:
+        return 0.85
+    return 1.0
+
+
+def _price_alone(columns: dict[str, str]) -> list[str]:
+    """Makes a price the amount where there is neither an amount nor a quantity."""
+    if {"amount", "quantity"} & columns.keys() or "unit_price" not in columns:
+        return []
+    columns["amount"] = columns.pop("unit_price")
+    return [f"{columns['amount']!r} is taken as the amount: there is no quantity."]
+
+
+def _fall_back(columns: dict[str, str], profiles: Profiles) -> list[str]:
+    """Fills the time and the amount by their values alone, where just one column can be meant."""
+    doubts = []
+    spare = {name: c for name, c in profiles.items() if name not in columns.values()}
+    dates = [name for name, c in spare.items() if c.is_date and not c.is_number]
+    moneys = [name for name, c in spare.items() if c.is_number and not c.is_whole]
+    if "ordered_at" not in columns and len(dates) == 1:
+        columns["ordered_at"] = dates[0]
+        doubts.append(f"{dates[0]!r} is taken as the time of the order: no other column is one.")
+    if "amount" not in columns and not price_times_quantity(columns) and len(moneys) == 1:
+        columns["amount"] = moneys[0]
+        doubts.append(f"{moneys[0]!r} is taken as the amount: no other column holds fractions.")
+    return doubts
+
+
+def _rivals(columns: Mapping[str, str], scores: Mapping[tuple[str, str], float]) -> list[str]:
+    doubts = []
+    for role in REQUIRED:
+        chosen = columns.get(role)
+        if chosen is None:
+            continue
+        least = max(scores[role, chosen] - CLOSE, CONVINCING)
+        others = [
+            repr(name)
+            for (scored, name), score in scores.items()
+            if scored == role and score >= least and name not in columns.values()
+        ]
+        if others:
+            doubts.append(f"{chosen!r} is taken as {role}; {', '.join(others)} would fit too.")
+    return doubts
+
+
+def _unfit(profiles: Profiles) -> dict[str, list[str]]:
+    return {
+        role: [
+            name
+            for name, column in profiles.items()
+            if name_score(role, name) >= CONVINCING and _fitness(role, column) == 0
+        ]
+        for role in REQUIRED
+    }

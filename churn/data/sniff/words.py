@@ -1,0 +1,129 @@
+"""What a first look at the orders found, in words: what each guess rests on, and what is odd."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from churn.data.sniff.columns import Mapped
+from churn.data.sniff.dates import DateReading
+from churn.data.sniff.files import OrdersFiles
+from churn.data.sniff.grain import RowCounts
+from churn.data.sniff.values import ColumnProfile
+
+__all__ = ["Look", "seen", "warnings"]
+
+NUMBERS = ("amount", "quantity", "unit_price", "discount")
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that a guess is made of."""
+
+    table: OrdersFiles
+    profiles: Mapping[str, ColumnProfile]
+    mapped: Mapped
+    reading: DateReading
+    date_doubt: str | None
+    counts: RowCounts
+
+    @property
+    def time(self) -> ColumnProfile:
+        """The column that tells when the order was placed."""
+        return self.profiles[self.mapped.columns["ordered_at"]]
+
+    @property
+    def numbers(self) -> list[ColumnProfile]:
+        """The columns in which the way of writing numbers matters, the amount first."""
+        return [self.profiles[self.mapped.columns[n]] for n in NUMBERS if n in self.mapped.columns]
+
+    @property
+    def decimal(self) -> Literal[".", ","]:
+        """The comma where more numbers can only be read with it than only without it."""
+        with_comma = sum(column.comma_only for column in self.numbers)
+        return "," if with_comma > sum(column.point_only for column in self.numbers) else "."
+
+    def readable(self, column: ColumnProfile) -> int:
+        """How many of the column's values are numbers in the notation of the files."""
+        return column.comma if self.decimal == "," and column.comma else column.point
+
+
+def seen(look: Look) -> dict[str, str]:
+    """What each guess rests on, by the key of the setting."""
+    counts = look.counts
+    amount = look.numbers[0]
+    found = {
+        "customer_id": f"{counts.customers:,} customers in {counts.rows:,} rows",
+        "ordered_at": look.reading.evidence(look.time.filled),
+        "amount": f"{look.readable(amount):,} of {amount.filled:,} values are numbers",
+        "decimal": f"{sum(c.comma_only for c in look.numbers):,} numbers are written like 12,50",
+        "grain": "there is no order id, so each row is an order",
+    }
+    if counts.order_id_holds:
+        ids = f"{counts.orders:,} order ids"
+        found |= {"order_id": ids, "grain": f"{counts.split:,} of {ids} have rows that differ"}
+    return found
+
+
+def warnings(look: Look) -> tuple[str, ...]:
+    """What a person should look at before trusting the guess, in whole sentences."""
+    doubts = [*look.mapped.doubts, look.date_doubt, _odd_dates(look)]
+    doubts += [_odd_numbers(look, column) for column in look.numbers]
+    doubts += [_thousandths(column) for column in look.numbers]
+    doubts += [*_odd_customers(look.counts), *_odd_orders(look)]
+    return tuple(doubt for doubt in doubts if doubt)
+
+
+def _odd_dates(look: Look) -> str | None:
+    odd = look.time.filled - look.reading.hits
+    if not odd:
+        return None
+    return f"{odd:,} of {look.time.filled:,} values in {look.time.name!r} are no such dates."
+
+
+def _odd_numbers(look: Look, column: ColumnProfile) -> str | None:
+    odd = column.filled - look.readable(column)
+    if not odd:
+        return None
+    why = " Some have a comma for thousands: export them without it." if column.thousands else ""
+    return f"{odd:,} of {column.filled:,} values in {column.name!r} are no such numbers.{why}"
+
+
+def _thousandths(column: ColumnProfile) -> str | None:
+    if not column.grouped or column.point_only or column.comma_only:
+        return None
+    return (
+        f"{column.grouped:,} values in {column.name!r} look like 1.234 and are read as a little "
+        'more than one. If they are thousands, set decimal = ",".'
+    )
+
+
+def _odd_customers(counts: RowCounts) -> list[str]:
+    doubts = []
+    if counts.nobody:
+        share = counts.nobody / counts.rows
+        doubts.append(f"{counts.nobody:,} rows ({share:.1%}) have no customer and are left out.")
+    if counts.customers == counts.rows - counts.nobody:
+        doubts.append("No customer is there twice: nothing can be learnt about who comes back.")
+    return doubts
+
+
+def _odd_orders(look: Look) -> list[str]:
+    counts = look.counts
+    name = look.mapped.columns.get("order_id")
+    if name is None:
+        return []
+    if not counts.order_id_holds:
+        return [f"{name!r} is left out: {counts.shared:,} of its values belong to two customers."]
+    doubts = []
+    if counts.shared:
+        doubts.append(f"{counts.shared:,} order ids belong to two customers, which is refused.")
+    if counts.grain == "order" and counts.split:
+        doubts.append(f"{counts.split:,} order ids are there twice with rows that differ.")
+    if counts.grain == "order" and counts.copied:
+        doubts.append(f"{counts.copied:,} orders are there twice; the copies are dropped.")
+    if counts.grain == "line" and counts.repeats_total:
+        doubts.append(
+            "The amount is the same on all lines of nearly every order. If it is the order's "
+            "total, it would be counted once for each line: export one row for each order."
+        )
+    return doubts

@@ -1,0 +1,71 @@
+"""Where tables come from: Parquet and delimited text files, one or many, read by DuckDB."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from churn.data.engine import DuckDBEngine, literal
+from churn.data.settings import TableSource
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import verify_file
+
+__all__ = ["columns_of", "files_of", "relation_sql"]
+
+TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+
+
+def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
+    """The files of a source, globs resolved, relative to `folder`; each is there, none is empty.
+
+    A file with a manifest beside it must be the file that the manifest describes.
+    """
+    patterns = [source.source] if isinstance(source.source, str) else list(source.source)
+    found = [path for pattern in patterns for path in _matches(pattern, table, folder)]
+    for path in found:
+        _check_file(path, table)
+    return found
+
+
+def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
+    places = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207 - absolute patterns are welcome
+    if not places:
+        raise ConfigError(
+            f"[data.{table}] source must name a file that is there",
+            got=pattern,
+            fix="Check the path; it starts at the folder of the configuration file.",
+        )
+    return [Path(place).resolve() for place in places]
+
+
+def _check_file(path: Path, table: str) -> None:
+    if not path.name.lower().endswith((".parquet", *TEXT_ENDINGS)):
+        rule = f"[data.{table}] source must end in .parquet, .csv, .tsv or .txt (or .gz of these)"
+        raise ConfigError(rule, got=path.name, fix="Export it as Parquet or CSV.")
+    if path.stat().st_size == 0:
+        rule = f"the file {path.name} of table {table!r} must hold at least a header"
+        raise DataError(rule, got="0 bytes", fix="Export it again.")
+    verify_file(path)
+
+
+def relation_sql(files: Sequence[Path], source: TableSource) -> str:
+    """The SQL that reads the files; text is read as text, so that `007` stays `007`."""
+    listed = "[" + ", ".join(literal(path) for path in files) + "]"
+    if files[0].name.lower().endswith(".parquet"):
+        return f"read_parquet({listed}, union_by_name = true)"
+    options: dict[str, object] = {
+        "all_varchar": True,
+        "header": True,
+        "skip": 0,
+        "encoding": source.encoding,
+    }
+    if source.delimiter is not None:
+        options["delim"] = source.delimiter
+    written = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
+    return f"read_csv({listed}, {written}, union_by_name = true)"
+
+
+def columns_of(engine: DuckDBEngine, relation: str, *, name: str) -> dict[str, str]:
+    """The columns of a relation and their SQL types."""
+    with engine.reading(name):
+        described = engine.rows(f"DESCRIBE SELECT * FROM {relation}")
+    return {str(row["column_name"]): str(row["column_type"]) for row in described}

@@ -1,0 +1,175 @@
+"""A shop's tables behind one engine: checked at the door, then seen through a point in time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from churn.data.audit import TableAudit
+from churn.data.contracts import TABLES
+from churn.data.days import as_date, date_of, day_number, midnight, zone
+from churn.data.doors import Door
+from churn.data.engine import DuckDBEngine, Frame, identifier, literal
+from churn.data.orders import orders_from_lines, orders_from_orders, single_currency
+from churn.data.settings import DataSettings, OrdersSource, TableSource
+from churn.data.sources import columns_of, files_of, relation_sql
+from churn.errors import ConfigError, DataError
+
+__all__ = ["Snapshot", "Tables"]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The connected tables of a shop and the audit of what was dropped on the way in."""
+
+    engine: DuckDBEngine
+    settings: DataSettings
+    audits: Mapping[str, TableAudit]
+    _cached: set[str] = field(default_factory=set, repr=False)
+
+    @classmethod
+    def from_settings(
+        cls, settings: DataSettings, *, folder: Path, clock: datetime | None = None
+    ) -> "Tables":
+        """The tables of the files that `settings` names, relative to `folder`.
+
+        `clock` is the present, in any zone; rows later than it are unusable. Raises DataError
+        where a file breaks its contract and ConfigError where one is missing.
+        """
+        sources = settings.sources()
+        files = {
+            table: files_of(source, table=table, folder=folder) for table, source in sources.items()
+        }
+        listed = [path for paths in files.values() for path in paths]
+        engine = DuckDBEngine(listed, memory_limit=settings.memory_limit)
+        relations = {table: relation_sql(files[table], source) for table, source in sources.items()}
+        return cls._open(engine, settings, relations, clock)
+
+    @classmethod
+    def from_frames(
+        cls,
+        orders: object,
+        *,
+        columns: Mapping[str, str] | None = None,
+        grain: str = "order",
+        timezone: str = "UTC",
+        day_timezone: str = "UTC",
+        currency: str = "USD",
+        bad_row_limit: float = 0.01,
+        clock: datetime | None = None,
+        **others: object,
+    ) -> "Tables":
+        """The tables of pandas, Polars or Arrow frames; `columns` maps ours → theirs for orders.
+
+        Other tables come by name, e.g. `contacts=frame`, in our own column names.
+        """
+        strange = sorted(set(others) - set(TABLES))
+        if strange:
+            raise ConfigError(f"tables must be among {sorted(TABLES)}", got=strange)
+        source = OrdersSource(source="", columns=columns or {}, grain=grain)  # type: ignore[arg-type]
+        settings = DataSettings(
+            orders=source,
+            timezone=timezone,
+            day_timezone=day_timezone,
+            currency=currency,
+            bad_row_limit=bad_row_limit,
+            **{name: TableSource(source="") for name in others},  # type: ignore[arg-type]
+        )
+        engine = DuckDBEngine()
+        frames = {"orders": orders, **others}
+        relations = {name: identifier(engine.accept(frame)) for name, frame in frames.items()}
+        return cls._open(engine, settings, relations, clock)
+
+    @classmethod
+    def _open(
+        cls,
+        engine: DuckDBEngine,
+        settings: DataSettings,
+        relations: Mapping[str, str],
+        clock: datetime | None,
+    ) -> "Tables":
+        zone(settings.timezone)
+        zone(settings.day_timezone, key="day_timezone")
+        door = Door(engine, settings, clock or datetime.now(UTC))
+        audits = {}
+        for table, source in settings.sources().items():
+            types = columns_of(engine, relations[table], name=f"table {table!r}")
+            audit = door.open(table, relations[table], types, source)
+            if table == "orders":
+                lines = settings.orders.grain == "line"
+                audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
+                single_currency(engine, settings.currency)
+            audits[table] = audit
+        return cls(engine, settings, audits)
+
+    def has(self, table: str) -> bool:
+        """Whether that table is connected."""
+        return table in self.audits
+
+    def frame(self, table: str) -> Frame:
+        """That table in our columns, as a lazy frame; DataError where it is not connected."""
+        if not self.has(table):
+            rule = f"table {table!r} is not connected"
+            raise DataError(rule, fix=f"Name its source in [data.{table}].")
+        return self.engine.lazy(table)
+
+    def columns(self, table: str) -> list[str]:
+        """The columns of a connected table."""
+        return self.frame(table).collect_schema().names()
+
+    def once(self, name: str, frame: Frame) -> Frame:
+        """The frame computed once and kept under that name, for as long as the tables live."""
+        if name not in self._cached:
+            self.engine.store(frame, name)
+            self._cached.add(name)
+        return self.engine.lazy(name)
+
+    def span(self) -> tuple[date, date]:
+        """The dates of the first and the last order. Raises DataError where there is none."""
+        row = self.engine.rows("SELECT min(local_day) AS a, max(local_day) AS b FROM orders")[0]
+        if row["a"] is None:
+            rule = "table 'orders' must hold at least one usable order"
+            raise DataError(rule, got="0 rows", fix="Check the source and what was dropped.")
+        return date_of(int(str(row["a"]))), date_of(int(str(row["b"])))
+
+    def end(self) -> date:
+        """The default as_of, exclusive: after the last date, or the last midnight of timestamps.
+
+        `[data] until` overrides it.
+        """
+        if self.settings.until is not None:
+            return self.settings.until
+        _, last = self.span()
+        return date_of(day_number(last) + 1) if self._dates_only() else last
+
+    def _dates_only(self) -> bool:
+        """Whether every order was placed at midnight: the data has dates, not times."""
+        instant = "make_timestamptz(CAST(round(day * 86400e6) AS BIGINT))"
+        clock = f"CAST(timezone({literal(self.settings.day_timezone)}, {instant}) AS TIME)"
+        found = self.engine.rows(f"SELECT bool_and({clock} = TIME '00:00:00') AS d FROM orders")
+        return bool(found[0]["d"])
+
+    def arrival_lag_days(self) -> int:
+        """The 99 % quantile of `loaded_at` - `ordered_at`, in whole days upwards; 0 without it."""
+        if "loaded_day" not in self.columns("orders"):
+            return 0
+        lag = "ceil(quantile_cont(greatest(loaded_day - day, 0), 0.99))"
+        found = self.engine.rows(f"SELECT coalesce({lag}, 0) AS lag FROM orders")[0]["lag"]
+        return int(float(str(found)))
+
+    def as_of(self, when: date | str) -> "Snapshot":
+        """What was known strictly before that date's midnight."""
+        return Snapshot(self, as_date(when, name="as_of"))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The tables as they were known strictly before `as_of` (exclusive, in the day time zone)."""
+
+    tables: Tables
+    as_of: date
+
+    @property
+    def instant(self) -> float:
+        """The moment at which `as_of` begins, in days since 1970-01-01 UTC."""
+        return midnight(self.as_of, self.tables.settings.day_timezone)

@@ -1,0 +1,85 @@
+"""Every failure that a caller can expect, as one tree.
+
+    ChurnError
+    ├── ConfigError      2  a wrong argument, option or setting
+    ├── DataError        3  input that breaks a table's contract
+    ├── GateError        4  too little data, or a model that is not good enough
+    ├── ModelError       5  a model that is damaged, foreign or does not fit the features
+    ├── BusyError        6  another run holds the lock
+    └── StorageError     7  reading or writing failed
+
+The number is the exit code of the command line. Exit code 1 is a bug of ours.
+"""
+
+__all__ = [
+    "BusyError",
+    "ChurnError",
+    "ConfigError",
+    "DataError",
+    "GateError",
+    "ModelError",
+    "StorageError",
+]
+
+
+class ChurnError(Exception):
+    """The rule that was broken, what was got instead, and how to mend it.
+
+    >>> print(ConfigError("horizon_days must be >= 1", got=0, fix="Pass e.g. 60."))
+    horizon_days must be >= 1, got 0. Pass e.g. 60.
+    """
+
+    exit_code = 1
+
+    def __init__(self, rule: str, *, got: object = None, fix: str = "") -> None:
+        super().__init__(rule, got, fix)
+        self.rule = rule
+        self.got = None if got is None else str(got)
+        self.fix = fix
+
+    def __str__(self) -> str:
+        broken = self.rule if self.got is None else f"{self.rule}, got {self.got}"
+        return f"{broken.rstrip('.')}. {self.fix}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.rule, self.got, self.fix)
+
+
+def _rebuild(kind: type[ChurnError], rule: str, got: str | None, fix: str) -> ChurnError:
+    return kind(rule, got=got, fix=fix)
+
+
+class ConfigError(ChurnError):
+    """A wrong argument, option or setting."""
+
+    exit_code = 2
+
+
+class DataError(ChurnError):
+    """Input that breaks a table's contract."""
+
+    exit_code = 3
+
+
+class GateError(ChurnError):
+    """Too little data to learn from, or a model that is not good enough to be used."""
+
+    exit_code = 4
+
+
+class ModelError(ChurnError):
+    """A model that is damaged, foreign, or does not fit the features it was given."""
+
+    exit_code = 5
+
+
+class BusyError(ChurnError):
+    """Another run holds the lock."""
+
+    exit_code = 6
+
+
+class StorageError(ChurnError):
+    """Reading or writing failed: no space, no permission, no such place."""
+
+    exit_code = 7

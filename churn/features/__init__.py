@@ -1,0 +1,1 @@
+"""History in, one row of numbers per customer and cutoff out."""

@@ -1,0 +1,1 @@
+"""Atomic publishing, manifests, hashes, locks, the ledger."""

@@ -1,0 +1,226 @@
+"""What runs did: which are done, who was planned for which offer, who is held out of what.
+
+One SQLite file, read by cooldown, by reruns that must not contact anyone twice, and by measuring.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from churn.errors import BusyError, ConfigError
+from churn.files.database import database_errors, open_database, transaction
+from churn.files.hashes import canonical_json
+from churn.files.names import check_name
+from churn.files.processes import Process
+from churn.files.records import MIGRATIONS, TREATED, Contact, PlanRow, Run, Status
+
+__all__ = ["Contact", "Ledger", "PlanRow", "Run", "Status"]
+
+
+class Ledger:
+    """The ledger at `path`, made where there is none; used in a `with` block.
+
+    `now` tells the time, with its zone.
+
+    >>> with Ledger(Path(":memory:")) as ledger:
+    ...     run_id = ledger.start_run("score", run_id="nightly-1")
+    ...     ledger.finish_run(run_id, status="done", facts={"rows": 12})
+    ...     [(run.run_id, run.status, run.facts) for run in ledger.runs()]
+    [('nightly-1', 'done', {'rows': 12})]
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
+        self.path = path
+        self.now = now
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> "Ledger":
+        self._connection = open_database(self.path, MIGRATIONS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def start_run(
+        self, command: str, *, run_id: str | None = None, as_of: date | None = None
+    ) -> str:
+        """The id of a run that is now running, such as `20261123t231501-3f9a2c`: ids sort by time.
+
+        A `run_id` that was given before starts again; BusyError while its process still lives.
+        """
+        moment = self.now().astimezone(UTC)
+        run_id = check_name(run_id or _new_run_id(moment), what="run_id")
+        process = Process.current()
+        values = (run_id, command, moment.isoformat(), _iso(as_of), process.pid, process.started)
+        with self._changing() as connection:
+            if run_id in _running(connection, alive=True):
+                rule = f"run {run_id} must have ended before it starts again"
+                raise BusyError(rule, fix="Wait until it has, or take another run_id.")
+            connection.execute(
+                "INSERT OR REPLACE INTO runs (run_id, command, started_at, as_of, pid, "
+                "pid_started, status, facts) VALUES (?, ?, ?, ?, ?, ?, 'running', '{}')",
+                values,
+            )
+        return run_id
+
+    def finish_run(
+        self,
+        run_id: str,
+        *,
+        status: Literal["done", "failed"],
+        facts: dict[str, Any] | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        """Records how a started run ended, and what it wants remembered (JSON values)."""
+        with self._changing() as connection:
+            _check_started(connection, run_id)
+            connection.execute(
+                "UPDATE runs SET status = ?, finished_at = ?, facts = ?, model_id = ? "
+                "WHERE run_id = ?",
+                (status, self._moment(), canonical_json(facts or {}).decode(), model_id, run_id),
+            )
+
+    def mark_dead_runs_failed(self) -> list[str]:
+        """Ids of the runs that stood as running although their process is gone; now failed."""
+        with self._changing() as connection:
+            dead = _running(connection, alive=False)
+            connection.executemany(
+                "UPDATE runs SET status = 'failed', finished_at = ?, facts = ? WHERE run_id = ?",
+                [(self._moment(), '{"cause":"its process died"}', run_id) for run_id in dead],
+            )
+        return dead
+
+    def runs(self, command: str | None = None, *, limit: int = 100) -> list[Run]:
+        """The newest runs first, of one command or of all."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT run_id, command, status, started_at, finished_at, as_of, model_id, facts "
+                "FROM runs WHERE command = coalesce(?, command) "
+                "ORDER BY started_at DESC, run_id DESC LIMIT ?",
+                (command, limit),
+            )
+            return [Run.from_values(*row) for row in found]
+
+    def record_plan(self, run_id: str, rows: Iterable[PlanRow]) -> int:
+        """Number of rows written, all or none.
+
+        A customer's row of the same run is replaced, and so is every plan that another run made
+        for the same campaign and as_of: the same plan made twice contacts nobody twice.
+        """
+        plans: set[tuple[str, date]] = set()
+        with self._changing() as connection:
+            _check_started(connection, run_id)
+            count = connection.executemany(
+                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (row.values(run_id) for row in _noting_plans(rows, plans)),
+            ).rowcount
+            for campaign_id, as_of in sorted(plans):
+                _replace_others(connection, run_id, campaign_id, as_of.isoformat())
+        return max(count, 0)
+
+    def last_contacts(
+        self, before: date, *, excluding: tuple[str, date] | None = None
+    ) -> Iterator[Contact]:
+        """The latest contact of each customer and offer, of plans dated strictly before `before`.
+
+        `excluding` leaves out one plan by its campaign and as_of: the one that is being made
+        again. Held-out customers, controls and the offer "none" are no contacts.
+        """
+        campaign_id, as_of = excluding or ("", date.min)
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT customer_id, offer_id, max(as_of) FROM plans WHERE {TREATED} "  # noqa: S608
+                "AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                "GROUP BY customer_id, offer_id",
+                (before.isoformat(), campaign_id, as_of.isoformat()),
+            )
+            for customer_id, offer_id, latest in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(latest))
+
+    def remember_holdout(
+        self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date
+    ) -> int:
+        """Number of customers newly assigned: in (True) or out (False) of the holdout.
+
+        Who was assigned before stays where they were.
+        """
+        check_name(experiment, what="experiment")
+        day = assigned_on.isoformat()
+        with self._changing() as connection:
+            count = connection.executemany(
+                "INSERT OR IGNORE INTO holdout VALUES (?, ?, ?, ?)",
+                ((experiment, customer_id, bool(member), day) for customer_id, member in members),
+            ).rowcount
+        return max(count, 0)
+
+    def holdout_members(self, experiment: str) -> set[str]:
+        """The customers who are held out of an experiment."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT customer_id FROM holdout WHERE experiment = ? AND member", (experiment,)
+            )
+            return {customer_id for (customer_id,) in found}
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if self._connection is None:
+            raise ConfigError("a Ledger must be open", fix="Use it inside `with Ledger(path):`.")
+        with database_errors(self.path):
+            yield self._connection
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection, transaction(connection):
+            yield connection
+
+    def _moment(self) -> str:
+        return self.now().astimezone(UTC).isoformat()
+
+
+def _new_run_id(moment: datetime) -> str:
+    return f"{moment:%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _running(connection: sqlite3.Connection, *, alive: bool) -> list[str]:
+    found = connection.execute(
+        "SELECT run_id, pid, pid_started FROM runs WHERE status = 'running' ORDER BY run_id"
+    )
+    return [run_id for run_id, *process in found if Process(*process).is_alive == alive]
+
+
+def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
+    found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    if found is None:
+        fix = "Call start_run first, and pass what it returns."
+        raise ConfigError("run_id must be of a started run", got=repr(run_id), fix=fix)
+
+
+def _noting_plans(rows: Iterable[PlanRow], plans: set[tuple[str, date]]) -> Iterator[PlanRow]:
+    for row in rows:
+        plans.add((row.campaign_id, row.as_of))
+        yield row
+
+
+def _replace_others(
+    connection: sqlite3.Connection, run_id: str, campaign_id: str, as_of: str
+) -> None:
+    plan = (campaign_id, as_of, run_id)
+    connection.execute(
+        "DELETE FROM plans WHERE campaign_id = ? AND as_of = ? AND run_id IN "
+        "(SELECT run_id FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?)",
+        (campaign_id, as_of, *plan),
+    )
+    connection.execute(
+        "DELETE FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?", plan
+    )
+    connection.execute("INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", plan)

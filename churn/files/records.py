@@ -1,0 +1,120 @@
+"""What the ledger keeps: its tables, and their rows as values."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from churn.files.database import Migration
+
+__all__ = ["MIGRATIONS", "TREATED", "Contact", "PlanRow", "Run", "Status"]
+
+Status = Literal["running", "done", "failed"]
+
+# What counts as a contact: an offer that is to be sent. The partial index serves this condition.
+TREATED = "arm IN ('treatment', 'explore') AND offer_id <> 'none'"
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        """CREATE TABLE runs (
+            run_id TEXT PRIMARY KEY, command TEXT NOT NULL,
+            started_at TEXT NOT NULL, finished_at TEXT,
+            status TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed')),
+            as_of TEXT, model_id TEXT, facts TEXT NOT NULL,
+            pid INTEGER NOT NULL, pid_started INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE plans (
+            run_id TEXT NOT NULL, customer_id TEXT NOT NULL,
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL,
+            offer_id TEXT NOT NULL, channel TEXT, arm TEXT NOT NULL,
+            propensity REAL NOT NULL, expected_cost REAL NOT NULL,
+            PRIMARY KEY (run_id, customer_id)
+        ) WITHOUT ROWID""",
+        f"""CREATE INDEX contacts ON plans (customer_id, offer_id, as_of, campaign_id)
+            WHERE {TREATED}""",
+        """CREATE TABLE planned (
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, run_id TEXT NOT NULL,
+            PRIMARY KEY (campaign_id, as_of, run_id)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE holdout (
+            experiment TEXT NOT NULL, customer_id TEXT NOT NULL,
+            member INTEGER NOT NULL, assigned_on TEXT NOT NULL,
+            PRIMARY KEY (experiment, customer_id)
+        ) WITHOUT ROWID""",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a command; `finished_at` is None while it is running."""
+
+    run_id: str
+    command: str
+    status: Status
+    started_at: datetime
+    finished_at: datetime | None
+    as_of: date | None
+    model_id: str | None
+    facts: dict[str, Any]
+
+    @classmethod
+    def from_values(
+        cls,
+        run_id: str,
+        command: str,
+        status: Status,
+        started_at: str,
+        finished_at: str | None,
+        as_of: str | None,
+        model_id: str | None,
+        facts: str,
+    ) -> "Run":
+        """The run of a row of the table, whose times and facts are text."""
+        return cls(
+            run_id=run_id,
+            command=command,
+            status=status,
+            started_at=datetime.fromisoformat(started_at),
+            finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
+            as_of=date.fromisoformat(as_of) if as_of else None,
+            model_id=model_id,
+            facts=json.loads(facts),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRow:
+    """What a plan decided for one customer; `expected_cost` is in the currency of the plan."""
+
+    customer_id: str
+    campaign_id: str
+    as_of: date
+    offer_id: str
+    channel: str | None
+    arm: str
+    propensity: float
+    expected_cost: float
+
+    def values(self, run_id: str) -> tuple[object, ...]:
+        """The row of the table, in the order of its columns."""
+        return (
+            run_id,
+            self.customer_id,
+            self.campaign_id,
+            self.as_of.isoformat(),
+            self.offer_id,
+            self.channel,
+            self.arm,
+            self.propensity,
+            self.expected_cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The latest plan that had an offer sent to a customer."""
+
+    customer_id: str
+    offer_id: str
+    as_of: date

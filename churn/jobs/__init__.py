@@ -1,0 +1,1 @@
+"""Whole commands as library calls; the command line is their face."""

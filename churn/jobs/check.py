@@ -1,0 +1,98 @@
+"""`churn check`: what was found in the tables, what was dropped and why, and what is feasible."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from churn.errors import GateError
+from churn.jobs.result import JobResult, Line, dropped_rows
+from churn.jobs.session import Progress, Session, open_session, silent
+from churn.jobs.train import resolve_from_settings
+from churn.modeling.dataset import build_dataset
+from churn.modeling.panel import Panel
+
+__all__ = ["check", "smallest_detectable_effect"]
+
+
+def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
+    """The audit of every table and, where a training is feasible, its panel, its positives and
+    the smallest effect that the configured holdout could show. Writes nothing.
+    """
+    with open_session("check", config, as_of=as_of, progress=progress) as session:
+        progress("looking at what is feasible")
+        feasible: tuple[Line, ...] = ()
+        warnings: tuple[str, ...] = ()
+        resolved: dict[str, object] = {}
+        try:
+            panel = _panel(session)
+            feasible, resolved = _feasible(session, panel), panel.to_dict()
+        except GateError as failure:
+            warnings = (f"no training yet: {failure}",)
+        audits = session.tables.audits
+        notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
+        return JobResult(
+            command="check",
+            run_id=session.run_id,
+            as_of=session.as_of,
+            resolved=resolved,
+            rows={name: audit.rows_kept for name, audit in audits.items()},
+            dropped=dropped_rows(audits),
+            warnings=warnings + notes,
+            tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
+        )
+
+
+def smallest_detectable_effect(base_rate: float, customers: int, *, holdout: float) -> float:
+    """The difference in lapse rates that a holdout of that share shows with 80 % power, at 5 %.
+
+    Source: two-sided test of two proportions, n1 = share of the customers, n2 = the rest.
+
+    >>> round(smallest_detectable_effect(0.13, 2_231, holdout=0.1), 3)
+    0.067
+    """
+    held = holdout * customers
+    treated = customers - held
+    if min(held, treated) <= 0:
+        return math.inf
+    variance = base_rate * (1 - base_rate) * (1 / held + 1 / treated)
+    return (1.959964 + 0.841621) * math.sqrt(variance)
+
+
+def _panel(session: Session) -> Panel:
+    if not session.tables.audits["orders"].rows_kept:
+        raise GateError("a model needs orders to learn from", got="0 usable rows")
+    return resolve_from_settings(session)
+
+
+def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
+    newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
+    rows = build_dataset(session.tables, newest, panel.clock).eligible
+    lapsed, eligible = int(rows["lapse"].sum()), len(rows)
+    base_rate = lapsed / eligible if eligible else math.nan
+    holdout = session.settings.offers.holdout
+    effect = smallest_detectable_effect(base_rate, eligible, holdout=holdout)
+    blocks = panel.blocks
+    first, last = session.tables.span()
+    return (
+        ("orders from, to", f"{first} .. {last}"),
+        ("horizon, lookback", f"{panel.clock.horizon_days} days, {panel.clock.lookback_days} days"),
+        ("usable cutoffs", f"{len(panel.cutoffs)}, {panel.cutoffs.dates[0]} .. {newest.dates[0]}"),
+        (
+            "training, calibration, test",
+            f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
+        ),
+        ("eligible at the newest cutoff", f"{eligible:,}, of whom {lapsed:,} lapsed"),
+        (
+            f"smallest effect that a {holdout:.0%} holdout shows",
+            f"{effect:.1%} in the lapse rate of {base_rate:.1%}",
+        ),
+    )
+
+
+def _audit_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
+    rows: list[Line] = []
+    for name, audit in session.tables.audits.items():
+        rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
+        rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
+    return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)

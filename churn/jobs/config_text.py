@@ -1,0 +1,125 @@
+"""The text of a first `churn.toml`, each key with a few words, each guess with what it rests on."""
+
+import glob
+import json
+import os
+import textwrap
+from pathlib import Path
+
+from churn.data.sniff.guess import OrdersGuess
+
+__all__ = ["config_text"]
+
+COMMENT_COLUMN = 42
+COMMENT_WIDTH = 96
+HEAD = """\
+# What `churn` knows about this shop. Paths start at this file's folder.
+# Lines with "seen" are guesses from the data: read them once, then run `churn check`.
+"""
+DATA = """
+[data]
+engine = "duckdb"                         # what computes: DuckDB, on this machine
+timezone = "UTC"                          # the zone of times that name none
+day_timezone = "UTC"                      # the zone whose midnights part the days
+"""
+REST = """
+[churn]
+horizon_days = "auto"                     # lapsed = no purchase for so long; auto: from the data
+lookback_days = "auto"                    # who bought in so many days is judged; auto: 2 horizons
+min_tenure_days = 0                       # a customer younger than this is "new", not judged
+lead_days = 0                             # days between the score and the start of the horizon
+
+[panel]
+every_days = "auto"                       # a training date every so many days; auto: half a horizon
+cutoffs = 13                              # how many training and test dates in all
+
+[value]
+margin_rate = 0.3                         # share of the amount that is left after costs: yours?
+
+[model]
+directory = "models"                      # where trained models are kept
+seed = 7                                  # the same seed and data give the same model
+tune_trials = 0                           # settings to try out; 0: take the proven ones
+
+[tracking]
+uri = "sqlite:///mlflow.db"               # MLflow's record of all trainings
+experiment = "churn"                      # its name there
+model_name = "churn"                      # the model's name in the registry
+
+[scoring]
+capacity = 0.1                            # share (or number) of customers to call at risk
+
+[offers]
+catalogue = "offers.toml"                 # what can be offered, at what cost
+budget = 500.0                            # the most that a plan may be expected to cost
+holdout = 0.1                             # share who never get an offer: the yardstick
+consent = "required"                      # only who agreed; "assumed": who did not refuse
+"""
+
+
+def config_text(guess: OrdersGuess, *, folder: Path) -> str:
+    """A whole `churn.toml` for a file in `folder`: valid TOML, every key commented."""
+    lines = [*_money(guess), "", *_orders(guess, folder), "", *_columns(guess)]
+    return HEAD + DATA + "\n".join(lines) + "\n" + REST
+
+
+def _money(guess: OrdersGuess) -> list[str]:
+    seen = "seen in all rows" if guess.currency else "not told by the data: what is yours?"
+    return [
+        _line("currency", guess.currency or "USD", seen),
+        _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+    ]
+
+
+def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
+    """The orders' source, and how it is written where that is not the usual way."""
+    sources = [_relative(path, folder) for path in guess.source]
+    rows = f"seen: {guess.rows_seen:,} rows, {guess.first_date} to {guess.last_date}"
+    grain = "a row is a whole order" if guess.grain == "order" else "a row is one line of an order"
+    lines = [
+        *(text for warning in guess.warnings for text in _remark(f"Look: {warning}")),
+        "[data.orders]",
+        _line("source", sources if len(sources) > 1 else sources[0], rows),
+        _line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
+    ]
+    if guess.delimiter not in (None, ","):
+        lines.append(_line("delimiter", guess.delimiter, "what stands between two values"))
+    if guess.decimal != ".":
+        lines.append(_line("decimal", guess.decimal, f"seen: {guess.seen['decimal']}"))
+    if guess.encoding != "utf-8":
+        lines.append(_line("encoding", guess.encoding, "seen: letters that are not UTF-8"))
+    if guess.date_format is not None:
+        lines.append(_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}"))
+    return lines
+
+
+def _columns(guess: OrdersGuess) -> list[str]:
+    notes = {ours: f"seen: {seen}" for ours, seen in guess.seen.items()}
+    return [
+        _line("[data.orders.columns]", None, "ours = theirs"),
+        *(_line(ours, theirs, notes.get(ours, "")) for ours, theirs in guess.columns.items()),
+    ]
+
+
+def _line(key: str, value: object, comment: str) -> str:
+    setting = key if value is None else f"{key} = {_toml(value)}"
+    return f"{setting:<{COMMENT_COLUMN - 1}} # {comment}" if comment else setting
+
+
+def _remark(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, COMMENT_WIDTH)]
+
+
+def _toml(value: object) -> str:
+    """A string, number or list of strings in TOML, which escapes strings as JSON does.
+
+    >>> print(_toml('say "hi"'), _toml(["a.csv", "b.csv"]), _toml(0.01))
+    "say \\"hi\\"" ["a.csv", "b.csv"] 0.01
+    """
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path as seen from the folder, with what a glob would take for a pattern escaped."""
+    relative = os.path.relpath(path.resolve(), folder.resolve())
+    return glob.escape(Path(relative).as_posix())

@@ -1,0 +1,85 @@
+"""Result tables as files: Parquet or CSV by the ending, whole or absent, with a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import publish_with_manifest, verify_file
+
+__all__ = ["TableWriter", "read_table", "writing_table"]
+
+# A spreadsheet runs a cell that begins like this as a formula.
+FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
+
+
+class TableWriter:
+    """Takes one table, and facts for its manifest, inside `writing_table`."""
+
+    def __init__(self, path: Path, csv: bool) -> None:
+        self._path = path
+        self._csv = csv
+        self.facts: dict[str, Any] = {}
+
+    def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
+        """Writes the rows; `facts` join their number in the manifest."""
+        self.facts = {"rows": table.num_rows, **facts}
+        if self._csv:
+            pa_csv.write_csv(_for_spreadsheets(table), self._path)
+        else:
+            pq.write_table(table, self._path, compression="zstd")
+
+
+@contextmanager
+def writing_table(out: Path) -> Iterator[TableWriter]:
+    """A writer for `out`, which appears when the block ends well; before it begins, StorageError
+    where nothing can be written and BusyError while another run writes the same file.
+    """
+    csv = out.suffix == ".csv"
+    if not csv and out.suffix != ".parquet":
+        raise ConfigError("--out must end in .parquet or .csv", got=out.name, fix="Rename it.")
+    holder: list[TableWriter] = []
+
+    def facts() -> dict[str, Any]:
+        return holder[0].facts
+
+    with publish_with_manifest(out, facts) as temporary:
+        holder.append(TableWriter(temporary, csv))
+        yield holder[0]
+
+
+def read_table(path: Path) -> pa.Table:
+    """A Parquet file that this product wrote, checked against its manifest."""
+    if not path.is_file():
+        rule = f"there is no file {path.name!r}"
+        raise ConfigError(rule, fix="Write it first, e.g. with `churn score`.")
+    verify_file(path)
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        rule = f"{path.name} must be a whole Parquet file"
+        raise DataError(rule, fix="Write it again, e.g. with `churn score`.") from None
+
+
+def _for_spreadsheets(table: pa.Table) -> pa.Table:
+    """Lists as one text, and texts that a spreadsheet would run with an apostrophe before them."""
+    columns = [_plain(table.column(name)) for name in table.column_names]
+    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_list(column.type):
+        texts = [None if cell is None else " ".join(cell) for cell in column.to_pylist()]
+    elif pa.types.is_string(column.type):
+        texts = column.to_pylist()
+    else:
+        return column
+    guarded = [f"'{t}" if t is not None and t.startswith(FORMULA_STARTS) else t for t in texts]
+    return pa.array(guarded, type=pa.string())

@@ -1,0 +1,106 @@
+"""`churn score`: every known customer's probability, value at risk and reasons, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churn.data.tables import Tables
+from churn.jobs.output import writing_table
+from churn.jobs.result import JobResult, Line, dropped_rows, hashed
+from churn.jobs.session import Progress, Session, open_session, silent
+from churn.modeling.bundle import load_bundle
+from churn.modeling.model import ChurnModel
+from churn.modeling.tracking import bundle_from_registry
+from churn.scoring.score import Scores, score_snapshot
+
+__all__ = ["load_named_model", "score", "score_session"]
+
+CHAMPION = "champion"
+
+
+def score(
+    config: Path,
+    *,
+    out: Path,
+    as_of: str | None = None,
+    model: str | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """The scores of every customer known before `as_of`, written to `out` (.parquet or .csv).
+
+    `model` is a bundle's folder, a pointer such as `models/champion` (the default), or a
+    `models:/…` address in MLflow's registry.
+    """
+    with (
+        open_session("score", config, as_of=as_of, progress=progress) as session,
+        writing_table(out) as writer,
+    ):
+        fitted = load_named_model(session, model)
+        scores = score_session(session, fitted, progress=progress)
+        writer.write(scores.table, _facts(session, fitted, scores))
+    return _result(session, fitted, scores, out, session.tables)
+
+
+def score_session(session: Session, fitted: ChurnModel, *, progress: Progress) -> Scores:
+    """The scores of the session's base at its date."""
+    progress("scoring")
+    scores = score_snapshot(
+        fitted,
+        session.tables.as_of(session.as_of),
+        capacity=session.settings.scoring.capacity,
+        run_id=session.run_id,
+    )
+    session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": scores.table.num_rows}
+    return scores
+
+
+def load_named_model(session: Session, model: str | None) -> ChurnModel:
+    """The bundle that was asked for, every file of it checked; by default the champion."""
+    settings = session.settings
+    if model is None:
+        return load_bundle(settings.path(settings.model.directory) / CHAMPION)
+    if model.startswith("models:/"):
+        return load_bundle(bundle_from_registry(settings.tracking, model, folder=settings.folder))
+    return load_bundle(Path(model))
+
+
+def _facts(session: Session, fitted: ChurnModel, scores: Scores) -> dict[str, object]:
+    return {
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "model_id": fitted.manifest_["model_id"],
+        "at_risk_from": scores.threshold,
+        "dropped": dict(scores.dropped),
+    }
+
+
+def _result(
+    session: Session, fitted: ChurnModel, scores: Scores, out: Path, tables: Tables
+) -> JobResult:
+    frame = scores.table.select(["status", "risk_band", "value_at_risk"]).to_pandas()
+    counts = frame.groupby(["status", "risk_band"])["value_at_risk"].agg(["size", "sum"])
+    rows: list[Line] = [
+        (status, band, f"{int(row['size']):,}", f"{row['sum']:,.2f}")
+        for (status, band), row in counts.iterrows()
+    ]
+    currency = session.settings.data.currency
+    header = ("status", "risk", "customers", f"value at risk, {currency}")
+    dropped = dropped_rows(tables.audits)
+    if scores.dropped:
+        dropped["customers"] = dict(scores.dropped)
+    stand_in = fitted.stand_in
+    note = () if stand_in is None else (f"the baseline {stand_in} stands in for a model",)
+    return JobResult(
+        command="score",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={"horizon_days": fitted.clock_.horizon_days, "at_risk_from": scores.threshold},
+        rows={"scores": scores.table.num_rows},
+        dropped=dropped,
+        model_id=fitted.manifest_["model_id"],
+        files=hashed(out),
+        warnings=note,
+        tables=(
+            (f"{scores.table.num_rows:,} customers as of {session.as_of}", header, tuple(rows)),
+        ),
+    )

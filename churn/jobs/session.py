@@ -1,0 +1,80 @@
+"""What every command starts with: settings, tables, the resolved date, and a line in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from churn.config import Settings, load_settings
+from churn.data.days import as_date
+from churn.data.tables import Tables
+from churn.errors import ConfigError
+from churn.files.ledger import Ledger
+
+__all__ = ["Progress", "Session", "open_session", "silent"]
+
+Progress = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Progress for nobody."""
+
+
+@dataclass
+class Session:
+    """One run of one command; what it learns of itself goes into `facts` and so into the ledger."""
+
+    run_id: str
+    settings: Settings
+    tables: Tables
+    as_of: date
+    ledger: Ledger
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def open_session(
+    command: str, config: Path, *, as_of: str | None, progress: Progress
+) -> Iterator[Session]:
+    """A session that is on record as running, and as done or failed when the block ends.
+
+    `as_of` defaults to the end of the data. Runs of processes that died are marked as failed.
+    """
+    settings = load_settings(config)
+    when = None if as_of is None else as_date(as_of, name="as_of")
+    progress("reading the tables")
+    tables = Tables.from_settings(settings.data, folder=settings.folder)
+    resolved = tables.end() if when is None else _within(tables, when)
+    with Ledger(settings.ledger_path) as ledger:
+        ledger.mark_dead_runs_failed()
+        run_id = ledger.start_run(command, as_of=resolved)
+        session = Session(run_id, settings, tables, resolved, ledger)
+        try:
+            yield session
+        except BaseException as failure:
+            ledger.finish_run(run_id, status="failed", facts={"cause": type(failure).__name__})
+            raise
+        finally:
+            tables.engine.close()
+        ledger.finish_run(
+            run_id,
+            status="done",
+            facts=session.facts,
+            model_id=session.facts.get("model_id"),
+        )
+
+
+def _within(tables: Tables, when: date) -> date:
+    """The date itself; ConfigError where it lies beyond the end of the data."""
+    end = tables.end()
+    if tables.audits["orders"].rows_kept and when > end:
+        raise ConfigError(
+            f"as_of must be at or before the end of the data, {end}",
+            got=when,
+            fix="Pass an earlier date, bring newer data, or set [data] until.",
+        )
+    return when

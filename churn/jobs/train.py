@@ -1,0 +1,226 @@
+"""`churn train`: build the panel, judge on later cutoffs, write the bundle, promote if it may."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churn.errors import GateError, StorageError
+from churn.files.publish import read_pointer, swap_pointer
+from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.session import Progress, Session, open_session, silent
+from churn.modeling.bundle import check_canaries, write_bundle
+from churn.modeling.card import model_card
+from churn.modeling.evaluate import Evaluation
+from churn.modeling.metrics import Interval
+from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Panel, resolve_panel
+from churn.modeling.tracking import Recorded, promote_in_registry, record_training
+from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
+
+__all__ = ["judgement_tables", "resolve_from_settings", "train"]
+
+CHAMPION = "champion"
+SHOWN = {
+    "roc_auc": "AUC",
+    "average_precision": "avg prec.",
+    "lift_at_10_percent": "lift 10 %",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
+
+
+def train(
+    config: Path,
+    *,
+    as_of: str | None = None,
+    models: Path | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """A model trained on what was known before `as_of` (default: the end of the data).
+
+    The bundle is always written to `models` (default: [model] directory). It becomes the champion
+    when the gate opens; where there is no champion and it does not, the best baseline stands in.
+    """
+    with open_session("train", config, as_of=as_of, progress=progress) as session:
+        settings = session.settings
+        directory = models or settings.path(settings.model.directory)
+        champion = read_pointer(directory / CHAMPION)
+        if not session.tables.audits["orders"].rows_kept:
+            rule = "a model needs orders to learn from"
+            raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
+        progress("resolving the panel")
+        panel = resolve_from_settings(session)
+        recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
+        trained = train_model(recipe, session.tables, panel, progress=progress)
+        if not trained.gate.open and champion is None:
+            trained.model.set_params(stand_in=trained.gate.best_baseline)
+        promoted = trained.gate.open or champion is None
+        bundle = _write(session, trained, directory, promoted=promoted)
+        progress("checking the bundle in a process of its own")
+        check_canaries(bundle)
+        progress("recording in MLflow")
+        recorded, warnings = _record(session, trained, bundle)
+        if promoted:
+            swap_pointer(directory / CHAMPION, bundle.name, expected=champion)
+            if recorded is not None and directory == settings.path(settings.model.directory):
+                promote_in_registry(settings.tracking, recorded, folder=settings.folder)
+        session.facts |= {"model_id": bundle.name, "promoted": promoted}
+        return _result(session, trained, bundle, promoted=promoted, warnings=warnings)
+
+
+def resolve_from_settings(session: Session) -> Panel:
+    """The panel that the settings ask for, at the session's date."""
+    settings = session.settings
+    return resolve_panel(
+        session.tables,
+        session.as_of,
+        horizon_days=settings.churn.horizon_days,
+        lookback_days=settings.churn.lookback_days,
+        min_tenure_days=settings.churn.min_tenure_days,
+        lead_days=settings.churn.lead_days,
+        every_days=settings.panel.every_days,
+        count=settings.panel.cutoffs,
+    )
+
+
+def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The judgement for people: every predictor on the eligible, then the model on its strata."""
+    shown = [
+        (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
+        for one in evaluation.judged
+        if one.group == "eligible"
+    ]
+    strata = [
+        (one.group, f"{one.rows:,}", f"{one.base_rate:.1%}", _with_error(one.metrics["roc_auc"]))
+        for one in evaluation.judged
+        if one.predictor == "model"
+    ]
+    every = evaluation.of("model")
+    title = (
+        f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
+        f"{every.base_rate:.2%} lapsed"
+    )
+    return (
+        (title, ("", *SHOWN.values()), tuple(shown)),
+        ("The model by kind of customer", ("", "rows", "lapsed", "AUC"), tuple(strata)),
+    )
+
+
+def _with_error(value: Interval) -> str:
+    """The estimate and half its 95 % interval."""
+    return f"{value.estimate:.4f} \u00b1{(value.high - value.low) / 2:.3f}"
+
+
+def _write(session: Session, trained: Trained, directory: Path, *, promoted: bool) -> Path:
+    model_id = f"churn-{session.run_id}"
+    currency = session.settings.data.currency
+    return write_bundle(
+        trained.model,
+        directory,
+        model_id=model_id,
+        facts=_facts(session, trained, promoted=promoted),
+        population=trained.population,
+        canaries=canary_rows(trained.dataset),
+        reference=reference_rows(trained.dataset),
+        card=model_card(trained, model_id=model_id, currency=currency),
+    )
+
+
+def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, Any]:
+    """What the manifest tells beyond the model itself."""
+    panel = trained.panel
+    first, last = session.tables.span()
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "label": {
+            "lapse": "no order with an amount above zero in [cutoff + lead, cutoff + lead + H)",
+            "decline": "net spend in the horizon under half of the last three horizons' average",
+            "horizon_days": panel.cutoffs.horizon_days,
+            "lead_days": panel.cutoffs.lead_days,
+        },
+        "data": {
+            "orders": session.tables.audits["orders"].rows_kept,
+            "first_order": str(first),
+            "last_order": str(last),
+            "rows": len(trained.dataset),
+            "eligible_rows": len(trained.dataset.eligible),
+            "day_timezone": session.settings.data.day_timezone,
+            "currency": session.settings.data.currency,
+            "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
+        },
+        "evaluation": trained.evaluation.to_dict(),
+        "gate": _gate(trained, promoted=promoted),
+    }
+
+
+def _gate(trained: Trained, *, promoted: bool) -> dict[str, Any]:
+    reasons = list(trained.gate.reasons)
+    stand_in = trained.model.stand_in
+    if stand_in is not None:
+        reasons.append(f"no champion yet: the baseline {stand_in} stands in for the model")
+    elif not promoted:
+        reasons.append("the champion stays")
+    return {"promoted": promoted, "stand_in": stand_in, "reasons": reasons}
+
+
+def _record(
+    session: Session, trained: Trained, bundle: Path
+) -> tuple[Recorded | None, tuple[str, ...]]:
+    settings = session.settings
+    try:
+        recorded = record_training(
+            settings.tracking,
+            trained.model,
+            bundle=bundle,
+            parameters={
+                **trained.model.get_params(),
+                **asdict(trained.panel.clock),
+                "as_of": session.as_of,
+                "cutoffs": ", ".join(str(cutoff) for cutoff in trained.panel.cutoffs),
+                "test_cutoffs": ", ".join(trained.evaluation.cutoffs),
+            },
+            metrics=_flat_metrics(trained.evaluation),
+            folder=settings.folder,
+        )
+    except StorageError as failure:
+        return None, (f"not recorded in MLflow: {failure}",)
+    return recorded, ()
+
+
+def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:
+    return {
+        f"{predictor}_{name}": value.estimate
+        for predictor in ("model", *evaluation.against)
+        for name, value in evaluation.of(predictor).metrics.items()
+    }
+
+
+def _result(
+    session: Session,
+    trained: Trained,
+    bundle: Path,
+    *,
+    promoted: bool,
+    warnings: tuple[str, ...],
+) -> JobResult:
+    panel = trained.panel
+    return JobResult(
+        command="train",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved=panel.to_dict(),
+        rows={"panel": len(trained.dataset), "eligible": len(trained.dataset.eligible)},
+        dropped=dropped_rows(session.tables.audits),
+        model_id=bundle.name,
+        metrics=trained.evaluation.to_dict(),
+        gate=_gate(trained, promoted=promoted),
+        files=hashed(bundle / "manifest.json"),
+        warnings=(*trained.gate.warnings, *warnings),
+        tables=judgement_tables(trained.evaluation),
+        exit_code=0 if promoted else GateError.exit_code,
+    )

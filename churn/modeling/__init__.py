@@ -1,0 +1,1 @@
+"""Rows in, a fitted, judged and recorded model out."""

@@ -1,0 +1,70 @@
+"""What a model has to beat: four simple rules, each calibrated on the same rows as the model.
+
+`recency` (days since the last purchase), `active_windows` (the decayed share of active windows),
+`logistic_rfm` and `bg_nbd`; each a logistic line over its terms, so that all are probabilities.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from churn.features.clock import FeatureClock
+from churn.features.lifetime import BGNBD
+from churn.modeling.portable import baseline, baseline_terms
+
+__all__ = ["BASELINES", "fit_baselines", "predict_baseline"]
+
+LINEAR_TERMS: dict[str, list[list[str]]] = {
+    "recency": [["recency_days", "log1p"]],
+    "active_windows": [["active_window_share", "as is"]],
+    "logistic_rfm": [
+        ["recency_days", "log1p"],
+        ["purchase_days", "log1p"],
+        ["tenure_days", "log1p"],
+        ["average_basket", "log1p"],
+        ["expected_gap_days", "log1p"],
+    ],
+}
+BASELINES = (*LINEAR_TERMS, "bg_nbd")
+
+
+def fit_baselines(rows: pd.DataFrame, clock: FeatureClock) -> dict[str, dict[str, Any]]:
+    """The specs of all baselines, plain JSON, learnt from eligible rows with a `lapse` label."""
+    specs: dict[str, dict[str, Any]] = {
+        name: {"terms": terms} for name, terms in LINEAR_TERMS.items()
+    }
+    specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(rows), "horizon_days": clock.horizon_days}
+    target = rows["lapse"].to_numpy()
+    return {name: spec | _line(baseline_terms(spec, rows), target) for name, spec in specs.items()}
+
+
+def predict_baseline(spec: dict[str, Any], rows: pd.DataFrame) -> np.ndarray:
+    """The lapse probability of every row, shape (rows,)."""
+    return baseline(spec, rows)
+
+
+def _fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
+    """The population's parameters, in days, at the newest cutoff of the rows."""
+    newest = rows[rows["cutoff"] == rows["cutoff"].max()]
+    age = newest["tenure_days"].to_numpy()
+    fitted = BGNBD.fit(
+        newest["purchase_days"].to_numpy() - 1, age - newest["recency_days"].to_numpy(), age
+    )
+    return fitted.to_dict()
+
+
+def _line(terms: np.ndarray, target: np.ndarray) -> dict[str, Any]:
+    """A logistic line, standardised while it is fitted, written in the terms' own units."""
+    mean, scale = terms.mean(axis=0), terms.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = LogisticRegression(C=1e4, max_iter=1000).fit((terms - mean) / scale, target)
+    coefficients = fitted.coef_[0] / scale
+    intercept = float(fitted.intercept_[0] - coefficients @ mean)
+    return {"intercept": intercept, "coefficients": [float(c) for c in coefficients]}

@@ -1,0 +1,59 @@
+"""The one door to LightGBM's training: a matrix and a target in, its own model text out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["BoosterSettings", "fit_booster", "predict_booster"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoosterSettings:
+    """How trees are grown. `threads` does not change the result; 0 uses every core."""
+
+    objective: str
+    feature_names: tuple[str, ...]
+    rounds: int
+    num_leaves: int
+    learning_rate: float
+    min_rows_in_leaf: int
+    seed: int
+    threads: int = 0
+
+    def parameters(self) -> dict[str, object]:
+        """The same in LightGBM's words, with what makes a result repeatable."""
+        return {
+            "objective": self.objective,
+            "num_leaves": self.num_leaves,
+            "learning_rate": self.learning_rate,
+            "min_data_in_leaf": self.min_rows_in_leaf,
+            "feature_fraction": 0.8,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "lambda_l2": 1.0,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": self.threads,
+            "verbose": -1,
+        }
+
+
+def fit_booster(matrix: np.ndarray, target: np.ndarray, settings: BoosterSettings) -> str:
+    """LightGBM's text of the trees grown on a float32 matrix, shape (rows, features)."""
+    import lightgbm
+
+    data = lightgbm.Dataset(matrix, label=target, feature_name=list(settings.feature_names))
+    booster = lightgbm.train(settings.parameters(), data, num_boost_round=settings.rounds)
+    # `num_threads` is the machine's business, not the model's: the text must not depend on it.
+    return str(booster.model_to_string().replace(f"[num_threads: {settings.threads}]\n", ""))
+
+
+def predict_booster(text: str, matrix: np.ndarray) -> np.ndarray:
+    """The raw prediction of a model text, shape (rows,)."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=text)
+    return np.asarray(booster.predict(matrix))

@@ -1,0 +1,196 @@
+"""A model as a folder that outlives pickle: plain texts and numbers, every file hash-checked.
+
+`manifest.json` says what the model is and holds the SHA-256 of every other file. Nothing is
+parsed, least of all by LightGBM, before its hash is right. No file is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn.data.cutoffs import Cutoffs
+from churn.errors import ModelError
+from churn.features.catalogue import CATALOGUE
+from churn.features.clock import FeatureClock
+from churn.files.manifests import hash_files, verify_files
+from churn.files.names import check_name, inside
+from churn.files.publish import publish_directory, read_pointer
+from churn.modeling.model import HEADS, ChurnModel
+from churn.modeling.portable import OUTPUTS
+
+__all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
+
+SCHEMA = 1
+TOLERANCE = 1e-9
+JSON_PARTS = ("calibration", "baselines", "fallback")
+
+
+def write_bundle(
+    model: ChurnModel,
+    directory: Path,
+    *,
+    model_id: str,
+    facts: Mapping[str, Any],
+    population: Mapping[str, float | None],
+    canaries: pd.DataFrame,
+    reference: pd.DataFrame,
+    card: str,
+) -> Path:
+    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest."""
+    target = directory / check_name(model_id, what="model_id")
+    with publish_directory(target) as folder:
+        (folder / "heads").mkdir()
+        for name, text in model.heads_.items():
+            (folder / "heads" / f"{name}.txt").write_text(text, encoding="utf-8")
+        spec = model.spec()
+        for part in JSON_PARTS:
+            _write_json(folder / f"{part}.json", spec[part])
+        _write_json(folder / "population.json", population)
+        said = model.predict_frame(canaries)
+        pd.concat([canaries, said.add_prefix("said_")], axis=1).to_parquet(
+            folder / "canaries.parquet", index=False
+        )
+        reference.to_parquet(folder / "reference.parquet", index=False)
+        (folder / "card.md").write_text(card, encoding="utf-8")
+        manifest = _manifest(model, model_id, facts) | {"files": hash_files(folder)}
+        _write_json(folder / "manifest.json", manifest)
+    return target
+
+
+def resolve_bundle(path: Path) -> Path:
+    """The bundle's folder: `path` itself, or the one that a pointer such as `champion` names."""
+    if path.is_symlink():
+        rule = f"the model {path.name!r} must not be a symbolic link"
+        raise ModelError(rule, fix="Pass the folder itself.")
+    if path.is_dir():
+        return path
+    named = read_pointer(path) if path.is_file() else None
+    if named is None:
+        raise ModelError(
+            f"there is no model at {path.name!r} in {path.parent.name or '.'!r}",
+            fix="Train one with `churn train`, or pass --model.",
+        )
+    folder = inside(path.parent, check_name(named, what="model name"))
+    if not folder.is_dir():
+        raise ModelError(f"{path.name!r} names a model that is gone", got=named, fix="Retrain.")
+    return folder
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What a bundle says of itself, after every file in it matched its hash."""
+    folder = resolve_bundle(path)
+    file = inside(folder, "manifest.json")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        known, hashes = manifest["schema"], dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        rule = f"the model {folder.name!r} must have a whole manifest.json"
+        raise ModelError(rule, fix="Restore the folder, or train again.") from None
+    if known != SCHEMA:
+        rule = f"this release reads bundles of schema {SCHEMA}"
+        raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
+    verify_files(folder, hashes)
+    return dict(manifest)
+
+
+def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
+    """The model of a bundle, or of the pointer `champion`, ready to predict.
+
+    `model.manifest_` tells what it is. Raises ModelError where a file is missing, altered, a
+    symbolic link or not the bundle's own.
+    """
+    folder = resolve_bundle(Path(path))
+    manifest = read_manifest(folder)
+    model = ChurnModel(**{**manifest["parameters"], "threads": threads})
+    parts = {name: _read_json(folder / f"{name}.json") for name in JSON_PARTS}
+    model.feature_names_ = [feature["name"] for feature in manifest["features"]]
+    model.clock_ = FeatureClock(**manifest["clock"])
+    model.cutoffs_ = _cutoffs(manifest["cutoffs"])
+    model.heads_ = {
+        name: (folder / "heads" / f"{name}.txt").read_text(encoding="utf-8") for name in HEADS
+    }
+    model.calibration_, model.baselines_, model.fallback_ = (parts[name] for name in JSON_PARTS)
+    model.base_rate_ = manifest["base_rate"]
+    model.classes_ = np.array([0, 1])
+    model.population_ = _read_json(folder / "population.json")
+    model.manifest_ = manifest
+    model._portable_ = None
+    return model
+
+
+def check_canaries(path: Path) -> None:
+    """Nothing, or ModelError when a fresh process hears other scores from the bundle.
+
+    The model text is native code's input: a process of its own takes the fall for a bad one.
+    """
+    code = "import sys; from churn.modeling.bundle import hear_canaries as h; h(sys.argv[1])"
+    child = subprocess.run(  # noqa: S603 - our own interpreter and our own code
+        [sys.executable, "-c", code, str(resolve_bundle(path))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if child.returncode != 0:
+        last = (child.stderr.strip().splitlines() or ["it was killed"])[-1]
+        rule = "a new process must load the model and repeat its scores"
+        raise ModelError(rule, got=last, fix="Train again.")
+
+
+def hear_canaries(folder: str) -> None:
+    """Loads the bundle and compares what it says of the canary rows with what it said."""
+    model = load_bundle(folder)
+    rows = pd.read_parquet(Path(folder) / "canaries.parquet")
+    said = rows.filter(regex="^said_").rename(columns=lambda name: name.removeprefix("said_"))
+    now = model.predict_frame(rows.drop(columns=[f"said_{name}" for name in OUTPUTS]))
+    pd.testing.assert_frame_equal(now, said, rtol=TOLERANCE, atol=TOLERANCE, check_dtype=False)
+
+
+def _manifest(model: ChurnModel, model_id: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = model.get_params()
+    return {
+        "schema": SCHEMA,
+        "model_id": model_id,
+        "parameters": {**parameters, "threads": 0},
+        "clock": asdict(model.clock_),
+        "cutoffs": {
+            **asdict(model.cutoffs_),
+            "dates": [str(cutoff) for cutoff in model.cutoffs_],
+            "until": str(model.cutoffs_.until),
+        },
+        "base_rate": model.base_rate_,
+        "features": [_described(name) for name in model.feature_names_],
+        "versions": {name: version(name) for name in ("lightgbm", "numpy", "pandas")},
+        **facts,
+    }
+
+
+def _described(name: str) -> dict[str, str]:
+    one = CATALOGUE[name]
+    return {"name": name, "type": "float", "family": one.family, "unit": one.unit}
+
+
+def _cutoffs(written: Mapping[str, Any]) -> Cutoffs:
+    dates = tuple(date.fromisoformat(cutoff) for cutoff in written["dates"])
+    until = date.fromisoformat(written["until"])
+    return Cutoffs(**{**written, "dates": dates, "until": until})
+
+
+def _write_json(path: Path, value: object) -> None:
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

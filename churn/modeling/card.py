@@ -1,0 +1,64 @@
+"""A page about a model that a person can read: what it predicts, how well, and where it is weak."""
+
+from __future__ import annotations
+
+from churn.modeling.training import Trained
+
+__all__ = ["model_card"]
+
+NAMES = {"roc_auc": "AUC", "log_loss": "log loss", "lift_at_10_percent": "lift at 10 %"}
+
+
+def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
+    """Markdown."""
+    clock = trained.panel.clock
+    test = trained.evaluation.of("model")
+    return "\n".join(
+        [
+            f"# Model {model_id}",
+            "",
+            *_speaks_through(trained),
+            f"Predicts which customers buy nothing in the {clock.horizon_days} days from the "
+            f"cutoff, among those who bought in the {clock.lookback_days} days before it. "
+            "Customers who lapsed longer ago or have not bought yet get the lapse rate of their "
+            f"group. Money is in {currency}.",
+            "",
+            "## Judged on later cutoffs",
+            f"Cutoffs {', '.join(trained.evaluation.cutoffs)}; {test.rows:,} rows of "
+            f"{test.customers:,} customers, of whom {test.base_rate:.1%} lapsed. 95 % intervals "
+            "resample customers.",
+            "",
+            *_table(trained),
+            "",
+            f"Verdict: {trained.gate.reasons[0]}.",
+            "",
+            "## Limits",
+            "The past treated some customers with campaigns; the model has learnt from what "
+            "happened then, offers included. Reasons describe what goes along with lapsing, not "
+            "what causes it.",
+            "",
+        ]
+    )
+
+
+def _speaks_through(trained: Trained) -> list[str]:
+    stand_in = trained.model.stand_in
+    if stand_in is None:
+        return []
+    text = (
+        f"**Stand-in: the baseline `{stand_in}` speaks in the model's place**, for the model did "
+        "not beat it."
+    )
+    return [text, ""]
+
+
+def _table(trained: Trained) -> list[str]:
+    lines = [f"| | {' | '.join(NAMES.values())} |", "|---" * (len(NAMES) + 1) + "|"]
+    for name in ("model", *trained.evaluation.against):
+        metrics = trained.evaluation.of(name).metrics
+        cells = [
+            f"{metrics[key].estimate:.4f} [{metrics[key].low:.4f}, {metrics[key].high:.4f}]"
+            for key in NAMES
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines

@@ -1,0 +1,112 @@
+"""Rows to learn from: features at each cutoff beside what came next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from churn.data.cutoffs import Cutoffs
+from churn.data.days import as_date, date_of, day_number
+from churn.data.labels import outcomes
+from churn.data.tables import Snapshot, Tables
+from churn.errors import ConfigError
+from churn.features.builder import build_features
+from churn.features.catalogue import feature_names
+from churn.features.clock import FeatureClock
+
+__all__ = ["LABELS", "Dataset", "build_dataset"]
+
+LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend")
+DECLINE_SHARE = 0.5
+BASE_HORIZONS = 3
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
+
+    `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
+    its label window was still open.
+    """
+
+    rows: pd.DataFrame
+    cutoffs: Cutoffs
+    clock: FeatureClock
+    feature_names: tuple[str, ...]
+    dropped_rows: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def eligible(self) -> pd.DataFrame:
+        """The rows that the model learns from and is judged on."""
+        return self.rows[self.rows["status"] == "eligible"]
+
+    def only(self, cutoffs: Cutoffs) -> Dataset:
+        """The rows at those cutoffs."""
+        wanted = [day_number(cutoff) for cutoff in cutoffs]
+        return replace(self, rows=self.rows[self.rows["cutoff"].isin(wanted)], cutoffs=cutoffs)
+
+    def split(self, at: date | str) -> tuple[Dataset, Dataset]:
+        """Rows whose labels close by `at`, and rows from `at` on; what lies between is dropped.
+
+        Raises ConfigError when one side is empty.
+        """
+        when = as_date(at, name="at")
+        earlier, later = self.cutoffs.before(when), self.cutoffs.since(when)
+        if not earlier.dates or not later.dates:
+            raise ConfigError(
+                f"split(at={str(when)!r}) leaves one side empty: cutoffs run "
+                f"{self.cutoffs.dates[0]}..{self.cutoffs.dates[-1]} with a "
+                f"{self.cutoffs.horizon_days}-day horizon",
+                fix="Pick a date inside that range.",
+            )
+        left, right = self.only(earlier), self.only(later)
+        purged = len(self.rows) - len(left.rows) - len(right.rows)
+        dropped = {**self.dropped_rows, "label window open at the split": purged}
+        return replace(left, dropped_rows=dropped), right
+
+
+def build_dataset(
+    tables: Tables | Snapshot, cutoffs: Cutoffs, clock: FeatureClock | None = None
+) -> Dataset:
+    """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons."""
+    source = tables.tables if isinstance(tables, Snapshot) else tables
+    if clock is None:
+        horizon = cutoffs.horizon_days
+        clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
+    features = source.engine.collect(build_features(source, list(cutoffs), clock)).to_pandas()
+    came_next = source.engine.collect(outcomes(source, cutoffs)).to_pandas()
+    rows = features.merge(came_next, on=["customer_id", "cutoff"], how="left")
+    rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
+    return Dataset(_labelled(rows, clock), cutoffs, clock, feature_names())
+
+
+def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
+    for name in ("horizon_orders", "horizon_net_spend"):
+        rows[name] = rows[name].astype("float64").fillna(0.0)
+    lapse = (rows["horizon_orders"] <= 0).astype("float64")
+    rows["lapse"] = lapse
+    rows["decline"] = _declined(rows, clock).where(lapse == 0, 1.0).where(_base(rows) > 0)
+    return rows
+
+
+def _declined(rows: pd.DataFrame, clock: FeatureClock) -> pd.Series[float]:
+    """Net spend in the horizon under half of the usual, the usual being `_base` scaled to H."""
+    seen = np.minimum(rows["tenure_days"], BASE_HORIZONS * clock.horizon_days)
+    usual: pd.Series[float] = _base(rows) * clock.horizon_days / seen
+    return (rows["horizon_net_spend"] < DECLINE_SHARE * usual).astype("float64")
+
+
+def _base(rows: pd.DataFrame) -> pd.Series[float]:
+    return rows["net_spend_three_horizons"]
+
+
+def cutoff_dates(rows: pd.DataFrame) -> list[date]:
+    """The cutoffs that occur in rows, oldest first."""
+    return [date_of(int(number)) for number in sorted(rows["cutoff"].unique())]

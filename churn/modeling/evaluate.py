@@ -1,0 +1,150 @@
+"""How good a model is, beside the simple rules it has to beat, on rows it has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from churn.modeling.baselines import predict_baseline
+from churn.modeling.dataset import Dataset, cutoff_dates
+from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_difference
+from churn.modeling.model import ChurnModel
+
+__all__ = ["Evaluation", "Judged", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One predictor on one group of rows: each metric with its 95 % interval over customers."""
+
+    group: str
+    predictor: str
+    rows: int
+    customers: int
+    base_rate: float
+    metrics: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every predictor on every group, and how the model's log loss compares with each rule's."""
+
+    judged: tuple[Judged, ...]
+    against: Mapping[str, Interval]
+    cutoffs: tuple[str, ...]
+
+    def of(self, predictor: str, group: str = "eligible") -> Judged:
+        """The judgement of one predictor on one group."""
+        return next(j for j in self.judged if (j.predictor, j.group) == (predictor, group))
+
+    @property
+    def best_baseline(self) -> str:
+        """The baseline with the lowest log loss on the eligible."""
+        return min(self.against, key=lambda name: self.of(name).metrics["log_loss"].estimate)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per group and predictor; each metric with its `_low` and `_high`."""
+        return pd.DataFrame([_flat(one) for one in self.judged])
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON."""
+        return {
+            "cutoffs": list(self.cutoffs),
+            "judged": [
+                {name: _finite(value) for name, value in _flat(one).items()} for one in self.judged
+            ],
+            "log_loss_difference": {
+                name: [gap.estimate, gap.low, gap.high] for name, gap in self.against.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        shown = [
+            f"{one.predictor:>16} {one.group:<20} n {one.rows:>6,} base {one.base_rate:.4f}  "
+            + "  ".join(
+                f"{name} {value.estimate:.4f} [{value.low:.4f}, {value.high:.4f}]"
+                for name, value in one.metrics.items()
+            )
+            for one in self.judged
+        ]
+        return "\n".join(shown)
+
+
+def evaluate(
+    model: ChurnModel, test: Dataset, *, replicates: int = 200, seed: int = 0
+) -> Evaluation:
+    """The model and its baselines on the eligible rows of `test`, and on their strata.
+
+    Strata: customers with one purchase day, and customers with a tenure under a horizon. The
+    intervals resample customers with all their rows.
+    """
+    rows = test.eligible
+    predictions = _predictions(model, rows)
+    judged = [
+        _judge(group, name, rows[chosen], prediction[chosen], replicates=replicates, seed=seed)
+        for group, chosen in _groups(rows, test).items()
+        for name, prediction in predictions.items()
+    ]
+    customer = rows["customer_id"].to_numpy()
+    against = {
+        name: paired_log_loss_difference(
+            rows["lapse"].to_numpy(), predictions["model"], predictions[name], customer, seed=seed
+        )
+        for name in model.baselines_
+    }
+    dates = tuple(str(date) for date in cutoff_dates(rows))
+    return Evaluation(tuple(judged), against, dates)
+
+
+def _predictions(model: ChurnModel, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    features = rows[["customer_id", "status", *model.feature_names_]]
+    found = {"model": model.predict_proba(features)[:, 1]}
+    for name, spec in model.baselines_.items():
+        found[name] = predict_baseline(spec, rows)
+    return found
+
+
+def _groups(rows: pd.DataFrame, test: Dataset) -> dict[str, np.ndarray]:
+    return {
+        "eligible": np.ones(len(rows), dtype=bool),
+        "one-time buyers": (rows["purchase_days"] == 1).to_numpy(),
+        "tenure under H": (rows["tenure_days"] < test.clock.horizon_days).to_numpy(),
+    }
+
+
+def _judge(
+    group: str,
+    predictor: str,
+    rows: pd.DataFrame,
+    prediction: np.ndarray,
+    *,
+    replicates: int,
+    seed: int,
+) -> Judged:
+    target = rows["lapse"].to_numpy()
+    customer = rows["customer_id"].to_numpy()
+    metrics = bootstrap_metrics(target, prediction, customer, replicates=replicates, seed=seed)
+    base_rate = float(target.mean()) if len(target) else float("nan")
+    return Judged(group, predictor, len(rows), len(np.unique(customer)), base_rate, metrics)
+
+
+def _flat(one: Judged) -> dict[str, object]:
+    flat: dict[str, object] = {
+        "group": one.group,
+        "predictor": one.predictor,
+        "rows": one.rows,
+        "customers": one.customers,
+        "base_rate": one.base_rate,
+    }
+    for name, value in one.metrics.items():
+        flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
+    return flat
+
+
+def _finite(value: object) -> object:
+    """None for what is undefined, for JSON has no word for it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,270 @@
+"""How well probabilities rank and how far they err, with intervals that respect customers.
+
+Every metric takes weights, so that drawing a customer twice is a weight of 2 and no row is
+copied. Where a metric is undefined (no rows, or an outcome that never varies) it is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from churn.errors import ConfigError, DataError
+
+__all__ = [
+    "Interval",
+    "average_precision",
+    "bootstrap_metrics",
+    "brier",
+    "lift_at",
+    "log_loss",
+    "paired_log_loss_difference",
+    "roc_auc",
+    "score_all",
+]
+
+Floats = NDArray[np.float64]
+
+_CLIP = 1e-15
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the 95 % bounds of the bootstrap (percentile method)."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, estimate: float, replicates: ArrayLike) -> Self:
+        """The bounds from the replicates that are defined; NaN where none is."""
+        values = np.asarray(replicates, dtype=np.float64)
+        defined = values[np.isfinite(values)]
+        if not defined.size:
+            return cls(estimate, float("nan"), float("nan"))
+        low, high = np.quantile(defined, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        return cls(estimate, float(low), float(high))
+
+
+def roc_auc(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+    """Chance that a positive outranks a negative, ties counting half; NaN for one class.
+
+    >>> roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
+    return _Ranking.of(y, p).roc_auc(_weights(weights, y))
+
+
+def average_precision(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+    """Precision averaged over the gains in recall, tied scores taken as one; NaN for one class."""
+    return _Ranking.of(y, p).average_precision(_weights(weights, y))
+
+
+def lift_at(
+    y: ArrayLike, p: ArrayLike, share: float = 0.1, *, weights: ArrayLike | None = None
+) -> float:
+    """Outcome rate in the `share` ranked highest, over the rate of all; NaN for one class.
+
+    Ties at the edge count at their mean, which is what a random order of them gives on average;
+    so does the part of a row that completes the share.
+
+    >>> lift_at([1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1], share=0.5)
+    1.5
+    """
+    if not 0 < share <= 1:
+        raise ConfigError("share must be above 0 and at most 1", got=share, fix="Pass e.g. 0.1.")
+    return _Ranking.of(y, p).lift_at(share, _weights(weights, y))
+
+
+def log_loss(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+    """Mean of -ln(probability of what happened), the probability clipped to 1e-15 at both ends."""
+    return _mean(_log_losses(*_outcomes(y, p)), _weights(weights, y))
+
+
+def brier(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+    """Mean squared distance between probability and outcome."""
+    outcome, probability = _outcomes(y, p)
+    return _mean((probability - outcome) ** 2, _weights(weights, y))
+
+
+def score_all(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
+    """`roc_auc`, `average_precision`, `lift_at_10_percent`, `log_loss` and `brier` by name."""
+    return _scorer(y, p)(_weights(None, y))
+
+
+def bootstrap_metrics(
+    y: ArrayLike, p: ArrayLike, customer: ArrayLike, *, replicates: int = 200, seed: int
+) -> dict[str, Interval]:
+    """The metrics of `score_all` with intervals from drawing customers with all their rows.
+
+    Replicates in which a metric is undefined are left out of its interval.
+    """
+    score = _scorer(y, p)
+    estimates = score(_weights(None, y))
+    draws = [score(w) for w in _customer_draws(customer, y, replicates, seed)]
+    return {
+        name: Interval.of(estimate, [draw[name] for draw in draws])
+        for name, estimate in estimates.items()
+    }
+
+
+def paired_log_loss_difference(
+    y: ArrayLike,
+    p_model: ArrayLike,
+    p_other: ArrayLike,
+    customer: ArrayLike,
+    *,
+    replicates: int = 1000,
+    seed: int,
+) -> Interval:
+    """Mean log loss of the model minus that of the other on the same rows: negative is better.
+
+    The interval comes from drawing customers with all their rows.
+    """
+    difference = _log_losses(*_outcomes(y, p_model)) - _log_losses(*_outcomes(y, p_other))
+    draws = [_mean(difference, w) for w in _customer_draws(customer, y, replicates, seed)]
+    return Interval.of(_mean(difference, np.ones_like(difference)), draws)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Outcomes sorted once from the highest score down: each weighting then takes linear time."""
+
+    order: NDArray[np.intp]
+    outcome: Floats  # in that order
+    starts: NDArray[np.intp]  # where each run of tied scores begins
+
+    @classmethod
+    def of(cls, y: ArrayLike, scores: ArrayLike) -> Self:
+        outcome, score = _columns(y, scores)
+        order = np.argsort(-score, kind="stable")
+        score = score[order]
+        starts = np.flatnonzero(np.r_[score.size > 0, score[1:] != score[:-1]])
+        return cls(order, outcome[order], starts)
+
+    def roc_auc(self, weights: Floats) -> float:
+        positive, negative = self._classes_by_tie(weights)
+        pairs = positive.sum() * negative.sum()
+        beaten = negative.sum() - np.cumsum(negative) + 0.5 * negative
+        return float(positive @ beaten / pairs) if pairs > 0 else float("nan")
+
+    def average_precision(self, weights: Floats) -> float:
+        positive, negative = self._classes_by_tie(weights)
+        if not _has_both(positive, negative):
+            return float("nan")
+        hits, listed = np.cumsum(positive), np.cumsum(positive + negative)
+        precision = np.divide(hits, listed, out=np.zeros_like(hits), where=listed > 0)
+        return float(positive @ precision / hits[-1])
+
+    def lift_at(self, share: float, weights: Floats) -> float:
+        positive, negative = self._classes_by_tie(weights)
+        if not _has_both(positive, negative):
+            return float("nan")
+        listed, hits = np.cumsum(positive + negative), np.cumsum(positive)
+        caught = np.interp(share * listed[-1], np.r_[0.0, listed], np.r_[0.0, hits])
+        return float(caught / (share * hits[-1]))
+
+    def _classes_by_tie(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Weight of the positives and of the negatives in each run of ties, highest score first."""
+        weight = weights[self.order]
+        positive = np.add.reduceat(weight * self.outcome, self.starts)
+        negative = np.add.reduceat(weight * (1.0 - self.outcome), self.starts)
+        return positive, negative
+
+
+def _has_both(positive: Floats, negative: Floats) -> bool:
+    return bool(positive.sum() > 0 and negative.sum() > 0)
+
+
+def _scorer(y: ArrayLike, p: ArrayLike) -> Callable[[Floats], dict[str, float]]:
+    """The five metrics as a function of the weights alone."""
+    outcome, probability = _outcomes(y, p)
+    ranking = _Ranking.of(outcome, probability)
+    log_losses, squares = _log_losses(outcome, probability), (probability - outcome) ** 2
+
+    def score(weights: Floats) -> dict[str, float]:
+        return {
+            "roc_auc": ranking.roc_auc(weights),
+            "average_precision": ranking.average_precision(weights),
+            "lift_at_10_percent": ranking.lift_at(0.1, weights),
+            "log_loss": _mean(log_losses, weights),
+            "brier": _mean(squares, weights),
+        }
+
+    return score
+
+
+def _log_losses(outcome: Floats, probability: Floats) -> Floats:
+    happened = np.where(outcome == 1, probability, 1.0 - probability)
+    return np.asarray(-np.log(np.clip(happened, _CLIP, 1.0 - _CLIP)))
+
+
+def _mean(values: Floats, weights: Floats) -> float:
+    total = weights.sum()
+    return float(values @ weights / total) if total > 0 else float("nan")
+
+
+def _customer_draws(
+    customer: ArrayLike, y: ArrayLike, replicates: int, seed: int
+) -> Iterator[Floats]:
+    """For each replicate, how often each row is drawn when its customer is, with replacement."""
+    rng = np.random.default_rng(seed)
+    customers, code = np.unique(np.asarray(customer), return_inverse=True)
+    if code.shape != np.shape(y):
+        raise DataError(
+            "customer must be as long as y",
+            got=[code.shape, np.shape(y)],
+            fix="Pass the customer of each row.",
+        )
+    for _ in range(replicates if customers.size else 0):
+        drawn = rng.integers(customers.size, size=customers.size)
+        yield np.bincount(drawn, minlength=customers.size)[code].astype(np.float64)
+
+
+def _weights(weights: ArrayLike | None, y: ArrayLike) -> Floats:
+    if weights is None:
+        return np.ones(np.shape(y))
+    weight = np.asarray(weights, dtype=np.float64)
+    if weight.shape != np.shape(y) or not (np.isfinite(weight) & (weight >= 0)).all():
+        raise DataError(
+            "weights must be finite, >= 0 and as long as y",
+            got=f"shape {weight.shape} for {np.shape(y)}",
+            fix="Pass one weight a row, or None.",
+        )
+    return weight
+
+
+def _outcomes(y: ArrayLike, p: ArrayLike) -> tuple[Floats, Floats]:
+    outcome, probability = _columns(y, p)
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise DataError(
+            "probabilities must lie in [0, 1]",
+            got=f"{probability.min()} to {probability.max()}",
+            fix="Calibrate the scores first; roc_auc, average_precision and lift_at take any.",
+        )
+    return outcome, probability
+
+
+def _columns(y: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as floats; `DataError` unless 0 or 1 beside a score that is a number, row by row."""
+    outcome, score = np.asarray(y, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if outcome.ndim != 1 or outcome.shape != score.shape:
+        raise DataError(
+            "y and its scores must be of one length",
+            got=[outcome.shape, score.shape],
+            fix="Pass two columns of one table.",
+        )
+    unusable = ~np.isin(outcome, (0.0, 1.0)) | np.isnan(score)
+    if unusable.any():
+        raise DataError(
+            "y must be 0 or 1 beside a score that is not missing",
+            got=f"{np.count_nonzero(unusable)} of {unusable.size} rows otherwise",
+            fix="Drop the rows whose label window is open and fill missing scores.",
+        )
+    return outcome, score

@@ -1,0 +1,173 @@
+"""Which cutoffs, horizon and lookback: the auto values, and the purged blocks of a panel."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from math import isfinite
+from typing import Literal
+
+import narwhals as nw
+
+from churn.data.cutoffs import Cutoffs
+from churn.data.days import day_number
+from churn.data.gaps import repurchase_gap_quantile
+from churn.data.history import history
+from churn.data.tables import Tables
+from churn.errors import GateError
+from churn.features.clock import FeatureClock
+
+__all__ = ["HORIZONS_DAYS", "Blocks", "Panel", "blocks", "resolve_panel"]
+
+HORIZONS_DAYS = (28, 56, 84, 182)
+GAP_QUANTILE = 0.8
+TEST_CUTOFFS = 2
+LEAST_TRAINING_CUTOFFS = 3
+
+Auto = Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Training, calibration and test cutoffs; a label of one is closed before the next begins."""
+
+    train: Cutoffs
+    calibrate: Cutoffs
+    test: Cutoffs
+
+    @property
+    def complete(self) -> bool:
+        """Whether each block has the cutoffs that a judgement needs."""
+        enough = len(self.train) >= LEAST_TRAINING_CUTOFFS and len(self.calibrate) >= 1
+        return enough and len(self.test) >= TEST_CUTOFFS
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The resolved settings of one training: cutoffs, lengths, and what they were derived from."""
+
+    cutoffs: Cutoffs
+    clock: FeatureClock
+    blocks: Blocks
+    gap_quantile_days: float | None
+
+    def to_dict(self) -> dict[str, object]:
+        """What was resolved, as plain JSON."""
+        quantile = self.gap_quantile_days
+        return {
+            **asdict(self.clock),
+            "cutoffs": [str(cutoff) for cutoff in self.cutoffs],
+            "test_cutoffs": [str(cutoff) for cutoff in self.blocks.test],
+            # None also where the repurchase curve never reaches the quantile
+            "gap_quantile_days": quantile if quantile and isfinite(quantile) else None,
+        }
+
+    @property
+    def development(self) -> Cutoffs:
+        """The cutoffs whose labels are closed at the first test cutoff."""
+        return self.cutoffs.before(self.blocks.test.dates[0])
+
+
+def blocks(cutoffs: Cutoffs) -> Blocks:
+    """The newest two cutoffs as test, the newest admissible one before them to calibrate, the
+    rest that is admissible before that to train.
+    """
+    test = cutoffs.only(cutoffs.dates[-TEST_CUTOFFS:])
+    known = cutoffs.before(test.dates[0]) if test.dates else test
+    calibrate = known.only(known.dates[-1:])
+    train = known.before(calibrate.dates[0]) if calibrate.dates else known
+    return Blocks(train, calibrate, test)
+
+
+def resolve_panel(
+    tables: Tables,
+    as_of: date,
+    *,
+    horizon_days: int | Auto = "auto",
+    lookback_days: int | Auto = "auto",
+    min_tenure_days: int = 0,
+    lead_days: int = 0,
+    every_days: int | Auto = "auto",
+    count: int = 13,
+) -> Panel:
+    """The panel of a training at `as_of` (exclusive).
+
+    `auto` horizon: the smallest of 28, 56, 84, 182 at or above the 80 % quantile of the
+    repurchase gap, but the largest that leaves three training, one calibration and two test
+    cutoffs. `auto` spacing: half a horizon. `auto` lookback: twice the horizon. Only what
+    precedes the first test cutoff is looked at. Raises GateError where the data is too short.
+    """
+
+    def cutoffs(horizon: int) -> Cutoffs:
+        return _cutoffs(tables, as_of, horizon, lead_days, every_days, count)
+
+    if horizon_days == "auto":
+        horizon, quantile = _auto_horizon(tables, cutoffs)
+    else:
+        horizon, quantile = horizon_days, None
+    panel = cutoffs(horizon)
+    if not blocks(panel).complete:
+        raise _too_short(tables, as_of, horizon, panel)
+    lookback = 2 * horizon if lookback_days == "auto" else lookback_days
+    clock = FeatureClock(
+        horizon_days=horizon, lookback_days=lookback, min_tenure_days=min_tenure_days
+    )
+    return Panel(panel, clock, blocks(panel), quantile)
+
+
+def _cutoffs(
+    tables: Tables, as_of: date, horizon: int, lead: int, every: int | Auto, count: int
+) -> Cutoffs:
+    first, _ = tables.span()
+    return Cutoffs.every(
+        max(1, horizon // 2) if every == "auto" else every,
+        until=as_of,
+        horizon_days=horizon,
+        count=count,
+        lead_days=lead,
+        arrival_lag_days=tables.arrival_lag_days(),
+        first=first + timedelta(days=horizon),
+    )
+
+
+def _auto_horizon(tables: Tables, cutoffs: Callable[[int], Cutoffs]) -> tuple[int, float]:
+    chosen, quantile = HORIZONS_DAYS[0], float("nan")
+    for horizon in HORIZONS_DAYS:
+        panel = cutoffs(horizon)
+        if not blocks(panel).complete:
+            break
+        chosen = horizon
+        quantile = _gap_quantile(tables, blocks(panel).test.dates[0])
+        if quantile <= horizon:
+            break
+    return chosen, quantile
+
+
+def _gap_quantile(tables: Tables, before: date) -> float:
+    """The 80 % quantile of the gap between purchase days, from what precedes that date."""
+    days = history(tables, [before]).days.filter(nw.col("is_purchase"))
+    closed = days.filter(~nw.col("gap_days").is_null()).select("customer_id", "gap_days")
+    open_ends = days.group_by("customer_id").agg(gap_days=nw.col("age_days").min())
+    both = nw.concat(
+        [
+            closed.select("customer_id", nw.col("gap_days").cast(nw.Float64), event=nw.lit(1)),
+            open_ends.select("customer_id", nw.col("gap_days").cast(nw.Float64), event=nw.lit(0)),
+        ]
+    )
+    rows = tables.engine.collect(both).to_pandas()
+    code = rows["customer_id"].astype("category").cat.codes.to_numpy()
+    return repurchase_gap_quantile(
+        rows["gap_days"].to_numpy(), rows["event"].to_numpy() == 1, code, q=GAP_QUANTILE
+    )
+
+
+def _too_short(tables: Tables, as_of: date, horizon: int, panel: Cutoffs) -> GateError:
+    first, _ = tables.span()
+    days = day_number(as_of) - day_number(first)
+    found = blocks(panel)
+    return GateError(
+        f"a judged model needs {LEAST_TRAINING_CUTOFFS} training, 1 calibration and "
+        f"{TEST_CUTOFFS} test cutoffs whose labels do not overlap",
+        got=f"{len(found.train)}, {len(found.calibrate)} and {len(found.test)} from {days} days "
+        f"of orders with a horizon of {horizon} days",
+        fix="Pass a longer history, a shorter horizon_days or a smaller every_days.",
+    )

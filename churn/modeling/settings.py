@@ -1,0 +1,16 @@
+"""What a user says about how models are recorded."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = ["TrackingSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingSettings:
+    """Where runs are recorded and under which names."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
+    uri: str = "sqlite:///mlflow.db"
+    experiment: str = "churn"
+    model_name: str = "churn"

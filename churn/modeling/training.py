@@ -1,0 +1,77 @@
+"""From tables to a judged model: the panel, the judgement on later cutoffs, the refit on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from sklearn.base import clone
+
+from churn.data.history import history
+from churn.data.tables import Tables
+from churn.features.population import POPULATION, learn_population
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.evaluate import Evaluation, evaluate
+from churn.modeling.gate import Gate, judge
+from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Panel
+
+__all__ = ["Trained", "train_model"]
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones."""
+
+    model: ChurnModel
+    evaluation: Evaluation
+    gate: Gate
+    panel: Panel
+    dataset: Dataset
+    population: dict[str, float | None]
+
+
+def train_model(
+    recipe: ChurnModel, tables: Tables, panel: Panel, *, progress: Progress = lambda _: None
+) -> Trained:
+    """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
+
+    Raises GateError where a class has too few rows to learn from.
+    """
+    progress("building features and labels")
+    dataset = build_dataset(tables, panel.cutoffs, panel.clock)
+    progress("fitting on the past of the test cutoffs")
+    candidate = clone(recipe).fit(dataset.only(panel.development))
+    progress("judging on the test cutoffs")
+    evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
+    progress("fitting on all mature cutoffs")
+    model = clone(recipe).fit(dataset)
+    population = _newest_population(tables, panel)
+    return Trained(model, evaluation, judge(evaluation), panel, dataset, population)
+
+
+def _newest_population(tables: Tables, panel: Panel) -> dict[str, float | None]:
+    past = history(tables, [panel.cutoffs.until])
+    row = tables.engine.collect(learn_population(past)).to_pylist()[0]
+    return {name: row[name] for name in POPULATION}
+
+
+def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
+    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
+    newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
+    sample = newest.sample(min(rows, len(newest)), random_state=seed)
+    columns = list(dataset.feature_names)
+    return pd.DataFrame(sample[columns].reset_index(drop=True))
+
+
+def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
+    """A few rows of every status, without names: a loaded model must say the same of them."""
+    kept = ["status", *dataset.feature_names]
+    parts = [
+        part.sample(min(rows, len(part)), random_state=seed)[kept]
+        for _, part in dataset.rows.groupby("status")
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,1 @@
+"""Scores in, one offer or none for every customer out, within the budget."""

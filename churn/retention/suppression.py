@@ -1,0 +1,198 @@
+"""Why a customer gets no offer, and the gates that an offer must pass before its worth counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from churn.retention.offers import Offer
+
+__all__ = ["Consent", "Gates", "Suppression", "build_gates", "suppression_codes"]
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Consent = Literal["required", "assumed"]
+
+
+class Suppression(StrEnum):
+    """The code beside every "none"; where several hold, the first in this order is recorded.
+
+    >>> Suppression("cooldown").meaning
+    'every permitted offer would come too soon after an earlier contact'
+    """
+
+    OBJECTED = "objected", "refuses profiling, so no score may steer an offer"
+    HOLDOUT = "holdout", "kept without offers, so that the effect of offers can be measured"
+    STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue is for this status"
+    CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
+    CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
+    COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
+    NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
+    VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
+    BUDGET_EXHAUSTED = "budget_exhausted", "an offer would pay, but others earn more per unit spent"
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """A member equal to its code, with the meaning beside it."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What each customer may be offered: booleans of n customers, or n customers x m offers."""
+
+    objected: Bools
+    held_out: Bools
+    serves_status: Bools
+    consented: Bools
+    refused: Bools
+    rested: Bools
+
+    @property
+    def open(self) -> Bools:
+        """Offers that nothing but their worth can stop, n x m."""
+        someone = ~(self.objected | self.held_out)
+        return someone[:, None] & self.serves_status & self.consented & self.rested
+
+
+def build_gates(
+    scores: pa.Table,
+    offers: Sequence[Offer],
+    *,
+    held_out: Bools,
+    consent: Consent,
+    consents: pa.Table | None,
+    contacts: pa.Table | None,
+) -> Gates:
+    """The gates of every scored customer and offer.
+
+    `consents` holds the latest state of each customer, channel and purpose; should it contradict
+    itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
+    of them starts every offer's cooldown, except those whose offer_id is "none".
+    """
+    if consent not in get_args(Consent):
+        raise ConfigError(
+            'consent must be "required" or "assumed"',
+            got=repr(consent),
+            fix='Take "required" unless the law and the customers say otherwise.',
+        )
+    customer_ids = scores["customer_id"]
+    shape = (scores.num_rows, len(offers))
+    objected = np.zeros(scores.num_rows, dtype=bool)
+    granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    if consents is not None:
+        book = _ConsentBook.read(consents, customer_ids)
+        objected = book.customers(purpose="profiling", channel=None, granted=False)
+        for column, offer in enumerate(offers):
+            states = {"purpose": "marketing", "channel": offer.channel}
+            granted[:, column] = book.customers(**states, granted=True)
+            refused[:, column] = book.customers(**states, granted=False)
+    return Gates(
+        objected=objected,
+        held_out=held_out,
+        serves_status=_serves_status(scores["status"], offers),
+        consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
+        refused=refused,
+        rested=_rested(contacts, customer_ids, offers),
+    )
+
+
+def suppression_codes(gates: Gates, value: Floats, choice: Ints) -> pa.Array:
+    """One code per customer as strings, null where an offer was chosen (`choice` >= 0).
+
+    `value` is n x m in money, NaN throughout a row for a customer that the scores leave open.
+    """
+    served = gates.serves_status
+    consented = served & gates.consented
+    rested = consented & gates.rested
+    without_consent = ~consented.any(axis=1)
+    holds = {
+        Suppression.OBJECTED: gates.objected,
+        Suppression.HOLDOUT: gates.held_out,
+        Suppression.STATUS_NOT_SERVED: ~served.any(axis=1),
+        Suppression.CONSENT_REFUSED: without_consent & (served & gates.refused).any(axis=1),
+        Suppression.CONSENT_UNKNOWN: without_consent,
+        Suppression.COOLDOWN: ~rested.any(axis=1),
+        Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
+        Suppression.VALUE_NOT_POSITIVE: ~(rested & (value > 0)).any(axis=1),
+        Suppression.BUDGET_EXHAUSTED: np.ones(len(choice), dtype=bool),
+    }
+    first = np.argmax(np.stack(list(holds.values())), axis=0)
+    return pa.array([str(code) for code in holds]).take(pa.array(first, mask=choice >= 0))
+
+
+@dataclass(frozen=True)
+class _ConsentBook:
+    """Consent rows of known customers, as positions in the scores with lower-case words."""
+
+    size: int
+    position: Ints
+    channel: np.ndarray[Any, Any]
+    purpose: np.ndarray[Any, Any]
+    granted: Bools
+
+    @classmethod
+    def read(cls, consents: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
+        table = _known(consents, customer_ids)
+        return cls(
+            size=len(customer_ids),
+            position=table["position"].to_numpy(),
+            channel=_lower_case(table["channel"]),
+            purpose=_lower_case(table["purpose"]),
+            granted=table["granted"].to_numpy(),
+        )
+
+    def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
+        """Customers with a row in this state; channel None means any."""
+        rows = (self.purpose == purpose) & (self.granted == granted)
+        if channel is not None:
+            rows &= self.channel == channel
+        found = np.zeros(self.size, dtype=bool)
+        found[self.position[rows]] = True
+        return found
+
+
+def _serves_status(status: pa.ChunkedArray, offers: Sequence[Offer]) -> Bools:
+    columns = [pc.is_in(status, pa.array(offer.statuses)).to_numpy() for offer in offers]
+    return np.column_stack(columns).astype(bool)
+
+
+def _rested(
+    contacts: pa.Table | None, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]
+) -> Bools:
+    days_since_last = np.full(len(customer_ids), np.inf)
+    if contacts is not None:
+        made = contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], "none"), True))
+        table = _known(made, customer_ids)
+        days_since = table["days_since"].to_numpy()
+        np.minimum.at(days_since_last, table["position"].to_numpy(), days_since)
+    cooldown_days = np.array([offer.cooldown_days for offer in offers])
+    return np.asarray(days_since_last[:, None] >= cooldown_days)
+
+
+def _known(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
+    """Rows of the scored customers, with their `position` in the scores."""
+    position = pc.index_in(table["customer_id"], value_set=customer_ids)
+    placed = table.append_column("position", position)
+    return placed.filter(pc.is_valid(placed["position"]))
+
+
+def _lower_case(words: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """The words without case and surrounding space: 'Email ' refuses what 'email' would send."""
+    return np.asarray(pc.utf8_lower(pc.utf8_trim_whitespace(words)))

@@ -1,0 +1,92 @@
+"""Why a customer is at risk: families of features, in the customer's own numbers.
+
+Contributions are TreeSHAP in log-odds, summed by family. They say what goes along with the risk,
+never what causes it. The sentences are data: one pair per family.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn.features.catalogue import CATALOGUE
+from churn.modeling.model import ChurnModel
+
+__all__ = ["family_contributions", "reasons"]
+
+MOST_RAISING = 3
+LEAST_LOG_ODDS = 0.05
+SENTENCES: dict[str, tuple[str, str]] = {
+    "recency": (
+        "Last order {recency_days:.0f} days ago; usually every {expected_gap_days:.0f}.",
+        "Last order only {recency_days:.0f} days ago; usually every {expected_gap_days:.0f}.",
+    ),
+    "frequency": (
+        "Bought on {purchase_days_90d:.0f} of the last 90 days.",
+        "Bought on as many as {purchase_days_90d:.0f} of the last 90 days.",
+    ),
+    "money": (
+        "Spent {net_spend_90d:,.2f} in the last 90 days.",
+        "Spent as much as {net_spend_90d:,.2f} in the last 90 days.",
+    ),
+    "tenure": (
+        "First order {tenure_days:.0f} days ago.",
+        "A customer for {tenure_days:.0f} days.",
+    ),
+    "activity": (
+        "Active in {active_window_share:.0%} of the recent half-horizons.",
+        "Active in as many as {active_window_share:.0%} of the recent half-horizons.",
+    ),
+    "gaps": (
+        "Waits {expected_gap_days:.0f} days between orders.",
+        "Waits only {expected_gap_days:.0f} days between orders.",
+    ),
+    "regularity": (
+        "Buys at irregular times.",
+        "Buys at regular times.",
+    ),
+    "trend": (
+        "Buys less than before.",
+        "Buys at least as much as before.",
+    ),
+}
+
+
+def reasons(model: ChurnModel, rows: pd.DataFrame) -> list[list[str]]:
+    """At most three sentences on what raises the risk and one on what protects, for each row.
+
+    None where a baseline stands in for the model, for then its trees do not speak.
+    """
+    if model.stand_in is not None or len(rows) == 0:
+        return [[] for _ in range(len(rows))]
+    families, parts = family_contributions(model, rows)
+    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+    return [_sentences(families, part, record) for part, record in zip(parts, records, strict=True)]
+
+
+def family_contributions(model: ChurnModel, rows: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """The families and what each adds to the log-odds of lapsing, shape (rows, families)."""
+    portable = model.portable()
+    matrix = portable.matrix(rows)
+    shap = portable.boosters["lapse"].predict(
+        matrix, pred_contrib=True, num_threads=portable.threads
+    )
+    family_of = [CATALOGUE[name].family for name in model.feature_names_]
+    families = list(dict.fromkeys(family_of))
+    columns = [
+        np.asarray(shap)[:, [i for i, f in enumerate(family_of) if f == family]].sum(axis=1)
+        for family in families
+    ]
+    return families, np.column_stack(columns)
+
+
+def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) -> list[str]:
+    order = np.argsort(-part, kind="stable")
+    raising = [families[i] for i in order[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
+    least = order[-1]
+    said = [SENTENCES[family][0].format(**record) for family in raising]
+    if part[least] <= -LEAST_LOG_ODDS:
+        said.append(SENTENCES[families[least]][1].format(**record))
+    return said

@@ -1,0 +1,196 @@
+"""A model and a snapshot in, one score for every known customer out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from churn.analytics.segments import SegmentBounds, rfm_segments
+from churn.data.consent import objectors
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError, ModelError
+from churn.features.builder import build_features
+from churn.features.catalogue import feature_names
+from churn.modeling.model import ChurnModel
+from churn.scoring.explain import reasons
+
+__all__ = ["SCORE_SCHEMA", "Scores", "at_risk_count", "score", "score_snapshot"]
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("run_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("horizon_days", pa.int32()),
+        ("status", pa.string()),
+        ("churn_probability", pa.float64()),
+        ("probability_source", pa.string()),
+        ("decline_probability", pa.float64()),
+        ("expected_orders", pa.float64()),
+        ("expected_margin", pa.float64()),
+        ("value_at_risk", pa.float64()),
+        ("currency", pa.string()),
+        ("risk_band", pa.string()),
+        ("at_risk", pa.bool_()),
+        ("segment", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        ("model_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores, the probability from which a customer counts as at risk, and who was left out."""
+
+    table: pa.Table
+    threshold: float | None
+    dropped: Mapping[str, int]
+
+
+def score(model: ChurnModel, snapshot: Snapshot, *, capacity: float = 0.1) -> pa.Table:
+    """The scores of every known customer, `SCORE_SCHEMA`; objectors to profiling have no row.
+
+    `capacity` is how many of the eligible count as at risk: a share below 1, or a whole number.
+    """
+    return score_snapshot(model, snapshot, capacity=capacity).table
+
+
+def score_snapshot(
+    model: ChurnModel, snapshot: Snapshot, *, capacity: float = 0.1, run_id: str = ""
+) -> Scores:
+    """The same with its threshold and what was dropped.
+
+    Features are streamed in batches; only probabilities are held for the whole base. Raises
+    ModelError where the model wants other features than this release builds.
+    """
+    _check_model(model)
+    tables = snapshot.tables
+    objecting = objectors(snapshot)
+    features = build_features(tables, [snapshot.as_of], model.clock_, undated=True)
+    tables.engine.store(features, "scored_features")
+    stored = tables.engine.lazy("scored_features")
+    parts = [
+        _predicted(model, batch.to_pandas(), objecting) for batch in tables.engine.batches(stored)
+    ]
+    rows = pd.concat(parts, ignore_index=True) if parts else _no_rows()
+    rows = rows.sort_values("customer_id", ignore_index=True)
+    flagged, threshold = _flag(rows, capacity)
+    rows["at_risk"] = flagged
+    rows["risk_band"] = np.select(
+        [flagged, rows["churn_probability"] > model.base_rate_], ["high", "medium"], default="low"
+    )
+    rows["segment"] = rfm_segments(rows, _bounds(rows))
+    rows["reasons"] = _explained(model, snapshot, rows)
+    facts = _facts(model, snapshot, run_id)
+    dropped = {"objected to profiling": len(objecting)} if objecting else {}
+    return Scores(_to_arrow(rows, facts), threshold, dropped)
+
+
+def at_risk_count(capacity: float, eligible: int) -> int:
+    """How many of the eligible a capacity is: a share in (0, 1), or a whole number.
+
+    >>> at_risk_count(0.1, 2231), at_risk_count(50, 2231)
+    (223, 50)
+    """
+    whole = isinstance(capacity, int) and not isinstance(capacity, bool)
+    if capacity < 0 or (not whole and capacity >= 1):
+        fix = "Pass e.g. 0.1 for a tenth of the eligible, or 500 for five hundred."
+        raise ConfigError(
+            "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix
+        )
+    return min(eligible, int(capacity) if whole else round(capacity * eligible))
+
+
+def _check_model(model: ChurnModel) -> None:
+    built = set(feature_names())
+    lacking = [name for name in model.feature_names_ if name not in built]
+    if lacking:
+        rule = "the model must want only features that this release builds"
+        raise ModelError(rule, got=f"also {lacking}", fix="Train again with this release.")
+
+
+def _predicted(model: ChurnModel, batch: pd.DataFrame, objecting: set[str]) -> pd.DataFrame:
+    """What is kept of a batch: who, status, the scores, and what segments look at."""
+    batch = batch[~batch["customer_id"].isin(objecting)].reset_index(drop=True)
+    wanted = batch[["customer_id", "cutoff", "status", *model.feature_names_]]
+    kept = batch[["customer_id", "status", "purchase_days", "net_spend"]]
+    return pd.concat([kept, model.predict_frame(wanted)], axis=1)
+
+
+def _no_rows() -> pd.DataFrame:
+    names = ["customer_id", "status", "probability_source"]
+    numbers = ["purchase_days", "net_spend", "churn_probability", "decline_probability"]
+    numbers += ["expected_orders", "expected_margin", "value_at_risk"]
+    kinds = dict.fromkeys(names, "object") | dict.fromkeys(numbers, "float64")
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def _flag(rows: pd.DataFrame, capacity: float) -> tuple[np.ndarray, float | None]:
+    """Exactly the top `capacity` of the eligible, ties by hash, and the lowest probability among
+    them.
+    """
+    eligible = np.flatnonzero(rows["status"] == "eligible")
+    count = at_risk_count(capacity, len(eligible))
+    probability = rows["churn_probability"].to_numpy()[eligible]
+    ties = np.array([_hash(name) for name in rows["customer_id"].to_numpy()[eligible]])
+    top = eligible[np.lexsort((ties, -probability))[:count]] if count else eligible[:0]
+    flagged = np.zeros(len(rows), dtype=bool)
+    flagged[top] = True
+    lowest = rows["churn_probability"].to_numpy()[top]
+    return flagged, float(lowest.min()) if count else None
+
+
+def _hash(customer_id: str) -> int:
+    data = customer_id.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
+def _bounds(rows: pd.DataFrame) -> SegmentBounds:
+    eligible = rows[rows["status"] == "eligible"]
+    return SegmentBounds.learn(
+        eligible["purchase_days"].to_numpy(), eligible["net_spend"].to_numpy()
+    )
+
+
+def _explained(model: ChurnModel, snapshot: Snapshot, rows: pd.DataFrame) -> pd.Series[Any]:
+    """Reasons for those at risk; an empty list for all others."""
+    explained: dict[str, list[str]] = {}
+    listed = set(rows.loc[rows["at_risk"], "customer_id"])
+    if listed:
+        engine = snapshot.tables.engine
+        for batch in engine.batches(engine.lazy("scored_features")):
+            features = batch.to_pandas()
+            features = features[features["customer_id"].isin(listed)]
+            said = reasons(model, features)
+            explained |= dict(zip(features["customer_id"], said, strict=True))
+    return rows["customer_id"].map(lambda name: explained.get(name, []))
+
+
+def _facts(model: ChurnModel, snapshot: Snapshot, run_id: str) -> dict[str, object]:
+    manifest: Mapping[str, Any] = getattr(model, "manifest_", {})
+    as_of: date = snapshot.as_of
+    return {
+        "run_id": run_id,
+        "as_of": as_of,
+        "horizon_days": model.clock_.horizon_days,
+        "currency": snapshot.tables.settings.currency,
+        "model_id": manifest.get("model_id", "in-memory"),
+    }
+
+
+def _to_arrow(rows: pd.DataFrame, facts: Mapping[str, object]) -> pa.Table:
+    columns = [
+        pa.array([facts[field.name]] * len(rows), type=field.type)
+        if field.name in facts
+        else pa.array(rows[field.name], type=field.type, from_pandas=True)
+        for field in SCORE_SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=SCORE_SCHEMA)

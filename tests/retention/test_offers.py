@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+
+from churn.errors import ConfigError
+from churn.retention.offers import Offers
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "offers.toml"
+CATALOGUE = """
+[campaign]
+id = "spring"
+
+[[offers]]
+offer_id = "coupon"
+name = "5 % off"
+kind = "discount"
+channel = "email"
+margin_cost = 2
+contact_cost = 0.01
+redemption_rate = 0.1
+effect = 0.03
+effect_low = 0.01
+effect_high = 0.05
+cooldown_days = 28
+expires_after_days = 14
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        path = tmp_path / "offers.toml"
+        path.write_text(text, encoding="utf-8")
+        return Offers.load(path)
+
+    return load
+
+
+def test_the_example_catalogue_can_be_loaded():
+    offers = Offers.load(EXAMPLE)
+    assert len(offers) == 5
+    assert {status for offer in offers for status in offer.statuses} == {"eligible", "lapsed"}
+
+
+def test_an_offer_is_for_the_eligible_unless_it_says_otherwise(load):
+    (offer,) = load(CATALOGUE)
+    assert offer.statuses == ("eligible",)
+    assert load(CATALOGUE + 'statuses = ["lapsed", "new"]').offers[0].statuses == ("lapsed", "new")
+
+
+def test_the_expected_cost_is_redemptions_plus_contact(make_offer):
+    offer = make_offer(margin_cost=4.0, redemption_rate=0.25, contact_cost=0.5)
+    assert offer.expected_cost == 1.5
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "message"),
+    [
+        ("margin_cost = 2", 'margin_cost = "2"', r"'coupon': margin_cost must be a number >= 0"),
+        ("margin_cost = 2", "margin_cost = -2", r"margin_cost must .* got -2\. Write money"),
+        ("margin_cost = 2", "margin_cost = nan", r"margin_cost must .* got nan\. Write money"),
+        ("margin_cost = 2", "margin_cost = true", r"margin_cost must .* got True\. Write money"),
+        ("redemption_rate = 0.1", "redemption_rate = 15", r"Write 15 % as 0\.15"),
+        ("effect = 0.03", "effect = 3", r"Write three percentage points as 0\.03"),
+        ("effect = 0.03", "effect = 0.3", r"Widen the interval"),
+        ("cooldown_days = 28", "cooldown_days = 28.5", r"whole days from 0 .* Write e\.g\. 28"),
+        ("expires_after_days = 14", "expires_after_days = 0", r"whole days from 1 .* 14"),
+        ("expires_after_days = 14", "expires_after_days = 9999999", r"to 3650"),
+        ('kind = "discount"', 'kind = "coupon"', r'Take "other" if none fits'),
+        ('kind = "discount"', 'kind = ["discount"]', r'Take "other" if none fits'),
+        ('name = "5 % off"', 'name = " "', r"name must be a non-empty text"),
+        ('channel = "email"', 'channel = "E-Mail"', r"offer 'coupon': channel must be 1 to 64"),
+        ('offer_id = "coupon"', 'offer_id = "../x"', r"offer_id must be 1 to 64"),
+        ('offer_id = "coupon"', 'offer_id = "none"', r"Name the offer otherwise"),
+        ('offer_id = "coupon"', "", r"offer 1 lacks \['offer_id'\]\. Add them"),
+        ("effect = 0.03", "efect = 0.03", r"'coupon' has an unknown key.*Did you mean 'effect'"),
+        ("effect = 0.03", "", r"'coupon' lacks \['effect'\]"),
+        ("effect = 0.03", 'effect = 0.03\nstatuses = ["churned"]', r"one or more of \['eligible'"),
+        ("effect = 0.03", "effect = 0.03\nstatuses = [[1]]", r'Write e\.g\. \["eligible"\]'),
+        ('id = "spring"', "id = 7", r"\[campaign\] id must be a non-empty text"),
+        ('id = "spring"', 'id = "Spring 1"', r"campaign id must be 1 to 64"),
+        ("[campaign]", "[campain]", r"unknown key.*Did you mean 'campaign'"),
+        ('[campaign]\nid = "spring"', "campaign = 7", r"Write \[campaign\] id"),
+        ("[[offers]]", "[offers]", r"Head each with \[\[offers\]\]"),
+        ("[[offers]]", "[[offers]", r"not valid TOML.*Mend that line"),
+    ],
+)
+def test_a_wrong_entry_is_one_clear_line(load, line, wrong, message):
+    assert line in CATALOGUE
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(CATALOGUE.replace(line, wrong, 1))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_offer_that_is_no_table_is_refused(load):
+    with pytest.raises(ConfigError, match=r"offer 1 must be a table.*\[\[offers\]\]"):
+        load('offers = [7]\n[campaign]\nid = "spring"')
+
+
+def test_one_offer_id_twice_is_refused(load):
+    twice = CATALOGUE + "[[offers]]" + CATALOGUE.split("[[offers]]")[1]
+    with pytest.raises(ConfigError, match=r"\['coupon'\] again\. Rename or merge them"):
+        load(twice)
+
+
+def test_a_catalogue_without_offers_is_refused(load):
+    with pytest.raises(ConfigError, match=r"Add an \[\[offers\]\] table"):
+        load('offers = []\n[campaign]\nid = "spring"')
+
+
+def test_a_catalogue_that_is_not_there_is_a_wrong_setting(tmp_path):
+    with pytest.raises(ConfigError, match="Give the path of a TOML file"):
+        Offers.load(tmp_path / "none.toml")
+
+
+def test_a_catalogue_that_is_not_text_is_a_wrong_setting(tmp_path):
+    path = tmp_path / "offers.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        Offers.load(path)

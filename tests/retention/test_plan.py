@@ -1,0 +1,236 @@
+import json
+import math
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from churn.errors import ConfigError, DataError
+from churn.retention.offers import Offers
+from churn.retention.plan import PLAN_SCHEMA, assign_offers
+
+customers = st.lists(
+    st.tuples(
+        st.sampled_from(["eligible", "lapsed", "new"]),
+        st.none() | st.floats(0, 1),
+        st.none() | st.floats(0, 100),
+    ),
+    max_size=25,
+)
+
+
+@pytest.fixture(scope="module")
+def offers(make_offer):
+    back = make_offer("back", channel="post", statuses=("lapsed",), margin_cost=20.0)
+    return Offers((make_offer("small", margin_cost=1.0, effect=0.02), make_offer("big"), back), "c")
+
+
+@pytest.fixture(scope="module")
+def plan(offers):
+    def plan(scores, **changes):
+        arguments = {
+            "budget": math.inf,
+            "holdout_share": 0.0,
+            "holdout_salt": "2025",
+            "consent": "assumed",
+            "consents": None,
+            "contacts": None,
+            "as_of": date(2024, 2, 28),
+            "currency": "USD",
+            "run_id": "run-1",
+        }
+        return assign_offers(scores, offers, **(arguments | changes))
+
+    return plan
+
+
+def _scores(rows, **changes):
+    statuses, risks, values = zip(*rows, strict=True) if rows else ((), (), ())
+    columns = {
+        "customer_id": pa.array([f"c{number}" for number in range(len(rows))], pa.string()),
+        "status": pa.array(statuses, pa.string()),
+        "churn_probability": pa.array(risks, pa.float64()),
+        "value_at_risk": pa.array(values, pa.float64()),
+        "currency": pa.array(["USD"] * len(rows), pa.string()),
+        "segment": pa.array(["loyal"] * len(rows), pa.string()),
+    }
+    return pa.table(columns | changes)
+
+
+def _average(number):
+    """Customers at the base rate with 200 at stake, who differ in nothing but their id."""
+    return [("eligible", 0.2, 40.0)] * number
+
+
+@given(customers, st.floats(0, 20), st.floats(0, 1), st.sampled_from(["required", "assumed"]))
+@settings(max_examples=60, deadline=None)
+def test_every_plan_keeps_its_promises(plan, rows, budget, share, consent):
+    known = [*_average(10), *rows]
+    scores = _scores(known)
+    found = plan(scores, budget=budget, holdout_share=share, consent=consent)
+    table = found.table
+    offered = pc.not_equal(table["offer_id"], "none")
+    assert table.schema == PLAN_SCHEMA
+    assert table["customer_id"].to_pylist() == scores["customer_id"].to_pylist()
+    assert found.summary["expected_cost"] <= budget
+    assert pc.sum(table["expected_cost"]).as_py() == pytest.approx(found.summary["expected_cost"])
+    assert pc.sum(table["expected_value"]).as_py() == pytest.approx(found.summary["expected_value"])
+    assert pc.is_null(table["suppression"]).equals(offered)
+    assert pc.all(pc.greater(table.filter(offered)["expected_value"], 0), min_count=0).as_py()
+    assert "holdout" not in table.filter(offered)["arm"].to_pylist()
+    assert sum(found.summary["offers"].values()) == len(known)
+    assert sum(found.summary["suppressed"].values()) == found.summary["offers"]["none"]
+    json.dumps(found.summary, allow_nan=False)
+
+
+def test_the_table_has_the_columns_of_the_design():
+    assert PLAN_SCHEMA.names == [
+        "customer_id",
+        "run_id",
+        "campaign_id",
+        "as_of",
+        "offer_id",
+        "channel",
+        "arm",
+        "propensity",
+        "effect",
+        "effect_low",
+        "effect_source",
+        "expected_gain",
+        "expected_cost",
+        "expected_value",
+        "suppression",
+        "expires_on",
+    ]
+
+
+def test_an_offered_row_carries_its_worth_and_terms(plan):
+    row = plan(_scores(_average(1))).table.to_pylist()[0]
+    assert row["expected_gain"] == pytest.approx(0.03 * 200)
+    assert row["expected_cost"] == pytest.approx(1.0)
+    assert row["expected_value"] == pytest.approx(0.03 * 200 - 1.0)
+    assert (row["effect"], row["effect_low"]) == pytest.approx((0.03, 0.01))
+    assert row["expires_on"] == date(2024, 3, 13)
+    fixed = {"offer_id": "big", "channel": "email", "effect_source": "assumed", "arm": "treatment"}
+    fixed |= {"run_id": "run-1", "campaign_id": "c", "propensity": 1.0, "suppression": None}
+    assert {name: row[name] for name in fixed} == fixed
+
+
+def test_a_row_without_an_offer_is_worth_nothing_and_says_why(plan):
+    row = plan(_scores(_average(1)), budget=0).table.to_pylist()[0]
+    empty = {"channel": None, "effect_source": None, "expires_on": None, "offer_id": "none"}
+    empty |= dict.fromkeys(["effect", "effect_low", "expected_gain", "expected_cost"], 0.0)
+    empty |= {"expected_value": 0.0, "suppression": "budget_exhausted"}
+    assert {name: row[name] for name in empty} == empty
+
+
+def test_codes_follow_the_customer(plan):
+    rows = [("new", 0.5, 50.0), ("eligible", None, 5.0), ("eligible", 0.2, 0.1), *_average(1)]
+    consents = _consents(("c3", "email", "marketing", False))
+    codes = plan(_scores(rows), consents=consents).table["suppression"].to_pylist()
+    assert codes == ["status_not_served", "not_scored", "value_not_positive", "consent_refused"]
+
+
+def test_without_a_consents_table_required_consent_makes_everyone_unknown(plan):
+    found = plan(_scores(_average(3)), consent="required")
+    assert found.summary["suppressed"] == {"consent_unknown": 3}
+
+
+def test_the_holdout_gets_nothing_and_is_the_same_in_every_plan(plan):
+    scores = _scores(_average(200))
+    first = plan(scores, holdout_share=0.2).table
+    again = plan(scores, holdout_share=0.2, budget=9.0, run_id="other").table
+    held_out = pc.equal(first["arm"], "holdout")
+    assert first["arm"].equals(again["arm"])
+    assert 20 < pc.sum(held_out).as_py() < 60
+    assert set(first.filter(held_out)["suppression"].to_pylist()) == {"holdout"}
+
+
+def test_an_objector_in_the_holdout_stays_in_its_arm_but_is_named_an_objector(plan):
+    consents = _consents(("c0", "email", "profiling", False))
+    row = plan(_scores(_average(1)), consents=consents, holdout_share=1.0).table.to_pylist()[0]
+    assert (row["arm"], row["suppression"]) == ("holdout", "objected")
+
+
+def test_a_second_plan_after_the_first_contacts_nobody_again(plan):
+    scores = _scores(_average(5))
+    first = plan(scores).table
+    made = {"customer_id": first["customer_id"], "offer_id": first["offer_id"]}
+    contacts = pa.table(made | {"days_since": [0.0] * 5})
+    assert plan(scores, contacts=contacts).summary["suppressed"] == {"cooldown": 5}
+
+
+def test_a_tight_budget_goes_to_the_customers_with_most_at_stake(plan):
+    rows = [("eligible", 0.2, value) for value in (20.0, 90.0, 30.0, 80.0)]
+    found = plan(_scores(rows), budget=0.4)
+    assert found.table["offer_id"].to_pylist() == ["none", "small", "none", "small"]
+    assert found.summary["lambda"] > 0
+
+
+def test_a_plan_does_not_depend_on_the_order_of_the_scores(plan):
+    scores = _scores(_average(20))
+    backwards = scores.take(list(reversed(range(20))))
+    one, other = plan(scores, budget=3.0).table, plan(backwards, budget=3.0).table
+    assert one.equals(other.take(list(reversed(range(20)))))
+
+
+def test_the_base_rate_is_that_of_the_eligible(plan):
+    rows = [("eligible", 0.1, 9.0), ("eligible", 0.3, 9.0), ("lapsed", 0.9, 9.0)]
+    assert plan(_scores(rows)).summary["base_rate"] == pytest.approx(0.2)
+
+
+def test_a_base_of_lapsed_customers_alone_uses_its_own_rate(plan):
+    assert plan(_scores([("lapsed", 0.9, 90.0)])).summary["base_rate"] == pytest.approx(0.9)
+
+
+def test_no_customers_give_an_empty_plan(plan):
+    found = plan(_scores([]))
+    assert found.table.schema == PLAN_SCHEMA
+    assert found.summary["customers"] == found.summary["expected_cost"] == 0
+
+
+def test_words_may_come_dictionary_encoded(plan):
+    scores = _scores(_average(2))
+    coded = pa.table({n: pc.dictionary_encode(scores[n]) for n in ["status", "currency"]})
+    scores = scores.drop(["status", "currency"]).append_column("status", coded["status"])
+    scores = scores.append_column("currency", coded["currency"])
+    assert plan(scores).summary["offers"]["big"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"customer_id": ["a", "a"]}, "1 repeated.*Score one snapshot"),
+        ({"customer_id": ["a", None]}, r"empty values in column\(s\) \['customer_id'\].*Complete"),
+        ({"churn_probability": [0.1, 1.2]}, "Pass calibrated probabilities"),
+        ({"value_at_risk": ["a", "b"]}, r"'value_at_risk': 'string'.*Convert the columns"),
+        ({"currency": ["USD", "EUR"]}, r"got \['EUR'\]\. Convert the orders first"),
+    ],
+)
+def test_scores_that_break_their_contract_are_refused(plan, changes, message):
+    with pytest.raises(DataError, match=message):
+        plan(_scores(_average(2), **changes))
+
+
+def test_a_consents_table_without_its_columns_is_refused(plan):
+    with pytest.raises(DataError, match=r"'consents' lacks column\(s\) \['granted'\].*Pass the"):
+        plan(_scores(_average(1)), consents=_consents(("c0", "email", "x", True)).drop(["granted"]))
+
+
+def test_a_contact_without_its_age_is_refused(plan):
+    contacts = pa.table({"customer_id": ["c0"], "offer_id": ["x"], "days_since": [None]})
+    with pytest.raises(DataError, match=r"'contacts' has empty values.*\['days_since'\]"):
+        plan(_scores(_average(1)), contacts=contacts)
+
+
+def test_an_effect_that_the_base_rate_leaves_no_room_for_is_refused(plan):
+    with pytest.raises(ConfigError, match="offer 'small': effect must leave a retention rate"):
+        plan(_scores([("eligible", 0.01, 1.0)]))
+
+
+def _consents(*rows):
+    names = ["customer_id", "channel", "purpose", "granted"]
+    return pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
