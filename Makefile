@@ -35,9 +35,9 @@ endif
 train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), judge, promote
 	$(CHURN) train --config $(CONFIG)
 
-evaluate: $(READY) $(INPUT) ## Train as of 2017-12-03 and judge on the 28 days after it
-	$(CHURN) train --config $(CONFIG) --as-of 2017-12-03 --models out/evaluate
-	$(CHURN) evaluate --config $(CONFIG) --model out/evaluate/champion
+evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, judge on the 28 days after
+	$(CHURN) train --as-of 2017-12-03 --models out/evaluate
+	$(CHURN) evaluate --model out/evaluate/champion
 
 score: $(READY) $(INPUT) ## Score every customer into out/scores.parquet
 	$(CHURN) score --config $(CONFIG) --out out/scores.parquet

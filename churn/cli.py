@@ -55,7 +55,10 @@ def init(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Look at your orders and write a commented churn.toml with the guessed mapping."""
+    """Write a churn.toml for your orders.
+
+    Looks at the file, guesses its format and what its columns mean, and comments what it saw.
+    """
 
     def job(_: Callable[[str], None]) -> JobResult:
         from churn.jobs.init import init_result
@@ -71,7 +74,10 @@ def example(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the example data: a grocer's real purchases of a year (Complete Journey)."""
+    """Write the example data as files.
+
+    A grocer's real purchases of a year: the Complete Journey, 2,469 households in 2017.
+    """
 
     def job(_: Callable[[str], None]) -> JobResult:
         from churn.jobs.example import example as run
@@ -88,7 +94,10 @@ def check(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check the tables: what was found, dropped and why, and what is feasible."""
+    """Check the tables and what is feasible.
+
+    Shows what was found, what was dropped and why, and whether a model can be trained.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.check import check as run
@@ -106,7 +115,10 @@ def features(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the feature table of the eligible customers at one date."""
+    """Write the feature table at one date.
+
+    One row per eligible customer.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.features import features as run
@@ -126,7 +138,10 @@ def train(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model, judge it on later cutoffs, and promote it if it beats the simple rules."""
+    """Train, judge and maybe promote a model.
+
+    It is judged on later cutoffs and promoted if it beats the simple rules.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.train import train as run
@@ -144,7 +159,10 @@ def evaluate(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Judge a model again on the cutoffs that came after its training data."""
+    """Judge a model on newer data.
+
+    On every cutoff after its training data whose outcome is known by now.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.evaluate import evaluate as run
@@ -163,7 +181,10 @@ def score(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score every customer: probability of lapsing, value at risk, reasons."""
+    """Score every customer.
+
+    Probability of lapsing, value at risk, and the reasons for those at risk.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.score import score as run
@@ -187,7 +208,10 @@ def plan(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Choose one offer or none for every customer, by expected net value within the budget."""
+    """Choose an offer or none for each.
+
+    By expected net value, within the budget, with consent and a holdout.
+    """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.plan import plan as run

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import narwhals as nw
+import pyarrow as pa
 
 from churn.errors import ModelError
 from churn.features.builder import build_features
@@ -33,7 +35,7 @@ def features(
         progress("building features")
         built = build_features(session.tables, [session.as_of], clock)
         eligible = built.filter(nw.col("status") == "eligible").sort("customer_id")
-        table = session.tables.engine.collect(eligible)
+        table = _dated(session.tables.engine.collect(eligible), session.as_of)
         facts = {"run_id": session.run_id, "as_of": str(session.as_of)}
         writer.write(table, facts)
     return JobResult(
@@ -45,6 +47,12 @@ def features(
         dropped=dropped_rows(session.tables.audits),
         files=hashed(out),
     )
+
+
+def _dated(table: pa.Table, as_of: date) -> pa.Table:
+    """The same with the date in place of the cutoff's day number."""
+    dates = pa.array([as_of] * table.num_rows, pa.date32())
+    return table.set_column(table.column_names.index("cutoff"), "as_of", dates)
 
 
 def _clock(session: Session) -> FeatureClock:

@@ -89,11 +89,6 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
 
 def _result(session: Session, decided: Plan, offers: Offers, out: Path) -> JobResult:
     summary = decided.summary
-    assumed = (
-        "consent is assumed, not recorded: offers.consent"
-        if (session.settings.offers.consent == "assumed")
-        else None
-    )
     return JobResult(
         command="plan",
         run_id=session.run_id,
@@ -104,9 +99,17 @@ def _result(session: Session, decided: Plan, offers: Offers, out: Path) -> JobRe
         model_id=session.facts.get("model_id"),
         metrics=summary,
         files=hashed(out),
-        warnings=() if assumed is None else (assumed,),
+        warnings=_notes(session, summary),
         tables=(_offers_table(summary), _money_table(summary)),
     )
+
+
+def _notes(session: Session, summary: dict[str, Any]) -> tuple[str, ...]:
+    if session.settings.offers.consent == "assumed":
+        return ('consent is assumed, not looked up: [offers] consent = "assumed"',)
+    if not session.tables.has("consents"):
+        return ("nobody's consent is on record: connect [data.consents]",)
+    return ()
 
 
 def _offers_table(summary: dict[str, Any]) -> tuple[str, Line, tuple[Line, ...]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from churn.config import Settings
 from churn.data.tables import Tables
+from churn.errors import ConfigError
 from churn.jobs.output import writing_table
 from churn.jobs.result import JobResult, Line, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
@@ -13,7 +15,7 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.tracking import bundle_from_registry
 from churn.scoring.score import Scores, score_snapshot
 
-__all__ = ["load_named_model", "score", "score_session"]
+__all__ = ["check_agreement", "load_named_model", "score", "score_session"]
 
 CHAMPION = "champion"
 
@@ -58,10 +60,32 @@ def load_named_model(session: Session, model: str | None) -> ChurnModel:
     """The bundle that was asked for, every file of it checked; by default the champion."""
     settings = session.settings
     if model is None:
-        return load_bundle(settings.path(settings.model.directory) / CHAMPION)
-    if model.startswith("models:/"):
-        return load_bundle(bundle_from_registry(settings.tracking, model, folder=settings.folder))
-    return load_bundle(Path(model))
+        place = settings.path(settings.model.directory) / CHAMPION
+    elif model.startswith("models:/"):
+        place = bundle_from_registry(settings.tracking, model, folder=settings.folder)
+    else:
+        place = Path(model)
+    fitted = load_bundle(place)
+    check_agreement(settings, fitted)
+    return fitted
+
+
+def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
+    """Nothing, or ConfigError when the settings say something else than the model was made with."""
+    learnt = fitted.manifest_["data"]
+    pairs = {
+        "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
+        "[churn] lookback_days": (settings.churn.lookback_days, fitted.clock_.lookback_days),
+        "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
+        "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
+        "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
+        "[data] currency": (settings.data.currency, learnt["currency"]),
+        "[data] day_timezone": (settings.data.day_timezone, learnt["day_timezone"]),
+    }
+    for key, (now, then) in pairs.items():
+        if now not in ("auto", then):
+            rule = f"{key} must be what the model was trained with, {then!r}"
+            raise ConfigError(rule, got=repr(now), fix="Put it back, or train again.")
 
 
 def _facts(session: Session, fitted: ChurnModel, scores: Scores) -> dict[str, object]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from churn.jobs.result import JobResult, Line
 
 __all__ = ["progress_on_terminal", "show"]
+
+NUMERIC = frozenset("0123456789,.-+%± ")
 
 
 @contextmanager
@@ -42,9 +45,16 @@ def show(result: JobResult, *, quiet: bool) -> None:
 def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, ...]) -> None:
     if not rows:
         return
-    table = Table(title=title, title_justify="left", show_header=any(header), title_style="bold")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        show_header=any(header),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for number, name in enumerate(header):
-        numeric = all(row[number][:1].isdigit() or row[number][:1] in "-+" for row in rows)
+        numeric = all(set(row[number]) <= NUMERIC for row in rows)
         table.add_column(name, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))

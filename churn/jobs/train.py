@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
         if one.group == "eligible"
     ]
     strata = [
-        (one.group, f"{one.rows:,}", f"{one.base_rate:.1%}", _with_error(one.metrics["roc_auc"]))
+        (one.group, f"{one.rows:,}", _share(one.base_rate), _with_error(one.metrics["roc_auc"]))
         for one in evaluation.judged
         if one.predictor == "model"
     ]
@@ -109,9 +110,18 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
     )
 
 
+def _share(value: float) -> str:
+    return f"{value:.1%}" if isfinite(value) else "-"
+
+
 def _with_error(value: Interval) -> str:
     """The estimate and half its 95 % interval."""
-    return f"{value.estimate:.4f} \u00b1{(value.high - value.low) / 2:.3f}"
+    if not isfinite(value.estimate):
+        return "-"
+    half = (value.high - value.low) / 2
+    if value.estimate >= 1:
+        return f"{value.estimate:.2f} ±{half:.1f}"
+    return f"{value.estimate:.4f} ±{half:.3f}".replace(" ±0.", " ±.").removeprefix("0")
 
 
 def _write(session: Session, trained: Trained, directory: Path, *, promoted: bool) -> Path:

@@ -33,12 +33,17 @@ LINEAR_TERMS: dict[str, list[list[str]]] = {
 BASELINES = (*LINEAR_TERMS, "bg_nbd")
 
 
-def fit_baselines(rows: pd.DataFrame, clock: FeatureClock) -> dict[str, dict[str, Any]]:
-    """The specs of all baselines, plain JSON, learnt from eligible rows with a `lapse` label."""
+def fit_baselines(
+    rows: pd.DataFrame, buyers: pd.DataFrame, clock: FeatureClock
+) -> dict[str, dict[str, Any]]:
+    """The specs of all baselines, plain JSON, learnt from eligible rows with a `lapse` label.
+
+    `buyers` are the rows of everyone who ever bought: BG/NBD is about the lapsed, too.
+    """
     specs: dict[str, dict[str, Any]] = {
         name: {"terms": terms} for name, terms in LINEAR_TERMS.items()
     }
-    specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(rows), "horizon_days": clock.horizon_days}
+    specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(buyers), "horizon_days": clock.horizon_days}
     target = rows["lapse"].to_numpy()
     return {name: spec | _line(baseline_terms(spec, rows), target) for name, spec in specs.items()}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from churn.modeling.baselines import predict_baseline
+from churn.modeling.baselines import BASELINES, predict_baseline
 from churn.modeling.dataset import Dataset, cutoff_dates
 from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
@@ -94,7 +94,7 @@ def evaluate(
         name: paired_log_loss_difference(
             rows["lapse"].to_numpy(), predictions["model"], predictions[name], customer, seed=seed
         )
-        for name in model.baselines_
+        for name in BASELINES
     }
     dates = tuple(str(date) for date in cutoff_dates(rows))
     return Evaluation(tuple(judged), against, dates)
@@ -103,8 +103,8 @@ def evaluate(
 def _predictions(model: ChurnModel, rows: pd.DataFrame) -> dict[str, np.ndarray]:
     features = rows[["customer_id", "status", *model.feature_names_]]
     found = {"model": model.predict_proba(features)[:, 1]}
-    for name, spec in model.baselines_.items():
-        found[name] = predict_baseline(spec, rows)
+    for name in BASELINES:
+        found[name] = predict_baseline(model.baselines_[name], rows)
     return found
 
 

@@ -68,7 +68,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.calibration_ = self._calibrate(dataset)
         self.heads_ = {name: self._fit_head(name, rows) for name in HEADS}
         self.base_rate_ = float(rows["lapse"].mean())
-        self.baselines_ = fit_baselines(rows, dataset.clock)
+        buyers = dataset.rows[dataset.rows["purchase_days"] > 0]
+        self.baselines_ = fit_baselines(rows, buyers, dataset.clock)
         self.fallback_ = fit_fallback(dataset.rows, dataset.clock)
         self.classes_ = np.array([0, 1])
         self._portable_: PortableModel | None = None

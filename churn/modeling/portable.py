@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
-IDENTIFIERS = ("customer_id", "cutoff", "status")
+IDENTIFIERS = ("customer_id", "cutoff", "as_of", "status")
 OUTPUTS = (
     "churn_probability",
     "probability_source",

@@ -21,6 +21,7 @@ from typing import Any
 from churn.errors import StorageError
 from churn.files.hashes import sha256_of
 from churn.files.locks import exclusive
+from churn.files.names import check_name
 from churn.modeling import portable
 from churn.modeling.model import ChurnModel
 from churn.modeling.settings import TrackingSettings
@@ -52,7 +53,7 @@ class Predictor(mlflow.pyfunc.PythonModel):
             heads[name] = data.decode("utf-8")
         self.model = PortableModel(written["spec"], heads)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         return self.model.predict(model_input)
 
 
@@ -89,7 +90,8 @@ def record_training(
             mlflow.log_artifacts(str(bundle), "bundle")
             logged = _log_model(mlflow, settings, model)
             mlflow.log_metrics(dict(metrics), model_id=logged.model_id)
-        return Recorded(run.info.run_id, str(logged.registered_model_version))
+            version = _register(mlflow, settings, logged, run.info.run_id)
+        return Recorded(run.info.run_id, version)
 
 
 def promote_in_registry(settings: TrackingSettings, recorded: Recorded, *, folder: Path) -> None:
@@ -116,17 +118,36 @@ def _client(settings: TrackingSettings, folder: Path) -> Iterator[Any]:
         warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy and pandas warns
         import mlflow
 
-        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it tells of every table it makes
         uri = store_uri(settings, folder)
         try:
-            mlflow.set_tracking_uri(uri)
-            with exclusive(folder / ".mlflow.lock", what="the MLflow store", wait_seconds=120):
+            with (
+                _silence(),
+                exclusive(folder / ".mlflow.lock", what="the MLflow store", wait_seconds=120),
+            ):
+                mlflow.set_tracking_uri(uri)
                 _experiment(mlflow, settings, folder, local=uri.startswith("sqlite:"))
-            yield mlflow
+            with _silence():
+                yield mlflow
         except mlflow.exceptions.MlflowException as failure:
             cause = str(failure).strip().splitlines()[0][:160]
             rule = f"MLflow at {settings.uri.split('@')[-1]} must answer"
             raise StorageError(rule, got=cause, fix="Start it; the bundle is safe.") from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """MLflow tells of every table that it makes."""
+    from mlflow.utils.logging_utils import disable_logging, enable_logging
+
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    disable_logging()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        enable_logging()  # type: ignore[no-untyped-call]
+        logger.setLevel(level)
 
 
 def _experiment(mlflow: Any, settings: TrackingSettings, folder: Path, *, local: bool) -> None:
@@ -153,8 +174,19 @@ def _log_model(mlflow: Any, settings: TrackingSettings, model: ChurnModel) -> An
             pip_requirements=[
                 f"{name}=={version(name)}" for name in ("lightgbm", "mlflow", "numpy", "pandas")
             ],
-            registered_model_name=settings.model_name,
         )
+
+
+def _register(mlflow: Any, settings: TrackingSettings, logged: Any, run_id: str) -> str:
+    """The number of the new version of the registered model."""
+    client = mlflow.MlflowClient()
+    check_name(settings.model_name, what="[tracking] model_name")
+    if not client.search_registered_models(f"name = '{settings.model_name}'"):
+        client.create_registered_model(settings.model_name)
+    made = client.create_model_version(
+        settings.model_name, logged.model_uri, run_id, model_id=logged.model_id
+    )
+    return str(made.version)
 
 
 def _write_parts(model: ChurnModel, parts: Path) -> None:

@@ -39,10 +39,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Active in {active_window_share:.0%} of the recent half-horizons.",
         "Active in as many as {active_window_share:.0%} of the recent half-horizons.",
     ),
-    "gaps": (
-        "Waits {expected_gap_days:.0f} days between orders.",
-        "Waits only {expected_gap_days:.0f} days between orders.",
-    ),
     "regularity": (
         "Buys at irregular times.",
         "Buys at regular times.",
@@ -73,13 +69,19 @@ def family_contributions(model: ChurnModel, rows: pd.DataFrame) -> tuple[list[st
     shap = portable.boosters["lapse"].predict(
         matrix, pred_contrib=True, num_threads=portable.threads
     )
-    family_of = [CATALOGUE[name].family for name in model.feature_names_]
+    family_of = [_told_as(name) for name in model.feature_names_]
     families = list(dict.fromkeys(family_of))
     columns = [
         np.asarray(shap)[:, [i for i, f in enumerate(family_of) if f == family]].sum(axis=1)
         for family in families
     ]
     return families, np.column_stack(columns)
+
+
+def _told_as(feature: str) -> str:
+    """The family of a feature; gaps and recency are told in one sentence."""
+    family = CATALOGUE[feature].family
+    return "recency" if family == "gaps" else family
 
 
 def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) -> list[str]:

@@ -1,0 +1,179 @@
+"""A small shop with known mechanics: gamma-Poisson buying with drop-out, or buying without memory.
+
+A library for the tests of several rooms, found through `sys.path` by their `conftest.py`; what is
+expensive is made once in a process.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from churn.data.tables import Tables
+from churn.jobs.train import train
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.evaluate import Evaluation, evaluate
+from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Panel, resolve_panel
+
+FIRST_DAY = date(2022, 1, 1)
+DAYS = 730
+AS_OF = FIRST_DAY + timedelta(days=DAYS)
+HORIZON_DAYS = 28
+CUTOFFS = 8
+NO_SERVER = "http://127.0.0.1:9"
+
+CONFIG = """
+[data]
+currency = "EUR"
+
+[data.orders]
+source = "orders.parquet"
+
+[churn]
+horizon_days = 28
+
+[panel]
+cutoffs = 8
+
+[tracking]
+uri = "{tracking}"
+
+[offers]
+catalogue = "offers.toml"
+budget = {budget}
+consent = "{consent}"
+"""
+OFFERS = """
+[campaign]
+id = "spring"
+
+[[offers]]
+offer_id = "coupon"
+name = "5 % off"
+kind = "discount"
+channel = "email"
+margin_cost = 1.0
+contact_cost = 0.05
+redemption_rate = 0.2
+effect = 0.05
+effect_low = 0.01
+effect_high = 0.09
+cooldown_days = 28
+expires_after_days = 14
+"""
+
+
+def simulated_orders(
+    customers: int = 600, *, seed: int = 11, days: int = DAYS, memoryless: bool = False
+) -> pd.DataFrame:
+    """customer_id, ordered_at, amount.
+
+    Rates are gamma, gaps exponential, and every purchase may be the last. Customers with a middle
+    basket pause for weeks now and then, which no rule that is monotone in recency, frequency or
+    money can tell. `memoryless` gives everyone the same rate and no end: nothing can be learnt.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number in range(customers):
+        at, level = (_memoryless if memoryless else _life)(rng, days)
+        amount = np.round(level * rng.lognormal(0, 0.2, size=len(at)) + 0.01, 2)
+        parts.append(pd.DataFrame({"customer_id": f"c{number:04d}", "day": at, "amount": amount}))
+    rows = pd.concat(parts, ignore_index=True)
+    rows["ordered_at"] = pd.Timestamp(FIRST_DAY) + pd.to_timedelta(rows.pop("day"), unit="D")
+    return rows[["customer_id", "ordered_at", "amount"]]
+
+
+def _memoryless(rng: np.random.Generator, days: int) -> tuple[np.ndarray, float]:
+    at = np.unique(rng.integers(0, days, size=rng.poisson(days / 25) + 1))
+    return at, 20.0
+
+
+def _life(rng: np.random.Generator, days: int) -> tuple[np.ndarray, float]:
+    """Purchase days from the first on, and the size of a basket."""
+    middle = rng.random() < 0.5
+    level = 20.0 if middle else rng.choice([6.0, 60.0])
+    purchases = rng.geometric(0.02)
+    gaps = rng.exponential(1 / rng.gamma(6.0, 1 / 80), size=purchases)
+    if middle:
+        pauses = rng.random(purchases) < 0.25
+        gaps = np.where(pauses, rng.uniform(45, 80, purchases), rng.uniform(3, 8, purchases))
+    at = rng.uniform(0, 0.98 * days) + np.concatenate([[0.0], np.cumsum(gaps)])
+    return np.unique(at[at < days].astype(int)), level
+
+
+@cache
+def shop_tables() -> Tables:
+    """The tables of the shop that can be learnt."""
+    return Tables.from_frames(simulated_orders(), currency="EUR")
+
+
+@cache
+def shop_panel() -> Panel:
+    """Its panel, short enough to be quick."""
+    return resolve_panel(shop_tables(), AS_OF, horizon_days=HORIZON_DAYS, count=CUTOFFS)
+
+
+@cache
+def shop_dataset() -> Dataset:
+    """Its rows at all mature cutoffs. Not to be changed by a test."""
+    return build_dataset(shop_tables(), shop_panel().cutoffs, shop_panel().clock)
+
+
+@cache
+def shop_model() -> ChurnModel:
+    """A model fitted on the past of the test cutoffs. Not to be changed by a test."""
+    return ChurnModel(seed=7, rounds=40).fit(shop_dataset().only(shop_panel().development))
+
+
+@cache
+def shop_evaluation() -> Evaluation:
+    """The judgement of that model on the test cutoffs."""
+    return evaluate(shop_model(), shop_dataset().only(shop_panel().blocks.test), replicates=50)
+
+
+def open_shop(  # noqa: D417
+    folder: Path,
+    orders: pd.DataFrame | None = None,
+    *,
+    tracking: str = NO_SERVER,
+    consent: str = "assumed",
+    budget: float = 20.0,
+    more: str = "",
+) -> Path:
+    """A project folder with orders, offers and a churn.toml, whose path comes back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = simulated_orders() if orders is None else orders
+    rows.to_parquet(folder / "orders.parquet", index=False)
+    (folder / "offers.toml").write_text(OFFERS)
+    text = CONFIG.format(tracking=tracking, consent=consent, budget=budget)
+    (folder / "churn.toml").write_text(text + more)
+    return folder / "churn.toml"
+
+
+@cache
+def trained_models(base: Path) -> Path:
+    """The folder `models` of the shop after one training, made once below `base`."""
+    config = open_shop(base / "trained-shop")
+    with patience(0):
+        train(config)
+    return config.parent / "models"
+
+
+@contextmanager
+def patience(retries: int) -> Iterator[None]:
+    """How often MLflow asks a server again that does not answer."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name)
+    os.environ[name] = str(retries)
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
