@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from churn.data.cutoffs import Cutoffs
-from churn.errors import ModelError
+from churn.errors import ConfigError, ModelError
 from churn.features.catalogue import CATALOGUE
 from churn.features.clock import FeatureClock
 from churn.files.manifests import hash_files, verify_files
@@ -95,8 +95,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         known, hashes = manifest["schema"], dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        rule = f"the model {folder.name!r} must have a whole manifest.json"
-        raise ModelError(rule, fix="Restore the folder, or train again.") from None
+        raise _not_whole(folder) from None
     if known != SCHEMA:
         rule = f"this release reads bundles of schema {SCHEMA}"
         raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
@@ -112,6 +111,14 @@ def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
     """
     folder = resolve_bundle(Path(path))
     manifest = read_manifest(folder)
+    try:
+        return _rebuilt(folder, manifest, threads)
+    except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise _not_whole(folder) from None
+
+
+def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel:
+    """The fitted model of a folder whose files are the bundle's own."""
     model = ChurnModel(**{**manifest["parameters"], "threads": threads})
     parts = {name: _read_json(folder / f"{name}.json") for name in JSON_PARTS}
     model.feature_names_ = [feature["name"] for feature in manifest["features"]]
@@ -121,12 +128,17 @@ def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
         name: (folder / "heads" / f"{name}.txt").read_text(encoding="utf-8") for name in HEADS
     }
     model.calibration_, model.baselines_, model.fallback_ = (parts[name] for name in JSON_PARTS)
-    model.base_rate_ = manifest["base_rate"]
+    model.base_rate_ = float(manifest["base_rate"])
     model.classes_ = np.array([0, 1])
     model.population_ = _read_json(folder / "population.json")
     model.manifest_ = manifest
     model._portable_ = None
     return model
+
+
+def _not_whole(folder: Path) -> ModelError:
+    rule = f"the model {folder.name!r} must have a whole manifest.json"
+    return ModelError(rule, fix="Restore the folder, or train again.")
 
 
 def check_canaries(path: Path) -> None:

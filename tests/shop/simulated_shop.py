@@ -5,8 +5,7 @@ expensive is made once in a process.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,9 @@ from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel, resolve_panel
+
+# Tests run side by side on few cores, where OpenMP's waiting threads cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 FIRST_DAY = date(2022, 1, 1)
 DAYS = 730
@@ -128,7 +130,9 @@ def shop_dataset() -> Dataset:
 @cache
 def shop_model() -> ChurnModel:
     """A model fitted on the past of the test cutoffs. Not to be changed by a test."""
-    return ChurnModel(seed=7, rounds=40).fit(shop_dataset().only(shop_panel().development))
+    return ChurnModel(seed=7, rounds=40, threads=1).fit(
+        shop_dataset().only(shop_panel().development)
+    )
 
 
 @cache
@@ -137,7 +141,7 @@ def shop_evaluation() -> Evaluation:
     return evaluate(shop_model(), shop_dataset().only(shop_panel().blocks.test), replicates=50)
 
 
-def open_shop(  # noqa: D417
+def open_shop(
     folder: Path,
     orders: pd.DataFrame | None = None,
     *,
@@ -156,24 +160,25 @@ def open_shop(  # noqa: D417
     return folder / "churn.toml"
 
 
+def trained_shop(base: Path) -> Path:
+    """The churn.toml of a shop with a champion, trained once below `base` and recorded beside it.
+
+    Not to be changed by a test: `copied_shop` is.
+    """
+    return _trained_shop(base / "trained-shop")
+
+
 @cache
-def trained_models(base: Path) -> Path:
-    """The folder `models` of the shop after one training, made once below `base`."""
-    config = open_shop(base / "trained-shop")
-    with patience(0):
-        train(config)
-    return config.parent / "models"
+def _trained_shop(folder: Path) -> Path:
+    config = open_shop(folder, tracking="sqlite:///mlflow.db")
+    train(config)
+    return config
 
 
-@contextmanager
-def patience(retries: int) -> Iterator[None]:
-    """How often MLflow asks a server again that does not answer."""
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    before = os.environ.get(name)
-    os.environ[name] = str(retries)
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
+def copied_shop(config: Path, folder: Path, *, tracking: str = NO_SERVER) -> Path:
+    """A copy of a trained shop's orders, offers, settings and models, with a ledger of its own."""
+    source = config.parent
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("ml*", ".ml*", "ledger*"))
+    text = config.read_text().replace("sqlite:///mlflow.db", tracking)
+    (folder / config.name).write_text(text)
+    return folder / config.name

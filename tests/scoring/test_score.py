@@ -1,0 +1,249 @@
+"""Every known customer has one score, and exactly as many are at risk as can be looked after."""
+
+import hashlib
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simulated_shop import (
+    AS_OF,
+    FIRST_DAY,
+    shop_dataset,
+    shop_model,
+    shop_tables,
+    simulated_orders,
+)
+
+from churn.data.tables import Tables
+from churn.errors import ConfigError, ModelError
+from churn.modeling.model import ChurnModel
+from churn.scoring.score import SCORE_SCHEMA, at_risk_count, score, score_snapshot
+
+COLUMNS = [
+    "customer_id",
+    "run_id",
+    "as_of",
+    "horizon_days",
+    "status",
+    "churn_probability",
+    "probability_source",
+    "decline_probability",
+    "expected_orders",
+    "expected_margin",
+    "value_at_risk",
+    "currency",
+    "risk_band",
+    "at_risk",
+    "segment",
+    "reasons",
+    "model_id",
+]
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return score_snapshot(shop_model(), shop_tables().as_of(AS_OF), run_id="r-1")
+
+
+@pytest.fixture(scope="module")
+def frame(scored):
+    return scored.table.to_pandas()
+
+
+@pytest.fixture(scope="module")
+def small_shop():
+    """Sixty customers, a sign-up who never bought, and two words on profiling."""
+    orders = simulated_orders(60)
+    consents = pd.DataFrame(
+        {
+            "customer_id": ["c0001", "c0002", "c0002"],
+            "channel": "email",
+            "purpose": "profiling",
+            "granted": [False, False, True],
+            "changed_at": pd.to_datetime(["2023-05-01", "2023-05-01", "2023-06-01"]),
+        }
+    )
+    customers = pd.DataFrame({"customer_id": ["c0001", "c0003", "visitor"]})
+    return Tables.from_frames(orders, currency="EUR", consents=consents, customers=customers)
+
+
+def stand_in(name):
+    model = ChurnModel()
+    model.__setstate__(shop_model().__getstate__())
+    return model.set_params(stand_in=name)
+
+
+def test_the_columns_are_those_of_the_design(scored):
+    assert SCORE_SCHEMA.names == COLUMNS
+    assert scored.table.schema == SCORE_SCHEMA
+
+
+def test_every_known_customer_has_one_row_in_order(frame):
+    assert frame["customer_id"].tolist() == sorted(simulated_orders()["customer_id"].unique())
+
+
+def test_who_came_later_is_not_known_yet():
+    orders = simulated_orders()
+    when = FIRST_DAY + timedelta(days=300)
+    early = orders.loc[orders["ordered_at"] < pd.Timestamp(when), "customer_id"].nunique()
+    table = score(shop_model(), shop_tables().as_of(when))
+    assert table.num_rows == early < orders["customer_id"].nunique()
+    assert set(table["as_of"].to_pylist()) == {when}
+
+
+def test_every_row_says_where_it_comes_from(frame):
+    assert set(frame["run_id"]) == {"r-1"}
+    assert set(frame["as_of"]) == {AS_OF}
+    assert set(frame["horizon_days"]) == {28}
+    assert set(frame["currency"]) == {"EUR"}
+    assert set(frame["model_id"]) == {"in-memory"}
+
+
+def test_only_the_decline_of_those_whom_the_model_does_not_speak_for_is_empty(frame):
+    empty = frame.columns[frame.isna().any()].tolist()
+    assert empty == ["decline_probability"]
+    assert (frame["decline_probability"].isna() == (frame["status"] != "eligible")).all()
+
+
+def test_scores_are_what_the_model_says_of_the_same_features(frame):
+    """Scored at a cutoff of the training, a customer gets the score of the training's row."""
+    newest = shop_dataset().cutoffs.dates[-1]
+    rows = shop_dataset().only(shop_dataset().cutoffs.only((newest,))).rows
+    said = shop_model().predict_frame(rows[["status", *shop_model().feature_names_]])
+    found = score(shop_model(), shop_tables().as_of(newest)).to_pandas()
+    assert found["customer_id"].tolist() == rows["customer_id"].tolist()
+    for name in ("churn_probability", "value_at_risk", "expected_margin"):
+        np.testing.assert_allclose(found[name], said[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 25, 100_000, 0.0, 0.05, 0.5, 0.999])
+def test_exactly_the_capacity_of_the_eligible_is_at_risk(capacity):
+    found = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), capacity=capacity)
+    frame = found.table.to_pandas()
+    eligible = frame[frame["status"] == "eligible"]
+    wanted = capacity if isinstance(capacity, int) else round(capacity * len(eligible))
+    assert frame["at_risk"].sum() == min(wanted, len(eligible))
+    assert not frame.loc[frame["status"] != "eligible", "at_risk"].any()
+    probability, flagged = eligible["churn_probability"], eligible["at_risk"]
+    if flagged.any():
+        assert found.threshold == probability[flagged].min()
+        assert (probability[~flagged] <= found.threshold).all()
+    else:
+        assert found.threshold is None
+
+
+def test_ties_go_by_a_hash_of_the_name_and_not_by_its_order():
+    """Recency in whole days ties many; the lowest BLAKE2b of the id comes first."""
+    frame = score(stand_in("recency"), shop_tables().as_of(AS_OF), capacity=40).to_pandas()
+    eligible = frame[frame["status"] == "eligible"]
+    edge = eligible.loc[eligible["at_risk"], "churn_probability"].min()
+    tied = eligible[eligible["churn_probability"] == edge]
+    assert 0 < tied["at_risk"].sum() < len(tied)
+    place = tied["customer_id"].map(
+        lambda name: hashlib.blake2b(name.encode(), digest_size=8).digest()
+    )
+    assert place[tied["at_risk"]].max() < place[~tied["at_risk"]].min()
+    assert list(tied.sort_values("at_risk")["customer_id"]) != sorted(tied["customer_id"])
+
+
+def test_bands_are_high_at_risk_then_medium_above_the_base_rate(frame):
+    above = frame["churn_probability"] > shop_model().base_rate_
+    wanted = np.select([frame["at_risk"], above], ["high", "medium"], default="low")
+    assert frame["risk_band"].tolist() == wanted.tolist()
+    assert set(frame["risk_band"]) == {"high", "medium", "low"}
+
+
+def test_reasons_are_given_for_those_at_risk_and_for_nobody_else(frame):
+    count = frame["reasons"].map(len)
+    assert (count[frame["at_risk"]] > 0).mean() > 0.9
+    assert (count[~frame["at_risk"]] == 0).all()
+
+
+def test_a_stand_in_says_so_in_every_row_that_it_speaks_for():
+    frame = score(stand_in("bg_nbd"), shop_tables().as_of(AS_OF)).to_pandas()
+    eligible = frame["status"] == "eligible"
+    assert set(frame.loc[eligible, "probability_source"]) == {"stand_in:bg_nbd"}
+    assert set(frame.loc[~eligible, "probability_source"]) == {"fallback"}
+    assert frame["reasons"].map(len).sum() == 0
+
+
+def test_objectors_to_profiling_have_no_row_and_are_counted(small_shop):
+    """The last word counts: whoever refused and then agreed is scored."""
+    found = score_snapshot(shop_model(), small_shop.as_of(AS_OF))
+    ids = set(found.table["customer_id"].to_pylist())
+    assert "c0001" not in ids
+    assert "c0002" in ids
+    assert dict(found.dropped) == {"objected to profiling": 1}
+
+
+def test_an_objection_counts_from_the_day_after_it_was_made(small_shop):
+    ids = score(shop_model(), small_shop.as_of("2023-05-01"))["customer_id"].to_pylist()
+    assert {"c0001", "c0002"} <= set(ids)
+    ids = score(shop_model(), small_shop.as_of("2023-05-02"))["customer_id"].to_pylist()
+    assert not {"c0001", "c0002"} & set(ids)
+
+
+def test_whoever_signed_up_and_never_bought_is_new_and_gets_a_score(small_shop):
+    frame = score(shop_model(), small_shop.as_of(AS_OF)).to_pandas().set_index("customer_id")
+    visitor = frame.loc["visitor"]
+    assert visitor["status"] == visitor["segment"] == "new"
+    assert visitor["probability_source"] == "fallback"
+    assert 0 < visitor["churn_probability"] < 1
+    assert not visitor["at_risk"]
+
+
+def test_before_the_first_order_nobody_is_known_and_the_table_is_empty():
+    found = score_snapshot(shop_model(), shop_tables().as_of(FIRST_DAY))
+    assert found.table.num_rows == 0
+    assert found.table.schema == SCORE_SCHEMA
+    assert found.threshold is None
+
+
+def test_the_same_snapshot_scores_the_same_however_often(scored):
+    again = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), run_id="r-1")
+    assert again.table.equals(scored.table)
+
+
+@pytest.mark.parametrize("day", [date(2024, 2, 29), date(2024, 3, 1)])
+def test_a_leap_day_is_a_day_like_any_other(day):
+    """Fault 52: as_of is a date and never the clock of the machine."""
+    orders = simulated_orders(40)
+    moved = orders.assign(ordered_at=orders["ordered_at"] + pd.Timedelta(days=(day - AS_OF).days))
+    found = score(shop_model(), Tables.from_frames(moved, currency="EUR").as_of(day))
+    usual = score(shop_model(), Tables.from_frames(orders, currency="EUR").as_of(AS_OF))
+    assert found.drop_columns("as_of").equals(usual.drop_columns("as_of"))
+
+
+def test_features_that_this_release_does_not_build_are_refused_by_name():
+    """Fault 24."""
+    model = stand_in(None)
+    model.feature_names_ = [*model.feature_names_, "shoe_size"]
+    with pytest.raises(ModelError, match=r"got also \['shoe_size'\]\. Train again with this"):
+        score(model, shop_tables().as_of(AS_OF))
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True) | st.integers(0, 20_000))
+def test_a_capacity_never_exceeds_the_eligible(eligible, capacity):
+    count = at_risk_count(capacity, eligible)
+    assert 0 <= count <= eligible
+    if isinstance(capacity, int):
+        assert count == min(capacity, eligible)
+    else:
+        assert abs(count - capacity * eligible) <= 0.5
+
+
+@pytest.mark.parametrize("capacity", [-1, -0.1, 1.0, 1.5, True])
+def test_a_capacity_that_is_neither_share_nor_number_is_refused(capacity):
+    with pytest.raises(ConfigError, match=r"share in \[0, 1\) or a whole number, got .*Pass e.g."):
+        at_risk_count(capacity, 100)
+
+
+def test_the_kinds_of_values_are_those_that_tables_elsewhere_expect():
+    kinds = {field.name: field.type for field in SCORE_SCHEMA}
+    assert kinds["as_of"] == pa.date32()
+    assert kinds["reasons"] == pa.list_(pa.string())
+    assert kinds["at_risk"] == pa.bool_()
