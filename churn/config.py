@@ -138,7 +138,7 @@ def load_tables(path: Path | str = "churn.toml") -> Tables:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8
     except FileNotFoundError:
         fix = "Write one with `churn init ORDERS`, or pass --config."
         raise ConfigError(f"there is no configuration file {path.name!r}", fix=fix) from None

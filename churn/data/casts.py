@@ -3,6 +3,7 @@
 Nothing is guessed: a value that is not exactly of its kind becomes null and is counted as unusable.
 """
 
+import ast
 import re
 
 from churn.data.contracts import Column
@@ -17,8 +18,10 @@ NUMERIC = re.compile(
 )
 WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
-# A clock time followed by Z or an offset: only then does the text carry a zone of its own.
-ZONED = r"\d:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
+# A clock time followed by a sign or letters carries a zone of its own, or something unreadable.
+ZONED = r"\d:\d{2}.*[A-Za-z+-]"
+DECIMAL_COMMA = r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?\s*"
+ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
 
 
 def cast_sql(
@@ -29,6 +32,8 @@ def cast_sql(
         return _arithmetic_sql(column, theirs, types, source)
     kind = types[theirs]
     name = identifier(theirs)
+    if kind == '"NULL"':  # a column without a single value has no type
+        kind, name = "VARCHAR", f"CAST({name} AS VARCHAR)"
     if column.kind == "id":
         return _id_sql(column, name, kind)
     if column.kind == "time":
@@ -44,8 +49,7 @@ def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
     """The source's columns that a mapping names: the column itself or those of its arithmetic."""
     if theirs in types:
         return [theirs]
-    names = [_unquoted(token) for token in _tokens(theirs)]
-    return [name for name in names if not re.fullmatch(r"\d+(\.\d+)?|[-+*/()]", name)]
+    return [_unquoted(token) for token in _tokens(theirs) if _is_name(token)]
 
 
 def _id_sql(column: Column, name: str, kind: str) -> str:
@@ -54,15 +58,15 @@ def _id_sql(column: Column, name: str, kind: str) -> str:
     if WHOLE.match(kind) or kind == "UUID":
         return f"CAST({name} AS VARCHAR)"
     if NUMERIC.match(kind):  # whole numbers that became floats because some are missing
-        whole = f"CAST(CAST({name} AS HUGEINT) AS VARCHAR)"
+        whole = f"CAST(TRY_CAST({name} AS HUGEINT) AS VARCHAR)"
         return f"CASE WHEN isfinite({name}) AND {name} = floor({name}) THEN {whole} END"
     raise _wrong_type(column, kind, "text or whole numbers")
 
 
 def _time_sql(column: Column, name: str, kind: str, source: TableSource, timezone: str) -> str:
     zone = literal(timezone)
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return name
+    if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"):
+        return f"CAST({name} AS TIMESTAMPTZ)"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
     text = f"CAST({name} AS VARCHAR)"
@@ -83,7 +87,9 @@ def _number_sql(column: Column, name: str, kind: str, source: TableSource) -> st
     if kind != "VARCHAR":
         raise _wrong_type(column, kind, "numbers or text that reads as such")
     if source.decimal == ",":
-        return f"TRY_CAST(replace(replace({name}, '.', ''), ',', '.') AS DOUBLE)"
+        point = f"replace(replace({name}, '.', ''), ',', '.')"
+        exact = f"regexp_full_match({name}, {literal(DECIMAL_COMMA)})"
+        return f"CASE WHEN {exact} THEN TRY_CAST({point} AS DOUBLE) END"
     return f"TRY_CAST({name} AS DOUBLE)"
 
 
@@ -91,12 +97,14 @@ def _arithmetic_sql(
     column: Column, expression: str, types: dict[str, str], source: TableSource
 ) -> str:
     """Arithmetic over the source's numeric columns, such as `quantity * unit_price`."""
+    if column.kind != "number" or not _is_arithmetic(_tokens(expression)):
+        raise _not_arithmetic(expression)
     parts = []
     for token in _tokens(expression):
         name = _unquoted(token)
         if name in types:
             parts.append(f"({_number_sql(column, identifier(name), types[name], source)})")
-        elif re.fullmatch(r"\d+(\.\d+)?|[-+*/()]", token):
+        else:
             parts.append(token)
     return "(" + " ".join(parts) + ")"
 
@@ -106,11 +114,30 @@ def _tokens(expression: str) -> list[str]:
     while position < len(expression.rstrip()):
         match = TOKEN.match(expression, position)
         if match is None:
-            rule = "a mapped column must be a column's name or arithmetic such as a * b"
-            raise DataError(rule, got=repr(expression), fix="Write it with + - * / ( ) only.")
+            raise _not_arithmetic(expression)
         found.append(match.group(1))
         position = match.end()
     return found
+
+
+def _is_arithmetic(tokens: list[str]) -> bool:
+    """Whether names, numbers and signs are in an order that can be computed, with a name at all."""
+    shape = " ".join("x" if _is_name(token) else token for token in tokens)
+    try:
+        nodes = list(ast.walk(ast.parse(shape, mode="eval")))
+    except SyntaxError:
+        return False
+    known = all(isinstance(node, (*ARITHMETIC, ast.Name, ast.Constant)) for node in nodes)
+    return known and any(isinstance(node, ast.Name) for node in nodes)
+
+
+def _is_name(token: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?|[-+*/()]", token) is None
+
+
+def _not_arithmetic(expression: str) -> DataError:
+    rule = "a mapped column must be a column's name or, for numbers, arithmetic such as a * b"
+    return DataError(rule, got=repr(expression), fix="Write it with + - * / ( ) only.")
 
 
 def _unquoted(token: str) -> str:

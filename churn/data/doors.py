@@ -17,6 +17,9 @@ from churn.errors import DataError
 
 __all__ = ["Door", "local_day_sql"]
 
+# Optional as a column; but a row without its own would be no order, or would never have arrived.
+NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES))
+
 
 @dataclass(frozen=True)
 class Door:
@@ -75,8 +78,10 @@ class Door:
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
-            if column.required:
+            if column.required or (contract.name, column.name) in NEVER_NULL:
                 rules.append((f"{name} IS NULL", _missing(column)))
+            if column.kind == "time":
+                rules.append((f"isinf({name})", _missing(column)))
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))

@@ -1,6 +1,7 @@
 """The one door to DuckDB: a locked-down connection that reads only the files it was told of."""
 
 import itertools
+import re
 import shutil
 import tempfile
 import weakref
@@ -18,6 +19,14 @@ from churn.errors import DataError, StorageError
 __all__ = ["DuckDBEngine", "Frame", "identifier", "literal"]
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
+
+# What DuckDB raises at a file that is not what its name says; anything else is a bug of ours.
+DAMAGED = (
+    duckdb.Error,
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+)
 
 
 class DuckDBEngine:
@@ -41,12 +50,14 @@ class DuckDBEngine:
             "temp_directory": self._spill,
             "TimeZone": "UTC",
             "preserve_insertion_order": False,
-            "enable_progress_bar": False,
         }
         if memory_limit is not None:
             settings["memory_limit"] = memory_limit
         if threads is not None:
             settings["threads"] = threads
+        # In a notebook without ipywidgets the bar is off and refuses to be mentioned.
+        if self.rows("SELECT current_setting('enable_progress_bar') AS shown")[0]["shown"]:
+            settings["enable_progress_bar"] = False
         for name, value in settings.items():
             self._connection.execute(f"SET {name} = {literal(value)}")
         self._lock_down([str(path) for path in files])
@@ -83,7 +94,7 @@ class DuckDBEngine:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
         name = f"frame_{next(self._names)}"
         view = f"{name}_view"
-        self._connection.register(view, pa.table(frame))
+        self._connection.register(view, _as_arrow(frame))
         self.create(name, f"SELECT * FROM {identifier(view)}")
         self._connection.unregister(view)
         return name
@@ -122,7 +133,9 @@ class DuckDBEngine:
             rule = f"the memory limit of {limit} is too small for {source}"
             fix = "Raise [data] memory_limit or free space for spilling."
             raise StorageError(rule, fix=fix) from None
-        except (duckdb.IOException, duckdb.InvalidInputException) as failure:
+        except duckdb.Error as failure:
+            if type(failure) not in DAMAGED:
+                raise
             raise DataError(
                 f"{source} must be a whole, readable file of its kind",
                 got=_first_line(failure),
@@ -131,8 +144,20 @@ class DuckDBEngine:
 
 
 def _first_line(failure: Exception) -> str:
+    """What went wrong in a line, files by their names alone."""
     text = str(failure).strip().splitlines()[0]
-    return text[:160]
+    return re.sub(r"'[^']*/([^'/]*)'", r"'\1'", text)[:160]
+
+
+def _as_arrow(frame: object) -> pa.Table:
+    try:
+        return pa.table(frame)
+    except (TypeError, ValueError) as failure:
+        raise DataError(
+            "a table must be a pandas, Polars or Arrow frame with one type a column",
+            got=type(failure).__name__,
+            fix="Give each column its own name, and make e.g. ids all text: .astype(str).",
+        ) from None
 
 
 def identifier(name: str) -> str:

@@ -93,9 +93,13 @@ def _known(tables: Tables, moments: Frame, days: Frame, *, undated: bool) -> Fra
     ordered = days.select(*KEYS).unique()
     if not tables.has("customers"):
         return ordered
-    listed = tables.frame("customers")
-    if "signed_up_day" not in listed.collect_schema().names():
-        listed = listed.with_columns(signed_up_day=nw.lit(None).cast(nw.Float64))
-    joined = listed.select("customer_id", "signed_up_day").join(moments, how="cross")
-    known = (nw.col("signed_up_day") < nw.col("cutoff_day")).fill_null(undated)
+    joined = tables.frame("customers").join(moments, how="cross")
+    columns = tables.columns("customers")
+    if "signed_up_day" in columns:
+        known = (nw.col("signed_up_day") < nw.col("cutoff_day")).fill_null(undated)
+    else:
+        # a literal alone has no length, and no filter takes it
+        known = nw.lit(undated) & ~nw.col("cutoff_day").is_null()
+    if "loaded_day" in columns:
+        known = known & (nw.col("loaded_day") < nw.col("cutoff_day"))
     return nw.concat([ordered, joined.filter(known).select(*KEYS)]).unique()

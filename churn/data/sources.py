@@ -27,14 +27,16 @@ def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
 
 
 def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
-    places = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207 - absolute patterns are welcome
+    # A name with brackets may be a file as it stands. glob, because absolute patterns are welcome.
+    plain = (folder / pattern).is_file()
+    places = [pattern] if plain else sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207
     if not places:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
             got=pattern,
             fix="Check the path; it starts at the folder of the configuration file.",
         )
-    return [Path(place).resolve() for place in places]
+    return [(folder / place).resolve() for place in places]
 
 
 def _check_file(path: Path, table: str) -> None:

@@ -96,9 +96,9 @@ class Tables:
             types = columns_of(engine, relations[table], name=f"table {table!r}")
             audit = door.open(table, relations[table], types, source)
             if table == "orders":
+                single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
-                single_currency(engine, settings.currency)
             audits[table] = audit
         return cls(engine, settings, audits)
 
@@ -116,6 +116,10 @@ class Tables:
     def columns(self, table: str) -> list[str]:
         """The columns of a connected table."""
         return self.frame(table).collect_schema().names()
+
+    def count(self, table: str) -> int:
+        """The rows of a connected table; for orders of line grain, the orders."""
+        return int(str(self.engine.rows(f"SELECT count(*) AS n FROM {identifier(table)}")[0]["n"]))
 
     def once(self, name: str, frame: Frame) -> Frame:
         """The frame computed once and kept under that name, for as long as the tables live."""

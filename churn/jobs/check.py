@@ -75,7 +75,7 @@ def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
     blocks = panel.blocks
     first, last = session.tables.span()
     return (
-        ("orders from, to", f"{first} .. {last}"),
+        ("orders", f"{session.tables.count('orders'):,} from {first} to {last}"),
         ("horizon, lookback", f"{panel.clock.horizon_days} days, {panel.clock.lookback_days} days"),
         ("usable cutoffs", f"{len(panel.cutoffs)}, {panel.cutoffs.dates[0]} .. {newest.dates[0]}"),
         (

@@ -46,6 +46,13 @@ def features(
         rows={"features": table.num_rows, "columns": table.num_columns},
         dropped=dropped_rows(session.tables.audits),
         files=hashed(out),
+        tables=(
+            (
+                "Features",
+                ("customers", "columns"),
+                ((f"{table.num_rows:,}", str(table.num_columns)),),
+            ),
+        ),
     )
 
 

@@ -60,6 +60,9 @@ def read_table(path: Path) -> pa.Table:
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
         raise ConfigError(rule, fix="Write it first, e.g. with `churn score`.")
+    if path.suffix != ".parquet":
+        rule = "--scores must be a .parquet file: CSV loses types"
+        raise ConfigError(rule, got=path.name, fix="Score again with --out scores.parquet.")
     verify_file(path)
     try:
         return pq.read_table(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from churn.config import Settings
 from churn.data.tables import Tables
 from churn.errors import ConfigError
@@ -13,7 +15,7 @@ from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import load_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.tracking import bundle_from_registry
-from churn.scoring.score import Scores, score_snapshot
+from churn.scoring.score import RISK_BANDS, Scores, score_snapshot
 
 __all__ = ["check_agreement", "load_named_model", "score", "score_session"]
 
@@ -102,7 +104,9 @@ def _result(
     session: Session, fitted: ChurnModel, scores: Scores, out: Path, tables: Tables
 ) -> JobResult:
     frame = scores.table.select(["status", "risk_band", "value_at_risk"]).to_pandas()
-    counts = frame.groupby(["status", "risk_band"])["value_at_risk"].agg(["size", "sum"])
+    frame["risk_band"] = pd.Categorical(frame["risk_band"], categories=RISK_BANDS, ordered=True)
+    groups = frame.groupby(["status", "risk_band"], observed=True)
+    counts = groups["value_at_risk"].agg(["size", "sum"])
     rows: list[Line] = [
         (status, band, f"{int(row['size']):,}", f"{row['sum']:,.2f}")
         for (status, band), row in counts.iterrows()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def open_session(
     when = None if as_of is None else as_date(as_of, name="as_of")
     progress("reading the tables")
     tables = Tables.from_settings(settings.data, folder=settings.folder)
-    resolved = tables.end() if when is None else _within(tables, when)
+    resolved = _resolved(tables, when)
     with Ledger(settings.ledger_path) as ledger:
         ledger.mark_dead_runs_failed()
         run_id = ledger.start_run(command, as_of=resolved)
@@ -68,13 +68,18 @@ def open_session(
         )
 
 
-def _within(tables: Tables, when: date) -> date:
-    """The date itself; ConfigError where it lies beyond the end of the data."""
+def _resolved(tables: Tables, asked: date | None) -> date:
+    """The date asked for, else the end of the data; today where no order tells its end.
+
+    ConfigError where the date lies beyond the end of the data.
+    """
+    if not tables.audits["orders"].rows_kept:
+        return asked or tables.settings.until or datetime.now(UTC).date()
     end = tables.end()
-    if tables.audits["orders"].rows_kept and when > end:
+    if asked is not None and asked > end:
         raise ConfigError(
             f"as_of must be at or before the end of the data, {end}",
-            got=when,
+            got=asked,
             fix="Pass an earlier date, bring newer data, or set [data] until.",
         )
-    return when
+    return asked or end

@@ -110,6 +110,16 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
     )
 
 
+def _resolved_table(panel: Panel) -> ShownTable:
+    cutoffs, clock = panel.cutoffs, panel.clock
+    rows = (
+        ("lapsed", f"no purchase in {clock.horizon_days} days"),
+        ("eligible", f"bought in the last {clock.lookback_days} days"),
+        ("cutoffs", f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"),
+    )
+    return "Resolved", ("", ""), rows
+
+
 def _share(value: float) -> str:
     return f"{value:.1%}" if isfinite(value) else "-"
 
@@ -231,6 +241,6 @@ def _result(
         gate=_gate(trained, promoted=promoted),
         files=hashed(bundle / "manifest.json"),
         warnings=(*trained.gate.warnings, *warnings),
-        tables=judgement_tables(trained.evaluation),
+        tables=(_resolved_table(panel), *judgement_tables(trained.evaluation)),
         exit_code=0 if promoted else GateError.exit_code,
     )

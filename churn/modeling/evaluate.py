@@ -63,15 +63,14 @@ class Evaluation:
         }
 
     def __str__(self) -> str:
-        shown = [
-            f"{one.predictor:>16} {one.group:<20} n {one.rows:>6,} base {one.base_rate:.4f}  "
-            + "  ".join(
-                f"{name} {value.estimate:.4f} [{value.low:.4f}, {value.high:.4f}]"
-                for name, value in one.metrics.items()
+        lines = [f"{'eligible':<16}{'AUC':>9}{'log loss':>10}{'lift 10 %':>11}"]
+        for name in ("model", *self.against):
+            value = {key: one.estimate for key, one in self.of(name).metrics.items()}
+            lines.append(
+                f"{name:<16}{value['roc_auc']:>9.4f}{value['log_loss']:>10.4f}"
+                f"{value['lift_at_10_percent']:>11.2f}"
             )
-            for one in self.judged
-        ]
-        return "\n".join(shown)
+        return "\n".join(lines)
 
 
 def evaluate(

@@ -26,7 +26,7 @@ from churn.modeling import portable
 from churn.modeling.model import ChurnModel
 from churn.modeling.settings import TrackingSettings
 
-__all__ = ["Recorded", "promote_in_registry", "record_training"]
+__all__ = ["Recorded", "bundle_from_registry", "promote_in_registry", "record_training"]
 
 ALIAS = "champion"
 PYFUNC_TAIL = '''
@@ -181,8 +181,11 @@ def _register(mlflow: Any, settings: TrackingSettings, logged: Any, run_id: str)
     """The number of the new version of the registered model."""
     client = mlflow.MlflowClient()
     check_name(settings.model_name, what="[tracking] model_name")
-    if not client.search_registered_models(f"name = '{settings.model_name}'"):
+    try:
         client.create_registered_model(settings.model_name)
+    except mlflow.exceptions.MlflowException as failure:  # also where another run was faster
+        if failure.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
     made = client.create_model_version(
         settings.model_name, logged.model_uri, run_id, model_id=logged.model_id
     )

@@ -17,7 +17,7 @@ from churn.modeling.gate import Gate, judge
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 
-__all__ = ["Trained", "train_model"]
+__all__ = ["Trained", "canary_rows", "reference_rows", "train_model"]
 
 Progress = Callable[[str], None]
 

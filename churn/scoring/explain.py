@@ -14,14 +14,14 @@ import pandas as pd
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
 
-__all__ = ["family_contributions", "reasons"]
+__all__ = ["family_contributions", "reasons", "spoken"]
 
 MOST_RAISING = 3
 LEAST_LOG_ODDS = 0.05
 SENTENCES: dict[str, tuple[str, str]] = {
     "recency": (
-        "Last order {recency_days:.0f} days ago; usually every {expected_gap_days:.0f}.",
-        "Last order only {recency_days:.0f} days ago; usually every {expected_gap_days:.0f}.",
+        "Last order {recency} ago; usually every {gap}.",
+        "Last order only {recency} ago; usually every {gap}.",
     ),
     "frequency": (
         "Bought on {purchase_days_90d:.0f} of the last 90 days.",
@@ -32,8 +32,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Spent as much as {net_spend_90d:,.2f} in the last 90 days.",
     ),
     "tenure": (
-        "First order {tenure_days:.0f} days ago.",
-        "A customer for {tenure_days:.0f} days.",
+        "First order {tenure} ago.",
+        "A customer for {tenure}.",
     ),
     "activity": (
         "Active in {active_window_share:.0%} of the recent half-horizons.",
@@ -88,7 +88,19 @@ def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) ->
     order = np.argsort(-part, kind="stable")
     raising = [families[i] for i in order[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
     least = order[-1]
-    said = [SENTENCES[family][0].format(**record) for family in raising]
+    words = spoken(record)
+    said = [SENTENCES[family][0].format(**words) for family in raising]
     if part[least] <= -LEAST_LOG_ODDS:
-        said.append(SENTENCES[families[least]][1].format(**record))
+        said.append(SENTENCES[families[least]][1].format(**words))
     return said
+
+
+def spoken(record: dict[str, Any]) -> dict[str, Any]:
+    """A row of features with the lengths of time that sentences name in words, e.g. "1 day"."""
+    lengths = {"recency": "recency_days", "tenure": "tenure_days", "gap": "expected_gap_days"}
+    words = {word: _days(round(record[feature])) for word, feature in lengths.items()}
+    return {**record, **words}
+
+
+def _days(count: int) -> str:
+    return "day" if count == 0 else "1 day" if count == 1 else f"{count} days"

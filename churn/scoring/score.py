@@ -21,8 +21,9 @@ from churn.features.catalogue import feature_names
 from churn.modeling.model import ChurnModel
 from churn.scoring.explain import reasons
 
-__all__ = ["SCORE_SCHEMA", "Scores", "at_risk_count", "score", "score_snapshot"]
+__all__ = ["RISK_BANDS", "SCORE_SCHEMA", "Scores", "at_risk_count", "score", "score_snapshot"]
 
+RISK_BANDS = ("high", "medium", "low")
 SCORE_SCHEMA = pa.schema(
     [
         ("customer_id", pa.string()),

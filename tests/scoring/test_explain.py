@@ -7,7 +7,7 @@ from simulated_shop import shop_dataset, shop_model
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import logit
-from churn.scoring.explain import SENTENCES, family_contributions, reasons
+from churn.scoring.explain import SENTENCES, family_contributions, reasons, spoken
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def test_at_most_three_reasons_raise_and_one_protects(rows):
     assert max(map(len, said)) <= 4
     families, parts = family_contributions(shop_model(), rows)
     for record, texts, part in zip(rows.to_dict("records"), said, parts, strict=True):
-        raising = [SENTENCES[f][0].format(**record) for f in families]
-        protecting = [SENTENCES[f][1].format(**record) for f in families]
+        raising = [SENTENCES[f][0].format(**spoken(record)) for f in families]
+        protecting = [SENTENCES[f][1].format(**spoken(record)) for f in families]
         count = sum(text in raising for text in texts)
         assert count <= 3
         assert count == min(3, (part >= 0.05).sum())
@@ -52,7 +52,7 @@ def test_the_strongest_reason_comes_first(rows):
     for record, texts, part in zip(rows.to_dict("records"), said, parts, strict=True):
         if part.max() >= 0.05:
             strongest = families[int(np.argmax(part))]
-            assert texts[0] == SENTENCES[strongest][0].format(**record)
+            assert texts[0] == SENTENCES[strongest][0].format(**spoken(record))
 
 
 def test_no_reason_holds_an_undefined_number_or_claims_a_cause():

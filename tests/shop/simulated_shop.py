@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from churn.data.tables import Tables
+from churn.jobs.result import JobResult
 from churn.jobs.train import train
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
@@ -28,6 +29,7 @@ DAYS = 730
 AS_OF = FIRST_DAY + timedelta(days=DAYS)
 HORIZON_DAYS = 28
 CUTOFFS = 8
+MEMORYLESS_AS_OF = str(FIRST_DAY + timedelta(days=300))
 NO_SERVER = "http://127.0.0.1:9"
 
 CONFIG = """
@@ -165,14 +167,21 @@ def trained_shop(base: Path) -> Path:
 
     Not to be changed by a test: `copied_shop` is.
     """
-    return _trained_shop(base / "trained-shop")
+    return first_training(base / "trained-shop")[0]
 
 
 @cache
-def _trained_shop(folder: Path) -> Path:
+def first_training(folder: Path) -> tuple[Path, JobResult]:
+    """The churn.toml in `folder` and what the training there said."""
     config = open_shop(folder, tracking="sqlite:///mlflow.db")
-    train(config)
-    return config
+    return config, train(config)
+
+
+@cache
+def stand_in_trainings(folder: Path) -> tuple[Path, JobResult, JobResult]:
+    """A shop in which nothing can be learnt, trained twice while MLflow cannot be reached."""
+    config = open_shop(folder, simulated_orders(250, days=300, memoryless=True))
+    return config, train(config, as_of=MEMORYLESS_AS_OF), train(config, as_of=MEMORYLESS_AS_OF)
 
 
 def copied_shop(config: Path, folder: Path, *, tracking: str = NO_SERVER) -> Path:

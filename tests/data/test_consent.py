@@ -1,0 +1,108 @@
+"""Consent is the last word before `as_of`, and a refusal wins a tie."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from churn.data.consent import consent_state, earlier_contacts, objectors
+
+AS_OF = "2024-05-01"
+BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def word(granted: str, at: datetime, **more) -> dict:
+    said = {"customer_id": "anna", "channel": "email", "purpose": "marketing"}
+    return said | {"granted": granted, "changed_at": str(at)} | more
+
+
+@pytest.fixture
+def state(open_shop, as_table, tiny_shop):
+    """Consents as rows in, (customer, channel, purpose) -> granted at 2024-05-01 out."""
+
+    def look(*words: dict) -> dict:
+        tables = open_shop(tiny_shop, consents=as_table(words))
+        rows = consent_state(tables.as_of(AS_OF)).to_pylist()
+        return {(r["customer_id"], r["channel"], r["purpose"]): r["granted"] for r in rows}
+
+    return look
+
+
+KEY = ("anna", "email", "marketing")
+
+
+def test_the_last_word_holds_whatever_the_order_of_the_rows(state):
+    words = [word("true", BEGINS - 3 * DAY), word("false", BEGINS - 2 * DAY)]
+    assert state(*words) == state(*words[::-1]) == {KEY: False}
+    assert state(*words, word("true", BEGINS - DAY)) == {KEY: True}
+
+
+def test_of_two_words_at_one_moment_the_refusal_holds(state):
+    assert state(word("true", BEGINS - DAY), word("false", BEGINS - DAY)) == {KEY: False}
+
+
+def test_a_word_at_as_of_is_not_yet_known(state):
+    assert state(word("true", BEGINS - DAY), word("false", BEGINS)) == {KEY: True}
+    assert state(word("false", BEGINS)) == {}
+
+
+def test_a_word_that_arrived_at_as_of_or_later_is_not_yet_known(state):
+    early = word("true", BEGINS - 3 * DAY, loaded_at=BEGINS - 2 * DAY)
+    late = word("false", BEGINS - DAY, loaded_at=BEGINS)
+    assert state(early, late) == {KEY: True}
+
+
+def test_channels_purposes_and_customers_are_kept_apart(state):
+    found = state(
+        word("true", BEGINS - DAY),
+        word("false", BEGINS - DAY, channel="sms"),
+        word("false", BEGINS - DAY, purpose="profiling"),
+        word("false", BEGINS - DAY, customer_id="ben"),
+    )
+    assert found == {
+        KEY: True,
+        ("anna", "sms", "marketing"): False,
+        ("anna", "email", "profiling"): False,
+        ("ben", "email", "marketing"): False,
+    }
+
+
+def test_without_a_table_of_consents_nothing_is_known(open_shop, tiny_shop):
+    snapshot = open_shop(tiny_shop).as_of(AS_OF)
+    assert consent_state(snapshot) is None
+    assert objectors(snapshot) == set()
+    assert earlier_contacts(snapshot) is None
+
+
+def test_objectors_refused_profiling_with_their_last_word(open_shop, as_table, tiny_shop):
+    profiling = {"purpose": "profiling"}
+    consents = [
+        word("false", BEGINS - DAY, **profiling),
+        word("false", BEGINS - 2 * DAY, customer_id="ben", **profiling),
+        word("true", BEGINS - DAY, customer_id="ben", **profiling),
+        word("false", BEGINS - DAY, customer_id="cleo"),
+    ]
+    tables = open_shop(tiny_shop, consents=as_table(consents))
+    assert objectors(tables.as_of(AS_OF)) == {"anna"}
+
+
+def test_earlier_contacts_are_those_treated_before_as_of_with_their_age(
+    open_shop, as_table, tiny_shop
+):
+    contacts = [
+        {"customer_id": name, "contacted_at": str(at), "campaign_id": "c", "arm": arm}
+        for name, at, arm in (
+            ("anna", BEGINS - 3 * DAY, "treatment"),
+            ("ben", BEGINS - DAY, "control"),
+            ("cleo", BEGINS - DAY, "holdout"),
+            ("dora", BEGINS - DAY / 2, None),
+            ("emil", BEGINS, "treatment"),
+        )
+    ]
+    tables = open_shop(tiny_shop, contacts=as_table(contacts))
+    found = earlier_contacts(tables.as_of(AS_OF)).to_pylist()
+    assert [(row["customer_id"], row["days_since"]) for row in found] == [
+        ("anna", 3),
+        ("dora", 0.5),
+    ]
+    assert {row["offer_id"] for row in found} == {None}

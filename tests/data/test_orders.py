@@ -1,0 +1,118 @@
+"""One row an order, whatever the grain: copies counted, conflicts refused, versions told apart."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from churn.data.tables import Tables
+from churn.errors import DataError
+
+FIRST = datetime(2024, 1, 15, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def order(order_id: str | None = "1", **changes: object) -> dict:
+    usual = {"customer_id": "anna", "order_id": order_id, "ordered_at": FIRST, "amount": 1.0}
+    return usual | changes
+
+
+def rows_of(tables: Tables, columns: str = "*") -> list[dict]:
+    return tables.engine.rows(f"SELECT {columns} FROM orders ORDER BY ALL")
+
+
+def test_exact_copies_of_an_order_are_dropped_and_counted(open_shop):
+    tables = open_shop([order("1"), order("1"), order("1"), order("2")])
+    assert tables.audits["orders"].dropped == {"exact copies of an order": 2}
+    assert tables.audits["orders"].rows_kept == len(rows_of(tables)) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"amount": 2.0}, {"customer_id": "ben"}, {"ordered_at": FIRST + DAY}]
+)
+def test_two_different_rows_of_one_order_are_refused(open_shop, change):
+    rows = [order("1"), order("1", **change), order("2"), order("2")]
+    with pytest.raises(DataError, match=r'got 1 order ids.*Map loaded_at .* or set grain = "line"'):
+        open_shop(rows)
+
+
+def test_loaded_at_tells_which_version_of_an_order_is_newer(open_shop):
+    """The older is superseded at the moment the newer arrived."""
+    versions = [order(amount=2.0, loaded_at=FIRST + 2 * DAY), order(loaded_at=FIRST + DAY)]
+    rows = rows_of(open_shop(versions), "amount, superseded_day - loaded_day AS lasted")
+    assert rows == [{"amount": 1.0, "lasted": 1.0}, {"amount": 2.0, "lasted": None}]
+
+
+def test_two_different_rows_that_arrived_together_are_refused_all_the_same(open_shop):
+    versions = [order(loaded_at=FIRST + DAY), order(amount=2.0, loaded_at=FIRST + DAY)]
+    with pytest.raises(DataError, match="an order_id must mean one order"):
+        open_shop(versions)
+
+
+def test_without_order_ids_every_row_is_an_order(open_shop):
+    rows = [{name: value for name, value in order().items() if name != "order_id"}] * 3
+    assert len(rows_of(open_shop(rows))) == 3
+
+
+def test_lines_become_orders_of_their_earliest_time_and_summed_amount(open_shop):
+    lines = [
+        order("1", amount=1.1, product_id="p", ordered_at=FIRST + DAY),
+        order("1", amount=2.2, product_id="q"),
+        order("2", amount=-1.0, product_id="p"),
+    ]
+    tables = open_shop(lines, grain="line")
+    found = rows_of(tables, "order_id, amount, round((day % 1) * 24) AS hour, local_day")
+    assert found == [
+        {"order_id": "1", "amount": 3.3, "hour": 12.0, "local_day": 19737},
+        {"order_id": "2", "amount": -1.0, "hour": 12.0, "local_day": 19737},
+    ]
+    kept = tables.engine.rows("SELECT order_id, product_id, amount FROM order_lines")
+    assert len(kept) == 3
+
+
+def test_at_line_grain_nothing_is_a_duplicate(open_shop):
+    tables = open_shop([order("1", amount=2.5)] * 4, grain="line")
+    assert rows_of(tables, "amount") == [{"amount": 10.0}]
+    assert tables.audits["orders"].dropped == {}
+
+
+def test_lines_need_an_order_id(open_shop):
+    rows = [{name: value for name, value in order().items() if name != "order_id"}]
+    with pytest.raises(DataError, match=r"needs an order_id.*\[data\.orders\.columns\]"):
+        open_shop(rows, grain="line")
+
+
+def test_an_order_with_lines_of_two_customers_is_refused(open_shop):
+    lines = [order("1"), order("1", customer_id="ben"), order("2")]
+    with pytest.raises(
+        DataError, match=r"belong to one customer, got 1 order ids.*another order_id"
+    ):
+        open_shop(lines, grain="line")
+
+
+def test_a_line_that_arrives_later_makes_a_new_version_of_its_order(open_shop):
+    lines = [
+        order("1", amount=1.0, loaded_at=FIRST + DAY),
+        order("1", amount=2.0, loaded_at=FIRST + DAY),
+        order("1", amount=4.0, loaded_at=FIRST + 3 * DAY),
+    ]
+    tables = open_shop(lines, grain="line")
+    found = rows_of(tables, "amount, superseded_day - loaded_day AS lasted")
+    assert found == [{"amount": 3.0, "lasted": 2.0}, {"amount": 7.0, "lasted": None}]
+
+
+@pytest.mark.parametrize("grain", ["order", "line"])
+@pytest.mark.parametrize("ids", [("1", "2"), ("1", "1")])
+def test_mixed_currencies_are_refused(open_shop, grain, ids):
+    """Two in one order too: grouping its lines must not hide the second."""
+    rows = [order(ids[0], currency="EUR"), order(ids[1], currency="USD")]
+    if (grain, ids) == ("order", ("1", "1")):
+        rows[1]["loaded_at"], rows[0]["loaded_at"] = FIRST + DAY, FIRST
+    with pytest.raises(DataError, match=r"one currency .* got \['EUR', 'USD'\]\. Convert"):
+        open_shop(rows, grain=grain, currency="EUR")
+
+
+def test_the_one_currency_must_be_the_configured_one(open_shop):
+    with pytest.raises(DataError, match=r"currency = 'USD', got \['EUR'\]"):
+        open_shop([order(currency="EUR")])
+    tables = open_shop([order(currency="EUR"), order("2", currency=None)], currency="EUR")
+    assert len(rows_of(tables)) == 2

@@ -1,0 +1,293 @@
+"""A training judges, writes, records and promotes; what must not happen leaves the champion be."""
+
+import json
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from simulated_shop import (
+    CUTOFFS,
+    FIRST_DAY,
+    MEMORYLESS_AS_OF,
+    copied_shop,
+    first_training,
+    open_shop,
+    simulated_orders,
+    stand_in_trainings,
+    trained_shop,
+)
+
+from churn.errors import ConfigError, GateError, StorageError
+from churn.files.ledger import Ledger
+from churn.jobs.check import check
+from churn.jobs.score import score
+from churn.jobs.train import train
+from churn.modeling.bundle import load_bundle, read_manifest
+
+TRAIN = """
+import sys
+from pathlib import Path
+from churn.errors import ChurnError
+from churn.jobs.train import train
+
+try:
+    result = train(Path(sys.argv[1]), progress=lambda step: print(step, flush=True))
+except ChurnError as failure:
+    print(failure)
+    sys.exit(failure.exit_code)
+print(result.model_id, *result.warnings)
+sys.exit(result.exit_code)
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(scope="module")
+def trained(base):
+    return first_training(base / "trained-shop")
+
+
+@pytest.fixture(scope="module")
+def stand_in(base):
+    return stand_in_trainings(base / "stand-in-shop")
+
+
+def start(config):
+    command = [sys.executable, "-c", TRAIN, str(config)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def champion_of(config):
+    return (config.parent / "models" / "champion").read_text().strip()
+
+
+def bundles_of(config):
+    return {path.name for path in (config.parent / "models").iterdir() if path.is_dir()}
+
+
+def test_a_model_that_beats_the_rules_becomes_the_champion(trained):
+    config, result = trained
+    assert result.exit_code == 0
+    assert result.gate["promoted"] is True
+    assert result.gate["stand_in"] is None
+    assert champion_of(config) == result.model_id
+    assert load_bundle(config.parent / "models" / "champion").stand_in is None
+
+
+def test_the_manifest_tells_how_the_model_came_to_be(trained):
+    config, result = trained
+    manifest = read_manifest(config.parent / "models" / result.model_id)
+    assert manifest["as_of"] == str(result.as_of)
+    assert manifest["run_id"] == result.run_id
+    assert manifest["gate"] == dict(result.gate)
+    assert manifest["evaluation"] == dict(result.metrics)
+    assert manifest["label"]["horizon_days"] == manifest["clock"]["horizon_days"] == 28
+    assert len(manifest["cutoffs"]["dates"]) == CUTOFFS
+    assert manifest["data"]["currency"] == "EUR"
+    assert manifest["data"]["orders"] == len(simulated_orders())
+
+
+def test_the_card_tells_a_person_what_it_predicts_and_how_well(trained):
+    config, result = trained
+    card = (config.parent / "models" / result.model_id / "card.md").read_text()
+    for part in (
+        f"# Model {result.model_id}",
+        "28 days from the cutoff",
+        "Money is in EUR",
+        *result.metrics["cutoffs"],
+        "| active_windows |",
+        "Verdict: the model beats the best baseline",
+    ):
+        assert part in card
+    assert "Stand-in" not in card
+
+
+def test_the_run_is_on_record_with_the_model_that_it_made(trained):
+    config, result = trained
+    with Ledger(config.parent / "ledger.db") as ledger:
+        (run,) = ledger.runs("train")
+    assert (run.run_id, run.status, run.model_id) == (result.run_id, "done", result.model_id)
+
+
+def test_the_registry_calls_the_promoted_version_champion(trained):
+    """In a store that was made for it, beside the configuration."""
+    config, result = trained
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        import mlflow
+
+        uri = f"sqlite:///{config.parent / 'mlflow.db'}"
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        version = client.get_model_version_by_alias("churn", "champion")
+        run = client.get_run(version.run_id)
+        artifacts = {item.path for item in client.list_artifacts(version.run_id, "bundle")}
+    assert run.data.tags["model_id"] == result.model_id
+    assert run.data.params["as_of"] == str(result.as_of)
+    assert {"model_roc_auc", "model_log_loss", "bg_nbd_roc_auc"} <= set(run.data.metrics)
+    assert {"bundle/manifest.json", "bundle/heads"} <= artifacts
+    assert result.warnings == ()
+
+
+def test_the_registrys_model_scores_as_the_champion_does(trained, tmp_path):
+    config, _ = trained
+    by_alias = score(config, out=tmp_path / "a.parquet", model="models:/churn@champion")
+    by_number = score(config, out=tmp_path / "n.parquet", model="models:/churn/1")
+    by_pointer = score(config, out=tmp_path / "p.parquet")
+    assert by_alias.model_id == by_number.model_id == by_pointer.model_id
+    frames = [pd.read_parquet(tmp_path / f"{name}.parquet") for name in "anp"]
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(
+            frame.drop(columns="run_id"), frames[0].drop(columns="run_id"), check_exact=True
+        )
+
+
+def test_a_model_that_the_registry_does_not_have_is_named(trained, tmp_path):
+    with pytest.raises(StorageError, match="MLflow at .* must answer, got .*nobody"):
+        score(trained[0], out=tmp_path / "s.parquet", model="models:/churn@nobody")
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_what_was_resolved_and_counted_is_in_the_result(trained):
+    _, result = trained
+    told = result.to_dict()
+    assert told["resolved"]["horizon_days"] == 28
+    assert len(told["resolved"]["cutoffs"]) == CUTOFFS
+    assert told["rows"]["panel"] >= told["rows"]["eligible"] > 0
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_where_no_model_wins_the_best_baseline_stands_in_and_says_so(stand_in, tmp_path):
+    """On the gate, in the manifest, on the card, and whenever it scores."""
+    config, first, _ = stand_in
+    name = first.gate["stand_in"]
+    assert first.exit_code == 0
+    assert first.gate["promoted"] is True
+    assert f"no champion yet: the baseline {name} stands in for the model" in first.gate["reasons"]
+    bundle = config.parent / "models" / first.model_id
+    assert read_manifest(bundle)["gate"]["stand_in"] == name
+    assert read_manifest(bundle)["parameters"]["stand_in"] == name
+    assert f"**Stand-in: the baseline `{name}` speaks" in (bundle / "card.md").read_text()
+    scored = score(config, out=tmp_path / "s.parquet", as_of=MEMORYLESS_AS_OF)
+    assert f"the baseline {name} stands in for a model" in scored.warnings
+    sources = pd.read_parquet(tmp_path / "s.parquet")["probability_source"]
+    assert f"stand_in:{name}" in set(sources)
+
+
+def test_a_model_that_does_not_win_never_moves_a_champion_that_is_there(stand_in):
+    """It is written all the same, so that one can look at it."""
+    config, first, second = stand_in
+    assert second.exit_code == GateError.exit_code
+    assert second.gate["promoted"] is False
+    assert second.gate["reasons"][-1] == "the champion stays"
+    assert champion_of(config) == first.model_id
+    assert bundles_of(config) == {first.model_id, second.model_id}
+    manifest = read_manifest(config.parent / "models" / second.model_id)
+    assert manifest["gate"]["promoted"] is False
+    assert load_bundle(config.parent / "models" / second.model_id).stand_in is None
+
+
+def test_without_mlflow_the_bundle_is_promoted_and_the_silence_is_told(stand_in):
+    """Fault 31."""
+    _, first, second = stand_in
+    for result in (first, second):
+        (warning,) = (text for text in result.warnings if "MLflow" in text)
+        assert "not recorded in MLflow: MLflow at http://127.0.0.1:9 must answer" in warning
+        assert warning.endswith("the bundle is safe.")
+
+
+def test_models_may_be_kept_elsewhere_and_the_configured_champion_stays(stand_in, tmp_path):
+    config, first, _ = stand_in
+    result = train(config, as_of=MEMORYLESS_AS_OF, models=tmp_path / "else")
+    assert (tmp_path / "else" / "champion").read_text().strip() == result.model_id
+    assert champion_of(config) == first.model_id
+
+
+def test_an_empty_table_is_too_little_to_learn_from(tmp_path):
+    """Fault 20: a header and nothing else."""
+    config = open_shop(tmp_path / "shop", simulated_orders(3).head(0))
+    for as_of in (None, "2023-01-01"):
+        with pytest.raises(GateError, match=r"a model needs orders to learn from, got 0 usable"):
+            train(config, as_of=as_of)
+    assert not (tmp_path / "shop" / "models" / "champion").exists()
+
+
+def test_one_class_is_refused_with_its_counts_and_nothing_is_written(tmp_path):
+    """Fault 21: everyone comes every week, so nobody ever lapses."""
+    days = pd.date_range(str(FIRST_DAY), periods=50, freq="7D")
+    orders = pd.DataFrame({"ordered_at": days, "amount": 9.5}).merge(
+        pd.DataFrame({"customer_id": [f"c{number}" for number in range(40)]}), how="cross"
+    )
+    config = open_shop(tmp_path / "shop", orders)
+    with pytest.raises(GateError, match=r"got 0 lapsed and \d+ retained\. Pass a longer history"):
+        train(config)
+    assert not (tmp_path / "shop" / "models").exists()
+    with Ledger(tmp_path / "shop" / "ledger.db") as ledger:
+        (run,) = ledger.runs()
+    assert (run.status, run.facts) == ("failed", {"cause": "GateError"})
+
+
+def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
+    config = open_shop(tmp_path / "shop", simulated_orders(20, days=90, memoryless=True))
+    with pytest.raises(GateError, match="3 training, 1 calibration and 2 test cutoffs"):
+        train(config)
+
+
+@pytest.mark.parametrize("as_of", ["yesterday", "2024-13-01", "2024-02-30", ""])
+def test_a_date_that_is_none_is_refused(as_of, base):
+    with pytest.raises(ConfigError, match=r"as_of must be"):
+        train(trained_shop(base), as_of=as_of)
+
+
+def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_run(base, tmp_path):
+    """Fault 3."""
+    config = copied_shop(trained_shop(base), tmp_path / "shop")
+    before, there = champion_of(config), bundles_of(config)
+    process = start(config)
+    for line in process.stdout:
+        if line.startswith("fitting on all mature cutoffs"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+    assert champion_of(config) == before
+    assert bundles_of(config) == there
+    with Ledger(config.parent / "ledger.db") as ledger:
+        (killed,) = ledger.runs("train")
+        assert killed.status == "running"
+    check(config)
+    with Ledger(config.parent / "ledger.db") as ledger:
+        (killed,) = ledger.runs("train")
+        assert killed.status == "failed"
+        assert [run.status for run in ledger.runs("check")] == ["done"]
+
+
+def test_two_first_trainings_at_once_both_finish_and_one_is_champion(tmp_path):
+    """Faults 33 and 34: one makes the store, both are recorded, the slower is told who won."""
+    orders = simulated_orders(250, days=300, memoryless=True)
+    config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
+    racers = [start(config), start(config)]
+    said = [racer.communicate(timeout=300)[0] for racer in racers]
+    codes = sorted(racer.returncode for racer in racers)
+    assert codes in ([0, 4], [0, 6]), said
+    assert not [text for text in said if "not recorded" in text]
+    if codes == [0, 6]:
+        assert [text for text in said if "Another run has moved it" in text]
+    assert len(bundles_of(config)) == 2
+    assert champion_of(config) in bundles_of(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        import mlflow
+
+        uri = f"sqlite:///{Path(tmp_path) / 'shop' / 'mlflow.db'}"
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        version = client.get_model_version_by_alias("churn", "champion")
+        assert client.get_run(version.run_id).data.tags["model_id"] == champion_of(config)
+        assert len(client.search_model_versions("name = 'churn'")) == 2

@@ -1,0 +1,220 @@
+"""Settings are read strictly: whatever is wrong is one clear line, and nothing is guessed."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from churn.config import Settings, load_settings, load_tables
+from churn.errors import ConfigError
+
+LEAST = '[data.orders]\nsource = "orders.csv"\n'
+SECTIONS = {
+    "churn": {"horizon_days": 28, "lookback_days": "auto", "min_tenure_days": 7, "lead_days": 1},
+    "panel": {"every_days": 14, "cutoffs": 9},
+    "value": {"margin_rate": 0.25},
+    "model": {"directory": "bundles", "seed": 3},
+    "tracking": {"uri": "sqlite:///m.db", "experiment": "e", "model_name": "m"},
+    "scoring": {"capacity": 50},
+    "offers": {"catalogue": "o.toml", "budget": 9.0, "holdout": 0.2, "consent": "assumed"},
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Settings of a text, without the machine's own environment unless some is given."""
+
+    def load(text=LEAST, **environment):
+        path = tmp_path / "churn.toml"
+        path.write_text(text, encoding="utf-8")
+        return load_settings(path, environment=environment)
+
+    return load
+
+
+def test_orders_are_all_that_must_be_named(load, tmp_path):
+    found = load()
+    assert found.data.orders.source == "orders.csv"
+    assert found.churn.horizon_days == found.churn.lookback_days == "auto"
+    assert found.panel.cutoffs == 13
+    assert (found.scoring.capacity, found.value.margin_rate) == (0.1, 0.3)
+    assert found.offers.consent == "required"
+    assert found.tracking.uri == "sqlite:///mlflow.db"
+    assert found.folder == tmp_path
+
+
+def test_every_section_is_read(load):
+    lines = [LEAST]
+    for section, values in SECTIONS.items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    found = load("\n".join(lines))
+    for section, values in SECTIONS.items():
+        for key, value in values.items():
+            assert getattr(getattr(found, section), key) == value
+
+
+def test_dates_are_toml_dates(load):
+    assert load("[data]\nuntil = 2024-02-29\n" + LEAST).data.until == date(2024, 2, 29)
+
+
+def test_relative_paths_start_at_the_file_and_absolute_ones_stay(load, tmp_path):
+    found = load()
+    assert found.path("models") == tmp_path / "models"
+    assert found.path("/elsewhere/models") == Path("/elsewhere/models")
+    assert found.ledger_path == tmp_path / "ledger.db"
+
+
+def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
+    (tmp_path / "churn.toml").write_text(LEAST)
+    monkeypatch.chdir(tmp_path)
+    assert load_settings("churn.toml", environment={}).path("models") == tmp_path / "models"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"^\[data\] is missing\. Mend churn\.toml\.$"),
+        ("[data]\n", r"^\[data\] orders is missing"),
+        ("[data.orders]\n", r"^\[data\.orders\] source is missing"),
+        (LEAST + "[panel\n", r"^churn\.toml must be valid TOML, got .*line 3"),
+        (LEAST + "[dat]\n", r"^\[dat\] is not a known key"),
+        (LEAST + "[scoring]\ncapcity = 1\n", r"^\[scoring\] capcity is not a known key"),
+        (LEAST + 'colums = {x = "y"}\n', r"^\[data\.orders\] colums is not a known key"),
+        (LEAST + "[panel]\ncutoffs = '13'\n", r"^\[panel\] cutoffs must be .*integer, got '13'"),
+        (LEAST + "[panel]\ncutoffs = 1.5\n", r"^\[panel\] cutoffs must be .*integer, got 1\.5"),
+        (LEAST + "[panel]\ncutoffs = true\n", r"^\[panel\] cutoffs must be .*integer, got True"),
+        (LEAST + "[value]\nmargin_rate = 'x'\n", r"^\[value\] margin_rate must be .*number"),
+        (LEAST + "[churn]\nhorizon_days = 'soon'\n", r"\[churn\] horizon_days must be .*'auto'"),
+        (LEAST + "[churn]\nhorizon_days = 28.5\n", r"\[churn\] horizon_days must be .*, got 28\.5"),
+        (LEAST + "[offers]\nconsent = 'yes'\n", r"\[offers\] consent must be 'required' or 'ass"),
+        (LEAST + "[offers]\nbudget = '5'\n", r"^\[offers\] budget must be .*number, got '5'"),
+        (LEAST + "grain = 'month'\n", r"^\[data\.orders\] grain must be 'order' or 'line'"),
+        (LEAST + "[model]\ntune_trials = 5\n", r"^\[model\] tune_trials must be 0, got 5"),
+        ("[data]\nengine = 'excel'\n" + LEAST, r"^\[data\] engine must be 'duckdb', got 'excel'"),
+        ("[data]\nuntil = 'May'\n" + LEAST, r"^\[data\] until must be .*date"),
+        ("data = 3\n", r"^\[data\] must be .*, got 3"),
+        (LEAST + "[folder]\n", r"^folder is not a key\. Take it out\.$"),
+        (LEAST.replace('"orders.csv"', "7"), r"^\[data\.orders\] source must be .*, got 7"),
+        (LEAST.replace('"orders.csv"', '"${HOME_OF_ORDERS}"'), r"^\$\{HOME_OF_ORDERS\} names an e"),
+    ],
+)
+def test_every_mistake_is_one_clear_line(load, text, said):
+    with pytest.raises(ConfigError, match=said) as refused:
+        load(text)
+    assert "\n" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+
+
+def test_several_mistakes_are_told_at_once(load):
+    with pytest.raises(ConfigError) as refused:
+        load(LEAST + "[panel]\ncutoffs = 'x'\nnoise = 1\n[value]\nmargin_rate = 'y'\n")
+    for part in ("[panel] cutoffs", "[panel] noise", "[value] margin_rate"):
+        assert part in str(refused.value)
+
+
+def test_a_file_that_is_not_there_says_how_to_get_one(tmp_path):
+    with pytest.raises(ConfigError, match=r"no configuration file 'none\.toml'.*`churn init ORD"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_no_text_says_so(tmp_path):
+    path = tmp_path / "churn.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"churn\.toml must be a readable text file"):
+        load_settings(path)
+    with pytest.raises(ConfigError, match="must be a readable text file, got IsADirectoryError"):
+        load_settings(tmp_path)
+
+
+def test_a_file_that_windows_wrote_is_read(tmp_path):
+    """With its byte order mark and its line ends."""
+    path = tmp_path / "churn.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + LEAST.replace("\n", "\r\n").encode())
+    assert load_settings(path, environment={}).data.orders.source == "orders.csv"
+
+
+def test_variables_of_the_environment_fill_texts_and_nothing_else(load):
+    text = '[data.orders]\nsource = ["${PLACE}/a.csv", "${PLACE}/${NAME}.csv"]\n'
+    found = load(text, PLACE="/exports", NAME="b")
+    assert found.data.orders.source == ["/exports/a.csv", "/exports/b.csv"]
+
+
+def test_what_a_variable_holds_is_never_read_as_settings(load):
+    """A secret with quotes, newlines or another variable in it stays a text."""
+    secret = '"]\n[model]\nseed = 9 ${NAME}'
+    found = load('[data.orders]\nsource = "${SECRET}"\n', SECRET=secret)
+    assert found.data.orders.source == secret
+    assert found.model.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "section", "key", "value"),
+    [
+        ("CHURN__SCORING__CAPACITY", "0.2", "scoring", "capacity", 0.2),
+        ("CHURN__SCORING__CAPACITY", "20", "scoring", "capacity", 20),
+        ("CHURN__MODEL__DIRECTORY", "elsewhere", "model", "directory", "elsewhere"),
+        ("CHURN__MODEL__DIRECTORY", '"7"', "model", "directory", "7"),
+        ("CHURN__CHURN__HORIZON_DAYS", "56", "churn", "horizon_days", 56),
+        ("CHURN__CHURN__HORIZON_DAYS", "auto", "churn", "horizon_days", "auto"),
+        ("CHURN__TRACKING__URI", "http://127.0.0.1:5000", "tracking", "uri", None),
+    ],
+)
+def test_the_environment_overrides_a_key(load, name, text, section, key, value):
+    found = load(LEAST + "[scoring]\ncapacity = 0.1\n", **{name: text})
+    assert getattr(getattr(found, section), key) == (text if value is None else value)
+
+
+def test_an_override_reaches_the_columns_of_a_table(load):
+    found = load(CHURN__DATA__ORDERS__COLUMNS__AMOUNT="total", CHURN__DATA__UNTIL="2024-01-01")
+    assert found.data.orders.columns == {"amount": "total"}
+    assert found.data.until == date(2024, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CHURN__SCORING__NOISE", r"\[scoring\] noise is not a known key"),
+        ("CHURN__NOISE", r"\[noise\] is not a known key"),
+        ("CHURN__SCORING__CAPACITY__DEEPER", r"CAPACITY__DEEPER must lead to a key of a"),
+        ("CHURN__FOLDER", "folder is not a key"),
+        ("CHURN__", r"is not a known key"),
+    ],
+)
+def test_an_override_of_what_is_no_key_is_refused(load, name, said):
+    with pytest.raises(ConfigError, match=said):
+        load(LEAST + "[scoring]\ncapacity = 0.1\n", **{name: "1"})
+
+
+def test_other_variables_of_the_environment_are_left_alone(load):
+    assert load(CHURN_SCORING="x", PATH="/bin", churn__model__seed="1").model.seed == 7
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.text(max_size=60) | st.binary(max_size=60))
+def test_whatever_a_file_holds_it_is_settings_or_one_line(tmp_path, content):
+    path = tmp_path / "any.toml"
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    path.write_bytes(data)
+    try:
+        found = load_settings(path, environment={})
+    except ConfigError as refused:
+        line = str(refused)
+    else:
+        line = found
+    assert isinstance(line, Settings) or "\n" not in line.strip()
+
+
+def test_tables_are_found_beside_the_file(tmp_path):
+    (tmp_path / "orders.csv").write_text("customer_id,ordered_at,amount\na,2024-01-01,2.5\n")
+    (tmp_path / "churn.toml").write_text(LEAST)
+    assert load_tables(tmp_path / "churn.toml").audits["orders"].rows_kept == 1
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "churn.toml").write_text(LEAST)
+    with pytest.raises(ConfigError, match=r"\[data\.orders\] source must name a file"):
+        load_tables(tmp_path / "churn.toml")
