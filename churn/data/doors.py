@@ -37,9 +37,12 @@ class Door:
         mapped = _mapping(contract, types, source)
         typed = self._typed_sql(contract, relation, types, source, mapped)
         with self.engine.reading(f"table {table!r}"):
-            audit = self._count(contract, typed, source, notes=_unused(types, mapped, source))
-            kept = f"SELECT * EXCLUDE (unusable) FROM ({typed}) WHERE unusable IS NULL"
+            self.engine.create(table, typed)
+        audit = self._count(contract, notes=_unused(types, mapped, source))
+        if audit.dropped:
+            kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
+        self.engine.drop_column(table, "unusable")
         return audit
 
     def _typed_sql(
@@ -89,11 +92,10 @@ class Door:
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(
-        self, contract: TableContract, typed: str, source: TableSource, notes: tuple[str, ...]
-    ) -> TableAudit:
+    def _count(self, contract: TableContract, notes: tuple[str, ...]) -> TableAudit:
         counted = self.engine.rows(
-            f"SELECT unusable AS reason, count(*) AS n FROM ({typed}) GROUP BY 1 ORDER BY 1"
+            "SELECT unusable AS reason, count(*) AS n "
+            f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
         )
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)

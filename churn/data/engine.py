@@ -81,6 +81,10 @@ class DuckDBEngine:
         """A table of that name, made of the query's result, in the place of an earlier one."""
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {sql}")
 
+    def drop_column(self, name: str, column: str) -> None:
+        """The table without that column."""
+        self._connection.execute(f"ALTER TABLE {identifier(name)} DROP {identifier(column)}")
+
     def lazy(self, name: str) -> Frame:
         """The table of that name, as a lazy frame."""
         return nw.from_native(self._connection.table(identifier(name)))

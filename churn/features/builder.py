@@ -37,7 +37,9 @@ def build_features(
         shop = learn_population(past)
     else:
         shop = stated_population(tables.engine, [day_number(c) for c in cutoffs], population)
-    rows = past.customers.join(_aggregated(past, clock), on=list(KEYS), how="left")
+    rows = _aggregated(past, clock)
+    if tables.has("customers"):  # who has not ordered yet is known all the same
+        rows = past.customers.join(rows, on=list(KEYS), how="left")
     rows = rows.join(shop, on="cutoff", how="left")
     for one in _over("row"):
         rows = rows.with_columns(one.formula(clock).cast(nw.Float64).alias(one.name))

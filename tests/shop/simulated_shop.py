@@ -179,9 +179,15 @@ def first_training(folder: Path) -> tuple[Path, JobResult]:
 
 @cache
 def stand_in_trainings(folder: Path) -> tuple[Path, JobResult, JobResult]:
-    """A shop in which nothing can be learnt, trained twice while MLflow cannot be reached."""
-    config = open_shop(folder, simulated_orders(250, days=300, memoryless=True))
-    return config, train(config, as_of=MEMORYLESS_AS_OF), train(config, as_of=MEMORYLESS_AS_OF)
+    """A shop in which nothing can be learnt, trained twice while MLflow cannot be reached.
+
+    Its models are kept in `bundles` and not in the configured `models`.
+    """
+    config = open_shop(folder, simulated_orders(150, days=300, memoryless=True))
+    first, second = (
+        train(config, as_of=MEMORYLESS_AS_OF, models=folder / "bundles") for _ in range(2)
+    )
+    return config, first, second
 
 
 def copied_shop(config: Path, folder: Path, *, tracking: str = NO_SERVER) -> Path:

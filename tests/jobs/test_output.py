@@ -1,0 +1,89 @@
+"""Result files are whole or absent, and safe to open in a spreadsheet."""
+
+import csv
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import verify_file
+from churn.jobs.output import FORMULA_STARTS, read_table, writing_table
+
+
+def written(folder, values, name="t.csv"):
+    with writing_table(folder / name) as writer:
+        writer.write(pa.table({"name": pa.array(values, pa.string())}), {})
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return [row[0] if row else "" for row in csv.reader(file)][1:]
+
+
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=9)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.lists(words | words.map("=".__add__) | words.map("-".__add__), min_size=1, max_size=5))
+def test_no_cell_of_a_csv_file_begins_like_a_formula_and_no_other_is_touched(tmp_path, values):
+    for before, after in zip(values, written(tmp_path, values), strict=True):
+        assert not after.startswith(FORMULA_STARTS)
+        assert after == (f"'{before}" if before.startswith(FORMULA_STARTS) else before)
+
+
+def test_numbers_are_never_touched(tmp_path):
+    with writing_table(tmp_path / "t.csv") as writer:
+        writer.write(pa.table({"gain": [-1.5, 2.0]}), {})
+    assert (tmp_path / "t.csv").read_text() == '"gain"\n-1.5\n2\n'
+
+
+def test_a_list_becomes_one_text_and_nothing_stays_nothing(tmp_path):
+    reasons = pa.array([["Came late.", "Buys less."], [], None], pa.list_(pa.string()))
+    with writing_table(tmp_path / "t.csv") as writer:
+        writer.write(pa.table({"reasons": reasons}), {})
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[1:] == ['"Came late. Buys less."', '""', ""]
+
+
+def test_parquet_keeps_every_value_and_the_manifest_tells_the_facts(tmp_path):
+    table = pa.table({"name": ["=1+1"]})
+    with writing_table(tmp_path / "t.parquet") as writer:
+        writer.write(table, {"run_id": "r-1"})
+    assert pq.read_table(tmp_path / "t.parquet").equals(table)
+    assert verify_file(tmp_path / "t.parquet") == {"rows": 1, "run_id": "r-1"}
+
+
+def test_a_failure_leaves_what_was_there_and_no_trace(tmp_path):
+    assert written(tmp_path, ["old"]) == ["old"]
+    with pytest.raises(RuntimeError, match="midway"), writing_table(tmp_path / "t.csv") as writer:
+        writer.write(pa.table({"name": ["new"]}), {})
+        raise RuntimeError("midway")
+    assert "old" in (tmp_path / "t.csv").read_text()
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["t", "t.xlsx", "t.PARQUET.gz", "parquet"])
+def test_an_unknown_ending_is_refused(tmp_path, name):
+    with (
+        pytest.raises(ConfigError, match=r"must end in \.parquet or \.csv, got .*Rename it"),
+        writing_table(tmp_path / name),
+    ):
+        pass
+
+
+def test_an_altered_file_is_refused_before_it_is_read(tmp_path):
+    """Fault 8: a flipped byte in a page reads without an error, so the hash has to tell."""
+    path = tmp_path / "t.parquet"
+    with writing_table(path) as writer:
+        writer.write(pa.table({"n": list(range(1_000))}), {})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"t\.parquet must hold what its manifest describes"):
+        read_table(path)
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "t.parquet").write_text("customer_id,x\n")
+    with pytest.raises(DataError, match=r"t\.parquet must be a whole Parquet file"):
+        read_table(tmp_path / "t.parquet")
