@@ -4,6 +4,7 @@ import itertools
 import re
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,7 +156,9 @@ def _first_line(failure: Exception) -> str:
 
 def _as_arrow(frame: object) -> pa.Table:
     try:
-        return pa.table(frame)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyarrow's way of reading pandas 3 makes pandas warn
+            return pa.table(frame)
     except (TypeError, ValueError) as failure:
         raise DataError(
             "a table must be a pandas, Polars or Arrow frame with one type a column",

@@ -10,6 +10,7 @@ from churn.jobs.result import JobResult, Line, dropped_rows
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.jobs.train import resolve_from_settings
 from churn.modeling.dataset import build_dataset
+from churn.modeling.model import check_classes
 from churn.modeling.panel import Panel
 
 __all__ = ["check", "smallest_detectable_effect"]
@@ -66,8 +67,10 @@ def _panel(session: Session) -> Panel:
 
 
 def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
+    dataset = build_dataset(session.tables, panel.cutoffs, panel.clock)
+    check_classes(dataset.only(panel.development).eligible["lapse"])
     newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
-    rows = build_dataset(session.tables, newest, panel.clock).eligible
+    rows = dataset.only(newest).eligible
     lapsed, eligible = int(rows["lapse"].sum()), len(rows)
     base_rate = lapsed / eligible if eligible else math.nan
     holdout = session.settings.offers.holdout

@@ -19,7 +19,7 @@ from churn.modeling.dataset import Dataset
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.portable import PortableModel
 
-__all__ = ["HEADS", "ChurnModel"]
+__all__ = ["HEADS", "ChurnModel", "check_classes"]
 
 HEADS = ("lapse", "decline", "orders", "spend")
 LEAST_PER_CLASS = 30

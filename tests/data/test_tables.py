@@ -30,7 +30,7 @@ def order(at: datetime, **more: object) -> dict:
         lambda table: table.to_pandas(),
         lambda table: table.to_pandas().astype({"customer_id": "category"}),
         lambda table: table.to_pandas().set_index("amount", drop=False),
-        lambda table: pl.from_arrow(table),
+        pl.from_arrow,
         lambda table: pl.from_arrow(table).with_columns(pl.col("customer_id").cast(pl.Categorical)),
         lambda table: table.to_reader(),
     ],

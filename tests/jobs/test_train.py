@@ -1,11 +1,7 @@
 """A training judges, writes, records and promotes; what must not happen leaves the champion be."""
 
 import json
-import signal
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,7 +9,6 @@ from simulated_shop import (
     CUTOFFS,
     FIRST_DAY,
     MEMORYLESS_AS_OF,
-    copied_shop,
     first_training,
     open_shop,
     simulated_orders,
@@ -23,25 +18,9 @@ from simulated_shop import (
 
 from churn.errors import ConfigError, GateError, StorageError
 from churn.files.ledger import Ledger
-from churn.jobs.check import check
 from churn.jobs.score import score
 from churn.jobs.train import train
 from churn.modeling.bundle import load_bundle, read_manifest
-
-TRAIN = """
-import sys
-from pathlib import Path
-from churn.errors import ChurnError
-from churn.jobs.train import train
-
-try:
-    result = train(Path(sys.argv[1]), progress=lambda step: print(step, flush=True))
-except ChurnError as failure:
-    print(failure)
-    sys.exit(failure.exit_code)
-print(result.model_id, *result.warnings)
-sys.exit(result.exit_code)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +36,6 @@ def trained(base):
 @pytest.fixture(scope="module")
 def stand_in(base):
     return stand_in_trainings(base / "stand-in-shop")
-
-
-def start(config):
-    command = [sys.executable, "-c", TRAIN, str(config)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def champion_of(config, models="models"):
@@ -244,51 +218,3 @@ def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
 def test_a_date_that_is_none_is_refused(as_of, base):
     with pytest.raises(ConfigError, match=r"as_of must be"):
         train(trained_shop(base), as_of=as_of)
-
-
-def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_run(base, tmp_path):
-    """Fault 3."""
-    config = copied_shop(trained_shop(base), tmp_path / "shop")
-    before, there = champion_of(config), bundles_of(config)
-    process = start(config)
-    for line in process.stdout:
-        if line.startswith("fitting on all mature cutoffs"):
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
-    assert process.returncode == -signal.SIGKILL
-    assert champion_of(config) == before
-    assert bundles_of(config) == there
-    with Ledger(config.parent / "ledger.db") as ledger:
-        (killed,) = ledger.runs("train")
-        assert killed.status == "running"
-    check(config)
-    with Ledger(config.parent / "ledger.db") as ledger:
-        (killed,) = ledger.runs("train")
-        assert killed.status == "failed"
-        assert [run.status for run in ledger.runs("check")] == ["done"]
-
-
-def test_two_first_trainings_at_once_both_finish_and_one_is_champion(tmp_path):
-    """Faults 33 and 34: one makes the store, both are recorded, the slower is told who won."""
-    orders = simulated_orders(150, days=300, memoryless=True)
-    config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
-    racers = [start(config), start(config)]
-    said = [racer.communicate(timeout=300)[0] for racer in racers]
-    codes = sorted(racer.returncode for racer in racers)
-    assert codes in ([0, 4], [0, 6]), said
-    assert not [text for text in said if "not recorded" in text]
-    if codes == [0, 6]:
-        assert [text for text in said if "Another run has moved it" in text]
-    assert len(bundles_of(config)) == 2
-    assert champion_of(config) in bundles_of(config)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own
-        import mlflow
-
-        uri = f"sqlite:///{Path(tmp_path) / 'shop' / 'mlflow.db'}"
-        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-        version = client.get_model_version_by_alias("churn", "champion")
-        assert client.get_run(version.run_id).data.tags["model_id"] == champion_of(config)
-        assert len(client.search_model_versions("name = 'churn'")) == 2

@@ -17,7 +17,7 @@ from churn.data.sniff.files import opened
 from churn.data.sniff.guess import OrdersGuess, sniff_orders
 from churn.errors import ConfigError, DataError
 
-RETAIL = Path(__file__).parents[3] / "shared/data/online_retail_ii/online_retail_ii.parquet"
+RETAIL = Path(__file__).parents[4] / "shared/data/online_retail_ii/online_retail_ii.parquet"
 GERMAN = (
     "Kundennummer;Bestellnummer;Bestelldatum;Betrag;Bemerkung\n"
     "K007;1;13.02.2024 10:05;1.234,56;für Müller\n"

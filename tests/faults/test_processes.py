@@ -1,0 +1,126 @@
+"""Runs that are killed, and runs at the same time: what readers see is whole, and of one run."""
+
+import signal
+import subprocess
+import sys
+import warnings
+
+import pandas as pd
+import pytest
+from simulated_shop import AS_OF, copied_shop, open_shop, simulated_orders, trained_shop
+
+from churn.files.ledger import Ledger
+from churn.files.manifests import verify_file
+from churn.jobs.check import check
+from churn.jobs.score import score
+
+RUN = """
+import sys
+from pathlib import Path
+from churn.errors import ChurnError
+from churn.jobs.score import score
+from churn.jobs.train import train
+
+def tell(step):
+    print(step, flush=True)
+
+try:
+    if sys.argv[1] == "train":
+        result = train(Path(sys.argv[2]), progress=tell)
+    else:
+        result = score(Path(sys.argv[2]), out=Path(sys.argv[3]), progress=tell)
+except ChurnError as failure:
+    print(failure)
+    sys.exit(failure.exit_code)
+print(result.model_id, *result.warnings)
+sys.exit(result.exit_code)
+"""
+
+
+@pytest.fixture
+def shop(tmp_path, tmp_path_factory):
+    return copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
+
+
+def start(*arguments):
+    command = [sys.executable, "-c", RUN, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def kill_at(step, process):
+    """Ends the process with SIGKILL as soon as it tells that step."""
+    for line in process.stdout:
+        if line.startswith(step):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+
+
+def champion_of(config):
+    return (config.parent / "models" / "champion").read_text().strip()
+
+
+def bundles_of(config):
+    return {path.name for path in (config.parent / "models").iterdir() if path.is_dir()}
+
+
+def test_a_killed_scoring_leaves_the_scores_of_before_and_the_next_run_cleans_up(shop, tmp_path):
+    """Fault 1."""
+    out = tmp_path / "out" / "scores.parquet"
+    score(shop, out=out, as_of=str(AS_OF))
+    before = out.read_bytes()
+    kill_at("scoring", start("score", shop, out))
+    assert out.read_bytes() == before
+    assert verify_file(out)["as_of"] == str(AS_OF)
+    score(shop, out=out, as_of=str(AS_OF))
+    visible = {path.name for path in out.parent.iterdir() if not path.name.startswith(".")}
+    assert visible == {"scores.parquet", "scores.parquet.manifest.json"}
+    assert not list(out.parent.glob(".*.tmp"))
+    assert len(pd.read_parquet(out)) == verify_file(out)["rows"]
+
+
+def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_run(shop):
+    """Fault 3."""
+    before, there = champion_of(shop), bundles_of(shop)
+    kill_at("fitting on all mature cutoffs", start("train", shop))
+    assert champion_of(shop) == before
+    assert bundles_of(shop) == there
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        (killed,) = ledger.runs("train")
+        assert killed.status == "running"
+    check(shop)
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        (killed,) = ledger.runs("train")
+        assert killed.status == "failed"
+        assert [run.status for run in ledger.runs("check")] == ["done"]
+
+
+def test_two_first_trainings_at_once_both_finish_and_one_is_champion(tmp_path):
+    """Faults 33 and 34: one makes the store, both are recorded, the slower is told who won."""
+    orders = simulated_orders(150, days=300, memoryless=True)
+    config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
+    racers = [start("train", config), start("train", config)]
+    said = [racer.communicate(timeout=300)[0] for racer in racers]
+    codes = sorted(racer.returncode for racer in racers)
+    assert codes in ([0, 4], [0, 6]), said
+    assert not [text for text in said if "not recorded" in text]
+    if codes == [0, 6]:
+        assert [text for text in said if "Another run has moved it" in text]
+    assert len(bundles_of(config)) == 2
+    assert champion_of(config) in bundles_of(config)
+    assert registered(config) == (champion_of(config), 2)
+
+
+def registered(config):
+    """The model that the registry's alias names, and how many versions there are."""
+    uri = f"sqlite:///{config.parent / 'mlflow.db'}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        import mlflow
+
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        version = client.get_model_version_by_alias("churn", "champion")
+        model_id = client.get_run(version.run_id).data.tags["model_id"]
+        return model_id, len(client.search_model_versions("name = 'churn'"))

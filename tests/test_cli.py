@@ -1,0 +1,270 @@
+"""The command line: results on standard output, all else on standard error, failures in a line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+sys.path.append(str(Path(__file__).parent / "shop"))
+
+from simulated_shop import (
+    AS_OF,
+    MEMORYLESS_AS_OF,
+    copied_shop,
+    open_shop,
+    simulated_orders,
+    stand_in_trainings,
+    trained_shop,
+)
+
+from churn.cli import app, main
+from churn.jobs.output import writing_table
+
+KEYS = {
+    "schema",
+    "command",
+    "run_id",
+    "as_of",
+    "resolved",
+    "rows",
+    "dropped",
+    "model_id",
+    "metrics",
+    "gate",
+    "files",
+    "warnings",
+}
+COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+
+
+@pytest.fixture
+def churn(monkeypatch, capfd):
+    """Runs the command in this process: exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["churn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "shop"
+    return copied_shop(trained_shop(tmp_path_factory.getbasetemp()), folder)
+
+
+def in_a_process(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "churn", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", **environment},
+    )
+
+
+def one_object(out):
+    """What --json printed: one line, one object, nothing else."""
+    assert out.endswith("\n")
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+def test_scores_as_json_are_one_object_on_standard_output(churn, shop, tmp_path):
+    out = tmp_path / "scores.parquet"
+    code, said, err = churn("score", "-c", shop, "--out", out, "--as-of", AS_OF, "--json")
+    told = one_object(said)
+    assert (code, err) == (0, "")
+    assert set(told) == KEYS
+    assert (told["schema"], told["command"], told["as_of"]) == (1, "score", str(AS_OF))
+    assert told["rows"]["scores"] == len(pd.read_parquet(out))
+    (file,) = told["files"]
+    assert file["path"] == str(out)
+    assert re.fullmatch("[0-9a-f]{64}", file["sha256"])
+
+
+@pytest.mark.parametrize("command", ["check", "features", "plan"])
+def test_every_command_prints_the_same_keys(churn, shop, tmp_path, command):
+    out = [] if command == "check" else ["--out", tmp_path / "t.parquet"]
+    code, said, err = churn(command, "--config", shop, *out, "--json")
+    told = one_object(said)
+    assert (code, err) == (0, "")
+    assert set(told) == KEYS
+    assert told["command"] == command
+    assert told["run_id"]
+
+
+def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop, tmp_path):
+    out = tmp_path / "scores.csv"
+    code, said, err = churn("score", "-c", shop, "--out", out)
+    assert (code, said) == (0, "")
+    assert f"churn score as of {AS_OF} (exclusive)" in err
+    assert "value at risk, EUR" in err
+    assert f"wrote {out}" in err
+
+
+def test_a_refused_model_is_a_result_and_exit_code_4(churn, tmp_path, tmp_path_factory):
+    """A champion is there, and the new model does not beat the simple rules."""
+    folder = tmp_path_factory.getbasetemp() / "stand-in-shop"
+    config, first, _ = stand_in_trainings(folder)
+    own = copied_shop(config, tmp_path / "shop")
+    models = own.parent / "bundles"
+    code, said, err = churn(
+        "train", "-c", own, "--as-of", MEMORYLESS_AS_OF, "--models", models, "--json"
+    )
+    told = one_object(said)
+    assert (code, err) == (4, "")
+    assert told["gate"]["promoted"] is False
+    assert told["gate"]["reasons"][-1] == "the champion stays"
+    assert (models / "champion").read_text().strip() == first.model_id
+
+
+def without_a_configuration(shop):
+    return ["check", "-c", shop.with_name("none.toml")]
+
+
+def with_a_wrong_setting(shop):
+    shop.write_text(shop.read_text().replace("cutoffs = 8", "cutoffs = 'eight'"))
+    return ["check", "-c", shop]
+
+
+def with_no_date(shop):
+    return [*scoring(shop), "--as-of", "soon"]
+
+
+def with_a_damaged_table(shop):
+    (shop.parent / "orders.parquet").write_bytes(b"PAR1 and no more")
+    return ["check", "-c", shop]
+
+
+def without_rows(shop):
+    simulated_orders(2).head(0).to_parquet(shop.parent / "orders.parquet")
+    return ["train", "-c", shop]
+
+
+def without_a_model(shop):
+    return scoring(shop)
+
+
+def without_a_place(shop):
+    return [*scoring(shop)[:-1], "/proc/none/s.parquet"]
+
+
+def scoring(shop):
+    return ["score", "-c", shop, "--out", shop.with_name("s.parquet")]
+
+
+FAILURES = [
+    (without_a_configuration, 2),
+    (with_a_wrong_setting, 2),
+    (with_no_date, 2),
+    (with_a_damaged_table, 3),
+    (without_rows, 4),
+    (without_a_model, 5),
+    (without_a_place, 7),
+]
+
+
+@pytest.fixture
+def small_shop(tmp_path):
+    """A shop without a model, for a command to fail in."""
+    return open_shop(tmp_path / "shop", simulated_orders(30, days=200))
+
+
+@pytest.mark.parametrize(("failing", "wanted"), FAILURES)
+def test_a_failure_is_one_line_of_cause_with_its_exit_code(churn, small_shop, failing, wanted):
+    code, out, err = churn(*failing(small_shop))
+    assert (code, out) == (wanted, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("failing", "wanted"), FAILURES)
+def test_a_failure_as_json_tells_rule_and_fix_on_standard_output(
+    churn, small_shop, failing, wanted
+):
+    code, out, err = churn(*failing(small_shop), "--json")
+    assert code == wanted
+    (told,) = one_object(out).values()
+    assert set(told) == {"code", "rule", "got", "fix"}
+    assert told["code"] == wanted
+    assert told["rule"] in err
+
+
+def test_with_debug_a_failure_shows_where_it_arose(tmp_path):
+    done = in_a_process("check", "-c", tmp_path / "none.toml", "--debug")
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "ConfigError: there is no configuration file 'none.toml'" in done.stderr
+
+
+def test_a_busy_target_is_exit_code_6(churn, shop, tmp_path):
+    with writing_table(tmp_path / "s.csv") as writer:
+        code, _, err = churn("score", "-c", shop, "--out", tmp_path / "s.csv")
+        writer.write(pa.table({"n": [1]}), {})
+    assert code == 6
+    assert err.startswith("error: writing ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["unknown"], ["score"], ["check", "--unknown"]])
+def test_wrong_usage_is_exit_code_2_and_says_what_is_wrong(churn, arguments):
+    code, out, err = churn(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: ")
+    assert re.search(r"No such command 'unknown'|Missing option '--out'|No such option", err)
+
+
+def test_a_bug_is_exit_code_1_without_a_traceback_unless_asked(tmp_path):
+    """A library that breaks on import stands for what nobody expected."""
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich" / "__init__.py").write_text("raise RuntimeError('broken')\n")
+    done = in_a_process("check", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "error: a bug of ours, RuntimeError; try --debug\n"
+    asked = in_a_process("check", "--debug", PYTHONPATH=str(tmp_path))
+    assert asked.returncode == 1
+    assert "RuntimeError: broken" in asked.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_its_options(churn, command):
+    code, out, err = churn(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"churn {command} [OPTIONS]" in out
+    assert "--json" in out
+    assert "--debug" in out
+
+
+def test_help_lists_every_command(churn):
+    code, out, _ = churn("--help")
+    assert code == 0
+    assert all(re.search(rf"^  {command}\b", out, re.MULTILINE) for command in COMMANDS)
+
+
+def test_no_line_on_standard_error_comes_from_the_libraries_at_the_end(shop, tmp_path):
+    """A whole run in a process of its own, so that what is printed at its end is seen as well."""
+    done = in_a_process("score", "-c", shop, "--out", tmp_path / "s.parquet", "--json")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert set(one_object(done.stdout)) == KEYS
+
+
+def test_a_customers_name_is_in_no_error(churn, tmp_path):
+    secret = "jane.doe@example.org"
+    orders = simulated_orders(30).assign(amount="12,5O").replace({"c0001": secret})
+    config = open_shop(tmp_path / "shop", orders)
+    code, out, err = churn("check", "-c", config)
+    assert (code, out) == (3, "")
+    assert secret not in err
+    assert "12,5O" not in err
