@@ -50,7 +50,7 @@ def smallest_detectable_effect(base_rate: float, customers: int, *, holdout: flo
     Source: two-sided test of two proportions, n1 = share of the customers, n2 = the rest.
 
     >>> round(smallest_detectable_effect(0.13, 2_231, holdout=0.1), 3)
-    0.067
+    0.066
     """
     held = holdout * customers
     treated = customers - held

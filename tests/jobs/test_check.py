@@ -37,7 +37,7 @@ def test_a_check_leaves_no_files_but_the_ledger(shop):
     }
 
 
-@pytest.mark.parametrize("rows", [0, 1, 5])
+@pytest.mark.parametrize("rows", [0, 1])
 def test_too_little_data_is_a_warning_and_not_a_failure(tmp_path, rows):
     config = open_shop(tmp_path / "shop", simulated_orders(3).head(rows))
     result = check(config)
