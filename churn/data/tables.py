@@ -147,10 +147,13 @@ class Tables:
         return date_of(day_number(last) + 1) if self._dates_only() else last
 
     def _dates_only(self) -> bool:
-        """Whether every order was placed at midnight: the data has dates, not times."""
-        instant = "make_timestamptz(CAST(round(day * 86400e6) AS BIGINT))"
-        clock = f"CAST(timezone({literal(self.settings.day_timezone)}, {instant}) AS TIME)"
-        found = self.engine.rows(f"SELECT bool_and({clock} = TIME '00:00:00') AS d FROM orders")
+        """Whether every order was placed as its day began: the data has dates, not times.
+
+        A day may begin at 01:00, where summer time skips its midnight.
+        """
+        date_sql = "CAST(DATE '1970-01-01' + local_day AS TIMESTAMP)"
+        begins = f"epoch_us(timezone({literal(self.settings.day_timezone)}, {date_sql})) / 86400e6"
+        found = self.engine.rows(f"SELECT bool_and(day = {begins}) AS d FROM orders")
         return bool(found[0]["d"])
 
     def arrival_lag_days(self) -> int:

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from churn.errors import GateError, StorageError
+from churn.errors import BusyError, GateError, StorageError
 from churn.files.publish import read_pointer, swap_pointer
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
@@ -67,7 +67,7 @@ def train(
         if promoted:
             swap_pointer(directory / CHAMPION, bundle.name, expected=champion)
             if recorded is not None and directory == settings.path(settings.model.directory):
-                promote_in_registry(settings.tracking, recorded, folder=settings.folder)
+                warnings += _follow(session, recorded)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         return _result(session, trained, bundle, promoted=promoted, warnings=warnings)
 
@@ -207,9 +207,19 @@ def _record(
             metrics=_flat_metrics(trained.evaluation),
             folder=settings.folder,
         )
-    except StorageError as failure:
+    except (StorageError, BusyError) as failure:
         return None, (f"not recorded in MLflow: {failure}",)
     return recorded, ()
+
+
+def _follow(session: Session, recorded: Recorded) -> tuple[str, ...]:
+    """Moves MLflow's alias after the champion, or says that it stayed: the folder is the truth."""
+    settings = session.settings
+    try:
+        promote_in_registry(settings.tracking, recorded, folder=settings.folder)
+    except (StorageError, BusyError) as failure:
+        return (f"MLflow's alias did not follow: {failure}",)
+    return ()
 
 
 def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:

@@ -75,6 +75,15 @@ def test_the_end_of_dates_is_the_day_after_the_last(open_shop, zone):
     assert tables.end() == date(2024, 1, 16)
 
 
+def test_dates_stay_dates_where_summer_time_skips_a_midnight():
+    """In São Paulo 2018-11-04 began at 01:00."""
+    dates = ["2018-11-04", "2018-11-10"]
+    rows = pa.table({"customer_id": ["a", "b"], "ordered_at": dates, "amount": [1.0, 1.0]})
+    zone = "America/Sao_Paulo"
+    tables = Tables.from_frames(rows, timezone=zone, day_timezone=zone, clock=CLOCK)
+    assert tables.end() == date(2018, 11, 11)
+
+
 @pytest.mark.parametrize(
     ("last", "end"),
     [

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from churn.data.cutoffs import Cutoffs
@@ -23,6 +23,7 @@ from churn.errors import ConfigError
 from churn.features.builder import STATUSES, build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
+from churn.features.population import POPULATION
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import score
@@ -42,7 +43,11 @@ CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
 Row = dict[str, Any]
 Found = dict[tuple[str, int], dict[str, Any]]
 
-generous = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+generous = settings(
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=25,
+    phases=[phase for phase in Phase if phase is not Phase.explain],  # a shop takes half a second
+)
 
 
 def midnight(zone: str, when: date = CUTOFF) -> datetime:
@@ -145,7 +150,7 @@ def test_every_feature_equals_plain_arithmetic(open_shop, shop, horizon, lookbac
         lengths = {"horizon": horizon, "lookback": lookback, "min_tenure": min_tenure}
         customers = oracle.features_of(shop.rows, cutoff, zone=shop.zone, **lengths)
         for name, (status, values) in customers.items():
-            assert set(values) == set(feature_names())
+            assert set(values) == set(feature_names()), "the oracle must know every feature"
             expected[name, day_number(cutoff)] = {"status": status, **values}
     assert_same(found, expected, relative=1e-9, absolute=1e-9)
     for row in found.values():
@@ -186,6 +191,46 @@ def test_a_tiny_shop_by_hand(open_shop, tiny_shop):
         None,
     )
     assert (cleo["recency_days"], cleo["last_purchase_position"]) == (11, 0)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "min_tenure", "status"),
+    [
+        (30, 0, "eligible"),
+        (29, 0, "lapsed"),
+        (30, 90, "eligible"),
+        (30, 91, "new"),
+        (29, 91, "new"),
+    ],
+)
+def test_status_includes_the_last_day_of_the_lookback_and_the_first_of_tenure(
+    open_shop, tiny_shop, lookback, min_tenure, status
+):
+    """Anna's last order is 30 days old, her first 90."""
+    clock = FeatureClock(horizon_days=28, lookback_days=lookback, min_tenure_days=min_tenure)
+    found = built(open_shop(tiny_shop), date(2024, 5, 1), clock=clock)
+    assert found["anna", day_number(date(2024, 5, 1))]["status"] == status
+
+
+def test_perfect_regularity_is_capped_and_shrunk_and_an_even_past_is_not_clumpy(open_shop):
+    """Five purchases a week apart, the last a week ago: four gaps, five equal stretches."""
+    days = (CUTOFF - timedelta(days=7 * week) for week in range(1, 6))
+    rows = [{"customer_id": "a", "ordered_at": midnight("UTC", d), "amount": 1.0} for d in days]
+    (row,) = built(open_shop(rows), CUTOFF).values()
+    assert row["log_regularity"] == pytest.approx(4.0 * 4 / (4 + 3))
+    assert row["clumpiness"] == pytest.approx(0.0, abs=1e-12)
+    assert (row["gap_variation"], row["gap_deviation_days"]) == (0.0, 0.0)
+    assert row["overdue_z"] == 0.0
+
+
+def test_where_no_population_is_known_its_features_are_missing_and_the_rest_is_there(
+    open_shop, tiny_shop
+):
+    nothing = dict.fromkeys(POPULATION)
+    found = built(open_shop(tiny_shop), date(2024, 5, 1), population=nothing)
+    cleo = found["cleo", day_number(date(2024, 5, 1))]
+    assert (cleo["expected_gap_days"], cleo["overdue_z"], cleo["spend_trend"]) == (None, None, None)
+    assert (cleo["recency_days"], cleo["average_basket"]) == (11, 12.5)
 
 
 def test_an_order_at_the_cutoffs_midnight_is_future_and_a_moment_earlier_is_not(open_shop):
@@ -229,6 +274,14 @@ def test_a_customer_list_adds_those_who_signed_up_before_the_cutoff(open_shop, a
     dora = built(tables, date(2024, 5, 1))["dora", day_number(date(2024, 5, 1))]
     assert dora.pop("status") == "new"
     assert dora["recency_days"] is None
+
+
+def test_a_customer_list_without_sign_ups_adds_everyone_or_nobody(open_shop, as_table, tiny_shop):
+    people = as_table({"customer_id": name} for name in ("anna", "dora"))
+    tables = open_shop(tiny_shop, customers=people)
+    names = {name for name, _ in built(tables, date(2024, 5, 1))}
+    undated = {name for name, _ in built(tables, date(2024, 5, 1), undated=True)}
+    assert (names, undated - names) == ({"anna", "ben", "cleo"}, {"dora"})
 
 
 def test_a_customer_who_arrived_in_the_list_after_the_cutoff_is_unknown(

@@ -1,0 +1,1 @@
+"""A made-up shop whose truth is known: for mechanics and speed, never as evidence of quality."""

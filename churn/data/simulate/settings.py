@@ -1,0 +1,133 @@
+"""What kind of shop is made up: when, for how long, by which kinds of customers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+
+__all__ = ["SEGMENTS", "Bools", "Floats", "Ints", "Segment", "ShopSettings"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+LONGEST_DAYS = 1_461
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One kind of customer; `share` is their part of the base.
+
+    The rate of buying is Gamma with mean 1 / `mean_gap_days` and shape `rate_shape`, the
+    probability to drop out after a purchase Beta(`dropout_a`, `dropout_b`), a customer's mean
+    order inverse Gamma with mean `mean_order`. `growth` above 1 means that they came late.
+    """
+
+    name: str
+    share: float
+    mean_gap_days: float
+    rate_shape: float
+    dropout_a: float
+    dropout_b: float
+    mean_order: float
+    growth: float
+    web_share: float
+    bargain_share: float
+    return_share: float
+
+
+SEGMENTS = (
+    Segment(
+        name="regular",
+        share=0.3,
+        mean_gap_days=16,
+        rate_shape=2.5,
+        dropout_a=1.0,
+        dropout_b=27.0,
+        mean_order=32.0,
+        growth=0.8,
+        web_share=0.4,
+        bargain_share=0.15,
+        return_share=0.02,
+    ),
+    Segment(
+        name="occasional",
+        share=0.4,
+        mean_gap_days=42,
+        rate_shape=1.2,
+        dropout_a=1.0,
+        dropout_b=6.0,
+        mean_order=48.0,
+        growth=1.0,
+        web_share=0.6,
+        bargain_share=0.25,
+        return_share=0.04,
+    ),
+    Segment(
+        name="bargain",
+        share=0.2,
+        mean_gap_days=30,
+        rate_shape=0.9,
+        dropout_a=0.8,
+        dropout_b=5.0,
+        mean_order=26.0,
+        growth=1.5,
+        web_share=0.8,
+        bargain_share=0.7,
+        return_share=0.06,
+    ),
+    Segment(
+        name="big_basket",
+        share=0.1,
+        mean_gap_days=35,
+        rate_shape=2.0,
+        dropout_a=1.0,
+        dropout_b=14.0,
+        mean_order=140.0,
+        growth=1.0,
+        web_share=0.7,
+        bargain_share=0.2,
+        return_share=0.08,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopSettings:
+    """The shop: it opens at midnight UTC of `start` and is watched for `days`.
+
+    `lines` also writes order lines, the bulk of the data. With `late_share` above 0 orders carry
+    `loaded_at`, and that share of them arrives days late.
+    """
+
+    start: date = date(2022, 1, 1)
+    days: int = 730
+    lines: bool = True
+    late_share: float = 0.0
+    segments: tuple[Segment, ...] = SEGMENTS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.days <= LONGEST_DAYS:
+            rule = f"days must be between 1 and {LONGEST_DAYS}"
+            raise ConfigError(rule, got=self.days, fix="Pass e.g. 730.")
+        if not 0 <= self.late_share <= 1:
+            rule = "late_share must be between 0 and 1"
+            raise ConfigError(rule, got=self.late_share, fix="Pass e.g. 0.05.")
+        if self.until > datetime.now(UTC).date():
+            rule = "the simulated days must be over by today, for later rows are not read"
+            fix = "Pass an earlier start or fewer days."
+            raise ConfigError(rule, got=f"an end of {self.until}", fix=fix)
+
+    @property
+    def until(self) -> date:
+        """The day after the last."""
+        return self.start + timedelta(days=self.days)
+
+    def of_segment(self, field: str) -> Floats:
+        """One parameter of all segments, to be indexed by a customer's segment."""
+        return np.array([getattr(segment, field) for segment in self.segments])
