@@ -32,7 +32,7 @@ from churn.data.simulate.settings import Ints, ShopSettings
 from churn.errors import ConfigError
 from churn.files.publish import publish_directory
 
-__all__ = ["WrittenShop", "write_shop"]
+__all__ = ["WrittenShop", "simulated_tables", "write_shop"]
 
 CHUNK_CUSTOMERS = 20_000
 LEAST_CHUNKS = 4
@@ -65,8 +65,8 @@ def write_shop(
     The same arguments give the same bytes. ConfigError for impossible numbers, StorageError where
     the directory is there already.
     """
-    _check("customers", customers, least=1, most=MOST_CUSTOMERS)
-    _check("seed", seed, least=0, most=2**63 - 1)
+    _check("customers", customers, 1, MOST_CUSTOMERS, like=10_000)
+    _check("seed", seed, 0, 2**63 - 1, like=7)
     chunks = _chunks(customers)
     seeds = np.random.SeedSequence(seed).spawn(len(chunks))
     rows: dict[str, int] = {}
@@ -164,7 +164,7 @@ until = {shop.until}
     return "\n".join([head, *sources])
 
 
-def _check(name: str, value: int, *, least: int, most: int) -> None:
+def _check(name: str, value: int, least: int, most: int, *, like: int) -> None:
     if not least <= value <= most:
         rule = f"{name} must be a whole number between {least:,} and {most:,}"
-        raise ConfigError(rule, got=value, fix=f"Pass e.g. {max(least, 7)}.")
+        raise ConfigError(rule, got=value, fix=f"Pass e.g. {like}.")
