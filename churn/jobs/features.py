@@ -13,7 +13,7 @@ from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
 from churn.jobs.output import writing_table
 from churn.jobs.result import JobResult, dropped_rows, hashed
-from churn.jobs.session import Progress, Session, open_session, silent
+from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.jobs.train import CHAMPION, resolve_from_settings
 from churn.modeling.bundle import read_manifest
 
@@ -29,7 +29,7 @@ def features(
     """
     with (
         open_session("features", config, as_of=as_of, progress=progress) as session,
-        writing_table(out) as writer,
+        writing_table(out, keep=inputs(config)) as writer,
     ):
         clock = _clock(session)
         progress("building features")

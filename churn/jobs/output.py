@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,14 @@ class TableWriter:
 
 
 @contextmanager
-def writing_table(out: Path) -> Iterator[TableWriter]:
+def writing_table(out: Path, *, keep: Iterable[Path] = ()) -> Iterator[TableWriter]:
     """A writer for `out`, which appears when the block ends well; before it begins, StorageError
-    where nothing can be written and BusyError while another run writes the same file.
+    where nothing can be written, BusyError while another run writes the same file, and ConfigError
+    where `out` is one of the files to `keep`: what a run reads, it never replaces.
     """
+    if out.resolve() in {path.resolve() for path in keep}:
+        rule = "--out must not be a file that the command reads"
+        raise ConfigError(rule, got=out.name, fix="Name another file.")
     csv = out.suffix == ".csv"
     if not csv and out.suffix != ".parquet":
         raise ConfigError("--out must end in .parquet or .csv", got=out.name, fix="Rename it.")

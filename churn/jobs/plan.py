@@ -12,7 +12,7 @@ from churn.files.records import PlanRow
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.result import JobResult, Line, dropped_rows, hashed
 from churn.jobs.score import load_named_model, score_session
-from churn.jobs.session import Progress, Session, open_session, silent
+from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan
@@ -36,7 +36,7 @@ def plan(
     """
     with (
         open_session("plan", config, as_of=as_of, progress=progress) as session,
-        writing_table(out) as writer,
+        writing_table(out, keep=[*inputs(config), *([] if scores is None else [scores])]) as writer,
     ):
         settings = session.settings
         offers = Offers.load(settings.path(settings.offers.catalogue))

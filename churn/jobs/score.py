@@ -11,7 +11,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError
 from churn.jobs.output import writing_table
 from churn.jobs.result import JobResult, Line, dropped_rows, hashed
-from churn.jobs.session import Progress, Session, open_session, silent
+from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.modeling.bundle import load_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.tracking import bundle_from_registry
@@ -37,7 +37,7 @@ def score(
     """
     with (
         open_session("score", config, as_of=as_of, progress=progress) as session,
-        writing_table(out) as writer,
+        writing_table(out, keep=inputs(config)) as writer,
     ):
         fitted = load_named_model(session, model)
         scores = score_session(session, fitted, progress=progress)

@@ -11,11 +11,12 @@ from typing import Any
 
 from churn.config import Settings, load_settings
 from churn.data.days import as_date
+from churn.data.sources import files_of
 from churn.data.tables import Tables
 from churn.errors import ConfigError
 from churn.files.ledger import Ledger
 
-__all__ = ["Progress", "Session", "open_session", "silent"]
+__all__ = ["Progress", "Session", "inputs", "open_session", "silent"]
 
 Progress = Callable[[str], None]
 
@@ -34,6 +35,17 @@ class Session:
     as_of: date
     ledger: Ledger
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+def inputs(config: Path) -> list[Path]:
+    """The files that a configuration names: itself, its tables, its catalogue, its ledger."""
+    settings = load_settings(config)
+    tables = [
+        path
+        for table, source in settings.data.sources().items()
+        for path in files_of(source, table=table, folder=settings.folder)
+    ]
+    return [config, *tables, settings.path(settings.offers.catalogue), settings.ledger_path]
 
 
 @contextmanager
