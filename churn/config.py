@@ -13,9 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
@@ -45,7 +45,7 @@ class PanelSettings:
 
     __pydantic_config__ = STRICT
     every_days: int | Auto = "auto"
-    cutoffs: int = 13
+    cutoffs: Annotated[int, Field(ge=1)] = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class ValueSettings:
     """`[value]`: the share of net spend that is contribution margin."""
 
     __pydantic_config__ = STRICT
-    margin_rate: float = 0.3
+    margin_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class ModelSettings:
 
     __pydantic_config__ = STRICT
     directory: str = "models"
-    seed: int = 7
+    seed: Annotated[int, Field(ge=0)] = 7
     tune_trials: Literal[0] = 0
 
 
@@ -71,7 +71,7 @@ class ScoringSettings:
     """`[scoring]`: how many of the eligible count as at risk: a share, or a whole number."""
 
     __pydantic_config__ = STRICT
-    capacity: int | float = 0.1
+    capacity: Annotated[int | float, Field(ge=0)] = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ class OfferSettings:
 
     __pydantic_config__ = STRICT
     catalogue: str = "offers.toml"
-    budget: float = 0.0
-    holdout: float = 0.1
+    budget: Annotated[float, Field(ge=0)] = 0.0
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     consent: Literal["required", "assumed"] = "required"
 
 
@@ -125,9 +125,13 @@ def load_settings(
     try:
         # As JSON a TOML table may become a dataclass while every other conversion stays refused.
         text = json.dumps({**sections, "folder": path.absolute().parent}, default=str)
-        return TypeAdapter(Settings).validate_json(text)
+        settings = TypeAdapter(Settings).validate_json(text)
     except ValidationError as failure:
         raise _explained(failure, path) from None
+    if not 0 <= settings.data.bad_row_limit < 1:
+        rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
+        raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
+    return settings
 
 
 def load_tables(path: Path | str = "churn.toml") -> Tables:

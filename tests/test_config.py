@@ -218,3 +218,23 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
     (tmp_path / "churn.toml").write_text(LEAST)
     with pytest.raises(ConfigError, match=r"\[data\.orders\] source must name a file"):
         load_tables(tmp_path / "churn.toml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("value", "margin_rate", "30"),
+        ("offers", "holdout", "1.5"),
+        ("offers", "budget", "-1"),
+        ("scoring", "capacity", "-3"),
+        ("model", "seed", "-1"),
+        ("panel", "cutoffs", "0"),
+        ("data", "bad_row_limit", "5"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(tmp_path, section, key, value):
+    path = tmp_path / "churn.toml"
+    path.write_text('[data.orders]\nsource = "orders.csv"\n')
+    environment = {f"CHURN__{section.upper()}__{key.upper()}": value}
+    with pytest.raises(ConfigError, match=rf"\[{section}\] {key} must be .*got {value}"):
+        load_settings(path, environment=environment)

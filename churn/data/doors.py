@@ -17,6 +17,8 @@ from churn.errors import DataError
 
 __all__ = ["Door", "local_day_sql"]
 
+EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
+LONG_AGO = "before 1900"
 # Optional as a column; but a row without its own would be no order, or would never have arrived.
 NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES))
 
@@ -85,6 +87,10 @@ class Door:
                 rules.append((f"{name} IS NULL", _missing(column)))
             if column.kind == "time":
                 rules.append((f"isinf({name})", _missing(column)))
+            if column.name == contract.happened:
+                rules.append(
+                    (f"{name} < '{EARLIEST}'::TIMESTAMPTZ", f"with {column.name} {LONG_AGO}")
+                )
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))

@@ -146,6 +146,12 @@ class Tables:
         _, last = self.span()
         return date_of(day_number(last) + 1) if self._dates_only() else last
 
+    def limit(self) -> date:
+        """The last as_of that may be asked for: the day after the last order, or `until`."""
+        if self.settings.until is not None:
+            return self.settings.until
+        return date_of(day_number(self.span()[1]) + 1)
+
     def _dates_only(self) -> bool:
         """Whether every order was placed as its day began: the data has dates, not times.
 
@@ -167,6 +173,16 @@ class Tables:
     def as_of(self, when: date | str) -> "Snapshot":
         """What was known strictly before that date's midnight."""
         return Snapshot(self, as_date(when, name="as_of"))
+
+    def within(self, when: date) -> date:
+        """The date itself; ConfigError where it lies beyond the data and its orders are unknown."""
+        if self.audits["orders"].rows_kept and when > self.limit():
+            raise ConfigError(
+                f"as_of must be at or before the end of the data, {self.limit()}",
+                got=when,
+                fix="Pass an earlier date, bring newer data, or set [data] until.",
+            )
+        return when
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from churn.config import Settings, load_settings
 from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
-from churn.errors import ConfigError
 from churn.files.ledger import Ledger
 
 __all__ = ["Progress", "Session", "inputs", "open_session", "silent"]
@@ -87,11 +86,4 @@ def _resolved(tables: Tables, asked: date | None) -> date:
     """
     if not tables.audits["orders"].rows_kept:
         return asked or tables.settings.until or datetime.now(UTC).date()
-    end = tables.end()
-    if asked is not None and asked > end:
-        raise ConfigError(
-            f"as_of must be at or before the end of the data, {end}",
-            got=asked,
-            fix="Pass an earlier date, bring newer data, or set [data] until.",
-        )
-    return asked or end
+    return tables.end() if asked is None else tables.within(asked)

@@ -81,7 +81,11 @@ def resolve_bundle(path: Path) -> Path:
             f"there is no model at {path.name!r} in {path.parent.name or '.'!r}",
             fix="Train one with `churn train`, or pass --model.",
         )
-    folder = inside(path.parent, check_name(named, what="model name"))
+    try:
+        folder = inside(path.parent, check_name(named, what="model name"))
+    except ConfigError:
+        rule = f"the pointer {path.name!r} must name a model"
+        raise ModelError(rule, fix="Train again, or write a model's name into it.") from None
     if not folder.is_dir():
         raise ModelError(f"{path.name!r} names a model that is gone", got=named, fix="Retrain.")
     return folder

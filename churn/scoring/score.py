@@ -74,6 +74,7 @@ def score_snapshot(
     """
     _check_model(model)
     tables = snapshot.tables
+    tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
     features = build_features(tables, [snapshot.as_of], model.clock_, undated=True)
     tables.engine.store(features, "scored_features")

@@ -1,8 +1,9 @@
 """Tables come in by their contract: what lacks is listed, what is unusable is counted."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 
 from churn.data.audit import TableAudit
@@ -152,3 +153,17 @@ def test_every_contract_has_distinct_columns_and_may_say_when_rows_arrived():
 
 def test_an_audit_keeps_what_was_read_less_what_was_dropped():
     assert TableAudit("orders", 10, {"a": 2, "b": 3}).rows_kept == 5
+
+
+def test_a_date_that_stands_for_no_date_is_counted_and_left_out():
+    """Systems write year 1 where they know none; it is no purchase and overflows arithmetic."""
+    orders = pd.DataFrame(
+        {
+            "customer_id": ["a", "b"],
+            "ordered_at": ["0001-01-01", "2024-01-05"],
+            "amount": [5.0, 6.0],
+        }
+    )
+    tables = Tables.from_frames(orders, bad_row_limit=0.5, clock=datetime(2024, 6, 1, tzinfo=UTC))
+    assert tables.audits["orders"].dropped == {"with ordered_at before 1900": 1}
+    assert tables.span()[0] == date(2024, 1, 5)

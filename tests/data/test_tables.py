@@ -166,3 +166,15 @@ def test_an_empty_file_is_an_empty_table(tmp_path, write):
     settings = DataSettings(orders=OrdersSource(source=name))
     tables = Tables.from_settings(settings, folder=tmp_path)
     assert (tables.audits["orders"].rows_read, tables.audits["orders"].rows_kept) == (0, 0)
+
+
+def test_the_day_after_the_last_order_may_be_asked_for_and_no_later_one():
+    """Orders carry times: by default the last day counts as incomplete, but a user may know."""
+    orders = pd.DataFrame(
+        {"customer_id": ["a"], "ordered_at": ["2024-01-05 23:53:00"], "amount": [5.0]}
+    )
+    tables = Tables.from_frames(orders, clock=datetime(2024, 6, 1, tzinfo=UTC))
+    assert tables.end() == date(2024, 1, 5)
+    assert tables.within(date(2024, 1, 6)) == date(2024, 1, 6)
+    with pytest.raises(ConfigError, match=r"end of the data, 2024-01-06, got 2024-01-07"):
+        tables.within(date(2024, 1, 7))
