@@ -6,10 +6,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CHURN  := $(BIN)/churn
 READY  := $(VENV)/.ready
+SPARK  := $(VENV)/.spark
 DATA   := data/complete_journey/redemptions.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate score plan mlflow test check format pins clean
+.PHONY: help install train evaluate score plan mlflow spark test check docs format pins clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +23,11 @@ $(READY): pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+# Spark is large, and only the tests and those who ask for it need it.
+$(SPARK): requirements-spark.txt | $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-spark.txt
 	@touch $@
 
 $(DATA): | $(READY)
@@ -48,7 +54,9 @@ plan: $(READY) $(INPUT) ## Choose an offer or none for each into out/plan.parque
 mlflow: $(READY) ## Open MLflow's page on the recorded runs
 	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
-test: $(READY) $(DATA) ## Run the tests and the examples in the docs
+spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
+
+test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY) ## Lint, types, layers, then the tests: what CI runs
@@ -58,13 +66,21 @@ check: $(READY) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/lint-imports
 	$(MAKE) test
 
+docs: $(READY) ## Write docs/features.md from the catalogue in the code
+	$(BIN)/python -m churn.features.page > docs/features.md
+
 format: $(READY) ## Put the code into its one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pins: ## Renew requirements.txt from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
-	  --python-version 3.11 --all-extras --upgrade pyproject.toml --output-file requirements.txt
+PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
+  --python-version 3.11 --upgrade
+
+pins: ## Renew the requirements files from pyproject.toml
+	$(PIN) --extra examples --extra polars --extra dev pyproject.toml --output-file requirements.txt
+	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*extras["project"]["optional-dependencies"]["spark"])' \
+	  | $(PIN) --no-header - --output-file requirements-spark.txt
 
 clean: ## Remove what the targets made, models and data included
 	rm -rf $(VENV) data out mlflow.db mlartifacts ledger.db models/champion models/churn-*

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         ModelError,
         StorageError,
     )
+    from churn.features.builder import build_features
+    from churn.features.catalogue import feature, feature_names, features_over, sums
     from churn.features.clock import FeatureClock
     from churn.modeling.bundle import load_bundle as load_model
     from churn.modeling.dataset import Dataset, build_dataset
@@ -45,12 +47,17 @@ __all__ = [
     "StorageError",
     "Tables",
     "build_dataset",
+    "build_features",
     "evaluate",
+    "feature",
+    "feature_names",
+    "features_over",
     "load_model",
     "load_settings",
     "load_tables",
     "plan_offers",
     "score",
+    "sums",
 ]
 
 __version__ = "0.1.0"
@@ -60,6 +67,8 @@ _HOMES = {
     "churn.data.cutoffs": ("Cutoffs",),
     "churn.data.tables": ("Snapshot", "Tables"),
     "churn.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "churn.features.builder": ("build_features",),
+    "churn.features.catalogue": ("feature", "feature_names", "features_over", "sums"),
     "churn.features.clock": ("FeatureClock",),
     "churn.modeling.bundle": ("load_model",),
     "churn.modeling.dataset": ("Dataset", "build_dataset"),

@@ -20,6 +20,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
 from churn.errors import ConfigError
+from churn.features.own import load_own_features
+from churn.features.settings import FeatureSettings
 from churn.modeling.panel import Auto
 from churn.modeling.settings import TrackingSettings
 
@@ -92,6 +94,7 @@ class Settings:
     __pydantic_config__ = STRICT
     data: DataSettings
     churn: LabelSettings = field(default_factory=LabelSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
     panel: PanelSettings = field(default_factory=PanelSettings)
     value: ValueSettings = field(default_factory=ValueSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -135,8 +138,13 @@ def load_settings(
 
 
 def load_tables(path: Path | str = "churn.toml") -> Tables:
-    """The tables that the file's `[data]` names, checked against their contracts."""
+    """The tables that the file's `[data]` names, checked against their contracts.
+
+    The user's own features are added to the catalogue, too.
+    """
     settings = load_settings(path)
+    if settings.features.module is not None:
+        load_own_features(settings.path(settings.features.module))
     return Tables.from_settings(settings.data, folder=settings.folder)
 
 

@@ -7,7 +7,7 @@ import ast
 import re
 
 from churn.data.contracts import Column
-from churn.data.engine import identifier, literal
+from churn.data.engines.base import identifier, literal
 from churn.data.settings import TableSource
 from churn.errors import DataError
 

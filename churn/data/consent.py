@@ -18,10 +18,10 @@ def consent_state(snapshot: Snapshot) -> pa.Table | None:
         return None
     return snapshot.tables.engine.query(
         "SELECT customer_id, channel, purpose, bool_and(granted) AS granted FROM ("
-        f"  SELECT * FROM consents WHERE {_known(snapshot, 'consents')}"
-        "  QUALIFY rank() OVER ("
-        "    PARTITION BY customer_id, channel, purpose ORDER BY day DESC) = 1"
-        ") GROUP BY ALL ORDER BY ALL"
+        "  SELECT *, rank() OVER ("
+        "    PARTITION BY customer_id, channel, purpose ORDER BY day DESC) AS place"
+        f"  FROM consents WHERE {_known(snapshot, 'consents')}"
+        ") WHERE place = 1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
 
 
@@ -40,13 +40,13 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
     if not tables.has("contacts"):
         return None
     columns = tables.columns("contacts")
-    offer = "offer_id" if "offer_id" in columns else "CAST(NULL AS VARCHAR)"
+    offer = "offer_id" if "offer_id" in columns else "CAST(NULL AS STRING)"
     treated = (
         " AND coalesce(arm, 'treatment') NOT IN ('control', 'holdout')" if "arm" in columns else ""
     )
     return tables.engine.query(
         f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since "
-        f"FROM contacts WHERE {_known(snapshot, 'contacts')}{treated} ORDER BY ALL"
+        f"FROM contacts WHERE {_known(snapshot, 'contacts')}{treated} ORDER BY 1, 2, 3"
     )
 
 

@@ -7,15 +7,16 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
-from churn.data.engine import DuckDBEngine, identifier, literal
+from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.settings import DataSettings, TableSource
 from churn.errors import DataError
 
-__all__ = ["Door", "local_day_sql"]
+__all__ = ["Door", "day_begins_sql", "local_day_sql"]
 
 EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 LONG_AGO = "before 1900"
@@ -25,21 +26,21 @@ NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES
 
 @dataclass(frozen=True)
 class Door:
-    """Reads one table from a SQL relation into the engine, in our columns."""
+    """Reads one table into the engine, in our columns, by the same SQL on every engine."""
 
-    engine: DuckDBEngine
+    engine: Engine
     settings: DataSettings
     clock: datetime
 
     def open(
-        self, table: str, relation: str, types: dict[str, str], source: TableSource
+        self, table: str, relation: Relation, types: dict[str, str], source: TableSource
     ) -> TableAudit:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = _mapping(contract, types, source)
-        typed = self._typed_sql(contract, relation, types, source, mapped)
+        typed = partial(self._typed_sql, contract, types, source, mapped)
         with self.engine.reading(f"table {table!r}"):
-            self.engine.create(table, typed)
+            self.engine.admit(table, relation, typed)
         audit = self._count(contract, notes=_unused(types, mapped, source))
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
@@ -50,10 +51,10 @@ class Door:
     def _typed_sql(
         self,
         contract: TableContract,
-        relation: str,
         types: dict[str, str],
         source: TableSource,
         mapped: Mapping[str, str],
+        relation: str,
     ) -> str:
         casts = [
             f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
@@ -121,6 +122,12 @@ def local_day_sql(instant: str, day_timezone: str) -> str:
     """The SQL for the date of an instant in that zone, as whole days since 1970-01-01."""
     local = f"CAST(timezone({literal(day_timezone)}, {instant}) AS DATE)"
     return f"CAST(date_diff('day', DATE '1970-01-01', {local}) AS INTEGER)"
+
+
+def day_begins_sql(local_day: str, day_timezone: str) -> str:
+    """The SQL for the instant at which a date in that zone begins; both are day numbers."""
+    midnight = f"CAST(DATE '1970-01-01' + {local_day} AS TIMESTAMP)"
+    return f"epoch_us(timezone({literal(day_timezone)}, {midnight})) / 86400e6"
 
 
 def _missing(column: Column) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from churn.data.engine import DuckDBEngine, literal
+from churn.data.engines.base import literal
+from churn.data.engines.duck import DuckDBEngine
 from churn.errors import ConfigError
 from churn.files.publish import publish_file
 

@@ -1,49 +1,71 @@
 """The past of every customer at every cutoff, and nothing else: the only thing features can reach.
 
-`History.days` has a row per customer, cutoff and day with an order; `age_days` counts whole days
-from that day to the cutoff and is at least 1, for the day of the cutoff itself is future.
+Each table of it has `customer_id`, `cutoff`, `local_day` and `age_days`, the whole days from that
+day to the cutoff: at least 1, for the day of the cutoff itself is future.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import narwhals as nw
 
 from churn.data.days import day_number, midnight
-from churn.data.engine import Frame
+from churn.data.engines.base import Frame
+from churn.data.event_days import event_days, event_rows
+from churn.data.line_days import line_days, lines_of_orders
+from churn.data.order_days import order_days
 from churn.data.tables import Tables
 
 __all__ = ["KEYS", "History", "history"]
 
 KEYS = ("customer_id", "cutoff")
 
+Steps = Callable[[Frame, Sequence[str]], Frame]
+
 
 @dataclass(frozen=True)
 class History:
     """What had happened, and had arrived, before each cutoff.
 
-    `customers`: customer_id, cutoff - everyone known by then.
-    `days`: customer_id, cutoff, local_day, age_days, orders (with amount > 0), spend, returned,
-    net, is_purchase, gap_days (to the purchase day before, null for the first),
-    spend_to_date (purchases up to and with this day).
+    `customers`: customer_id, cutoff, and what cannot change of them - everyone known by then;
+    `listed` where some of them may not have ordered. `days`: a row per day with an order, see
+    `order_days`. `lines`: a row per day and category, see `line_days`; `events`: a row
+    per event, see `event_days`; both None unless asked for.
     """
 
     customers: Frame
     days: Frame
+    listed: bool
+    lines: Frame | None = None
+    events: Frame | None = None
+
+    def grain(self, name: str) -> Frame:
+        """The table of that name: `days`, `lines` or `events`."""
+        found: Frame = getattr(self, name)
+        return found
 
 
-def history(tables: Tables, cutoffs: Sequence[date], *, undated: bool = False) -> History:
+def history(
+    tables: Tables,
+    cutoffs: Sequence[date],
+    *,
+    undated: bool = False,
+    grains: Collection[str] = ("days",),
+) -> History:
     """The history at those cutoffs; `undated` also counts customers whose sign-up has no date."""
     moments = _moments(tables, cutoffs)
-    if "loaded_day" in tables.columns("orders"):
-        days = _running(_daily(_arrived(tables, moments), (*KEYS, "local_day")), KEYS)
-    else:
-        once = _running(_daily(tables.frame("orders"), ("customer_id", "local_day")), KEYS[:1])
-        days = tables.once("order_days", once).join(moments.select("cutoff"), how="cross")
-        days = days.filter(nw.col("local_day") < nw.col("cutoff"))
-    days = days.with_columns(age_days=nw.col("cutoff") - nw.col("local_day"))
-    return History(_known(tables, moments, days, undated=undated), days)
+    days = _past(tables, "order_days", tables.frame("orders"), order_days, moments)
+    known = _known(tables, moments, days, undated=undated)
+    lines = None
+    if "lines" in grains:
+        lines = _past(tables, "line_days", lines_of_orders(tables), line_days, moments)
+    events = None
+    if "events" in grains:
+        events = _past(tables, "event_days", event_rows(tables), event_days, moments)
+    return History(known, days, tables.has("customers"), lines, events)
 
 
 def _moments(tables: Tables, cutoffs: Sequence[date]) -> Frame:
@@ -57,42 +79,59 @@ def _moments(tables: Tables, cutoffs: Sequence[date]) -> Frame:
     )
 
 
-def _arrived(tables: Tables, moments: Frame) -> Frame:
-    """Orders joined to the cutoffs at which they had happened and this version was the newest."""
-    joined = tables.frame("orders").join(moments, how="cross")
-    happened = nw.col("local_day") < nw.col("cutoff")
-    arrived = nw.col("loaded_day") < nw.col("cutoff_day")
-    newest = nw.col("superseded_day").is_null() | (nw.col("superseded_day") >= nw.col("cutoff_day"))
-    return joined.filter(happened & arrived & newest)
+def _past(tables: Tables, name: str, rows: Frame, steps: Steps, moments: Frame) -> Frame:
+    """The rows before each cutoff after `steps`, which only look backward.
+
+    Where all rows arrive as they happen the steps are taken once, and the cutoffs joined after.
+    """
+    if any(column in rows.collect_schema().names() for column in ARRIVALS):
+        past = steps(_arrived(rows, moments), KEYS)
+    else:
+        once = tables.once(name, steps(rows, KEYS[:1]))
+        past = once.join(moments.select("cutoff"), how="cross")
+        past = past.filter(nw.col("local_day") < nw.col("cutoff"))
+    return past.with_columns(age_days=nw.col("cutoff") - nw.col("local_day"))
 
 
-def _daily(orders: Frame, keys: Sequence[str]) -> Frame:
-    amount = nw.col("amount")
-    positive = nw.when(amount > 0)
-    daily = orders.group_by(*keys).agg(
-        orders=positive.then(1).otherwise(0).sum(),
-        spend=positive.then(amount).otherwise(0.0).sum(),
-        returned=nw.when(amount < 0).then(-amount).otherwise(0.0).sum(),
-    )
-    return daily.with_columns(
-        net=nw.col("spend") - nw.col("returned"), is_purchase=nw.col("orders") > 0
-    )
+# A line counts when it has arrived itself, and its order, too.
+ARRIVALS = ("loaded_day", "line_loaded_day")
 
 
-def _running(daily: Frame, keys: Sequence[str]) -> Frame:
-    """Steps that only look backward: the gap to the purchase day before, the spend so far."""
-    within = (*keys, "is_purchase")
-    before = nw.col("local_day").shift(1).over(*within, order_by="local_day")
-    gap = nw.when(nw.col("is_purchase")).then(nw.col("local_day") - before)
-    so_far = nw.col("spend").cum_sum().over(*within, order_by="local_day")
-    return daily.with_columns(gap_days=gap, spend_to_date=so_far)
+def _arrived(rows: Frame, moments: Frame) -> Frame:
+    """Rows joined to the cutoffs at which they had happened and this version was the newest."""
+    columns = rows.collect_schema().names()
+    seen = nw.col("local_day") < nw.col("cutoff")
+    for arrival in ARRIVALS:
+        if arrival in columns:
+            # what has no arrival arrives as it happens
+            came = nw.col(arrival) < nw.col("cutoff_day")
+            seen = seen & (came | nw.col(arrival).is_null())
+    if "superseded_day" in columns:
+        superseded = nw.col("superseded_day")
+        seen = seen & (superseded.is_null() | (superseded >= nw.col("cutoff_day")))
+    return rows.join(moments, how="cross").filter(seen)
 
 
 def _known(tables: Tables, moments: Frame, days: Frame, *, undated: bool) -> Frame:
-    """Everyone who had ordered, or had signed up, before the cutoff."""
+    """Everyone who had ordered, or had signed up, before the cutoff, and `LASTING` of them."""
     ordered = days.select(*KEYS).unique()
     if not tables.has("customers"):
         return ordered
+    listed = _listed(tables, moments, undated=undated)
+    everyone = nw.concat([ordered, listed.select(*KEYS)]).unique()
+    lasting = [name for name in LASTING if name in tables.columns("customers")]
+    if not lasting:
+        return everyone
+    facts = listed.group_by(*KEYS).agg(*(nw.col(name).min() for name in lasting))
+    return everyone.join(facts, on=list(KEYS), how="left")
+
+
+# What a shop knows of a customer from the first day and never changes; a tier or a region may.
+LASTING = ("acquisition_source", "signed_up_day")
+
+
+def _listed(tables: Tables, moments: Frame, *, undated: bool) -> Frame:
+    """The customer list at each cutoff: who had signed up, and had arrived, by then."""
     joined = tables.frame("customers").join(moments, how="cross")
     columns = tables.columns("customers")
     if "signed_up_day" in columns:
@@ -102,4 +141,4 @@ def _known(tables: Tables, moments: Frame, days: Frame, *, undated: bool) -> Fra
         known = nw.lit(undated) & ~nw.col("cutoff_day").is_null()
     if "loaded_day" in columns:
         known = known & (nw.col("loaded_day") < nw.col("cutoff_day"))
-    return nw.concat([ordered, joined.filter(known).select(*KEYS)]).unique()
+    return joined.filter(known)

@@ -4,7 +4,7 @@ import narwhals as nw
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number, midnight
-from churn.data.engine import Frame
+from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 
 __all__ = ["outcomes"]

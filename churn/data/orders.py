@@ -5,7 +5,7 @@ did (null for the last): a cutoff c sees the version with loaded_day < c <= supe
 """
 
 from churn.data.audit import TableAudit
-from churn.data.engine import DuckDBEngine
+from churn.data.engines.base import Engine
 from churn.errors import DataError
 
 __all__ = ["orders_from_lines", "orders_from_orders", "single_currency"]
@@ -14,7 +14,7 @@ LINE = ("order_id", "product_id", "category", "quantity", "amount", "discount")
 DETAILS = ("currency", "channel", "store")
 
 
-def orders_from_lines(engine: DuckDBEngine, audit: TableAudit) -> TableAudit:
+def orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
     """`orders` grouped by order: earliest time, summed amount; `order_lines` keeps the lines.
 
     A line that arrives later makes a new version of its order.
@@ -26,37 +26,46 @@ def orders_from_lines(engine: DuckDBEngine, audit: TableAudit) -> TableAudit:
     _one_customer_per_order(engine)
     lines = [name for name in (*LINE, "loaded_day") if name in columns]
     engine.create("order_lines", f"SELECT {', '.join(lines)} FROM orders")
-    batch = ", loaded_day" if "loaded_day" in columns else ""
-    sums = [_exact_sum(name) for name in ("amount", "discount") if name in columns]
-    details = [f"min({name}) AS {name}" for name in DETAILS if name in columns]
-    parts = ", ".join(["min(day) AS day", "min(local_day) AS local_day", *sums, *details])
-    orders = f"SELECT customer_id, order_id{batch}, {parts} FROM orders GROUP BY ALL"
-    engine.create("orders", _cumulated(orders, columns) if batch else orders)
+    engine.create("orders", _orders_sql(columns))
     _supersede(engine)
     return audit
 
 
-def _exact_sum(name: str) -> str:
-    """A sum in decimals: the same to the last bit whatever the order of the rows."""
-    return f"CAST(sum(CAST({name} AS DECIMAL(38, 6))) AS DOUBLE) AS {name}"
+def _orders_sql(columns: set[str]) -> str:
+    """One row an order, or one an order and batch, with what had arrived of it by then."""
+    batched = "loaded_day" in columns
+    keys = "customer_id, order_id" + (", loaded_day" if batched else "")
+    amounts = [name for name in ("amount", "discount") if name in columns]
+    sums = [f"sum({_millionths(name)}) AS {name}" for name in amounts]
+    firsts = [f"min({name}) AS {name}" for name in ("day", "local_day")]
+    details = [name for name in DETAILS if name in columns]
+    shown = ", ".join([keys, *firsts, *sums, *(f"min({name}) AS {name}" for name in details)])
+    grouped = f"SELECT {shown} FROM orders GROUP BY {keys}"
+    over = " OVER (PARTITION BY order_id ORDER BY loaded_day)" if batched else None
+    first = [f"min({name}){over} AS {name}" if over else name for name in ("day", "local_day")]
+    total = [_units(f"sum({name}){over}" if over else name, name) for name in amounts]
+    return f"SELECT {', '.join([keys, *first, *total, *details])} FROM ({grouped})"
 
 
-def _cumulated(batches: str, columns: set[str]) -> str:
-    over = "OVER (PARTITION BY order_id ORDER BY loaded_day)"
-    summed = ["amount"] + (["discount"] if "discount" in columns else [])
-    replaced = [f"sum({name}) {over} AS {name}" for name in summed]
-    replaced += [f"min({name}) {over} AS {name}" for name in ("day", "local_day")]
-    return f"SELECT * REPLACE ({', '.join(replaced)}) FROM ({batches})"
+def _millionths(name: str) -> str:
+    """A value in whole millionths: their sum is the same whatever the order of the rows."""
+    return f"CAST(round({name} * 1e6) AS DECIMAL(38, 0))"
 
 
-def orders_from_orders(engine: DuckDBEngine, audit: TableAudit) -> TableAudit:
+def _units(millionths: str, name: str) -> str:
+    return f"CAST({millionths} AS DOUBLE) / 1e6 AS {name}"
+
+
+def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
     """`orders` without exact copies; versions of an order are told apart by `loaded_at`.
 
     Raises DataError when two different rows claim to be the same version of an order.
     """
     columns = _columns(engine)
     if "order_id" not in columns:
-        engine.create("orders", "SELECT *, CAST(rowid AS VARCHAR) AS order_id FROM orders")
+        engine.create(
+            "orders", f"SELECT *, CAST({engine.row_id} AS STRING) AS order_id FROM orders"
+        )
         return audit
     before = _count(engine, "SELECT count(*) AS n FROM orders")
     version = "order_id, loaded_day" if "loaded_day" in columns else "order_id"
@@ -72,7 +81,7 @@ def orders_from_orders(engine: DuckDBEngine, audit: TableAudit) -> TableAudit:
     return TableAudit(audit.table, audit.rows_read, dropped, audit.notes)
 
 
-def single_currency(engine: DuckDBEngine, currency: str) -> None:
+def single_currency(engine: Engine, currency: str) -> None:
     """Nothing, or DataError when orders are in another currency than `currency`, or in several."""
     if "currency" not in _columns(engine):
         return
@@ -86,14 +95,14 @@ def single_currency(engine: DuckDBEngine, currency: str) -> None:
         )
 
 
-def _supersede(engine: DuckDBEngine) -> None:
+def _supersede(engine: Engine) -> None:
     if "loaded_day" in _columns(engine):
         newer = "lead(loaded_day) OVER (PARTITION BY order_id ORDER BY loaded_day)"
         engine.create("orders", f"SELECT *, {newer} AS superseded_day FROM orders")
 
 
-def _no_conflicts(engine: DuckDBEngine, version: str) -> None:
-    groups = f"SELECT {version} FROM orders GROUP BY ALL HAVING count(*) > 1"
+def _no_conflicts(engine: Engine, version: str) -> None:
+    groups = f"SELECT {version} FROM orders GROUP BY {version} HAVING count(*) > 1"
     conflicts = _count(engine, f"SELECT count(*) AS n FROM ({groups})")
     if conflicts:
         raise DataError(
@@ -103,7 +112,7 @@ def _no_conflicts(engine: DuckDBEngine, version: str) -> None:
         )
 
 
-def _one_customer_per_order(engine: DuckDBEngine) -> None:
+def _one_customer_per_order(engine: Engine) -> None:
     groups = "SELECT order_id FROM orders GROUP BY 1 HAVING min(customer_id) <> max(customer_id)"
     shared = _count(engine, f"SELECT count(*) AS n FROM ({groups})")
     if shared:
@@ -114,9 +123,9 @@ def _one_customer_per_order(engine: DuckDBEngine) -> None:
         )
 
 
-def _columns(engine: DuckDBEngine) -> set[str]:
-    return {str(row["column_name"]) for row in engine.rows("DESCRIBE orders")}
+def _columns(engine: Engine) -> set[str]:
+    return set(engine.columns("orders"))
 
 
-def _count(engine: DuckDBEngine, sql: str) -> int:
+def _count(engine: Engine, sql: str) -> int:
     return int(str(engine.rows(sql)[0]["n"]))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from churn.data.engines.choice import EngineName
+
 __all__ = ["DataSettings", "OrdersSource", "TableSource"]
 
 # Read by whoever validates a file: unknown keys and implicit conversions are errors.
@@ -48,7 +50,7 @@ class DataSettings:
 
     __pydantic_config__ = STRICT
     orders: OrdersSource
-    engine: Literal["duckdb"] = "duckdb"
+    engine: EngineName = "duckdb"
     timezone: str = "UTC"
     day_timezone: str = "UTC"
     currency: str = "USD"

@@ -2,15 +2,18 @@
 
 import glob
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from churn.data.engine import DuckDBEngine, literal
+from churn.data.engines.base import Relation, identifier, literal
+from churn.data.engines.duck import DuckDBEngine
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
 
-__all__ = ["columns_of", "files_of", "relation_sql"]
+__all__ = ["columns_of", "files_of", "relation_of", "relation_sql"]
 
+PIECE_ROWS = 2_000_000  # of a Parquet file, at least, for each task of a distributed engine
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
@@ -47,6 +50,59 @@ def _check_file(path: Path, table: str) -> None:
         rule = f"the file {path.name} of table {table!r} must hold at least a header"
         raise DataError(rule, got="0 bytes", fix="Export it again.")
     verify_file(path)
+
+
+def relation_of(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> Relation:
+    """The files as rows that the door can read, whole or in pieces."""
+    sql = relation_sql(files, source)
+    return Relation(sql, tuple(files), partial(_pieces, door, files, source))
+
+
+def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:
+    """SQL that reads a text file, or some row groups of a Parquet file, each in all columns."""
+    types = columns_of(door, relation_sql(files, source), name="the files")
+    return [
+        f"(SELECT {_shown(door, path, source, types)} FROM {part})"
+        for path in files
+        for part in _parts(door, path, source)
+    ]
+
+
+def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str, str]) -> str:
+    """The columns and types of all files, for one that may lack some or write them otherwise."""
+    own = columns_of(door, relation_sql([path], source), name=path.name)
+    there = {name.casefold() for name in own}
+    return ", ".join(
+        f"CAST({identifier(name) if name.casefold() in there else 'NULL'} AS {kind}) "
+        f"AS {identifier(name)}"
+        for name, kind in types.items()
+    )
+
+
+def _parts(door: DuckDBEngine, path: Path, source: TableSource) -> list[str]:
+    ranges = _row_ranges(door, path) if path.name.lower().endswith(".parquet") else []
+    if len(ranges) < 2:
+        return [relation_sql([path], source)]
+    numbered = f"read_parquet({literal(path)}, file_row_number = true)"
+    return [
+        f"(SELECT * FROM {numbered} WHERE file_row_number BETWEEN {first} AND {last})"
+        for first, last in ranges
+    ]
+
+
+def _row_ranges(door: DuckDBEngine, path: Path) -> list[tuple[int, int]]:
+    """First and last rows of runs of whole row groups, each as large as a task should be."""
+    groups = door.rows(
+        "SELECT row_group_id, any_value(row_group_num_rows) AS n "
+        f"FROM parquet_metadata({literal(path)}) GROUP BY 1 ORDER BY 1"
+    )
+    ranges, first, end = [], 0, 0
+    for group in groups:
+        end += int(str(group["n"]))
+        if end - first >= PIECE_ROWS:
+            ranges.append((first, end - 1))
+            first = end
+    return [*ranges, (first, end - 1)] if end > first else ranges
 
 
 def relation_sql(files: Sequence[Path], source: TableSource) -> str:

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from churn.data.audit import TableAudit
 from churn.data.contracts import TABLES
 from churn.data.days import as_date, date_of, day_number, midnight, zone
-from churn.data.doors import Door
-from churn.data.engine import DuckDBEngine, Frame, identifier, literal
+from churn.data.doors import Door, day_begins_sql
+from churn.data.engines.base import Engine, Frame, Relation, identifier
+from churn.data.engines.choice import EngineName, open_engine
 from churn.data.orders import orders_from_lines, orders_from_orders, single_currency
 from churn.data.settings import DataSettings, OrdersSource, TableSource
-from churn.data.sources import columns_of, files_of, relation_sql
+from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
 
 __all__ = ["Snapshot", "Tables"]
@@ -22,7 +25,7 @@ __all__ = ["Snapshot", "Tables"]
 class Tables:
     """The connected tables of a shop and the audit of what was dropped on the way in."""
 
-    engine: DuckDBEngine
+    engine: Engine
     settings: DataSettings
     audits: Mapping[str, TableAudit]
     _cached: set[str] = field(default_factory=set, repr=False)
@@ -41,12 +44,15 @@ class Tables:
             table: files_of(source, table=table, folder=folder) for table, source in sources.items()
         }
         listed = [path for paths in files.values() for path in paths]
-        engine = DuckDBEngine(listed, memory_limit=settings.memory_limit)
-        relations = {table: relation_sql(files[table], source) for table, source in sources.items()}
+        engine = open_engine(settings.engine, listed, memory_limit=settings.memory_limit)
+        relations = {
+            table: relation_of(engine.door, files[table], source)
+            for table, source in sources.items()
+        }
         return cls._open(engine, settings, relations, clock)
 
     @classmethod
-    def from_frames(
+    def from_frames(  # noqa: PLR0913 - the settings of [data], each by its own name
         cls,
         orders: object,
         *,
@@ -56,6 +62,7 @@ class Tables:
         day_timezone: str = "UTC",
         currency: str = "USD",
         bad_row_limit: float = 0.01,
+        engine: EngineName = "duckdb",
         clock: datetime | None = None,
         **others: object,
     ) -> "Tables":
@@ -69,23 +76,26 @@ class Tables:
         source = OrdersSource(source="", columns=columns or {}, grain=grain)  # type: ignore[arg-type]
         settings = DataSettings(
             orders=source,
+            engine=engine,
             timezone=timezone,
             day_timezone=day_timezone,
             currency=currency,
             bad_row_limit=bad_row_limit,
             **{name: TableSource(source="") for name in others},  # type: ignore[arg-type]
         )
-        engine = DuckDBEngine()
+        opened = open_engine(engine)
         frames = {"orders": orders, **others}
-        relations = {name: identifier(engine.accept(frame)) for name, frame in frames.items()}
-        return cls._open(engine, settings, relations, clock)
+        relations = {
+            name: Relation(identifier(opened.door.accept(frame))) for name, frame in frames.items()
+        }
+        return cls._open(opened, settings, relations, clock)
 
     @classmethod
     def _open(
         cls,
-        engine: DuckDBEngine,
+        engine: Engine,
         settings: DataSettings,
-        relations: Mapping[str, str],
+        relations: Mapping[str, Relation],
         clock: datetime | None,
     ) -> "Tables":
         zone(settings.timezone)
@@ -93,7 +103,7 @@ class Tables:
         door = Door(engine, settings, clock or datetime.now(UTC))
         audits = {}
         for table, source in settings.sources().items():
-            types = columns_of(engine, relations[table], name=f"table {table!r}")
+            types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = door.open(table, relations[table], types, source)
             if table == "orders":
                 single_currency(engine, settings.currency)  # grouping would hide a second one
@@ -103,19 +113,41 @@ class Tables:
         return cls(engine, settings, audits)
 
     def has(self, table: str) -> bool:
-        """Whether that table is connected."""
-        return table in self.audits
+        """Whether that table is connected; a file of lines brings order_lines, too."""
+        return table in self.audits or (table == "order_lines" and self._has_lines)
+
+    @property
+    def _has_lines(self) -> bool:
+        return self.settings.orders.grain == "line"
+
+    @cached_property
+    def _sources(self) -> frozenset[str]:
+        tables = [name for name in TABLES if self.has(name)]
+        found = {*tables}
+        for table in tables:
+            columns = self.columns(table)
+            named = {column.name for column in TABLES[table].columns}
+            found |= {f"{table}.{name}" for name in named if _as_stored(name) in columns}
+        if "events" in tables:
+            types = self.engine.rows("SELECT DISTINCT event_type AS t FROM events")
+            found |= {f"events.{row['t']}" for row in types}
+        return frozenset(found)
+
+    def connected(self) -> frozenset[str]:
+        """What features may need: tables, `table.column`, and `events.type` where one occurs."""
+        return self._sources
 
     def frame(self, table: str) -> Frame:
         """That table in our columns, as a lazy frame; DataError where it is not connected."""
         if not self.has(table):
-            rule = f"table {table!r} is not connected"
-            raise DataError(rule, fix=f"Name its source in [data.{table}].")
+            raise _not_connected(table)
         return self.engine.lazy(table)
 
     def columns(self, table: str) -> list[str]:
         """The columns of a connected table."""
-        return self.frame(table).collect_schema().names()
+        if not self.has(table):
+            raise _not_connected(table)
+        return self.engine.columns(table)
 
     def count(self, table: str) -> int:
         """The rows of a connected table; for orders of line grain, the orders."""
@@ -157,18 +189,21 @@ class Tables:
 
         A day may begin at 01:00, where summer time skips its midnight.
         """
-        date_sql = "CAST(DATE '1970-01-01' + local_day AS TIMESTAMP)"
-        begins = f"epoch_us(timezone({literal(self.settings.day_timezone)}, {date_sql})) / 86400e6"
-        found = self.engine.rows(f"SELECT bool_and(day = {begins}) AS d FROM orders")
-        return bool(found[0]["d"])
+        bounds = "min(day) AS earliest, max(day) AS latest"
+        days = self.engine.query(f"SELECT local_day, {bounds} FROM orders GROUP BY local_day")
+        door = self.engine.door
+        begins = day_begins_sql("local_day", self.settings.day_timezone)
+        outside = f"earliest <> {begins} OR latest <> {begins}"
+        seen = identifier(door.accept(days))
+        return not door.rows(f"SELECT 1 AS found FROM {seen} WHERE {outside} LIMIT 1")
 
     def arrival_lag_days(self) -> int:
-        """The 99 % quantile of `loaded_at` - `ordered_at`, in whole days upwards; 0 without it."""
+        """The days in which 99 % of the orders had arrived, by `loaded_at`; 0 without it."""
         if "loaded_day" not in self.columns("orders"):
             return 0
-        lag = "ceil(quantile_cont(greatest(loaded_day - day, 0), 0.99))"
-        found = self.engine.rows(f"SELECT coalesce({lag}, 0) AS lag FROM orders")[0]["lag"]
-        return int(float(str(found)))
+        whole = "CAST(ceil(greatest(loaded_day - day, 0)) AS BIGINT)"
+        counted = f"SELECT {whole} AS lag, count(*) AS n FROM orders GROUP BY 1"
+        return _lag_of_99_percent(self.engine.rows(counted))
 
     def as_of(self, when: date | str) -> "Snapshot":
         """What was known strictly before that date's midnight."""
@@ -183,6 +218,27 @@ class Tables:
                 fix="Pass an earlier date, bring newer data, or set [data] until.",
             )
         return when
+
+
+def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
+    """The least number of days that 99 in 100 orders took to arrive, from days and their counts."""
+    total = sum(row["n"] for row in counts)
+    arrived = 0
+    for row in sorted(counts, key=lambda row: int(row["lag"])):
+        arrived += row["n"]
+        if arrived * 100 >= total * 99:
+            return int(row["lag"])
+    return 0
+
+
+def _not_connected(table: str) -> DataError:
+    rule = f"table {table!r} is not connected"
+    return DataError(rule, fix=f"Name its source in [data.{table}].")
+
+
+def _as_stored(column: str) -> str:
+    """A column of a contract as the door leaves it: times become days."""
+    return column.removesuffix("_at") + "_day" if column.endswith("_at") else column
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
 """History in, one row per customer and cutoff out: the one builder for training and scoring."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from importlib import import_module
+from typing import Any
 
 import narwhals as nw
 
@@ -9,14 +14,32 @@ from churn.data.days import day_number
 from churn.data.engine import Frame
 from churn.data.history import KEYS, History, history
 from churn.data.tables import Tables
-from churn.features import rfm, rhythm  # noqa: F401 - importing them fills the catalogue
-from churn.features.catalogue import CATALOGUE, Feature, feature_names
+from churn.errors import ModelError
+from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
-from churn.features.population import learn_population, stated_population
+from churn.features.lifetime_fits import BUYING, buying_histories, expectations, fit_lifetime
+from churn.features.own import naming
+from churn.features.population import (
+    SHARED_TEXTS,
+    Population,
+    capped,
+    first_channel,
+    learn_population,
+)
 
-__all__ = ["STATUSES", "build_features"]
+__all__ = ["STATUSES", "build_features", "newest_population"]
 
 STATUSES = ("eligible", "lapsed", "new")
+
+# Importing them fills the catalogue, in this order.
+_MODULES = (
+    *("rfm", "rhythm", "expected"),
+    *("discount", "returns", "habits", "lapses", "first_order"),
+    "basket",
+    *("engagement", "service", "loyalty", "acquisition"),
+)
+for _module in _MODULES:
+    import_module(f"churn.features.{_module}")
 
 
 def build_features(
@@ -24,39 +47,163 @@ def build_features(
     cutoffs: Sequence[date],
     clock: FeatureClock,
     *,
+    names: Sequence[str] | None = None,
     undated: bool = False,
-    population: Mapping[str, float | None] | None = None,
+    population: Mapping[str, Any] | None = None,
 ) -> Frame:
-    """customer_id, cutoff (day number), status and every feature; one row per known customer.
+    """customer_id, cutoff (day number), status and features; one row per known customer.
 
-    `undated` counts customers whose sign-up has no date. `population` replaces what is learnt
-    from all customers, for a history that holds only some of them.
+    `names` chooses the features (default: all that the connected tables give), and
+    raises ModelError where a table for one of them is not connected. `undated` counts customers
+    whose sign-up has no date. `population` replaces what is learnt from all customers, for a
+    history that holds only some of them.
     """
-    past = history(tables, cutoffs, undated=undated)
+    wanted = feature_names(tables.connected()) if names is None else tuple(names)
+    plan = _Plan.of(wanted, clock)
+    plan.check(tables)
+    known = _prepared(tables, cutoffs, plan, undated=undated, population=population)
+    numbers = [day_number(cutoff) for cutoff in cutoffs]
+    rows = _aggregated(known.past, plan)
+    rows = rows.join(known.learnt.frame(tables, numbers), on="cutoff", how="left")
+    for text in plan.texts:
+        rows = rows.join(known.learnt.share_frame(tables, text), on=["cutoff", text], how="left")
+    if known.histories is not None:
+        expected = expectations(
+            tables, known.histories, known.learnt.numbers, horizon_days=clock.horizon_days
+        )
+        rows = rows.join(expected, on=["cutoff", *BUYING], how="left")
+    for one in plan.over("row"):
+        with naming(one):
+            rows = rows.with_columns(one.formula(clock).cast(nw.Float64).alias(one.name))
+            if not one.is_shipped:
+                rows.collect_schema()  # a lazy engine speaks up only here
+    return rows.with_columns(status=status(clock)).select(*KEYS, "status", *wanted)
+
+
+def newest_population(
+    tables: Tables, cutoff: date, clock: FeatureClock, names: Sequence[str]
+) -> dict[str, Any]:
+    """What those features learn from all customers before a cutoff, plain JSON: what
+    `build_features` takes as `population`.
+    """
+    known = _prepared(tables, [cutoff], _Plan.of(tuple(names), clock))
+    return known.learnt.at(day_number(cutoff))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which aggregates and features have to be computed for the wanted ones.
+
+    A feature may stand on sums, on its own family and on the required families.
+    """
+
+    features: tuple[Feature, ...]
+    clock: FeatureClock
+
+    @classmethod
+    def of(cls, names: Sequence[str], clock: FeatureClock) -> _Plan:
+        wanted = [_known(name) for name in names]
+        needs = frozenset({"orders"}).union(*(one.needs for one in wanted))
+        families = {"sums", *REQUIRED_FAMILIES, *(one.family for one in wanted)}
+        return cls(
+            tuple(o for o in CATALOGUE.values() if o.needs <= needs and o.family in families), clock
+        )
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset().union(*(one.needs for one in self.features))
+
+    @property
+    def grains(self) -> tuple[str, ...]:
+        return tuple(grain for grain in ("days", "lines", "events") if self.over(grain))
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for text, need in SHARED_TEXTS.items() if need in self.needs]
+
+    @property
+    def has_lifetime(self) -> bool:
+        return any(one.family == "lifetime" for one in self.features)
+
+    def over(self, grain: str) -> list[Feature]:
+        return [one for one in self.features if one.over == grain]
+
+    def check(self, tables: Tables) -> None:
+        """ModelError where a table or column is not there; an event may not have happened yet."""
+        there = tables.connected() | {one for one in self.needs if one.startswith("events.")}
+        lacking = sorted(self.needs - there)
+        if lacking:
+            rule = "features need what they were made of to be connected"
+            fix = "Connect it in [data], or train again without."
+            raise ModelError(rule, got=f"nothing for {lacking}", fix=fix)
+
+
+def _known(name: str) -> Feature:
+    if name not in CATALOGUE:
+        rule = "features must be among those of this release and of [features] module"
+        raise ModelError(rule, got=name, fix="Name the module, or train again.")
+    return CATALOGUE[name]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The history with winsorised days, what was learnt, and histories for the lifetime models."""
+
+    past: History
+    learnt: Population
+    histories: Frame | None
+
+
+def _prepared(
+    tables: Tables,
+    cutoffs: Sequence[date],
+    plan: _Plan,
+    *,
+    undated: bool = False,
+    population: Mapping[str, Any] | None = None,
+) -> _Prepared:
+    past = history(tables, cutoffs, undated=undated, grains=plan.grains)
+    numbers = [day_number(cutoff) for cutoff in cutoffs]
     if population is None:
-        shop = learn_population(past)
+        learnt = learn_population(tables, past, texts=plan.texts)
     else:
-        shop = stated_population(tables.engine, [day_number(c) for c in cutoffs], population)
-    rows = _aggregated(past, clock)
-    if tables.has("customers"):  # who has not ordered yet is known all the same
-        rows = past.customers.join(rows, on=list(KEYS), how="left")
-    rows = rows.join(shop, on="cutoff", how="left")
-    for one in _over("row"):
-        rows = rows.with_columns(one.formula(clock).cast(nw.Float64).alias(one.name))
-    return rows.with_columns(status=status(clock)).select(*KEYS, "status", *feature_names())
-
-
-def _aggregated(past: History, clock: FeatureClock) -> Frame:
-    aggregates = {one.name: one.formula(clock) for one in _over("days")}
-    return (
-        past.days.group_by(*KEYS)
-        .agg(**aggregates)
-        .with_columns(*(nw.col(name).cast(nw.Float64) for name in aggregates))
+        learnt = Population.stated(numbers, population)
+    limits = learnt.frame(tables, numbers).select("cutoff", "population_day_limit")
+    days = past.days.join(limits, on="cutoff", how="left").with_columns(
+        net_capped=capped(nw.col("net")), spend_capped=capped(nw.col("spend"))
     )
+    histories = buying_histories(tables, days) if plan.has_lifetime else None
+    if histories is not None and population is None:
+        learnt = learnt.extended(fit_lifetime(tables, histories))
+    return _Prepared(replace(past, days=days), learnt, histories)
 
 
-def _over(what: str) -> list[Feature]:
-    return [one for one in CATALOGUE.values() if one.over == what]
+def _aggregated(past: History, plan: _Plan) -> Frame:
+    """Everyone known, with all aggregates; who has not ordered is known all the same."""
+    rows = _totals(past.days, plan, "days")
+    if past.listed:
+        rows = past.customers.join(rows, on=list(KEYS), how="left")
+    for grain in plan.grains[1:]:
+        rows = rows.join(_totals(past.grain(grain), plan, grain), on=list(KEYS), how="left")
+        rows = rows.with_columns(
+            nw.col(one.name).fill_null(one.empty)
+            for one in plan.over(grain)
+            if one.empty is not None
+        )
+    return rows
+
+
+def _totals(table: Frame, plan: _Plan, grain: str) -> Frame:
+    for one in plan.over(grain):
+        if not one.is_shipped:
+            with naming(one):
+                table.group_by(*KEYS).agg(one.formula(plan.clock).alias(one.name)).collect_schema()
+    numbers = {one.name: one.formula(plan.clock) for one in plan.over(grain)}
+    texts = {}
+    if grain == "days" and "first_channel" in plan.texts:
+        texts["first_channel"] = first_channel()
+    totals = table.group_by(*KEYS).agg(**numbers, **texts)
+    return totals.with_columns(*(nw.col(name).cast(nw.Float64) for name in numbers))
 
 
 def status(clock: FeatureClock) -> nw.Expr:

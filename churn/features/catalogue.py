@@ -1,78 +1,179 @@
 """The list of features: each one small function that declares what it is and returns an expression.
 
-A feature over `days` is an aggregate of `History.days`; one over `row` is arithmetic on features
-and sums declared before it. `sums` are aggregates that other features need and nobody else sees.
+A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`), or, over
+`row`, arithmetic on features and sums declared before it. `sums` are aggregates that other features
+need and nobody else sees. What a feature needs to be connected, it says: where that is missing the
+feature is not there, never zero.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import narwhals as nw
 
+from churn.errors import ConfigError
 from churn.features.clock import FeatureClock
 
 __all__ = [
     "CATALOGUE",
+    "REQUIRED_FAMILIES",
+    "Families",
     "Family",
     "Feature",
+    "Grain",
     "feature",
     "feature_names",
-    "features_over_days",
+    "features_over",
     "sums",
 ]
 
 Formula = Callable[[FeatureClock], nw.Expr]
 Family = tuple[str, str, Formula]
+Grain = Literal["days", "lines", "events", "row"]
+Families = Literal["all"] | Collection[str]
+
+# Statuses, labels, baselines and segments stand on these.
+REQUIRED_FAMILIES = ("recency", "frequency", "tenure", "money", "activity", "gaps")
+NEEDED_BY_GRAIN = {"days": "orders", "lines": "order_lines", "events": "orders", "row": "orders"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Feature:
-    """A named number per customer and cutoff: its family, unit, formula in words and source."""
+    """A named number per customer and cutoff: its family, unit, formula in words and source.
+
+    `needs` names what must be connected: a table, `table.column`, or `events.type`. `empty` is the
+    value of a customer without a row in the table that it looks at. `controlled` marks what the
+    shop itself decides: never advice.
+    """
 
     name: str
     family: str
     unit: str
-    over: Literal["days", "row"]
+    over: Grain
     formula: Formula
-    meaning: str
-    source: str
+    meaning: str = ""
+    source: str = ""
+    needs: frozenset[str] = frozenset()
+    empty: float | None = None
+    controlled: bool = False
     hidden: bool = False
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is one of this package, not a user's own."""
+        return self.formula.__module__.startswith("churn.")
 
 
 CATALOGUE: dict[str, Feature] = {}
 
 
 def feature(
-    *, family: str, unit: str, over: Literal["days", "row"], source: str = ""
+    *,
+    family: str,
+    unit: str,
+    over: Grain,
+    source: str = "",
+    needs: Collection[str] = (),
+    empty: float | None = None,
+    controlled: bool = False,
 ) -> Callable[[Formula], Formula]:
     """Registers a function as the feature of its own name; its docstring is the meaning."""
 
     def register(formula: Formula) -> Formula:
-        meaning = (formula.__doc__ or "").strip()
-        _add(Feature(formula.__name__, family, unit, over, formula, meaning, source))
+        meaning = " ".join((formula.__doc__ or "").split())
+        one = Feature(
+            name=formula.__name__,
+            family=family,
+            unit=unit,
+            over=over,
+            formula=formula,
+            meaning=meaning,
+            source=source,
+            needs=_needs(over, needs),
+            empty=empty,
+            controlled=controlled,
+        )
+        _add(one)
         return formula
 
     return register
 
 
-def features_over_days(
-    members: Iterable[Family], *, family: str, unit: str, source: str = ""
+def features_over(
+    over: Grain,
+    members: Iterable[Family],
+    *,
+    family: str,
+    unit: str,
+    source: str = "",
+    needs: Collection[str] = (),
+    empty: float | None = None,
+    controlled: bool = False,
 ) -> None:
     """Registers features that differ by a number: (name, meaning, formula) each."""
     for name, meaning, formula in members:
-        _add(Feature(name, family, unit, "days", formula, meaning, source))
+        one = Feature(
+            name=name,
+            family=family,
+            unit=unit,
+            over=over,
+            formula=formula,
+            meaning=meaning,
+            source=source,
+            needs=_needs(over, needs),
+            empty=empty,
+            controlled=controlled,
+        )
+        _add(one)
 
 
-def sums(**formulas: Formula) -> None:
-    """Registers aggregates of `History.days` that features need and nobody else sees."""
+def sums(
+    over: Grain = "days",
+    /,
+    *,
+    needs: Collection[str] = (),
+    empty: float | None = None,
+    **formulas: Formula,
+) -> None:
+    """Registers aggregates that features need and nobody else sees."""
     for name, formula in formulas.items():
-        _add(Feature(name, "sums", "", "days", formula, "", "", hidden=True))
+        one = Feature(
+            name=name,
+            family="sums",
+            unit="",
+            over=over,
+            formula=formula,
+            needs=_needs(over, needs),
+            empty=empty,
+            hidden=True,
+        )
+        _add(one)
 
 
-def feature_names() -> tuple[str, ...]:
-    """The names of all features, in the order in which they are declared."""
-    return tuple(name for name, one in CATALOGUE.items() if not one.hidden)
+def feature_names(
+    connected: Collection[str] = ("orders",), families: Families = "all"
+) -> tuple[str, ...]:
+    """The names of the features that those sources can give, in the order of declaration.
+
+    `families` adds to `REQUIRED_FAMILIES`. Raises ConfigError for a family that nobody declares.
+    """
+    known = {one.family for one in CATALOGUE.values() if not one.hidden}
+    wanted = known if families == "all" else {*REQUIRED_FAMILIES, *families}
+    if not wanted <= known:
+        rule = f"[features] families must be among {sorted(known)}"
+        raise ConfigError(rule, got=sorted(wanted - known), fix='Or write families = "all".')
+    return tuple(
+        one.name
+        for one in CATALOGUE.values()
+        if not one.hidden and one.family in wanted and one.needs <= set(connected)
+    )
+
+
+def _needs(over: Grain, needs: Collection[str]) -> frozenset[str]:
+    """What is needed, with the tables of the columns and of the grain."""
+    tables = {one.split(".")[0] for one in needs}
+    return frozenset({"orders", NEEDED_BY_GRAIN[over], *needs, *tables})
 
 
 def _add(one: Feature) -> None:

@@ -2,13 +2,14 @@
 
 import narwhals as nw
 
-from churn.features.catalogue import Family, feature, features_over_days, sums
+from churn.features.catalogue import Family, feature, features_over, sums
 from churn.features.clock import WINDOWS_DAYS, FeatureClock
 from churn.features.expressions import bought, decay, ratio, within
 
 sums(
     spend_total=lambda _: nw.col("spend").sum(),
-    spend_before_last=lambda _: bought(nw.col("spend_to_date") - nw.col("spend")).max(),
+    spend_capped_total=lambda _: nw.col("spend_capped").sum(),
+    last_spend=lambda _: nw.col("spend_change").sum(),
 )
 
 
@@ -51,8 +52,13 @@ def average_basket(_: FeatureClock) -> nw.Expr:
 @feature(family="money", unit="ratio", over="row", source="SCIENCE 3.21")
 def last_basket_over_average(_: FeatureClock) -> nw.Expr:
     """Purchases of the last purchase day over the average purchase day's."""
-    last = nw.col("spend_total") - nw.col("spend_before_last")
-    return ratio(last * nw.col("purchase_days"), nw.col("spend_total"))
+    return ratio(nw.col("last_spend") * nw.col("purchase_days"), nw.col("spend_total"))
+
+
+@feature(family="money", unit="currency per purchase day", over="row")
+def typical_basket(_: FeatureClock) -> nw.Expr:
+    """Purchases of the average purchase day, each day winsorised: no wholesale order rules it."""
+    return ratio(nw.col("spend_capped_total"), nw.col("purchase_days"))
 
 
 @feature(family="money", unit="currency", over="days", source="DESIGN, Words: decline")
@@ -77,8 +83,8 @@ def _decayed_days(speed: str, halves: str) -> Family:
 def _decayed_spend(speed: str, halves: str) -> Family:
     return (
         f"decayed_spend_{speed}",
-        f"Net spend, halved for every {halves} of its age.",
-        lambda clock: (nw.col("net") * decay(_half_lives(clock)[speed])).sum(),
+        f"Net spend of each day, winsorised, halved for every {halves} of its age.",
+        lambda clock: (nw.col("net_capped") * decay(_half_lives(clock)[speed])).sum(),
     )
 
 
@@ -100,21 +106,23 @@ def _spend_in_window(days: int) -> Family:
 
 SPEEDS = {"short": "H/2", "medium": "1.5 H", "long": "4 H"}
 
-features_over_days(
+features_over(
+    "days",
     (_decayed_days(*speed) for speed in SPEEDS.items()),
     family="frequency",
     unit="decayed days",
     source="SCIENCE 3.6-9",
 )
-features_over_days(
+features_over(
+    "days",
     (_decayed_spend(*speed) for speed in SPEEDS.items()),
     family="money",
     unit="decayed currency",
     source="SCIENCE 3.6-9",
 )
-features_over_days(
-    (_days_in_window(days) for days in WINDOWS_DAYS), family="frequency", unit="days"
+features_over(
+    "days", (_days_in_window(days) for days in WINDOWS_DAYS), family="frequency", unit="days"
 )
-features_over_days(
-    (_spend_in_window(days) for days in WINDOWS_DAYS), family="money", unit="currency"
+features_over(
+    "days", (_spend_in_window(days) for days in WINDOWS_DAYS), family="money", unit="currency"
 )

@@ -33,9 +33,13 @@ sums(
     active_windows=lambda clock: _first_in_window(clock).sum(),
     days_in_half_horizon=lambda clock: _days_within(clock.horizon_days / 2),
     days_in_two_horizons=lambda clock: _days_within(2 * clock.horizon_days),
-    spend_in_two_horizons=lambda clock: within(2 * clock.horizon_days, nw.col("net"), 0.0).sum(),
-    spend_in_four_horizons=lambda clock: within(4 * clock.horizon_days, nw.col("net"), 0.0).sum(),
+    spend_in_two_horizons=lambda clock: _capped_within(2, clock),
+    spend_in_four_horizons=lambda clock: _capped_within(4, clock),
 )
+
+
+def _capped_within(horizons: int, clock: FeatureClock) -> nw.Expr:
+    return within(horizons * clock.horizon_days, nw.col("net_capped"), 0.0).sum()
 
 
 def _days_within(days: float) -> nw.Expr:
@@ -169,8 +173,8 @@ def acceleration(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="trend", unit="ratio", over="row", source="SCIENCE 3.20")
 def spend_trend(clock: FeatureClock) -> nw.Expr:
-    """Net spend of the last 2 H over that of the 2 H before, each plus the shop's average order
-    and floored at zero before that; null with a tenure under 4 H.
+    """Net spend of the last 2 H over that of the 2 H before, days winsorised, each plus the shop's
+    average order and floored at zero before that; null with a tenure under 4 H.
     """
     order = nw.col("population_order_amount")
     late = _floored(nw.col("spend_in_two_horizons"))

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 from churn.errors import GateError
+from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, Line, dropped_rows
 from churn.jobs.session import Progress, Session, open_session, silent
-from churn.jobs.train import resolve_from_settings
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import check_classes
 from churn.modeling.panel import Panel

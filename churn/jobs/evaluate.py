@@ -33,7 +33,7 @@ def evaluate(
         fitted = load_named_model(session, model)
         cutoffs = _later_cutoffs(fitted, session.as_of)
         progress("building features and labels")
-        dataset = build_dataset(session.tables, cutoffs, fitted.clock_)
+        dataset = build_dataset(session.tables, cutoffs, fitted.clock_, names=fitted.feature_names_)
         progress("judging")
         evaluation = judge_model(fitted, dataset, seed=fitted.seed)
         gate = judge(evaluation)

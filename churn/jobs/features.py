@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import narwhals as nw
-import pyarrow as pa
 
-from churn.errors import ModelError
 from churn.features.builder import build_features
-from churn.features.clock import FeatureClock
+from churn.features.catalogue import feature_names
 from churn.jobs.output import writing_table
+from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
-from churn.jobs.session import Progress, Session, inputs, open_session, silent
-from churn.jobs.train import CHAMPION, resolve_from_settings
-from churn.modeling.bundle import read_manifest
+from churn.jobs.session import Progress, inputs, open_session, silent
 
 __all__ = ["features"]
 
@@ -23,7 +19,7 @@ __all__ = ["features"]
 def features(
     config: Path, *, out: Path, as_of: str | None = None, progress: Progress = silent
 ) -> JobResult:
-    """One row per eligible customer: customer_id, as_of, status and every feature.
+    """One row per eligible customer: customer_id, as_of, status, the features of `[features]`.
 
     Lengths of time are those of the champion; without one, those that a training would resolve.
     """
@@ -31,41 +27,23 @@ def features(
         open_session("features", config, as_of=as_of, progress=progress) as session,
         writing_table(out, keep=inputs(config)) as writer,
     ):
-        clock = _clock(session)
-        progress("building features")
-        built = build_features(session.tables, [session.as_of], clock)
-        eligible = built.filter(nw.col("status") == "eligible").sort("customer_id")
-        table = _dated(session.tables.engine.collect(eligible), session.as_of)
+        clock = resolve_clock(session)
+        tables = session.tables
+        names = feature_names(tables.connected(), session.settings.features.families)
+        progress(f"building {len(names)} features")
+        built = build_features(tables, [session.as_of], clock, names=names)
+        dated = built.filter(nw.col("status") == "eligible").select(
+            "customer_id", nw.lit(session.as_of).alias("as_of"), "status", *names
+        )
         facts = {"run_id": session.run_id, "as_of": str(session.as_of)}
-        writer.write(table, facts)
+        rows = writer.write_frame(tables.engine, dated, facts, sort_by=["customer_id"])
     return JobResult(
         command="features",
         run_id=session.run_id,
         as_of=session.as_of,
         resolved={"horizon_days": clock.horizon_days, "lookback_days": clock.lookback_days},
-        rows={"features": table.num_rows, "columns": table.num_columns},
+        rows={"features": rows, "columns": len(names) + 3},
         dropped=dropped_rows(session.tables.audits),
         files=hashed(out),
-        tables=(
-            (
-                "Features",
-                ("customers", "columns"),
-                ((f"{table.num_rows:,}", str(table.num_columns)),),
-            ),
-        ),
+        tables=(("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )
-
-
-def _dated(table: pa.Table, as_of: date) -> pa.Table:
-    """The same with the date in place of the cutoff's day number."""
-    dates = pa.array([as_of] * table.num_rows, pa.date32())
-    return table.set_column(table.column_names.index("cutoff"), "as_of", dates)
-
-
-def _clock(session: Session) -> FeatureClock:
-    settings = session.settings
-    try:
-        manifest = read_manifest(settings.path(settings.model.directory) / CHAMPION)
-    except ModelError:
-        return resolve_from_settings(session).clock
-    return FeatureClock(**manifest["clock"])

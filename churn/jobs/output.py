@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from churn.data.engines.base import Engine, Frame
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import publish_with_manifest, verify_file
 
@@ -21,7 +22,7 @@ FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
 
 
 class TableWriter:
-    """Takes one table, and facts for its manifest, inside `writing_table`."""
+    """Takes one table or frame, and facts for its manifest, inside `writing_table`."""
 
     def __init__(self, path: Path, csv: bool) -> None:
         self._path = path
@@ -35,6 +36,28 @@ class TableWriter:
             pa_csv.write_csv(_for_spreadsheets(table), self._path)
         else:
             pq.write_table(table, self._path, compression="zstd")
+
+    def write_frame(
+        self, engine: Engine, frame: Frame, facts: Mapping[str, Any], *, sort_by: Sequence[str]
+    ) -> int:
+        """Has the engine write the frame's rows in that order, never all in memory; their
+        number, which joins `facts` in the manifest.
+        """
+        if self._csv:
+            rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
+        else:
+            rows = engine.write_parquet(frame, self._path, sort_by=sort_by)
+        self.facts = {"rows": rows, **facts}
+        return rows
+
+    def _stream_csv(self, batches: Iterator[pa.RecordBatch]) -> int:
+        rows, header = 0, True
+        with self._path.open("wb") as file:
+            for batch in batches:
+                table = _for_spreadsheets(pa.Table.from_batches([batch]))
+                pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=header))
+                rows, header = rows + table.num_rows, False
+        return rows
 
 
 @contextmanager

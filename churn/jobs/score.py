@@ -13,13 +13,12 @@ from churn.jobs.output import writing_table
 from churn.jobs.result import JobResult, Line, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.tracking import bundle_from_registry
 from churn.scoring.score import RISK_BANDS, Scores, score_snapshot
 
 __all__ = ["check_agreement", "load_named_model", "score", "score_session"]
-
-CHAMPION = "champion"
 
 
 def score(

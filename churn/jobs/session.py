@@ -13,6 +13,7 @@ from churn.config import Settings, load_settings
 from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
+from churn.features.own import load_own_features
 from churn.files.ledger import Ledger
 
 __all__ = ["Progress", "Session", "inputs", "open_session", "silent"]
@@ -57,6 +58,8 @@ def open_session(
     """
     settings = load_settings(config)
     when = None if as_of is None else as_date(as_of, name="as_of")
+    if settings.features.module is not None:
+        load_own_features(settings.path(settings.features.module))
     progress("reading the tables")
     tables = Tables.from_settings(settings.data, folder=settings.folder)
     resolved = _resolved(tables, when)

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from churn.errors import BusyError, GateError, StorageError
+from churn.features.catalogue import feature_names
 from churn.files.publish import read_pointer, swap_pointer
+from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, write_bundle
 from churn.modeling.card import model_card
 from churn.modeling.evaluate import Evaluation
+from churn.modeling.manifest import CHAMPION
 from churn.modeling.metrics import Interval
 from churn.modeling.model import ChurnModel
-from churn.modeling.panel import Panel, resolve_panel
+from churn.modeling.panel import Panel
 from churn.modeling.tracking import Recorded, promote_in_registry, record_training
 from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
 
-__all__ = ["judgement_tables", "resolve_from_settings", "train"]
+__all__ = ["judgement_tables", "train"]
 
-CHAMPION = "champion"
 SHOWN = {
     "roc_auc": "AUC",
     "average_precision": "avg prec.",
@@ -55,7 +57,13 @@ def train(
         progress("resolving the panel")
         panel = resolve_from_settings(session)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
-        trained = train_model(recipe, session.tables, panel, progress=progress)
+        trained = train_model(
+            recipe,
+            session.tables,
+            panel,
+            names=feature_names(session.tables.connected(), settings.features.families),
+            progress=progress,
+        )
         if not trained.gate.open and champion is None:
             trained.model.set_params(stand_in=trained.gate.best_baseline)
         promoted = trained.gate.open or champion is None
@@ -70,21 +78,6 @@ def train(
                 warnings += _follow(session, recorded)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         return _result(session, trained, bundle, promoted=promoted, warnings=warnings)
-
-
-def resolve_from_settings(session: Session) -> Panel:
-    """The panel that the settings ask for, at the session's date."""
-    settings = session.settings
-    return resolve_panel(
-        session.tables,
-        session.as_of,
-        horizon_days=settings.churn.horizon_days,
-        lookback_days=settings.churn.lookback_days,
-        min_tenure_days=settings.churn.min_tenure_days,
-        lead_days=settings.churn.lead_days,
-        every_days=settings.panel.every_days,
-        count=settings.panel.cutoffs,
-    )
 
 
 def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:

@@ -23,15 +23,15 @@ from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, ModelError
 from churn.features.catalogue import CATALOGUE
 from churn.features.clock import FeatureClock
-from churn.files.manifests import hash_files, verify_files
-from churn.files.names import check_name, inside
-from churn.files.publish import publish_directory, read_pointer
+from churn.files.manifests import hash_files
+from churn.files.names import check_name
+from churn.files.publish import publish_directory
+from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle
 from churn.modeling.model import HEADS, ChurnModel
 from churn.modeling.portable import OUTPUTS
 
 __all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
 
-SCHEMA = 1
 TOLERANCE = 1e-9
 JSON_PARTS = ("calibration", "baselines", "fallback")
 
@@ -42,7 +42,7 @@ def write_bundle(
     *,
     model_id: str,
     facts: Mapping[str, Any],
-    population: Mapping[str, float | None],
+    population: Mapping[str, Any],
     canaries: pd.DataFrame,
     reference: pd.DataFrame,
     card: str,
@@ -68,45 +68,6 @@ def write_bundle(
     return target
 
 
-def resolve_bundle(path: Path) -> Path:
-    """The bundle's folder: `path` itself, or the one that a pointer such as `champion` names."""
-    if path.is_symlink():
-        rule = f"the model {path.name!r} must not be a symbolic link"
-        raise ModelError(rule, fix="Pass the folder itself.")
-    if path.is_dir():
-        return path
-    named = read_pointer(path) if path.is_file() else None
-    if named is None:
-        raise ModelError(
-            f"there is no model at {path.name!r} in {path.parent.name or '.'!r}",
-            fix="Train one with `churn train`, or pass --model.",
-        )
-    try:
-        folder = inside(path.parent, check_name(named, what="model name"))
-    except ConfigError:
-        rule = f"the pointer {path.name!r} must name a model"
-        raise ModelError(rule, fix="Train again, or write a model's name into it.") from None
-    if not folder.is_dir():
-        raise ModelError(f"{path.name!r} names a model that is gone", got=named, fix="Retrain.")
-    return folder
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """What a bundle says of itself, after every file in it matched its hash."""
-    folder = resolve_bundle(path)
-    file = inside(folder, "manifest.json")
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        known, hashes = manifest["schema"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise _not_whole(folder) from None
-    if known != SCHEMA:
-        rule = f"this release reads bundles of schema {SCHEMA}"
-        raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
-    verify_files(folder, hashes)
-    return dict(manifest)
-
-
 def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
     """The model of a bundle, or of the pointer `champion`, ready to predict.
 
@@ -118,7 +79,7 @@ def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
     try:
         return _rebuilt(folder, manifest, threads)
     except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise _not_whole(folder) from None
+        raise not_whole(folder) from None
 
 
 def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel:
@@ -138,11 +99,6 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
     model.manifest_ = manifest
     model._portable_ = None
     return model
-
-
-def _not_whole(folder: Path) -> ModelError:
-    rule = f"the model {folder.name!r} must have a whole manifest.json"
-    return ModelError(rule, fix="Restore the folder, or train again.")
 
 
 def check_canaries(path: Path) -> None:

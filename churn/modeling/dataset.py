@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -73,18 +73,27 @@ class Dataset:
 
 
 def build_dataset(
-    tables: Tables | Snapshot, cutoffs: Cutoffs, clock: FeatureClock | None = None
+    tables: Tables | Snapshot,
+    cutoffs: Cutoffs,
+    clock: FeatureClock | None = None,
+    *,
+    names: Sequence[str] | None = None,
 ) -> Dataset:
-    """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons."""
+    """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons.
+
+    `names` chooses the features (default: all that the connected tables give).
+    """
     source = tables.tables if isinstance(tables, Snapshot) else tables
     if clock is None:
         horizon = cutoffs.horizon_days
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
-    features = source.engine.collect(build_features(source, list(cutoffs), clock)).to_pandas()
+    chosen = feature_names(source.connected()) if names is None else tuple(names)
+    built = build_features(source, list(cutoffs), clock, names=chosen)
+    features = source.engine.collect(built).to_pandas()
     came_next = source.engine.collect(outcomes(source, cutoffs)).to_pandas()
     rows = features.merge(came_next, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
-    return Dataset(_labelled(rows, clock), cutoffs, clock, feature_names())
+    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen)
 
 
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from sklearn.base import clone
 
-from churn.data.history import history
 from churn.data.tables import Tables
-from churn.features.population import POPULATION, learn_population
+from churn.features.builder import newest_population
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.gate import Gate, judge
@@ -31,32 +31,34 @@ class Trained:
     gate: Gate
     panel: Panel
     dataset: Dataset
-    population: dict[str, float | None]
+    population: dict[str, Any]
 
 
 def train_model(
-    recipe: ChurnModel, tables: Tables, panel: Panel, *, progress: Progress = lambda _: None
+    recipe: ChurnModel,
+    tables: Tables,
+    panel: Panel,
+    *,
+    names: Sequence[str] | None = None,
+    progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
 
+    `names` chooses the features (default: all that the connected tables give).
     Raises GateError where a class has too few rows to learn from.
     """
     progress("building features and labels")
-    dataset = build_dataset(tables, panel.cutoffs, panel.clock)
+    dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names)
     progress("fitting on the past of the test cutoffs")
     candidate = clone(recipe).fit(dataset.only(panel.development))
     progress("judging on the test cutoffs")
     evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
-    population = _newest_population(tables, panel)
+    population = newest_population(
+        tables, panel.cutoffs.until, panel.clock, dataset.feature_names
+    )
     return Trained(model, evaluation, judge(evaluation), panel, dataset, population)
-
-
-def _newest_population(tables: Tables, panel: Panel) -> dict[str, float | None]:
-    past = history(tables, [panel.cutoffs.until])
-    row = tables.engine.collect(learn_population(past)).to_pylist()[0]
-    return {name: row[name] for name in POPULATION}
 
 
 def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Why a customer is at risk: families of features, in the customer's own numbers.
 
 Contributions are TreeSHAP in log-odds, summed by family. They say what goes along with the risk,
-never what causes it. The sentences are data: one pair per family.
+never what causes it.
 """
 
 from __future__ import annotations
@@ -13,41 +13,13 @@ import pandas as pd
 
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
+from churn.scoring.sentences import sentence
 
 __all__ = ["family_contributions", "reasons", "spoken"]
 
 MOST_RAISING = 3
 LEAST_LOG_ODDS = 0.05
-SENTENCES: dict[str, tuple[str, str]] = {
-    "recency": (
-        "Last order {recency} ago; usually every {gap}.",
-        "Last order only {recency} ago; usually every {gap}.",
-    ),
-    "frequency": (
-        "Bought on {purchase_days_90d:.0f} of the last 90 days.",
-        "Bought on as many as {purchase_days_90d:.0f} of the last 90 days.",
-    ),
-    "money": (
-        "Spent {net_spend_90d:,.2f} in the last 90 days.",
-        "Spent as much as {net_spend_90d:,.2f} in the last 90 days.",
-    ),
-    "tenure": (
-        "First order {tenure} ago.",
-        "A customer for {tenure}.",
-    ),
-    "activity": (
-        "Active in {active_window_share:.0%} of the recent half-horizons.",
-        "Active in as many as {active_window_share:.0%} of the recent half-horizons.",
-    ),
-    "regularity": (
-        "Buys at irregular times.",
-        "Buys at regular times.",
-    ),
-    "trend": (
-        "Buys less than before.",
-        "Buys at least as much as before.",
-    ),
-}
+CONTROLLED = "controlled by the shop"  # never told: what the shop decides is no news and no advice
 
 
 def reasons(model: ChurnModel, rows: pd.DataFrame) -> list[list[str]]:
@@ -80,18 +52,19 @@ def family_contributions(model: ChurnModel, rows: pd.DataFrame) -> tuple[list[st
 
 def _told_as(feature: str) -> str:
     """The family of a feature; gaps and recency are told in one sentence."""
-    family = CATALOGUE[feature].family
-    return "recency" if family == "gaps" else family
+    one = CATALOGUE[feature]
+    if one.controlled:
+        return CONTROLLED
+    return "recency" if one.family == "gaps" else one.family
 
 
 def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) -> list[str]:
-    order = np.argsort(-part, kind="stable")
-    raising = [families[i] for i in order[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
-    least = order[-1]
+    told = [i for i in np.argsort(-part, kind="stable") if families[i] != CONTROLLED]
+    raising = [families[i] for i in told[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
     words = spoken(record)
-    said = [SENTENCES[family][0].format(**words) for family in raising]
-    if part[least] <= -LEAST_LOG_ODDS:
-        said.append(SENTENCES[families[least]][1].format(**words))
+    said = [sentence(family, words, raises=True) for family in raising]
+    if told and part[told[-1]] <= -LEAST_LOG_ODDS:
+        said.append(sentence(families[told[-1]], words, raises=False))
     return said
 
 

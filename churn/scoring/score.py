@@ -15,9 +15,8 @@ import pyarrow as pa
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError, ModelError
+from churn.errors import ConfigError
 from churn.features.builder import build_features
-from churn.features.catalogue import feature_names
 from churn.modeling.model import ChurnModel
 from churn.scoring.explain import reasons
 
@@ -70,13 +69,14 @@ def score_snapshot(
     """The same with its threshold and what was dropped.
 
     Features are streamed in batches; only probabilities are held for the whole base. Raises
-    ModelError where the model wants other features than this release builds.
+    ModelError where the model wants features that cannot be built here.
     """
-    _check_model(model)
     tables = snapshot.tables
     tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
-    features = build_features(tables, [snapshot.as_of], model.clock_, undated=True)
+    features = build_features(
+        tables, [snapshot.as_of], model.clock_, names=model.feature_names_, undated=True
+    )
     tables.engine.store(features, "scored_features")
     stored = tables.engine.lazy("scored_features")
     parts = [
@@ -109,14 +109,6 @@ def at_risk_count(capacity: float, eligible: int) -> int:
             "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix
         )
     return min(eligible, int(capacity) if whole else round(capacity * eligible))
-
-
-def _check_model(model: ChurnModel) -> None:
-    built = set(feature_names())
-    lacking = [name for name in model.feature_names_ if name not in built]
-    if lacking:
-        rule = "the model must want only features that this release builds"
-        raise ModelError(rule, got=f"also {lacking}", fix="Train again with this release.")
 
 
 def _predicted(model: ChurnModel, batch: pd.DataFrame, objecting: set[str]) -> pd.DataFrame:

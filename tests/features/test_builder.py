@@ -1,8 +1,9 @@
 """One builder for training and scoring: blind to the future, and equal to plain arithmetic."""
 
 import importlib.util
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -19,11 +20,11 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
-from churn.errors import ConfigError
-from churn.features.builder import STATUSES, build_features
+from churn.errors import ConfigError, ModelError
+from churn.features.builder import STATUSES, build_features, newest_population
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
-from churn.features.population import POPULATION
+from churn.features.population import NUMBERS
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import score
@@ -56,11 +57,15 @@ def midnight(zone: str, when: date = CUTOFF) -> datetime:
 
 @dataclass(frozen=True)
 class Shop:
-    """Orders around a cutoff; with `loaded_at` each order may come in several versions."""
+    """Orders around a cutoff; with `loaded_at` each order may come in several versions.
+
+    `extra` are the optional columns, discount and channel.
+    """
 
     zone: str
     cutoff: date
     dated: bool
+    extra: tuple[str, ...]
     rows: list[Row]
 
     @property
@@ -71,22 +76,39 @@ class Shop:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (*COLUMNS, "loaded_at") if self.dated else COLUMNS
+        return (*COLUMNS, *self.extra, *(("loaded_at",) if self.dated else ()))
+
+    def opened(self, open_shop: Callable[..., Tables], rows: list[Row]) -> Tables:
+        """Those of the rows as tables; the discount comes as text."""
+        texts = [
+            row | {name: str(row[name]) for name in ("discount",) if row.get(name) is not None}
+            for row in rows
+        ]
+        return open_shop(texts, self.columns, day_timezone=self.zone)
 
 
 @st.composite
 def a_shop(draw: st.DrawFn) -> Shop:
     """Exact midnights, returns, zeros, a change to summer time, corrections, late arrivals."""
+    extra = draw(st.sampled_from([(), ("discount", "channel")]))
     zone, cutoff = draw(st.sampled_from(ZONES)), draw(st.sampled_from(CUTOFFS))
     dated = draw(st.booleans())
-    edges = st.sampled_from([-84, -28, -14, -1, 0, 1, 28]).map(lambda day: 24 * day)
-    hours = st.one_of(edges, st.integers(-200 * 24, 40 * 24))
+    edges = st.sampled_from([-365, -364, -336, -90, -84, -28, -14, -1, 0, 1, 28])
+    hours = st.one_of(edges.map(lambda day: 24 * day), st.integers(-450 * 24, 40 * 24))
     amounts = st.one_of(
         st.sampled_from([0.0, -12.25, 0.01]), st.integers(-8_00, 40_00).map(lambda c: c / 100)
     )
-    version = st.fixed_dictionaries({"ordered_at": hours, "amount": amounts, "loaded_at": hours})
+    details = {
+        "discount": st.sampled_from([None, -1.0, 0.0, 0.01, 2.5, 7.25]),
+        "channel": st.sampled_from([None, "web", "shop", "app"]),
+    }
+    version = {"ordered_at": hours, "amount": amounts, "loaded_at": hours}
+    version |= {name: details[name] for name in extra}
     versions = st.lists(
-        version, min_size=1, max_size=3 if dated else 1, unique_by=lambda one: one["loaded_at"]
+        st.fixed_dictionaries(version),
+        min_size=1,
+        max_size=3 if dated else 1,
+        unique_by=lambda one: one["loaded_at"],
     )
     orders = draw(st.lists(st.tuples(st.sampled_from("abcdef"), versions), max_size=40))
     begin = midnight(zone, cutoff)
@@ -97,11 +119,12 @@ def a_shop(draw: st.DrawFn) -> Shop:
             "ordered_at": begin + timedelta(hours=one["ordered_at"]),
             "amount": one["amount"],
         }
+        | {name: one[name] for name in extra}
         | ({"loaded_at": begin + timedelta(hours=one["loaded_at"])} if dated else {})
         for number, (customer, some) in enumerate(orders)
         for one in some
     ]
-    return Shop(zone, cutoff, dated, rows)
+    return Shop(zone, cutoff, dated, extra, rows)
 
 
 def built(tables: Tables, *cutoffs: date, clock: FeatureClock = CLOCK, **options: Any) -> Found:
@@ -129,9 +152,8 @@ def assert_same(found: Found, expected: Found, *, relative: float, absolute: flo
 @given(a_shop())
 def test_features_ignore_everything_at_or_after_the_cutoff(open_shop, shop):
     """Rows that happen, or arrive, later may be added, changed and deleted."""
-    zone = {"day_timezone": shop.zone}
-    with_future = built(open_shop(shop.rows, shop.columns, **zone), shop.cutoff)
-    without = built(open_shop(shop.past, shop.columns, **zone), shop.cutoff)
+    with_future = built(shop.opened(open_shop, shop.rows), shop.cutoff)
+    without = built(shop.opened(open_shop, shop.past), shop.cutoff)
     assert_same(with_future, without, relative=1e-12, absolute=1e-11)
     for key, row in with_future.items():
         for name in WHOLE_NUMBERS:
@@ -144,18 +166,20 @@ def test_every_feature_equals_plain_arithmetic(open_shop, shop, horizon, lookbac
     """Against the oracle, cutoff by cutoff: one row per known customer, every number finite."""
     cutoffs = (shop.cutoff - timedelta(days=56), shop.cutoff)
     clock = FeatureClock(horizon_days=horizon, lookback_days=lookback, min_tenure_days=min_tenure)
-    found = built(open_shop(shop.rows, shop.columns, day_timezone=shop.zone), *cutoffs, clock=clock)
+    tables = shop.opened(open_shop, shop.rows)
+    names = feature_names(tables.connected())
+    found = built(tables, *cutoffs, clock=clock)
     expected: Found = {}
     for cutoff in cutoffs:
         lengths = {"horizon": horizon, "lookback": lookback, "min_tenure": min_tenure}
         customers = oracle.features_of(shop.rows, cutoff, zone=shop.zone, **lengths)
         for name, (status, values) in customers.items():
-            assert set(values) == set(feature_names()), "the oracle must know every feature"
+            assert set(values) == set(names), "the oracle must know every feature"
             expected[name, day_number(cutoff)] = {"status": status, **values}
     assert_same(found, expected, relative=1e-9, absolute=1e-9)
     for row in found.values():
         assert row.pop("status") in STATUSES
-        assert tuple(row) == feature_names()
+        assert tuple(row) == names
         assert all(value is None or math.isfinite(value) for value in row.values())
 
 
@@ -226,10 +250,11 @@ def test_perfect_regularity_is_capped_and_shrunk_and_an_even_past_is_not_clumpy(
 def test_where_no_population_is_known_its_features_are_missing_and_the_rest_is_there(
     open_shop, tiny_shop
 ):
-    nothing = dict.fromkeys(POPULATION)
+    nothing = dict.fromkeys(NUMBERS)
     found = built(open_shop(tiny_shop), date(2024, 5, 1), population=nothing)
     cleo = found["cleo", day_number(date(2024, 5, 1))]
-    assert (cleo["expected_gap_days"], cleo["overdue_z"], cleo["spend_trend"]) == (None, None, None)
+    for name in ("expected_gap_days", "overdue_z", "spend_trend", "p_alive", "expected_day_spend"):
+        assert cleo[name] is None
     assert (cleo["recency_days"], cleo["average_basket"]) == (11, 12.5)
 
 
@@ -311,18 +336,40 @@ def test_features_of_an_empty_table_are_empty(open_shop):
 def test_a_stated_population_takes_the_place_of_what_the_shop_would_teach(open_shop, tiny_shop):
     """One customer's rows with the shop's numbers are the features the whole shop gives them."""
     cutoff = date(2024, 5, 1)
-    whole = built(open_shop(tiny_shop), cutoff)
-    gaps = [14, 15, 14, 17]
-    mean = sum(gaps) / 4
-    numbers = {
-        "population_gap_days": mean,
-        "population_gap_deviation_days": math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / 4),
-        "population_order_amount": 162.5 / 7,
-    }
-    ben = [row for row in tiny_shop if row["customer_id"] == "ben"]
-    alone = built(open_shop(ben), cutoff, population=numbers)
+    channels = {"anna": "web", "ben": "app", "cleo": "web"}
+    rows = [row | {"channel": channels[row["customer_id"]]} for row in tiny_shop]
+    tables = open_shop(rows)
+    names = feature_names(tables.connected())
+    learnt = json.loads(json.dumps(newest_population(tables, cutoff, CLOCK, names)))
+    whole = built(tables, cutoff)
+    ben = [row for row in rows if row["customer_id"] == "ben"]
+    alone = built(open_shop(ben), cutoff, population=learnt)
     key = ("ben", day_number(cutoff))
+    assert alone[key]["first_channel_share"] == pytest.approx(1 / 3)
     assert_same(alone, {key: whole[key]}, relative=1e-12, absolute=1e-11)
+
+
+def test_a_stated_population_without_one_of_its_numbers_is_refused(open_shop, tiny_shop):
+    lacking = dict.fromkeys(NUMBERS[1:])
+    with pytest.raises(ModelError, match=rf"{NUMBERS[0]}.*Train again"):
+        built(open_shop(tiny_shop), CUTOFF, population=lacking)
+
+
+def test_chosen_features_are_those_of_the_full_table(open_shop, tiny_shop):
+    """Whichever are asked for, in the order asked for."""
+    tables, names = open_shop(tiny_shop), ("weekday_entropy", "p_alive", "recency_days")
+    whole, chosen = (built(tables, date(2024, 5, 1), names=which) for which in (None, names))
+    assert all(tuple(row) == ("status", *names) for row in chosen.values())
+    some = {key: {name: row[name] for name in ("status", *names)} for key, row in whole.items()}
+    assert_same(chosen, some, relative=1e-12, absolute=1e-11)
+
+
+def test_features_of_what_is_not_connected_are_refused(open_shop, tiny_shop):
+    tables = open_shop(tiny_shop)
+    with pytest.raises(ModelError, match=r"orders\.discount.*Connect it in \[data\]"):
+        built(tables, CUTOFF, names=["recency_days", "discount_share"])
+    with pytest.raises(ModelError, match=r"got .*luck.*Name the module, or train again"):
+        built(tables, CUTOFF, names=["luck"])
 
 
 @pytest.mark.parametrize(
@@ -347,11 +394,17 @@ def journey(complete_journey: Path) -> Iterator[Tables]:
         "order_id": "basket_id",
         "ordered_at": "transaction_timestamp",
         "amount": "sales_value",
+        "discount": "retail_disc",
     }
     source = OrdersSource(source="transactions.parquet", columns=columns, grain="line")
     tables = Tables.from_settings(DataSettings(orders=source), folder=complete_journey)
     yield tables
     tables.engine.close()
+
+
+def of_orders(tables: Tables) -> tuple[str, ...]:
+    """The names of the features that stand on orders alone."""
+    return feature_names({one for one in tables.connected() if one.startswith("orders")})
 
 
 def frame_of(tables: Tables, *cutoffs: date) -> pd.DataFrame:
@@ -373,7 +426,7 @@ def test_on_real_purchases_training_and_scoring_see_the_same_features(journey):
     )
     dataset = build_dataset(journey, cutoffs, CLOCK)
     model = ChurnModel(rounds=3, num_leaves=3, threads=1).fit(dataset)
-    wanted = ["customer_id", "cutoff", "status", *feature_names()]
+    wanted = ["customer_id", "cutoff", "status", *feature_names(journey.connected())]
     for cutoff in cutoffs:
         score(model, journey.as_of(cutoff), capacity=1)
         seen = journey.engine.collect(journey.engine.lazy("scored_features")).to_pandas()
@@ -388,11 +441,11 @@ def test_real_purchases_equal_plain_arithmetic(journey):
     """The oracle once more, on fifty households of the real data."""
     cutoff = date(2017, 12, 3)
     orders = journey.engine.query(
-        "SELECT customer_id, order_id, amount, "
+        "SELECT customer_id, order_id, amount, discount, "
         "  make_timestamptz(CAST(round(day * 86400e6) AS BIGINT)) AS ordered_at FROM orders"
     )
     expected = oracle.features_of(orders.to_pylist(), cutoff, horizon=28, lookback=56)
-    lazy = build_features(journey, [cutoff], CLOCK)
+    lazy = build_features(journey, [cutoff], CLOCK, names=of_orders(journey))
     found = journey.engine.collect(lazy.filter(nw.col("customer_id") < "1100")).to_pylist()
     assert len(found) > 50
     for row in found:

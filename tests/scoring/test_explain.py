@@ -7,7 +7,8 @@ from simulated_shop import shop_dataset, shop_model
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import logit
-from churn.scoring.explain import SENTENCES, family_contributions, reasons, spoken
+from churn.scoring.explain import CONTROLLED, family_contributions, reasons, spoken
+from churn.scoring.sentences import SENTENCES, sentence
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +25,27 @@ def test_contributions_add_up_to_the_log_odds_of_the_trees(rows):
     np.testing.assert_allclose(rest, rest[0], atol=1e-6)
 
 
-def test_every_family_of_features_has_its_two_sentences():
+def test_every_family_that_may_be_told_has_its_sentences():
+    told = {o.family for o in CATALOGUE.values() if not (o.hidden or o.controlled)}
+    assert told - {"gaps"} == set(SENTENCES), "gaps are told with recency"
     families, parts = family_contributions(shop_model(), shop_dataset().eligible.head(3))
-    assert set(families) == set(SENTENCES)
+    assert set(families) <= {*SENTENCES, CONTROLLED}
     assert parts.shape == (3, len(families))
-    assert {CATALOGUE[name].family for name in shop_model().feature_names_} <= {*families, "gaps"}
+
+
+def test_what_the_shop_controls_is_never_a_reason():
+    controlled = {o.family for o in CATALOGUE.values() if o.controlled}
+    told = {o.family for o in CATALOGUE.values() if not o.controlled}
+    assert controlled - told, "a family that the shop decides altogether"
+    assert not (controlled - told) & set(SENTENCES)
+
+
+def test_a_sentence_whose_number_is_unknown_gives_way_to_a_more_general_one():
+    known = {"last_email_open_days": 9.0, "last_visit_days": 2.0}
+    assert sentence("engagement", known, raises=True) == "Last opened an e-mail 9 days ago."
+    unknown = known | {"last_email_open_days": float("nan")}
+    assert sentence("engagement", unknown, raises=True) == "Last visited 2 days ago."
+    assert "{" not in sentence("engagement", {}, raises=True)
 
 
 def test_at_most_three_reasons_raise_and_one_protects(rows):
@@ -37,8 +54,10 @@ def test_at_most_three_reasons_raise_and_one_protects(rows):
     assert max(map(len, said)) <= 4
     families, parts = family_contributions(shop_model(), rows)
     for record, texts, part in zip(rows.to_dict("records"), said, parts, strict=True):
-        raising = [SENTENCES[f][0].format(**spoken(record)) for f in families]
-        protecting = [SENTENCES[f][1].format(**spoken(record)) for f in families]
+        told = [i for i, family in enumerate(families) if family != CONTROLLED]
+        part = part[told]  # noqa: PLW2901 - the told ones only
+        raising = [sentence(families[i], spoken(record), raises=True) for i in told]
+        protecting = [sentence(families[i], spoken(record), raises=False) for i in told]
         count = sum(text in raising for text in texts)
         assert count <= 3
         assert count == min(3, (part >= 0.05).sum())
@@ -50,9 +69,10 @@ def test_the_strongest_reason_comes_first(rows):
     families, parts = family_contributions(shop_model(), rows)
     said = reasons(shop_model(), rows)
     for record, texts, part in zip(rows.to_dict("records"), said, parts, strict=True):
-        if part.max() >= 0.05:
-            strongest = families[int(np.argmax(part))]
-            assert texts[0] == SENTENCES[strongest][0].format(**spoken(record))
+        told = np.where([family == CONTROLLED for family in families], -np.inf, part)
+        if told.max() >= 0.05:
+            strongest = families[int(np.argmax(told))]
+            assert texts[0] == sentence(strongest, spoken(record), raises=True)
 
 
 def test_no_reason_holds_an_undefined_number_or_claims_a_cause():

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TypeAlias
 
 from churn.data.casts import NUMERIC
-from churn.data.engine import literal
+from churn.data.engines.base import literal
 
 __all__ = ["DateReading", "Formats", "chosen_reading", "formats_of", "time_sql"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from churn.data.engine import DuckDBEngine, literal
+from churn.data.engines.base import literal
+from churn.data.engines.duck import DuckDBEngine
 from churn.data.settings import TableSource
 from churn.data.sources import TEXT_ENDINGS, columns_of, relation_sql
 from churn.errors import ConfigError, DataError

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from churn.data.engine import identifier
+from churn.data.engines.base import identifier
 from churn.data.sniff.files import OrdersFiles
 
 __all__ = ["Grain", "RowCounts", "count_rows"]

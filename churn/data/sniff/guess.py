@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from churn.data.engine import identifier
+from churn.data.engines.base import identifier
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity
 from churn.data.sniff.dates import chosen_reading
 from churn.data.sniff.files import Encoding, OrdersFiles, opened

@@ -5,7 +5,7 @@ from itertools import compress
 from typing import Any
 
 from churn.data.casts import NUMERIC
-from churn.data.engine import identifier, literal
+from churn.data.engines.base import identifier, literal
 from churn.data.sniff.dates import DateReading, Formats, formats_of, time_sql
 from churn.data.sniff.files import OrdersFiles
 

@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from churn.data.engine import DuckDBEngine, identifier, literal
+from churn.data.engines.base import identifier, literal
+from churn.data.engines.duck import DuckDBEngine
 from churn.errors import StorageError
 
 SCRIPT = """

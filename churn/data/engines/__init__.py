@@ -1,0 +1,1 @@
+"""What computes: one interface, and the engines behind it."""

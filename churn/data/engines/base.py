@@ -1,0 +1,123 @@
+"""The interface of every engine, and the SQL names and constants that all of them read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import narwhals as nw
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from churn.data.engines.duck import DuckDBEngine
+
+__all__ = ["Engine", "Frame", "Relation", "RowFunction", "identifier", "literal"]
+
+Frame: TypeAlias = "nw.LazyFrame[Any]"
+RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows that DuckDB can read: `sql` reads all of them, `pieces` the same in parts.
+
+    Without `files` it is a table that the door holds already.
+    """
+
+    sql: str
+    files: tuple[Path, ...] = ()
+    pieces: Callable[[], Sequence[str]] = tuple
+
+
+class Engine(Protocol):
+    """Tables by name, SQL for small results, lazy frames for everything else.
+
+    SQL that runs on an engine keeps to what DuckDB and Spark both read. `row_id` is the SQL
+    of a number that tells rows apart.
+    """
+
+    row_id: str
+
+    @property
+    def door(self) -> DuckDBEngine:
+        """The DuckDB through which files and frames come in, the same on every engine."""
+
+    def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
+        """A table of that name: what `sql(relation)` says in DuckDB's SQL, row by row."""
+
+    def query(self, sql: str) -> pa.Table:
+        """The small result of a query as an Arrow table."""
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """The small result of a query as a list of dictionaries."""
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of the table of that name."""
+
+    def create(self, name: str, sql: str) -> None:
+        """A table of that name, made of the query's result, in the place of an earlier one."""
+
+    def drop_column(self, name: str, column: str) -> None:
+        """The table without that column."""
+
+    def lazy(self, name: str) -> Frame:
+        """The table of that name, as a lazy frame."""
+
+    def store(self, frame: Frame, name: str) -> None:
+        """A table of that name that holds the frame's rows, computed once."""
+
+    def accept(self, frame: object) -> str:
+        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+
+    def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
+        """A small table of constants, as a lazy frame."""
+
+    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
+        """The frame's rows after a function that takes and gives Arrow tables.
+
+        The function sees the rows in tables of any size and order; `columns` are the names and
+        Arrow types of what it gives.
+        """
+
+    def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in Arrow batches, so that no result has to fit in memory."""
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The frame's rows as one Arrow table."""
+
+    def write_parquet(
+        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+    ) -> int:
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+
+    def reading(self, source: str) -> AbstractContextManager[None]:
+        """Turns the engine's failures while a source is read into our own, naming the source."""
+
+    def close(self) -> None:
+        """Ends what the engine began and removes what it spilled."""
+
+
+def identifier(name: str) -> str:
+    """A quoted SQL name.
+
+    >>> print(identifier('t"; drop table x'))
+    "t""; drop table x"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: object) -> str:
+    """A quoted SQL constant.
+
+    >>> print(literal("it's"))
+    'it''s'
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,58 @@
+"""The engine of the name that the settings give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from churn.data.engines.base import Engine
+from churn.errors import ConfigError
+
+__all__ = ["EngineName", "open_engine"]
+
+EngineName: TypeAlias = Literal["duckdb", "polars", "spark"]
+
+
+def open_engine(
+    name: EngineName, files: Iterable[Path] = (), *, memory_limit: str | None = None
+) -> Engine:
+    """A new engine of that name which opens no file but `files`.
+
+    `memory_limit` is all that DuckDB may use, and the memory of the driver of a Spark that starts
+    here. Raises ConfigError where the engine is not installed or cannot keep the limit.
+    """
+    if name == "polars":
+        return _polars(files, memory_limit)
+    if name == "spark":
+        return _spark(files, memory_limit)
+    from churn.data.engines.duck import DuckDBEngine
+
+    return DuckDBEngine(files, memory_limit=memory_limit)
+
+
+def _polars(files: Iterable[Path], memory_limit: str | None) -> Engine:
+    _check_installed("polars", "polars")
+    if memory_limit is not None:
+        raise ConfigError(
+            'engine = "polars" keeps no memory_limit',
+            got=memory_limit,
+            fix='Remove it, or set [data] engine = "duckdb", which spills to disk.',
+        )
+    from churn.data.engines.polars import PolarsEngine
+
+    return PolarsEngine(files)
+
+
+def _spark(files: Iterable[Path], memory_limit: str | None) -> Engine:
+    _check_installed("spark", "pyspark")
+    from churn.data.engines.spark import SparkEngine
+
+    return SparkEngine(files, memory_limit=memory_limit)
+
+
+def _check_installed(engine: str, package: str) -> None:
+    if find_spec(package) is None:
+        rule = f'[data] engine = "{engine}" needs the package {package}'
+        raise ConfigError(rule, fix=f"pip install 'churnwise[{engine}]'")

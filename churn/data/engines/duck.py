@@ -1,0 +1,236 @@
+"""The one door to DuckDB: a locked-down database that reads only the files it was told of."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import pyarrow as pa
+
+from churn.data.engines.base import Frame, Relation, RowFunction, identifier, literal
+from churn.data.engines.parquet import write_batches
+from churn.errors import DataError, StorageError
+
+__all__ = ["DuckDBEngine", "as_arrow", "constants", "damaged"]
+
+# What DuckDB raises at a file that is not what its name says; anything else is a bug of ours.
+DAMAGED = (
+    duckdb.Error,
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+)
+
+
+class DuckDBEngine:
+    """An embedded DuckDB that spills to a private folder and can open no file but `files`.
+
+    `memory_limit` is DuckDB's own notation, e.g. "2GB"; `threads` the cores to use.
+    """
+
+    row_id = "rowid"
+
+    def __init__(
+        self,
+        files: Iterable[Path] = (),
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._spill = tempfile.mkdtemp(prefix="churn-spill-")
+        self._cleanup = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
+        self._names = itertools.count()
+        self._connection = duckdb.connect()
+        # Results stream through a connection of their own, so that others may run meanwhile.
+        self._streaming = self._connection.cursor()
+        settings: dict[str, object] = {
+            "temp_directory": self._spill,
+            "preserve_insertion_order": False,
+        }
+        if memory_limit is not None:
+            settings["memory_limit"] = memory_limit
+        if threads is not None:
+            settings["threads"] = threads
+        for name, value in settings.items():
+            self._connection.execute(f"SET {name} = {literal(value)}")
+        for connection in (self._connection, self._streaming):
+            _quiet_and_in_utc(connection)
+        self._lock_down([str(path) for path in files])
+
+    def _lock_down(self, files: list[str]) -> None:
+        listed = ", ".join(literal(path) for path in files)
+        self._connection.execute(f"SET allowed_paths = [{listed}]")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    @property
+    def door(self) -> DuckDBEngine:
+        """The engine itself."""
+        return self
+
+    def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
+        """A table of that name: what `sql(relation)` says."""
+        self.create(name, sql(relation.sql))
+
+    def query(self, sql: str) -> pa.Table:
+        """The result of a query as an Arrow table."""
+        return self._connection.sql(sql).to_arrow_table()
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """The result of a small query as a list of dictionaries."""
+        found: list[dict[str, object]] = self.query(sql).to_pylist()
+        return found
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of the table of that name."""
+        return list(self._connection.table(identifier(name)).columns)
+
+    def create(self, name: str, sql: str) -> None:
+        """A table of that name, made of the query's result, in the place of an earlier one."""
+        self._connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
+
+    def drop_column(self, name: str, column: str) -> None:
+        """The table without that column."""
+        self._connection.execute(f"ALTER TABLE {identifier(name)} DROP {identifier(column)}")
+
+    def lazy(self, name: str) -> Frame:
+        """The table of that name, as a lazy frame."""
+        return nw.from_native(self._connection.table(identifier(name)))
+
+    def store(self, frame: Frame, name: str) -> None:
+        """A table of that name that holds the frame's rows, computed once, spilled if large."""
+        with self._connection_errors(name):
+            self.create(name, frame.to_native().sql_query())
+
+    def accept(self, frame: object) -> str:
+        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        name = f"frame_{next(self._names)}"
+        with self._seen(as_arrow(frame)) as view:
+            self.create(name, f"SELECT * FROM {view}")
+        return name
+
+    def show(self, name: str, table: pa.Table) -> None:
+        """The Arrow table, uncopied, under that name, in the place of an earlier table."""
+        self._connection.unregister(name)
+        self._connection.execute(f"DROP TABLE IF EXISTS {identifier(name)}")
+        self._connection.register(name, table)
+
+    def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
+        """A small table of constants, as a lazy frame."""
+        return self.lazy(self.accept(constants(columns)))
+
+    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
+        """A new table of the frame's rows after the function, made batch by batch."""
+        schema = pa.schema(columns)
+        name = self.accept(schema.empty_table())
+        for batch in self.batches(frame):
+            with self._seen(function(pa.Table.from_batches([batch])).select(schema.names)) as view:
+                self._connection.execute(f"INSERT INTO {identifier(name)} SELECT * FROM {view}")
+        return self.lazy(name)
+
+    @contextmanager
+    def _seen(self, table: pa.Table) -> Iterator[str]:
+        """The name under which DuckDB sees an Arrow table for the time being."""
+        view = f"view_{next(self._names)}"
+        self._connection.register(view, table)
+        try:
+            yield identifier(view)
+        finally:
+            self._connection.unregister(view)
+
+    def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in Arrow batches, so that no result has to fit in memory."""
+        with self._connection_errors("result"):
+            yield from self._reader(frame, rows)
+
+    def _reader(self, frame: Frame, rows: int) -> pa.RecordBatchReader:
+        return self.stream(frame.to_native().sql_query(), rows=rows)
+
+    def stream(self, sql: str, *, rows: int = 100_000) -> pa.RecordBatchReader:
+        """The result of a query in Arrow batches; one stream at a time."""
+        return self._streaming.sql(sql).to_arrow_reader(rows)
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The frame's rows as one Arrow table."""
+        with self._connection_errors("result"):
+            return frame.to_native().to_arrow_table()
+
+    def write_parquet(
+        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+    ) -> int:
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        ordered = frame.sort(*sort_by) if sort_by else frame
+        with self._connection_errors("result"):
+            reader = self._reader(ordered, 100_000)
+            return write_batches(reader, reader.schema, path, compression=compression)
+
+    def close(self) -> None:
+        """Ends the connections and removes what they spilled."""
+        self._streaming.close()
+        self._connection.close()
+        self._cleanup()
+
+    @contextmanager
+    def reading(self, source: str) -> Iterator[None]:
+        """Turns DuckDB's failures while a source is read into our own, naming the source."""
+        with self._connection_errors(source):
+            yield
+
+    @contextmanager
+    def _connection_errors(self, source: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.OutOfMemoryException:
+            limit = self.rows("SELECT current_setting('memory_limit') AS v")[0]["v"]
+            rule = f"the memory limit of {limit} is too small for {source}"
+            fix = "Raise [data] memory_limit or free space for spilling."
+            raise StorageError(rule, fix=fix) from None
+        except duckdb.Error as failure:
+            if type(failure) not in DAMAGED:
+                raise
+            raise damaged(source, str(failure)) from None
+
+
+def damaged(source: str, said: str) -> DataError:
+    """The error for a file that is not what its name says: what went wrong in a line."""
+    # Files by their names alone.
+    line = re.sub(r"'[^']*/([^'/]*)'", r"'\1'", said.strip().splitlines()[0])[:160]
+    rule = f"{source} must be a whole, readable file of its kind"
+    return DataError(rule, got=line, fix="Export it again.")
+
+
+def _quiet_and_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+    # In a notebook without ipywidgets the bar is off and refuses to be mentioned.
+    (shown,) = connection.sql("SELECT current_setting('enable_progress_bar')").fetchall()
+    if shown[0]:
+        connection.execute("SET enable_progress_bar = false")
+
+
+def as_arrow(frame: object) -> pa.Table:
+    """An Arrow, pandas or Polars frame as an Arrow table."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyarrow's way of reading pandas 3 makes pandas warn
+            return pa.table(frame)
+    except (TypeError, ValueError) as failure:
+        raise DataError(
+            "a table must be a pandas, Polars or Arrow frame with one type a column",
+            got=type(failure).__name__,
+            fix="Give each column its own name, and make e.g. ids all text: .astype(str).",
+        ) from None
+
+
+def constants(columns: Mapping[str, Sequence[object]]) -> pa.Table:
+    """A small Arrow table of those values."""
+    return pa.table({name: pa.array(values) for name, values in columns.items()})

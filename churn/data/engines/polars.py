@@ -1,0 +1,148 @@
+"""Polars behind the engines' interface: files come in through DuckDB, frames run in Polars.
+
+A table is handed over when a frame first needs it, and DuckDB then reads Polars' copy of it, so
+that it is held once. SQL for small results stays with DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+import pyarrow as pa
+
+from churn.data.engines.base import Frame, Relation, RowFunction, identifier
+from churn.data.engines.duck import DuckDBEngine, as_arrow, constants
+from churn.data.engines.parquet import plain_schema, write_batches
+
+__all__ = ["PolarsEngine"]
+
+
+class PolarsEngine:
+    """Polars in this process, behind a DuckDB that can open no file but `files`."""
+
+    row_id = "rowid"
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self._door = DuckDBEngine(files)
+        self._frames: dict[str, pl.DataFrame] = {}
+        self._accepted = 0
+
+    @property
+    def door(self) -> DuckDBEngine:
+        """The DuckDB through which files and frames come in."""
+        return self._door
+
+    def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
+        """A table of that name: what `sql(relation)` says in DuckDB's SQL."""
+        self.create(name, sql(relation.sql))
+
+    def query(self, sql: str) -> pa.Table:
+        """The small result of a query, by DuckDB, as an Arrow table."""
+        return self._door.query(sql)
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """The small result of a query, by DuckDB, as a list of dictionaries."""
+        return self._door.rows(sql)
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of the table of that name."""
+        return self._door.columns(name)
+
+    def create(self, name: str, sql: str) -> None:
+        """A table of that name, made by DuckDB, in the place of an earlier one."""
+        if name not in self._frames:
+            self._door.create(name, sql)
+            return
+        made = self._door.query(sql)
+        self._keep(name, _frame(made))
+
+    def drop_column(self, name: str, column: str) -> None:
+        """The table without that column."""
+        if name in self._frames:
+            self._keep(name, self._frames[name].drop(column))
+        else:
+            self._door.drop_column(name, column)
+
+    def lazy(self, name: str) -> Frame:
+        """The table of that name, as a lazy frame of Polars."""
+        if name not in self._frames:
+            self._keep(name, _frame(self._door.query(f"SELECT * FROM {identifier(name)}")))
+        return nw.from_native(self._frames[name].lazy())
+
+    def _keep(self, name: str, frame: pl.DataFrame) -> None:
+        """Holds the table in Polars, and shows it to DuckDB under the same name."""
+        self._frames[name] = frame
+        self._door.show(name, _arrow(frame))
+
+    def store(self, frame: Frame, name: str) -> None:
+        """A table of that name that holds the frame's rows, computed once, in memory."""
+        self._keep(name, frame.to_native().collect(engine="streaming"))
+
+    def accept(self, frame: object) -> str:
+        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        self._accepted += 1
+        name = f"polars_frame_{self._accepted}"
+        self._keep(name, _frame(as_arrow(frame)))
+        return name
+
+    def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
+        """A small table of constants, as a lazy frame."""
+        return nw.from_native(_frame(constants(columns)).lazy())
+
+    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
+        """The frame's rows after the function, made batch by batch and held in memory."""
+        schema = pa.schema(columns)
+        made = [
+            function(pa.Table.from_batches([batch])).select(schema.names).cast(schema)
+            for batch in self.batches(frame)
+        ]
+        return nw.from_native(_frame(pa.concat_tables([schema.empty_table(), *made])).lazy())
+
+    def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in Arrow batches, from Polars' streaming engine."""
+        lazy = frame.to_native()
+        schema = _schema(lazy)
+        for piece in lazy.collect_batches(chunk_size=rows, engine="streaming"):
+            for slice_ in piece.iter_slices(rows):
+                yield from _arrow(slice_).cast(schema).combine_chunks().to_batches()
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The frame's rows as one Arrow table."""
+        collected = _arrow(frame.to_native().collect(engine="streaming"))
+        return collected.cast(plain_schema(collected.schema))
+
+    def write_parquet(
+        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+    ) -> int:
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        ordered = frame.sort(*sort_by) if sort_by else frame
+        schema = _schema(ordered.to_native())
+        return write_batches(self.batches(ordered), schema, path, compression=compression)
+
+    def reading(self, source: str) -> AbstractContextManager[None]:
+        """Turns DuckDB's failures while a source is read into our own, naming the source."""
+        return self._door.reading(source)
+
+    def close(self) -> None:
+        """Lets go of the tables and ends the door."""
+        self._frames.clear()
+        self._door.close()
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _schema(lazy: pl.LazyFrame) -> pa.Schema:
+    return plain_schema(_arrow(pl.DataFrame(schema=lazy.collect_schema())).schema)

@@ -1,0 +1,155 @@
+"""Spark's session: the user's where one runs, else a quiet one of our own on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from churn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["open_session", "release_session"]
+
+# Only where spark-defaults.conf, PYSPARK_SUBMIT_ARGS or spark-submit say nothing else.
+OURS = {
+    "spark.app.name": "churn",
+    "spark.master": "local[*]",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.codegen.wholeStage": "false",  # compiling so many features costs minutes and memory
+    "spark.ui.enabled": "false",
+}
+# Of our part of the session alone: the user's own queries keep theirs.
+# ANSI: an overflow or a wrong cast fails instead of becoming a null, as on DuckDB; and names
+# stand in double quotes, so that both read the same SQL.
+ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+}
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B", re.IGNORECASE)
+# Engines open on each Spark that was started here, by its application's id: the last one stops it.
+_guests: Counter[str] = Counter()
+
+
+def open_session(memory_limit: str | None = None) -> SparkSession:
+    """A session with names and settings of its own, on the Spark that runs or a new one.
+
+    Raises ConfigError where Spark cannot start, or runs already and cannot keep the limit.
+    """
+    _import_what_warns()
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    if SparkContext._active_spark_context is None:
+        running = _started(memory_limit)
+        _guests[_application(running)] = 0
+    elif memory_limit is None:
+        running = SparkSession.builder.getOrCreate()
+    else:
+        raise ConfigError(
+            "memory_limit cannot change a Spark that runs already",
+            got=memory_limit,
+            fix="Remove it, and set spark.driver.memory and spark.executor.memory there.",
+        )
+    if _application(running) in _guests:
+        _guests[_application(running)] += 1
+    return _apart(running.newSession())
+
+
+def release_session(session: SparkSession) -> None:
+    """Stops Spark where it was started here and nobody else uses it."""
+    application = _application(session)
+    if application in _guests:
+        _guests[application] -= 1
+        if _guests[application] == 0:
+            del _guests[application]
+            session.stop()
+
+
+def _import_what_warns() -> None:
+    """PySpark warns of pandas 3 where Narwhals makes it import the helpers of its tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import_module("pyspark.testing.utils")
+
+
+def _application(session: SparkSession) -> str:
+    return str(session.sparkContext.applicationId)
+
+
+def _apart(session: SparkSession) -> SparkSession:
+    for name, value in ALWAYS.items():
+        session.conf.set(name, value)
+    context = session.sparkContext
+    if str(context.master).startswith("local"):
+        session.conf.set("spark.sql.shuffle.partitions", str(2 * context.defaultParallelism))
+    return session
+
+
+def _started(memory_limit: str | None) -> SparkSession:
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    if SparkContext._gateway is None:
+        SparkContext._ensure_initialized(gateway=_gateway(memory_limit))
+    conf = SparkConf()  # now that Java runs, what the environment has settled
+    for name, value in OURS.items():
+        conf.setIfMissing(name, value)
+    session = SparkSession.builder.config(conf=conf).getOrCreate()
+    if "PYSPARK_PYTHON" not in os.environ:  # workers run what the driver runs
+        session.sparkContext.pythonExec = sys.executable
+    return session
+
+
+def _gateway(memory_limit: str | None) -> Any:
+    """Java with Spark in it, silent: what fails is raised in Python."""
+    from pyspark import SparkConf
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    conf = SparkConf(loadDefaults=False)
+    conf.set("spark.ui.showConsoleProgress", "false")
+    if memory_limit is not None:
+        conf.set("spark.driver.memory", _spark_memory(memory_limit))
+    elif not _states_memory(os.environ):
+        conf.set("spark.driver.memory", f"{_machine_bytes() // 2**21}m")  # half of the machine
+    try:
+        launch: Any = launch_gateway
+        return launch(conf, popen_kwargs={"stderr": subprocess.DEVNULL})
+    except (PySparkRuntimeError, OSError):
+        rule = '[data] engine = "spark" needs Java 17 or newer'
+        fix = "Install a Java runtime, set JAVA_HOME, and try: java -version"
+        raise ConfigError(rule, got="no Java that starts", fix=fix) from None
+
+
+def _states_memory(environment: Mapping[str, str]) -> bool:
+    """Whether somebody may have settled the driver's memory: Spark's own default is 1 GB."""
+    return (
+        not environment.keys().isdisjoint({"SPARK_CONF_DIR", "SPARK_HOME", "SPARK_DRIVER_MEMORY"})
+        or "memory" in environment.get("PYSPARK_SUBMIT_ARGS", "")
+    )
+
+
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _spark_memory(limit: str) -> str:
+    """DuckDB's notation in Spark's, whose m is 1,048,576 bytes."""
+    match = MEMORY.fullmatch(limit.strip())
+    if match is None:
+        raise ConfigError("memory_limit must be a size", got=repr(limit), fix='Write e.g. "2GB".')
+    power = 1 + "KMGT".index(match[2].upper())
+    base = 1024 if "i" in limit.lower() else 1000
+    return f"{round(float(match[1]) * base**power / 2**20)}m"

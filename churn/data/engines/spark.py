@@ -1,0 +1,197 @@
+"""Spark behind the engines' interface, for a base that outgrows one machine.
+
+Workers read the files and cast them by the same DuckDB SQL as every engine; what needs a whole
+table is Spark's. Only small results come to the driver, and long ones a batch at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import pyarrow as pa
+
+from churn.data.engines.base import Frame, Relation, RowFunction
+from churn.data.engines.duck import DuckDBEngine, as_arrow, constants, damaged
+from churn.data.engines.parquet import plain_schema, write_batches
+from churn.data.engines.sessions import open_session, release_session
+from churn.data.engines.tasks import PACKED, apply, pack, read_pieces, unpack
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["SparkEngine"]
+
+QUOTED = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'""")
+FROM_DUCKDB = re.compile(r"duckdb\.\w+: (.+)")
+
+
+class SparkEngine:
+    """The Spark session that runs, or a local one; tables are kept in its memory and on disk."""
+
+    row_id = "monotonically_increasing_id()"
+
+    def __init__(self, files: Iterable[Path] = (), *, memory_limit: str | None = None) -> None:
+        self._session = open_session(memory_limit)
+        self._door = DuckDBEngine(files)
+        self._kept: dict[str, DataFrame] = {}
+        self._accepted = 0
+
+    @property
+    def door(self) -> DuckDBEngine:
+        """The DuckDB in the driver, which sees what files are like and reads frames."""
+        return self._door
+
+    def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
+        """A table of that name: what `sql(relation)` says in DuckDB's SQL, piece by piece."""
+        if not relation.files:  # a frame of this process
+            self._keep(name, self._local(self._door.query(sql(relation.sql))))
+            return
+        schema = self._door.query(f"SELECT * FROM ({sql(relation.sql)}) LIMIT 0").schema
+        pieces = [sql(piece) for piece in relation.pieces()]
+        numbers = self._session.range(0, len(pieces), 1, len(pieces))
+        read = partial(read_pieces, pieces, relation.files)
+        self._keep(name, _map_in_arrow(numbers, read, schema))
+
+    def _local(self, table: pa.Table) -> DataFrame:
+        return self._session.createDataFrame(table)
+
+    def _keep(self, name: str, frame: DataFrame) -> None:
+        """Computes the table once; the one whose place it takes is forgotten afterwards."""
+        frame.persist()
+        frame.count()
+        frame.createOrReplaceTempView(_quoted(name))
+        earlier = self._kept.pop(name, None)
+        self._kept[name] = frame
+        if earlier is not None:
+            earlier.unpersist()
+
+    def _sql(self, sql: str) -> DataFrame:
+        return self._session.sql(QUOTED.sub(_with_plain_backslashes, sql))
+
+    def query(self, sql: str) -> pa.Table:
+        """The small result of a query as an Arrow table."""
+        return _plain(self._sql(sql).toArrow())
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        """The small result of a query as a list of dictionaries."""
+        found: list[dict[str, object]] = self.query(sql).to_pylist()
+        return found
+
+    def columns(self, name: str) -> list[str]:
+        """The columns of the table of that name."""
+        return list(self._session.table(_quoted(name)).columns)
+
+    def create(self, name: str, sql: str) -> None:
+        """A table of that name, made of the query's result, in the place of an earlier one."""
+        self._keep(name, self._sql(sql))
+
+    def drop_column(self, name: str, column: str) -> None:
+        """The table without that column."""
+        left = [known for known in self.columns(name) if known != column]
+        frame = self._session.table(_quoted(name)).select(*map(_quoted, left))
+        frame.createOrReplaceTempView(_quoted(name))
+
+    def lazy(self, name: str) -> Frame:
+        """The table of that name, as a lazy frame of Spark."""
+        return nw.from_native(self._session.table(_quoted(name)))
+
+    def store(self, frame: Frame, name: str) -> None:
+        """A table of that name that holds the frame's rows, computed once, spilled if large."""
+        self._keep(name, frame.to_native())
+
+    def accept(self, frame: object) -> str:
+        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        self._accepted += 1
+        name = f"frame_{self._accepted}"
+        self._local(as_arrow(frame)).createOrReplaceTempView(name)
+        return name
+
+    def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
+        """A small table of constants, as a lazy frame."""
+        return nw.from_native(self._local(constants(columns)))
+
+    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
+        """The frame's rows after the function, which the workers run when the rows are needed."""
+        schema = pa.schema(columns)
+        run = partial(apply, function, schema)
+        return nw.from_native(_map_in_arrow(frame.to_native(), run, schema))
+
+    def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in Arrow batches, one partition after another."""
+        schema = _arrow_schema(frame.to_native())
+        packed = _map_in_arrow(frame.to_native(), pack, PACKED)
+        for row in packed.toLocalIterator(prefetchPartitions=True):
+            for batch in unpack(row.batch):
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows).cast(schema)
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The frame's rows as one Arrow table, in the driver's memory."""
+        return _plain(frame.to_native().toArrow())
+
+    def write_parquet(
+        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+    ) -> int:
+        """One Parquet file with the frame's rows in that order, written by the driver; rows."""
+        ordered = frame.sort(*sort_by) if sort_by else frame
+        schema = _arrow_schema(ordered.to_native())
+        return write_batches(self.batches(ordered), schema, path, compression=compression)
+
+    @contextmanager
+    def reading(self, source: str) -> Iterator[None]:
+        """Turns failures while a source is read into our own, naming the source."""
+        from pyspark.errors import PySparkException
+
+        try:
+            with self._door.reading(source):
+                yield
+        except PySparkException as failure:
+            said = FROM_DUCKDB.findall(str(failure))
+            if not said:
+                raise
+            raise damaged(source, said[-1]) from None
+
+    def close(self) -> None:
+        """Forgets its tables; stops Spark where it was started here and nobody else uses it."""
+        for name, frame in self._kept.items():
+            frame.unpersist()
+            self._session.catalog.dropTempView(name)
+        self._door.close()
+        release_session(self._session)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return table.cast(plain_schema(table.schema))
+
+
+def _with_plain_backslashes(quoted: re.Match[str]) -> str:
+    """A constant in which Spark, too, takes a backslash for a letter like any other."""
+    return quoted[0].replace("\\", "\\\\") if quoted[0].startswith("'") else quoted[0]
+
+
+def _map_in_arrow(
+    frame: DataFrame, function: Callable[[Iterable[Any]], Iterator[Any]], schema: pa.Schema
+) -> DataFrame:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    with warnings.catch_warnings():
+        # Spark warns of pandas 3, which a map over Arrow does not touch.
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support", FutureWarning)
+        return frame.mapInArrow(function, from_arrow_schema(schema))
+
+
+def _arrow_schema(frame: DataFrame) -> pa.Schema:
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return plain_schema(to_arrow_schema(frame.schema))

@@ -1,0 +1,53 @@
+"""What Spark's Python workers run, one Arrow batch after another; they need this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from churn.data.engines.base import RowFunction
+
+__all__ = ["PACKED", "apply", "pack", "read_pieces", "unpack"]
+
+PACKED = pa.schema({"batch": pa.binary()})
+
+
+def read_pieces(
+    pieces: Sequence[str], files: Sequence[Path], numbers: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the pieces of these numbers, read and cast by DuckDB."""
+    from churn.data.engines.duck import DuckDBEngine
+
+    door = DuckDBEngine(files, threads=1)
+    try:
+        for batch in numbers:
+            for number in batch.column(0).to_pylist():
+                yield from door.stream(pieces[number])
+    finally:
+        door.close()
+
+
+def apply(
+    function: RowFunction, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """What a function of tables makes of each batch."""
+    for batch in batches:
+        made = function(pa.Table.from_batches([batch]))
+        yield from made.select(schema.names).cast(schema).to_batches()
+
+
+def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Each batch as one row that holds its bytes, so that a result travels to the driver so."""
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        yield pa.record_batch([[sink.getvalue().to_pybytes()]], schema=PACKED)
+
+
+def unpack(packed: bytes) -> Iterator[pa.RecordBatch]:
+    """The batches that `pack` put into those bytes."""
+    with pa.ipc.open_stream(pa.py_buffer(packed)) as reader:
+        yield from reader

@@ -1,0 +1,138 @@
+"""Interest without a purchase: newsletters opened and clicked, visits, carts, farewells."""
+
+import narwhals as nw
+
+from churn.features.catalogue import Family, feature, features_over, sums
+from churn.features.clock import FeatureClock
+from churn.features.event_sums import counts, counts_in_windows, last_days
+from churn.features.expressions import ratio
+
+SENT = ("events.email_sent",)
+OPENED = ("events.email_open",)
+CLICKED = ("events.email_click",)
+VISITED = ("events.visit",)
+FILLED = ("events.cart",)
+LEFT = ("events.unsubscribe",)
+
+sums("events", needs=SENT, empty=0.0, emails_sent_180d=counts("email_sent", 180))
+sums("events", needs=OPENED, empty=0.0, email_opens_180d=counts("email_open", 180))
+sums(
+    "events",
+    needs=VISITED,
+    empty=0.0,
+    visits_in_half_horizon=lambda clock: counts("visit", clock.horizon_days / 2)(clock),
+    visits_in_two_horizons=lambda clock: counts("visit", 2 * clock.horizon_days)(clock),
+)
+
+
+def _last(name: str, what: str, kind: str) -> Family:
+    meaning = f"Whole days from the last {what} to the cutoff; null where there was none."
+    return (name, meaning, last_days(kind))
+
+
+features_over(
+    "events",
+    counts_in_windows("emails_sent", "E-mails sent", "email_sent", (30, 90)),
+    family="engagement",
+    unit="e-mails",
+    needs=SENT,
+    empty=0.0,
+    controlled=True,
+)
+features_over(
+    "events",
+    counts_in_windows("email_opens", "E-mails opened", "email_open", (30, 90)),
+    family="engagement",
+    unit="opens",
+    needs=OPENED,
+    empty=0.0,
+)
+features_over(
+    "events",
+    counts_in_windows("email_clicks", "Clicks in e-mails", "email_click", (30, 90)),
+    family="engagement",
+    unit="clicks",
+    needs=CLICKED,
+    empty=0.0,
+)
+features_over(
+    "events",
+    counts_in_windows("visits", "Visits", "visit", (7, 30, 90)),
+    family="engagement",
+    unit="visits",
+    needs=VISITED,
+    empty=0.0,
+)
+features_over(
+    "events",
+    counts_in_windows("carts", "Carts filled", "cart", (30, 90)),
+    family="engagement",
+    unit="carts",
+    needs=FILLED,
+    empty=0.0,
+)
+for _needs, _member in (
+    (OPENED, _last("last_email_open_days", "opened e-mail", "email_open")),
+    (CLICKED, _last("last_email_click_days", "click in an e-mail", "email_click")),
+    (VISITED, _last("last_visit_days", "visit", "visit")),
+    (FILLED, _last("last_cart_days", "filled cart", "cart")),
+    (LEFT, _last("last_unsubscribe_days", "unsubscription", "unsubscribe")),
+):
+    features_over("events", [_member], family="engagement", unit="days", needs=_needs)
+
+
+@feature(family="engagement", unit="unsubscriptions", over="events", needs=LEFT, empty=0.0)
+def unsubscribes(clock: FeatureClock) -> nw.Expr:
+    """Unsubscriptions so far."""
+    return counts("unsubscribe")(clock)
+
+
+@feature(family="engagement", unit="opens per e-mail", over="row", needs=(*SENT, *OPENED))
+def email_open_rate_90d(_: FeatureClock) -> nw.Expr:
+    """Opens over e-mails sent in the last 90 days, above 1 where one is opened again; null where
+    none was sent.
+    """
+    return ratio(nw.col("email_opens_90d"), nw.col("emails_sent_90d"))
+
+
+@feature(family="engagement", unit="clicks per e-mail", over="row", needs=(*SENT, *CLICKED))
+def email_click_rate_90d(_: FeatureClock) -> nw.Expr:
+    """Clicks over e-mails sent in the last 90 days; null where none was sent."""
+    return ratio(nw.col("email_clicks_90d"), nw.col("emails_sent_90d"))
+
+
+@feature(
+    family="engagement",
+    unit="ratio",
+    over="row",
+    source="SCIENCE 3, then: engagement; smoothed as 3.19",
+    needs=(*SENT, *OPENED),
+)
+def email_open_rate_trend(_: FeatureClock) -> nw.Expr:
+    """The open rate of the last 90 days over that of the 90 days before, each with a half added
+    to opens and to e-mails; null where none was sent in one of them.
+    """
+    sent, opened = nw.col("emails_sent_90d"), nw.col("email_opens_90d")
+    sent_before = nw.col("emails_sent_180d") - sent
+    opened_before = nw.col("email_opens_180d") - opened
+    late = (opened + 0.5) / (sent + 0.5)
+    early = (opened_before + 0.5) / (sent_before + 0.5)
+    return nw.when((sent > 0) & (sent_before > 0)).then(late / early)
+
+
+@feature(family="engagement", unit="ratio", over="row", source="As SCIENCE 3.19", needs=VISITED)
+def visit_trend(clock: FeatureClock) -> nw.Expr:
+    """Visits of the last H/2 over a third of those of the 1.5 H before, each plus a half; null
+    with a tenure under 2 H.
+    """
+    late = nw.col("visits_in_half_horizon") + 0.5
+    early = (nw.col("visits_in_two_horizons") - nw.col("visits_in_half_horizon")) / 3 + 0.5
+    return nw.when(nw.col("tenure_days") >= 2 * clock.horizon_days).then(late / early)
+
+
+@feature(family="engagement", unit="purchase days per cart", over="row", needs=FILLED)
+def purchase_days_per_cart_90d(_: FeatureClock) -> nw.Expr:
+    """Purchase days over filled carts in the last 90 days: below 1 carts are left behind; null
+    without a cart.
+    """
+    return ratio(nw.col("purchase_days_90d"), nw.col("carts_90d"))

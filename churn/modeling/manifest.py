@@ -1,0 +1,62 @@
+"""What a bundle says of itself, read without the libraries that run it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from churn.errors import ConfigError, ModelError
+from churn.files.manifests import verify_files
+from churn.files.names import check_name, inside
+from churn.files.publish import read_pointer
+
+__all__ = ["CHAMPION", "SCHEMA", "not_whole", "read_manifest", "resolve_bundle"]
+
+CHAMPION = "champion"
+SCHEMA = 1
+
+
+def resolve_bundle(path: Path) -> Path:
+    """The bundle's folder: `path` itself, or the one that a pointer such as `champion` names."""
+    if path.is_symlink():
+        rule = f"the model {path.name!r} must not be a symbolic link"
+        raise ModelError(rule, fix="Pass the folder itself.")
+    if path.is_dir():
+        return path
+    named = read_pointer(path) if path.is_file() else None
+    if named is None:
+        raise ModelError(
+            f"there is no model at {path.name!r} in {path.parent.name or '.'!r}",
+            fix="Train one with `churn train`, or pass --model.",
+        )
+    try:
+        folder = inside(path.parent, check_name(named, what="model name"))
+    except ConfigError:
+        rule = f"the pointer {path.name!r} must name a model"
+        raise ModelError(rule, fix="Train again, or write a model's name into it.") from None
+    if not folder.is_dir():
+        raise ModelError(f"{path.name!r} names a model that is gone", got=named, fix="Retrain.")
+    return folder
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What a bundle says of itself, after every file in it matched its hash."""
+    folder = resolve_bundle(path)
+    file = inside(folder, "manifest.json")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        known, hashes = manifest["schema"], dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise not_whole(folder) from None
+    if known != SCHEMA:
+        rule = f"this release reads bundles of schema {SCHEMA}"
+        raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
+    verify_files(folder, hashes)
+    return dict(manifest)
+
+
+def not_whole(folder: Path) -> ModelError:
+    """The error for a folder that is not a bundle, or not all of one."""
+    rule = f"the model {folder.name!r} must have a whole manifest.json"
+    return ModelError(rule, fix="Restore the folder, or train again.")

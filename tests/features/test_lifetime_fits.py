@@ -1,0 +1,206 @@
+"""BG/NBD and Gamma-Gamma inside the builder: learnt per cutoff, joined to each history."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pytest
+
+from churn.data.days import day_number
+from churn.data.history import history
+from churn.data.tables import Tables
+from churn.features import lifetime_fits
+from churn.features.builder import build_features, newest_population
+from churn.features.catalogue import feature_names
+from churn.features.clock import FeatureClock
+from churn.features.lifetime import BGNBD
+from churn.features.lifetime_fits import (
+    BUYING,
+    LIFETIME_NUMBERS,
+    buying_histories,
+    expectations,
+    fit_lifetime,
+)
+from churn.features.spend import GammaGamma
+
+CUTOFF = date(2024, 5, 1)
+DAY = day_number(CUTOFF)
+CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
+LIFETIME = feature_names(families=["lifetime"])
+
+Row = dict[str, Any]
+
+
+def order(customer: str, days_ago: float, amount: float) -> Row:
+    at = datetime(2024, 5, 1, tzinfo=UTC) - timedelta(days=days_ago) + timedelta(hours=9)
+    return {"customer_id": customer, "ordered_at": at, "amount": amount}
+
+
+@pytest.fixture(scope="module")
+def regulars() -> list[Row]:
+    """Sixty customers of every kind: once and never again, often, lately, long ago."""
+    rng = np.random.default_rng(5)
+    return [
+        order(str(customer), float(age), float(rng.integers(500, 6000)) / 100)
+        for customer in range(60)
+        for age in rng.choice(np.arange(1, 300), size=rng.geometric(0.3), replace=False)
+    ]
+
+
+def histories_of(tables: Tables, *cutoffs: date) -> nw.LazyFrame:
+    days = history(tables, cutoffs).days
+    return buying_histories(tables, days.with_columns(spend_capped=nw.col("spend")))
+
+
+def rows_of(tables: Tables, frame: nw.LazyFrame) -> list[Row]:
+    return tables.engine.collect(frame).to_pylist()
+
+
+def buying(rows: list[Row]) -> list[tuple[int, int, int, float]]:
+    """Purchase days, tenure, recency and spend of each customer, in plain Python."""
+    ages: dict[str, dict[int, float]] = {}
+    for row in rows:
+        age = (CUTOFF - row["ordered_at"].date()).days
+        spent = ages.setdefault(row["customer_id"], {})
+        spent[age] = spent.get(age, 0.0) + row["amount"]
+    return [(len(one), max(one), min(one), sum(one.values())) for one in ages.values()]
+
+
+def test_a_history_is_purchase_days_tenure_recency_and_whole_cents(open_shop):
+    rows = [
+        order("anna", 9, 10.004),
+        order("anna", 9, 5.0),
+        order("anna", 2, 1.0),
+        order("anna", 1, -3.0),
+        order("ben", 4, 0.001),
+        order("cleo", 4, -7.0),
+        order("dora", 0, 50.0),
+    ]
+    found = {row.pop("customer_id"): row for row in rows_of_histories(open_shop(rows))}
+    assert found == {
+        "anna": {"purchase_days": 2, "tenure_days": 9, "recency_days": 2, "spend_cents": 1600},
+        "ben": {"purchase_days": 1, "tenure_days": 4, "recency_days": 4, "spend_cents": 1},
+    }
+
+
+def rows_of_histories(tables: Tables) -> list[Row]:
+    rows = rows_of(tables, histories_of(tables, CUTOFF))
+    return [{name: row[name] for name in row if name != "cutoff"} for row in rows]
+
+
+def test_half_a_cent_goes_up_though_the_sum_falls_short_of_it(open_shop):
+    """0.285 is a little less than 28.5 cents."""
+    (row,) = rows_of_histories(open_shop([order("anna", 3, 0.285)]))
+    assert row["spend_cents"] == 29
+
+
+def test_the_fits_are_those_of_one_row_a_customer(open_shop, regulars):
+    """Counting equal histories once with a weight changes no more than the search's last digits."""
+    tables = open_shop(regulars)
+    numbers = fit_lifetime(tables, histories_of(tables, CUTOFF))[DAY]
+    days, tenure, recency, spend = np.array(buying(regulars)).T
+    bg_nbd = BGNBD.fit(days - 1, tenure - recency, tenure).to_dict()
+    gamma_gamma = GammaGamma.fit(days, spend / days).to_dict()
+    expected = {f"bg_nbd_{name}": value for name, value in bg_nbd.items()}
+    expected |= {f"gamma_gamma_{name}": value for name, value in gamma_gamma.items()}
+    assert tuple(numbers) == LIFETIME_NUMBERS
+    assert numbers == pytest.approx(expected, rel=1e-3)
+
+
+def test_each_cutoff_learns_from_what_precedes_it(open_shop, regulars):
+    early = CUTOFF - timedelta(days=90)
+    before = [row for row in regulars if row["ordered_at"].date() < early]
+    tables, alone = open_shop(regulars), open_shop(before)
+    both = fit_lifetime(tables, histories_of(tables, early, CUTOFF))
+    assert set(both) == {day_number(early), DAY}
+    assert (
+        both[day_number(early)]
+        == fit_lifetime(alone, histories_of(alone, early))[day_number(early)]
+    )
+    assert both[day_number(early)] != both[DAY]
+
+
+def test_the_fits_are_the_same_whatever_the_order_of_the_rows(open_shop, regulars):
+    forth, back = open_shop(regulars), open_shop(regulars[::-1])
+    assert fit_lifetime(forth, histories_of(forth, CUTOFF)) == fit_lifetime(
+        back, histories_of(back, CUTOFF)
+    )
+
+
+def test_a_large_base_is_learnt_from_every_kth_of_its_ordered_histories(
+    open_shop, regulars, monkeypatch
+):
+    """Of sixty, twenty: each stands in the middle of three neighbours."""
+    monkeypatch.setattr(lifetime_fits, "MOST_CUSTOMERS", 20)
+    tables = open_shop(regulars)
+    numbers = fit_lifetime(tables, histories_of(tables, CUTOFF))[DAY]
+    middle = Counter(sorted(one[:3] for one in buying(regulars))[1::3])
+    assert middle.total() == 20
+    rows = [(days - 1, tenure - recency, tenure) for days, tenure, recency in sorted(middle)]
+    weights = [middle[one] for one in sorted(middle)]
+    model = BGNBD.fit(*zip(*rows, strict=True), weights=weights).to_dict()
+    assert {name: numbers[f"bg_nbd_{name}"] for name in model} == pytest.approx(model, rel=1e-6)
+
+
+def test_each_distinct_history_has_what_the_model_expects_of_it(open_shop, regulars):
+    tables = open_shop(regulars)
+    histories = histories_of(tables, CUTOFF)
+    numbers = fit_lifetime(tables, histories)
+    rows = rows_of(tables, expectations(tables, histories, numbers, horizon_days=28))
+    model = BGNBD(**{name: numbers[DAY][f"bg_nbd_{name}"] for name in ("r", "alpha", "a", "b")})
+    assert len(rows) == len({one[:3] for one in buying(regulars)})
+    for row in rows:
+        days, tenure, recency = (row[name] for name in BUYING)
+        past = (days - 1, tenure - recency, tenure)
+        assert row["bg_nbd_alive"] == pytest.approx(model.probability_alive(*past))
+        assert row["bg_nbd_no_purchase"] == pytest.approx(model.probability_no_purchase(28, *past))
+        assert row["bg_nbd_purchase_days"] == pytest.approx(model.expected_purchases(28, *past))
+
+
+def test_without_a_fit_nothing_is_expected(open_shop, regulars):
+    tables = open_shop(regulars[:9])
+    unknown = {DAY: dict.fromkeys(LIFETIME_NUMBERS)}
+    for numbers in (unknown, {}):
+        found = expectations(tables, histories_of(tables, CUTOFF), numbers, horizon_days=28)
+        for row in rows_of(tables, found):
+            expected = [row[name] for name in row if name.startswith("bg_nbd")]
+            assert expected == [None, None, None]
+
+
+def test_where_nobody_bought_there_is_no_fit_and_every_row_stays(open_shop):
+    tables = open_shop([order("anna", 5, -3.0), order("ben", 5, 0.0)])
+    assert fit_lifetime(tables, histories_of(tables, CUTOFF)) == {}
+    rows = rows_of(tables, build_features(tables, [CUTOFF], CLOCK, names=LIFETIME))
+    assert {row["customer_id"] for row in rows} == {"anna", "ben"}
+    assert all(row["p_alive"] is row["expected_day_spend"] is None for row in rows)
+
+
+def test_the_winsorised_spends_teach_the_model_of_spend(open_shop, regulars):
+    """One order of a million among them moves what a day is worth by the limit at most."""
+    usual, wholesale = (
+        newest_population(open_shop(rows), CUTOFF, CLOCK, LIFETIME)
+        for rows in (regulars, [*regulars, order("7", 20.5, 1e6)])
+    )
+    means = [
+        one["gamma_gamma_p"] * one["gamma_gamma_gamma"] / (one["gamma_gamma_q"] - 1)
+        for one in (usual, wholesale)
+    ]
+    assert wholesale["population_day_limit"] < 1e4
+    assert means[0] < means[1] < 2 * means[0]
+
+
+def test_who_bought_often_and_stays_away_is_less_likely_alive(open_shop, regulars):
+    """Both came weekly for ten weeks; one was here yesterday, one has been away for a year."""
+    here = [order("here", 1 + 7 * week, 20.0) for week in range(10)]
+    away = [order("away", 366 + 7 * week, 20.0) for week in range(10)]
+    tables = open_shop([*regulars, *here, *away])
+    rows = rows_of(tables, build_features(tables, [CUTOFF], CLOCK, names=LIFETIME))
+    found = {row["customer_id"]: row for row in rows}
+    assert found["away"]["p_alive"] < 0.05
+    assert found["here"]["p_alive"] > 0.9
+    assert found["away"]["p_no_purchase_in_horizon"] > found["here"]["p_no_purchase_in_horizon"]
+    assert found["here"]["expected_spend_in_horizon"] == pytest.approx(
+        found["here"]["expected_purchase_days"] * found["here"]["expected_day_spend"]
+    )
