@@ -94,7 +94,10 @@ def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
         (LEAST + "[offers]\nbudget = '5'\n", r"^\[offers\] budget must be .*number, got '5'"),
         (LEAST + "grain = 'month'\n", r"^\[data\.orders\] grain must be 'order' or 'line'"),
         (LEAST + "[model]\ntune_trials = 5\n", r"^\[model\] tune_trials must be 0, got 5"),
-        ("[data]\nengine = 'excel'\n" + LEAST, r"^\[data\] engine must be 'duckdb', got 'excel'"),
+        (
+            "[data]\nengine = 'excel'\n" + LEAST,
+            r"^\[data\] engine must be 'duckdb', 'polars' or 'spark', got 'excel'",
+        ),
         ("[data]\nuntil = 'May'\n" + LEAST, r"^\[data\] until must be .*date"),
         ("data = 3\n", r"^\[data\] must be .*, got 3"),
         (LEAST + "[folder]\n", r"^folder is not a key\. Take it out\.$"),

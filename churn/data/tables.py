@@ -106,6 +106,7 @@ class Tables:
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = door.open(table, relations[table], types, source)
             if table == "orders":
+                _check_line_table(engine.columns("orders"), settings)
                 single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
@@ -234,6 +235,18 @@ def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
 def _not_connected(table: str) -> DataError:
     rule = f"table {table!r} is not connected"
     return DataError(rule, fix=f"Name its source in [data.{table}].")
+
+
+def _check_line_table(columns: list[str], settings: DataSettings) -> None:
+    """Nothing, or the error for a table of lines that finds no orders, or is there twice."""
+    if settings.order_lines is None:
+        return
+    if "order_id" not in columns:
+        rule = "order_lines need orders with an order_id of their own"
+        raise DataError(rule, fix="Map it in [data.orders.columns], or leave order_lines out.")
+    if settings.orders.grain == "line":
+        rule = 'orders of grain = "line" bring their own order_lines'
+        raise ConfigError(rule, fix="Leave [data.order_lines] out.")
 
 
 def _as_stored(column: str) -> str:

@@ -10,7 +10,6 @@ from churn.features.clock import FeatureClock
     family="acquisition",
     unit="share",
     over="row",
-    source="SCIENCE 3, then: first-order features",
     needs=("customers.acquisition_source",),
 )
 def acquisition_share(_: FeatureClock) -> nw.Expr:

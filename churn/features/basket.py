@@ -103,7 +103,6 @@ def price_level_90d(_: FeatureClock) -> nw.Expr:
     family="basket",
     unit="share",
     over="row",
-    source="SCIENCE 3.23",
     needs=DISCOUNT,
     controlled=True,
 )
@@ -152,7 +151,6 @@ def _counted(condition: nw.Expr) -> nw.Expr:
     family="categories",
     unit="categories",
     over="lines",
-    source="SCIENCE 3.22",
     needs=CATEGORY,
     empty=0.0,
 )
@@ -169,7 +167,7 @@ def category_breadth_90d(_: FeatureClock) -> nw.Expr:
     return _counted((nw.col("age_days") <= RECENT_DAYS) & earliest)
 
 
-@feature(family="categories", unit="share", over="row", source="SCIENCE 3.22", needs=CATEGORY)
+@feature(family="categories", unit="share", over="row", needs=CATEGORY)
 def breadth_recent_over_lifetime(_: FeatureClock) -> nw.Expr:
     """Categories bought in the last 90 days over all bought so far."""
     return ratio(nw.col("category_breadth_90d"), nw.col("category_breadth"))
@@ -193,7 +191,7 @@ def mean_category_gap_days(_: FeatureClock) -> nw.Expr:
     return nw.col("category_gap_days").mean()
 
 
-@feature(family="categories", unit="nats", over="row", source="SCIENCE 3.22", needs=CATEGORY)
+@feature(family="categories", unit="nats", over="row", needs=CATEGORY)
 def category_entropy(_: FeatureClock) -> nw.Expr:
     """-sum p ln p over the categories, p their share of what was spent so far: 0 is one category
     only.

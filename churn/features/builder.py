@@ -11,7 +11,7 @@ from typing import Any
 import narwhals as nw
 
 from churn.data.days import day_number
-from churn.data.engine import Frame
+from churn.data.engines.base import Frame
 from churn.data.history import KEYS, History, history
 from churn.data.tables import Tables
 from churn.errors import ModelError

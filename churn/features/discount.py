@@ -22,7 +22,6 @@ sums(
     family="discount",
     unit="share",
     over="row",
-    source="SCIENCE 3.23",
     needs=NEEDS,
     controlled=True,
 )

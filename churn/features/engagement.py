@@ -105,7 +105,6 @@ def email_click_rate_90d(_: FeatureClock) -> nw.Expr:
     family="engagement",
     unit="ratio",
     over="row",
-    source="SCIENCE 3, then: engagement; smoothed as 3.19",
     needs=(*SENT, *OPENED),
 )
 def email_open_rate_trend(_: FeatureClock) -> nw.Expr:
@@ -120,7 +119,7 @@ def email_open_rate_trend(_: FeatureClock) -> nw.Expr:
     return nw.when((sent > 0) & (sent_before > 0)).then(late / early)
 
 
-@feature(family="engagement", unit="ratio", over="row", source="As SCIENCE 3.19", needs=VISITED)
+@feature(family="engagement", unit="ratio", over="row", needs=VISITED)
 def visit_trend(clock: FeatureClock) -> nw.Expr:
     """Visits of the last H/2 over a third of those of the 1.5 H before, each plus a half; null
     with a tenure under 2 H.

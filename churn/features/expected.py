@@ -9,7 +9,7 @@ from churn.features.catalogue import feature
 from churn.features.clock import FeatureClock
 from churn.features.expressions import ratio
 
-FADER = "Fader, Hardie and Lee (2005); SCIENCE 3.25"
+FADER = "Fader, Hardie and Lee (2005)"
 
 
 @feature(family="lifetime", unit="probability", over="row", source=FADER)

@@ -6,7 +6,6 @@ from churn.features.catalogue import feature, sums
 from churn.features.clock import FeatureClock
 from churn.features.expressions import ratio
 
-SOURCE = "SCIENCE 3, then: first-order features"
 DISCOUNT = ("orders.discount",)
 
 
@@ -22,28 +21,26 @@ sums(
 sums(needs=DISCOUNT, first_discount=lambda _: _on_first_day(nw.col("discount")).sum())
 
 
-@feature(family="first_order", unit="ratio", over="row", source=SOURCE)
+@feature(family="first_order", unit="ratio", over="row")
 def first_basket_over_average(_: FeatureClock) -> nw.Expr:
     """Purchases of the first purchase day over the average purchase day's."""
     return ratio(nw.col("first_spend") * nw.col("purchase_days"), nw.col("spend_total"))
 
 
-@feature(family="first_order", unit="days", over="row", source=SOURCE)
+@feature(family="first_order", unit="days", over="row")
 def first_gap_days(_: FeatureClock) -> nw.Expr:
     """Whole days from the first purchase day to the second; null where none followed."""
     return nw.col("tenure_days") - nw.col("second_day_age")
 
 
-@feature(
-    family="first_order", unit="share", over="row", source=SOURCE, needs=DISCOUNT, controlled=True
-)
+@feature(family="first_order", unit="share", over="row", needs=DISCOUNT, controlled=True)
 def first_discount_share(_: FeatureClock) -> nw.Expr:
     """Discounts of the first purchase day over what it would have cost without them."""
     discount = nw.col("first_discount")
     return ratio(discount, nw.col("first_spend") + discount)
 
 
-@feature(family="first_order", unit="share", over="row", source=SOURCE, needs=("orders.channel",))
+@feature(family="first_order", unit="share", over="row", needs=("orders.channel",))
 def first_channel_share(_: FeatureClock) -> nw.Expr:
     """Share of all customers who began in the same channel: a common start or a rare one; null
     where the channel of the first purchase day is unknown.

@@ -56,7 +56,7 @@ def main_weekday_share(_: FeatureClock) -> nw.Expr:
     return ratio(nw.max_horizontal(*_purchases()), nw.col("purchase_days"))
 
 
-@feature(family="habits", unit="nats", over="row", source="SCIENCE 3, then: day-of-week entropy")
+@feature(family="habits", unit="nats", over="row")
 def weekday_entropy(_: FeatureClock) -> nw.Expr:
     """Entropy -sum p ln p of the days of the week that purchase days fall on: 0 is always the same
     one, ln 7 = 1.95 is any of the seven alike.

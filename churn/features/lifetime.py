@@ -147,7 +147,7 @@ class BGNBD:
         with np.errstate(over="ignore", invalid="ignore"):
             series = np.exp(-power * np.log1p(y)) * hyp2f1(other, power, c, y / (1.0 + y))
             expected = np.asarray(np.maximum(c / drift * (1.0 - series), 0.0))
-        overflown = ~np.isfinite(expected)
+        overflown = ~np.isfinite(expected) | ~np.isfinite(series)
         expected[overflown] = self._expected_by_quantiles(y[overflown], x[overflown])
         return expected
 

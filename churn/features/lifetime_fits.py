@@ -5,13 +5,14 @@ on every engine.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from churn.data.engine import Frame
+from churn.data.engines.base import Frame
 from churn.data.history import KEYS
 from churn.data.tables import Tables
 from churn.errors import GateError
@@ -128,11 +129,12 @@ def _as_of_age(rows: Mapping[str, Floats]) -> tuple[Floats, Floats, Floats]:
     return rows["purchase_days"] - 1, age - rows["recency_days"], age
 
 
-def _expected(rows: Mapping[str, Floats], numbers: Numbers, horizon: int) -> dict[str, Floats]:
+def _expected(rows: Mapping[str, Floats], numbers: Numbers, horizon: int) -> dict[str, Any]:
     """Those histories with what is expected of them; NaN without a fit."""
     from churn.features.lifetime import BGNBD
 
     found = {name: rows[name] for name in ("cutoff", *BUYING)}
+    found["cutoff"] = found["cutoff"].astype(np.int64)
     parameters = {name: numbers.get(number) for name, number in BG_NBD.items()}
     if any(value is None for value in parameters.values()):
         nothing = np.full(rows["cutoff"].shape, np.nan)

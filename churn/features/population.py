@@ -9,7 +9,7 @@ from typing import Any
 
 import narwhals as nw
 
-from churn.data.engine import Frame
+from churn.data.engines.base import Frame
 from churn.data.history import KEYS, History
 from churn.data.tables import Tables
 from churn.errors import ModelError

@@ -9,7 +9,7 @@ from churn.features.expressions import ratio, within
 sums(returned_total=lambda _: nw.col("returned").sum())
 
 
-@feature(family="returns", unit="share", over="row", source="SCIENCE 3.24")
+@feature(family="returns", unit="share", over="row")
 def return_share(_: FeatureClock) -> nw.Expr:
     """Value of all returns over that of all purchases; null without a purchase."""
     return ratio(nw.col("returned_total"), nw.col("spend_total"))
@@ -27,7 +27,7 @@ def return_days(_: FeatureClock) -> nw.Expr:
     return nw.when(nw.col("returned") > 0).then(1).otherwise(0).sum()
 
 
-@feature(family="returns", unit="days", over="days", source="SCIENCE 3.24")
+@feature(family="returns", unit="days", over="days")
 def last_return_days(_: FeatureClock) -> nw.Expr:
     """Whole days from the last return to the cutoff; null where nothing came back."""
     return nw.when(nw.col("returned") > 0).then(nw.col("age_days")).min()

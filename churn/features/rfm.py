@@ -13,13 +13,13 @@ sums(
 )
 
 
-@feature(family="recency", unit="days", over="days", source="SCIENCE 3.1")
+@feature(family="recency", unit="days", over="days")
 def recency_days(_: FeatureClock) -> nw.Expr:
     """Whole days from the last purchase day to the cutoff."""
     return bought(nw.col("age_days")).min()
 
 
-@feature(family="frequency", unit="days", over="days", source="SCIENCE 3.2")
+@feature(family="frequency", unit="days", over="days")
 def purchase_days(_: FeatureClock) -> nw.Expr:
     """Distinct days with a purchase."""
     return bought(nw.lit(1), otherwise=0).sum()
@@ -31,7 +31,7 @@ def orders_count(_: FeatureClock) -> nw.Expr:
     return nw.col("orders").sum()
 
 
-@feature(family="tenure", unit="days", over="days", source="SCIENCE 3.3")
+@feature(family="tenure", unit="days", over="days")
 def tenure_days(_: FeatureClock) -> nw.Expr:
     """Whole days from the first purchase day to the cutoff."""
     return bought(nw.col("age_days")).max()
@@ -43,13 +43,13 @@ def net_spend(_: FeatureClock) -> nw.Expr:
     return nw.col("net").sum()
 
 
-@feature(family="money", unit="currency per purchase day", over="row", source="SCIENCE 3.4")
+@feature(family="money", unit="currency per purchase day", over="row")
 def average_basket(_: FeatureClock) -> nw.Expr:
     """Net spend over distinct purchase days."""
     return ratio(nw.col("net_spend"), nw.col("purchase_days"))
 
 
-@feature(family="money", unit="ratio", over="row", source="SCIENCE 3.21")
+@feature(family="money", unit="ratio", over="row")
 def last_basket_over_average(_: FeatureClock) -> nw.Expr:
     """Purchases of the last purchase day over the average purchase day's."""
     return ratio(nw.col("last_spend") * nw.col("purchase_days"), nw.col("spend_total"))
@@ -61,7 +61,7 @@ def typical_basket(_: FeatureClock) -> nw.Expr:
     return ratio(nw.col("spend_capped_total"), nw.col("purchase_days"))
 
 
-@feature(family="money", unit="currency", over="days", source="DESIGN, Words: decline")
+@feature(family="money", unit="currency", over="days")
 def net_spend_three_horizons(clock: FeatureClock) -> nw.Expr:
     """Net spend in the last three horizons: what a decline is measured against."""
     return within(3 * clock.horizon_days, nw.col("net"), 0.0).sum()
@@ -111,14 +111,12 @@ features_over(
     (_decayed_days(*speed) for speed in SPEEDS.items()),
     family="frequency",
     unit="decayed days",
-    source="SCIENCE 3.6-9",
 )
 features_over(
     "days",
     (_decayed_spend(*speed) for speed in SPEEDS.items()),
     family="money",
     unit="decayed currency",
-    source="SCIENCE 3.6-9",
 )
 features_over(
     "days", (_days_in_window(days) for days in WINDOWS_DAYS), family="frequency", unit="days"

@@ -11,6 +11,9 @@ from churn.features.catalogue import feature, sums
 from churn.features.clock import FeatureClock
 from churn.features.expressions import bought, ratio, within
 
+MINKA = "Minka (2002), Estimating a Gamma distribution; Platzer and Reutterer (2016)"
+CLUMPS = "Zhang, Bradlow and Small (2013), New Measures of Clumpiness for Incidence Data"
+
 SHRINKAGE_GAPS = 2.0
 MOST_WINDOWS = 24
 WINDOW_DECAY = 0.8
@@ -60,7 +63,7 @@ def _first_in_window(clock: FeatureClock) -> nw.Expr:
     return nw.when(counts).then((here * math.log(WINDOW_DECAY)).exp()).otherwise(nw.lit(0.0))
 
 
-@feature(family="activity", unit="share", over="row", source="SCIENCE 3.5")
+@feature(family="activity", unit="share", over="row")
 def active_window_share(clock: FeatureClock) -> nw.Expr:
     """Share of windows of H/2 with a purchase, back to the first one, each weighing 0.8 of the
     next newer; at most 24 windows.
@@ -71,7 +74,7 @@ def active_window_share(clock: FeatureClock) -> nw.Expr:
     return nw.col("active_windows") / weight
 
 
-@feature(family="gaps", unit="days", over="row", source="SCIENCE 3.10")
+@feature(family="gaps", unit="days", over="row")
 def expected_gap_days(_: FeatureClock) -> nw.Expr:
     """The customer's mean gap, shrunk towards the population's by two gaps."""
     shrunk = nw.col("gap_sum") + SHRINKAGE_GAPS * nw.col("population_gap_days")
@@ -94,13 +97,13 @@ def gap_deviation_days(_: FeatureClock) -> nw.Expr:
     return nw.coalesce(own, nw.col("population_gap_deviation_days"))
 
 
-@feature(family="recency", unit="ratio", over="row", source="SCIENCE 3.11")
+@feature(family="recency", unit="ratio", over="row")
 def overdue_ratio(_: FeatureClock) -> nw.Expr:
     """Recency over the expected gap."""
     return ratio(nw.col("recency_days"), nw.col("expected_gap_days"))
 
 
-@feature(family="recency", unit="deviations", over="row", source="SCIENCE 3.12")
+@feature(family="recency", unit="deviations", over="row")
 def overdue_z(_: FeatureClock) -> nw.Expr:
     """Recency beyond the expected gap, in standard deviations of the gaps plus a quarter of the
     population's mean gap.
@@ -109,32 +112,32 @@ def overdue_z(_: FeatureClock) -> nw.Expr:
     return ratio(late, nw.col("gap_deviation_days") + nw.col("population_gap_days") / 4)
 
 
-@feature(family="recency", unit="ratio", over="row", source="SCIENCE 3.13")
+@feature(family="recency", unit="ratio", over="row")
 def recency_over_longest_gap(_: FeatureClock) -> nw.Expr:
     """Recency over the longest gap so far; null with one purchase day."""
     return ratio(nw.col("recency_days"), nw.col("gap_longest"))
 
 
-@feature(family="gaps", unit="share", over="row", source="SCIENCE 3.14")
+@feature(family="gaps", unit="share", over="row")
 def last_purchase_position(_: FeatureClock) -> nw.Expr:
     """Where in the tenure the last purchase lies: 0 at its start, 1 at the cutoff."""
     return ratio(nw.col("tenure_days") - nw.col("recency_days"), nw.col("tenure_days"))
 
 
-@feature(family="gaps", unit="ratio", over="row", source="SCIENCE 3.15")
+@feature(family="gaps", unit="ratio", over="row")
 def last_gap_over_mean(_: FeatureClock) -> nw.Expr:
     """The newest gap over the mean gap; null with one purchase day."""
     return ratio(nw.col("second_last_age") - nw.col("recency_days"), nw.col("mean_gap_days"))
 
 
-@feature(family="regularity", unit="ratio", over="row", source="SCIENCE 3.16")
+@feature(family="regularity", unit="ratio", over="row")
 def gap_variation(_: FeatureClock) -> nw.Expr:
     """Standard deviation over mean of the gaps; null with fewer than three."""
     own = nw.when(nw.col("gaps") >= 3).then(nw.col("gap_deviation_days"))
     return own / nw.col("mean_gap_days")
 
 
-@feature(family="regularity", unit="log shape", over="row", source="SCIENCE 3.17")
+@feature(family="regularity", unit="log shape", over="row", source=MINKA)
 def log_regularity(_: FeatureClock) -> nw.Expr:
     """Log of the gamma shape of the gaps (closed approximation), at most 4, shrunk towards 0 by
     three gaps; null with fewer than three. Above 0 is more regular than chance.
@@ -149,7 +152,7 @@ def log_regularity(_: FeatureClock) -> nw.Expr:
     return nw.when(gaps >= 3).then(capped * gaps / (gaps + REGULARITY_SHRINKAGE_GAPS))
 
 
-@feature(family="regularity", unit="share", over="row", source="SCIENCE 3.18")
+@feature(family="regularity", unit="share", over="row", source=CLUMPS)
 def clumpiness(_: FeatureClock) -> nw.Expr:
     """1 + sum x ln x / ln n over the n stretches x of the tenure: the gaps and the last one to
     the cutoff. 0 is evenly spread, 1 is one clump; null below three purchase days.
@@ -161,7 +164,7 @@ def clumpiness(_: FeatureClock) -> nw.Expr:
     return nw.when(days >= 3).then(_floored(1 + entropy / days.log()))
 
 
-@feature(family="trend", unit="ratio", over="row", source="SCIENCE 3.19")
+@feature(family="trend", unit="ratio", over="row")
 def acceleration(clock: FeatureClock) -> nw.Expr:
     """Purchase days of the last H/2 over a third of those of the 1.5 H before, each plus a half;
     null with a tenure under 2 H.
@@ -171,7 +174,7 @@ def acceleration(clock: FeatureClock) -> nw.Expr:
     return nw.when(nw.col("tenure_days") >= 2 * clock.horizon_days).then(late / early)
 
 
-@feature(family="trend", unit="ratio", over="row", source="SCIENCE 3.20")
+@feature(family="trend", unit="ratio", over="row")
 def spend_trend(clock: FeatureClock) -> nw.Expr:
     """Net spend of the last 2 H over that of the 2 H before, days winsorised, each plus the shop's
     average order and floored at zero before that; null with a tenure under 4 H.

@@ -55,9 +55,7 @@ def train_model(
     evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
-    population = newest_population(
-        tables, panel.cutoffs.until, panel.clock, dataset.feature_names
-    )
+    population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
     return Trained(model, evaluation, judge(evaluation), panel, dataset, population)
 
 

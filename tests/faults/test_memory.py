@@ -50,7 +50,7 @@ def features(orders, folder, memory_limit):
 
 
 def test_a_customer_with_ten_million_rows_completes_within_a_gibibyte(orders, tmp_path):
-    done, peak_kib = features(orders, tmp_path, "500MB")
+    done, peak_kib = features(orders, tmp_path, "300MB")
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(tmp_path / "f.parquet").to_pandas().set_index("customer_id")
     assert rows.loc["whale", "orders_count"] == WHALE_ROWS

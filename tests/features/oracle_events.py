@@ -136,9 +136,9 @@ def _service(past: Past) -> Values:
         past.of(kind) for kind in ("ticket_opened", "complaint", "delivery_late")
     )
     still_open, days_to_close = 0, []
-    for ref in {ticket["ref"] for ticket in opened if ticket["ref"] is not None}:
-        first = max(ticket["age"] for ticket in opened if ticket["ref"] == ref)
-        closings = [t["age"] for t in past.of("ticket_closed") if t["ref"] == ref]
+    for ref in {ticket["ref"] for ticket in opened if ticket.get("ref") is not None}:
+        first = max(ticket["age"] for ticket in opened if ticket.get("ref") == ref)
+        closings = [t["age"] for t in past.of("ticket_closed") if t.get("ref") == ref]
         after = [age for age in closings if age <= first]
         if after:
             days_to_close.append(first - max(after))

@@ -93,9 +93,12 @@ def _text(value: object) -> str:
 
 DETAILS = {
     "events": {
-        "event_type": st.sampled_from([*EVENT_TYPES, "wishlist"]),
+        "event_type": st.one_of(
+            st.sampled_from(["ticket_opened", "ticket_closed", "review", "nps"]),
+            st.sampled_from([*EVENT_TYPES, "wishlist"]),
+        ),
         "value": st.sampled_from([None, 0.0, 1.0, 4.0, 7.5, 120.0]),
-        "ref": st.sampled_from([None, "r1", "r2"]),
+        "ref": st.sampled_from(["r1", "r1", "r2", None]),
     },
     "contacts": {
         "campaign_id": st.just("spring"),
@@ -104,7 +107,7 @@ DETAILS = {
     "redemptions": {},
 }
 EDGES = st.sampled_from([-180, -91, -90, -30, -28, -7, -1, 0, 1]).map(lambda day: 24 * day)
-HOURS = st.one_of(EDGES, st.integers(-200 * 24, 20 * 24))
+HOURS = st.one_of(EDGES, st.integers(-200 * 24, 20 * 24), st.integers(-5 * 24, 24))
 OPTIONAL = {"events": ("value", "ref"), "contacts": ("arm",), "redemptions": ()}
 
 
@@ -115,7 +118,7 @@ def a_shop(draw: st.DrawFn) -> Shop:
     names = draw(st.lists(st.sampled_from(sorted(WHEN)), unique=True))
     late = tuple(name for name in names if draw(st.booleans()))
     begin = midnight(zone, cutoff)
-    customers = st.sampled_from("abc")
+    customers = st.sampled_from("aab")
     moments = HOURS.map(lambda hours: begin + timedelta(hours=hours))
     order = {"customer_id": customers, "ordered_at": moments}
     order["amount"] = st.sampled_from([10.0, 2.5, -5.0])
@@ -137,7 +140,7 @@ def a_shop(draw: st.DrawFn) -> Shop:
 def _people(draw: st.DrawFn, moments: st.SearchStrategy[datetime]) -> list[Row]:
     person = st.fixed_dictionaries(
         {
-            "customer_id": st.sampled_from("abcd"),
+            "customer_id": st.sampled_from("abc"),
             "signed_up_at": st.one_of(st.none(), moments),
             "acquisition_source": st.sampled_from([None, "search", "friend"]),
         }

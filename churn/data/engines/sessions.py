@@ -135,10 +135,9 @@ def _gateway(memory_limit: str | None) -> Any:
 
 def _states_memory(environment: Mapping[str, str]) -> bool:
     """Whether somebody may have settled the driver's memory: Spark's own default is 1 GB."""
-    return (
-        not environment.keys().isdisjoint({"SPARK_CONF_DIR", "SPARK_HOME", "SPARK_DRIVER_MEMORY"})
-        or "memory" in environment.get("PYSPARK_SUBMIT_ARGS", "")
-    )
+    return not environment.keys().isdisjoint(
+        {"SPARK_CONF_DIR", "SPARK_HOME", "SPARK_DRIVER_MEMORY"}
+    ) or "memory" in environment.get("PYSPARK_SUBMIT_ARGS", "")
 
 
 def _machine_bytes() -> int:
