@@ -59,7 +59,7 @@ spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
 test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(BIN)/pytest -n 2 --dist loadfile
 
-check: $(READY) ## Lint, types, layers, then the tests: what CI runs
+check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
