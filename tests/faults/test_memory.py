@@ -11,8 +11,8 @@ import pytest
 GIBIBYTE_IN_KIB = 1 << 20
 WHALE_ROWS = 10_000_000
 
-# A process of its own, so that its peak is its own; the peak goes to standard error. getrusage would
-# count what the process that started it held.
+# A process of its own, so that its peak is its own; the peak goes to standard error. getrusage
+# would count what the process that started it held.
 RUN = """
 import sys
 from pathlib import Path
