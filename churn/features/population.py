@@ -25,6 +25,7 @@ LEARNT_IN_ONE_PASS = (
 )
 NUMBERS = (*LEARNT_IN_ONE_PASS, *LIFETIME_NUMBERS)
 LIMIT_DEVIATIONS = 3.0
+ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums
 
 # Texts that become the share of customers who have the same, and what must be connected for them.
 SHARED_TEXTS = {
@@ -159,5 +160,6 @@ def _moments(count: float, total: float, squares: float) -> tuple[float | None, 
     """Mean and deviation (over n); None of nothing."""
     if not count:
         return None, None
-    mean = total / count
-    return mean, sqrt(max(squares / count - mean * mean, 0.0))
+    mean, mean_square = total / count, squares / count
+    variance = mean_square - mean * mean
+    return mean, sqrt(variance) if variance > ROUNDING * mean_square else 0.0

@@ -56,9 +56,6 @@ def test_the_limit_of_a_day_is_three_deviations_above_the_mean_of_the_logarithms
     assert limit == pytest.approx(fence(20, 20, 20, 20, 20, 50, 12.5), rel=1e-9)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a rounding error of the squares passes for a spread of a ten-millionth"
-)
 def test_where_every_day_brought_the_same_that_is_the_limit(open_shop, tiny_shop):
     begin = tiny_shop[0] | {"amount": 26.89}
     times = [begin["ordered_at"] + timedelta(days=day) for day in range(11)]
