@@ -1,0 +1,12 @@
+"""The command face: each command is one call into `churn.jobs`; people read standard error.
+
+With `--json` one object goes to standard output. Exit codes: 0 done, 1 a bug, 2 usage or
+configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 input/output.
+"""
+
+# Importing a module registers its commands, in this order.
+from churn.cli import shops, history, modelling, offers  # isort: skip
+from churn.cli.options import app
+from churn.cli.running import main
+
+__all__ = ["app", "history", "main", "modelling", "offers", "shops"]

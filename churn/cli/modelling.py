@@ -1,0 +1,83 @@
+"""Commands about models: train, judge, score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Out, app
+from churn.cli.running import run_job
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["evaluate", "score", "train"]
+
+
+@app.command()
+def train(
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", metavar="DIR", help="Where bundles are kept.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train, judge and maybe promote a model.
+
+    It is judged on later cutoffs and promoted if it beats the simple rules.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.train import train as run
+
+        return run(config, as_of=as_of, models=models, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def evaluate(
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    model: Model = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Judge a model on newer data.
+
+    On every cutoff after its training data whose outcome is known by now.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.evaluate import evaluate as run
+
+        return run(config, as_of=as_of, model=model, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def score(
+    out: Out,
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    model: Model = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Score every customer.
+
+    Probability of lapsing, value at risk, and the reasons for those at risk.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.score import score as run
+
+        return run(config, out=out, as_of=as_of, model=model, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)

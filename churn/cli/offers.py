@@ -1,0 +1,44 @@
+"""Commands about offers: whom to treat, with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, app
+from churn.cli.running import run_job
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["plan"]
+
+
+@app.command()
+def plan(
+    out: Out,
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", metavar="FILE", help="Scores; default: score now.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Money to spend; default: [offers] budget.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Choose an offer or none for each.
+
+    By expected net value, within the budget, with consent and a holdout.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.plan import plan as run
+
+        return run(config, out=out, as_of=as_of, scores=scores, budget=budget, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)

@@ -1,0 +1,36 @@
+"""The command's application, and the options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["CHURN_TOML", "AsJson", "AsOf", "Config", "Debug", "Model", "Out", "app"]
+
+app = typer.Typer(
+    name="churn",
+    help="Keep customers: who will stop buying, why, and which offer pays.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="DATE", help="Pretend it is this date; default: data's end."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="DIR", help="A bundle, pointer or models:/ address; default: champion."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Where to write: .parquet or .csv.")]
+CHURN_TOML = Path("churn.toml")

@@ -1,0 +1,64 @@
+"""One command run for people or machines: its result, or one line of cause and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from churn.cli.options import app
+from churn.errors import ChurnError
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["Job", "main", "run_job"]
+
+Job = Callable[[Callable[[str], None]], "JobResult"]
+
+
+def run_job(job: Job, *, as_json: bool, debug: bool) -> None:
+    """Runs a job and says what came of it: a result, or one line of cause and its exit code."""
+    from churn.jobs.terminal import progress_on_terminal, show
+
+    try:
+        with progress_on_terminal(quiet=as_json) as progress:
+            result = job(progress)
+    except ChurnError as failure:
+        if debug:
+            raise
+        _fail(failure, as_json=as_json)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was written", err=True)
+        raise typer.Exit(130) from None
+    else:
+        if as_json:
+            typer.echo(json.dumps(result.to_dict(), default=str))
+        show(result, quiet=as_json)
+        if result.exit_code:
+            raise typer.Exit(result.exit_code)
+
+
+def _fail(failure: ChurnError, *, as_json: bool) -> None:
+    if as_json:
+        cause = {"rule": failure.rule, "got": failure.got, "fix": failure.fix}
+        typer.echo(json.dumps({"error": {"code": failure.exit_code, **cause}}))
+    typer.echo(f"error: {failure}", err=True)
+    raise typer.Exit(failure.exit_code)
+
+
+def main() -> None:
+    """The `churn` command."""
+    # Threads that wait by spinning slow a training twentyfold where another process has a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except Exception as failure:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"error: a bug of ours, {type(failure).__name__}; try --debug", err=True)
+        sys.exit(1)

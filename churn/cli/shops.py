@@ -1,0 +1,95 @@
+"""Commands that bring a shop in: your own files, the example, a simulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from churn.cli.options import CHURN_TOML, AsJson, Debug, app
+from churn.cli.running import run_job
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["example", "init", "simulate"]
+
+
+@app.command()
+def init(
+    orders: Annotated[
+        list[Path], typer.Argument(metavar="ORDERS", help="Orders or order lines: CSV or Parquet.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = CHURN_TOML,
+    force: Annotated[bool, typer.Option("--force", help="Replace it where it is there.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a churn.toml for your orders.
+
+    Looks at the file, guesses its format and what its columns mean, and comments what it saw.
+    """
+
+    def job(_: Callable[[str], None]) -> JobResult:
+        from churn.jobs.init import init_result
+
+        return init_result(orders, out=out, force=force)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def example(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the example data as files.
+
+    A grocer's real purchases of a year: the Complete Journey, 2,469 households in 2017.
+    """
+
+    def job(_: Callable[[str], None]) -> JobResult:
+        from churn.jobs.example import example as run
+
+        return run(out)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same shop.")] = 7,
+    days: Annotated[int, typer.Option("--days", help="How long the shop has been open.")] = 730,
+    lines: Annotated[
+        bool, typer.Option("--lines/--no-lines", help="Order lines, too: they are the bulk.")
+    ] = True,
+    late_share: Annotated[
+        float, typer.Option("--late-share", help="Share of orders that arrive days late.")
+    ] = 0.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make up a shop with known truth.
+
+    For mechanics and speed, never as evidence of quality.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.simulate import simulate as run
+
+        return run(
+            out,
+            customers=customers,
+            seed=seed,
+            days=days,
+            lines=lines,
+            late_share=late_share,
+            progress=progress,
+        )
+
+    run_job(job, as_json=as_json, debug=debug)

@@ -1,0 +1,48 @@
+"""Kinds of customers that a model is judged on one by one, so that no mean hides a weak one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.analytics.segments import SegmentBounds, rfm_segments
+from churn.data.days import date_of
+from churn.features.clock import FeatureClock
+
+__all__ = ["slices_of"]
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+def slices_of(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
+    """Masks over eligible rows, by name: tenure, segment, month of the cutoff, one-time buyers.
+
+    `rows` has cutoff, status, tenure_days, purchase_days and net_spend. A slice without a row is
+    left out; slices of one kind do not overlap.
+    """
+    found = {**_tenures(rows, clock), **_segments(rows), **_months(rows)}
+    found["one-time buyers"] = (rows["purchase_days"] == 1).to_numpy()
+    return {name: mask for name, mask in found.items() if mask.any()}
+
+
+def _tenures(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
+    """Young, settled, old: with bounds at one and at four horizons."""
+    tenure, horizon = rows["tenure_days"].to_numpy(), clock.horizon_days
+    return {
+        f"tenure under {horizon} days": tenure < horizon,
+        f"tenure {horizon} to {4 * horizon} days": (tenure >= horizon) & (tenure <= 4 * horizon),
+        f"tenure over {4 * horizon} days": tenure > 4 * horizon,
+    }
+
+
+def _segments(rows: pd.DataFrame) -> Masks:
+    bounds = SegmentBounds.learn(rows["purchase_days"].to_numpy(), rows["net_spend"].to_numpy())
+    names = rfm_segments(rows, bounds)
+    # One-time buyers are a slice of their own already.
+    return {f"segment {name}": names == name for name in np.unique(names) if name != "one-time"}
+
+
+def _months(rows: pd.DataFrame) -> Masks:
+    month = rows["cutoff"].map(lambda number: f"cutoffs of {date_of(int(number)):%Y-%m}").to_numpy()
+    return {name: month == name for name in np.unique(month)}
