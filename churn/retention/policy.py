@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 
-__all__ = ["NOTHING", "Assignment", "assign"]
+__all__ = ["NOTHING", "Assignment", "assign", "checked_worth", "picked"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,9 +51,9 @@ def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = 
     >>> plan.choice.tolist(), plan.value, plan.cost
     ([1, 0], 7.0, 5.0)
     """
-    value, cost = _checked(value, cost, budget)
+    value, cost = checked_worth(value, cost, budget)
     best = _choose(value, cost, price=0.0)
-    if _picked(cost, best).sum() <= budget:
+    if picked(cost, best).sum() <= budget:
         return _assignment(value, cost, best, prices=(0.0,), budget=budget)
     choice, prices = _bisect_price(value, cost, best, budget=budget)
     order = np.arange(len(value)) if ties is None else np.argsort(ties, kind="stable")
@@ -61,7 +61,7 @@ def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = 
     return _assignment(value, cost, choice, prices=prices, budget=budget)
 
 
-def _checked(value: Floats, cost: Floats, budget: float) -> tuple[Floats, Floats]:
+def checked_worth(value: Floats, cost: Floats, budget: float) -> tuple[Floats, Floats]:
     """Both matrices as floats; what may not be chosen has value -inf and cost 0."""
     value, cost = np.asarray(value, dtype=float), np.asarray(cost, dtype=float)
     if value.ndim != 2 or value.shape != cost.shape:
@@ -90,7 +90,7 @@ def _choose(value: Floats, cost: Floats, *, price: float) -> Ints:
     return choice
 
 
-def _picked(matrix: Floats, choice: Ints) -> Floats:
+def picked(matrix: Floats, choice: Ints) -> Floats:
     """Each row's entry at its choice, 0 for `NOTHING`."""
     if not matrix.shape[1]:
         return np.zeros(len(choice))
@@ -107,7 +107,7 @@ def _bisect_price(
     break: about half of them settle at once (after Dyer 1984 and Zemel 1984).
     """
     fits = _choose(np.where(cost == 0, value, -np.inf), cost, price=0.0)
-    too_dear, fits_cost = too_dear.copy(), _picked(cost, fits)
+    too_dear, fits_cost = too_dear.copy(), picked(cost, fits)
     low, high, rows = 0.0, np.inf, np.flatnonzero(too_dear != fits)
     while True:
         breaks = _breaks(value[rows], cost[rows], too_dear[rows], fits[rows])
@@ -117,7 +117,7 @@ def _bisect_price(
         price = float(np.partition(between, len(between) // 2)[len(between) // 2])
         choice = _choose(value[rows], cost[rows], price=price)
         trial_cost = fits_cost.copy()
-        trial_cost[rows] = _picked(cost[rows], choice)
+        trial_cost[rows] = picked(cost[rows], choice)
         if trial_cost.sum() <= budget:
             high, fits_cost, fits[rows] = price, trial_cost, choice
         else:
@@ -127,9 +127,9 @@ def _bisect_price(
 
 def _breaks(value: Floats, cost: Floats, dearer: Ints, cheaper: Ints) -> Floats:
     """The price at which each row is indifferent between two choices."""
-    gain = _picked(value, dearer) - _picked(value, cheaper)
+    gain = picked(value, dearer) - picked(value, cheaper)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return np.asarray(gain / (_picked(cost, dearer) - _picked(cost, cheaper)))
+        return np.asarray(gain / (picked(cost, dearer) - picked(cost, cheaper)))
 
 
 def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: Ints) -> Ints:
@@ -139,7 +139,7 @@ def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: In
     of every customer that still fits, in order, until one does not fit.
     """
     choice, rows = choice.copy(), order
-    spent = _picked(cost, choice)
+    spent = picked(cost, choice)
     for _ in range(FILL_PASSES):
         left = budget - spent.sum()
         step, rate = _best_steps(value[rows], cost[rows], choice[rows], left=left)
@@ -157,7 +157,7 @@ def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: In
 
 def _best_steps(value: Floats, cost: Floats, choice: Ints, *, left: float) -> tuple[Ints, Floats]:
     """Each row's step with the most value per unit of cost among those that fit, and that rate."""
-    from_value, from_cost = _picked(value, choice), _picked(cost, choice)
+    from_value, from_cost = picked(value, choice), picked(cost, choice)
     step, best = np.full(len(value), NOTHING), np.zeros(len(value))
     for column in range(value.shape[1]):
         gain, extra = value[:, column] - from_value, cost[:, column] - from_cost
@@ -186,12 +186,12 @@ def _assignment(
     """The totals of a choice, with the tightest of the bounds that these prices give."""
     bounds = {price: _bound(value, cost, price=price, budget=budget) for price in prices}
     price = min(bounds, key=bounds.__getitem__)
-    worth = float(_picked(value, choice).sum())
+    worth = float(picked(value, choice).sum())
     return Assignment(
         choice=choice,
         lambda_=price,
         value=worth,
-        cost=float(_picked(cost, choice).sum()),
+        cost=float(picked(cost, choice).sum()),
         upper_bound=max(worth, bounds[price]),
     )
 
@@ -201,5 +201,5 @@ def _bound(value: Floats, cost: Floats, *, price: float, budget: float) -> float
     if price == np.inf:
         return np.inf
     choice = _choose(value, cost, price=price)
-    surplus = _picked(value, choice).sum() - price * _picked(cost, choice).sum()
+    surplus = picked(value, choice).sum() - price * picked(cost, choice).sum()
     return float(surplus + (price * budget if price else 0.0))
