@@ -24,6 +24,7 @@ from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
 from churn.modeling.panel import Auto
 from churn.modeling.settings import TrackingSettings
+from churn.retention.groups import GroupRules
 
 __all__ = ["Settings", "load_settings", "load_tables"]
 
@@ -77,14 +78,38 @@ class ScoringSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupSettings:
+    """`[offers.groups]`: the column that groups customers, and shares of a group to be served."""
+
+    __pydantic_config__ = STRICT
+    by: str
+    caps: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
+    floors: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OfferSettings:
-    """`[offers]`: the catalogue, the budget in money, the share held out, and consent."""
+    """`[offers]`: the catalogue, the budget in money, what is left to chance, and consent.
+
+    `holdout_key` draws the holdout: keep it for as long as the holdout shall stay the same.
+    """
 
     __pydantic_config__ = STRICT
     catalogue: str = "offers.toml"
     budget: Annotated[float, Field(ge=0)] = 0.0
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    control: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    explore: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    holdout_key: Annotated[str, Field(min_length=1)] = "holdout"
     consent: Literal["required", "assumed"] = "required"
+    groups: GroupSettings | None = None
+
+    @property
+    def group_rules(self) -> GroupRules | None:
+        """The groups as `plan_offers` takes them."""
+        if self.groups is None:
+            return None
+        return GroupRules(by=self.groups.by, caps=self.groups.caps, floors=self.groups.floors)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,9 @@ def plan(
     budget: Annotated[
         float | None, typer.Option("--budget", help="Money to spend; default: [offers] budget.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do not remember it: no cooldown begins.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -39,6 +42,14 @@ def plan(
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.plan import plan as run
 
-        return run(config, out=out, as_of=as_of, scores=scores, budget=budget, progress=progress)
+        return run(
+            config,
+            out=out,
+            as_of=as_of,
+            scores=scores,
+            budget=budget,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     run_job(job, as_json=as_json, debug=debug)

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from churn.data.tables import Snapshot
 
-__all__ = ["consent_state", "earlier_contacts", "objectors"]
+__all__ = ["consent_state", "earlier_contacts", "known_before", "objectors"]
 
 
 def consent_state(snapshot: Snapshot) -> pa.Table | None:
@@ -20,7 +20,7 @@ def consent_state(snapshot: Snapshot) -> pa.Table | None:
         "SELECT customer_id, channel, purpose, bool_and(granted) AS granted FROM ("
         "  SELECT *, rank() OVER ("
         "    PARTITION BY customer_id, channel, purpose ORDER BY day DESC) AS place"
-        f"  FROM consents WHERE {_known(snapshot, 'consents')}"
+        f"  FROM consents WHERE {known_before(snapshot, 'consents')}"
         ") WHERE place = 1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
 
@@ -46,12 +46,12 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
     )
     return tables.engine.query(
         f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since "
-        f"FROM contacts WHERE {_known(snapshot, 'contacts')}{treated} ORDER BY 1, 2, 3"
+        f"FROM contacts WHERE {known_before(snapshot, 'contacts')}{treated} ORDER BY 1, 2, 3"
     )
 
 
-def _known(snapshot: Snapshot, table: str) -> str:
-    """Happened, and arrived, strictly before the snapshot."""
+def known_before(snapshot: Snapshot, table: str) -> str:
+    """The SQL condition that a row happened, and arrived, strictly before the snapshot."""
     instant = repr(snapshot.instant)
     arrived = "loaded_day" in snapshot.tables.columns(table)
     return f"day < {instant}" + (f" AND loaded_day < {instant}" if arrived else "")

@@ -12,8 +12,9 @@ from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import check_classes
 from churn.modeling.panel import Panel
+from churn.retention.design import smallest_detectable_effect
 
-__all__ = ["check", "smallest_detectable_effect"]
+__all__ = ["check"]
 
 
 def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
@@ -42,22 +43,6 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings=warnings + notes,
             tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
         )
-
-
-def smallest_detectable_effect(base_rate: float, customers: int, *, holdout: float) -> float:
-    """The difference in lapse rates that a holdout of that share shows with 80 % power, at 5 %.
-
-    Source: two-sided test of two proportions, n1 = share of the customers, n2 = the rest.
-
-    >>> round(smallest_detectable_effect(0.13, 2_231, holdout=0.1), 3)
-    0.066
-    """
-    held = holdout * customers
-    treated = customers - held
-    if min(held, treated) <= 0:
-        return math.inf
-    variance = base_rate * (1 - base_rate) * (1 / held + 1 / treated)
-    return (1.959964 + 0.841621) * math.sqrt(variance)
 
 
 def _panel(session: Session) -> Panel:

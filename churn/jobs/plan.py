@@ -10,13 +10,13 @@ import pyarrow as pa
 from churn.files.ledger import Ledger
 from churn.files.records import PlanRow
 from churn.jobs.output import read_table, writing_table
-from churn.jobs.result import JobResult, Line, dropped_rows, hashed
+from churn.jobs.plan_tables import plan_tables
+from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.score import load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan
-from churn.retention.suppression import Suppression
 
 __all__ = ["plan"]
 
@@ -28,11 +28,13 @@ def plan(
     as_of: str | None = None,
     scores: Path | None = None,
     budget: float | None = None,
+    dry_run: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
     """The plan as of a date, from a scores file or, without one, from scoring with the champion.
 
-    It is written to `out` and remembered in the ledger, from which later cooldowns are read.
+    It is written to `out` and remembered in the ledger, from which later cooldowns are read; a
+    `dry_run` is written and not remembered.
     """
     with (
         open_session("plan", config, as_of=as_of, progress=progress) as session,
@@ -48,14 +50,19 @@ def plan(
             offers,
             budget=settings.offers.budget if budget is None else budget,
             holdout=settings.offers.holdout,
+            control=settings.offers.control,
+            explore=settings.offers.explore,
+            key=settings.offers.holdout_key,
             consent=settings.offers.consent,
+            groups=settings.offers.group_rules,
             run_id=session.run_id,
             planned_before=_planned_before(session, offers),
         )
         writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
-        _remember(session, decided, offers)
-        session.facts |= {"summary": decided.summary}
-    return _result(session, decided, offers, out)
+        if not dry_run:
+            _remember(session, decided, offers)
+        session.facts |= {"summary": decided.summary, "dry_run": dry_run}
+    return _result(session, decided, offers, out, dry_run=dry_run)
 
 
 def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Table:
@@ -83,11 +90,14 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
     rows = decided.table.select([*names, "expected_cost"]).to_pylist()
     ledger: Ledger = session.ledger
     ledger.record_plan(session.run_id, (PlanRow(**row) for row in rows))
-    members = ((row["customer_id"], row["arm"] == "holdout") for row in rows)
-    ledger.remember_holdout(offers.campaign_id, members, assigned_on=session.as_of)
+    for experiment, arm in (("holdout", "holdout"), (offers.campaign_id, "control")):
+        members = ((row["customer_id"], row["arm"] == arm) for row in rows)
+        ledger.remember_holdout(experiment, members, assigned_on=session.as_of)
 
 
-def _result(session: Session, decided: Plan, offers: Offers, out: Path) -> JobResult:
+def _result(
+    session: Session, decided: Plan, offers: Offers, out: Path, *, dry_run: bool
+) -> JobResult:
     summary = decided.summary
     return JobResult(
         command="plan",
@@ -99,40 +109,25 @@ def _result(session: Session, decided: Plan, offers: Offers, out: Path) -> JobRe
         model_id=session.facts.get("model_id"),
         metrics=summary,
         files=hashed(out),
-        warnings=_notes(session, summary),
-        tables=(_offers_table(summary), _money_table(summary)),
+        warnings=_notes(session, summary, dry_run=dry_run),
+        tables=plan_tables(summary),
     )
 
 
-def _notes(session: Session, summary: dict[str, Any]) -> tuple[str, ...]:
+def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
+    notes = []
     if session.settings.offers.consent == "assumed":
-        return ('consent is assumed, not looked up: [offers] consent = "assumed"',)
-    if not session.tables.has("consents"):
-        return ("nobody's consent is on record: connect [data.consents]",)
-    return ()
-
-
-def _offers_table(summary: dict[str, Any]) -> tuple[str, Line, tuple[Line, ...]]:
-    offered = [(name, f"{n:,}", "") for name, n in summary["offers"].items() if name != "none"]
-    none = [
-        (f"none: {code}", f"{n:,}", Suppression[code.upper()].meaning)
-        for code, n in summary["suppressed"].items()
-        if n
-    ]
-    return "Who gets what", ("offer", "customers", "why"), tuple(offered + none)
-
-
-def _money_table(summary: dict[str, Any]) -> tuple[str, Line, tuple[Line, ...]]:
-    names = {
-        "budget": "budget",
-        "expected_cost": "expected cost",
-        "expected_gain": "expected gain in margin (assumed effects)",
-        "expected_value": "expected net value",
-        "lambda": "net value of one more unit of budget",
-    }
-    rows = tuple((label, _money(summary[key])) for key, label in names.items())
-    return f"Money, {summary['currency']}", ("", ""), rows
-
-
-def _money(amount: float | None) -> str:
-    return "unlimited" if amount is None else f"{amount:,.2f}"
+        notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
+    elif not session.tables.has("consents"):
+        notes.append("nobody's consent is on record: connect [data.consents]")
+    if summary["explore_share"] < summary["shares"]["explore"]:
+        notes.append(
+            "exploration ended early, at the budget or a capacity: "
+            f"{summary['explore_share']:.2%} instead of {summary['shares']['explore']:.2%}"
+        )
+    lacking = [row["group"] for row in summary["groups"] if row["floor_lacks"]]
+    if lacking:
+        notes.append(f"the floor of {', '.join(lacking)} could not be met within the limits")
+    if dry_run:
+        notes.append("a dry run: not remembered, so nobody's cooldown begins")
+    return tuple(notes)

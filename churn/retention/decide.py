@@ -5,31 +5,44 @@ from __future__ import annotations
 import pyarrow as pa
 
 from churn.data.consent import consent_state, earlier_contacts
+from churn.data.people import people
 from churn.data.tables import Snapshot
 from churn.errors import DataError
+from churn.retention.arms import Shares
+from churn.retention.effects import Effects
+from churn.retention.groups import GroupRules
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan, assign_offers
 from churn.retention.suppression import Consent
 
 __all__ = ["plan_offers"]
 
+OF_SCORES = ("segment", "status")
 
-def plan_offers(
+
+def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own name
     scores: pa.Table,
     snapshot: Snapshot,
     offers: Offers,
     *,
     budget: float,
     holdout: float = 0.1,
+    control: float = 0.0,
+    explore: float = 0.0,
+    key: str = "holdout",
     consent: Consent = "required",
+    groups: GroupRules | None = None,
+    measured: Effects | None = None,
     run_id: str = "",
     planned_before: pa.Table | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
-    Consents and earlier contacts are those known before the snapshot. `planned_before` adds
-    contacts (customer_id, offer_id, days_since) that the shop's tables do not hold yet. Raises
-    DataError when the scores are of another date.
+    `holdout`, `control` and `explore` are shares left to chance, see `churn.retention.arms`;
+    `groups` limits how many of a group are served. Consents, birthdays, open service and earlier
+    contacts are those known before the snapshot. `planned_before` adds contacts (customer_id,
+    offer_id, days_since) that the shop's tables do not hold yet. `measured` replaces the effects
+    that the catalogue assumes. Raises DataError when the scores are of another date.
     """
     dates = set(scores.column("as_of").unique().to_pylist())
     if dates - {snapshot.as_of}:
@@ -40,15 +53,29 @@ def plan_offers(
         scores,
         offers,
         budget=budget,
-        holdout_share=holdout,
-        holdout_salt=offers.campaign_id,
+        shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
         consent=consent,
         consents=consent_state(snapshot),
         contacts=_joined(earlier_contacts(snapshot), planned_before),
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
         run_id=run_id,
+        people=_people(scores, snapshot, groups),
+        group_rules=groups,
+        measured=measured,
     )
+
+
+def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> pa.Table | None:
+    """What else is known of customers; the group may be a column of the scores."""
+    by = None if groups is None else groups.by
+    if by not in OF_SCORES:
+        return people(snapshot, group_by=by)
+    known = people(snapshot)
+    grouped = pa.table({"customer_id": scores["customer_id"], "group": scores[by]})
+    if known is None:
+        return grouped
+    return grouped.join(known, "customer_id", join_type="left outer")
 
 
 def _joined(contacts: pa.Table | None, planned: pa.Table | None) -> pa.Table | None:

@@ -35,18 +35,20 @@ ALMOST_CERTAIN = 1 - 1e-6
 class Effects:
     """P(retained | offer) - P(retained | nothing), n customers x m offers, with its interval.
 
-    `source` is "assumed" (from the catalogue) or "measured" (from an experiment).
+    `source` tells of each offer whether its effect is "assumed" (from the catalogue) or "measured"
+    (from an experiment).
     """
 
     mean: Floats
     low: Floats
     high: Floats
-    source: str
+    source: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What every offer would do for every customer, n x m: effects, then gain and cost in money.
+    """What every offer would do for every customer, n x m: effects, then gain and cost in money;
+    and the margin at stake of each customer.
 
     NaN where a customer has no probability or no value at risk.
     """
@@ -54,21 +56,55 @@ class Worth:
     effects: Effects
     gain: Floats
     cost: Floats
+    at_stake: Floats
 
     @property
     def value(self) -> Floats:
         """Gain minus cost."""
         return self.gain - self.cost
 
+    @property
+    def ranked(self) -> Floats:
+        """What offers are chosen by: the value, with a measured effect at its lower bound."""
+        measured = np.array([source == "measured" for source in self.effects.source], dtype=bool)
+        counted = np.where(measured, self.effects.low, self.effects.mean)
+        return counted * self.at_stake[:, None] - self.cost
+
 
 def offer_worth(
-    churn_probability: Floats, value_at_risk: Floats, offers: Sequence[Offer], *, base_rate: float
+    churn_probability: Floats,
+    value_at_risk: Floats,
+    offers: Sequence[Offer],
+    *,
+    base_rate: float,
+    measured: Effects | None = None,
 ) -> Worth:
-    """The assumed effects of the offers times the margin at stake, beside their expected costs."""
+    """The effects of the offers times the margin at stake, beside their expected costs.
+
+    Effects are those assumed in the catalogue, but for the offers of which `measured`, n customers
+    x m offers in the same order, holds measured ones.
+    """
     effects = assumed_effects(churn_probability, offers, base_rate=base_rate)
-    gain = effects.mean * margin_at_stake(churn_probability, value_at_risk)[:, None]
+    if measured is not None:
+        effects = _with_measured(effects, measured)
+    at_stake = margin_at_stake(churn_probability, value_at_risk)
+    gain = effects.mean * at_stake[:, None]
     cost = np.array([offer.expected_cost for offer in offers])
-    return Worth(effects=effects, gain=gain, cost=np.broadcast_to(cost, gain.shape))
+    return Worth(effects, gain, np.broadcast_to(cost, gain.shape), at_stake)
+
+
+def _with_measured(assumed: Effects, measured: Effects) -> Effects:
+    if measured.mean.shape != assumed.mean.shape:
+        rule = "measured effects must be of the scored customers and the catalogue's offers"
+        got = f"{measured.mean.shape} for {assumed.mean.shape}"
+        raise ConfigError(rule, got=got, fix="Read them for these scores and offers.")
+    known = np.array([source == "measured" for source in measured.source], dtype=bool)
+    mean, low, high = (
+        np.where(known, getattr(measured, name), getattr(assumed, name))
+        for name in ("mean", "low", "high")
+    )
+    pairs = zip(known, assumed.source, strict=True)
+    return Effects(mean, low, high, tuple("measured" if one else other for one, other in pairs))
 
 
 def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:
@@ -95,7 +131,7 @@ def assumed_effects(
     retained = logit(1 - np.asarray(churn_probability, dtype=float))[:, None]
     shifts = np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
     low, mean, high = (expit(retained + shift) - expit(retained) for shift in shifts.T)
-    return Effects(mean=mean, low=low, high=high, source="assumed")
+    return Effects(mean=mean, low=low, high=high, source=("assumed",) * len(offers))
 
 
 def log_odds_shift(effect: float, *, base_rate: float) -> float:

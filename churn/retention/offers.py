@@ -1,26 +1,28 @@
-"""The catalogue: what may be offered, what it costs, and what it is assumed to change."""
+"""The catalogue: what may be offered, to whom, what it costs, and what it is assumed to change."""
 
 from __future__ import annotations
 
-import math
 import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from churn.errors import ConfigError
 from churn.files.names import check_name
+from churn.retention.offer_rules import CHANNELS, KINDS, RULES, STATUSES, TEXT, day_of, is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["KINDS", "NO_OFFER", "STATUSES", "Offer", "Offers"]
 
 NO_OFFER = "none"
-KINDS = ("discount", "points", "gift", "greeting", "win_back", "service", "survey", "other")
-STATUSES = ("eligible", "lapsed", "new")
-LONGEST_DAYS = 3650
+OBJECTIVE_OF_KIND = {
+    "win_back": "win_back",
+    "service": "service",
+    **dict.fromkeys(("greeting", "survey", "content"), "engage"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +30,14 @@ class Offer:
     """One thing that may be sent, checked on construction.
 
     Costs are money: `margin_cost` per redemption in margin given away, `contact_cost` per message.
-    `redemption_rate` is P(redeem | offered) over everyone, sure buyers included. `effect` is the
-    rise in P(retained), in probability points at the base rate, assumed to lie between
-    `effect_low` and `effect_high`.
+    `value` is what a redemption is worth to the customer. `redemption_rate` is P(redeem | offered)
+    over everyone, sure buyers included. `effect` is the rise in P(retained), in probability points
+    at the base rate, assumed to lie between `effect_low` and `effect_high`.
+
+    It is for customers of its `statuses`, of its `segments` (all, unless some are named), at risk
+    for one of its `reason_families` (whatever the reason, unless some are named), and near their
+    birthday or the `holiday` where it has one. `capacity` is how many a plan may give at most.
+    `objective` follows from the kind unless it is given; the lapsed get nothing but "win_back".
     """
 
     offer_id: str
@@ -46,20 +53,23 @@ class Offer:
     cooldown_days: int
     expires_after_days: int
     statuses: tuple[str, ...] = ("eligible",)
+    objective: str | None = None
+    value: float | None = None
+    segments: tuple[str, ...] = ()
+    reason_families: tuple[str, ...] = ()
+    birthday_within_days: int | None = None
+    holiday: str | None = None
+    holiday_within_days: int = 14
+    capacity: int | None = None
 
     def __post_init__(self) -> None:
-        for key, rule in _RULES.items():
+        for key, rule in RULES.items():
             value = getattr(self, key)
             if not rule.holds(value):
                 raise _broken(self.offer_id, f"{key} must be {rule.text}", value, rule.fix)
         check_name(self.offer_id, what="offer_id")
         check_name(self.channel, what=f"offer '{self.offer_id}': channel")
-        if self.offer_id == NO_OFFER:
-            raise ConfigError(
-                "offer_id must not be the reserved word for no offer",
-                got=repr(NO_OFFER),
-                fix="Name the offer otherwise.",
-            )
+        self._check_words()
         if not self.effect_low <= self.effect <= self.effect_high:
             raise _broken(
                 self.offer_id,
@@ -69,17 +79,46 @@ class Offer:
             )
 
     @property
+    def aim(self) -> str:
+        """The objective, given or following from the kind."""
+        return self.objective or OBJECTIVE_OF_KIND.get(self.kind, "retain")
+
+    @property
     def expected_cost(self) -> float:
         """What offering it to one customer costs on average, in money."""
         return self.redemption_rate * self.margin_cost + self.contact_cost
 
+    @property
+    def worst_cost(self) -> float:
+        """What offering it to one customer costs if they redeem, in money."""
+        return self.margin_cost + self.contact_cost
+
+    def _check_words(self) -> None:
+        if self.offer_id == NO_OFFER:
+            raise ConfigError(
+                "offer_id must not be the reserved word for no offer",
+                got=repr(NO_OFFER),
+                fix="Name the offer otherwise.",
+            )
+        meant = get_close_matches(self.channel, CHANNELS, n=1, cutoff=0.7)
+        if meant and self.channel not in CHANNELS:
+            rule = f"channel must not be a misspelt {meant[0]!r}"
+            raise _broken(self.offer_id, rule, self.channel, f"Channels: {list(CHANNELS)}.")
+        if "lapsed" in self.statuses and self.aim not in ("win_back", "service"):
+            rule = 'an offer for the lapsed must have the objective "win_back"'
+            raise _broken(self.offer_id, rule, self.aim, "Make it an offer of its own.")
+
 
 @dataclass(frozen=True)
 class Offers:
-    """The offers of one campaign, at least one, each id once."""
+    """The offers of one campaign, at least one, each id once.
+
+    `holidays` are the days that offers may name: "12-25" comes every year, "2027-03-28" once.
+    """
 
     offers: tuple[Offer, ...]
     campaign_id: str
+    holidays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.campaign_id, what="campaign id")
@@ -93,6 +132,11 @@ class Offers:
             raise ConfigError(
                 "every offer_id must occur once", got=f"{twice} again", fix="Rename or merge them."
             )
+        named = {offer.holiday for offer in self.offers if offer.holiday is not None}
+        unknown = sorted(named - set(self.holidays))
+        if unknown:
+            rule = "every holiday that an offer names must be in [holidays]"
+            raise ConfigError(rule, got=unknown, fix='Write e.g. christmas = "12-25" there.')
 
     def __iter__(self) -> Iterator[Offer]:
         return iter(self.offers)
@@ -102,12 +146,14 @@ class Offers:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The catalogue in a TOML file: `[campaign] id = …` and one `[[offers]]` table per offer.
+        """The catalogue in a TOML file: `[campaign] id = …`, one `[[offers]]` table per offer, and
+        `[holidays]` where offers name some.
 
         ConfigError names the offer and the key that is missing, unknown or wrong.
         """
         document = _read_toml(Path(path))
-        _check_keys(document, required=["campaign", "offers"], where=str(path))
+        required = ["campaign", "offers"]
+        _check_keys(document, required=required, optional=["holidays"], where=str(path))
         campaign, tables = document["campaign"], document["offers"]
         if not isinstance(campaign, dict):
             raise ConfigError(
@@ -122,80 +168,36 @@ class Offers:
                 fix="Head each with [[offers]], in double brackets.",
             )
         offers = tuple(_offer(table, number) for number, table in enumerate(tables, start=1))
-        return cls(offers=offers, campaign_id=campaign["id"])
+        holidays = _holidays(document.get("holidays", {}))
+        return cls(offers=offers, campaign_id=campaign["id"], holidays=holidays)
 
 
-class _Rule(NamedTuple):
-    text: str
-    holds: Callable[[Any], bool]
-    fix: str
-
-
-def _is_number(value: object) -> bool:
-    return _is_not_bool(value) and isinstance(value, int | float) and math.isfinite(value)
-
-
-def _is_days(value: object, *, least: int) -> bool:
-    return _is_not_bool(value) and isinstance(value, int) and least <= value <= LONGEST_DAYS
-
-
-def _is_not_bool(value: object) -> bool:
-    return not isinstance(value, bool)  # which Python counts among the integers
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _are_statuses(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(word in STATUSES for word in value)
-
-
-_TEXT = _Rule("a non-empty text", _is_text, 'Put it in quotes, e.g. "email".')
-_KIND = _Rule(f"one of {list(KINDS)}", lambda v: v in KINDS, 'Take "other" if none fits.')
-_MONEY = _Rule("a number >= 0", lambda v: _is_number(v) and v >= 0, "Write money, e.g. 2.5.")
-_SHARE = _Rule(
-    "a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
-)
-_POINTS = _Rule(
-    "a number between -1 and 1",
-    lambda v: _is_number(v) and -1 < v < 1,
-    "Write three percentage points as 0.03.",
-)
-_WAIT = _Rule(
-    f"whole days from 0 to {LONGEST_DAYS}", lambda v: _is_days(v, least=0), "Write e.g. 28."
-)
-_LIFE = _Rule(
-    f"whole days from 1 to {LONGEST_DAYS}", lambda v: _is_days(v, least=1), "Write e.g. 14."
-)
-_STATUSES = _Rule(
-    f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
-)
-_RULES = {
-    "offer_id": _TEXT,
-    "name": _TEXT,
-    "kind": _KIND,
-    "channel": _TEXT,
-    "margin_cost": _MONEY,
-    "contact_cost": _MONEY,
-    "redemption_rate": _SHARE,
-    "effect": _POINTS,
-    "effect_low": _POINTS,
-    "effect_high": _POINTS,
-    "cooldown_days": _WAIT,
-    "expires_after_days": _LIFE,
-    "statuses": _STATUSES,
-}
+def _holidays(table: object) -> dict[str, tuple[str, ...]]:
+    """Each holiday's days as texts that `day_of` reads."""
+    if not isinstance(table, dict):
+        fix = 'Write christmas = "12-25" under [holidays].'
+        raise ConfigError("[holidays] must be a table", got=repr(table), fix=fix)
+    days = {name: [word] if isinstance(word, str) else word for name, word in table.items()}
+    for name, words in days.items():
+        try:
+            for word in words:
+                day_of(word)
+        except (TypeError, ValueError):
+            rule = f"[holidays] {name} must be a day of every year or dates"
+            fix = 'Write "12-25", or ["2027-03-28", "2028-04-16"].'
+            raise ConfigError(rule, got=repr(table[name]), fix=fix) from None
+    return {name: tuple(words) for name, words in days.items()}
 
 
 def _offer(table: object, number: int) -> Offer:
     where = f"offer {number}"
     if not isinstance(table, dict):
         raise ConfigError(f"{where} must be a table", got=repr(table), fix="Head it [[offers]].")
-    if _is_text(table.get("offer_id")):
+    if is_text(table.get("offer_id")):
         where = f"offer '{table['offer_id']}'"
-    required = [field.name for field in fields(Offer) if field.default is MISSING]
-    _check_keys(table, required=required, optional=["statuses"], where=where)
+    required = [one.name for one in fields(Offer) if one.default is MISSING]
+    optional = [one.name for one in fields(Offer) if one.default is not MISSING]
+    _check_keys(table, required=required, optional=optional, where=where)
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
     return Offer(**values)
 
@@ -220,10 +222,8 @@ def _check_keys(
 
 
 def _check_text(campaign_id: object) -> None:
-    if not _is_text(campaign_id):
-        raise ConfigError(
-            f"[campaign] id must be {_TEXT.text}", got=repr(campaign_id), fix=_TEXT.fix
-        )
+    if not is_text(campaign_id):
+        raise ConfigError(f"[campaign] id must be {TEXT.text}", got=repr(campaign_id), fix=TEXT.fix)
 
 
 def _broken(offer_id: object, rule: str, got: object, fix: str) -> ConfigError:

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from churn.errors import ConfigError
+from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from churn.retention.eligibility import Served
     from churn.retention.offers import Offer
 
 __all__ = ["Consent", "Gates", "Suppression", "build_gates", "suppression_codes"]
@@ -35,12 +37,17 @@ class Suppression(StrEnum):
 
     OBJECTED = "objected", "refuses profiling, so no score may steer an offer"
     HOLDOUT = "holdout", "kept without offers, so that the effect of offers can be measured"
+    CONTROL = "control", "kept without an offer of this campaign, so that it can be measured"
     STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue is for this status"
+    SERVICE_FIRST = "service_first", "a complaint or ticket is open: service comes before offers"
+    NO_OCCASION = "no_occasion", "no offer is for this segment, reason or date"
     CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
     CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
     COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
     NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
+    EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
     VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
+    CAPACITY_EXHAUSTED = "capacity_exhausted", "an offer would pay, but its places are taken"
     BUDGET_EXHAUSTED = "budget_exhausted", "an offer would pay, but others earn more per unit spent"
 
     meaning: str
@@ -58,24 +65,22 @@ class Gates:
     """What each customer may be offered: booleans of n customers, or n customers x m offers."""
 
     objected: Bools
-    held_out: Bools
-    serves_status: Bools
+    served: Served
     consented: Bools
     refused: Bools
     rested: Bools
 
     @property
     def open(self) -> Bools:
-        """Offers that nothing but their worth can stop, n x m."""
-        someone = ~(self.objected | self.held_out)
-        return someone[:, None] & self.serves_status & self.consented & self.rested
+        """Offers that nothing but their worth and the arm can stop, n x m."""
+        return ~self.objected[:, None] & self.served.all & self.consented & self.rested
 
 
 def build_gates(
     scores: pa.Table,
     offers: Sequence[Offer],
     *,
-    held_out: Bools,
+    served: Served,
     consent: Consent,
     consents: pa.Table | None,
     contacts: pa.Table | None,
@@ -105,32 +110,41 @@ def build_gates(
             refused[:, column] = book.customers(**states, granted=False)
     return Gates(
         objected=objected,
-        held_out=held_out,
-        serves_status=_serves_status(scores["status"], offers),
+        served=served,
         consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
         refused=refused,
         rested=_rested(contacts, customer_ids, offers),
     )
 
 
-def suppression_codes(gates: Gates, value: Floats, choice: Ints) -> pa.Array:
+def suppression_codes(
+    gates: Gates, value: Floats, choice: Ints, *, arm: Ints, crowded_out: Bools
+) -> pa.Array:
     """One code per customer as strings, null where an offer was chosen (`choice` >= 0).
 
-    `value` is n x m in money, NaN throughout a row for a customer that the scores leave open.
+    `value` is n x m in money, NaN throughout a row for a customer that the scores leave open; `arm`
+    is a number of `ARMS`; `crowded_out` marks who would be served if there were more places.
     """
-    served = gates.serves_status
-    consented = served & gates.consented
+    served = gates.served.status
+    owed = served & gates.served.service_first
+    fitting = owed & gates.served.occasion
+    consented = fitting & gates.consented
     rested = consented & gates.rested
     without_consent = ~consented.any(axis=1)
     holds = {
         Suppression.OBJECTED: gates.objected,
-        Suppression.HOLDOUT: gates.held_out,
+        Suppression.HOLDOUT: arm == HOLDOUT,
+        Suppression.CONTROL: arm == CONTROL,
         Suppression.STATUS_NOT_SERVED: ~served.any(axis=1),
-        Suppression.CONSENT_REFUSED: without_consent & (served & gates.refused).any(axis=1),
+        Suppression.SERVICE_FIRST: gates.served.owed & ~owed.any(axis=1),
+        Suppression.NO_OCCASION: ~fitting.any(axis=1),
+        Suppression.CONSENT_REFUSED: without_consent & (fitting & gates.refused).any(axis=1),
         Suppression.CONSENT_UNKNOWN: without_consent,
         Suppression.COOLDOWN: ~rested.any(axis=1),
         Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
+        Suppression.EXPLORE: arm == EXPLORE,
         Suppression.VALUE_NOT_POSITIVE: ~(rested & (value > 0)).any(axis=1),
+        Suppression.CAPACITY_EXHAUSTED: crowded_out,
         Suppression.BUDGET_EXHAUSTED: np.ones(len(choice), dtype=bool),
     }
     first = np.argmax(np.stack(list(holds.values())), axis=0)
@@ -166,11 +180,6 @@ class _ConsentBook:
         found = np.zeros(self.size, dtype=bool)
         found[self.position[rows]] = True
         return found
-
-
-def _serves_status(status: pa.ChunkedArray, offers: Sequence[Offer]) -> Bools:
-    columns = [pc.is_in(status, pa.array(offer.statuses)).to_numpy() for offer in offers]
-    return np.column_stack(columns).astype(bool)
 
 
 def _rested(

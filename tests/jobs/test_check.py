@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from simulated_shop import open_shop, simulated_orders
 
 from churn.files.ledger import Ledger
-from churn.jobs.check import check, smallest_detectable_effect
+from churn.jobs.check import check
+from churn.retention.design import smallest_detectable_effect
 
 
 @pytest.fixture(scope="module")

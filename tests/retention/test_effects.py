@@ -36,7 +36,7 @@ def test_sure_buyers_and_lost_causes_move_least():
 def test_certainty_is_not_moved_at_all(make_offer):
     found = assumed_effects(np.array([0.0, 1.0]), [make_offer()], base_rate=0.2)
     assert found.mean.tolist() == [[0.0], [0.0]]
-    assert found.source == "assumed"
+    assert found.source == ("assumed",)
 
 
 def test_a_missing_probability_has_no_effect_to_state(make_offer):

@@ -45,7 +45,10 @@ def test_the_example_catalogue_can_be_loaded():
 def test_an_offer_is_for_the_eligible_unless_it_says_otherwise(load):
     (offer,) = load(CATALOGUE)
     assert offer.statuses == ("eligible",)
-    assert load(CATALOGUE + 'statuses = ["lapsed", "new"]').offers[0].statuses == ("lapsed", "new")
+    assert load(CATALOGUE + 'statuses = ["new", "eligible"]').offers[0].statuses == (
+        "new",
+        "eligible",
+    )
 
 
 def test_the_expected_cost_is_redemptions_plus_contact(make_offer):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import ConfigError, DataError
+from churn.retention.arms import Shares
 from churn.retention.offers import Offers
 from churn.retention.plan import PLAN_SCHEMA, assign_offers
 
@@ -24,7 +25,9 @@ customers = st.lists(
 
 @pytest.fixture(scope="module")
 def offers(make_offer):
-    back = make_offer("back", channel="post", statuses=("lapsed",), margin_cost=20.0)
+    back = make_offer(
+        "back", kind="win_back", channel="post", statuses=("lapsed",), margin_cost=20.0
+    )
     return Offers((make_offer("small", margin_cost=1.0, effect=0.02), make_offer("big"), back), "c")
 
 
@@ -33,8 +36,7 @@ def plan(offers):
     def plan(scores, **changes):
         arguments = {
             "budget": math.inf,
-            "holdout_share": 0.0,
-            "holdout_salt": "2025",
+            "shares": Shares(holdout=0.0, key="2025"),
             "consent": "assumed",
             "consents": None,
             "contacts": None,
@@ -70,7 +72,7 @@ def _average(number):
 def test_every_plan_keeps_its_promises(plan, rows, budget, share, consent):
     known = [*_average(10), *rows]
     scores = _scores(known)
-    found = plan(scores, budget=budget, holdout_share=share, consent=consent)
+    found = plan(scores, budget=budget, shares=Shares(holdout=share), consent=consent)
     table = found.table
     offered = pc.not_equal(table["offer_id"], "none")
     assert table.schema == PLAN_SCHEMA
@@ -141,8 +143,9 @@ def test_without_a_consents_table_required_consent_makes_everyone_unknown(plan):
 
 def test_the_holdout_gets_nothing_and_is_the_same_in_every_plan(plan):
     scores = _scores(_average(200))
-    first = plan(scores, holdout_share=0.2).table
-    again = plan(scores, holdout_share=0.2, budget=9.0, run_id="other").table
+    shares = Shares(holdout=0.2)
+    first = plan(scores, shares=shares).table
+    again = plan(scores, shares=shares, budget=9.0, run_id="other").table
     held_out = pc.equal(first["arm"], "holdout")
     assert first["arm"].equals(again["arm"])
     assert 20 < pc.sum(held_out).as_py() < 60
@@ -151,7 +154,9 @@ def test_the_holdout_gets_nothing_and_is_the_same_in_every_plan(plan):
 
 def test_an_objector_in_the_holdout_stays_in_its_arm_but_is_named_an_objector(plan):
     consents = _consents(("c0", "email", "profiling", False))
-    row = plan(_scores(_average(1)), consents=consents, holdout_share=1.0).table.to_pylist()[0]
+    row = plan(
+        _scores(_average(1)), consents=consents, shares=Shares(holdout=1.0)
+    ).table.to_pylist()[0]
     assert (row["arm"], row["suppression"]) == ("holdout", "objected")
 
 

@@ -1,22 +1,27 @@
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from churn.errors import ConfigError
+from churn.retention.eligibility import served
+from churn.retention.offers import Offers
 from churn.retention.suppression import Suppression, build_gates, suppression_codes
 
 IDS = ["ann", "bob", "cid"]
 SCORES = pa.table({"customer_id": IDS, "status": ["eligible"] * 3})
-NOBODY = np.zeros(3, dtype=bool)
+TREATED = np.zeros(3, dtype=np.int64)
 
 
 @pytest.fixture
 def gates(make_offer):
     def gates(offers=None, *, scores=SCORES, consent="assumed", consents=None, contacts=None):
+        catalogue = Offers(tuple(offers or [make_offer()]), "c")
         return build_gates(
             scores,
-            offers or [make_offer()],
-            held_out=NOBODY,
+            catalogue.offers,
+            served=served(scores, catalogue, as_of=date(2024, 2, 28)),
             consent=consent,
             consents=consents and _consents(*consents),
             contacts=contacts and _contacts(*contacts),
@@ -80,7 +85,7 @@ def test_a_contact_without_an_offer_id_counts_but_a_decision_for_none_does_not(g
 
 def test_each_offer_is_only_for_its_statuses(gates, make_offer):
     scores = pa.table({"customer_id": IDS, "status": ["eligible", "lapsed", None]})
-    offers = [make_offer("mail"), make_offer("back", statuses=("lapsed", "new"))]
+    offers = [make_offer("mail"), make_offer("back", kind="win_back", statuses=("lapsed", "new"))]
     assert gates(offers, scores=scores).open.tolist() == [
         [True, False],
         [False, True],
@@ -107,18 +112,23 @@ def test_the_code_tells_a_refusal_from_silence(gates, rows, code):
 
 
 def test_only_customers_with_an_offer_have_no_code(gates):
-    codes = suppression_codes(gates(), np.ones((3, 1)), np.array([0, -1, 0]))
+    codes = _codes_of(gates(), np.ones((3, 1)), np.array([0, -1, 0]))
     assert codes.to_pylist() == [None, "budget_exhausted", None]
 
 
 def test_worth_matters_only_where_the_gates_are_open(gates):
     found = gates(contacts=[("ann", "other", 1.0)])
-    codes = suppression_codes(found, np.array([[9.0], [0.0], [np.nan]]), np.array([-1, -1, -1]))
+    codes = _codes_of(found, np.array([[9.0], [0.0], [np.nan]]), np.array([-1, -1, -1]))
     assert codes.to_pylist() == ["cooldown", "value_not_positive", "not_scored"]
 
 
 def _codes(gates):
-    return suppression_codes(gates, np.ones((3, 1)), np.full(3, -1)).to_pylist()
+    return _codes_of(gates, np.ones((3, 1)), np.full(3, -1)).to_pylist()
+
+
+def _codes_of(gates, value, choice):
+    crowded_out = np.zeros(len(choice), dtype=bool)
+    return suppression_codes(gates, value, choice, arm=TREATED, crowded_out=crowded_out)
 
 
 def _consents(*rows):

@@ -1,0 +1,93 @@
+"""What a plan needs to know of customers besides their scores, as known at a point in time."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from churn.data.consent import known_before
+from churn.data.engines.base import identifier
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError
+
+__all__ = ["GROUP_COLUMNS", "owed_service", "people"]
+
+GROUP_COLUMNS = ("region", "acquisition_source", "loyalty_tier")
+COMPLAINT_DAYS = 14
+TICKET_DAYS = 90
+
+
+def people(snapshot: Snapshot, *, group_by: str | None = None) -> pa.Table | None:
+    """customer_id with birth_date and, where asked for, group (a column of the customer list), and
+    owed_service; None where neither customers nor events are connected.
+
+    These are attributes without a time: as they are now, not as they were.
+    """
+    listed = _listed(snapshot, group_by)
+    owed = owed_service(snapshot)
+    if listed is None and not owed:
+        return None
+    ids: list[str] = [] if listed is None else listed["customer_id"].to_pylist()
+    more = sorted(owed - set(ids))
+    columns: dict[str, pa.Array] = {
+        "customer_id": pa.array([*ids, *more], pa.string()),
+        "owed_service": pa.array([name in owed for name in ids] + [True] * len(more), pa.bool_()),
+    }
+    if listed is not None:
+        for name in listed.column_names[1:]:
+            values = [*listed[name].to_pylist(), *[None] * len(more)]
+            columns[name] = pa.array(values, listed[name].type)
+    return pa.table(columns)
+
+
+def owed_service(snapshot: Snapshot) -> set[str]:
+    """Customers with a complaint in the last 14 days, or a ticket opened in the last 90 and not
+    closed since.
+    """
+    if not snapshot.tables.has("events"):
+        return set()
+    known = known_before(snapshot, "events")
+    ref = "ref" if "ref" in snapshot.tables.columns("events") else "CAST(NULL AS STRING)"
+    instant = snapshot.instant
+    found = snapshot.tables.engine.query(
+        "SELECT DISTINCT customer_id FROM events "
+        f"WHERE {known} AND event_type = 'complaint' AND day >= {instant - COMPLAINT_DAYS!r} "
+        "UNION SELECT customer_id FROM ("
+        f"  SELECT customer_id, {ref} AS ticket,"
+        "  max(CASE WHEN event_type = 'ticket_opened' THEN day END) AS opened,"
+        "  max(CASE WHEN event_type = 'ticket_closed' THEN day END) AS closed"
+        f"  FROM events WHERE {known} AND event_type IN ('ticket_opened', 'ticket_closed')"
+        "  GROUP BY 1, 2"
+        f") AS tickets WHERE opened >= {instant - TICKET_DAYS!r}"
+        " AND (closed IS NULL OR closed < opened)"
+    )
+    return set(found["customer_id"].to_pylist())
+
+
+def _listed(snapshot: Snapshot, group_by: str | None) -> pa.Table | None:
+    """The customer list's own columns that a plan may look at."""
+    tables = snapshot.tables
+    if group_by is not None and group_by not in GROUP_COLUMNS:
+        rule = f"[offers.groups] by must be 'segment', 'status' or one of {list(GROUP_COLUMNS)}"
+        raise ConfigError(rule, got=group_by, fix="Name one of them.")
+    columns = tables.columns("customers") if tables.has("customers") else []
+    if group_by is not None and group_by not in columns:
+        rule = f"[offers.groups] by = {group_by!r} needs that column in [data.customers]"
+        raise ConfigError(rule, got=columns, fix="Connect it, or group by segment.")
+    if not columns:
+        return None
+    # The list may say a thing twice of one customer; any one of its words is taken.
+    asked = {"born": "birth_date_day", "group": group_by}
+    chosen = {ours: theirs for ours, theirs in asked.items() if theirs in columns}
+    shown = "".join(f", min({identifier(str(c))}) AS {identifier(n)}" for n, c in chosen.items())
+    found = tables.engine.query(f"SELECT customer_id{shown} FROM customers GROUP BY customer_id")
+    if "born" not in chosen:
+        return found
+    born = pa.array([_birth_date(day) for day in found["born"].to_pylist()], pa.date32())
+    return found.drop_columns("born").append_column("birth_date", born)
+
+
+def _birth_date(day: float | None) -> date | None:
+    """The date of a midnight in some zone, as days since 1970-01-01 UTC."""
+    return None if day is None else date(1970, 1, 1) + timedelta(days=round(day))

@@ -1,0 +1,154 @@
+"""Who is left to chance, so that what offers do can be learnt: holdout, control, exploration.
+
+Every draw is a hash of the customer under a key, so a rerun draws the same; every row's propensity
+is the probability, over all draws, that this customer got this offer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+from churn.retention.holdout import hash_position
+from churn.retention.policy import NOTHING
+
+__all__ = [
+    "ARMS",
+    "CONTROL",
+    "EXPLORE",
+    "HOLDOUT",
+    "TREATMENT",
+    "Arms",
+    "Shares",
+    "draw_arms",
+    "propensities",
+]
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
+ARMS = ("treatment", "holdout", "control", "explore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How much is left to chance: `holdout` of everyone, in every campaign; `control` of the rest,
+    in this one; `explore` of what is left then, who get a permitted offer or none by lot.
+
+    `key` makes the draws. Whoever changes it draws a new holdout.
+    """
+
+    holdout: float = 0.1
+    control: float = 0.0
+    explore: float = 0.0
+    key: str = "holdout"
+
+    def __post_init__(self) -> None:
+        for name in ("holdout", "control", "explore"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                rule = f"the {name} share must be between 0 and 1"
+                raise ConfigError(rule, got=share, fix="Pass e.g. 0.1.")
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arm of each customer as a number of `ARMS`, and what exploration drew.
+
+    `drawn` is the offer of those who explore, -1 for "none" and for everyone else. `explore` is the
+    share that really explores: less than asked where the budget or a capacity ends before.
+    """
+
+    arm: Ints
+    drawn: Ints
+    explore: float
+
+    def is_in(self, *arms: int) -> Bools:
+        """Whose arm is among those."""
+        return np.isin(self.arm, arms)
+
+
+def draw_arms(
+    customer_ids: list[str],
+    permitted: Bools,
+    cost: Floats,
+    shares: Shares,
+    *,
+    campaign: str,
+    occasion: str,
+    budget: float,
+    capacity: Floats,
+) -> Arms:
+    """The arms of a plan; `permitted` and `cost` are n customers x m offers.
+
+    The holdout depends on the key alone, the control on the campaign, too, and exploration on the
+    `occasion`, e.g. the date. Who explores is served first: in the order of their draw, until the
+    `budget` or a `capacity` would be passed. Who has no permitted offer does not explore.
+    """
+    places = [
+        hash_position(customer_ids, salt=salt)
+        for salt in (
+            shares.key,
+            f"{shares.key}/{campaign}",
+            f"{shares.key}/{campaign}/explore/{occasion}",
+            f"{shares.key}/{campaign}/offer/{occasion}",
+        )
+    ]
+    held, control = places[0] < shares.holdout, places[1] < shares.control
+    arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
+    asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
+    lots = _lots(permitted, places[3])
+    share = _affordable(asked, lots, cost, places[2], shares.explore, budget, capacity)
+    explores = asked & (places[2] < share)
+    arm = np.where(explores, EXPLORE, arm)
+    return Arms(arm, np.where(explores, lots, NOTHING), share)
+
+
+def propensities(
+    arms: Arms, choice: Ints, permitted: Bools, intended: Ints, shares: Shares
+) -> Floats:
+    """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
+
+    `intended` is what the plan chooses, or would have chosen, where nothing is left to chance. Who
+    has no permitted offer gets "none" for certain.
+    """
+    free = (1 - shares.holdout) * (1 - shares.control)
+    kept = 1 - free
+    lots = permitted.sum(axis=1) + 1
+    by_lot = free * arms.explore / lots
+    by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
+    without = np.where(choice == NOTHING, kept, 0.0)
+    return np.where(lots == 1, 1.0, by_lot + by_plan + without)
+
+
+def _lots(permitted: Bools, place: Floats) -> Ints:
+    """One of the permitted offers or none, all alike, by a place in [0, 1)."""
+    count = permitted.sum(axis=1)
+    lot = np.minimum((place * (count + 1)).astype(np.int64), count)
+    nth = np.cumsum(permitted, axis=1)
+    hit = permitted & (nth == lot[:, None])
+    return np.where(lot == 0, NOTHING, hit.argmax(axis=1))
+
+
+def _affordable(
+    asked: Bools,
+    lots: Ints,
+    cost: Floats,
+    place: Floats,
+    share: float,
+    budget: float,
+    capacity: Floats,
+) -> float:
+    """The largest share up to that asked for whose draws keep the budget and the capacities."""
+    rows = np.flatnonzero(asked)
+    rows = rows[np.argsort(place[rows], kind="stable")]
+    offers = cost.shape[1]
+    given = lots[rows][:, None] == np.arange(offers)
+    spent = np.cumsum((cost[rows] * given).sum(axis=1))
+    fits = (spent <= budget) & (np.cumsum(given, axis=0) <= capacity).all(axis=1)
+    return share if fits.all() else float(place[rows[np.argmin(fits)]])

@@ -1,0 +1,133 @@
+"""What each entry of the catalogue must be, in words that tell how to mend it."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "CHANNELS",
+    "KINDS",
+    "LONGEST_DAYS",
+    "OBJECTIVES",
+    "RULES",
+    "STATUSES",
+    "TEXT",
+    "Rule",
+    "day_of",
+    "is_text",
+]
+
+KINDS = (
+    *("discount", "points", "gift", "free_delivery", "referral", "subscription"),
+    *("greeting", "win_back", "service", "survey", "content", "other"),
+)
+CHANNELS = ("email", "sms", "push", "post", "call", "ads")
+OBJECTIVES = ("retain", "win_back", "service", "welcome", "engage")
+STATUSES = ("eligible", "lapsed", "new")
+LONGEST_DAYS = 3650
+
+
+class Rule(NamedTuple):
+    """A rule in words, whether a value keeps it, and how to mend one that does not."""
+
+    text: str
+    holds: Callable[[Any], bool]
+    fix: str
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text with something in it."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def day_of(text: str) -> tuple[int, int] | date:
+    """Month and day of a "12-25" that comes every year, or the one date of a "2027-03-28".
+
+    ValueError where it is neither.
+    """
+    if len(text) == len("12-25"):
+        every = date.fromisoformat(f"2024-{text}")  # a leap year: 02-29 is a day
+        return every.month, every.day
+    return date.fromisoformat(text)
+
+
+def _is_number(value: object) -> bool:
+    return _is_not_bool(value) and isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_whole(value: object, *, least: int, most: int = LONGEST_DAYS) -> bool:
+    return _is_not_bool(value) and isinstance(value, int) and least <= value <= most
+
+
+def _is_not_bool(value: object) -> bool:
+    return not isinstance(value, bool)  # which Python counts among the integers
+
+
+def _are_statuses(value: object) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(word in STATUSES for word in value)
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, tuple) and all(is_text(word) for word in value)
+
+
+def _or_none(rule: Rule) -> Rule:
+    return Rule(rule.text, lambda value: value is None or rule.holds(value), rule.fix)
+
+
+TEXT = Rule("a non-empty text", is_text, 'Put it in quotes, e.g. "email".')
+_KIND = Rule(f"one of {list(KINDS)}", lambda v: v in KINDS, 'Take "other" if none fits.')
+_OBJECTIVE = Rule(
+    f"one of {list(OBJECTIVES)}", lambda v: v in OBJECTIVES, 'Write e.g. "retain", or leave it out.'
+)
+_MONEY = Rule("a number >= 0", lambda v: _is_number(v) and v >= 0, "Write money, e.g. 2.5.")
+_SHARE = Rule(
+    "a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
+)
+_POINTS = Rule(
+    "a number between -1 and 1",
+    lambda v: _is_number(v) and -1 < v < 1,
+    "Write three percentage points as 0.03.",
+)
+_WAIT = Rule(
+    f"whole days from 0 to {LONGEST_DAYS}", lambda v: _is_whole(v, least=0), "Write e.g. 28."
+)
+_LIFE = Rule(
+    f"whole days from 1 to {LONGEST_DAYS}", lambda v: _is_whole(v, least=1), "Write e.g. 14."
+)
+_NEAR = Rule("whole days from 0 to 366", lambda v: _is_whole(v, least=0, most=366), "Write e.g. 7.")
+_PLACES = Rule(
+    "a whole number >= 0", lambda v: _is_whole(v, least=0, most=10**12), "Write e.g. 500."
+)
+_STATUSES = Rule(
+    f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
+)
+_WORDS = Rule("a list of texts", _are_words, 'Write e.g. ["loyal"] in brackets.')
+RULES = {
+    "offer_id": TEXT,
+    "name": TEXT,
+    "kind": _KIND,
+    "channel": TEXT,
+    "margin_cost": _MONEY,
+    "contact_cost": _MONEY,
+    "redemption_rate": _SHARE,
+    "effect": _POINTS,
+    "effect_low": _POINTS,
+    "effect_high": _POINTS,
+    "cooldown_days": _WAIT,
+    "expires_after_days": _LIFE,
+    "statuses": _STATUSES,
+    "objective": _or_none(_OBJECTIVE),
+    "value": _or_none(_MONEY),
+    "segments": _WORDS,
+    "reason_families": _WORDS,
+    "birthday_within_days": _or_none(_NEAR),
+    "holiday": _or_none(TEXT),
+    "holiday_within_days": _NEAR,
+    "capacity": _or_none(_PLACES),
+}

@@ -1,0 +1,113 @@
+"""What a plan is made of, as Arrow tables: columns and types, checked before they are used."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.errors import DataError
+
+__all__ = ["CONSENTS", "CONTACTS", "SCORES", "check_scores", "conform", "people_of"]
+
+SCORES = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("status", pa.string()),
+        pa.field("churn_probability", pa.float64()),
+        pa.field("value_at_risk", pa.float64()),
+        pa.field("currency", pa.string()),
+    ]
+)
+CONSENTS = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("channel", pa.string(), nullable=False),
+        pa.field("purpose", pa.string(), nullable=False),
+        pa.field("granted", pa.bool_(), nullable=False),
+    ]
+)
+CONTACTS = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("offer_id", pa.string()),
+        pa.field("days_since", pa.float64(), nullable=False),
+    ]
+)
+_PEOPLE = {
+    "segment": pa.string(),
+    "reason_families": pa.list_(pa.string()),
+    "birth_date": pa.date32(),
+    "owed_service": pa.bool_(),
+    "group": pa.string(),
+}
+
+
+def people_of(scores: pa.Table, people: pa.Table | None) -> pa.Table:
+    """A row per score with status and what else is known: segment and reason_families of the
+    scores; birth_date, owed_service and group of `people`, by customer_id.
+    """
+    found = {"status": scores["status"]}
+    found |= {name: scores[name] for name in _PEOPLE if name in scores.column_names}
+    if people is not None:
+        place = pc.index_in(scores["customer_id"], value_set=people["customer_id"])
+        named = [name for name in _PEOPLE if name in people.column_names]
+        found |= {name: people[name].take(place) for name in named}
+    return pa.table(
+        {name: column.cast(_PEOPLE.get(name, pa.string())) for name, column in found.items()}
+    )
+
+
+def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
+    """The schema's columns in its types; DataError where one is missing, wrong or has gaps."""
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise DataError(
+            f"table '{what}' lacks column(s) {missing}; it has {table.column_names}",
+            fix="Pass the table with those columns.",
+        )
+    gaps = [f.name for f in schema if not f.nullable and table[f.name].null_count]
+    if gaps:
+        raise DataError(
+            f"table '{what}' has empty values in column(s) {gaps}",
+            fix="Complete or drop those rows.",
+        )
+    chosen = table.select(schema.names)
+    try:
+        return chosen.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"table '{what}' must have the types {_types(schema)}",
+            got=_types(chosen.schema),
+            fix="Convert the columns.",
+        ) from error
+
+
+def _types(schema: pa.Schema) -> dict[str, str]:
+    return {field.name: str(field.type) for field in schema}
+
+
+def check_scores(scores: pa.Table, *, currency: str) -> None:
+    """DataError where a customer stands twice, a probability is none, or money is foreign."""
+    ids = scores["customer_id"]
+    repeated = scores.num_rows - pc.count_distinct(ids).as_py()
+    if repeated:
+        raise DataError(
+            "the scores must hold every customer_id once",
+            got=f"{repeated} repeated",
+            fix="Score one snapshot and pass its table unchanged.",
+        )
+    probability = scores["churn_probability"].to_numpy()
+    outside = int(((probability < 0) | (probability > 1)).sum())
+    if outside:
+        raise DataError(
+            "churn_probability must be between 0 and 1",
+            got=f"{outside} value(s) outside",
+            fix="Pass calibrated probabilities, not margins.",
+        )
+    foreign = sorted(set(pc.unique(pc.drop_null(scores["currency"])).to_pylist()) - {currency})
+    if foreign:
+        raise DataError(
+            f"the scores must be in the currency of the offers, {currency}",
+            got=foreign,
+            fix="Convert the orders first, or state the catalogue in that currency.",
+        )
