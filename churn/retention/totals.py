@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from churn.retention.arms import ARMS, EXPLORE
+from churn.retention.arms import ARMS, EXPLORE, TREATMENT
 from churn.retention.curve import value_curve
 from churn.retention.offers import NO_OFFER
 from churn.retention.plan_table import counted
@@ -46,14 +46,23 @@ def totals_of(
     groups: Groups | None,
 ) -> dict[str, Any]:
     """The totals of a plan's table, plain JSON."""
+    explored = table.filter(pc.equal(table["arm"], ARMS[EXPLORE]))
+    spent = _sum(explored, "expected_cost")
     return {
         **_counts(table, offers),
         **_money(table, offers, decided),
-        "explored_cost": _sum(table.filter(pc.equal(table["arm"], ARMS[EXPLORE])), "expected_cost"),
+        "explored_cost": spent,
         "explore_share": arms.explore,
         "effect_sources": sorted(set(table["effect_source"].drop_null().unique().to_pylist())),
         "shares": {"holdout": shares.holdout, "control": shares.control, "explore": shares.explore},
-        "value_curve": value_curve(decided.value, decided.cost, decided.limits),
+        "value_curve": value_curve(
+            np.where(arms.is_in(TREATMENT)[:, None], decided.value, np.nan),
+            decided.cost,
+            decided.limits,
+            budget=decided.budget,
+            spent=spent,
+            earned=_sum(explored, "expected_value"),
+        ),
         "groups": [] if groups is None else _groups(groups, decided, permitted),
     }
 

@@ -85,7 +85,7 @@ def test_holdout_and_offers_are_remembered_in_the_ledger(planned):
     config, result, frame, _, _ = planned
     with Ledger(config.parent / "ledger.db") as ledger:
         held = set(frame.loc[frame["arm"] == "holdout", "customer_id"])
-        assert ledger.holdout_members("spring") == held
+        assert ledger.holdout_members("holdout") == held
         contacts = list(ledger.last_contacts(AS_OF + timedelta(days=1)))
         (run,) = ledger.runs("plan")
     assert {contact.customer_id for contact in contacts} == set(offered(frame)["customer_id"])
@@ -116,6 +116,25 @@ def test_the_same_plan_twice_is_not_two(shop, tmp_path):
     with Ledger(shop.parent / "ledger.db") as ledger:
         contacts = list(ledger.last_contacts(AS_OF + timedelta(days=1)))
     assert len(contacts) == len(offered(frames[0]))
+
+
+def test_a_dry_run_is_written_and_begins_no_cooldown(shop, tmp_path):
+    result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT, dry_run=True)
+    assert len(offered(pd.read_parquet(tmp_path / "p.parquet"))) > 10
+    assert "a dry run: not remembered, so nobody's cooldown begins" in result.warnings
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        assert list(ledger.last_contacts(AS_OF + timedelta(days=1))) == []
+
+
+def test_chance_and_groups_come_from_the_configuration(shop, tmp_path):
+    text = shop.read_text().replace("[offers]", "[offers]\nexplore = 0.3\ncontrol = 0.1", 1)
+    shop.write_text(text + '[offers.groups]\nby = "segment"\ncaps = { loyal = 0.05 }\n')
+    result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
+    frame = pd.read_parquet(tmp_path / "p.parquet")
+    assert set(frame["arm"]) == {"treatment", "holdout", "control", "explore"}
+    assert (frame["propensity"] > 0).all()
+    assert {row["group"] for row in result.metrics["groups"]} >= {"loyal"}
+    assert [title for title, _, rows in result.tables if rows][-1] == "Groups"
 
 
 def test_whoever_was_planned_for_an_offer_rests_before_the_next(shop, tmp_path):

@@ -38,7 +38,7 @@ def load(tmp_path):
 
 def test_the_example_catalogue_can_be_loaded():
     offers = Offers.load(EXAMPLE)
-    assert len(offers) == 5
+    assert len(offers) == 8
     assert {status for offer in offers for status in offer.statuses} == {"eligible", "lapsed"}
 
 
@@ -93,6 +93,45 @@ def test_a_wrong_entry_is_one_clear_line(load, line, wrong, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load(CATALOGUE.replace(line, wrong, 1))
     assert "\n" not in str(caught.value)
+
+
+def test_the_objective_follows_from_the_kind_unless_it_is_said(make_offer):
+    assert make_offer().aim == "retain"
+    assert make_offer(kind="service").aim == "service"
+    assert make_offer(kind="greeting").aim == "engage"
+    assert make_offer(kind="other", objective="welcome").aim == "welcome"
+
+
+def test_a_holiday_may_be_a_day_of_every_year_or_dates(load):
+    days = '[holidays]\nchristmas = "12-25"\neaster = ["2026-04-05", "2027-03-28"]\n'
+    offers = load(CATALOGUE + 'holiday = "easter"\n' + days)
+    assert offers.holidays == {"christmas": ("12-25",), "easter": ("2026-04-05", "2027-03-28")}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('holiday = "xmas"', r"that an offer names must be in \[holidays\], got \['xmas'\]"),
+        ('[holidays]\nxmas = "25.12."', r"\[holidays\] xmas must be a day.*Write \"12-25\""),
+        ("[holidays]\nxmas = 7", r"\[holidays\] xmas must be a day"),
+        ("capacity = -1", r"capacity must be a whole number >= 0.*Write e\.g\. 500"),
+        ("capacity = 1.5", r"capacity must be a whole number"),
+        ('segments = "loyal"', r"segments must be a list of texts"),
+        ("birthday_within_days = 400", r"whole days from 0 to 366"),
+        ('objective = "sell"', r"objective must be one of \['retain'"),
+        ('statuses = ["lapsed"]', r'must have the objective "win_back".*an offer of its own'),
+    ],
+)
+def test_a_wrong_addition_is_one_clear_line(load, more, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(CATALOGUE + more)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_channel_is_refused_and_an_unknown_one_is_not(make_offer):
+    with pytest.raises(ConfigError, match=r"a misspelt 'email', got 'emial'\. Channels"):
+        make_offer(channel="emial")
+    assert make_offer(channel="whatsapp").channel == "whatsapp"
 
 
 def test_an_offer_that_is_no_table_is_refused(load):

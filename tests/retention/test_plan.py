@@ -2,15 +2,19 @@ import json
 import math
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from churn.errors import ConfigError, DataError
 from churn.retention.arms import Shares
-from churn.retention.offers import Offers
+from churn.retention.effects import Effects, log_odds_shift
+from churn.retention.groups import GroupRules
+from churn.retention.offers import Offer, Offers
 from churn.retention.plan import PLAN_SCHEMA, assign_offers
 
 customers = st.lists(
@@ -34,17 +38,7 @@ def offers(make_offer):
 @pytest.fixture(scope="module")
 def plan(offers):
     def plan(scores, **changes):
-        arguments = {
-            "budget": math.inf,
-            "shares": Shares(holdout=0.0, key="2025"),
-            "consent": "assumed",
-            "consents": None,
-            "contacts": None,
-            "as_of": date(2024, 2, 28),
-            "currency": "USD",
-            "run_id": "run-1",
-        }
-        return assign_offers(scores, offers, **(arguments | changes))
+        return _plan_of(offers, scores, **changes)
 
     return plan
 
@@ -234,6 +228,159 @@ def test_a_contact_without_its_age_is_refused(plan):
 def test_an_effect_that_the_base_rate_leaves_no_room_for_is_refused(plan):
     with pytest.raises(ConfigError, match="offer 'small': effect must leave a retention rate"):
         plan(_scores([("eligible", 0.01, 1.0)]))
+
+
+def test_who_explores_gets_offers_by_lot_and_each_row_says_how_likely(plan):
+    shares = Shares(holdout=0.1, control=0.1, explore=0.5)
+    table = plan(_scores(_average(400)), shares=shares).table
+    explored = table.filter(pc.equal(table["arm"], "explore"))
+    assert set(explored["offer_id"].to_pylist()) == {"none", "small", "big"}
+    none = explored.filter(pc.equal(explored["offer_id"], "none"))
+    assert set(none["suppression"].to_pylist()) == {"explore"}
+    free = 0.9 * 0.9
+    stated = {
+        ("explore", "small"): free * 0.5 / 3,
+        ("explore", "big"): free * (0.5 / 3 + 0.5),
+        ("treatment", "big"): free * (0.5 / 3 + 0.5),
+        ("holdout", "none"): 1 - free + free * 0.5 / 3,
+        ("control", "none"): 1 - free + free * 0.5 / 3,
+        ("explore", "none"): 1 - free + free * 0.5 / 3,
+    }
+    found = {(row["arm"], row["offer_id"]): row["propensity"] for row in table.to_pylist()}
+    assert found == pytest.approx(stated)
+
+
+def test_controls_get_nothing_of_this_campaign_and_say_so(plan):
+    table = plan(_scores(_average(200)), shares=Shares(holdout=0.0, control=0.3)).table
+    control = table.filter(pc.equal(table["arm"], "control"))
+    assert 30 < control.num_rows < 90
+    assert set(control["suppression"].to_pylist()) == {"control"}
+
+
+def test_exploration_is_reserved_first_and_the_budget_still_holds(plan):
+    shares = Shares(holdout=0.0, explore=0.3)
+    found = plan(_scores(_average(300)), shares=shares, budget=60.0)
+    assert found.summary["explored_cost"] > 0
+    assert found.summary["expected_cost"] <= 60.0
+    assert found.summary["worst_cost"] >= found.summary["expected_cost"]
+
+
+def test_an_offers_capacity_is_kept_and_its_price_is_said(make_offer, offers):
+    few = Offers((make_offer("big", capacity=7),), "c")
+    found = _plan_of(few, _scores(_average(50)))
+    assert found.summary["offers"]["big"] == 7
+    assert found.summary["suppressed"] == {"capacity_exhausted": 43}
+    assert found.summary["offer_prices"]["big"] == pytest.approx(0.03 * 200 - 1.0)
+
+
+def test_an_open_complaint_gets_service_first_and_never_a_coupon(make_offer):
+    people = pa.table({"customer_id": ["c0"], "owed_service": [True]})
+    coupon = make_offer("coupon")
+    call = make_offer("call", kind="service", channel="call", effect=0.02)
+    both, one = Offers((coupon, call), "c"), Offers((coupon,), "c")
+    scores = _scores(_average(2))
+    assert _plan_of(both, scores, people=people).table["offer_id"].to_pylist() == ["call", "coupon"]
+    assert _plan_of(one, scores, people=people).table["suppression"].to_pylist() == [
+        "service_first",
+        None,
+    ]
+
+
+def test_measured_effects_rank_by_their_lower_bound_and_are_called_measured(make_offer):
+    catalogue = Offers((make_offer("sure", effect=0.03), make_offer("maybe", effect=0.03)), "c")
+    shape = (3, 2)
+    measured = Effects(
+        mean=np.tile([0.02, 0.05], (3, 1)),
+        low=np.tile([0.015, 0.001], (3, 1)),
+        high=np.full(shape, 0.1),
+        source=("measured", "measured"),
+    )
+    table = _plan_of(catalogue, _scores(_average(3)), measured=measured).table
+    row = table.to_pylist()[0]
+    assert (row["offer_id"], row["effect_source"]) == ("sure", "measured")
+    assert (row["effect"], row["effect_low"]) == (0.02, 0.015)
+
+
+def test_a_cap_on_a_group_is_kept_and_no_group_changes_what_an_offer_is_worth(offers):
+    scores = _scores(_average(40))
+    region = ["north"] * 20 + ["south"] * 20
+    people = pa.table({"customer_id": scores["customer_id"], "group": region})
+    rules = GroupRules(by="region", caps={"north": 0.25})
+    capped = _plan_of(offers, scores, people=people, group_rules=rules)
+    north, south = capped.summary["groups"]
+    assert (north["offered"], south["offered"]) == (5, 20)
+    free = _plan_of(offers, scores).table
+    same = pc.equal(capped.table["offer_id"], free["offer_id"])
+    assert capped.table.filter(same)["expected_value"].equals(free.filter(same)["expected_value"])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 50), st.floats(0, 1), st.floats(-0.1, 0.3)), min_size=1, max_size=4
+    ),
+    customers,
+)
+@settings(max_examples=60, deadline=None)
+def test_any_catalogue_gives_each_customer_the_offer_of_most_value_or_none(terms, rows):
+    """Brute force, without a budget: equal to the best row by row, never a value at or below 0."""
+    known = [*_average(10), *rows]
+    catalogue = Offers(
+        tuple(_any_offer(f"o{n}", *of_one) for n, of_one in enumerate(terms)), "random"
+    )
+    scores = _scores(known)
+    table = _plan_of(catalogue, scores).table
+    base = pc.mean(
+        scores.filter(pc.equal(scores["status"], "eligible"))["churn_probability"]
+    ).as_py()
+    for row, (status, risk, at_risk) in zip(table.to_pylist(), known, strict=True):
+        best = 0.0
+        if status == "eligible" and risk is not None and at_risk is not None:
+            stake = 0.0 if risk == 0 else at_risk / risk
+            for offer in catalogue:
+                shift = log_odds_shift(offer.effect, base_rate=base)
+                effect = expit(logit(1 - risk) + shift) - (1 - risk)
+                best = max(best, effect * stake - offer.expected_cost)
+        assert row["expected_value"] == pytest.approx(max(best, 0.0), abs=1e-6)
+        assert row["offer_id"] == "none" or row["expected_value"] > 0
+
+
+def test_sure_things_and_lost_causes_get_no_paid_offer(offers):
+    rows = [("eligible", 1e-4, 0.02), ("eligible", 0.9999, 200.0), *_average(3)]
+    assert _plan_of(offers, _scores(rows)).table["suppression"].to_pylist()[:2] == [
+        "value_not_positive",
+        "value_not_positive",
+    ]
+
+
+def _any_offer(offer_id, margin_cost, redemption_rate, effect):
+    return Offer(
+        offer_id=offer_id,
+        name=offer_id,
+        kind="discount",
+        channel="email",
+        margin_cost=margin_cost,
+        contact_cost=0.01,
+        redemption_rate=redemption_rate,
+        effect=min(effect, 0.15),
+        effect_low=-0.2,
+        effect_high=0.5,
+        cooldown_days=1,
+        expires_after_days=1,
+    )
+
+
+def _plan_of(offers, scores, **changes):
+    arguments = {
+        "budget": math.inf,
+        "shares": Shares(holdout=0.0),
+        "consent": "assumed",
+        "consents": None,
+        "contacts": None,
+        "as_of": date(2024, 2, 28),
+        "currency": "USD",
+        "run_id": "run-1",
+    }
+    return assign_offers(scores, offers, **(arguments | changes))
 
 
 def _consents(*rows):
