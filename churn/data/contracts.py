@@ -23,11 +23,15 @@ class Column:
 
 @dataclass(frozen=True)
 class TableContract:
-    """One table: its columns, and the column that says when each row happened, if it has one."""
+    """One table: its columns, and the column that says when each row happened, if it has one.
+
+    `dated` names further times of which the local date counts.
+    """
 
     name: str
     columns: tuple[Column, ...]
     happened: str | None = None
+    dated: tuple[str, ...] = ()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -39,13 +43,15 @@ class TableContract:
         return next(column for column in self.columns if column.name == name)
 
 
-def _table(name: str, happened: str | None, **kinds: str) -> TableContract:
+def _table(
+    name: str, happened: str | None, *, dated: tuple[str, ...] = (), **kinds: str
+) -> TableContract:
     """A contract from `name="kind"`; a leading `?` marks an optional column."""
     columns = [
         Column(column, kind.lstrip("?"), required=not kind.startswith("?"))  # type: ignore[arg-type]
         for column, kind in kinds.items()
     ]
-    return TableContract(name, (*columns, Column("loaded_at", "time")), happened)
+    return TableContract(name, (*columns, Column("loaded_at", "time")), happened, dated)
 
 
 TABLES = {
@@ -130,6 +136,7 @@ TABLES = {
         _table(
             "subscriptions",
             "started_at",
+            dated=("expires_at", "cancelled_at"),
             customer_id="id",
             started_at="time",
             expires_at="time",

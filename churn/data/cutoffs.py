@@ -1,7 +1,7 @@
 """When we pretend that it is now: the cutoffs of a panel and the windows that their labels see."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from churn.data.days import as_date
@@ -16,7 +16,8 @@ class Cutoffs:
 
     Features at cutoff c see what happened, and had arrived, strictly before c; labels see the
     days from c + lead to c + lead + horizon. `until` is exclusive: nothing on or after it is
-    used, and a label matures only `arrival_lag_days` after its window closes.
+    used, and a label matures only `arrival_lag_days` after its window closes. Where subscriptions
+    may be renewed for `grace_days` after their expiry, the window closes that much later.
     """
 
     dates: tuple[date, ...]
@@ -24,11 +25,13 @@ class Cutoffs:
     until: date
     lead_days: int = 0
     arrival_lag_days: int = 0
+    grace_days: int = 0
 
     def __post_init__(self) -> None:
         _at_least("horizon_days", self.horizon_days, 1)
         _at_least("lead_days", self.lead_days, 0)
         _at_least("arrival_lag_days", self.arrival_lag_days, 0)
+        _at_least("grace_days", self.grace_days, 0)
         if list(self.dates) != sorted(set(self.dates)):
             rule = "cutoff dates must be distinct and in order"
             raise ConfigError(rule, got=[str(d) for d in self.dates], fix="Sort them.")
@@ -50,6 +53,7 @@ class Cutoffs:
         count: int = 13,
         lead_days: int = 0,
         arrival_lag_days: int = 0,
+        grace_days: int = 0,
         first: date | str | None = None,
     ) -> "Cutoffs":
         """The newest cutoff whose label is mature by `until`, and others back from it.
@@ -63,11 +67,11 @@ class Cutoffs:
         _at_least("step_days", step_days, 1)
         _at_least("count", count, 1)
         end = as_date(until, name="until")
-        newest = end - timedelta(days=horizon_days + lead_days + arrival_lag_days)
+        newest = end - timedelta(days=horizon_days + lead_days + grace_days + arrival_lag_days)
         dates = [newest - timedelta(days=step_days * k) for k in reversed(range(count))]
         if first is not None:
             dates = [d for d in dates if d >= as_date(first, name="first")]
-        return cls(tuple(dates), horizon_days, end, lead_days, arrival_lag_days)
+        return cls(tuple(dates), horizon_days, end, lead_days, arrival_lag_days, grace_days)
 
     def __iter__(self) -> Iterator[date]:
         return iter(self.dates)
@@ -77,21 +81,26 @@ class Cutoffs:
 
     @property
     def reach_days(self) -> int:
-        """Days from a cutoff to the end of its label window."""
+        """Days from a cutoff to the end of its horizon."""
         return self.lead_days + self.horizon_days
+
+    @property
+    def closing_days(self) -> int:
+        """Days from a cutoff to the first that its label no longer sees: horizon and grace."""
+        return self.reach_days + self.grace_days
 
     @property
     def newest_mature(self) -> date:
         """The last date at which a cutoff's label is complete and has arrived."""
-        return self.until - timedelta(days=self.reach_days + self.arrival_lag_days)
+        return self.until - timedelta(days=self.closing_days + self.arrival_lag_days)
 
     def label_end(self, cutoff: date) -> date:
         """The first date that the label of a cutoff no longer sees."""
-        return cutoff + timedelta(days=self.reach_days)
+        return cutoff + timedelta(days=self.closing_days)
 
     def only(self, dates: tuple[date, ...]) -> "Cutoffs":
         """The same panel with only those dates."""
-        return Cutoffs(dates, self.horizon_days, self.until, self.lead_days, self.arrival_lag_days)
+        return replace(self, dates=dates)
 
     def before(self, at: date | str) -> "Cutoffs":
         """The cutoffs whose labels have closed, and arrived, by `at`."""

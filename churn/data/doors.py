@@ -2,6 +2,7 @@
 
 `<column>` of kind time becomes `<column without _at>_day`, a float of days since 1970-01-01 UTC;
 the time at which a row happened is simply `day`, and `local_day` its date in the day time zone.
+Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
 from collections.abc import Mapping
@@ -71,10 +72,13 @@ class Door:
         if column.kind != "time":
             return name
         day = f"epoch_us({name}) / 86400e6"
-        if column.name != contract.happened:
-            return f"{day} AS {identifier(column.name.removesuffix('_at') + '_day')}"
-        zone = self.settings.day_timezone
-        return f"{day} AS day, {local_day_sql(name, zone)} AS local_day"
+        local_day = local_day_sql(name, self.settings.day_timezone)
+        if column.name == contract.happened:
+            return f"{day} AS day, {local_day} AS local_day"
+        short = column.name.removesuffix("_at")
+        shown = f"{day} AS {identifier(short + '_day')}"
+        dated = f", {local_day} AS {identifier(short + '_local_day')}"
+        return shown + dated if column.name in contract.dated else shown
 
     def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
         rules = []

@@ -18,6 +18,7 @@ from churn.data.event_days import event_days, event_rows
 from churn.data.line_days import line_days, lines_of_orders
 from churn.data.order_days import order_days
 from churn.data.tables import Tables
+from churn.data.terms import terms, terms_at_cutoffs
 
 __all__ = ["KEYS", "History", "history"]
 
@@ -33,7 +34,8 @@ class History:
     `customers`: customer_id, cutoff, and what cannot change of them - everyone known by then;
     `listed` where some of them may not have ordered. `days`: a row per day with an order, see
     `order_days`. `lines`: a row per day and category, see `line_days`; `events`: a row
-    per event, see `event_days`; both None unless asked for.
+    per event, see `event_days`; `terms`: a row per subscription, see `terms_at_cutoffs`; each None
+    unless asked for.
     """
 
     customers: Frame
@@ -41,9 +43,10 @@ class History:
     listed: bool
     lines: Frame | None = None
     events: Frame | None = None
+    terms: Frame | None = None
 
     def grain(self, name: str) -> Frame:
-        """The table of that name: `days`, `lines` or `events`."""
+        """The table of that name: `days`, `lines`, `events` or `terms`."""
         found: Frame = getattr(self, name)
         return found
 
@@ -53,19 +56,28 @@ def history(
     cutoffs: Sequence[date],
     *,
     undated: bool = False,
+    subscribers: bool = False,
     grains: Collection[str] = ("days",),
 ) -> History:
-    """The history at those cutoffs; `undated` also counts customers whose sign-up has no date."""
+    """The history at those cutoffs; `undated` also counts customers whose sign-up has no date,
+    `subscribers` those who have subscribed and not ordered.
+    """
     moments = _moments(tables, cutoffs)
     days = _past(tables, "order_days", tables.frame("orders"), order_days, moments)
-    known = _known(tables, moments, days, undated=undated)
+    subscribed = None
+    if "terms" in grains:
+        begun = _past(tables, "terms", tables.frame("subscriptions"), terms, moments)
+        subscribed = terms_at_cutoffs(begun, KEYS)
+    named = [days] if subscribed is None or not subscribers else [days, subscribed]
+    known = _known(tables, moments, named, undated=undated)
     lines = None
     if "lines" in grains:
         lines = _past(tables, "line_days", lines_of_orders(tables), line_days, moments)
     events = None
     if "events" in grains:
         events = _past(tables, "event_days", event_rows(tables), event_days, moments)
-    return History(known, days, tables.has("customers"), lines, events)
+    listed = tables.has("customers") or len(named) > 1
+    return History(known, days, listed, lines, events, subscribed)
 
 
 def _moments(tables: Tables, cutoffs: Sequence[date]) -> Frame:
@@ -112,13 +124,13 @@ def _arrived(rows: Frame, moments: Frame) -> Frame:
     return rows.join(moments, how="cross").filter(seen)
 
 
-def _known(tables: Tables, moments: Frame, days: Frame, *, undated: bool) -> Frame:
-    """Everyone who had ordered, or had signed up, before the cutoff, and `LASTING` of them."""
-    ordered = days.select(*KEYS).unique()
+def _known(tables: Tables, moments: Frame, named: list[Frame], *, undated: bool) -> Frame:
+    """Everyone who is named, or had signed up, before the cutoff, and `LASTING` of them."""
+    seen = nw.concat([rows.select(*KEYS) for rows in named]).unique()
     if not tables.has("customers"):
-        return ordered
+        return seen
     listed = _listed(tables, moments, undated=undated)
-    everyone = nw.concat([ordered, listed.select(*KEYS)]).unique()
+    everyone = nw.concat([seen, listed.select(*KEYS)]).unique()
     lasting = [name for name in LASTING if name in tables.columns("customers")]
     if not lasting:
         return everyone

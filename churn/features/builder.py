@@ -26,10 +26,12 @@ from churn.features.population import (
     first_channel,
     learn_population,
 )
+from churn.features.status import STATUSES, status
 
 __all__ = ["STATUSES", "build_features", "newest_population"]
 
-STATUSES = ("eligible", "lapsed", "new")
+GRAINS = ("days", "lines", "events", "terms")
+STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
 
 # Importing them fills the catalogue, in this order.
 _MODULES = (
@@ -37,6 +39,7 @@ _MODULES = (
     *("discount", "returns", "habits", "lapses", "first_order"),
     "basket",
     *("engagement", "service", "loyalty", "acquisition"),
+    "subscription",
 )
 for _module in _MODULES:
     import_module(f"churn.features.{_module}")
@@ -103,6 +106,8 @@ class _Plan:
     @classmethod
     def of(cls, names: Sequence[str], clock: FeatureClock) -> _Plan:
         wanted = [_known(name) for name in names]
+        if clock.is_contractual:
+            wanted += [_known(name) for name in STATUS_OF_SUBSCRIBERS]
         needs = frozenset({"orders"}).union(*(one.needs for one in wanted))
         families = {"sums", *REQUIRED_FAMILIES, *(one.family for one in wanted)}
         return cls(
@@ -115,7 +120,7 @@ class _Plan:
 
     @property
     def grains(self) -> tuple[str, ...]:
-        return tuple(grain for grain in ("days", "lines", "events") if self.over(grain))
+        return tuple(grain for grain in GRAINS if self.over(grain))
 
     @property
     def texts(self) -> list[str]:
@@ -162,7 +167,13 @@ def _prepared(
     undated: bool = False,
     population: Mapping[str, Any] | None = None,
 ) -> _Prepared:
-    past = history(tables, cutoffs, undated=undated, grains=plan.grains)
+    past = history(
+        tables,
+        cutoffs,
+        undated=undated,
+        subscribers=plan.clock.is_contractual,
+        grains=plan.grains,
+    )
     numbers = [day_number(cutoff) for cutoff in cutoffs]
     if population is None:
         learnt = learn_population(tables, past, texts=plan.texts)
@@ -204,19 +215,3 @@ def _totals(table: Frame, plan: _Plan, grain: str) -> Frame:
         texts["first_channel"] = first_channel()
     totals = table.group_by(*KEYS).agg(**numbers, **texts)
     return totals.with_columns(*(nw.col(name).cast(nw.Float64) for name in numbers))
-
-
-def status(clock: FeatureClock) -> nw.Expr:
-    """`new`: no purchase, or tenure under the minimum; `lapsed`: none in the lookback; else
-    `eligible`.
-    """
-    bought = ~nw.col("recency_days").is_null()
-    settled = bought & (nw.col("tenure_days") >= clock.min_tenure_days)
-    recent = nw.col("recency_days") <= clock.lookback_days
-    return (
-        nw.when(settled & recent)
-        .then(nw.lit("eligible"))
-        .when(settled)
-        .then(nw.lit("lapsed"))
-        .otherwise(nw.lit("new"))
-    )

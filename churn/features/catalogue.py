@@ -1,7 +1,7 @@
 """The list of features: each one small function that declares what it is and returns an expression.
 
-A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`), or, over
-`row`, arithmetic on features and sums declared before it. `sums` are aggregates that other features
+A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`, `terms`), or,
+over `row`, arithmetic on features and sums declared before it. `sums` are aggregates that other features
 need and nobody else sees. What a feature needs to be connected, it says: where that is missing the
 feature is not there, never zero.
 """
@@ -30,12 +30,18 @@ __all__ = [
 
 Formula = Callable[[FeatureClock], nw.Expr]
 Family = tuple[str, str, Formula]
-Grain = Literal["days", "lines", "events", "row"]
+Grain = Literal["days", "lines", "events", "terms", "row"]
 Families = Literal["all"] | Collection[str]
 
 # Statuses, labels, baselines and segments stand on these.
 REQUIRED_FAMILIES = ("recency", "frequency", "tenure", "money", "activity", "gaps")
-NEEDED_BY_GRAIN = {"days": "orders", "lines": "order_lines", "events": "orders", "row": "orders"}
+NEEDED_BY_GRAIN = {
+    "days": "orders",
+    "lines": "order_lines",
+    "events": "orders",
+    "terms": "subscriptions",
+    "row": "orders",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

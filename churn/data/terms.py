@@ -1,0 +1,42 @@
+"""Subscriptions at a row per term: when it began, when it expires, whether it was cancelled."""
+
+from collections.abc import Sequence
+
+import narwhals as nw
+
+from churn.data.engines.base import Frame
+
+__all__ = ["terms", "terms_at_cutoffs"]
+
+
+def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
+    """`keys`, local_day (of the beginning), expires_local_day, cancelled_local_day; of several
+    versions of a term, which are those that begin at one moment, the one that arrived last.
+    """
+    columns = subscriptions.collect_schema().names()
+    if "loaded_day" in columns:
+        newest = nw.col("loaded_day").max().over(*keys, "day")
+        subscriptions = subscriptions.with_columns(newest=newest)
+        subscriptions = subscriptions.filter(nw.col("loaded_day") == nw.col("newest"))
+    never = nw.lit(None, nw.Int64)
+    cancelled = nw.col("cancelled_local_day") if "cancelled_local_day" in columns else never
+    return subscriptions.select(
+        *keys, "local_day", "expires_local_day", cancelled_local_day=cancelled
+    )
+
+
+def terms_at_cutoffs(past: Frame, keys: Sequence[str]) -> Frame:
+    """The terms that had begun with days_to_expiry (whole days, negative once expired), plan_days
+    (from beginning to expiry), cancelled_days (since the cancellation; null unless it came before
+    the cutoff) and is_last (no other term of the customer expires later).
+    """
+    cutoff, expires = nw.col("cutoff"), nw.col("expires_local_day")
+    ago = cutoff - nw.col("cancelled_local_day")
+    dated = past.with_columns(
+        days_to_expiry=expires - cutoff,
+        plan_days=expires - nw.col("local_day"),
+        cancelled_days=nw.when(ago > 0).then(ago),
+        last_expiry=expires.max().over(*keys),
+    )
+    is_last = expires == nw.col("last_expiry")
+    return dated.with_columns(is_last=is_last).drop("cancelled_local_day", "last_expiry")

@@ -1,0 +1,48 @@
+"""Whom a model may speak of at a cutoff: the eligible; and what all others are called."""
+
+import narwhals as nw
+
+from churn.features.clock import FeatureClock
+
+__all__ = ["STATUSES", "status"]
+
+STATUSES = ("eligible", "lapsed", "new", "covered")
+
+
+def status(clock: FeatureClock) -> nw.Expr:
+    """One of `STATUSES` for each row of features, by what the clock's mode calls a lapse."""
+    return _of_subscribers(clock) if clock.is_contractual else _of_buyers(clock)
+
+
+def _of_buyers(clock: FeatureClock) -> nw.Expr:
+    """`new`: no purchase, or tenure under the minimum; `lapsed`: none in the lookback; else
+    `eligible`.
+    """
+    bought = ~nw.col("recency_days").is_null()
+    settled = bought & (nw.col("tenure_days") >= clock.min_tenure_days)
+    recent = nw.col("recency_days") <= clock.lookback_days
+    return (
+        nw.when(settled & recent)
+        .then(nw.lit("eligible"))
+        .when(settled)
+        .then(nw.lit("lapsed"))
+        .otherwise(nw.lit("new"))
+    )
+
+
+def _of_subscribers(clock: FeatureClock) -> nw.Expr:
+    """`new`: no subscription, or the first younger than the minimum; `lapsed`: the last expired;
+    `eligible`: it expires in [c + lead, c + lead + H); else `covered`.
+    """
+    left, lead = nw.col("days_to_expiry"), clock.lead_days
+    settled = nw.col("subscription_tenure_days") >= clock.min_tenure_days
+    due = (left >= lead) & (left < lead + clock.horizon_days)
+    return (
+        nw.when(settled & due)
+        .then(nw.lit("eligible"))
+        .when(settled & (left >= 0))
+        .then(nw.lit("covered"))
+        .when(settled)
+        .then(nw.lit("lapsed"))
+        .otherwise(nw.lit("new"))
+    )
