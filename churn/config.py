@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
 from churn.errors import ConfigError
+from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
 from churn.modeling.panel import Auto
@@ -33,9 +34,14 @@ PREFIX = "CHURN__"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
-    """`[churn]`: what counts as churn, in whole days."""
+    """`[churn]`: what counts as churn, in whole days.
+
+    `mode`: no purchase, or a subscription that is not renewed within `grace_days` of its expiry.
+    """
 
     __pydantic_config__ = STRICT
+    mode: Mode = "purchases"
+    grace_days: Annotated[int, Field(ge=0)] = 7
     horizon_days: int | Auto = "auto"
     lookback_days: int | Auto = "auto"
     min_tenure_days: int = 0

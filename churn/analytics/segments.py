@@ -23,7 +23,9 @@ class SegmentBounds:
 
     @classmethod
     def learn(cls, purchase_days: np.ndarray, net_spend: np.ndarray) -> SegmentBounds:
-        """The bounds among eligible customers; infinite where there is none."""
+        """The bounds among eligible customers who bought; infinite where there is none."""
+        bought = purchase_days > 0
+        purchase_days, net_spend = purchase_days[bought], net_spend[bought]
         if len(purchase_days) == 0:
             return cls(np.inf, np.inf, np.inf)
         return cls(
@@ -37,17 +39,19 @@ def rfm_segments(rows: pd.DataFrame, bounds: SegmentBounds) -> np.ndarray:
     """One of `SEGMENTS` for each row of status, purchase_days and net_spend.
 
     `best` spend most and come often, `loyal` come often, `occasional` seldom, `regular` lie
-    between; `one-time` bought on a single day; `lapsed` and `new` are those of `status`.
+    between; `one-time` bought on a single day; `lapsed` and `new` are those of `status`, and `new`
+    is also a subscriber without a purchase.
     """
     days, spend = rows["purchase_days"], rows["net_spend"]
     often = days >= bounds.loyal_purchase_days
     tests = [
         rows["status"] == "new",
         rows["status"] == "lapsed",
+        ~(days > 0),
         days <= 1,
         often & (spend >= bounds.best_net_spend),
         often,
         days <= bounds.occasional_purchase_days,
     ]
-    names = ["new", "lapsed", "one-time", "best", "loyal", "occasional"]
+    names = ["new", "lapsed", "new", "one-time", "best", "loyal", "occasional"]
     return np.select([test.to_numpy() for test in tests], names, default="regular")

@@ -1,7 +1,6 @@
 """The lengths of time that features are measured in."""
 
 from dataclasses import dataclass
-
 from typing import Literal, get_args
 
 from churn.errors import ConfigError

@@ -24,6 +24,8 @@ day_timezone = "UTC"                      # the zone whose midnights part the da
 """
 REST = """
 [churn]
+mode = "purchases"                        # or "contractual": a subscription that is not renewed
+grace_days = 7                            # contractual: days after expiry in which to renew still
 horizon_days = "auto"                     # lapsed = no purchase for so long; auto: from the data
 lookback_days = "auto"                    # who bought in so many days is judged; auto: 2 horizons
 min_tenure_days = 0                       # a customer younger than this is "new", not judged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def evaluate(
 def _later_cutoffs(fitted: ChurnModel, end: date) -> Cutoffs:
     """From the end of the training data on, half a horizon apart, while labels are mature."""
     trained = fitted.cutoffs_
-    reach_days = trained.reach_days + trained.arrival_lag_days
+    reach_days = trained.closing_days + trained.arrival_lag_days
     newest = (end - trained.until).days - reach_days
     if newest < 0:
         raise GateError(
@@ -68,4 +69,4 @@ def _later_cutoffs(fitted: ChurnModel, end: date) -> Cutoffs:
         )
     steps = range(0, newest + 1, fitted.clock_.window_days)
     dates = tuple(trained.until + timedelta(days=step) for step in steps)
-    return Cutoffs(dates, trained.horizon_days, end, trained.lead_days, trained.arrival_lag_days)
+    return replace(trained, dates=dates, until=end)

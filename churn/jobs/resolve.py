@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from churn.errors import ModelError
+from churn.errors import ConfigError, ModelError
 from churn.features.clock import FeatureClock
 from churn.jobs.session import Session
 from churn.modeling.manifest import CHAMPION, read_manifest
@@ -14,6 +14,12 @@ __all__ = ["resolve_clock", "resolve_from_settings"]
 def resolve_from_settings(session: Session) -> Panel:
     """The panel that the settings ask for, at the session's date."""
     settings = session.settings
+    if settings.churn.mode == "contractual" and not session.tables.has("subscriptions"):
+        raise ConfigError(
+            '[churn] mode = "contractual" needs the table of subscriptions',
+            got="no [data.subscriptions]",
+            fix='Connect it, or set mode = "purchases".',
+        )
     return resolve_panel(
         session.tables,
         session.as_of,
@@ -23,6 +29,8 @@ def resolve_from_settings(session: Session) -> Panel:
         lead_days=settings.churn.lead_days,
         every_days=settings.panel.every_days,
         count=settings.panel.cutoffs,
+        mode=settings.churn.mode,
+        grace_days=settings.churn.grace_days,
     )
 
 
@@ -39,5 +47,7 @@ def resolve_clock(session: Session) -> FeatureClock:
             horizon_days=stated.horizon_days,
             lookback_days=stated.lookback_days,
             min_tenure_days=stated.min_tenure_days,
+            lead_days=stated.lead_days,
+            mode=stated.mode,
         )
     return FeatureClock(**manifest["clock"])

@@ -75,6 +75,7 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
     """Nothing, or ConfigError when the settings say something else than the model was made with."""
     learnt = fitted.manifest_["data"]
     pairs = {
+        "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
         "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
         "[churn] lookback_days": (settings.churn.lookback_days, fitted.clock_.lookback_days),
         "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
@@ -83,6 +84,9 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
         "[data] currency": (settings.data.currency, learnt["currency"]),
         "[data] day_timezone": (settings.data.day_timezone, learnt["day_timezone"]),
     }
+    if fitted.clock_.is_contractual:
+        grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)
+        pairs["[churn] grace_days"] = grace
     for key, (now, then) in pairs.items():
         if now not in ("auto", then):
             rule = f"{key} must be what the model was trained with, {then!r}"

@@ -105,9 +105,14 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
 
 def _resolved_table(panel: Panel) -> ShownTable:
     cutoffs, clock = panel.cutoffs, panel.clock
+    lapsed = f"no purchase in {clock.horizon_days} days"
+    eligible = f"bought in the last {clock.lookback_days} days"
+    if clock.is_contractual:
+        lapsed = f"not renewed within {cutoffs.grace_days} days of expiry"
+        eligible = f"the subscription expires in {clock.horizon_days} days"
     rows = (
-        ("lapsed", f"no purchase in {clock.horizon_days} days"),
-        ("eligible", f"bought in the last {clock.lookback_days} days"),
+        ("lapsed", lapsed),
+        ("eligible", eligible),
         ("cutoffs", f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"),
     )
     return "Resolved", ("", ""), rows
@@ -150,12 +155,7 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": session.run_id,
         "as_of": str(session.as_of),
-        "label": {
-            "lapse": "no order with an amount above zero in [cutoff + lead, cutoff + lead + H)",
-            "decline": "net spend in the horizon under half of the last three horizons' average",
-            "horizon_days": panel.cutoffs.horizon_days,
-            "lead_days": panel.cutoffs.lead_days,
-        },
+        "label": label_in_words(panel),
         "data": {
             "orders": session.tables.audits["orders"].rows_kept,
             "first_order": str(first),
@@ -168,6 +168,24 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
         },
         "evaluation": trained.evaluation.to_dict(),
         "gate": _gate(trained, promoted=promoted),
+    }
+
+
+def label_in_words(panel: Panel) -> dict[str, object]:
+    """What the model was taught to foresee, with its mode and lengths of time."""
+    lapse = "no order with an amount above zero in [cutoff + lead, cutoff + lead + H)"
+    if panel.clock.is_contractual:
+        lapse = (
+            "a subscription that expires in [cutoff + lead, cutoff + lead + H) is not renewed "
+            "within the grace period after its expiry"
+        )
+    return {
+        "mode": panel.clock.mode,
+        "lapse": lapse,
+        "decline": "net spend in the horizon under half of the last three horizons' average",
+        "horizon_days": panel.cutoffs.horizon_days,
+        "lead_days": panel.cutoffs.lead_days,
+        "grace_days": panel.cutoffs.grace_days,
     }
 
 

@@ -17,7 +17,7 @@ from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
 from churn.modeling.portable import baseline, baseline_terms
 
-__all__ = ["BASELINES", "fit_baselines", "predict_baseline"]
+__all__ = ["BASELINES", "LINEAR_TERMS", "fit_baselines", "fit_line", "predict_baseline"]
 
 LINEAR_TERMS: dict[str, list[list[str]]] = {
     "recency": [["recency_days", "log1p"]],
@@ -45,7 +45,12 @@ def fit_baselines(
     }
     specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(buyers), "horizon_days": clock.horizon_days}
     target = rows["lapse"].to_numpy()
-    return {name: spec | _line(baseline_terms(spec, rows), target) for name, spec in specs.items()}
+    return {name: fit_line(spec, rows, target) for name, spec in specs.items()}
+
+
+def fit_line(spec: dict[str, Any], rows: pd.DataFrame, target: np.ndarray) -> dict[str, Any]:
+    """The spec with the logistic line over its terms that is likeliest to give the target."""
+    return spec | _line(baseline_terms(spec, rows), target)
 
 
 def predict_baseline(spec: dict[str, Any], rows: pd.DataFrame) -> np.ndarray:

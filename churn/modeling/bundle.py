@@ -27,13 +27,13 @@ from churn.files.manifests import hash_files
 from churn.files.names import check_name
 from churn.files.publish import publish_directory
 from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle
-from churn.modeling.model import HEADS, ChurnModel
+from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
 
 __all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
 
 TOLERANCE = 1e-9
-JSON_PARTS = ("calibration", "baselines", "fallback")
+JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts")
 
 
 def write_bundle(
@@ -90,9 +90,11 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
     model.clock_ = FeatureClock(**manifest["clock"])
     model.cutoffs_ = _cutoffs(manifest["cutoffs"])
     model.heads_ = {
-        name: (folder / "heads" / f"{name}.txt").read_text(encoding="utf-8") for name in HEADS
+        name: (folder / "heads" / f"{name}.txt").read_text(encoding="utf-8")
+        for name in manifest["heads"]
     }
-    model.calibration_, model.baselines_, model.fallback_ = (parts[name] for name in JSON_PARTS)
+    for name in JSON_PARTS:
+        setattr(model, f"{name}_", parts[name])
     model.base_rate_ = float(manifest["base_rate"])
     model.classes_ = np.array([0, 1])
     model.population_ = _read_json(folder / "population.json")
@@ -142,6 +144,7 @@ def _manifest(model: ChurnModel, model_id: str, facts: Mapping[str, Any]) -> dic
             "until": str(model.cutoffs_.until),
         },
         "base_rate": model.base_rate_,
+        "heads": list(model.heads_),
         "features": [_described(name) for name in model.feature_names_],
         "versions": {name: version(name) for name in ("lightgbm", "numpy", "pandas")},
         **facts,

@@ -11,17 +11,13 @@ NAMES = {"roc_auc": "AUC", "log_loss": "log loss", "lift_at_10_percent": "lift a
 
 def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
     """Markdown."""
-    clock = trained.panel.clock
     test = trained.evaluation.of("model")
     return "\n".join(
         [
             f"# Model {model_id}",
             "",
             *_speaks_through(trained),
-            f"Predicts which customers buy nothing in the {clock.horizon_days} days from the "
-            f"cutoff, among those who bought in the {clock.lookback_days} days before it. "
-            "Customers who lapsed longer ago or have not bought yet get the lapse rate of their "
-            f"group. Money is in {currency}.",
+            f"{_predicts(trained)} {_others(trained)} Money is in {currency}.",
             "",
             "## Judged on later cutoffs",
             f"Cutoffs {', '.join(trained.evaluation.cutoffs)}; {test.rows:,} rows of "
@@ -39,6 +35,28 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
             "",
         ]
     )
+
+
+def _predicts(trained: Trained) -> str:
+    clock = trained.panel.clock
+    if clock.is_contractual:
+        grace = trained.panel.cutoffs.grace_days
+        return (
+            f"Predicts whose subscription, which expires in the {clock.horizon_days} days from "
+            f"the cutoff, is not renewed within {grace} days of its expiry."
+        )
+    return (
+        f"Predicts which customers buy nothing in the {clock.horizon_days} days from the cutoff, "
+        f"among those who bought in the {clock.lookback_days} days before it."
+    )
+
+
+def _others(trained: Trained) -> str:
+    """What is said of those who are not eligible."""
+    lapsed = "A model of their own says who of the lapsed comes back; all others get"
+    if trained.model.win_back_["kind"] == "rate":
+        lapsed = "All others get"
+    return f"{lapsed} the lapse rate of their group."
 
 
 def _speaks_through(trained: Trained) -> list[str]:

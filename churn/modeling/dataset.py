@@ -11,7 +11,9 @@ import pandas as pd
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
+from churn.data.engines.base import Frame
 from churn.data.labels import outcomes
+from churn.data.renewals import renewals
 from churn.data.tables import Snapshot, Tables
 from churn.errors import ConfigError
 from churn.features.builder import build_features
@@ -83,26 +85,67 @@ def build_dataset(
 
     `names` chooses the features (default: all that the connected tables give).
     """
-    source = tables.tables if isinstance(tables, Snapshot) else tables
+    source = _source(tables)
+    if not isinstance(cutoffs, Cutoffs):
+        rule, fix = "cutoffs must be Cutoffs", "Make them with Cutoffs.every(...)."
+        raise ConfigError(rule, got=type(cutoffs).__name__, fix=fix)
     if clock is None:
         horizon = cutoffs.horizon_days
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
+    _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     built = build_features(source, list(cutoffs), clock, names=chosen)
     features = source.engine.collect(built).to_pandas()
-    came_next = source.engine.collect(outcomes(source, cutoffs)).to_pandas()
-    rows = features.merge(came_next, on=["customer_id", "cutoff"], how="left")
+    rows = features
+    for came_next in _came_next(source, cutoffs, clock):
+        table = source.engine.collect(came_next).to_pandas()
+        rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
     return Dataset(_labelled(rows, clock), cutoffs, clock, chosen)
 
 
+def _source(tables: Tables | Snapshot) -> Tables:
+    """The tables; ConfigError for anything else."""
+    if isinstance(tables, Snapshot):
+        return tables.tables
+    if not isinstance(tables, Tables):
+        rule, fix = "features are built of Tables", "Load them with load_tables(...)."
+        raise ConfigError(rule, got=type(tables).__name__, fix=fix)
+    return tables
+
+
+def _check_lead(cutoffs: Cutoffs, clock: FeatureClock) -> None:
+    """Nothing, or ConfigError where the two do not mean the same subscriptions."""
+    if clock.is_contractual and clock.lead_days != cutoffs.lead_days:
+        raise ConfigError(
+            f"the clock of a contractual panel must have its lead_days, {cutoffs.lead_days}",
+            got=clock.lead_days,
+            fix=f"Pass FeatureClock(lead_days={cutoffs.lead_days}, ...).",
+        )
+
+
+def _came_next(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
+    found = [outcomes(tables, cutoffs)]
+    return [*found, renewals(tables, cutoffs)] if clock.is_contractual else found
+
+
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
-    for name in ("horizon_orders", "horizon_net_spend"):
-        rows[name] = rows[name].astype("float64").fillna(0.0)
-    lapse = (rows["horizon_orders"] <= 0).astype("float64")
-    rows["lapse"] = lapse
-    rows["decline"] = _declined(rows, clock).where(lapse == 0, 1.0).where(_base(rows) > 0)
+    for name in ("horizon_orders", "horizon_net_spend", "renewed", "begun"):
+        if name in rows:
+            rows[name] = rows[name].astype("float64").fillna(0.0)
+    lapse = _not_renewed(rows) if clock.is_contractual else rows["horizon_orders"] <= 0
+    rows = rows.drop(columns=["renewed", "begun"], errors="ignore")
+    rows["lapse"] = lapse.astype("float64")
+    rows["decline"] = _declined(rows, clock).where(~lapse, 1.0).where(_base(rows) > 0)
     return rows
+
+
+def _not_renewed(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Of the eligible, whose subscription is not renewed; of the covered, nobody; of all others,
+    who begins none in the horizon.
+    """
+    stays = rows["begun"].where(rows["status"] != "eligible", rows["renewed"])
+    return (stays <= 0) & (rows["status"] != "covered")
 
 
 def _declined(rows: pd.DataFrame, clock: FeatureClock) -> pd.Series[float]:

@@ -14,7 +14,7 @@ from churn.files.publish import read_pointer
 __all__ = ["CHAMPION", "SCHEMA", "not_whole", "read_manifest", "resolve_bundle"]
 
 CHAMPION = "champion"
-SCHEMA = 1
+SCHEMA = 2
 
 
 def resolve_bundle(path: Path) -> Path:

@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, GateError, ModelError
 from churn.features.clock import FeatureClock
+from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
 from churn.modeling.baselines import BASELINES, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import Dataset
 from churn.modeling.fallback import fit_fallback
-from churn.modeling.portable import PortableModel
+from churn.modeling.portable import PortableModel, RowsError
+from churn.modeling.win_back import fit_win_back
 
 __all__ = ["HEADS", "ChurnModel", "check_classes"]
 
@@ -27,10 +29,11 @@ MOST_LEAVES = 31
 
 
 class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Learns who lapses, who declines, and what the retained will order and spend.
+    """Learns who lapses, who declines, what the retained will order and spend, who comes back.
 
     `fit` holds the newest admissible cutoff back to choose a calibration, then fits again on all
-    rows. Only eligible rows are learnt from; the others get the lapse rate of their group. Class
+    rows. The eligible are learnt from, and the lapsed by a model of their own where they are
+    enough; all others get the lapse rate of their group. Class
     weights are never used. `margin_rate` turns net spend into margin; `stand_in` names a baseline
     that speaks in the model's place. The same `seed` gives the same model on any number of
     `threads` (0: all).
@@ -60,6 +63,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, dataset: Dataset) -> Self:
         """Learns from every row of the dataset. Raises GateError on too few of a class."""
         self._check_parameters()
+        check_is_dataset(dataset)
         rows = dataset.eligible
         check_classes(rows["lapse"])
         self.feature_names_ = list(dataset.feature_names)
@@ -67,6 +71,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.cutoffs_: Cutoffs = dataset.cutoffs
         self.calibration_ = self._calibrate(dataset)
         self.heads_ = {name: self._fit_head(name, rows) for name in HEADS}
+        self.amounts_ = self._amounts(dataset)
+        self._fit_win_back(dataset)
         self.base_rate_ = float(rows["lapse"].mean())
         buyers = dataset.rows[dataset.rows["purchase_days"] > 0]
         self.baselines_ = fit_baselines(rows, buyers, dataset.clock)
@@ -87,13 +93,12 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_frame(self, rows: pd.DataFrame) -> pd.DataFrame:
         """All that the model says of every row of features: `portable.OUTPUTS`.
 
-        Raises ModelError naming the features that are missing or nobody asked for.
+        Raises ModelError for what it cannot be asked: features that are missing or nobody asked
+        for, other things than numbers, an unknown status.
         """
         try:
             return self.portable().predict(rows)
-        except ValueError as failure:
-            if "expects its own" not in str(failure):
-                raise
+        except RowsError as failure:
             raise ModelError(str(failure)) from None
 
     def portable(self) -> PortableModel:
@@ -114,6 +119,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "calibration": self.calibration_,
             "baselines": self.baselines_,
             "fallback": self.fallback_,
+            "win_back": self.win_back_,
+            "amounts": self.amounts_,
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,12 +148,32 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         target = unseen[name].to_numpy()
         return choose_calibration(target, probability, unseen["customer_id"], seed=self.seed)
 
+    def _fit_win_back(self, dataset: Dataset) -> None:
+        found = fit_win_back(dataset, self._settings("win_back"), seed=self.seed)
+        self.win_back_ = found.spec
+        if found.calibration is not None:
+            self.calibration_["win_back"] = found.calibration
+        if found.text is not None:
+            self.heads_["win_back"] = found.text
+
+    def _amounts(self, dataset: Dataset) -> dict[str, Any]:
+        """Who tells the amounts of the thin, and what the lapsing still bring."""
+
+        def heard(name: str, learnt: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+            return predict_booster(self._fit_head(name, learnt), self._matrix(asked))
+
+        def fitted(name: str) -> np.ndarray:
+            return predict_booster(self.heads_[name], self._matrix(dataset.eligible))
+
+        chosen = choose_amounts(dataset, self.feature_names_, heard)
+        return chosen | {"lapsed_share": lapsed_shares(dataset.eligible, fitted)}
+
     def _fit_head(self, name: str, rows: pd.DataFrame) -> str:
         """LightGBM's text of one head: the probabilities on all, the amounts on the retained."""
-        if name in ("orders", "spend"):
+        if name in AMOUNTS:
             rows = rows[rows["lapse"] == 0]
-            column = "horizon_orders" if name == "orders" else "horizon_net_spend"
-            target = rows[column].clip(lower=0)
+            target = rows[AMOUNTS[name]].clip(lower=0)
+            check_amounts(target)
         else:
             rows = rows[rows[name].notna()]
             target = rows[name]
@@ -189,3 +216,18 @@ def check_classes(lapse: pd.Series[float]) -> None:
             got=f"{lapsed:,} lapsed and {retained:,} retained",
             fix="Pass a longer history or another horizon_days.",
         )
+
+
+def check_amounts(target: pd.Series[float]) -> None:
+    """Nothing, or GateError where those who stayed ordered nothing: there is no value to learn."""
+    if not target.sum() > 0:
+        rule = "those who stay must have ordered something in their horizons"
+        raise GateError(rule, got=f"{len(target):,} rows with 0", fix="Check the orders' amounts.")
+
+
+def check_is_dataset(dataset: object) -> None:
+    """Nothing, or ConfigError where a model is given something else to learn from."""
+    if not isinstance(dataset, Dataset):
+        rule = "a model learns from a Dataset"
+        fix = "Make one with build_dataset(tables, cutoffs)."
+        raise ConfigError(rule, got=type(dataset).__name__, fix=fix)

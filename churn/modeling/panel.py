@@ -14,7 +14,7 @@ from churn.data.gaps import repurchase_gap_quantile
 from churn.data.history import history
 from churn.data.tables import Tables
 from churn.errors import GateError
-from churn.features.clock import FeatureClock
+from churn.features.clock import FeatureClock, Mode
 
 __all__ = ["HORIZONS_DAYS", "Blocks", "Panel", "blocks", "resolve_panel"]
 
@@ -78,7 +78,7 @@ def blocks(cutoffs: Cutoffs) -> Blocks:
     return Blocks(train, calibrate, test)
 
 
-def resolve_panel(
+def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by its own name
     tables: Tables,
     as_of: date,
     *,
@@ -88,6 +88,8 @@ def resolve_panel(
     lead_days: int = 0,
     every_days: int | Auto = "auto",
     count: int = 13,
+    mode: Mode = "purchases",
+    grace_days: int = 0,
 ) -> Panel:
     """The panel of a training at `as_of` (exclusive).
 
@@ -95,12 +97,18 @@ def resolve_panel(
     repurchase gap, but the largest that leaves three training, one calibration and two test
     cutoffs. `auto` spacing: half a horizon. `auto` lookback: twice the horizon. Only what
     precedes the first test cutoff is looked at. Raises GateError where the data is too short.
+
+    In the mode `contractual` an `auto` horizon is 28 days: the renewals of the next four weeks.
+    `grace_days` is how long after its expiry a subscription may still be renewed.
     """
+    grace = grace_days if mode == "contractual" else 0
 
     def cutoffs(horizon: int) -> Cutoffs:
-        return _cutoffs(tables, as_of, horizon, lead_days, every_days, count)
+        return _cutoffs(tables, as_of, horizon, (lead_days, grace), every_days, count)
 
-    if horizon_days == "auto":
+    if horizon_days == "auto" and mode == "contractual":
+        horizon, quantile = HORIZONS_DAYS[0], None
+    elif horizon_days == "auto":
         horizon, quantile = _auto_horizon(tables, cutoffs)
     else:
         horizon, quantile = horizon_days, None
@@ -109,21 +117,32 @@ def resolve_panel(
         raise _too_short(tables, as_of, horizon, panel)
     lookback = 2 * horizon if lookback_days == "auto" else lookback_days
     clock = FeatureClock(
-        horizon_days=horizon, lookback_days=lookback, min_tenure_days=min_tenure_days
+        horizon_days=horizon,
+        lookback_days=lookback,
+        min_tenure_days=min_tenure_days,
+        lead_days=lead_days,
+        mode=mode,
     )
     return Panel(panel, clock, blocks(panel), quantile)
 
 
 def _cutoffs(
-    tables: Tables, as_of: date, horizon: int, lead: int, every: int | Auto, count: int
+    tables: Tables,
+    as_of: date,
+    horizon: int,
+    lead_and_grace: tuple[int, int],
+    every: int | Auto,
+    count: int,
 ) -> Cutoffs:
     first, _ = tables.span()
+    lead, grace = lead_and_grace
     return Cutoffs.every(
         max(1, horizon // 2) if every == "auto" else every,
         until=as_of,
         horizon_days=horizon,
         count=count,
         lead_days=lead,
+        grace_days=grace,
         arrival_lag_days=tables.arrival_lag_days(),
         first=first + timedelta(days=horizon),
     )

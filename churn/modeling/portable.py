@@ -10,6 +10,12 @@ import numpy as np
 import pandas as pd
 
 IDENTIFIERS = ("customer_id", "cutoff", "as_of", "status")
+STATUSES = ("eligible", "lapsed", "new", "covered")
+LIFETIME_FEATURES = (
+    "expected_purchase_days",
+    "expected_spend_in_horizon",
+    "p_no_purchase_in_horizon",
+)
 OUTPUTS = (
     "churn_probability",
     "probability_source",
@@ -18,6 +24,10 @@ OUTPUTS = (
     "expected_margin",
     "value_at_risk",
 )
+
+
+class RowsError(ValueError):
+    """Rows that the model cannot be asked about; the text says why and what to do."""
 
 
 class PortableModel:
@@ -35,17 +45,25 @@ class PortableModel:
         """One row of `OUTPUTS` for each row of features, in the same order.
 
         `rows` has exactly the model's features; `status` (default eligible) tells which rows the
-        model speaks for and which get the frozen lapse rate of their group.
+        model speaks for, which its model of the lapsed, and which get the frozen lapse rate of
+        their group. Raises RowsError for anything else.
         """
-        check_features(rows.columns, self.feature_names)
-        status = rows["status"] if "status" in rows else pd.Series("eligible", index=rows.index)
-        eligible = (status == "eligible").to_numpy()
-        parts = []
-        if eligible.any():
-            parts.append(self._modelled(rows[eligible], np.flatnonzero(eligible)))
-        if not eligible.all():
-            chosen = np.flatnonzero(~eligible)
-            parts.append(self._fallback(rows[~eligible], status[~eligible], chosen))
+        check_rows(rows, self.feature_names)
+        status, matrix = statuses(rows), self.matrix(rows)
+        check_numbers(matrix, status)
+        by_model, lapsed = status == "eligible", status == "lapsed"
+        if self.spec["win_back"]["kind"] == "rate":
+            lapsed = np.zeros(len(rows), dtype=bool)
+        speakers = (
+            (by_model, self._modelled),
+            (lapsed, self._win_back),
+            (~by_model & ~lapsed, self._fallback),
+        )
+        parts = [
+            speak(rows[who], matrix[who], np.flatnonzero(who))
+            for who, speak in speakers
+            if who.any()
+        ]
         if not parts:
             return pd.DataFrame(columns=list(OUTPUTS), index=rows.index)
         return pd.concat(parts).sort_index().set_index(rows.index)
@@ -56,48 +74,66 @@ class PortableModel:
 
     def head(self, name: str, matrix: np.ndarray) -> np.ndarray:
         """The calibrated prediction of one head."""
-        raw = np.asarray(self.boosters[name].predict(matrix, num_threads=self.threads))
+        raw = self.boosters[name].predict(matrix, num_threads=self.threads)
+        return self.calibrated(name, np.asarray(raw))
+
+    def calibrated(self, name: str, raw: np.ndarray) -> np.ndarray:
+        """The raw prediction of that head, corrected as was found best."""
         line = self.spec["calibration"].get(name)
         if line is None:
             return raw
         return sigmoid(line["intercept"] + line["slope"] * logit(raw))
 
-    def _modelled(self, rows: pd.DataFrame, positions: np.ndarray) -> pd.DataFrame:
-        matrix = self.matrix(rows)
+    def _modelled(
+        self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
+    ) -> pd.DataFrame:
         stand_in = self.spec["stand_in"]
         if stand_in is None:
             lapse, source = self.head("lapse", matrix), "model"
         else:
             lapse, source = baseline(self.spec["baselines"][stand_in], rows), "stand_in:" + stand_in
         decline = np.maximum(self.head("decline", matrix), lapse)
-        return self._outputs(
-            positions,
-            lapse,
-            decline,
-            orders_if_retained=self.head("orders", matrix),
-            spend_if_retained=self.head("spend", matrix),
-            source=source,
-        )
+        thin = rows["purchase_days"].to_numpy() <= self.spec["amounts"]["thin_days"]
+        trees = self.head("orders", matrix), self.head("spend", matrix)
+        amounts = self._with_lifetime(rows, thin, trees)
+        shares = self.spec["amounts"]["lapsed_share"]
+        return self._outputs(positions, lapse, decline, amounts, shares=shares, source=source)
 
-    def _fallback(
-        self,
-        rows: pd.DataFrame,
-        status: pd.Series,
-        positions: np.ndarray,
+    def _win_back(
+        self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
     ) -> pd.DataFrame:
-        table = self.spec["fallback"]
-        groups = [
-            fallback_group(table["edges_days"], state, days)
-            for state, days in zip(status, rows["recency_days"], strict=True)
-        ]
-        rates = pd.DataFrame([table["groups"].get(g, table["default"]) for g in groups])
-        return self._outputs(
-            positions,
-            rates["lapse"].to_numpy(),
-            np.full(len(rows), np.nan),
-            orders_if_retained=rates["orders"].to_numpy(),
-            spend_if_retained=rates["spend"].to_numpy(),
-            source="fallback",
+        """1 - P(buys again), by the model of the lapsed; amounts are those of their group."""
+        spec = self.spec["win_back"]
+        if spec["kind"] == "trees":
+            again = self.head("win_back", matrix)
+        else:
+            again = self.calibrated("win_back", baseline(spec["line"], rows))
+        rates, unknown = group_rates(self.spec["fallback"], rows), np.full(len(rows), np.nan)
+        amounts = rates["orders"].to_numpy(), rates["spend"].to_numpy()
+        return self._outputs(positions, 1 - again, unknown, amounts, source="win_back")
+
+    def _fallback(self, rows: pd.DataFrame, _: np.ndarray, positions: np.ndarray) -> pd.DataFrame:
+        rates, unknown = group_rates(self.spec["fallback"], rows), np.full(len(rows), np.nan)
+        of_group = rates["orders"].to_numpy(), rates["spend"].to_numpy()
+        amounts = self._with_lifetime(rows, statuses(rows) == "new", of_group)
+        lapse = rates["lapse"].to_numpy()
+        return self._outputs(positions, lapse, unknown, amounts, source="fallback")
+
+    def _with_lifetime(
+        self, rows: pd.DataFrame, chosen: np.ndarray, amounts: tuple[np.ndarray, ...]
+    ) -> tuple[np.ndarray, ...]:
+        """Orders and spend if retained, of the chosen rows by the lifetime models where these
+        were found better and have something to go by.
+        """
+        spec = self.spec["amounts"]
+        if not spec["lifetime"] or not chosen.any():
+            return amounts
+        expected = dict(zip(("orders", "spend"), lifetime_amounts(spec, rows), strict=True))
+        return tuple(
+            np.where(chosen & np.isfinite(expected[name]), expected[name], trees)
+            if name in spec["lifetime"]
+            else trees
+            for name, trees in zip(expected, amounts, strict=True)
         )
 
     def _outputs(
@@ -105,30 +141,87 @@ class PortableModel:
         positions: np.ndarray,
         lapse: np.ndarray,
         decline: np.ndarray,
+        if_retained: tuple[np.ndarray, ...],
         *,
-        orders_if_retained: np.ndarray,
-        spend_if_retained: np.ndarray,
         source: str,
+        shares: dict[str, float] | None = None,
     ) -> pd.DataFrame:
-        margin = self.spec["margin_rate"] * spend_if_retained
+        """`shares` is what those who lapse order and spend all the same, of what staying means."""
+        shares = shares or NO_SHARES
+        orders, margin = if_retained[0], self.spec["margin_rate"] * if_retained[1]
         columns = (
             lapse,
             source,
             decline,
-            (1 - lapse) * orders_if_retained,
-            (1 - lapse) * margin,
-            lapse * margin,
+            (1 - lapse + lapse * shares["orders"]) * orders,
+            (1 - lapse + lapse * shares["spend"]) * margin,
+            lapse * (1 - shares["spend"]) * margin,
         )
         return pd.DataFrame(dict(zip(OUTPUTS, columns, strict=True)), index=positions)
 
 
+NO_SHARES = {"orders": 0.0, "spend": 0.0}
+
+
+def check_rows(rows: pd.DataFrame, wanted: list[str]) -> None:
+    """Nothing, or RowsError: a data frame, of those features, of known statuses, of numbers."""
+    if not isinstance(rows, pd.DataFrame):
+        raise RowsError(
+            f"rows must be a pandas DataFrame, got {type(rows).__name__}. "
+            "Pass a row of features for each customer."
+        )
+    check_features(rows.columns, wanted)
+    unknown = sorted({str(status) for status in pd.unique(statuses(rows))} - set(STATUSES))
+    if unknown:
+        raise RowsError(
+            f"status must be one of {list(STATUSES)}, got {unknown}. "
+            "Leave the column out where all are eligible."
+        )
+    texts = [name for name in wanted if not _is_numeric(rows[name])]
+    if texts:
+        raise RowsError(f"features must be numbers, got others in {texts}. Cast them first.")
+
+
+def check_numbers(matrix: np.ndarray, status: np.ndarray) -> None:
+    """Nothing, or RowsError: no feature is infinite, and no eligible row is nothing but missing."""
+    infinite = np.isinf(matrix)
+    if infinite.any():
+        count = int(infinite.any(axis=1).sum())
+        raise RowsError(f"features must be finite or missing, got {count} rows with others.")
+    empty = int((np.isnan(matrix).all(axis=1) & (status == "eligible")).sum())
+    if empty:
+        raise RowsError(
+            f"eligible rows must have features, got {empty} with nothing but missing values. "
+            "Give them another status, or build their features."
+        )
+
+
+def statuses(rows: pd.DataFrame) -> np.ndarray:
+    """The status of each row; eligible where there is no such column."""
+    if "status" not in rows:
+        return np.full(len(rows), "eligible", dtype=object)
+    return rows["status"].to_numpy(dtype=object)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Numbers or truth values, or Python objects all of which are such or missing."""
+    if column.dtype != "object":
+        return bool(pd.api.types.is_numeric_dtype(column.dtype))
+    return all(
+        value is None or isinstance(value, (int, float, np.number)) for value in column.tolist()
+    )
+
+
 def check_features(columns: "pd.Index[str]", wanted: list[str]) -> None:
-    """Nothing, or ValueError naming the features that are missing and those nobody asked for."""
+    """Nothing, or RowsError naming the features that are missing and those nobody asked for."""
     given = [name for name in columns if name not in IDENTIFIERS]
+    twice = sorted({str(name) for name in columns if list(columns).count(name) > 1})
+    if twice:
+        raise RowsError(f"each column must be there once, got {twice} more often. Drop copies.")
     missing = [name for name in wanted if name not in given]
     strange = [name for name in given if name not in wanted]
     if missing or strange:
-        raise ValueError(
+        raise RowsError(
             f"the model expects its own {len(wanted)} features; missing: {missing}, "
             f"unexpected: {strange}. Build them with the feature list that the model carries."
         )
@@ -142,6 +235,24 @@ def fallback_group(edges_days: list[float], status: str, recency_days: float) ->
     return f"{status}:{bins}"
 
 
+def group_rates(table: dict, rows: pd.DataFrame) -> pd.DataFrame:  # type: ignore[type-arg]
+    """The frozen lapse, orders and spend of each row's group, shape (rows, 3)."""
+    groups = [
+        fallback_group(table["edges_days"], status, days)
+        for status, days in zip(statuses(rows), rows["recency_days"], strict=True)
+    ]
+    return pd.DataFrame([table["groups"].get(group, table["default"]) for group in groups])
+
+
+def lifetime_amounts(spec: dict, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Orders and spend in the horizon if there are any, by BG/NBD and Gamma-Gamma: what they
+    expect over BG/NBD's probability of a purchase.
+    """
+    days, spend, silent = (rows[name].to_numpy(dtype="float64") for name in LIFETIME_FEATURES)
+    buys = np.maximum(1 - silent, 1e-6)
+    return spec["orders_per_day"] * days / buys, spend / buys
+
+
 def baseline(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
     """A baseline's calibrated lapse probability: a logistic line over its terms."""
     terms = baseline_terms(spec, rows)
@@ -151,7 +262,10 @@ def baseline(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type
 def baseline_terms(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
     """What a baseline looks at, shape (rows, terms)."""
     if "bg_nbd" in spec:
-        return logit(bg_nbd_no_purchase(spec["bg_nbd"], spec["horizon_days"], rows))[:, None]
+        silent = bg_nbd_no_purchase(spec["bg_nbd"], spec["horizon_days"], rows)
+        return np.asarray(
+            np.nan_to_num(logit(silent))[:, None]
+        )  # subscribers may never have bought
     columns = []
     for name, transform in spec["terms"]:
         value = rows[name].to_numpy(dtype="float64", na_value=np.nan)

@@ -28,7 +28,7 @@ KINDS = (
 )
 CHANNELS = ("email", "sms", "push", "post", "call", "ads")
 OBJECTIVES = ("retain", "win_back", "service", "welcome", "engage")
-STATUSES = ("eligible", "lapsed", "new")
+STATUSES = ("eligible", "lapsed", "new", "covered")
 LONGEST_DAYS = 3650
 
 

@@ -6,6 +6,7 @@ never what causes it.
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,10 @@ def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) ->
 def spoken(record: dict[str, Any]) -> dict[str, Any]:
     """A row of features with the lengths of time that sentences name in words, e.g. "1 day"."""
     lengths = {"recency": "recency_days", "tenure": "tenure_days", "gap": "expected_gap_days"}
-    words = {word: _days(round(record[feature])) for word, feature in lengths.items()}
+    known = {word: record[name] for word, name in lengths.items() if not isnan(record[name])}
+    words = {word: _days(round(value)) for word, value in known.items()}
+    if record.get("is_cancelled") == 1:
+        words["cancelled_and_ends"] = _days(round(record["days_to_expiry"]))
     return {**record, **words}
 
 

@@ -102,6 +102,17 @@ SENTENCES: dict[str, tuple[Pair, ...]] = {
         ("Service was not as it should be.", "No trouble with service."),
     ),
     "loyalty": (("Makes little of points and offers.", "Makes use of points and offers."),),
+    "subscription": (
+        (
+            "Has cancelled; the subscription ends in {cancelled_and_ends}.",
+            "Has not cancelled; the subscription ends in {days_to_expiry:.0f} days.",
+        ),
+        (
+            "The subscription ends in {days_to_expiry:.0f} days after {renewals_so_far:.0f} "
+            "renewals.",
+            "The subscription was renewed {renewals_so_far:.0f} times.",
+        ),
+    ),
     "acquisition": (("Came by a way on which few stay.", "Came by a way on which many stay."),),
 }
 
