@@ -1,9 +1,9 @@
 """The list of features: each one small function that declares what it is and returns an expression.
 
-A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`, `terms`), or,
-over `row`, arithmetic on features and sums declared before it. `sums` are aggregates that other features
-need and nobody else sees. What a feature needs to be connected, it says: where that is missing the
-feature is not there, never zero.
+A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`, `terms`),
+or, over `row`, arithmetic on features and sums declared before it. `sums` are aggregates that other
+features need and nobody else sees. What a feature needs to be connected, it says: where that is
+missing the feature is not there, never zero.
 """
 
 from collections.abc import Callable, Collection, Iterable

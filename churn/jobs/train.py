@@ -17,6 +17,7 @@ from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, write_bundle
 from churn.modeling.card import model_card
 from churn.modeling.evaluate import Evaluation
+from churn.modeling.expectations import JudgedAmount
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.metrics import Interval
 from churn.modeling.model import ChurnModel
@@ -97,10 +98,39 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
         f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
         f"{every.base_rate:.2%} lapsed"
     )
+    amounts = [
+        (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
+        for one in evaluation.amounts
+    ]
+    header = ("", "", "expected", "came", "ratio", "error each")
     return (
         (title, ("", *SHOWN.values()), tuple(shown)),
         ("The model by kind of customer", ("", "rows", "lapsed", "AUC"), tuple(strata)),
+        ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
+        *_win_back_table(evaluation),
     )
+
+
+def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
+    ratio = one.ratio
+    return (
+        f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+        f"{one.error.estimate:,.2f}",
+    )
+
+
+def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The model of the lapsed beside the rate of their group, where it speaks."""
+    gap = evaluation.win_back
+    if gap is None:
+        return ()
+    verdict = (f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",)
+    log_loss = [
+        _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
+        for name in ("model", "group_rate")
+    ]
+    header = ("win-back", "rate of the group", "difference")
+    return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
 
 
 def _resolved_table(panel: Panel) -> ShownTable:

@@ -19,7 +19,7 @@ __all__ = ["AMOUNTS", "choose_amounts", "lapsed_shares"]
 
 AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_net_spend"}
 THIN_DAYS = 3
-LEAST_THIN_ROWS = 100
+LEAST_THIN_ROWS = 30
 SPEND_POWER = 1.5  # LightGBM's own for its Tweedie loss
 
 Head = Callable[[str, pd.DataFrame, pd.DataFrame], np.ndarray]

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from churn.errors import ConfigError
 from churn.modeling.baselines import BASELINES, predict_baseline
 from churn.modeling.dataset import Dataset, cutoff_dates
+from churn.modeling.expectations import JudgedAmount, judge_amounts
 from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
+from churn.modeling.portable import group_rates
 
 __all__ = ["Evaluation", "Judged", "evaluate"]
 
@@ -31,11 +34,18 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every predictor on every group, and how the model's log loss compares with each rule's."""
+    """Every predictor on every group, and how the model's log loss compares with each rule's.
+
+    `amounts` compares expected orders and margin with what came. `win_back` is the difference in
+    log loss between the model of the lapsed and the frozen rate of their group; None where the
+    rate speaks.
+    """
 
     judged: tuple[Judged, ...]
     against: Mapping[str, Interval]
     cutoffs: tuple[str, ...]
+    amounts: tuple[JudgedAmount, ...] = ()
+    win_back: Interval | None = None
 
     def of(self, predictor: str, group: str = "eligible") -> Judged:
         """The judgement of one predictor on one group."""
@@ -60,6 +70,9 @@ class Evaluation:
             "log_loss_difference": {
                 name: [gap.estimate, gap.low, gap.high] for name, gap in self.against.items()
             },
+            "amounts": [one.to_dict() for one in self.amounts],
+            "win_back_log_loss_difference": self.win_back
+            and [self.win_back.estimate, self.win_back.low, self.win_back.high],
         }
 
     def __str__(self) -> str:
@@ -79,14 +92,21 @@ def evaluate(
     """The model and its baselines on the eligible rows of `test`, and on their strata.
 
     Strata: customers with one purchase day, and customers with a tenure under a horizon. The
+    lapsed are a group of their own, beside the frozen rate of their group (`group_rate`). The
     intervals resample customers with all their rows.
     """
+    check_is_judgeable(model, test)
     rows = test.eligible
     predictions = _predictions(model, rows)
     judged = [
         _judge(group, name, rows[chosen], prediction[chosen], replicates=replicates, seed=seed)
         for group, chosen in _groups(rows, test).items()
         for name, prediction in predictions.items()
+    ]
+    lapsed, rates = _lapsed(model, test)
+    judged += [
+        _judge("lapsed", name, lapsed, prediction, replicates=replicates, seed=seed)
+        for name, prediction in rates.items()
     ]
     customer = rows["customer_id"].to_numpy()
     against = {
@@ -96,7 +116,41 @@ def evaluate(
         for name in BASELINES
     }
     dates = tuple(str(date) for date in cutoff_dates(rows))
-    return Evaluation(tuple(judged), against, dates)
+    amounts = judge_amounts(model, test, replicates=replicates, seed=seed)
+    return Evaluation(
+        tuple(judged), against, dates, amounts, _win_back(model, lapsed, rates, seed=seed)
+    )
+
+
+def check_is_judgeable(model: object, test: object) -> None:
+    """Nothing, or ConfigError where it is not a model, or not a Dataset that it is judged on."""
+    for value, wanted in ((model, ChurnModel), (test, Dataset)):
+        if not isinstance(value, wanted):
+            raise ConfigError(
+                "a ChurnModel is judged on a Dataset",
+                got=type(value).__name__,
+                fix="Pass evaluate(model, build_dataset(...)).",
+            )
+
+
+def _lapsed(model: ChurnModel, test: Dataset) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The lapsed, and what the model and the rate of their group say of their staying away."""
+    rows = test.rows[test.rows["status"] == "lapsed"]
+    if rows.empty:
+        return rows, {}
+    features = rows[["customer_id", "status", *model.feature_names_]]
+    rate = group_rates(model.fallback_, rows)["lapse"].to_numpy()
+    return rows, {"model": model.predict_proba(features)[:, 1], "group_rate": rate}
+
+
+def _win_back(
+    model: ChurnModel, rows: pd.DataFrame, rates: dict[str, np.ndarray], *, seed: int
+) -> Interval | None:
+    if not rates or model.win_back_["kind"] == "rate":
+        return None
+    customer = rows["customer_id"].to_numpy()
+    said, rate = rates["model"], rates["group_rate"]
+    return paired_log_loss_difference(rows["lapse"].to_numpy(), said, rate, customer, seed=seed)
 
 
 def _predictions(model: ChurnModel, rows: pd.DataFrame) -> dict[str, np.ndarray]:

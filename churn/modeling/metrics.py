@@ -18,6 +18,7 @@ from churn.errors import ConfigError, DataError
 __all__ = [
     "Interval",
     "average_precision",
+    "bootstrap",
     "bootstrap_metrics",
     "brier",
     "lift_at",
@@ -225,6 +226,19 @@ def _customer_draws(
     for _ in range(replicates if customers.size else 0):
         drawn = rng.integers(customers.size, size=customers.size)
         yield np.bincount(drawn, minlength=customers.size)[code].astype(np.float64)
+
+
+def bootstrap(
+    statistic: Callable[[Floats], float],
+    customer: ArrayLike,
+    *,
+    replicates: int = 200,
+    seed: int = 0,
+) -> Interval:
+    """Any statistic of row weights with its 95 % interval; customers are drawn with their rows."""
+    rows = np.asarray(customer)
+    draws = _customer_draws(rows, rows, replicates, seed)
+    return Interval.of(statistic(np.ones(rows.size)), [statistic(weights) for weights in draws])
 
 
 def _weights(weights: ArrayLike | None, y: ArrayLike) -> Floats:

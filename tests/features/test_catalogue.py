@@ -74,6 +74,12 @@ def everything() -> Iterator[Tables]:
             customer_id="anna", contacted_at=WHEN, campaign_id="c", offer_id="o", arm="treatment"
         ),
         redemptions=table_of(customer_id="anna", redeemed_at=WHEN, campaign_id="c", offer_id="o"),
+        subscriptions=table_of(
+            customer_id="anna",
+            started_at=WHEN,
+            expires_at=WHEN.replace(month=5),
+            cancelled_at=WHEN.replace(day=20),
+        ),
     )
     yield tables
     tables.engine.close()

@@ -21,6 +21,7 @@ from churn.modeling.bundle import (
 from churn.modeling.training import canary_rows, reference_rows
 
 FILES = {
+    "amounts.json",
     "baselines.json",
     "calibration.json",
     "canaries.parquet",
@@ -32,6 +33,7 @@ FILES = {
     "heads/spend.txt",
     "population.json",
     "reference.parquet",
+    "win_back.json",
 }
 BAD_NAMES = ["../../etc", "a/b", "a:b", "a\0b", "", "Champion", ".hidden", "x" * 65]
 
@@ -90,7 +92,7 @@ def test_the_manifest_tells_what_the_model_is_and_the_hash_of_every_file(untouch
         *FILES,
         "manifest.json",
     }
-    assert (manifest["model_id"], manifest["as_of"], manifest["schema"]) == ("m-1", "2023-11-20", 1)
+    assert (manifest["model_id"], manifest["as_of"], manifest["schema"]) == ("m-1", "2023-11-20", 2)
     assert [f["name"] for f in manifest["features"]] == shop_model().feature_names_
     assert set(manifest["features"][0]) == {"name", "type", "family", "unit"}
     assert load_bundle(untouched).manifest_ == manifest
@@ -235,7 +237,7 @@ def test_a_bundle_without_its_manifest_is_refused(bundle):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "null", "[]", "{}", '{"schema": 1}', '{"schema": 1, "files": 3}', "\0"]
+    "text", ["", "{", "null", "[]", "{}", '{"schema": 2}', '{"schema": 2, "files": 3}', "\0"]
 )
 def test_a_garbled_manifest_is_refused(bundle, text):
     (bundle / "manifest.json").write_text(text)
@@ -253,7 +255,7 @@ def test_a_manifest_that_lacks_what_a_model_is_made_of_is_refused(bundle, key, v
 
 def test_a_bundle_of_another_release_says_so(bundle):
     edit_manifest(bundle, schema=99)
-    with pytest.raises(ModelError, match=r"reads bundles of schema 1, got 99\. Train again"):
+    with pytest.raises(ModelError, match=r"reads bundles of schema 2, got 99\. Train again"):
         load_bundle(bundle)
 
 

@@ -20,7 +20,8 @@ def rows():
 
 def test_every_predictor_is_judged_on_every_group():
     pairs = {(one.group, one.predictor) for one in shop_evaluation().judged}
-    assert pairs == {(group, name) for group in GROUPS for name in ("model", *BASELINES)}
+    eligible = {(group, name) for group in GROUPS for name in ("model", *BASELINES)}
+    assert pairs == eligible | {("lapsed", "model"), ("lapsed", "group_rate")}
 
 
 def test_the_groups_are_the_eligible_and_two_kinds_of_them(rows):
@@ -72,12 +73,18 @@ def test_as_a_dictionary_it_is_json_even_where_a_metric_is_undefined():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     empty = next(one for one in found["judged"] if one["group"] == "tenure under H")
     assert (empty["rows"], empty["base_rate"], empty["roc_auc"]) == (0, None, None)
-    assert set(found) == {"cutoffs", "judged", "log_loss_difference"}
+    assert set(found) == {
+        "amounts",
+        "cutoffs",
+        "judged",
+        "log_loss_difference",
+        "win_back_log_loss_difference",
+    }
 
 
 def test_as_a_frame_it_has_a_row_for_each_judgement_with_bounds():
     frame = shop_evaluation().to_frame()
-    assert len(frame) == len(GROUPS) * (1 + len(BASELINES))
+    assert len(frame) == len(GROUPS) * (1 + len(BASELINES)) + 2
     known = frame[frame["group"] == "eligible"]
     assert (known["roc_auc_low"] <= known["roc_auc"]).all()
     assert (known["roc_auc"] <= known["roc_auc_high"]).all()

@@ -18,6 +18,7 @@ from churn.modeling.model import HEADS, ChurnModel
 from churn.modeling.portable import OUTPUTS
 
 LEARNT = {
+    "amounts_",
     "base_rate_",
     "baselines_",
     "calibration_",
@@ -27,6 +28,7 @@ LEARNT = {
     "fallback_",
     "feature_names_",
     "heads_",
+    "win_back_",
 }
 
 
@@ -204,14 +206,12 @@ def test_a_label_that_was_left_among_the_features_is_refused(rows):
         shop_model().predict_proba(rows.assign(lapse=1.0))
 
 
-def test_lapsed_and_new_customers_get_the_rate_of_their_group(rows, said):
+def test_the_lapsed_get_a_model_of_their_own_and_the_new_the_rate_of_their_group(rows, said):
     """The trees learnt from the eligible alone, so they are silent about all others."""
     source = said["probability_source"]
     assert source[rows["status"] == "eligible"].unique().tolist() == ["model"]
-    assert source[rows["status"] != "eligible"].unique().tolist() == ["fallback"]
-    groups = shop_model().fallback_["groups"]
-    lapsed = said["churn_probability"][rows["status"] == "lapsed"]
-    assert set(lapsed) <= {group["lapse"] for group in groups.values()}
+    assert source[rows["status"] == "lapsed"].unique().tolist() == ["win_back"]
+    assert source[rows["status"] == "new"].unique().tolist() == ["fallback"]
     new = said["churn_probability"][rows["status"] == "new"]
     assert new.unique().tolist() == [shop_model().fallback_["default"]["lapse"]]
 

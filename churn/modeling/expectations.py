@@ -1,0 +1,123 @@
+"""Expected orders and margin beside what came: in all, and customer by customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import pandas as pd
+
+from churn.modeling.dataset import BASE_HORIZONS, Dataset
+from churn.modeling.metrics import Interval, bootstrap
+from churn.modeling.model import ChurnModel
+from churn.modeling.portable import LIFETIME_FEATURES
+
+__all__ = ["JudgedAmount", "judge_amounts"]
+
+AMOUNTS = ("orders", "margin")
+
+
+@dataclass(frozen=True)
+class JudgedAmount:
+    """What one predictor expected of all customers in the horizon, and what came of it.
+
+    `ratio` is the sum expected over the sum that came, `error` the mean absolute error of a
+    customer; both with a 95 % interval over customers. Margin is in the data's currency.
+    """
+
+    amount: str
+    predictor: str
+    expected: float
+    came: float
+    ratio: Interval
+    error: Interval
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON; None for what is undefined."""
+        intervals = {"ratio": self.ratio, "error": self.error}
+        flat: dict[str, object] = {
+            "amount": self.amount,
+            "predictor": self.predictor,
+            "expected": self.expected,
+            "came": self.came,
+        }
+        for name, one in intervals.items():
+            values = (one.estimate, one.low, one.high)
+            flat[name] = [value if isfinite(value) else None for value in values]
+        return flat
+
+
+def judge_amounts(
+    model: ChurnModel, test: Dataset, *, replicates: int = 200, seed: int = 0
+) -> tuple[JudgedAmount, ...]:
+    """The model's expectations of the eligible, beside BG/NBD with Gamma-Gamma (`lifetime`, where
+    its features are there) and each customer's own past rate (`own_rate`).
+    """
+    rows = test.eligible
+    came = {
+        "orders": rows["horizon_orders"].to_numpy(),
+        "margin": model.margin_rate * rows["horizon_net_spend"].to_numpy(),
+    }
+    return tuple(
+        _judged(amount, name, expected[amount], came[amount], _draw(rows, replicates, seed))
+        for amount in AMOUNTS
+        for name, expected in _expectations(model, rows).items()
+    )
+
+
+Expected = Mapping[str, np.ndarray]
+Draw = Callable[[Callable[[np.ndarray], float]], Interval]
+
+
+def _expectations(model: ChurnModel, rows: pd.DataFrame) -> dict[str, Expected]:
+    said = model.predict_frame(rows[["customer_id", "status", *model.feature_names_]])
+    found: dict[str, Expected] = {
+        "model": {
+            "orders": said["expected_orders"].to_numpy(),
+            "margin": said["expected_margin"].to_numpy(),
+        }
+    }
+    if set(LIFETIME_FEATURES) <= set(model.feature_names_):
+        per_day = model.amounts_["orders_per_day"]
+        found["lifetime"] = {
+            "orders": np.nan_to_num(per_day * rows["expected_purchase_days"].to_numpy()),
+            "margin": model.margin_rate
+            * np.nan_to_num(rows["expected_spend_in_horizon"].to_numpy()),
+        }
+    return found | {"own_rate": _own_rate(model, rows)}
+
+
+def _own_rate(model: ChurnModel, rows: pd.DataFrame) -> Expected:
+    """Orders of the whole past, and margin of the last three horizons, scaled to one; of a tenure
+    under a horizon as if it had been one.
+    """
+    horizon = model.clock_.horizon_days
+    tenure = rows["tenure_days"].fillna(horizon).clip(lower=horizon).to_numpy()
+    seen = np.minimum(tenure, BASE_HORIZONS * horizon)
+    spend = rows["net_spend_three_horizons"].fillna(0.0).clip(lower=0).to_numpy()
+    return {
+        "orders": rows["orders_count"].fillna(0.0).to_numpy() * horizon / tenure,
+        "margin": model.margin_rate * spend * horizon / seen,
+    }
+
+
+def _draw(rows: pd.DataFrame, replicates: int, seed: int) -> Draw:
+    customer = pd.factorize(rows["customer_id"])[0]
+    return lambda statistic: bootstrap(statistic, customer, replicates=replicates, seed=seed)
+
+
+def _judged(
+    amount: str, predictor: str, expected: np.ndarray, came: np.ndarray, draw: Draw
+) -> JudgedAmount:
+    def ratio(weights: np.ndarray) -> float:
+        total = float(weights @ came)
+        return float(weights @ expected) / total if total > 0 else float("nan")
+
+    def error(weights: np.ndarray) -> float:
+        total = weights.sum()
+        return float(weights @ np.abs(expected - came) / total) if total > 0 else float("nan")
+
+    sums = float(expected.sum()), float(came.sum())
+    return JudgedAmount(amount, predictor, *sums, draw(ratio), draw(error))
