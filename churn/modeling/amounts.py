@@ -2,6 +2,7 @@
 
 Of a customer with few purchase days the trees know little that BG/NBD and Gamma-Gamma do not. Their
 expectations, given that the customer buys at all, take the place of the trees where they earn it.
+And amounts drift, as a cohort ages or prices rise: the level is corrected where that is plain.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ __all__ = ["AMOUNTS", "choose_amounts", "lapsed_shares"]
 
 AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_net_spend"}
 THIN_DAYS = 3
-LEAST_THIN_ROWS = 30
+LEAST_ROWS = 30
+MOST_DRIFT = 1.25
 SPEND_POWER = 1.5  # LightGBM's own for its Tweedie loss
 
 Head = Callable[[str, pd.DataFrame, pd.DataFrame], np.ndarray]
 
 
 def choose_amounts(dataset: Dataset, feature_names: list[str], predict: Head) -> dict[str, Any]:
-    """Which amounts of customers with at most `thin_days` purchase days the lifetime models tell.
+    """How the trees' amounts are corrected, and which of them the lifetime models tell instead.
 
-    Both are tried on the retained of the newest cutoff: the lifetime models speak where the 95 %
-    interval of the difference in deviance (Poisson of orders, Tweedie of spend) lies below 0.
-    `predict` gives what a head that learnt from the first rows says of the second.
+    All is tried on the retained of the newest cutoff, with what was learnt before it; `predict`
+    gives what a head that learnt from the first rows says of the second. `scale` corrects the
+    level, `lifetime` names the amounts of the thin that BG/NBD and Gamma-Gamma tell better.
     """
     buying = dataset.eligible
     per_day = float(buying["orders_count"].sum() / max(buying["purchase_days"].sum(), 1.0))
-    spec: dict[str, Any] = {"thin_days": THIN_DAYS, "orders_per_day": per_day, "lifetime": []}
-    newest = dataset.cutoffs.dates[-1:]
-    earlier = dataset.cutoffs.before(newest[0]) if newest else dataset.cutoffs
-    if not earlier.dates or not set(LIFETIME_FEATURES) <= set(feature_names):
+    spec: dict[str, Any] = {"thin_days": THIN_DAYS, "orders_per_day": per_day}
+    spec |= {"lifetime": [], "scale": dict.fromkeys(AMOUNTS, 1.0)}
+    learnt, unseen = _held_back(dataset)
+    if not len(learnt) or len(unseen) < LEAST_ROWS:
         return spec
-    learnt = dataset.only(earlier).eligible
-    thin = _thin_and_retained(dataset.only(dataset.cutoffs.only(newest)).eligible)
-    if len(thin) < LEAST_THIN_ROWS or learnt["lapse"].min() > 0:
-        return spec
-    expected = dict(zip(AMOUNTS, lifetime_amounts(spec, thin), strict=True))
-    won = [n for n in AMOUNTS if _wins(n, thin, expected[n], predict(n, learnt, thin))]
-    return spec | {"lifetime": won}
+    trees = {name: predict(name, learnt, unseen) for name in AMOUNTS}
+    spec["scale"] = {name: _scale(_actual(unseen, name), trees[name]) for name in AMOUNTS}
+    if set(LIFETIME_FEATURES) <= set(feature_names):
+        scaled = {name: spec["scale"][name] * trees[name] for name in AMOUNTS}
+        spec["lifetime"] = _told_by_lifetime(spec, unseen, scaled)
+    return spec
 
 
 def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> dict[str, float]:
@@ -55,19 +56,55 @@ def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> d
     """
     gone = (rows["lapse"] == 1).to_numpy()
     shares = {}
-    for name, column in AMOUNTS.items():
-        total = float(rows.loc[gone, column].clip(lower=0).sum())
+    for name in AMOUNTS:
+        total = float(_actual(rows[gone], name).sum())
         shares[name] = total / float(predict(name)[gone].sum()) if total > 0 else 0.0
     return shares
 
 
-def _thin_and_retained(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[(rows["purchase_days"] <= THIN_DAYS) & (rows["lapse"] == 0)]
+def _held_back(dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Eligible rows of what had closed by the newest cutoff, and its retained ones."""
+    newest = dataset.cutoffs.dates[-1:]
+    learnt = dataset.only(dataset.cutoffs.before(newest[0])).eligible
+    unseen = dataset.only(dataset.cutoffs.only(newest)).eligible
+    enough = learnt[learnt["lapse"] == 0][list(AMOUNTS.values())].sum().gt(0).all()
+    return learnt if enough else learnt.head(0), unseen[unseen["lapse"] == 0]
 
 
-def _wins(name: str, rows: pd.DataFrame, lifetime: np.ndarray, trees: np.ndarray) -> bool:
+def _scale(actual: np.ndarray, expected: np.ndarray) -> float:
+    """The sum that came over the sum expected; 1 where its 95 % interval holds 1, and where it is
+    further off than a trend takes it in a horizon: that is the season's, and will not last.
+    """
+    ratio = float(actual.sum() / expected.sum())
+    error = float(np.std(actual - ratio * expected, ddof=1) / np.sqrt(len(actual)))
+    is_chance = abs(ratio - 1) * float(expected.mean()) <= 1.96 * error
+    is_season = not 1 / MOST_DRIFT <= ratio <= MOST_DRIFT
+    return 1.0 if is_chance or is_season else ratio
+
+
+def _told_by_lifetime(
+    spec: dict[str, Any], rows: pd.DataFrame, trees: dict[str, np.ndarray]
+) -> list[str]:
+    """The amounts of which the difference in mean deviance, Poisson of orders and Tweedie of
+    spend, is below 0 beyond chance among the thin.
+    """
+    thin = (rows["purchase_days"] <= THIN_DAYS).to_numpy()
+    if thin.sum() < LEAST_ROWS:
+        return []
+    expected = dict(zip(AMOUNTS, lifetime_amounts(spec, rows[thin]), strict=True))
+    return [
+        name
+        for name in AMOUNTS
+        if _wins(name, _actual(rows[thin], name), expected[name], trees[name][thin])
+    ]
+
+
+def _actual(rows: pd.DataFrame, name: str) -> np.ndarray:
+    return rows[AMOUNTS[name]].clip(lower=0).to_numpy()
+
+
+def _wins(name: str, actual: np.ndarray, lifetime: np.ndarray, trees: np.ndarray) -> bool:
     """Whether the mean difference in deviance is below 0 beyond chance; a customer is one row."""
-    actual = rows[AMOUNTS[name]].clip(lower=0).to_numpy()
     deviance = _poisson_deviance if name == "orders" else _tweedie_deviance
     gap = deviance(actual, lifetime) - deviance(actual, trees)
     return bool(gap.mean() + 1.96 * gap.std(ddof=1) / np.sqrt(len(gap)) < 0)

@@ -1,7 +1,8 @@
 """What a model has to beat: four simple rules, each calibrated on the same rows as the model.
 
 `recency` (days since the last purchase), `active_windows` (the decayed share of active windows),
-`logistic_rfm` and `bg_nbd`; each a logistic line over its terms, so that all are probabilities.
+`logistic_rfm` and `bg_nbd`; where subscriptions are at stake `renewals`, too: cancelled or not, how
+often renewed, for how long. Each is a logistic line over its terms, so that all are probabilities.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
 from churn.modeling.portable import baseline, baseline_terms
 
-__all__ = ["BASELINES", "LINEAR_TERMS", "fit_baselines", "fit_line", "predict_baseline"]
+__all__ = [
+    "BASELINES",
+    "LINEAR_TERMS",
+    "RENEWALS",
+    "fit_baselines",
+    "fit_line",
+    "predict_baseline",
+]
 
 LINEAR_TERMS: dict[str, list[list[str]]] = {
     "recency": [["recency_days", "log1p"]],
@@ -31,6 +39,13 @@ LINEAR_TERMS: dict[str, list[list[str]]] = {
     ],
 }
 BASELINES = (*LINEAR_TERMS, "bg_nbd")
+RENEWALS = "renewals"
+RENEWAL_TERMS = [
+    ["is_cancelled", "as is"],
+    ["renewals_so_far", "log1p"],
+    ["subscription_tenure_days", "log1p"],
+    ["plan_days", "log1p"],
+]
 
 
 def fit_baselines(
@@ -44,6 +59,9 @@ def fit_baselines(
         name: {"terms": terms} for name, terms in LINEAR_TERMS.items()
     }
     specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(buyers), "horizon_days": clock.horizon_days}
+    known = [term for term in RENEWAL_TERMS if term[0] in rows]
+    if clock.is_contractual and known:
+        specs[RENEWALS] = {"terms": known}
     target = rows["lapse"].to_numpy()
     return {name: fit_line(spec, rows, target) for name, spec in specs.items()}
 

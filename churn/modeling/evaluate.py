@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churn.errors import ConfigError
-from churn.modeling.baselines import BASELINES, predict_baseline
+from churn.modeling.baselines import predict_baseline
 from churn.modeling.dataset import Dataset, cutoff_dates
 from churn.modeling.expectations import JudgedAmount, judge_amounts
 from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_difference
@@ -113,7 +113,7 @@ def evaluate(
         name: paired_log_loss_difference(
             rows["lapse"].to_numpy(), predictions["model"], predictions[name], customer, seed=seed
         )
-        for name in BASELINES
+        for name in model.baselines_
     }
     dates = tuple(str(date) for date in cutoff_dates(rows))
     amounts = judge_amounts(model, test, replicates=replicates, seed=seed)
@@ -156,8 +156,8 @@ def _win_back(
 def _predictions(model: ChurnModel, rows: pd.DataFrame) -> dict[str, np.ndarray]:
     features = rows[["customer_id", "status", *model.feature_names_]]
     found = {"model": model.predict_proba(features)[:, 1]}
-    for name in BASELINES:
-        found[name] = predict_baseline(model.baselines_[name], rows)
+    for name, spec in model.baselines_.items():
+        found[name] = predict_baseline(spec, rows)
     return found
 
 

@@ -13,7 +13,7 @@ from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, GateError, ModelError
 from churn.features.clock import FeatureClock
 from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
-from churn.modeling.baselines import BASELINES, fit_baselines
+from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import Dataset
@@ -163,7 +163,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return predict_booster(self._fit_head(name, learnt), self._matrix(asked))
 
         def fitted(name: str) -> np.ndarray:
-            return predict_booster(self.heads_[name], self._matrix(dataset.eligible))
+            raw = predict_booster(self.heads_[name], self._matrix(dataset.eligible))
+            return np.asarray(chosen["scale"][name] * raw)
 
         chosen = choose_amounts(dataset, self.feature_names_, heard)
         return chosen | {"lapsed_share": lapsed_shares(dataset.eligible, fitted)}
@@ -201,7 +202,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(rule, got=self.num_leaves, fix="Pass e.g. 15.")
         if self.rounds < 1:
             raise ConfigError("rounds must be >= 1", got=self.rounds, fix="Pass e.g. 150.")
-        if self.stand_in is not None and self.stand_in not in BASELINES:
+        if self.stand_in is not None and self.stand_in not in (*BASELINES, RENEWALS):
             fix = f"Pass one of {list(BASELINES)} or None."
             raise ConfigError("stand_in must name a baseline", got=self.stand_in, fix=fix)
 

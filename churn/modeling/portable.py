@@ -94,7 +94,8 @@ class PortableModel:
             lapse, source = baseline(self.spec["baselines"][stand_in], rows), "stand_in:" + stand_in
         decline = np.maximum(self.head("decline", matrix), lapse)
         thin = rows["purchase_days"].to_numpy() <= self.spec["amounts"]["thin_days"]
-        trees = self.head("orders", matrix), self.head("spend", matrix)
+        scale = self.spec["amounts"]["scale"]
+        trees = tuple(scale[name] * self.head(name, matrix) for name in ("orders", "spend"))
         amounts = self._with_lifetime(rows, thin, trees)
         shares = self.spec["amounts"]["lapsed_share"]
         return self._outputs(positions, lapse, decline, amounts, shares=shares, source=source)

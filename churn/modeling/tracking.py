@@ -170,7 +170,9 @@ def _log_model(mlflow: Any, settings: TrackingSettings, model: ChurnModel) -> An
             name="model",
             python_model=str(code),
             artifacts={"model": str(parts)},
-            signature=ModelSignature(inputs=_inputs(model), outputs=_outputs()),
+            # MLflow drops columns that a signature does not name; the model itself refuses them
+            signature=ModelSignature(outputs=_outputs()),
+            metadata={"features": model.feature_names_},
             pip_requirements=[
                 f"{name}=={version(name)}" for name in ("lightgbm", "mlflow", "numpy", "pandas")
             ],
@@ -200,16 +202,6 @@ def _write_parts(model: ChurnModel, parts: Path) -> None:
         hashes[name] = sha256_of(parts / f"{name}.txt")
     written = json.dumps({"spec": model.spec(), "heads": hashes}, sort_keys=True, indent=1)
     (parts / "model.json").write_text(written, encoding="utf-8")
-
-
-def _inputs(model: ChurnModel) -> Any:
-    from mlflow.types.schema import AnyType, ColSpec, Schema
-
-    specs: list[Any] = [
-        ColSpec("string", name, required=False) for name in ("customer_id", "status")
-    ]
-    specs += [ColSpec(AnyType(), name) for name in model.feature_names_]  # type: ignore[no-untyped-call]
-    return Schema(specs)
 
 
 def _outputs() -> Any:

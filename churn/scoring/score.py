@@ -71,6 +71,7 @@ def score_snapshot(
     Features are streamed in batches; only probabilities are held for the whole base. Raises
     ModelError where the model wants features that cannot be built here.
     """
+    check_can_score(model, snapshot)
     tables = snapshot.tables
     tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
@@ -96,6 +97,17 @@ def score_snapshot(
     return Scores(_to_arrow(rows, facts), threshold, dropped)
 
 
+def check_can_score(model: object, snapshot: object) -> None:
+    """Nothing, or ConfigError where it is not a model, or not tables at a date."""
+    for value, wanted in ((model, ChurnModel), (snapshot, Snapshot)):
+        if not isinstance(value, wanted):
+            raise ConfigError(
+                "a ChurnModel scores a Snapshot",
+                got=type(value).__name__,
+                fix="Pass score(model, tables.as_of(date)).",
+            )
+
+
 def at_risk_count(capacity: float, eligible: int) -> int:
     """How many of the eligible a capacity is: a share in (0, 1), or a whole number.
 
@@ -103,7 +115,7 @@ def at_risk_count(capacity: float, eligible: int) -> int:
     (223, 50)
     """
     whole = isinstance(capacity, int) and not isinstance(capacity, bool)
-    if capacity < 0 or (not whole and capacity >= 1):
+    if not isinstance(capacity, (int, float)) or capacity < 0 or (not whole and capacity >= 1):
         fix = "Pass e.g. 0.1 for a tenth of the eligible, or 500 for five hundred."
         raise ConfigError(
             "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix

@@ -119,7 +119,10 @@ def test_with_a_lead_whoever_expires_before_the_window_is_covered_and_not_asked(
 
 def test_who_never_subscribed_is_new_and_a_subscriber_without_an_order_is_known(opened):
     found = built(opened([term(-50, 5, customer_id="ben")]))
-    assert {name: row["status"] for name, row in found.items()} == {"anna": "new", "ben": "eligible"}
+    assert {name: row["status"] for name, row in found.items()} == {
+        "anna": "new",
+        "ben": "eligible",
+    }
     assert found["anna"]["days_to_expiry"] is None
     assert found["anna"]["renewals_so_far"] == 0
 

@@ -315,7 +315,21 @@ def shop(seed: int, *, lines: bool = False) -> dict[str, pa.Table]:
             "acquisition_source": rng.choice(["ads", "friend"], 270),
         }
     )
-    return {"orders": frame, "events": events, "customers": customers}
+    begins = pd.Timestamp("2023-11-01", tz="UTC") + pd.to_timedelta(
+        rng.integers(0, 24 * 170, 600), unit="h"
+    )
+    length = pd.to_timedelta(rng.choice([30, 90, 365], 600), unit="D")
+    subscriptions = pd.DataFrame(
+        {
+            "customer_id": [f"c{n}" for n in rng.integers(0, 260, 600)],
+            "started_at": begins,
+            "expires_at": begins + length,
+            "cancelled_at": (begins + length / 3).where(rng.random(600) < 0.3),
+            "loaded_at": begins + pd.to_timedelta(rng.choice([0, 0, 2], 600), unit="D"),
+        }
+    )
+    others = {"events": events, "customers": customers, "subscriptions": subscriptions}
+    return {"orders": frame, **others}
 
 
 @pytest.fixture(params=[False, True], ids=["orders", "lines"])
@@ -324,7 +338,8 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     for table, frame in shop(5, lines=request.param).items():
         frame.to_parquet(tmp_path / f"{table}.parquet", index=False)
     grain = "line" if request.param else "order"
-    others = {t: TableSource(source=f"{t}.parquet") for t in ("events", "customers")}
+    named = ("events", "customers", "subscriptions")
+    others = {table: TableSource(source=f"{table}.parquet") for table in named}
     return {"orders": OrdersSource(source="orders.parquet", grain=grain), **others}
 
 
