@@ -49,6 +49,7 @@ class PortableModel:
         their group. Raises RowsError for anything else.
         """
         check_rows(rows, self.feature_names)
+        rows = as_numbers(rows, self.feature_names)
         status, matrix = statuses(rows), self.matrix(rows)
         check_numbers(matrix, status)
         by_model, lapsed = status == "eligible", status == "lapsed"
@@ -70,7 +71,8 @@ class PortableModel:
 
     def matrix(self, rows: pd.DataFrame) -> np.ndarray:
         """The features as the numbers that the trees see: float32, shape (rows, features)."""
-        return rows[self.feature_names].to_numpy(dtype="float32", na_value=np.nan)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
+            return rows[self.feature_names].to_numpy(dtype="float32", na_value=np.nan)
 
     def head(self, name: str, matrix: np.ndarray) -> np.ndarray:
         """The calibrated prediction of one head."""
@@ -202,6 +204,12 @@ def statuses(rows: pd.DataFrame) -> np.ndarray:
     if "status" not in rows:
         return np.full(len(rows), "eligible", dtype=object)
     return rows["status"].to_numpy(dtype=object)
+
+
+def as_numbers(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The rows with Python's objects among those features as floats; JSON brings such."""
+    loose = [name for name in names if rows[name].dtype == "object"]
+    return rows.astype(dict.fromkeys(loose, "float64")) if loose else rows
 
 
 def _is_numeric(column: pd.Series) -> bool:

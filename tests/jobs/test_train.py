@@ -16,7 +16,7 @@ from simulated_shop import (
     trained_shop,
 )
 
-from churn.errors import ConfigError, GateError, StorageError
+from churn.errors import ConfigError, GateError, ModelError, StorageError
 from churn.files.ledger import Ledger
 from churn.jobs.score import score
 from churn.jobs.train import train
@@ -218,3 +218,25 @@ def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
 def test_a_date_that_is_none_is_refused(as_of, base):
     with pytest.raises(ConfigError, match=r"as_of must be"):
         train(trained_shop(base), as_of=as_of)
+
+
+def test_the_registered_model_refuses_what_the_bundle_refuses(trained):
+    """MLflow would drop a column that its signature does not name, and say so in a log at most."""
+    import mlflow
+
+    config, result = trained
+    bundle = load_bundle(config.parent / "models" / result.model_id)
+    rows = pd.read_parquet(config.parent / "models" / result.model_id / "canaries.parquet")
+    rows = rows[["status", *bundle.feature_names_]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.set_tracking_uri(f"sqlite:///{config.parent / 'mlflow.db'}")
+        registered = mlflow.pyfunc.load_model("models:/churn@champion")
+        pd.testing.assert_frame_equal(registered.predict(rows), bundle.predict_frame(rows))
+        for asked in (rows.assign(lapse=1.0), rows.drop(columns="net_spend")):
+            with pytest.raises(ModelError) as ours:
+                bundle.predict_frame(asked)
+            with pytest.raises(ValueError, match="expects its own") as theirs:
+                registered.predict(asked)
+            assert str(theirs.value) == str(ours.value)
+    assert registered.metadata.metadata["features"] == bundle.feature_names_

@@ -167,7 +167,7 @@ def test_a_stand_in_says_so_in_every_row_that_it_speaks_for():
     frame = score(stand_in("bg_nbd"), shop_tables().as_of(AS_OF)).to_pandas()
     eligible = frame["status"] == "eligible"
     assert set(frame.loc[eligible, "probability_source"]) == {"stand_in:bg_nbd"}
-    assert set(frame.loc[~eligible, "probability_source"]) == {"fallback"}
+    assert set(frame.loc[~eligible, "probability_source"]) == {"win_back"}
     assert frame["reasons"].map(len).sum() == 0
 
 
