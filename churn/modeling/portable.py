@@ -60,11 +60,7 @@ class PortableModel:
             (lapsed, self._win_back),
             (~by_model & ~lapsed, self._fallback),
         )
-        parts = [
-            speak(rows[who], matrix[who], np.flatnonzero(who))
-            for who, speak in speakers
-            if who.any()
-        ]
+        parts = [speak(*chosen(rows, matrix, who)) for who, speak in speakers if who.any()]
         if not parts:
             return pd.DataFrame(columns=list(OUTPUTS), index=rows.index)
         return pd.concat(parts).sort_index().set_index(rows.index)
@@ -164,6 +160,15 @@ class PortableModel:
 
 
 NO_SHARES = {"orders": 0.0, "spend": 0.0}
+
+
+def chosen(
+    rows: pd.DataFrame, matrix: np.ndarray, who: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The rows of a mask, their matrix and their positions; of all of them no copy is made."""
+    if who.all():
+        return rows, matrix, np.arange(len(rows))
+    return rows[who], matrix[who], np.flatnonzero(who)
 
 
 def check_rows(rows: pd.DataFrame, wanted: list[str]) -> None:
