@@ -27,6 +27,9 @@ def segment(status, purchase_days, net_spend, bounds=BOUNDS):
         ("eligible", 1, 500.0, "one-time"),
         ("lapsed", 50, 500.0, "lapsed"),
         ("new", 1, 500.0, "new"),
+        ("covered", 10, 100.0, "best"),
+        ("covered", np.nan, np.nan, "new"),
+        ("lapsed", np.nan, np.nan, "lapsed"),
     ],
 )
 def test_a_segment_follows_from_status_purchase_days_and_spend(
@@ -68,3 +71,12 @@ def test_everyone_has_a_segment_of_the_list_and_the_eligible_none_of_the_others(
     other = frame["status"] != "eligible"
     assert (found[other] == frame.loc[other, "status"]).all()
     assert not {"new", "lapsed"} & set(found[~other])
+
+
+def test_subscribers_without_a_purchase_do_not_move_the_bounds():
+    days, spend = np.array([1.0, 5.0, 9.0]), np.array([10.0, 50.0, 90.0])
+    known = SegmentBounds.learn(days, spend)
+    with_others = SegmentBounds.learn(np.append(days, np.nan), np.append(spend, np.nan))
+    assert with_others == known
+    nobody = SegmentBounds.learn(np.array([np.nan]), np.array([np.nan]))
+    assert nobody.best_net_spend == np.inf

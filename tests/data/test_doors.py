@@ -167,3 +167,25 @@ def test_a_date_that_stands_for_no_date_is_counted_and_left_out():
     tables = Tables.from_frames(orders, bad_row_limit=0.5, clock=datetime(2024, 6, 1, tzinfo=UTC))
     assert tables.audits["orders"].dropped == {"with ordered_at before 1900": 1}
     assert tables.span()[0] == date(2024, 1, 5)
+
+
+def test_expiry_and_cancellation_have_a_date_of_the_day_time_zone_beside_their_instant(as_table):
+    """At 03:00 UTC it is still the day before in New York."""
+    at = datetime(2024, 5, 10, 3, tzinfo=UTC)
+    moments = {name: at.isoformat() for name in ("started_at", "expires_at", "cancelled_at")}
+    terms = as_table([{"customer_id": "anna", **moments}])
+    tables = Tables.from_frames(
+        as_table([order()]), clock=CLOCK, day_timezone="America/New_York", subscriptions=terms
+    )
+    (row,) = tables.engine.rows("SELECT * FROM subscriptions")
+    days = {row[name] for name in ("local_day", "expires_local_day", "cancelled_local_day")}
+    assert days == {(date(2024, 5, 9) - date(1970, 1, 1)).days}
+    assert {row[name] for name in ("day", "expires_day", "cancelled_day")} == {19853.125}
+
+
+def test_an_expiry_that_is_far_away_is_read_as_it_is(as_table):
+    far = {"started_at": "2024-01-01T00:00:00+00:00", "expires_at": "9999-12-31T00:00:00+00:00"}
+    terms = as_table([{"customer_id": "anna", **far}])
+    tables = Tables.from_frames(as_table([order()]), clock=CLOCK, subscriptions=terms)
+    (row,) = tables.engine.rows("SELECT expires_local_day AS day FROM subscriptions")
+    assert row["day"] == (date(9999, 12, 31) - date(1970, 1, 1)).days

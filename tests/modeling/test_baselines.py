@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_shop import shop_dataset, shop_model
 
+from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
-from churn.modeling.baselines import BASELINES, fit_baselines, predict_baseline
+from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines, predict_baseline
 from churn.modeling.portable import bg_nbd_no_purchase, logit, sigmoid
 
 NEEDED = {
@@ -126,3 +127,22 @@ def test_log_odds_and_back_is_the_same_probability(probability):
 
 def test_log_odds_of_certainty_stay_finite():
     assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
+
+
+def test_where_subscriptions_are_at_stake_a_rule_knows_of_renewals(rows, buyers):
+    clock = FeatureClock(horizon_days=28, lookback_days=56, mode="contractual")
+    terms = {"is_cancelled": rows["lapse"] * 0.5, "renewals_so_far": 3.0, "plan_days": np.nan}
+    found = fit_baselines(rows.assign(**terms), buyers, clock)
+    assert tuple(found) == (*BASELINES, RENEWALS)
+    named = [name for name, _ in found[RENEWALS]["terms"]]
+    assert named == ["is_cancelled", "renewals_so_far", "plan_days"]
+    assert RENEWALS not in fit_baselines(rows, buyers, clock)
+    said = predict_baseline(found[RENEWALS], rows.assign(**terms))
+    assert said[(rows["lapse"] == 1).to_numpy()].min() > said[(rows["lapse"] == 0).to_numpy()].max()
+
+
+def test_a_subscriber_who_never_bought_has_a_probability_by_every_rule(rows, specs):
+    nobody = rows.head(1).assign(**dict.fromkeys(NEEDED["logistic_rfm"], np.nan))
+    nobody["active_window_share"] = np.nan
+    for spec in specs.values():
+        assert 0 < predict_baseline(spec, nobody)[0] < 1

@@ -22,12 +22,13 @@ COMPLETE_JOURNEY = ROOT / "data/complete_journey/order_lines.parquet"
 
 @st.composite
 def some_cutoffs(draw):
-    """Any cutoffs at all, a lead and an arrival lag included."""
+    """Any cutoffs at all, a lead, an arrival lag and a grace included."""
     first = date(2020, 1, 1)
     dates = sorted(first + timedelta(days=day) for day in draw(st.sets(st.integers(0, 400))))
     horizon, lead, lag = draw(st.integers(1, 90)), draw(st.integers(0, 20)), draw(st.integers(0, 9))
-    end = max(dates, default=first) + timedelta(days=horizon + lead + lag)
-    return Cutoffs(tuple(dates), horizon, end, lead, lag)
+    grace = draw(st.integers(0, 9))
+    end = max(dates, default=first) + timedelta(days=horizon + lead + lag + grace)
+    return Cutoffs(tuple(dates), horizon, end, lead, lag, grace)
 
 
 @given(some_cutoffs())
@@ -143,3 +144,21 @@ def test_the_length_of_cdnow_decides_for_its_curve_never_reaches_80_percent():
 
 def pairs(cutoffs):
     return zip(cutoffs.dates[:-1], cutoffs.dates[1:], strict=True)
+
+
+def test_in_the_contractual_mode_auto_is_the_renewals_of_four_weeks_and_grace_lets_labels_wait():
+    panel = resolve_panel(shop_tables(), AS_OF, mode="contractual", grace_days=7, lead_days=2)
+    assert (panel.clock.horizon_days, panel.clock.lookback_days) == (28, 56)
+    assert (panel.clock.mode, panel.clock.lead_days, panel.cutoffs.grace_days) == (
+        "contractual",
+        2,
+        7,
+    )
+    assert panel.cutoffs.dates[-1] == AS_OF - timedelta(days=28 + 2 + 7)
+    assert panel.gap_quantile_days is None
+
+
+def test_in_the_mode_of_purchases_there_is_no_grace():
+    panel = resolve_panel(shop_tables(), AS_OF, horizon_days=28, grace_days=7, count=8)
+    assert panel.cutoffs.grace_days == 0
+    assert panel.cutoffs.dates[-1] == AS_OF - timedelta(days=28)

@@ -95,3 +95,16 @@ def test_a_stand_in_gives_no_reasons_for_its_trees_do_not_speak(rows):
 
 def test_nobody_needs_no_reasons(rows):
     assert reasons(shop_model(), rows.head(0)) == []
+
+
+def test_a_subscriber_who_never_bought_has_no_words_of_purchases():
+    record = {"recency_days": np.nan, "tenure_days": np.nan, "expected_gap_days": 30.0}
+    words = spoken({**record, "is_cancelled": 1.0, "days_to_expiry": 1.0, "renewals_so_far": 2.0})
+    assert "recency" not in words
+    assert sentence("subscription", words, raises=True) == (
+        "Has cancelled; the subscription ends in 1 day."
+    )
+    running = spoken({**record, "is_cancelled": 0.0, "days_to_expiry": 9.0, "renewals_so_far": 2.0})
+    assert sentence("subscription", running, raises=True) == (
+        "The subscription ends in 9 days after 2 renewals."
+    )
