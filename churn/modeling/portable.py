@@ -58,9 +58,7 @@ class PortableModel:
         """The calibrated prediction of one head."""
         raw = np.asarray(self.boosters[name].predict(matrix, num_threads=self.threads))
         line = self.spec["calibration"].get(name)
-        if line is None:
-            return raw
-        return sigmoid(line["intercept"] + line["slope"] * logit(raw))
+        return raw if line is None else corrected(line, raw)
 
     def _modelled(self, rows: pd.DataFrame, positions: np.ndarray) -> pd.DataFrame:
         matrix = self.matrix(rows)
@@ -173,10 +171,24 @@ def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: pd.DataFrame) -> n
     return np.asarray(1 - alive * (1 - silent))
 
 
+def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Calibrated probabilities: what speaks for and against has a slope each on the log-odds."""
+    lapse, stay = log_odds_terms(probability)
+    return sigmoid(line["intercept"] + line["slope"] * lapse + line["slope_stay"] * stay)
+
+
+def log_odds_terms(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two parts of the log-odds, ln p and -ln(1 - p), of probabilities kept inside
+    [1e-7, 1 - 1e-7].
+    """
+    inside = np.clip(probability, 1e-7, 1 - 1e-7)
+    return np.log(inside), -np.log1p(-inside)
+
+
 def logit(probability: np.ndarray) -> np.ndarray:
     """Log-odds, of probabilities kept inside [1e-7, 1 - 1e-7]."""
-    inside = np.clip(probability, 1e-7, 1 - 1e-7)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
+    lapse, stay = log_odds_terms(probability)
+    return np.asarray(lapse + stay)
 
 
 def sigmoid(value: np.ndarray) -> np.ndarray:
