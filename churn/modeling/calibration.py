@@ -16,7 +16,7 @@ from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 __all__ = ["IDENTITY", "choose_calibration"]
 
 IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0, "slope_stay": 1.0}
-# Which of intercept, slope and slope_stay are free; Platt's line keeps both slopes equal.
+# From none free to all of intercept, slope and slope_stay; Platt's line keeps both slopes equal.
 KINDS = ("none", "shift", "platt", "beta")
 
 Mask = NDArray[np.bool_]

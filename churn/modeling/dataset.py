@@ -17,6 +17,7 @@ from churn.errors import ConfigError
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
+from churn.modeling.sampling import draw_sample
 
 __all__ = ["LABELS", "Dataset", "build_dataset"]
 
@@ -30,7 +31,7 @@ class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
-    its label window was still open.
+    its label window was still open; `customers_left_out` are those that a sample leaves out.
     """
 
     rows: pd.DataFrame
@@ -38,6 +39,7 @@ class Dataset:
     clock: FeatureClock
     feature_names: tuple[str, ...]
     dropped_rows: Mapping[str, int] = field(default_factory=dict)
+    customers_left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,10 +80,13 @@ def build_dataset(
     clock: FeatureClock | None = None,
     *,
     names: Sequence[str] | None = None,
+    most_rows: int | None = None,
 ) -> Dataset:
     """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons.
 
-    `names` chooses the features (default: all that the connected tables give).
+    `names` chooses the features (default: all that the connected tables give). With `most_rows`
+    a larger base gives the rows of a sample of its customers; what features learn from the whole
+    population they still learn from everyone.
     """
     source = tables.tables if isinstance(tables, Snapshot) else tables
     if clock is None:
@@ -89,11 +94,15 @@ def build_dataset(
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     built = build_features(source, list(cutoffs), clock, names=chosen)
+    sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
+    if sample is not None:
+        built = sample.of(built)
     features = source.engine.collect(built).to_pandas()
     came_next = source.engine.collect(outcomes(source, cutoffs)).to_pandas()
     rows = features.merge(came_next, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
-    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen)
+    left_out = 0 if sample is None else sample.left_out
+    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen, customers_left_out=left_out)
 
 
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:

@@ -172,9 +172,12 @@ def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: pd.DataFrame) -> n
 
 
 def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Calibrated probabilities: what speaks for and against has a slope each on the log-odds."""
+    """Calibrated probabilities: `slope` times ln p, `slope_stay` (where it is missing: the same)
+    times -ln(1 - p), and the intercept are the new log-odds.
+    """
     lapse, stay = log_odds_terms(probability)
-    return sigmoid(line["intercept"] + line["slope"] * lapse + line["slope_stay"] * stay)
+    slope_stay = line.get("slope_stay", line["slope"])
+    return sigmoid(line["intercept"] + line["slope"] * lapse + slope_stay * stay)
 
 
 def log_odds_terms(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
