@@ -51,7 +51,7 @@ def test() -> str:
 
 def calibrated() -> str:
     """Errors of probabilities."""
-    head = ["shop", "rows", "cutoffs", "", "ECE", "of a perfect model, mean and 95 %"]
+    head = ["shop", "rows", "cutoffs", "", "log loss", "ECE", "of a perfect model, mean and 95 %"]
     return table(head, [row for shop in shops() for row in calibration(shop)])
 
 

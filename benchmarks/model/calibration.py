@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from churn.data.cutoffs import Cutoffs
-from churn.modeling.calibration import choose_calibration
+from churn.modeling.calibration import KINDS, choose_calibration, fit_calibration
 from churn.modeling.dataset import Dataset
 from churn.modeling.folds import Fold, separate_folds
+from churn.modeling.metrics import log_loss
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import corrected
 from churn.modeling.slices import slices_of
@@ -22,9 +23,10 @@ MODEL = ChurnModel(seed=7, threads=1)
 
 
 def calibration(shop: Shop) -> list[list[str]]:
-    """A row for all forward rows, and one for the worst slice of 2,000 rows or more."""
+    """A row for all forward rows as the model says them, one for the worst slice of 2,000 rows or
+    more, and one for each correction, had it been made at every cutoff.
+    """
     rows = _forecasts(shop)
-    error = _error(rows)
     slices = {
         name: _error(rows[mask])
         for name, mask in slices_of(rows, shop.rows.clock).items()
@@ -34,22 +36,17 @@ def calibration(shop: Shop) -> list[list[str]]:
     chosen = ", ".join(sorted(set(rows["kind"])))
     mask = slices_of(rows, shop.rows.clock)[worst]
     return [
-        _row(shop, rows, f"all; calibration chosen: {chosen}", error),
-        _row(shop, rows[mask], f"worst of {len(slices)} slices: {worst}", slices[worst]),
+        _row(shop, rows, f"all, as chosen ({chosen})"),
+        _row(shop, rows[mask], f"worst of {len(slices)} slices: {worst}"),
+        *(_row(shop, rows.assign(said=rows[kind]), f"all, always {kind}") for kind in KINDS),
     ]
 
 
-def _row(shop: Shop, rows: pd.DataFrame, name: str, error: float) -> list[str]:
+def _row(shop: Shop, rows: pd.DataFrame, name: str) -> list[str]:
     mean, high = _floor(rows["said"].to_numpy())
+    figures = (f"{log_loss(rows['lapse'], rows['said']):.4f}", f"{_error(rows):.4f}")
     count = rows["cutoff"].nunique()
-    return [
-        shop.name,
-        f"{len(rows):,}",
-        str(count),
-        name,
-        f"{error:.4f}",
-        f"{mean:.4f}, {high:.4f}",
-    ]
+    return [shop.name, f"{len(rows):,}", str(count), name, *figures, f"{mean:.4f}, {high:.4f}"]
 
 
 def _forecasts(shop: Shop) -> pd.DataFrame:
@@ -73,8 +70,15 @@ def _forecasts(shop: Shop) -> pd.DataFrame:
         )
         now = _raw(dataset, Fold(known, panel.only((cutoff,))), raw)
         rows = dataset.only(panel.only((cutoff,))).eligible
-        said = corrected(line, now["probability"].to_numpy())
-        found.append(rows.assign(said=said, kind=line["kind"]))
+        said = now["probability"].to_numpy()
+        always = {
+            kind: corrected(
+                fit_calibration(kind, seen["lapse"].to_numpy(), seen["probability"].to_numpy()),
+                said,
+            )
+            for kind in KINDS
+        }
+        found.append(rows.assign(said=corrected(line, said), kind=line["kind"], **always))
     return pd.concat(found, ignore_index=True)
 
 

@@ -1,8 +1,8 @@
 """What was tried in place of the shipped recipe, each judged on forward folds beside it."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import lightgbm
@@ -39,16 +39,20 @@ Rows = pd.DataFrame
 class Trees:
     """LightGBM as the shipped recipe has it, but for what is said here; log-odds of lapsing.
 
-    `parameters` are LightGBM's own; `half_life` weighs rows down by their age, in horizons.
+    `parameters` are LightGBM's own; `half_life` weighs rows down by their age, in horizons;
+    `additive_rounds` come first and see one feature a tree; with `soft_once` a single purchase
+    in the horizon counts as that share of a lapse; `start` is the rule whose log-odds are
+    improved upon.
     """
 
-    parameters: dict[str, object] | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
     rounds: int = SHIPPED.rounds
     seeds: int = 1
     half_life: float | None = None
     monotone: bool = False
     additive_rounds: int = 0
     soft_once: float | None = None
+    start: str | None = None
 
     def __call__(self, learnt: Dataset, later: Rows) -> np.ndarray:
         runs = [self._one(learnt, later, SHIPPED.seed + k) for k in range(self.seeds)]
@@ -56,7 +60,7 @@ class Trees:
 
     def _one(self, learnt: Dataset, later: Rows, seed: int) -> np.ndarray:
         names, rows = list(learnt.feature_names), learnt.eligible
-        base = _parameters(names) | (self.parameters or {}) | {"seed": seed}
+        base = _parameters(names) | dict(self.parameters) | {"seed": seed}
         if self.monotone:
             base["monotone_constraints"] = [_direction(name) for name in names]
         if self.soft_once is not None:
@@ -66,8 +70,13 @@ class Trees:
             alone = [[k] for k in range(len(names))]
             lonely = base | {"num_leaves": 4, "interaction_constraints": alone}
             booster = lightgbm.train(lonely, self._data(learnt, rows), self.additive_rounds)
-        booster = lightgbm.train(base, self._data(learnt, rows), self.rounds, init_model=booster)
-        return np.asarray(booster.predict(_matrix(later, names), raw_score=True))
+        data, begin = self._data(learnt, rows), np.zeros(len(later))
+        if self.start is not None:
+            rule = Rule(name=self.start)
+            data.set_init_score(rule(learnt, rows))
+            begin = rule(learnt, later)
+        booster = lightgbm.train(base, data, self.rounds, init_model=booster)
+        return np.asarray(begin + booster.predict(_matrix(later, names), raw_score=True))
 
     def _data(self, learnt: Dataset, rows: Rows) -> lightgbm.Dataset:
         target, weight = rows["lapse"].to_numpy(), None
@@ -144,31 +153,34 @@ def _mixed(share: float, part: Part) -> Recipe:
 RECIPES: dict[str, Recipe] = {
     "shipped": _alone(Trees()),
     "release 0.1.0: rate .05, 150 rounds, 80 % of features": _trees(150, **FIRST_RELEASE),
-    "80 % of features": _trees(feature_fraction=0.8),
-    "15 % of features": _trees(feature_fraction=0.15),
-    "rate .02, 300 rounds": _trees(300),
+    "80 % of features, 250 rounds": _trees(250, feature_fraction=0.8),
+    "15 % of features, 300 rounds": _trees(300, feature_fraction=0.15),
+    "300 rounds": _trees(300),
     "rate .01, 350 rounds": _trees(350, learning_rate=0.01),
     "6 leaves, 300 rounds": _trees(300, num_leaves=6),
     "31 leaves, 150 rounds": _trees(150, num_leaves=31),
-    "200 rows in a leaf": _trees(min_data_in_leaf=200),
+    "100 rows in a leaf, L2 of 10": _trees(min_data_in_leaf=100, lambda_l2=10.0),
+    "L2 of 30, 300 rounds": _trees(300, lambda_l2=30.0),
     "40 % of rows": _trees(bagging_fraction=0.4),
-    "L2 of 30": _trees(lambda_l2=30.0),
-    "L1 of 3": _trees(lambda_l1=3.0),
     "path smoothing 30": _trees(path_smooth=30.0),
     "extra-trees": _trees(extra_trees=True),
-    "linear leaves, 7 of them": _trees(150, linear_tree=True, linear_lambda=10.0, num_leaves=7),
-    "DART, rate .05": _trees(150, boosting="dart", learning_rate=0.05),
+    "linear leaves, 7 of them, 150 rounds": _trees(
+        150, linear_tree=True, linear_lambda=10.0, num_leaves=7
+    ),
+    "DART, rate .05, 150 rounds": _trees(150, boosting="dart", learning_rate=0.05),
     "two seeds averaged": _alone(Trees(seeds=2)),
     "monotone in recency, overdue, frequency": _alone(Trees(monotone=True)),
     "newer rows weigh more, half-life 4 H": _alone(Trees(half_life=4.0)),
-    "a purchase counts as a fifth of a lapse": _alone(Trees(soft_once=0.2)),
+    "one purchase counts as a fifth of a lapse": _alone(Trees(soft_once=0.2)),
     "150 additive rounds of 4 leaves, then 100": _alone(Trees(additive_rounds=150, rounds=100)),
     "more cutoffs in the same time": Recipe(parts=((1.0, Trees()),), dense=True),
     "twice as many cutoffs, further back": Recipe(parts=((1.0, Trees()),), count=26),
     "logistic line over all features": _alone(Line()),
     "30 % of that line": _mixed(0.3, Line()),
+    "logistic RFM": _alone(Rule(name="logistic_rfm")),
     "20 % of logistic RFM": _mixed(0.2, Rule(name="logistic_rfm")),
     "20 % of BG/NBD": _mixed(0.2, Rule(name="bg_nbd")),
+    "from BG/NBD's log-odds as the start": _alone(Trees(start="bg_nbd")),
 }
 
 

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from churn.modeling.metrics import log_loss, paired_log_loss_difference
 from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 
-__all__ = ["IDENTITY", "choose_calibration"]
+__all__ = ["IDENTITY", "KINDS", "choose_calibration", "fit_calibration"]
 
 IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0, "slope_stay": 1.0}
 # From none free to all of intercept, slope and slope_stay; Platt's line keeps both slopes equal.
@@ -57,7 +57,7 @@ def choose_calibration(
             < 0
         ):
             best, best_unseen = kind, unseen
-    return _fit(best, target, probability)
+    return fit_calibration(best, target, probability)
 
 
 def _halves(customer: pd.Series[str]) -> list[tuple[Mask, Mask]]:
@@ -75,7 +75,7 @@ def _unseen(
     """The corrected probabilities, each from a fit that did not see its row."""
     found = probability.astype("float64")
     for known, asked in trials:
-        line = _fit(kind, target[known], probability[known])
+        line = fit_calibration(kind, target[known], probability[known])
         found[asked] = corrected(line, probability[asked])
     return found
 
@@ -89,7 +89,7 @@ def _wins(
     )
 
 
-def _fit(kind: str, target: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+def fit_calibration(kind: str, target: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     """The likeliest correction of that kind; none where one class alone was seen."""
     if kind == "none" or len(np.unique(target)) < 2:
         return dict(IDENTITY)

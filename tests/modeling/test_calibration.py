@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.modeling.calibration import IDENTITY, KINDS, _fit, choose_calibration
+from churn.modeling.calibration import IDENTITY, KINDS, choose_calibration, fit_calibration
 from churn.modeling.portable import corrected, logit, sigmoid
 
 ROWS = 3_000
@@ -121,7 +121,7 @@ def test_one_cutoff_corrects_nothing_for_nothing_shows_that_it_lasts(truth):
 )
 def test_no_correction_turns_the_ranking_around(kind, rows):
     said, happened = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    again = corrected(_fit(kind, happened, said), said)
+    again = corrected(fit_calibration(kind, happened, said), said)
     order = np.argsort(said, kind="stable")
     assert (np.diff(again[order]) >= -1e-12).all()
     assert ((again >= 0) & (again <= 1)).all()
