@@ -24,6 +24,7 @@ from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
 from churn.modeling.panel import Auto
+from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
 from churn.retention.groups import GroupRules
 
@@ -67,12 +68,15 @@ class ValueSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """`[model]`: where bundles are kept, the seed, and how many trials a tuning may take."""
+    """`[model]`: where bundles are kept, the seed, how many trials a tuning may take (0: none),
+    and from how many rows on a sample of customers is learnt from.
+    """
 
     __pydantic_config__ = STRICT
     directory: str = "models"
     seed: Annotated[int, Field(ge=0)] = 7
-    tune_trials: Literal[0] = 0
+    tune_trials: Annotated[int, Field(ge=0)] = 0
+    most_rows: Annotated[int, Field(ge=1_000)] = MOST_ROWS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,8 @@ def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
         (LEAST + "[offers]\nconsent = 'yes'\n", r"\[offers\] consent must be 'required' or 'ass"),
         (LEAST + "[offers]\nbudget = '5'\n", r"^\[offers\] budget must be .*number, got '5'"),
         (LEAST + "grain = 'month'\n", r"^\[data\.orders\] grain must be 'order' or 'line'"),
-        (LEAST + "[model]\ntune_trials = 5\n", r"^\[model\] tune_trials must be 0, got 5"),
+        (LEAST + "[model]\ntune_trials = -1\n", r"^\[model\] tune_trials must be .* 0, got -1"),
+        (LEAST + "[model]\nmost_rows = 10\n", r"^\[model\] most_rows must be .* 1000, got 10"),
         (
             "[data]\nengine = 'excel'\n" + LEAST,
             r"^\[data\] engine must be 'duckdb', 'polars' or 'spark', got 'excel'",

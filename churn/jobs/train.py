@@ -21,9 +21,9 @@ from churn.modeling.expectations import JudgedAmount
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.metrics import Interval
 from churn.modeling.model import ChurnModel
-from churn.modeling.panel import Panel
 from churn.modeling.tracking import Recorded, promote_in_registry, record_training
 from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
+from churn.modeling.tuning import Tuned
 
 __all__ = ["judgement_tables", "train"]
 
@@ -63,6 +63,8 @@ def train(
             session.tables,
             panel,
             names=feature_names(session.tables.connected(), settings.features.families),
+            tune_trials=settings.model.tune_trials,
+            most_rows=settings.model.most_rows,
             progress=progress,
         )
         if not trained.gate.open and champion is None:
@@ -133,19 +135,39 @@ def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
     return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
 
 
-def _resolved_table(panel: Panel) -> ShownTable:
-    cutoffs, clock = panel.cutoffs, panel.clock
+def _rows(trained: Trained) -> dict[str, int]:
+    counts = {"panel": len(trained.dataset), "eligible": len(trained.dataset.eligible)}
+    left_out = trained.dataset.customers_left_out
+    return counts | ({"customers_left_out": left_out} if left_out else {})
+
+
+def _resolved_table(trained: Trained) -> ShownTable:
+    cutoffs, clock = trained.panel.cutoffs, trained.panel.clock
     lapsed = f"no purchase in {clock.horizon_days} days"
     eligible = f"bought in the last {clock.lookback_days} days"
     if clock.is_contractual:
         lapsed = f"not renewed within {cutoffs.grace_days} days of expiry"
         eligible = f"the subscription expires in {clock.horizon_days} days"
-    rows = (
+    rows = [
         ("lapsed", lapsed),
         ("eligible", eligible),
         ("cutoffs", f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"),
+    ]
+    if trained.dataset.customers_left_out:
+        sampled = f"{trained.dataset.customers_left_out:,} customers left out by most_rows"
+        rows.append(("sample", sampled))
+    if trained.tuned is not None:
+        rows.append(("recipe", _told(trained.tuned)))
+    return "Resolved", ("", ""), tuple(rows)
+
+
+def _told(tuned: Tuned) -> str:
+    gap = tuned.difference
+    found = "a better one" if tuned.changed else "none that is better beyond chance"
+    return (
+        f"{found} in {tuned.trials} trials ({tuned.given_up} given up): log loss "
+        f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] on forward folds"
     )
-    return "Resolved", ("", ""), rows
 
 
 def _share(value: float) -> str:
@@ -192,11 +214,13 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
             "last_order": str(last),
             "rows": len(trained.dataset),
             "eligible_rows": len(trained.dataset.eligible),
+            "customers_left_out": trained.dataset.customers_left_out,
             "day_timezone": session.settings.data.day_timezone,
             "currency": session.settings.data.currency,
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
         },
         "evaluation": trained.evaluation.to_dict(),
+        "tuning": None if trained.tuned is None else trained.tuned.to_dict(),
         "gate": _gate(trained, promoted=promoted),
     }
 
@@ -285,13 +309,13 @@ def _result(
         run_id=session.run_id,
         as_of=session.as_of,
         resolved=panel.to_dict(),
-        rows={"panel": len(trained.dataset), "eligible": len(trained.dataset.eligible)},
+        rows=_rows(trained),
         dropped=dropped_rows(session.tables.audits),
         model_id=bundle.name,
         metrics=trained.evaluation.to_dict(),
         gate=_gate(trained, promoted=promoted),
         files=hashed(bundle / "manifest.json"),
         warnings=(*trained.gate.warnings, *warnings),
-        tables=(_resolved_table(panel), *judgement_tables(trained.evaluation)),
+        tables=(_resolved_table(trained), *judgement_tables(trained.evaluation)),
         exit_code=0 if promoted else GateError.exit_code,
     )

@@ -11,7 +11,9 @@ __all__ = ["BoosterSettings", "fit_booster", "predict_booster"]
 
 @dataclass(frozen=True, kw_only=True)
 class BoosterSettings:
-    """How trees are grown. `threads` does not change the result; 0 uses every core."""
+    """How trees are grown. Each tree sees `row_share` of the rows and `feature_share` of the
+    features; `l2` shrinks its leaves. `threads` does not change the result; 0 uses every core.
+    """
 
     objective: str
     feature_names: tuple[str, ...]
@@ -19,6 +21,9 @@ class BoosterSettings:
     num_leaves: int
     learning_rate: float
     min_rows_in_leaf: int
+    feature_share: float
+    row_share: float
+    l2: float
     seed: int
     threads: int = 0
 
@@ -29,10 +34,10 @@ class BoosterSettings:
             "num_leaves": self.num_leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_rows_in_leaf,
-            "feature_fraction": 0.8,
-            "bagging_fraction": 0.8,
+            "feature_fraction": self.feature_share,
+            "bagging_fraction": self.row_share,
             "bagging_freq": 1,
-            "lambda_l2": 1.0,
+            "lambda_l2": self.l2,
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,

@@ -7,55 +7,110 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from churn.modeling.metrics import paired_log_loss_difference
-from churn.modeling.portable import logit, sigmoid
+from churn.modeling.metrics import log_loss, paired_log_loss_difference
+from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 
-__all__ = ["IDENTITY", "choose_calibration"]
+__all__ = ["IDENTITY", "KINDS", "choose_calibration", "fit_calibration"]
 
-IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0}
-KINDS = ("none", "shift", "platt")
+IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0, "slope_stay": 1.0}
+# From none free to all of intercept, slope and slope_stay; Platt's line keeps both slopes equal.
+KINDS = ("none", "shift", "platt", "beta")
+
+Mask = NDArray[np.bool_]
 
 
 def choose_calibration(
-    target: np.ndarray, probability: np.ndarray, customer: pd.Series[str], *, seed: int
+    target: np.ndarray,
+    probability: np.ndarray,
+    customer: pd.Series[str],
+    *,
+    seed: int,
+    fold: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """The intercept and slope on the log-odds: none, an intercept shift, or Platt's line.
+    """The correction of the log-odds: none, an intercept shift, Platt's line, or the beta curve
+    (Kull, Silva Filho, Flach 2017), whose two ends have slopes of their own.
 
-    A candidate is fitted on one half of the customers and judged on the other, both ways; it
-    replaces a simpler one only when the interval of its log loss difference is below zero.
+    `fold` numbers the forecasts by their cutoff, oldest first. A candidate is fitted on the folds
+    before each and tried on it; it replaces a simpler one only when it wins on every fold tried
+    and the interval of its log loss difference over all of them lies below zero. So one lucky
+    cutoff corrects nothing, and a single fold never does. Without `fold` a candidate is fitted on
+    one half of the customers and tried on the other, both ways.
     """
-    score = logit(probability)
-    half = np.array([zlib.crc32(str(name).encode()) % 2 for name in customer], dtype=bool)
-    best, best_held_out = "none", probability
+    trials = _halves(customer) if fold is None else _forward(fold)
+    if not trials:
+        return dict(IDENTITY)
+    tried = np.any([asked for _, asked in trials], axis=0)
+    best, best_unseen = "none", probability
     for kind in KINDS[1:]:
-        held_out = np.empty_like(score)
-        for part in (half, ~half):
-            line = _fit(kind, target[~part], score[~part])
-            held_out[part] = sigmoid(line["intercept"] + line["slope"] * score[part])
-        gain = paired_log_loss_difference(
-            target, held_out, best_held_out, customer.to_numpy(), seed=seed
-        )
-        if gain.high < 0:
-            best, best_held_out = kind, held_out
-    return _fit(best, target, score)
+        unseen = _unseen(kind, target, probability, trials)
+        if _wins(target, unseen, best_unseen, trials) and (
+            paired_log_loss_difference(
+                target[tried],
+                unseen[tried],
+                best_unseen[tried],
+                customer.to_numpy()[tried],
+                seed=seed,
+            ).high
+            < 0
+        ):
+            best, best_unseen = kind, unseen
+    return fit_calibration(best, target, probability)
 
 
-def _fit(kind: str, target: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+def _halves(customer: pd.Series[str]) -> list[tuple[Mask, Mask]]:
+    half = np.array([zlib.crc32(str(name).encode()) % 2 for name in customer], dtype=bool)
+    return [(~half, half), (half, ~half)]
+
+
+def _forward(fold: np.ndarray) -> list[tuple[Mask, Mask]]:
+    return [(fold < later, fold == later) for later in np.unique(fold)[1:]]
+
+
+def _unseen(
+    kind: str, target: np.ndarray, probability: np.ndarray, trials: list[tuple[Mask, Mask]]
+) -> np.ndarray:
+    """The corrected probabilities, each from a fit that did not see its row."""
+    found = probability.astype("float64")
+    for known, asked in trials:
+        line = fit_calibration(kind, target[known], probability[known])
+        found[asked] = corrected(line, probability[asked])
+    return found
+
+
+def _wins(
+    target: np.ndarray, one: np.ndarray, other: np.ndarray, trials: list[tuple[Mask, Mask]]
+) -> bool:
+    return all(
+        log_loss(target[asked], one[asked]) < log_loss(target[asked], other[asked])
+        for _, asked in trials
+    )
+
+
+def fit_calibration(kind: str, target: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+    """The likeliest correction of that kind; none where one class alone was seen."""
     if kind == "none" or len(np.unique(target)) < 2:
         return dict(IDENTITY)
-    free_slope = kind == "platt"
+    lapse, stay = log_odds_terms(probability)
+    one, score = np.ones_like(lapse), lapse + stay
+    free = {"shift": [one], "platt": [one, score], "beta": [one, lapse, stay]}[kind]
+    terms, fixed = np.column_stack(free), score if kind == "shift" else np.zeros_like(score)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        slope = parameters[1] if free_slope else 1.0
-        line = parameters[0] + slope * score
+        line = fixed + terms @ parameters
         wrong = sigmoid(line) - target
         value = float(np.mean(np.logaddexp(0.0, line) - target * line))
-        gradient = [wrong.mean(), (wrong * score).mean()] if free_slope else [wrong.mean()]
-        return value, np.array(gradient)
+        return value, np.asarray(wrong @ terms / len(target))
 
-    start = np.array([0.0, 1.0] if free_slope else [0.0])
-    found = minimize(loss, start, jac=True, method="BFGS").x
-    slope = float(found[1]) if free_slope else 1.0
-    return {"kind": kind, "intercept": float(found[0]), "slope": slope}
+    start = np.array([0.0, 1.0, 1.0][: terms.shape[1]])
+    bounds = [(None, None), (0.0, None), (0.0, None)][: terms.shape[1]]  # ranks stay as they are
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    slopes = found[1:] if len(found) > 1 else np.ones(1)
+    return {
+        "kind": kind,
+        "intercept": float(found[0]),
+        "slope": float(slopes[0]),
+        "slope_stay": float(slopes[-1]),
+    }

@@ -19,6 +19,7 @@ from churn.errors import ConfigError
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
+from churn.modeling.sampling import draw_sample
 
 __all__ = ["LABELS", "Dataset", "build_dataset"]
 
@@ -32,7 +33,7 @@ class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
-    its label window was still open.
+    its label window was still open; `customers_left_out` are those that a sample leaves out.
     """
 
     rows: pd.DataFrame
@@ -40,6 +41,7 @@ class Dataset:
     clock: FeatureClock
     feature_names: tuple[str, ...]
     dropped_rows: Mapping[str, int] = field(default_factory=dict)
+    customers_left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,10 +82,13 @@ def build_dataset(
     clock: FeatureClock | None = None,
     *,
     names: Sequence[str] | None = None,
+    most_rows: int | None = None,
 ) -> Dataset:
     """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons.
 
-    `names` chooses the features (default: all that the connected tables give).
+    `names` chooses the features (default: all that the connected tables give). With `most_rows`
+    a larger base gives the rows of a sample of its customers; what features learn from the whole
+    population they still learn from everyone.
     """
     source = _source(tables)
     if not isinstance(cutoffs, Cutoffs):
@@ -95,13 +100,17 @@ def build_dataset(
     _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     built = build_features(source, list(cutoffs), clock, names=chosen)
+    sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
+    if sample is not None:
+        built = sample.of(built)
     features = source.engine.collect(built).to_pandas()
     rows = features
     for came_next in _came_next(source, cutoffs, clock):
         table = source.engine.collect(came_next).to_pandas()
         rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
-    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen)
+    left_out = 0 if sample is None else sample.left_out
+    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen, customers_left_out=left_out)
 
 
 def _source(tables: Tables | Snapshot) -> Tables:

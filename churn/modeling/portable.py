@@ -78,9 +78,7 @@ class PortableModel:
     def calibrated(self, name: str, raw: np.ndarray) -> np.ndarray:
         """The raw prediction of that head, corrected as was found best."""
         line = self.spec["calibration"].get(name)
-        if line is None:
-            return raw
-        return sigmoid(line["intercept"] + line["slope"] * logit(raw))
+        return raw if line is None else corrected(line, raw)
 
     def _modelled(
         self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
@@ -301,10 +299,27 @@ def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: pd.DataFrame) -> n
     return np.asarray(1 - alive * (1 - silent))
 
 
+def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Calibrated probabilities: `slope` times ln p, `slope_stay` (where it is missing: the same)
+    times -ln(1 - p), and the intercept are the new log-odds.
+    """
+    lapse, stay = log_odds_terms(probability)
+    slope_stay = line.get("slope_stay", line["slope"])
+    return sigmoid(line["intercept"] + line["slope"] * lapse + slope_stay * stay)
+
+
+def log_odds_terms(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two parts of the log-odds, ln p and -ln(1 - p), of probabilities kept inside
+    [1e-7, 1 - 1e-7].
+    """
+    inside = np.clip(probability, 1e-7, 1 - 1e-7)
+    return np.log(inside), -np.log1p(-inside)
+
+
 def logit(probability: np.ndarray) -> np.ndarray:
     """Log-odds, of probabilities kept inside [1e-7, 1 - 1e-7]."""
-    inside = np.clip(probability, 1e-7, 1 - 1e-7)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
+    lapse, stay = log_odds_terms(probability)
+    return np.asarray(lapse + stay)
 
 
 def sigmoid(value: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.gate import Gate, judge
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
+from churn.modeling.sampling import MOST_ROWS
+from churn.modeling.tuning import Tuned, tune
 
 __all__ = ["Trained", "canary_rows", "reference_rows", "train_model"]
 
@@ -24,7 +26,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones."""
+    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones;
+    `tuned` tells how that recipe was found, where it was looked for.
+    """
 
     model: ChurnModel
     evaluation: Evaluation
@@ -32,6 +36,7 @@ class Trained:
     panel: Panel
     dataset: Dataset
     population: dict[str, Any]
+    tuned: Tuned | None = None
 
 
 def train_model(
@@ -40,15 +45,24 @@ def train_model(
     panel: Panel,
     *,
     names: Sequence[str] | None = None,
+    tune_trials: int = 0,
+    most_rows: int = MOST_ROWS,
     progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
 
-    `names` chooses the features (default: all that the connected tables give).
+    `names` chooses the features (default: all that the connected tables give). `tune_trials`
+    looks for a better recipe first, in the past of the test cutoffs. A panel of more than
+    `most_rows` rows is that of a sample of its customers.
     Raises GateError where a class has too few rows to learn from.
     """
     progress("building features and labels")
-    dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names)
+    dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names, most_rows=most_rows)
+    tuned = None
+    if tune_trials:
+        development = dataset.only(panel.development)
+        tuned = tune(recipe, development, trials=tune_trials, progress=progress)
+        recipe = tuned.recipe
     progress("fitting on the past of the test cutoffs")
     candidate = clone(recipe).fit(dataset.only(panel.development))
     progress("judging on the test cutoffs")
@@ -56,7 +70,7 @@ def train_model(
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
-    return Trained(model, evaluation, judge(evaluation), panel, dataset, population)
+    return Trained(model, evaluation, judge(evaluation), panel, dataset, population, tuned)
 
 
 def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.portable import logit, sigmoid
+from churn.modeling.calibration import IDENTITY, KINDS, choose_calibration, fit_calibration
+from churn.modeling.portable import corrected, logit, sigmoid
 
 ROWS = 3_000
 
@@ -46,8 +48,8 @@ def test_a_line_is_laid_through_the_log_odds_where_they_are_too_steep(truth):
 def test_a_correction_makes_the_average_right(truth):
     happened, line, _ = truth
     found = chosen(truth, 2 * line - 0.5)
-    corrected = sigmoid(found["intercept"] + found["slope"] * logit(sigmoid(2 * line - 0.5)))
-    assert corrected.mean() == pytest.approx(happened.mean(), abs=1e-4)
+    again = corrected(found, sigmoid(2 * line - 0.5))
+    assert again.mean() == pytest.approx(happened.mean(), abs=1e-4)
 
 
 def test_a_few_customers_are_not_enough_to_correct_anything(truth):
@@ -63,3 +65,70 @@ def test_one_class_leaves_the_probabilities_as_they_are(truth):
 
 def test_the_same_rows_and_seed_choose_the_same(truth):
     assert chosen(truth, 2 * truth[1]) == chosen(truth, 2 * truth[1])
+
+
+def skewed(line):
+    """Right at the low end, far too sure at the high one: no straight line mends both."""
+    return np.where(line > -1.0, 3 * line + 2.0, line)
+
+
+def test_each_end_gets_a_slope_of_its_own_where_one_line_does_not_do(truth):
+    happened, line, customer = (np.tile(column, 4) for column in truth)
+    rng = np.random.default_rng(5)
+    happened = (rng.random(len(line)) < sigmoid(line)).astype(float)
+    said = sigmoid(skewed(line))
+    found = choose_calibration(happened, said, pd.Series(customer), seed=1)
+    assert found["kind"] == "beta"
+    assert found["slope"] > 2 * found["slope_stay"]
+    assert np.abs(corrected(found, said) - sigmoid(line)).mean() < 0.02
+    assert np.abs(said - sigmoid(line)).mean() > 0.04
+
+
+def over_time(truth, *shifts):
+    """The same customers at one cutoff after another, the log-odds said wrong by each shift."""
+    rng = np.random.default_rng(8)
+    _, line, customer = truth
+    happened = [(rng.random(ROWS) < sigmoid(line)).astype(float) for _ in shifts]
+    said = [sigmoid(line + shift) for shift in shifts]
+    return choose_calibration(
+        np.concatenate(happened),
+        np.concatenate(said),
+        pd.concat([customer] * len(shifts)),
+        seed=1,
+        fold=np.repeat(np.arange(len(shifts)), ROWS),
+    )
+
+
+def test_an_error_that_stays_over_time_is_corrected(truth):
+    found = over_time(truth, 0.5, 0.5, 0.5)
+    assert found["kind"] == "shift"
+    assert found["intercept"] == pytest.approx(-0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("shifts", [(0.5, -0.5, 0.5), (0.5, 0.5, -0.2), (0.6, 0.0, 0.6)])
+def test_an_error_that_turns_with_the_season_is_not_corrected(truth, shifts):
+    """On one cutoff each would be: what it teaches is wrong at the next."""
+    assert over_time(truth, *shifts) == IDENTITY
+
+
+def test_one_cutoff_corrects_nothing_for_nothing_shows_that_it_lasts(truth):
+    assert over_time(truth, 0.8) == IDENTITY
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.lists(st.tuples(st.floats(0.001, 0.999), st.booleans()), min_size=2, max_size=60),
+)
+def test_no_correction_turns_the_ranking_around(kind, rows):
+    said, happened = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    again = corrected(fit_calibration(kind, happened, said), said)
+    order = np.argsort(said, kind="stable")
+    assert (np.diff(again[order]) >= -1e-12).all()
+    assert ((again >= 0) & (again <= 1)).all()
+
+
+def test_a_correction_without_a_second_slope_is_platts_line():
+    """Bundles of earlier releases have none."""
+    said = np.array([0.1, 0.5, 0.9])
+    line = {"kind": "platt", "intercept": 0.3, "slope": 0.7}
+    np.testing.assert_allclose(corrected(line, said), sigmoid(0.3 + 0.7 * logit(said)))

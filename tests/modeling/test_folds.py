@@ -1,12 +1,13 @@
 """Forward folds: what is learnt from has closed by the cutoff that it is judged on."""
 
+import itertools
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.data.cutoffs import Cutoffs
-from churn.modeling.folds import forward_folds
+from churn.modeling.folds import forward_folds, separate_folds
 
 
 @given(
@@ -39,3 +40,31 @@ def test_the_newest_folds_are_kept_oldest_first():
 def test_a_panel_of_one_cutoff_has_no_fold():
     panel = Cutoffs.every(10, until="2024-06-01", horizon_days=10, count=1)
     assert forward_folds(panel) == ()
+
+
+@given(
+    step=st.integers(1, 60),
+    horizon=st.integers(1, 60),
+    count=st.integers(1, 15),
+    lag=st.integers(0, 10),
+    most=st.integers(1, 5),
+)
+def test_separate_folds_share_no_outcome_and_learn_only_what_had_closed(
+    step, horizon, count, lag, most
+):
+    panel = Cutoffs.every(
+        step, until="2024-06-01", horizon_days=horizon, count=count, arrival_lag_days=lag
+    )
+    folds = separate_folds(panel, most=most)
+    assert len(folds) <= most
+    judged = [fold.judge.dates[0] for fold in folds]
+    for earlier, later in itertools.pairwise(judged):
+        assert earlier + timedelta(days=horizon + lag) <= later
+    for fold in folds:
+        assert fold.learn.dates == panel.before(fold.judge.dates[0]).dates != ()
+
+
+def test_separate_folds_begin_at_the_newest_cutoff():
+    panel = Cutoffs.every(14, until="2024-06-01", horizon_days=28, count=9)
+    judged = [fold.judge.dates[0] for fold in separate_folds(panel)]
+    assert judged == [panel.dates[4], panel.dates[6], panel.dates[8]]

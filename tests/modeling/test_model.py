@@ -95,7 +95,7 @@ def test_more_than_31_leaves_or_fewer_than_2_are_refused(development, leaves):
 
 
 def test_parameters_without_sense_are_refused_when_fitting(development):
-    with pytest.raises(ConfigError, match=r"rounds must be >= 1, got 0\. Pass e.g. 150"):
+    with pytest.raises(ConfigError, match=r"rounds must be >= 1, got 0\. Pass e.g. 200"):
         ChurnModel(rounds=0).fit(development)
     with pytest.raises(ConfigError, match=r"stand_in must name a baseline, got luck.*'recency'"):
         ChurnModel(stand_in="luck").fit(development)
