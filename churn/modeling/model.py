@@ -20,12 +20,13 @@ from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import Dataset
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.folds import Fold, separate_folds
-from churn.modeling.portable import PortableModel, RowsError
+from churn.modeling.portable import PortableModel, RowsError, corrected
 from churn.modeling.win_back import fit_win_back
 
-__all__ = ["HEADS", "ChurnModel", "check_classes"]
+__all__ = ["HEADS", "ChurnModel", "check_classes", "has_classes"]
 
 HEADS = ("lapse", "decline", "orders", "spend")
+CALIBRATED = ("lapse", "decline")
 LEAST_PER_CLASS = 30
 MOST_LEAVES = 31
 
@@ -121,6 +122,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         said = predict_booster(once._fit_head(head, learnt), once._matrix(later))
         return later[["customer_id", "cutoff", head]].assign(probability=said)
 
+    def forecast_lapse(self, learnt: Dataset, later: pd.DataFrame) -> np.ndarray:
+        """P(lapse) of eligible rows as a fit on `learnt` would say it, calibrated, by the lapse
+        head alone; shape (rows,). The model itself stays as it is.
+        """
+        model = clone(self)
+        model.feature_names_ = list(learnt.feature_names)
+        line = model._calibrate(learnt, heads=("lapse",))["lapse"]
+        raw = predict_booster(model._fit_head("lapse", learnt.eligible), model._matrix(later))
+        return corrected(line, raw)
+
     def portable(self) -> PortableModel:
         """The predictor that also runs in other services, ready to use."""
         check_is_fitted(self, "heads_")
@@ -146,10 +157,12 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_portable_": None}
 
-    def _calibrate(self, dataset: Dataset) -> dict[str, dict[str, Any]]:
-        """The calibration of both probabilities, chosen on forward folds that share no outcome."""
+    def _calibrate(
+        self, dataset: Dataset, *, heads: Sequence[str] = CALIBRATED
+    ) -> dict[str, dict[str, Any]]:
+        """The calibration of the probabilities, chosen on forward folds that share no outcome."""
         folds = separate_folds(dataset.cutoffs)
-        return {name: self._calibrate_head(name, dataset, folds) for name in ("lapse", "decline")}
+        return {name: self._calibrate_head(name, dataset, folds) for name in heads}
 
     def _calibrate_head(self, name: str, dataset: Dataset, folds: Sequence[Fold]) -> dict[str, Any]:
         usable = [fold for fold in folds if _varies(name, dataset, fold)]
@@ -241,14 +254,19 @@ def _varies(head: str, dataset: Dataset, fold: Fold) -> bool:
     return all(part.eligible[head].nunique() == 2 for part in parts)
 
 
+def has_classes(lapse: pd.Series[float]) -> bool:
+    """Whether each class has the 30 rows that it takes to learn from."""
+    lapsed = int(lapse.sum())
+    return min(lapsed, len(lapse) - lapsed) >= LEAST_PER_CLASS
+
+
 def check_classes(lapse: pd.Series[float]) -> None:
     """Nothing, or GateError when either class has fewer than 30 rows."""
-    lapsed = int(lapse.sum())
-    retained = len(lapse) - lapsed
-    if min(lapsed, retained) < LEAST_PER_CLASS:
+    if not has_classes(lapse):
+        lapsed = int(lapse.sum())
         raise GateError(
             f"a model needs {LEAST_PER_CLASS} eligible rows that lapsed and as many that did not",
-            got=f"{lapsed:,} lapsed and {retained:,} retained",
+            got=f"{lapsed:,} lapsed and {len(lapse) - lapsed:,} retained",
             fix="Pass a longer history or another horizon_days.",
         )
 

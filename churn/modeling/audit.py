@@ -1,0 +1,296 @@
+"""Does a feature know what only the future can tell? Two looks at every feature, by what it says.
+
+`alone`: one feature by itself ranks the lapses of later cutoffs nearly without error, as only a
+column that holds the label does. `days`: a feature that has seen the first days after the cutoff
+is tied to purchases on those days, and to none soon after; what stems from the past fades slowly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.data.ahead import purchases_ahead
+from churn.data.days import day_number
+from churn.data.tables import Tables
+from churn.features.catalogue import CATALOGUE
+from churn.modeling.dataset import Dataset
+from churn.modeling.metrics import bootstrap_metrics
+
+__all__ = ["Leak", "audit_alone", "audit_days", "purchase_days_ahead", "some_customers"]
+
+LEAST_BOUND = 0.9
+BINS = 20
+LEAST_POSITIVES = 30
+LEAST_STEP = 0.15
+DEVIATIONS = 6.0
+DAYS_AFTER = 7
+MOST_CUSTOMERS = 10_000
+RIDGE = 1e-4  # features that repeat each other share what they know, and no matrix is singular
+MOST_DEVIATIONS = 5.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that knows too much, how that shows, and the reason in words."""
+
+    feature: str
+    kind: str
+    reason: str
+    figures: dict[str, Any]
+
+
+def audit_alone(learnt: Dataset, later: Dataset, *, rule_auc: float) -> tuple[Leak, ...]:
+    """Features that alone rank the lapses of `later` above a bound, whatever their direction.
+
+    Each feature speaks through the lapse rates of its bins (20, and one for a missing value) in
+    `learnt`. The bound is half-way from the best rule's AUC to 1, at least .9; the whole 95 %
+    interval must lie above it.
+    """
+    bound = max(LEAST_BOUND, (1 + rule_auc) / 2)
+    past, rows = learnt.eligible, later.eligible
+    target = rows["lapse"].to_numpy()
+    if min(target.sum(), (1 - target).sum()) < LEAST_POSITIVES:
+        return ()
+    found = []
+    for name in later.feature_names:
+        rate = _binned_rate(past[name], past["lapse"].to_numpy(), rows[name])
+        auc = bootstrap_metrics(target, rate, rows["customer_id"], replicates=1, seed=0)["roc_auc"]
+        if auc.estimate <= bound:
+            continue
+        auc = bootstrap_metrics(target, rate, rows["customer_id"], seed=0)["roc_auc"]
+        if auc.low > bound:
+            found.append(_alone(name, auc.estimate, bound))
+    return tuple(sorted(found, key=lambda leak: -leak.figures["roc_auc"]))
+
+
+def _alone(name: str, auc: float, bound: float) -> Leak:
+    reason = (
+        f"the feature {name!r} alone ranks later lapses with an AUC of {auc:.3f}, above "
+        f"{bound:.3f}: it seems to hold the label"
+    )
+    return Leak(name, "alone", reason, {"roc_auc": auc, "bound": bound})
+
+
+def _binned_rate(past: pd.Series[float], lapse: Floats, later: pd.Series[float]) -> Floats:
+    """The smoothed lapse rate of each later value's bin, bins being quantiles of the past."""
+    then = np.asarray(past.to_numpy("float64", na_value=np.nan))
+    now = np.asarray(later.to_numpy("float64", na_value=np.nan))
+    inside = then[np.isfinite(then)]
+    shares = np.arange(1, BINS) / BINS
+    edges = np.unique(np.quantile(inside, shares).astype(float)) if inside.size else inside
+    bins = len(edges) + 2
+    where = _bin(edges, then)
+    rows, lapsed = np.bincount(where, minlength=bins), np.bincount(where, lapse, bins)
+    rate = (lapsed + lapse.mean()) / (rows + 1)
+    return np.asarray(rate[_bin(edges, now)])
+
+
+def _bin(edges: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
+    """The bin of each value; the last is that of a missing one."""
+    found = np.searchsorted(edges, values, side="left")
+    return np.where(np.isnan(values), len(edges) + 1, np.minimum(found, len(edges)))
+
+
+def some_customers(dataset: Dataset, *, most: int = MOST_CUSTOMERS, seed: int = 0) -> Dataset:
+    """The eligible rows of at most 10,000 customers, drawn by lot: enough to tell a leak by."""
+    rows = dataset.eligible
+    customers = np.unique(rows["customer_id"].to_numpy(dtype=object))
+    if len(customers) > most:
+        drawn = np.random.default_rng(seed).choice(customers, most, replace=False)
+        rows = rows[rows["customer_id"].isin(drawn)]
+    return replace(dataset, rows=rows)
+
+
+def purchase_days_ahead(tables: Tables, dataset: Dataset) -> pd.DataFrame:
+    """What `audit_days` needs of the tables: customer_id, cutoff and days_ahead, a row for each
+    day with a purchase among the days after the cutoff that are looked at.
+    """
+    customers = dataset.rows["customer_id"].unique().tolist()
+    if not customers:
+        return pd.DataFrame({"customer_id": [], "cutoff": [], "days_ahead": []})
+    ahead = purchases_ahead(tables, dataset.cutoffs, customers, days=_days_looked_at(dataset))
+    return pd.DataFrame(tables.engine.collect(ahead).to_pandas())
+
+
+def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
+    """Features that see the first days after the cutoff, the cutoff's own day included.
+
+    For each day ahead: the correlation of a feature with a purchase on that day, given all other
+    features. A leak of k days shows as a step: the last of those k correlations, and their median,
+    exceed all of the seven days after by more than .15 and by more than six deviations of chance.
+    The worst feature is named, taken out, and the others are looked at again, for a leak also
+    lends weight to its neighbours. Where no feature is left that steps by itself, each family is
+    looked at as a whole, for features made of the same leaking rows hide one another.
+    """
+    rows = _known_rows(dataset)
+    if rows.empty:
+        return ()
+    names = [name for name in dataset.feature_names if rows[name].nunique() > 1]
+    moments = _moments(rows[names], _bought_matrix(rows, ahead, _days_looked_at(dataset)))
+    bound = max(LEAST_STEP, DEVIATIONS * np.sqrt(2 / len(rows)))
+    found: list[Leak] = []
+    while names:
+        step = _worst_step(names, *moments, bound=bound)
+        if step.height <= bound:
+            break
+        found.append(_sees_days(step, bound))
+        worst = names.index(step.feature)
+        names.pop(worst)
+        moments = _without(moments, worst)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How a feature, or its family with it, is tied to `days` days ahead and to those after."""
+
+    feature: str
+    family: str | None
+    days: int
+    seen: float
+    after: float
+
+    @property
+    def height(self) -> float:
+        return self.seen - self.after
+
+
+def _worst_step(names: list[str], among: Floats, ties: Floats, *, bound: float) -> _Step:
+    """The highest step of a feature by itself; of a whole family, where no feature's is above the
+    bound. Of a family the feature with the highest step is named.
+    """
+    model = _Linear.of(among, ties)
+    single = np.stack([model.tie([number]) for number in range(len(names))])
+    steps = _steps(single)
+    worst, last = np.unravel_index(np.argmax(steps.height), steps.height.shape)
+    if steps.height[worst, last] > bound:
+        return steps.at(int(worst), int(last), names[int(worst)], None)
+    families = _families(names)
+    whole = _steps(np.stack([model.tie(members) for members in families.values()]))
+    row, last = np.unravel_index(np.argmax(whole.height), whole.height.shape)
+    family, members = list(families.items())[int(row)]
+    named = max(members, key=lambda member: steps.height[member, last])
+    return whole.at(int(row), int(last), names[named], family if len(members) > 1 else None)
+
+
+def _families(names: list[str]) -> dict[str, list[int]]:
+    """The positions of the features of each family; a feature that nobody declared is its own."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        family = CATALOGUE[name].family if name in CATALOGUE else name
+        found.setdefault(family, []).append(number)
+    return found
+
+
+def _sees_days(step: _Step, bound: float) -> Leak:
+    which = "the cutoff's own day"
+    if step.days > 1:
+        which = f"the first {step.days} days from the cutoff on"
+    who, whose = f"the feature {step.feature!r} sees", "its"
+    if step.family is not None:
+        who = f"the feature {step.feature!r}, with others of its family {step.family!r}, sees"
+        whose = "their"
+    reason = (
+        f"{who} {which}: {whose} correlation with a purchase then, given the other features, is "
+        f"{step.seen:.2f}, and at most {step.after:.2f} in the week after"
+    )
+    figures = {"days": step.days, "seen": step.seen, "after": step.after, "bound": float(bound)}
+    return Leak(step.feature, "days", reason, figures)
+
+
+def _days_looked_at(dataset: Dataset) -> int:
+    return dataset.clock.horizon_days + DAYS_AFTER
+
+
+def _known_rows(dataset: Dataset) -> pd.DataFrame:
+    """Eligible rows whose days ahead are all before the panel's end."""
+    newest = day_number(dataset.cutoffs.until) - _days_looked_at(dataset)
+    rows = dataset.eligible
+    return rows[rows["cutoff"] <= newest].reset_index(drop=True)
+
+
+def _bought_matrix(rows: pd.DataFrame, ahead: pd.DataFrame, days: int) -> Floats:
+    """Whether the customer of a row bought on each of the days ahead, shape (rows, days)."""
+    keys = rows[["customer_id", "cutoff"]].assign(row=np.arange(len(rows)))
+    met = keys.merge(ahead, on=["customer_id", "cutoff"])
+    bought = np.zeros((len(rows), days))
+    bought[met["row"].to_numpy(), met["days_ahead"].to_numpy(dtype=int)] = 1.0
+    return bought
+
+
+def _moments(features: pd.DataFrame, bought: Floats) -> tuple[Floats, Floats]:
+    """Correlations among the features, and of each with a purchase on each day."""
+    matrix, days = _standardised(features), bought - bought.mean(axis=0, keepdims=True)
+    often_enough = bought.sum(axis=0) >= LEAST_POSITIVES
+    scale = np.where(often_enough, bought.std(axis=0), np.inf)
+    among = matrix.T @ matrix / len(matrix)
+    among[np.diag_indices_from(among)] += RIDGE
+    return among, matrix.T @ (days / scale) / len(matrix)
+
+
+def _standardised(features: pd.DataFrame) -> Floats:
+    """Logarithms of sizes, centred and scaled; a missing value at the mean, none far out."""
+    raw = features.to_numpy("float64", na_value=np.nan)
+    sizes = np.sign(raw) * np.log1p(np.abs(raw))
+    scale = np.nanstd(sizes, axis=0)
+    scaled = (sizes - np.nanmean(sizes, axis=0)) / np.where(scale > 0, scale, 1.0)
+    clipped = np.clip(np.nan_to_num(scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return np.asarray(clipped - clipped.mean(axis=0))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """By feature (or family) and last day seen: the ties up to that day, and after it."""
+
+    seen: Floats
+    after: Floats
+
+    @property
+    def height(self) -> Floats:
+        return np.asarray(self.seen - self.after)
+
+    def at(self, row: int, last: int, feature: str, family: str | None) -> _Step:
+        seen, after = float(self.seen[row, last]), float(self.after[row, last])
+        return _Step(feature, family, last + 1, seen, after)
+
+
+def _steps(tie: Floats) -> _Steps:
+    lasts = range(tie.shape[1] - DAYS_AFTER)
+    usual = np.stack([np.median(tie[:, : last + 1], axis=1) for last in lasts], axis=1)
+    weeks = [tie[:, last + 1 : last + 1 + DAYS_AFTER].max(axis=1) for last in lasts]
+    return _Steps(np.minimum(usual, tie[:, : len(lasts)]), np.stack(weeks, axis=1))
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """A purchase on each day as a linear function of all features."""
+
+    inverse: Floats
+    slopes: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, among: Floats, ties: Floats) -> Self:
+        inverse = np.asarray(np.linalg.inv(among), dtype=np.float64)
+        slopes = inverse @ ties
+        return cls(inverse, slopes, np.maximum(1 - (ties * slopes).sum(axis=0), RIDGE))
+
+    def tie(self, members: list[int]) -> Floats:
+        """The (multiple) partial correlation of some features with each day, given the others."""
+        slopes = self.slopes[members]
+        inner = np.linalg.solve(self.inverse[np.ix_(members, members)], slopes)
+        gain = np.maximum((slopes * inner).sum(axis=0), 0.0)
+        return np.asarray(np.sqrt(gain / (self.left + gain)))
+
+
+def _without(moments: tuple[Floats, Floats], feature: int) -> tuple[Floats, Floats]:
+    among, ties = moments
+    kept = np.delete(np.delete(among, feature, axis=0), feature, axis=1)
+    return kept, np.delete(ties, feature, axis=0)
