@@ -126,7 +126,7 @@ def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
     if isinstance(asked, str):
         return ()
     unknown = len(set(asked) - set(scores.table.column("customer_id").to_pylist()))
-    return (f"{unknown:,} of the customers to explain are not scored",) if unknown else ()
+    return (f"customers to explain who are not scored: {unknown:,}",) if unknown else ()
 
 
 def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ __all__ = ["base_table", "change_counts", "changes_table"]
 
 # What each change means, for people; in the order in which they are shown.
 MEANINGS = {
+    "returned": "lapsed then; has bought since",
     "newly_at_risk": "at risk now, not then",
     "still_at_risk": "at risk then and now",
     "recovered": "at risk then; has bought since, and is not now",

@@ -1,4 +1,4 @@
-"""Which earlier scores a run compares with, and whom it explains: files that `churn score` reads."""
+"""Files that `churn score` reads: earlier scores to compare with, and customers to explain."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _earlier(path: Path, as_of: date) -> Earlier | None:
     if found is None or found.as_of < as_of:
         return found
     if found.as_of == as_of:
-        return Earlier.behind(scores, verify_file(path))
+        return Earlier.behind(scores, verify_file(path) or {})
     rule = f"scores to compare with must be of a date before {as_of}"
     raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
 

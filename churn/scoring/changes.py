@@ -16,13 +16,15 @@ from churn.scoring.contributions import CONTROLLED, Contributions, contributions
 from churn.scoring.explain import LEAST_LOG_ODDS
 from churn.scoring.language import Language
 from churn.scoring.rows import feature_rows
-from churn.scoring.sentences import family_name, sentence, spoken
+from churn.scoring.sentences import family_name, sentence_pair, spoken
 
 __all__ = ["CHANGES", "Earlier", "changed", "moved"]
 
-# What a customer's `change` may be. Of those who were at risk and are not any more, only who has
-# bought since has recovered: others have lapsed, or just rank behind customers more at risk.
+# What a customer's `change` may be, the first that holds. Who returned had lapsed. Of those who
+# were at risk and are not any more, only who has bought since has recovered: others have lapsed,
+# or just rank behind customers more at risk.
 CHANGES = (
+    "returned",
     "newly_at_risk",
     "still_at_risk",
     "recovered",
@@ -31,12 +33,12 @@ CHANGES = (
     "unchanged",
     "new",
 )
-WERE_NOT_AT_RISK = ("newly_at_risk", "unchanged", "new")
+WERE_NOT_AT_RISK = ("returned", "newly_at_risk", "unchanged", "new")
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """Earlier scores to compare with: `rows` has customer_id, probability, at_risk."""
+    """Earlier scores to compare with: `rows` has customer_id, probability, at_risk, lapsed."""
 
     as_of: date
     horizon_days: int
@@ -48,8 +50,10 @@ class Earlier:
         """What a table of scores says; None where it has no row."""
         if scores.num_rows == 0:
             return None
-        names = ["customer_id", "churn_probability", "at_risk"]
-        rows = scores.select(names).to_pandas().set_axis(["customer_id", *_STATE], axis=1)
+        names = ["customer_id", "churn_probability", "at_risk", "status"]
+        rows = scores.select(names).to_pandas()
+        rows = rows.rename(columns={"churn_probability": "probability"})
+        rows["lapsed"] = rows.pop("status") == "lapsed"
         first = scores.slice(0, 1).select(["as_of", "horizon_days", "model_id"]).to_pylist()[0]
         return cls(first["as_of"], first["horizon_days"], first["model_id"], rows)
 
@@ -63,9 +67,10 @@ class Earlier:
         if not isinstance(since, Mapping) or "change" not in scores.schema.names:
             return None
         names = ["customer_id", "probability_before", "change"]
-        rows = scores.select(names).to_pandas().set_axis(["customer_id", *_STATE], axis=1)
-        rows = rows[rows["at_risk"] != "new"]
-        rows["at_risk"] = ~rows["at_risk"].isin(WERE_NOT_AT_RISK)
+        rows = scores.select(names).to_pandas().query("change != 'new'")
+        rows = rows.rename(columns={"probability_before": "probability"})
+        rows["at_risk"] = ~rows["change"].isin(WERE_NOT_AT_RISK)
+        rows["lapsed"] = rows.pop("change") == "returned"
         day = date.fromisoformat(str(since["as_of"]))
         return cls(day, int(since["horizon_days"]), str(since["model_id"]), rows)
 
@@ -78,9 +83,6 @@ class Earlier:
         }
 
 
-_STATE = ["probability", "at_risk"]
-
-
 def changed(
     rows: pd.DataFrame, earlier: Earlier, *, as_of: date, horizon_days: int
 ) -> pd.DataFrame:
@@ -90,10 +92,11 @@ def changed(
     is another thing: then `probability_before` is empty.
     """
     before = earlier.rows.set_index("customer_id").reindex(rows["customer_id"])
-    was = before["at_risk"].fillna(value=False).to_numpy(dtype=bool)
+    was, lapsed = (before[name].eq(other=True).to_numpy() for name in ("at_risk", "lapsed"))
     now = rows["at_risk"].to_numpy(dtype=bool)
     bought_since = (rows["recency_days"] <= (as_of - earlier.as_of).days).to_numpy()
     cases = {
+        "returned": lapsed & bought_since,
         "newly_at_risk": now & ~was,
         "still_at_risk": now & was,
         "lapsed": was & (rows["status"] == "lapsed").to_numpy(),
@@ -156,7 +159,9 @@ def _rise(old: _Side, new: _Side, row: int, since: str, speech: Language) -> str
     weights = dict(
         zip(new.parts.features, new.parts.by_feature[row] - old.parts.by_feature[row], strict=True)
     )
-    before, now = (sentence(family, side.words[row], weights, speech) for side in (old, new))
-    key = "moved_alike" if before == now else "moved"
-    words = {"since": since, "family": family_name(family, speech), "before": before, "now": now}
-    return speech.say(speech.texts["changes"][key], words)
+    words = {"since": since, "family": family_name(family, speech)}
+    pair = sentence_pair(family, old.words[row], new.words[row], weights, speech)
+    if pair is None or pair[0] == pair[1]:
+        return speech.say(speech.texts["changes"]["moved_alike"], words)
+    words |= dict(zip(("before", "now"), pair, strict=True))
+    return speech.say(speech.texts["changes"]["moved"], words)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from churn.features.clock import FeatureClock
 from churn.scoring.language import Language
 from churn.scoring.topics import TOPICS, Topic
 
-__all__ = ["family_name", "rule_sentence", "sentence", "spoken", "status_sentence"]
+__all__ = ["family_name", "rule_sentence", "sentence", "sentence_pair", "spoken", "status_sentence"]
 
 Words = Mapping[str, Any]
 
@@ -25,14 +25,27 @@ def sentence(family: str, words: Words, weights: Mapping[str, float], speech: La
     >>> sentence("returns", words, {"return_share": 0.3}, language("en"))
     'Returned goods on 1 day, 20% of the value bought.'
     """
-    texts = speech.texts["families"].get(family, {})
-    for topic in sorted(TOPICS.get(family, ()), key=lambda one: -_weight(one, weights)):
-        if _weight(topic, weights) > 0 and topic.holds(words):
-            said = speech.say(texts[topic.key], words)
-            if said is not None:
-                return said
+    for _, said in _sayings(family, words, weights, speech):
+        return said
     named = {"family": family_name(family, speech)}
     return str(speech.say(speech.texts["marks"]["general"], named))
+
+
+def sentence_pair(
+    family: str, before: Words, now: Words, weights: Mapping[str, float], speech: Language
+) -> tuple[str, str] | None:
+    """One sentence, true of two rows of a customer, with the numbers of each; None without one.
+
+    >>> from churn.scoring.language import language
+    >>> before, now = {"return_days": 1.0, "return_share": 0.2}, {"return_days": 0.0}
+    >>> sentence_pair("returns", before, now, {"return_share": 0.3}, language("en")) is None
+    True
+    """
+    then = dict(_sayings(family, before, weights, speech))
+    both = (
+        (then[key], said) for key, said in _sayings(family, now, weights, speech) if key in then
+    )
+    return next(both, None)
 
 
 def family_name(family: str, speech: Language) -> str:
@@ -69,6 +82,18 @@ def spoken(record: Words, clock: FeatureClock, currency: str) -> dict[str, Any]:
         "two_horizons_days": 2 * clock.horizon_days,
     }
     return {**record, **lengths, "currency": currency}
+
+
+def _sayings(
+    family: str, words: Words, weights: Mapping[str, float], speech: Language
+) -> Iterator[tuple[str, str]]:
+    """Key and sentence of the topics that weigh, are true and known; the heaviest first."""
+    texts = speech.texts["families"].get(family, {})
+    for topic in sorted(TOPICS.get(family, ()), key=lambda one: -_weight(one, weights)):
+        if _weight(topic, weights) > 0 and topic.holds(words):
+            said = speech.say(texts[topic.key], words)
+            if said is not None:
+                yield topic.key, said
 
 
 def _weight(topic: Topic, weights: Mapping[str, float]) -> float:

@@ -90,7 +90,7 @@ TOPICS: dict[str, tuple[Topic, ...]] = {
         Topic("lately", _COUNTS_LATELY, {"purchase_days_60d": (1, MANY)}),
         Topic("recent", _COUNTS_RECENT, {"purchase_days_90d": (1, MANY)}),
         Topic("long", _COUNTS_LONG, {"purchase_days_180d": (1, MANY)}),
-        Topic("ever", _COUNTS),
+        Topic("ever", _COUNTS, {"purchase_days_180d": (0, 0)}),
     ),
     "money": (
         Topic("lately", _SPENT_LATELY, {"net_spend_14d": (0, MANY), "net_spend_60d": (0, MANY)}),
