@@ -42,8 +42,10 @@ def contributions(model: ChurnModel, rows: pd.DataFrame) -> Contributions:
     by_feature = np.asarray(shap)[:, :-1]  # the last column is the same for everyone
     family_of = [_told_as(name) for name in model.feature_names_]
     families = list(dict.fromkeys(family_of))
-    member = np.array([[one == family for family in families] for one in family_of], dtype=float)
-    return Contributions(list(model.feature_names_), families, by_feature, by_feature @ member)
+    by_family = np.zeros((len(rows), len(families)))
+    for column, family in enumerate(family_of):  # one by one: other sums round by the rows' number
+        by_family[:, families.index(family)] += by_feature[:, column]
+    return Contributions(list(model.feature_names_), families, by_feature, by_family)
 
 
 def family_contributions(model: ChurnModel, rows: pd.DataFrame) -> tuple[list[str], np.ndarray]:

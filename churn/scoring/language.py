@@ -65,9 +65,10 @@ class Language:
         ['0%', 'under 1%', '35%', 'over 99%', '100%']
         """
         numbers = self.texts["numbers"]
-        if 0 < share < 0.005:
+        whole = round(100 * share)
+        if whole == 0 and share > 0:
             return str(numbers["nearly_none"])
-        if 0.995 < share < 1:
+        if whole == 100 and share < 1:
             return str(numbers["nearly_all"])
         return str(numbers["percent"]).format(n=self.number(100 * share))
 
