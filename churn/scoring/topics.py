@@ -112,7 +112,7 @@ TOPICS: dict[str, tuple[Topic, ...]] = {
         Topic("spend", ("spend_trend",)),
     ),
     "lifetime": (
-        Topic("alive", ("p_alive", "p_no_purchase_in_horizon"), {"purchase_days": (2, MANY)}),
+        Topic("alive", ("p_alive",), {"purchase_days": (2, MANY)}),
         Topic(
             "orders",
             (
