@@ -69,7 +69,7 @@ def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Tab
     if scores is not None:
         return read_table(scores)
     fitted = load_named_model(session, None)
-    return score_session(session, fitted, explain="none", progress=progress).table
+    return score_session(session, fitted, progress=progress).table
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:

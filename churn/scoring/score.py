@@ -44,6 +44,7 @@ SCORE_SCHEMA = pa.schema(
         ("at_risk", pa.bool_()),
         ("segment", pa.string()),
         ("reasons", pa.list_(pa.string())),
+        ("reason_families", pa.list_(pa.string())),
         ("change", pa.string()),
         ("since", pa.date32()),
         ("probability_before", pa.float64()),
@@ -127,8 +128,7 @@ def score_snapshot(
     )
     rows["segment"] = rfm_segments(rows, _bounds(rows))
     told = Telling(model, snapshot, speech_of(language), stored)
-    rows["reasons"] = told.reasons(rows, explain)
-    rows = rows.assign(**told.changes(rows, earlier))
+    rows = rows.assign(**told.reasons(rows, explain), **told.changes(rows, earlier))
     facts = _facts(model, snapshot, run_id) | {"since": earlier and earlier.as_of}
     dropped = {"objected to profiling": len(objecting)} if objecting else {}
     return Scores(_to_arrow(rows, facts), threshold, dropped)

@@ -31,14 +31,25 @@ class Telling:
     speech: Language
     stored: Frame
 
-    def reasons(self, rows: pd.DataFrame, explain: Explained) -> pd.Series[Any]:
-        """Marked sentences for those asked for; an empty list for all others."""
+    def reasons(self, rows: pd.DataFrame, explain: Explained) -> dict[str, Any]:
+        """The columns `reasons`, marked sentences, and `reason_families`, those that raise the
+        risk, of those asked for; empty lists for all others.
+        """
         engine = self.snapshot.tables.engine
-        explained: dict[str, list[str]] = {}
+        texts: dict[str, list[str]] = {}
+        families: dict[str, list[str]] = {}
         for features in only(engine, self.stored, asked_for(rows, explain)):
             for name, said in zip(features["customer_id"], self._reasons(features), strict=True):
-                explained[name] = [reason.marked(self.speech) for reason in said]
-        return rows["customer_id"].map(lambda name: explained.get(name, []))
+                texts[name] = [reason.marked(self.speech) for reason in said]
+                families[name] = [one.family for one in said if one.direction == "raises"]
+        names = rows["customer_id"]
+        columns = {"reasons": texts, "reason_families": families}
+        return {
+            column: pd.Series(
+                [told.get(name, []) for name in names], index=rows.index, dtype=object
+            )
+            for column, told in columns.items()
+        }
 
     def changes(self, rows: pd.DataFrame, earlier: Earlier | None) -> dict[str, Any]:
         """The columns `change`, `probability_before` and `moved`; empty without earlier scores."""
