@@ -22,6 +22,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import SCORE_SCHEMA, at_risk_count, score, score_snapshot
+from churn.scoring.topics import TOPICS
 
 COLUMNS = [
     "customer_id",
@@ -40,6 +41,7 @@ COLUMNS = [
     "at_risk",
     "segment",
     "reasons",
+    "reason_families",
     "change",
     "since",
     "probability_before",
@@ -187,6 +189,14 @@ def test_reasons_are_marked_with_their_direction_strongest_first(frame):
         assert found.count("Lower risk: ") <= 1
 
 
+def test_the_families_of_reasons_that_raise_are_told_beside_them(frame):
+    """What offers for a reason look at."""
+    for said, families in zip(frame["reasons"], frame["reason_families"], strict=True):
+        assert len(families) == sum(text.startswith("Higher risk: ") for text in said)
+        assert set(families) <= set(TOPICS)
+    assert frame["reason_families"].map(len).sum() > 0
+
+
 def test_reasons_are_given_for_whom_one_asks(frame):
     ids = frame["customer_id"].tolist()
     wanted = {"none": [], "all": ids, ("c0003", "c0005", "nobody"): ["c0003", "c0005"]}
@@ -195,7 +205,8 @@ def test_reasons_are_given_for_whom_one_asks(frame):
         assert set(asked.loc[asked["reasons"].map(len) > 0, "customer_id"]) <= set(names)
         listed = asked["customer_id"].isin(names)
         assert (asked.loc[listed, "reasons"].map(len) > 0).mean() > 0.9 or not names
-        same = asked.drop(columns="reasons").equals(frame.drop(columns="reasons").assign(run_id=""))
+        told = ["reasons", "reason_families"]
+        same = asked.drop(columns=told).equals(frame.drop(columns=told).assign(run_id=""))
         assert same, "reasons change no score"
 
 
