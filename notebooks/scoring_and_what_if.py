@@ -93,7 +93,7 @@ why[["name", "log_odds", "sentence"]].round(2)
 # The same in German: a language is a file of templates.
 
 # %%
-german = churn.explain(model, today, [someone], language_code="de").to_pandas()
+german = churn.explain(model, today, [someone], language="de").to_pandas()
 list(german["sentence"].head(4))
 
 # %% [markdown]

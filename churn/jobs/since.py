@@ -16,6 +16,10 @@ from churn.scoring.telling import Explained
 
 __all__ = ["earlier_scores", "whom_to_explain"]
 
+NEEDED = {
+    *("customer_id", "as_of", "horizon_days", "status"),
+    *("churn_probability", "at_risk", "model_id"),
+}
 WORDS: dict[str, Explained] = {"at-risk": "at_risk", "all": "all", "none": "none"}
 
 
@@ -60,7 +64,7 @@ def whom_to_explain(words: str) -> Explained:
 
 def _earlier(path: Path, as_of: date) -> Earlier | None:
     scores = read_table(path)
-    missing = {"customer_id", "as_of", "churn_probability", "at_risk"} - set(scores.schema.names)
+    missing = NEEDED - set(scores.schema.names)
     if missing:
         rule = f"{path.name} must hold scores of `churn score`"
         raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")

@@ -19,7 +19,8 @@ from churn.data.tables import Snapshot
 from churn.errors import ConfigError
 from churn.modeling.model import ChurnModel
 from churn.scoring.contributions import CONTROLLED, Contributions, contributions
-from churn.scoring.language import DEFAULT_LANGUAGE, Language, language
+from churn.scoring.language import DEFAULT_LANGUAGE, Language
+from churn.scoring.language import language as speech_of
 from churn.scoring.rows import feature_rows
 from churn.scoring.sentences import family_name, rule_sentence, sentence, spoken, status_sentence
 
@@ -62,7 +63,7 @@ def reasons(
     rows: pd.DataFrame,
     *,
     currency: str,
-    language_code: str = DEFAULT_LANGUAGE,
+    language: str = DEFAULT_LANGUAGE,
 ) -> list[list[Reason]]:
     """For each row at most three reasons that raise the risk and one that lowers it, strongest
     first.
@@ -70,7 +71,7 @@ def reasons(
     Where the model's trees do not speak, because a baseline stands in or the status is not
     `eligible`, what was looked at instead.
     """
-    speech = language(language_code)
+    speech = speech_of(language)
     return [
         said
         for start in range(0, len(rows), ROWS_AT_ONCE)
@@ -83,7 +84,7 @@ def explain(
     snapshot: Snapshot,
     customers: Collection[str],
     *,
-    language_code: str = DEFAULT_LANGUAGE,
+    language: str = DEFAULT_LANGUAGE,
 ) -> pa.Table:
     """Every family's log-odds and sentence for the eligible among these customers,
     `EXPLAIN_SCHEMA`, strongest first.
@@ -91,7 +92,7 @@ def explain(
     What the shop controls is one family without a sentence. Raises ConfigError where one of the
     customers is not known at that date, or has objected to profiling.
     """
-    speech = language(language_code)
+    speech = speech_of(language)
     asked = set(customers)
     refused = asked & objectors(snapshot)
     parts = [*feature_rows(model, snapshot, asked - refused)]

@@ -63,7 +63,7 @@ class Telling:
 
     def _reasons(self, features: pd.DataFrame) -> list[list[Any]]:
         currency = self.snapshot.tables.settings.currency
-        return reasons(self.model, features, currency=currency, language_code=self.speech.code)
+        return reasons(self.model, features, currency=currency, language=self.speech.code)
 
     def _risen(self, earlier: Earlier, newly: set[str]) -> dict[str, str]:
         """What moved, from the features of both days, of those newly at risk."""

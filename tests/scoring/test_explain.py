@@ -20,7 +20,7 @@ def rows():
 
 
 def told(rows, model=None, code="en"):
-    return reasons(model or shop_model(), rows, currency="EUR", language_code=code)
+    return reasons(model or shop_model(), rows, currency="EUR", language=code)
 
 
 def stand_in(name):
