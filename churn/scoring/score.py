@@ -15,10 +15,13 @@ import pyarrow as pa
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError
+from churn.errors import ConfigError, ModelError
 from churn.features.builder import build_features
 from churn.modeling.model import ChurnModel
-from churn.scoring.explain import reasons
+from churn.scoring.changes import Earlier
+from churn.scoring.language import DEFAULT_LANGUAGE
+from churn.scoring.language import language as speech_of
+from churn.scoring.telling import Explained, Telling
 
 __all__ = ["RISK_BANDS", "SCORE_SCHEMA", "Scores", "at_risk_count", "score", "score_snapshot"]
 
@@ -41,6 +44,11 @@ SCORE_SCHEMA = pa.schema(
         ("at_risk", pa.bool_()),
         ("segment", pa.string()),
         ("reasons", pa.list_(pa.string())),
+        ("reason_families", pa.list_(pa.string())),
+        ("change", pa.string()),
+        ("since", pa.date32()),
+        ("probability_before", pa.float64()),
+        ("moved", pa.string()),
         ("model_id", pa.string()),
     ]
 )
@@ -55,24 +63,52 @@ class Scores:
     dropped: Mapping[str, int]
 
 
-def score(model: ChurnModel, snapshot: Snapshot, *, capacity: float = 0.1) -> pa.Table:
+def score(
+    model: ChurnModel,
+    snapshot: Snapshot,
+    *,
+    capacity: float = 0.1,
+    explain: Explained = "at_risk",
+    language: str = DEFAULT_LANGUAGE,
+    since: pa.Table | None = None,
+) -> pa.Table:
     """The scores of every known customer, `SCORE_SCHEMA`; objectors to profiling have no row.
 
     `capacity` is how many of the eligible count as at risk: a share below 1, or a whole number.
+    `explain` says whose `reasons` are given: `"at_risk"`, `"all"`, `"none"`, or customer ids.
+    `since` are scores of an earlier date, with which `change` compares.
     """
-    return score_snapshot(model, snapshot, capacity=capacity).table
+    return score_snapshot(
+        model,
+        snapshot,
+        capacity=capacity,
+        explain=explain,
+        language=language,
+        earlier=None if since is None else Earlier.of(since),
+    ).table
 
 
 def score_snapshot(
-    model: ChurnModel, snapshot: Snapshot, *, capacity: float = 0.1, run_id: str = ""
+    model: ChurnModel,
+    snapshot: Snapshot,
+    *,
+    capacity: float = 0.1,
+    explain: Explained = "at_risk",
+    language: str = DEFAULT_LANGUAGE,
+    earlier: Earlier | None = None,
+    run_id: str = "",
 ) -> Scores:
     """The same with its threshold and what was dropped.
 
-    Features are streamed in batches; only probabilities are held for the whole base. Raises
-    ModelError where the model wants features that cannot be built here.
+    Features are streamed in batches; only what is written is held for the whole base. Raises
+    ModelError where the model wants features that cannot be built here, or where it gives no
+    probability, and ConfigError where `earlier` is not of an earlier date.
     """
     check_can_score(model, snapshot)
     tables = snapshot.tables
+    if earlier is not None and earlier.as_of >= snapshot.as_of:
+        rule = f"scores to compare with must be of a date before {snapshot.as_of}"
+        raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier ones, or none.")
     tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
     features = build_features(
@@ -85,14 +121,16 @@ def score_snapshot(
     ]
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows()
     rows = rows.sort_values("customer_id", ignore_index=True)
+    _check_probabilities(rows)
     flagged, threshold = _flag(rows, capacity)
     rows["at_risk"] = flagged
     rows["risk_band"] = np.select(
         [flagged, rows["churn_probability"] > model.base_rate_], ["high", "medium"], default="low"
     )
     rows["segment"] = rfm_segments(rows, _bounds(rows))
-    rows["reasons"] = _explained(model, snapshot, rows)
-    facts = _facts(model, snapshot, run_id)
+    told = Telling(model, snapshot, speech_of(language), stored)
+    rows = rows.assign(**told.reasons(rows, explain), **told.changes(rows, earlier))
+    facts = _facts(model, snapshot, run_id) | {"since": earlier and earlier.as_of}
     dropped = {"objected to profiling": len(objecting)} if objecting else {}
     return Scores(_to_arrow(rows, facts), threshold, dropped)
 
@@ -127,16 +165,25 @@ def _predicted(model: ChurnModel, batch: pd.DataFrame, objecting: set[str]) -> p
     """What is kept of a batch: who, status, the scores, and what segments look at."""
     batch = batch[~batch["customer_id"].isin(objecting)].reset_index(drop=True)
     wanted = batch[["customer_id", "cutoff", "status", *model.feature_names_]]
-    kept = batch[["customer_id", "status", "purchase_days", "net_spend"]]
+    kept = batch[["customer_id", "status", "purchase_days", "net_spend", "recency_days"]]
     return pd.concat([kept, model.predict_frame(wanted)], axis=1)
 
 
 def _no_rows() -> pd.DataFrame:
     names = ["customer_id", "status", "probability_source"]
-    numbers = ["purchase_days", "net_spend", "churn_probability", "decline_probability"]
+    numbers = ["purchase_days", "net_spend", "recency_days"]
+    numbers += ["churn_probability", "decline_probability"]
     numbers += ["expected_orders", "expected_margin", "value_at_risk"]
     kinds = dict.fromkeys(names, "object") | dict.fromkeys(numbers, "float64")
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def _check_probabilities(rows: pd.DataFrame) -> None:
+    """Nothing, or ModelError where a customer's probability is none."""
+    broken = int((~rows["churn_probability"].between(0, 1)).sum())
+    if broken:
+        rule = "every customer's churn_probability must be a number in [0, 1]"
+        raise ModelError(rule, got=f"{broken:,} that are not", fix="Train again.")
 
 
 def _flag(rows: pd.DataFrame, capacity: float) -> tuple[np.ndarray, float | None]:
@@ -164,20 +211,6 @@ def _bounds(rows: pd.DataFrame) -> SegmentBounds:
     return SegmentBounds.learn(
         eligible["purchase_days"].to_numpy(), eligible["net_spend"].to_numpy()
     )
-
-
-def _explained(model: ChurnModel, snapshot: Snapshot, rows: pd.DataFrame) -> pd.Series[Any]:
-    """Reasons for those at risk; an empty list for all others."""
-    explained: dict[str, list[str]] = {}
-    listed = set(rows.loc[rows["at_risk"], "customer_id"])
-    if listed:
-        engine = snapshot.tables.engine
-        for batch in engine.batches(engine.lazy("scored_features")):
-            features = batch.to_pandas()
-            features = features[features["customer_id"].isin(listed)]
-            said = reasons(model, features)
-            explained |= dict(zip(features["customer_id"], said, strict=True))
-    return rows["customer_id"].map(lambda name: explained.get(name, []))
 
 
 def _facts(model: ChurnModel, snapshot: Snapshot, run_id: str) -> dict[str, object]:

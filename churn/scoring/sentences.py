@@ -1,137 +1,100 @@
-"""What is said of each family of features: data, in one language."""
+"""What is said of one customer: the sentence of a family that is true and weighs most."""
 
-from collections.abc import Mapping
-from math import isnan
-from string import Formatter
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["SENTENCES", "sentence"]
+from churn.features.clock import FeatureClock
+from churn.scoring.language import Language
+from churn.scoring.topics import TOPICS, Topic
 
-Pair = tuple[str, str]  # where the family raises the risk, and where it protects
+__all__ = ["family_name", "rule_sentence", "sentence", "sentence_pair", "spoken", "status_sentence"]
 
-# By family, from the telling to the general: the first of which all numbers are known is said.
-SENTENCES: dict[str, tuple[Pair, ...]] = {
-    "recency": (
-        (
-            "Last order {recency} ago; usually every {gap}.",
-            "Last order only {recency} ago; usually every {gap}.",
-        ),
-    ),
-    "frequency": (
-        (
-            "Bought on {purchase_days_90d:.0f} of the last 90 days.",
-            "Bought on as many as {purchase_days_90d:.0f} of the last 90 days.",
-        ),
-    ),
-    "money": (
-        (
-            "Spent {net_spend_90d:,.2f} in the last 90 days.",
-            "Spent as much as {net_spend_90d:,.2f} in the last 90 days.",
-        ),
-    ),
-    "tenure": (("First order {tenure} ago.", "A customer for {tenure}."),),
-    "activity": (
-        (
-            "Active in {active_window_share:.0%} of the recent half-horizons.",
-            "Active in as many as {active_window_share:.0%} of the recent half-horizons.",
-        ),
-    ),
-    "regularity": (("Buys at irregular times.", "Buys at regular times."),),
-    "trend": (("Buys less than before.", "Buys at least as much as before."),),
-    "lifetime": (
-        (
-            "Only {p_alive:.0%} likely to be active still, by the pattern of orders.",
-            "{p_alive:.0%} likely to be active still, by the pattern of orders.",
-        ),
-    ),
-    "returns": (
-        (
-            "Returned goods for {return_share:.0%} of what was bought.",
-            "Returned goods for only {return_share:.0%} of what was bought.",
-        ),
-        ("Returns goods in an unusual measure.", "Returns goods in a usual measure."),
-    ),
-    "habits": (
-        ("Keeps to no days of the week or season.", "Keeps to days of the week or season."),
-    ),
-    "lapses": (
-        (
-            "Has stayed away {past_lapses:.0f} times before.",
-            "Has stayed away only {past_lapses:.0f} times before.",
-        ),
-    ),
-    "first_order": (("Began as customers do who leave early.", "Began as customers do who stay."),),
-    "basket": (
-        (
-            "Baskets of {lines_per_basket:.1f} lines, unlike those of customers who stay.",
-            "Baskets of {lines_per_basket:.1f} lines, like those of customers who stay.",
-        ),
-    ),
-    "products": (
-        (
-            "{new_product_share_90d:.0%} of the products of the last 90 days were new to them.",
-            "{new_product_share_90d:.0%} of the products of the last 90 days were new to them.",
-        ),
-        (
-            "Bought {distinct_products:.0f} products so far.",
-            "Bought as many as {distinct_products:.0f} products so far.",
-        ),
-    ),
-    "categories": (
-        (
-            "Bought from {category_breadth_90d:.0f} categories in the last 90 days.",
-            "Bought from as many as {category_breadth_90d:.0f} categories in the last 90 days.",
-        ),
-    ),
-    "engagement": (
-        (
-            "Last opened an e-mail {last_email_open_days:.0f} days ago.",
-            "Opened an e-mail only {last_email_open_days:.0f} days ago.",
-        ),
-        (
-            "Last visited {last_visit_days:.0f} days ago.",
-            "Visited only {last_visit_days:.0f} days ago.",
-        ),
-        ("Little interest in messages and pages.", "Interest in messages and pages."),
-    ),
-    "service": (
-        (
-            "{tickets_open:.0f} tickets are open; {complaints_90d:.0f} complaints in 90 days.",
-            "{tickets_open:.0f} tickets are open; {complaints_90d:.0f} complaints in 90 days.",
-        ),
-        ("Service was not as it should be.", "No trouble with service."),
-    ),
-    "loyalty": (("Makes little of points and offers.", "Makes use of points and offers."),),
-    "subscription": (
-        (
-            "Has cancelled; the subscription ends in {cancelled_and_ends}.",
-            "Has not cancelled; the subscription ends in {days_to_expiry:.0f} days.",
-        ),
-        (
-            "The subscription ends in {days_to_expiry:.0f} days after {renewals_so_far:.0f} "
-            "renewals.",
-            "The subscription was renewed {renewals_so_far:.0f} times.",
-        ),
-    ),
-    "acquisition": (("Came by a way on which few stay.", "Came by a way on which many stay."),),
-}
+Words = Mapping[str, Any]
 
 
-def sentence(family: str, words: Mapping[str, Any], *, raises: bool) -> str:
-    """The first sentence of the family whose numbers are all known.
+def sentence(family: str, words: Words, weights: Mapping[str, float], speech: Language) -> str:
+    """The family's sentence whose features weigh most, of those that are true and known.
 
-    >>> sentence("lapses", {"past_lapses": 2.0}, raises=True)
-    'Has stayed away 2 times before.'
-    >>> sentence("my own", {}, raises=False)
-    'Like customers who stay in: my own.'
+    `weights` are the features' log-odds in the direction that is told. Where no sentence speaks
+    for what weighs, the family as a whole is named.
+
+    >>> from churn.scoring.language import language
+    >>> words = {"return_days": 1.0, "return_share": 0.2}
+    >>> sentence("returns", words, {"return_share": 0.3}, language("en"))
+    'Returned goods on 1 day, 20% of the value bought.'
     """
-    for raising, protecting in SENTENCES.get(family, ()):
-        text = raising if raises else protecting
-        if all(_known(words.get(name)) for _, name, _, _ in Formatter().parse(text) if name):
-            return text.format(**words)
-    return f"{'Unlike' if raises else 'Like'} customers who stay in: {family}."
+    for _, said in _sayings(family, words, weights, speech):
+        return said
+    named = {"family": family_name(family, speech)}
+    return str(speech.say(speech.texts["marks"]["general"], named))
 
 
-def _known(value: Any) -> bool:
-    """Whether there is a value: neither None nor NaN."""
-    return value is not None and not (isinstance(value, float) and isnan(value))
+def sentence_pair(
+    family: str, before: Words, now: Words, weights: Mapping[str, float], speech: Language
+) -> tuple[str, str] | None:
+    """One sentence, true of two rows of a customer, with the numbers of each; None without one.
+
+    >>> from churn.scoring.language import language
+    >>> before, now = {"return_days": 1.0, "return_share": 0.2}, {"return_days": 0.0}
+    >>> sentence_pair("returns", before, now, {"return_share": 0.3}, language("en")) is None
+    True
+    """
+    then = dict(_sayings(family, before, weights, speech))
+    both = (
+        (then[key], said) for key, said in _sayings(family, now, weights, speech) if key in then
+    )
+    return next(both, None)
+
+
+def family_name(family: str, speech: Language) -> str:
+    """What a family is called; a user's own family by its own name.
+
+    >>> from churn.scoring.language import language
+    >>> family_name("tenure", language("en")), family_name("shoe_sizes", language("de"))
+    ('time as a customer', 'shoe sizes')
+    """
+    known = speech.texts["families"].get(family)
+    return family.replace("_", " ") if known is None else str(known["name"])
+
+
+def rule_sentence(rule: str, words: Words, speech: Language) -> str | None:
+    """What a baseline that stands in for the model looks at, in the customer's numbers."""
+    return speech.say(speech.texts["rules"][rule], words)
+
+
+def status_sentence(status: str, words: Words, speech: Language) -> str | None:
+    """What is known of a customer for whom the model does not speak."""
+    texts = speech.texts["statuses"]
+    keys = [status, "young", "new"] if status != "new" else ["young", "new"]
+    said = (speech.say(texts[key], words) for key in keys if key in texts)
+    return next((text for text in said if text is not None), None)
+
+
+def spoken(record: Words, clock: FeatureClock, currency: str) -> dict[str, Any]:
+    """A row of features with the lengths of time and the currency that sentences name."""
+    lengths = {
+        "horizon_days": clock.horizon_days,
+        "lookback_days": clock.lookback_days,
+        "half_horizon_days": clock.window_days,
+        "earlier_days": round(1.5 * clock.horizon_days),
+        "two_horizons_days": 2 * clock.horizon_days,
+    }
+    return {**record, **lengths, "currency": currency}
+
+
+def _sayings(
+    family: str, words: Words, weights: Mapping[str, float], speech: Language
+) -> Iterator[tuple[str, str]]:
+    """Key and sentence of the topics that weigh, are true and known; the heaviest first."""
+    texts = speech.texts["families"].get(family, {})
+    for topic in sorted(TOPICS.get(family, ()), key=lambda one: -_weight(one, weights)):
+        if _weight(topic, weights) > 0 and topic.holds(words):
+            said = speech.say(texts[topic.key], words)
+            if said is not None:
+                yield topic.key, said
+
+
+def _weight(topic: Topic, weights: Mapping[str, float]) -> float:
+    return sum(weights.get(name, 0.0) for name in topic.features)

@@ -22,6 +22,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import SCORE_SCHEMA, at_risk_count, score, score_snapshot
+from churn.scoring.topics import TOPICS
 
 COLUMNS = [
     "customer_id",
@@ -40,8 +41,14 @@ COLUMNS = [
     "at_risk",
     "segment",
     "reasons",
+    "reason_families",
+    "change",
+    "since",
+    "probability_before",
+    "moved",
     "model_id",
 ]
+COMPARED = ["change", "since", "probability_before", "moved"]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +112,7 @@ def test_every_row_says_where_it_comes_from(frame):
 
 def test_only_the_decline_of_those_whom_the_model_does_not_speak_for_is_empty(frame):
     empty = frame.columns[frame.isna().any()].tolist()
-    assert empty == ["decline_probability"]
+    assert empty == ["decline_probability", *COMPARED]
     assert (frame["decline_probability"].isna() == (frame["status"] != "eligible")).all()
 
 
@@ -168,7 +175,59 @@ def test_a_stand_in_says_so_in_every_row_that_it_speaks_for():
     eligible = frame["status"] == "eligible"
     assert set(frame.loc[eligible, "probability_source"]) == {"stand_in:bg_nbd"}
     assert set(frame.loc[~eligible, "probability_source"]) == {"win_back"}
-    assert frame["reasons"].map(len).sum() == 0
+    listed = frame.loc[frame["at_risk"], "reasons"].map(list)
+    assert set(listed.map(len)) == {1}
+    assert listed.map(lambda said: said[0].startswith("Looked at: Last order ")).all()
+
+
+def test_reasons_are_marked_with_their_direction_strongest_first(frame):
+    marks = ["Higher risk: ", "Lower risk: "]
+    for said in frame.loc[frame["at_risk"], "reasons"]:
+        found = [next(mark for mark in marks if text.startswith(mark)) for text in said]
+        assert found == sorted(found)
+        assert found.count("Higher risk: ") <= 3
+        assert found.count("Lower risk: ") <= 1
+
+
+def test_the_families_of_reasons_that_raise_are_told_beside_them(frame):
+    """What offers for a reason look at."""
+    for said, families in zip(frame["reasons"], frame["reason_families"], strict=True):
+        assert len(families) == sum(text.startswith("Higher risk: ") for text in said)
+        assert set(families) <= set(TOPICS)
+    assert frame["reason_families"].map(len).sum() > 0
+
+
+def test_reasons_are_given_for_whom_one_asks(frame):
+    ids = frame["customer_id"].tolist()
+    wanted = {"none": [], "all": ids, ("c0003", "c0005", "nobody"): ["c0003", "c0005"]}
+    for explain, names in wanted.items():
+        asked = score(shop_model(), shop_tables().as_of(AS_OF), explain=explain).to_pandas()
+        assert set(asked.loc[asked["reasons"].map(len) > 0, "customer_id"]) <= set(names)
+        listed = asked["customer_id"].isin(names)
+        assert (asked.loc[listed, "reasons"].map(len) > 0).mean() > 0.9 or not names
+        told = ["reasons", "reason_families"]
+        same = asked.drop(columns=told).equals(frame.drop(columns=told).assign(run_id=""))
+        assert same, "reasons change no score"
+
+
+def test_whose_reasons_are_unclear_is_refused():
+    with pytest.raises(ConfigError, match="explain must be 'all', 'at_risk', 'none' or a list"):
+        score(shop_model(), shop_tables().as_of(AS_OF), explain="some")
+
+
+def test_reasons_come_in_the_language_that_one_asks_for():
+    german = score(shop_model(), shop_tables().as_of(AS_OF), language="de").to_pandas()
+    said = german.loc[german["at_risk"], "reasons"].explode()
+    assert said.str.startswith(("Höheres Risiko: ", "Geringeres Risiko: ")).all()
+
+
+def test_a_probability_that_is_none_is_refused_with_how_many():
+    """Nobody is scored in silence with a number that means nothing."""
+    model = stand_in("recency")
+    broken = dict(model.baselines_["recency"], intercept=float("nan"))
+    model.baselines_ = model.baselines_ | {"recency": broken}
+    with pytest.raises(ModelError, match=r"churn_probability must be a number in \[0, 1\], got \d"):
+        score(model, shop_tables().as_of(AS_OF))
 
 
 def test_objectors_to_profiling_have_no_row_and_are_counted(small_shop):

@@ -1,0 +1,99 @@
+"""Files that `churn score` reads: earlier scores to compare with, and customers to explain."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from churn.errors import ChurnError, ConfigError, DataError
+from churn.files.manifests import verify_file
+from churn.jobs.output import read_table
+from churn.scoring.changes import Earlier
+from churn.scoring.telling import Explained
+
+__all__ = ["earlier_scores", "whom_to_explain"]
+
+NEEDED = {
+    *("customer_id", "as_of", "horizon_days", "status"),
+    *("churn_probability", "at_risk", "model_id"),
+}
+WORDS: dict[str, Explained] = {"at-risk": "at_risk", "all": "all", "none": "none"}
+
+
+def earlier_scores(
+    out: Path, since: Path | None, *, as_of: date
+) -> tuple[Earlier | None, tuple[str, ...]]:
+    """The scores of an earlier date in `since`, else in `out`, and notes for people.
+
+    Where `out` holds this very date, what it was compared with: so a run can be repeated. What
+    cannot be compared is no failure, unless it was named by `since`.
+    """
+    if since is not None:
+        return _earlier(since, as_of), ()
+    if not out.is_file():
+        return None, ()
+    if out.suffix != ".parquet":
+        return None, (f"{out.name} holds no types to compare with: name a .parquet by --since",)
+    try:
+        return _earlier(out, as_of), ()
+    except ChurnError as failure:
+        return None, (f"not compared with {out.name}: {failure}",)
+
+
+def whom_to_explain(words: str) -> Explained:
+    """`at-risk`, `all`, `none`, or the customers in a file: .parquet or .csv with a column
+    customer_id, or any other with one customer in a line.
+    """
+    if words in WORDS:
+        return WORDS[words]
+    path = Path(words)
+    if not path.is_file():
+        rule = f"--explain must be one of {', '.join(WORDS)} or a file of customers"
+        raise ConfigError(rule, got=path.name, fix="Pass e.g. --explain at-risk.")
+    try:
+        return _customers(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        rule = f"{path.name} must be a readable file of customers"
+        raise DataError(
+            rule, fix="Write one customer in a line, or a column customer_id."
+        ) from None
+
+
+def _earlier(path: Path, as_of: date) -> Earlier | None:
+    scores = read_table(path)
+    missing = NEEDED - set(scores.schema.names)
+    if missing:
+        rule = f"{path.name} must hold scores of `churn score`"
+        raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")
+    found = Earlier.of(scores)
+    if found is None or found.as_of < as_of:
+        return found
+    if found.as_of == as_of:
+        return Earlier.behind(scores, verify_file(path) or {})
+    rule = f"scores to compare with must be of a date before {as_of}"
+    raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
+
+
+def _customers(path: Path) -> set[str]:
+    if path.suffix not in (".parquet", ".csv"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return {line for line in lines if line}
+    table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    if "customer_id" not in table.schema.names:
+        rule = f"{path.name} must have a column customer_id"
+        raise DataError(rule, fix="Rename the column of customers.")
+    return {str(name) for name in table.column("customer_id").to_pylist() if name is not None}
+
+
+def _parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path)
+
+
+def _csv(path: Path) -> pa.Table:
+    texts = pa_csv.ConvertOptions(column_types={"customer_id": pa.string()})
+    return pa_csv.read_csv(path, convert_options=texts)

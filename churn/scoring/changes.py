@@ -1,0 +1,167 @@
+"""What changed since the last score: who is newly at risk, who recovered, and what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from churn.data.tables import Snapshot
+from churn.modeling.model import ChurnModel
+from churn.scoring.contributions import CONTROLLED, Contributions, contributions
+from churn.scoring.explain import LEAST_LOG_ODDS
+from churn.scoring.language import Language
+from churn.scoring.rows import feature_rows
+from churn.scoring.sentences import family_name, sentence_pair, spoken
+
+__all__ = ["CHANGES", "Earlier", "changed", "moved"]
+
+# What a customer's `change` may be, the first that holds. Who returned had lapsed. Of those who
+# were at risk and are not any more, only who has bought since has recovered: others have lapsed,
+# or just rank behind customers more at risk.
+CHANGES = (
+    "returned",
+    "newly_at_risk",
+    "still_at_risk",
+    "recovered",
+    "outranked",
+    "lapsed",
+    "unchanged",
+    "new",
+)
+WERE_NOT_AT_RISK = ("returned", "newly_at_risk", "unchanged", "new")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Earlier scores to compare with: `rows` has customer_id, probability, at_risk, lapsed."""
+
+    as_of: date
+    horizon_days: int
+    model_id: str
+    rows: pd.DataFrame
+
+    @classmethod
+    def of(cls, scores: pa.Table) -> Earlier | None:
+        """What a table of scores says; None where it has no row."""
+        if scores.num_rows == 0:
+            return None
+        names = ["customer_id", "churn_probability", "at_risk", "status"]
+        rows = scores.select(names).to_pandas()
+        rows = rows.rename(columns={"churn_probability": "probability"})
+        rows["lapsed"] = rows.pop("status") == "lapsed"
+        first = scores.slice(0, 1).select(["as_of", "horizon_days", "model_id"]).to_pylist()[0]
+        return cls(first["as_of"], first["horizon_days"], first["model_id"], rows)
+
+    @classmethod
+    def behind(cls, scores: pa.Table, facts: Mapping[str, object]) -> Earlier | None:
+        """What a table of scores was itself compared with, so that a run can be repeated.
+
+        `facts` are those of its manifest. None where it was compared with nothing.
+        """
+        since = facts.get("since")
+        if not isinstance(since, Mapping) or "change" not in scores.schema.names:
+            return None
+        names = ["customer_id", "probability_before", "change"]
+        rows = scores.select(names).to_pandas().query("change != 'new'")
+        rows = rows.rename(columns={"probability_before": "probability"})
+        rows["at_risk"] = ~rows["change"].isin(WERE_NOT_AT_RISK)
+        rows["lapsed"] = rows.pop("change") == "returned"
+        day = date.fromisoformat(str(since["as_of"]))
+        return cls(day, int(since["horizon_days"]), str(since["model_id"]), rows)
+
+    def facts(self) -> dict[str, object]:
+        """For the manifest of the scores that are compared with these."""
+        return {
+            "as_of": str(self.as_of),
+            "horizon_days": self.horizon_days,
+            "model_id": self.model_id,
+        }
+
+
+def changed(
+    rows: pd.DataFrame, earlier: Earlier, *, as_of: date, horizon_days: int
+) -> pd.DataFrame:
+    """`change` and `probability_before` of every row, in the same order.
+
+    `rows` has customer_id, status, at_risk and recency_days. Over another horizon a probability
+    is another thing: then `probability_before` is empty.
+    """
+    before = earlier.rows.set_index("customer_id").reindex(rows["customer_id"])
+    was, lapsed = (before[name].eq(other=True).to_numpy() for name in ("at_risk", "lapsed"))
+    now = rows["at_risk"].to_numpy(dtype=bool)
+    bought_since = (rows["recency_days"] <= (as_of - earlier.as_of).days).to_numpy()
+    cases = {
+        "returned": lapsed & bought_since,
+        "newly_at_risk": now & ~was,
+        "still_at_risk": now & was,
+        "lapsed": was & (rows["status"] == "lapsed").to_numpy(),
+        "recovered": was & bought_since,
+        "outranked": was,
+        "unchanged": rows["customer_id"].isin(earlier.rows["customer_id"]).to_numpy(),
+    }
+    change = np.select(list(cases.values()), list(cases), default="new")
+    known = before["probability"].to_numpy(dtype=float)
+    probability = known if horizon_days == earlier.horizon_days else np.full(len(rows), np.nan)
+    return pd.DataFrame({"change": change, "probability_before": probability}, index=rows.index)
+
+
+def moved(
+    model: ChurnModel, snapshot: Snapshot, earlier: Earlier, newly: pd.DataFrame, speech: Language
+) -> dict[str, str]:
+    """By customer, the family whose log-odds rose most since then, and its sentence then and now.
+
+    `newly` are today's feature rows of the eligible newly at risk. Both days are seen through
+    today's model, so a change of model moves nothing. Who was not eligible then is left out.
+    """
+    then = snapshot.tables.as_of(earlier.as_of)
+    parts = [*feature_rows(model, then, set(newly["customer_id"]))]
+    if not parts or model.stand_in is not None:
+        return {}
+    before = pd.concat(parts, ignore_index=True).query("status == 'eligible'")
+    both = before[["customer_id"]].merge(newly, on="customer_id").reset_index(drop=True)
+    before = both[["customer_id"]].merge(before, on="customer_id")
+    if len(both) == 0:
+        return {}
+    old, new = (_Side.of(model, rows, snapshot) for rows in (before, both))
+    since = speech.day(earlier.as_of)
+    told = (_rise(old, new, row, since, speech) for row in range(len(both)))
+    return {name: text for name, text in zip(both["customer_id"], told, strict=True) if text}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The rows of one of the two days, as words and as contributions."""
+
+    words: list[dict[str, object]]
+    parts: Contributions
+
+    @classmethod
+    def of(cls, model: ChurnModel, rows: pd.DataFrame, snapshot: Snapshot) -> _Side:
+        currency = snapshot.tables.settings.currency
+        records = rows.to_dict("records")
+        words = [spoken({str(k): v for k, v in r.items()}, model.clock_, currency) for r in records]
+        return cls(words, contributions(model, rows))
+
+
+def _rise(old: _Side, new: _Side, row: int, since: str, speech: Language) -> str | None:
+    families = new.parts.families
+    rise = new.parts.by_family[row] - old.parts.by_family[row]
+    told = [i for i, family in enumerate(families) if family != CONTROLLED]
+    most = max(told, key=lambda i: float(rise[i]), default=None)
+    if most is None or rise[most] < LEAST_LOG_ODDS:
+        return None
+    family = families[most]
+    weights = dict(
+        zip(new.parts.features, new.parts.by_feature[row] - old.parts.by_feature[row], strict=True)
+    )
+    words = {"since": since, "family": family_name(family, speech)}
+    pair = sentence_pair(family, old.words[row], new.words[row], weights, speech)
+    if pair is None or pair[0] == pair[1]:
+        return speech.say(speech.texts["changes"]["moved_alike"], words)
+    words |= dict(zip(("before", "now"), pair, strict=True))
+    return speech.say(speech.texts["changes"]["moved"], words)

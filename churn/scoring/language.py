@@ -1,0 +1,155 @@
+"""The languages in which reasons are given: one TOML file each, beside this module."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from math import isfinite
+from string import Formatter
+from typing import Any
+
+from churn.errors import ConfigError
+
+__all__ = ["DEFAULT_LANGUAGE", "Language", "language", "language_codes", "parts_of"]
+
+DEFAULT_LANGUAGE = "en"
+_FOLDER = files("churn.scoring") / "languages"
+
+Words = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Language:
+    """How numbers are written, how things are counted, and what is said of each family."""
+
+    code: str
+    texts: Mapping[str, Any]
+
+    def say(self, template: str, words: Words) -> str | None:
+        """The sentence with the customer's numbers in it; None where one of them is unknown.
+
+        >>> language("en").say("Last order {recency_days:ago}.", {"recency_days": 1.0})
+        'Last order 1 day ago.'
+        """
+        said = ""
+        for literal, name, form in parts_of(template):
+            word = self._word(form, words.get(name), words) if name else ""
+            if word is None:
+                return None
+            said += literal + word
+        return said[:1].upper() + said[1:]
+
+    def day(self, when: date) -> str:
+        """A date as it is written in this language."""
+        return when.strftime(self.texts["numbers"]["date"])
+
+    def number(self, value: float, decimals: int = 0) -> str:
+        """A number with this language's separators.
+
+        >>> language("de").number(1234.5, 2)
+        '1.234,50'
+        """
+        numbers = self.texts["numbers"]
+        text = f"{abs(value):,.{decimals}f}"
+        separated = text.translate({ord(","): numbers["thousands"], ord("."): numbers["decimal"]})
+        return separated if value >= 0 or not text.strip("0.,") else numbers["minus"] + separated
+
+    def percent(self, share: float) -> str:
+        """A share in percent, never rounded to all or nothing.
+
+        >>> [language("en").percent(share) for share in (0.0, 0.001, 0.354, 0.999, 1.0)]
+        ['0%', 'under 1%', '35%', 'over 99%', '100%']
+        """
+        numbers = self.texts["numbers"]
+        whole = round(100 * share)
+        if whole == 0 and share > 0:
+            return str(numbers["nearly_none"])
+        if whole == 100 and share < 1:
+            return str(numbers["nearly_all"])
+        return str(numbers["percent"]).format(n=self.number(100 * share))
+
+    def money(self, amount: float, currency: str) -> str:
+        """An amount with its currency, or the word for none; cents only below a hundred.
+
+        >>> language("en").money(12.5, "EUR"), language("de").money(-1234.5, "EUR")
+        ('EUR 12.50', '-1.234 EUR')
+        """
+        numbers = self.texts["numbers"]
+        if round(amount, 2) == 0:
+            return str(numbers["no_money"])
+        decimals = 2 if abs(amount) < 100 else 0
+        text = str(numbers["money"]).format(n=self.number(abs(amount), decimals), currency=currency)
+        return text if amount > 0 else numbers["minus"] + text
+
+    def counted(self, phrase: str, value: float) -> str:
+        """A phrase in the form that its number asks for.
+
+        >>> [language("de").counted("ago", days) for days in (0, 1, 2)]
+        ['heute', 'vor 1 Tag', 'vor 2 Tagen']
+        """
+        forms = self.texts["phrases"][phrase]
+        count = round(value)
+        form = forms.get(str(count)) or forms.get(self.plural(count), forms["other"])
+        return str(form).format(n=self.number(count))
+
+    def plural(self, count: int) -> str:
+        """The plural form of a whole number: the first whose rule holds, else "other"."""
+        for rule in self.texts["plurals"]:
+            if _plural_holds(rule, abs(count)):
+                return str(rule["form"])
+        return "other"
+
+    def _word(self, form: str, value: Any, words: Words) -> str | None:
+        """The number in its form; None where it is unknown. Texts stay as they are."""
+        if isinstance(value, str):
+            return value
+        if value is None or not isfinite(value):
+            return None
+        if form == "money":
+            return self.money(value, str(words.get("currency", "")))
+        if form == "percent":
+            return self.percent(value)
+        decimals = {"whole": 0, "decimal": 1, "plain": int(value != round(value))}.get(form)
+        return self.counted(form, value) if decimals is None else self.number(value, decimals)
+
+
+def language(code: str) -> Language:
+    """The language of that code. Raises ConfigError naming those that there are."""
+    if code not in language_codes():
+        rule = f"[scoring] language must be one of {list(language_codes())}"
+        raise ConfigError(rule, got=repr(code), fix='Write e.g. language = "en".')
+    return _read(code)
+
+
+@cache
+def language_codes() -> tuple[str, ...]:
+    """The languages that there are, by the names of their files."""
+    names = (entry.name for entry in _FOLDER.iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+@cache
+def parts_of(template: str) -> tuple[tuple[str, str | None, str], ...]:
+    """A template as (text before, name of the number, its form), the last with the text's end."""
+    return tuple(
+        (literal, name, form or "") for literal, name, form, _ in Formatter().parse(template)
+    )
+
+
+@cache
+def _read(code: str) -> Language:
+    return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text(encoding="utf-8")))
+
+
+def _plural_holds(rule: Mapping[str, Any], count: int) -> bool:
+    """Whether a rule of `[[plurals]]` catches the number; what it does not name does not matter."""
+    return (
+        count in rule.get("values", [count])
+        and count % 10 in rule.get("last_digit", [count % 10])
+        and count % 100 in rule.get("last_two_digits", [count % 100])
+        and count % 100 not in rule.get("not_last_two_digits", [])
+    )
