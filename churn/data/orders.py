@@ -67,18 +67,19 @@ def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
             "orders", f"SELECT *, CAST({engine.row_id} AS STRING) AS order_id FROM orders"
         )
         return audit
-    before = _count(engine, "SELECT count(*) AS n FROM orders")
-    version = "order_id, loaded_day" if "loaded_day" in columns else "order_id"
-    if (
-        _count(engine, f"SELECT count(*) AS n FROM (SELECT DISTINCT {version} FROM orders)")
-        < before
-    ):
-        engine.create("orders", "SELECT DISTINCT * FROM orders")
-        _no_conflicts(engine, version)
-    copies = before - _count(engine, "SELECT count(*) AS n FROM orders")
+    version = [name for name in ("order_id", "loaded_day") if name in columns]
+    copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
     _supersede(engine)
     dropped = {**audit.dropped, "exact copies of an order": copies} if copies else audit.dropped
     return TableAudit(audit.table, audit.rows_read, dropped, audit.notes)
+
+
+def _without_copies(engine: Engine, version: list[str]) -> int:
+    """Drops exact copies of an order; their number."""
+    before = _count(engine, "SELECT count(*) AS n FROM orders")
+    engine.create("orders", "SELECT DISTINCT * FROM orders")
+    _no_conflicts(engine, ", ".join(version))
+    return before - _count(engine, "SELECT count(*) AS n FROM orders")
 
 
 def single_currency(engine: Engine, currency: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from churn.data.engines.duck import DuckDBEngine
 
-__all__ = ["Engine", "Frame", "Relation", "RowFunction", "identifier", "literal"]
+__all__ = ["Engine", "Frame", "Relation", "RowFunction", "agreeing", "identifier", "literal"]
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"
@@ -60,6 +60,9 @@ class Engine(Protocol):
 
     def create(self, name: str, sql: str) -> None:
         """A table of that name, made of the query's result, in the place of an earlier one."""
+
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns."""
 
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
@@ -108,6 +111,13 @@ def identifier(name: str) -> str:
     "t""; drop table x"
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def agreeing(name: str, columns: Sequence[str]) -> str:
+    """The SQL for one row where two rows of the table agree in those columns, else none."""
+    listed = ", ".join(map(identifier, columns))
+    groups = f"SELECT {listed} FROM {identifier(name)} GROUP BY {listed} HAVING count(*) > 1"
+    return f"SELECT 1 AS found FROM ({groups}) AS agreeing LIMIT 1"
 
 
 def literal(value: object) -> str:

@@ -15,9 +15,17 @@ from typing import Any
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, identifier, literal
+from churn.data.engines.base import (
+    Frame,
+    Relation,
+    RowFunction,
+    agreeing,
+    identifier,
+    literal,
+)
 from churn.data.engines.parquet import write_batches
 from churn.errors import DataError, StorageError
 
@@ -30,6 +38,7 @@ DAMAGED = (
     duckdb.IOException,
     duckdb.SerializationException,
 )
+HASHES_AT_ONCE = 16_000_000
 
 
 class DuckDBEngine:
@@ -98,6 +107,30 @@ class DuckDBEngine:
     def create(self, name: str, sql: str) -> None:
         """A table of that name, made of the query's result, in the place of an earlier one."""
         self._connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
+
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns.
+
+        Where hashes differ rows do; they are compared only where hashes agree.
+        """
+        if all(self._hashes_differ(part) for part in self._hashes(name, columns)):
+            return True
+        return not self.rows(agreeing(name, columns))
+
+    def _hashes(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The rows' hashes in parts that memory holds; equal ones are in one part."""
+        hashed = f"hash({', '.join(map(identifier, columns))})"
+        rows = self._connection.table(identifier(name)).shape[0]
+        parts = rows // HASHES_AT_ONCE + 1
+        for part in range(parts):
+            yield self.query(
+                f"SELECT {hashed} AS h FROM {identifier(name)} WHERE {hashed} % {parts} = {part}"
+            )
+
+    @staticmethod
+    def _hashes_differ(hashes: pa.Table) -> bool:
+        ordered = np.sort(hashes["h"].to_numpy())
+        return not (ordered[1:] == ordered[:-1]).any()
 
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""

@@ -61,6 +61,10 @@ class PolarsEngine:
         made = self._door.query(sql)
         self._keep(name, _frame(made))
 
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns, by DuckDB."""
+        return self._door.all_differ(name, columns)
+
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
         if name in self._frames:

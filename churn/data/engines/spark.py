@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction
+from churn.data.engines.base import Frame, Relation, RowFunction, agreeing
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants, damaged
 from churn.data.engines.parquet import plain_schema, write_batches
 from churn.data.engines.sessions import open_session, release_session
@@ -91,6 +91,10 @@ class SparkEngine:
     def create(self, name: str, sql: str) -> None:
         """A table of that name, made of the query's result, in the place of an earlier one."""
         self._keep(name, self._sql(sql))
+
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns."""
+        return not self.rows(agreeing(name, columns))
 
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
