@@ -4,6 +4,8 @@
 did (null for the last): a cutoff c sees the version with loaded_day < c <= superseded_day.
 """
 
+from collections.abc import Sequence
+
 from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine
 from churn.errors import DataError
@@ -74,7 +76,7 @@ def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
     return TableAudit(audit.table, audit.rows_read, dropped, audit.notes)
 
 
-def _without_copies(engine: Engine, version: list[str]) -> int:
+def _without_copies(engine: Engine, version: Sequence[str]) -> int:
     """Drops exact copies of an order; their number."""
     before = _count(engine, "SELECT count(*) AS n FROM orders")
     engine.create("orders", "SELECT DISTINCT * FROM orders")

@@ -10,7 +10,7 @@ import narwhals as nw
 
 from churn.data.engines.base import Frame
 from churn.data.gaps import quantile_of_votes
-from churn.data.history import history
+from churn.data.history import customer_key, history
 from churn.data.tables import Tables
 
 __all__ = ["repurchase_gap_days"]
@@ -28,13 +28,12 @@ def repurchase_gap_days(tables: Tables, before: date, *, q: float) -> float:
 
 def _weighed_gaps(days: Frame) -> Frame:
     """days, ended (0: by the cutoff), votes: each gap's share of its customer's one vote."""
+    key = customer_key(days)
     purchases = days.filter(nw.col("is_purchase"))
-    customers = purchases.group_by("customer_id").agg(
-        days=nw.col("age_days").min(), gaps=nw.len()
-    )
+    customers = purchases.group_by(key).agg(days=nw.col("age_days").min(), gaps=nw.len())
     customers = customers.with_columns(vote=1.0 / nw.col("gaps"))
-    closed = purchases.filter(~nw.col("gap_days").is_null()).select("customer_id", "gap_days")
-    closed = closed.join(customers.select("customer_id", "vote"), on="customer_id", how="inner")
+    closed = purchases.filter(~nw.col("gap_days").is_null()).select(key, "gap_days")
+    closed = closed.join(customers.select(key, "vote"), on=key, how="inner")
     return nw.concat(
         [
             _counted(closed.with_columns(days=nw.col("gap_days")), ended=1),

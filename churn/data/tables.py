@@ -11,14 +11,23 @@ from churn.data.audit import TableAudit
 from churn.data.contracts import TABLES
 from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.doors import Door, day_begins_sql
-from churn.data.engines.base import Engine, Frame, Relation, identifier
+from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.orders import orders_from_lines, orders_from_orders, single_currency
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
 
-__all__ = ["Snapshot", "Tables"]
+__all__ = ["Snapshot", "Swept", "Tables"]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Rows, and a function over them in the order `by` that never holds more than a batch."""
+
+    frame: Frame
+    function: Sweep
+    by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -154,10 +163,16 @@ class Tables:
         """The rows of a connected table; for orders of line grain, the orders."""
         return int(str(self.engine.rows(f"SELECT count(*) AS n FROM {identifier(table)}")[0]["n"]))
 
-    def once(self, name: str, frame: Frame) -> Frame:
-        """The frame computed once and kept under that name, for as long as the tables live."""
+    def once(self, name: str, frame: Frame, swept: Swept | None = None) -> Frame:
+        """The frame computed once and kept under that name, for as long as the tables live.
+
+        `swept` is a cheaper way to the same rows, taken where the engine can.
+        """
         if name not in self._cached:
-            self.engine.store(frame, name)
+            if swept is None or not self.engine.sweep(
+                swept.frame, name, swept.function, by=swept.by
+            ):
+                self.engine.store(frame, name)
             self._cached.add(name)
         return self.engine.lazy(name)
 

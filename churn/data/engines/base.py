@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
     from churn.data.engines.duck import DuckDBEngine
 
-__all__ = ["Engine", "Frame", "Relation", "RowFunction", "agreeing", "identifier", "literal"]
+__all__ = [
+    "Engine",
+    "Frame",
+    "Relation",
+    "RowFunction",
+    "Sweep",
+    "agreeing",
+    "identifier",
+    "literal",
+]
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"
+Sweep: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]"
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,11 @@ class Engine(Protocol):
 
     def store(self, frame: Frame, name: str) -> None:
         """A table of that name that holds the frame's rows, computed once."""
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """A table of that name that holds the frame's rows after a function that sees them sorted,
+        batch by batch; False where the engine is better off without, and nothing was made.
+        """
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""

@@ -22,6 +22,7 @@ from churn.data.engines.base import (
     Frame,
     Relation,
     RowFunction,
+    Sweep,
     agreeing,
     identifier,
     literal,
@@ -39,6 +40,7 @@ DAMAGED = (
     duckdb.SerializationException,
 )
 HASHES_AT_ONCE = 16_000_000
+SWEPT_AT_ONCE = 250_000
 
 
 class DuckDBEngine:
@@ -145,6 +147,26 @@ class DuckDBEngine:
         with self._connection_errors(name):
             self.create(name, frame.to_native().sql_query())
 
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """A table of that name that holds the frame's rows after a function that sees them sorted,
+        batch by batch; False where there is none.
+        """
+        with self._connection_errors(name):
+            ordered = self.stream(frame.sort(*by).to_native().sql_query(), rows=SWEPT_AT_ONCE)
+            made = _Remembering(function(ordered))
+            first = next(made, None)
+            if first is None:
+                return False
+            batches = itertools.chain.from_iterable(
+                table.to_batches() for table in itertools.chain([first], made)
+            )
+            try:
+                with self._seen(pa.RecordBatchReader.from_batches(first.schema, batches)) as view:
+                    self.create(name, f"SELECT * FROM {view}")
+            except duckdb.Error as failure:
+                raise made.failure or failure from None
+        return True
+
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
         name = f"frame_{next(self._names)}"
@@ -172,8 +194,8 @@ class DuckDBEngine:
         return self.lazy(name)
 
     @contextmanager
-    def _seen(self, table: pa.Table) -> Iterator[str]:
-        """The name under which DuckDB sees an Arrow table for the time being."""
+    def _seen(self, table: pa.Table | pa.RecordBatchReader) -> Iterator[str]:
+        """The name under which DuckDB sees Arrow rows for the time being."""
         view = f"view_{next(self._names)}"
         self._connection.register(view, table)
         try:
@@ -232,6 +254,26 @@ class DuckDBEngine:
             if type(failure) not in DAMAGED:
                 raise
             raise damaged(source, str(failure)) from None
+
+
+class _Remembering:
+    """The tables of an iterator, and why it failed: on its way through DuckDB a cause is lost."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables = tables
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> _Remembering:
+        return self
+
+    def __next__(self) -> pa.Table:
+        try:
+            return next(self._tables)
+        except StopIteration:
+            raise
+        except BaseException as failure:
+            self.failure = failure
+            raise
 
 
 def damaged(source: str, said: str) -> DataError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, agreeing
+from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, agreeing
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants, damaged
 from churn.data.engines.parquet import plain_schema, write_batches
 from churn.data.engines.sessions import open_session, release_session
@@ -109,6 +109,10 @@ class SparkEngine:
     def store(self, frame: Frame, name: str) -> None:
         """A table of that name that holds the frame's rows, computed once, spilled if large."""
         self._keep(name, frame.to_native())
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """False: the driver never sees all rows."""
+        return False
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
