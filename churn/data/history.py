@@ -20,10 +20,11 @@ from churn.data.line_days import line_days, lines_of_orders
 from churn.data.order_days import order_days
 from churn.data.tables import Swept, Tables
 
-__all__ = ["KEYS", "History", "customer_key", "history"]
+__all__ = ["KEYS", "History", "customer_cuts", "customer_key", "history"]
 
 KEYS = ("customer_id", "cutoff")
 
+RANGE_CUSTOMERS = 500_000
 Steps = Callable[[Frame, Sequence[str]], Frame]
 
 
@@ -52,6 +53,20 @@ class History:
 def customer_key(days: Frame) -> str:
     """The column that tells customers apart at the least cost: a number where days have one."""
     return "customer_number" if "customer_number" in days.collect_schema() else "customer_id"
+
+
+def customer_cuts(tables: Tables) -> list[str]:
+    """Ids at which customers part into ranges of `RANGE_CUSTOMERS`, in order.
+
+    None where no history was taken yet, or its days came without numbers of customers.
+    """
+    if not tables.keeps("order_days") or "customer_number" not in tables.engine.columns(
+        "order_days"
+    ):
+        return []
+    every = f"customer_number % {RANGE_CUSTOMERS} = 0"
+    found = tables.engine.rows(f"SELECT DISTINCT customer_id AS c FROM order_days WHERE {every}")
+    return sorted((str(row["c"]) for row in found), key=str.encode)
 
 
 def history(

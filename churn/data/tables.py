@@ -13,7 +13,12 @@ from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
-from churn.data.orders import orders_from_lines, orders_from_orders, single_currency
+from churn.data.orders import (
+    drop_checked,
+    orders_from_lines,
+    orders_from_orders,
+    single_currency,
+)
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
@@ -119,6 +124,7 @@ class Tables:
                 single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
+                drop_checked(engine)
             audits[table] = audit
         return cls(engine, settings, audits)
 
@@ -175,6 +181,10 @@ class Tables:
                 self.engine.store(frame, name)
             self._cached.add(name)
         return self.engine.lazy(name)
+
+    def keeps(self, name: str) -> bool:
+        """Whether a frame was computed and kept under that name."""
+        return name in self._cached
 
     def span(self) -> tuple[date, date]:
         """The dates of the first and the last order. Raises DataError where there is none."""

@@ -108,9 +108,19 @@ class Engine(Protocol):
         """The frame's rows as one Arrow table."""
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+
+        `cuts` are values of the first of `sort_by`, in order: where an engine computes a frame
+        anew for each range between them, it needs the memory of the largest range only.
+        """
 
     def reading(self, source: str) -> AbstractContextManager[None]:
         """Turns the engine's failures while a source is read into our own, naming the source."""

@@ -221,13 +221,25 @@ class DuckDBEngine:
             return frame.to_native().to_arrow_table()
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+
+        One range between `cuts` after another: its filter reaches the tables that a frame reads.
+        """
         ordered = frame.sort(*sort_by) if sort_by else frame
+        ranges = _ranges(ordered, sort_by[0], cuts) if cuts else [ordered]
         with self._connection_errors("result"):
-            reader = self._reader(ordered, 100_000)
-            return write_batches(reader, reader.schema, path, compression=compression)
+            first = self._reader(ranges[0], 100_000)
+            others = (self._reader(one, 100_000) for one in ranges[1:])
+            batches = itertools.chain.from_iterable(itertools.chain([first], others))
+            return write_batches(batches, first.schema, path, compression=compression)
 
     def close(self) -> None:
         """Ends the connections and removes what they spilled."""
@@ -254,6 +266,15 @@ class DuckDBEngine:
             if type(failure) not in DAMAGED:
                 raise
             raise damaged(source, str(failure)) from None
+
+
+def _ranges(frame: Frame, column: str, cuts: Sequence[str]) -> list[Frame]:
+    """The frame's rows before the first cut, between each two, and from the last one on."""
+    value = nw.col(column)
+    inner = [
+        frame.filter((value >= low) & (value < high)) for low, high in itertools.pairwise(cuts)
+    ]
+    return [frame.filter(value < cuts[0]), *inner, frame.filter(value >= cuts[-1])]
 
 
 class _Remembering:

@@ -125,7 +125,13 @@ class PolarsEngine:
         return collected.cast(plain_schema(collected.schema))
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
         """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
         ordered = frame.sort(*sort_by) if sort_by else frame

@@ -145,7 +145,13 @@ class SparkEngine:
         return _plain(frame.to_native().toArrow())
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
         """One Parquet file with the frame's rows in that order, written by the driver; rows."""
         ordered = frame.sort(*sort_by) if sort_by else frame
