@@ -1,6 +1,7 @@
 """The repurchase gap that the engine weighs is the one of the plain definition."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -34,7 +35,7 @@ def plain(orders: list[tuple[str, int, float]], q: float) -> float:
     for customer in {name for name, *_ in orders}:
         bought = sorted({day for name, day, amount in orders if name == customer and amount > 0})
         bought = [day for day in bought if day < 60]
-        gaps += [(b - a, True, customer) for a, b in zip(bought, bought[1:], strict=False)]
+        gaps += [(b - a, True, customer) for a, b in pairwise(bought)]
         gaps += [(60 - bought[-1], False, customer)] if bought else []
     return repurchase_gap_quantile(*zip(*gaps, strict=True), q) if gaps else float("inf")
 
