@@ -1,4 +1,5 @@
-"""Whole processes, measured from outside: seconds, peak memory, and what they say of themselves.
+"""Whole processes, measured from outside: seconds on the wall, seconds of the processor (user and
+system, all threads), peak memory, and what they say of themselves.
 
 A measured process ends its standard output with one JSON object. This process stays small on
 purpose: a child's peak memory counts from the moment it is forked.
@@ -28,9 +29,10 @@ class RunError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Wall time, the largest process's memory with that of any server it started, and its word."""
+    """Time, the largest process's memory with that of any server it started, and its word."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,7 +59,8 @@ def measured(command: Sequence[str]) -> Run:
             raise RunError(f"{command} ended with {process.returncode}: {_last_line(complained)}")
         facts = json.loads(_last_line(said))
     peak = used.ru_maxrss / 1024 + facts.get("server_peak_mib", 0)
-    return Run(seconds=seconds, peak_mib=peak, facts=facts)
+    cpu_seconds = used.ru_utime + used.ru_stime
+    return Run(seconds=seconds, cpu_seconds=cpu_seconds, peak_mib=peak, facts=facts)
 
 
 def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Run]:
@@ -73,6 +76,7 @@ def interleaved(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str,
 def _median(runs: Sequence[Run]) -> Run:
     return Run(
         seconds=statistics.median(run.seconds for run in runs),
+        cpu_seconds=statistics.median(run.cpu_seconds for run in runs),
         peak_mib=statistics.median(run.peak_mib for run in runs),
         facts=runs[-1].facts
         | {

@@ -9,7 +9,7 @@ from features.shops import Shop
 __all__ = ["panel"]
 
 COUNTS = (1, 12)
-HEADS = ("cutoffs", "rows", "open s", "build s", "µs a row", "ratio", "peak MiB")
+HEADS = ("cutoffs", "rows", "open CPU s", "build CPU s", "µs a row", "ratio", "peak MiB")
 
 
 def panel(shop: Shop, work: Path, rounds: int) -> str:

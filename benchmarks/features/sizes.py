@@ -11,7 +11,15 @@ from features.shops import Shop
 __all__ = ["sizes"]
 
 LARGEST_REPEATED = 1_000_000
-HEADS = ("customers", "orders", "seconds", "s per million orders", "peak MiB", "KiB a customer")
+HEADS = (
+    "customers",
+    "orders",
+    "seconds",
+    "CPU s",
+    "CPU s per million orders",
+    "peak MiB",
+    "KiB a customer",
+)
 
 
 def sizes(shops: Mapping[int, Shop], work: Path, rounds: int) -> str:
@@ -32,7 +40,8 @@ def _row(customers: int, orders: int, run: Run) -> tuple[str, ...]:
         f"{customers:,}",
         f"{orders:,}",
         f"{run.seconds:.1f}",
-        f"{run.seconds / orders * 1e6:.2f}",
+        f"{run.cpu_seconds:.1f}",
+        f"{run.cpu_seconds / orders * 1e6:.2f}",
         f"{run.peak_mib:,.0f}",
         f"{run.peak_mib * 1024 / customers:.1f}",
     )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from churn.errors import ConfigError, DataError
 
-__all__ = ["repurchase_gap_quantile"]
+__all__ = ["quantile_of_votes", "repurchase_gap_quantile"]
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,16 @@ def repurchase_gap_quantile(
     days, ended = np.asarray(gap_days, dtype=np.float64), np.asarray(is_event, dtype=bool)
     customer = np.asarray(customer_code)
     _check_gaps(days, ended, customer)
-    at_days, returned = _share_returned(days, ended, _votes(customer))
+    return quantile_of_votes(days, ended, _votes(customer), q)
+
+
+def quantile_of_votes(
+    gap_days: Floats, is_event: NDArray[np.bool_], votes: Floats, q: float
+) -> float:
+    """The same of gaps that are already weighed, each as often as it may be: the least gap by
+    which a share `q` has come back, or inf.
+    """
+    at_days, returned = _share_returned(gap_days, is_event, votes)
     reached = at_days[returned >= q - _ROUNDING]
     return float(reached[0]) if reached.size else float("inf")
 

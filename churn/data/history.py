@@ -12,18 +12,20 @@ from datetime import date
 
 import narwhals as nw
 
+from churn.data.day_sweep import SWEPT, sweep_days
 from churn.data.days import day_number, midnight
 from churn.data.engines.base import Frame
 from churn.data.event_days import event_days, event_rows
 from churn.data.line_days import line_days, lines_of_orders
 from churn.data.order_days import order_days
-from churn.data.tables import Tables
+from churn.data.tables import Swept, Tables
 from churn.data.terms import terms, terms_at_cutoffs
 
-__all__ = ["KEYS", "History", "history"]
+__all__ = ["KEYS", "History", "customer_cuts", "customer_key", "history"]
 
 KEYS = ("customer_id", "cutoff")
 
+RANGE_CUSTOMERS = 500_000
 Steps = Callable[[Frame, Sequence[str]], Frame]
 
 
@@ -51,6 +53,25 @@ class History:
         return found
 
 
+def customer_key(days: Frame) -> str:
+    """The column that tells customers apart at the least cost: a number where days have one."""
+    return "customer_number" if "customer_number" in days.collect_schema() else "customer_id"
+
+
+def customer_cuts(tables: Tables) -> list[str]:
+    """Ids at which customers part into ranges of `RANGE_CUSTOMERS`, in order.
+
+    None where no history was taken yet, or its days came without numbers of customers.
+    """
+    if not tables.keeps("order_days") or "customer_number" not in tables.engine.columns(
+        "order_days"
+    ):
+        return []
+    every = f"customer_number % {RANGE_CUSTOMERS} = 0"
+    found = tables.engine.rows(f"SELECT DISTINCT customer_id AS c FROM order_days WHERE {every}")
+    return sorted((str(row["c"]) for row in found), key=str.encode)
+
+
 def history(
     tables: Tables,
     cutoffs: Sequence[date],
@@ -63,7 +84,8 @@ def history(
     `subscribers` those who have subscribed and not ordered.
     """
     moments = _moments(tables, cutoffs)
-    days = _past(tables, "order_days", tables.frame("orders"), order_days, moments)
+    orders = tables.frame("orders")
+    days = _past(tables, "order_days", orders, order_days, moments, _swept_days(orders))
     subscribed = None
     if "terms" in grains:
         begun = _past(tables, "terms", tables.frame("subscriptions"), terms, moments)
@@ -91,15 +113,28 @@ def _moments(tables: Tables, cutoffs: Sequence[date]) -> Frame:
     )
 
 
-def _past(tables: Tables, name: str, rows: Frame, steps: Steps, moments: Frame) -> Frame:
+def _swept_days(orders: Frame) -> Swept:
+    columns = [name for name in SWEPT if name in orders.collect_schema().names()]
+    return Swept(orders.select(*columns), sweep_days, SWEPT[:2])
+
+
+def _past(
+    tables: Tables,
+    name: str,
+    rows: Frame,
+    steps: Steps,
+    moments: Frame,
+    swept: Swept | None = None,
+) -> Frame:
     """The rows before each cutoff after `steps`, which only look backward.
 
-    Where all rows arrive as they happen the steps are taken once, and the cutoffs joined after.
+    Where all rows arrive as they happen the steps are taken once, and the cutoffs joined after;
+    `swept` takes the same steps in one pass.
     """
     if any(column in rows.collect_schema().names() for column in ARRIVALS):
         past = steps(_arrived(rows, moments), KEYS)
     else:
-        once = tables.once(name, steps(rows, KEYS[:1]))
+        once = tables.once(name, steps(rows, KEYS[:1]), swept)
         past = once.join(moments.select("cutoff"), how="cross")
         past = past.filter(nw.col("local_day") < nw.col("cutoff"))
     return past.with_columns(age_days=nw.col("cutoff") - nw.col("local_day"))

@@ -13,6 +13,7 @@ from churn.data.tables import Tables
 __all__ = ["line_days", "lines_of_orders"]
 
 OF_THE_ORDER = ("order_id", "customer_id", "local_day", "loaded_day", "superseded_day")
+LEAST_MEASURE = 1_000.0
 OF_THE_LINE = ("order_id", "product_id", "category", "quantity", "amount", "discount")
 
 
@@ -35,10 +36,11 @@ def line_days(lines: Frame, keys: Sequence[str]) -> Frame:
     """`keys`, local_day, lines and spend, a row per category; a missing category is one, too.
 
     Where lines have them: product_lines (with a product) and new_products (products bought for the
-    first time); units, counted_lines and price_log_sum (of the logarithms of amount per unit), all
-    of lines with a quantity above zero; discount and discounted_lines. With categories:
-    category_total (spend up to this day), category_gap_days (to the day before of the category,
-    null for its first) and entropy_change (of x ln x, with x the category_total).
+    first time); units (one for a line of `LEAST_MEASURE` or more), counted_lines and price_log_sum
+    (of the logarithms of amount per unit), all of lines with a quantity above zero; discount and
+    discounted_lines. With categories: category_total (spend up to this day), category_gap_days (to
+    the day before of the category, null for its first) and entropy_change (of x ln x, with x the
+    category_total).
     """
     columns = lines.collect_schema().names()
     if "product_id" in columns:
@@ -62,7 +64,7 @@ def _sums(columns: Sequence[str]) -> dict[str, nw.Expr]:
         sums["new_products"] = nw.when(nw.col("is_new_product")).then(1).otherwise(0).sum()
     if "quantity" in columns:
         counted = nw.when(nw.col("quantity") > 0)
-        units = counted.then(nw.col("quantity").cast(nw.Float64))
+        units = counted.then(_units(nw.col("quantity").cast(nw.Float64)))
         log_price = amount.log() - units.otherwise(1.0).log()
         sums["units"] = units.otherwise(0.0).sum()
         sums["counted_lines"] = counted.then(1).otherwise(0).sum()
@@ -72,6 +74,11 @@ def _sums(columns: Sequence[str]) -> dict[str, nw.Expr]:
         sums["discount"] = given.then(nw.col("discount")).otherwise(0.0).sum()
         sums["discounted_lines"] = given.then(1).otherwise(0).sum()
     return sums
+
+
+def _units(quantity: nw.Expr) -> nw.Expr:
+    """A quantity, or one where it measures (grams, thousandths of a gallon) and does not count."""
+    return nw.when(quantity < LEAST_MEASURE).then(quantity).otherwise(nw.lit(1.0))
 
 
 def _with_categories(daily: Frame, keys: Sequence[str]) -> Frame:

@@ -14,6 +14,8 @@ def order_days(orders: Frame, keys: Sequence[str]) -> Frame:
     (to the purchase day before, null for the first), spend_change (since that day; on the first
     the spend itself, so that all changes add up to the last spend).
 
+    Where orders come in order, `sweep_days` makes the same, and a customer_number.
+
     Where orders have them: discount and discounted_orders (of purchases), channel (of purchases;
     the first by name).
     """

@@ -4,14 +4,17 @@
 did (null for the last): a cutoff c sees the version with loaded_day < c <= superseded_day.
 """
 
+from collections.abc import Sequence
+
 from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine
 from churn.errors import DataError
 
-__all__ = ["orders_from_lines", "orders_from_orders", "single_currency"]
+__all__ = ["drop_checked", "orders_from_lines", "orders_from_orders", "single_currency"]
 
 LINE = ("order_id", "product_id", "category", "quantity", "amount", "discount")
 DETAILS = ("currency", "channel", "store")
+CHECKED = ("currency", "store")
 
 
 def orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
@@ -67,18 +70,19 @@ def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
             "orders", f"SELECT *, CAST({engine.row_id} AS STRING) AS order_id FROM orders"
         )
         return audit
-    before = _count(engine, "SELECT count(*) AS n FROM orders")
-    version = "order_id, loaded_day" if "loaded_day" in columns else "order_id"
-    if (
-        _count(engine, f"SELECT count(*) AS n FROM (SELECT DISTINCT {version} FROM orders)")
-        < before
-    ):
-        engine.create("orders", "SELECT DISTINCT * FROM orders")
-        _no_conflicts(engine, version)
-    copies = before - _count(engine, "SELECT count(*) AS n FROM orders")
+    version = [name for name in ("order_id", "loaded_day") if name in columns]
+    copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
     _supersede(engine)
     dropped = {**audit.dropped, "exact copies of an order": copies} if copies else audit.dropped
     return TableAudit(audit.table, audit.rows_read, dropped, audit.notes)
+
+
+def _without_copies(engine: Engine, version: Sequence[str]) -> int:
+    """Drops exact copies of an order; their number."""
+    before = _count(engine, "SELECT count(*) AS n FROM orders")
+    engine.create("orders", "SELECT DISTINCT * FROM orders")
+    _no_conflicts(engine, ", ".join(version))
+    return before - _count(engine, "SELECT count(*) AS n FROM orders")
 
 
 def single_currency(engine: Engine, currency: str) -> None:
@@ -93,6 +97,13 @@ def single_currency(engine: Engine, currency: str) -> None:
             got=names[:10],
             fix="Convert the amounts in the export, or name the currency that they are in.",
         )
+
+
+def drop_checked(engine: Engine) -> None:
+    """Drops what only tells one order from another: nothing reads it later, 16 bytes an order."""
+    for name in CHECKED:
+        if name in _columns(engine):
+            engine.drop_column("orders", name)
 
 
 def _supersede(engine: Engine) -> None:

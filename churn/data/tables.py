@@ -11,14 +11,28 @@ from churn.data.audit import TableAudit
 from churn.data.contracts import TABLES
 from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.doors import Door, day_begins_sql
-from churn.data.engines.base import Engine, Frame, Relation, identifier
+from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
-from churn.data.orders import orders_from_lines, orders_from_orders, single_currency
+from churn.data.orders import (
+    drop_checked,
+    orders_from_lines,
+    orders_from_orders,
+    single_currency,
+)
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
 
-__all__ = ["Snapshot", "Tables"]
+__all__ = ["Snapshot", "Swept", "Tables"]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Rows, and a function over them in the order `by` that never holds more than a batch."""
+
+    frame: Frame
+    function: Sweep
+    by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,7 @@ class Tables:
                 single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
+                drop_checked(engine)
             audits[table] = audit
         return cls(engine, settings, audits)
 
@@ -154,12 +169,22 @@ class Tables:
         """The rows of a connected table; for orders of line grain, the orders."""
         return int(str(self.engine.rows(f"SELECT count(*) AS n FROM {identifier(table)}")[0]["n"]))
 
-    def once(self, name: str, frame: Frame) -> Frame:
-        """The frame computed once and kept under that name, for as long as the tables live."""
+    def once(self, name: str, frame: Frame, swept: Swept | None = None) -> Frame:
+        """The frame computed once and kept under that name, for as long as the tables live.
+
+        `swept` is a cheaper way to the same rows, taken where the engine can.
+        """
         if name not in self._cached:
-            self.engine.store(frame, name)
+            if swept is None or not self.engine.sweep(
+                swept.frame, name, swept.function, by=swept.by
+            ):
+                self.engine.store(frame, name)
             self._cached.add(name)
         return self.engine.lazy(name)
+
+    def keeps(self, name: str) -> bool:
+        """Whether a frame was computed and kept under that name."""
+        return name in self._cached
 
     def span(self) -> tuple[date, date]:
         """The dates of the first and the last order. Raises DataError where there is none."""

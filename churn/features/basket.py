@@ -80,13 +80,17 @@ def lines_per_basket_trend_90d(_: FeatureClock) -> nw.Expr:
 
 @feature(family="basket", unit="units per purchase day", over="row", needs=QUANTITY)
 def units_per_basket(_: FeatureClock) -> nw.Expr:
-    """Units bought over distinct purchase days; null without a line."""
+    """Units bought over distinct purchase days; null without a line. A quantity of 1,000 or more is
+    a measure, such as grams, and counts as one unit.
+    """
     return ratio(nw.col("units_total"), nw.col("purchase_days"))
 
 
 @feature(family="basket", unit="currency per unit", over="row", needs=QUANTITY)
 def typical_unit_price(_: FeatureClock) -> nw.Expr:
-    """Geometric mean of the lines' amount per unit; lines without a quantity above zero aside."""
+    """Geometric mean of the lines' amount per unit; lines without a quantity above zero aside, and
+    a quantity of 1,000 or more taken for one unit.
+    """
     return ratio(nw.col("price_log_total"), nw.col("counted_lines_total")).exp()
 
 

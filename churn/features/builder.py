@@ -15,6 +15,7 @@ from churn.data.engines.base import Frame
 from churn.data.history import KEYS, History, history
 from churn.data.tables import Tables
 from churn.errors import ModelError
+from churn.features.arithmetic import with_arithmetic
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
 from churn.features.lifetime_fits import BUYING, buying_histories, expectations, fit_lifetime
@@ -75,11 +76,7 @@ def build_features(
             tables, known.histories, known.learnt.numbers, horizon_days=clock.horizon_days
         )
         rows = rows.join(expected, on=["cutoff", *BUYING], how="left")
-    for one in plan.over("row"):
-        with naming(one):
-            rows = rows.with_columns(one.formula(clock).cast(nw.Float64).alias(one.name))
-            if not one.is_shipped:
-                rows.collect_schema()  # a lazy engine speaks up only here
+    rows = with_arithmetic(rows, plan.over("row"), clock)
     return rows.with_columns(status=status(clock)).select(*KEYS, "status", *wanted)
 
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from churn.data.engines.base import Frame
-from churn.data.history import KEYS
+from churn.data.history import customer_key
 from churn.data.tables import Tables
 from churn.errors import GateError
 
 __all__ = ["BUYING", "LIFETIME_NUMBERS", "buying_histories", "expectations", "fit_lifetime"]
 
-MOST_CUSTOMERS = 200_000
+MOST_CUSTOMERS = 50_000
 BUYING = ("purchase_days", "tenure_days", "recency_days")
 BG_NBD = {name: f"bg_nbd_{name}" for name in ("r", "alpha", "a", "b")}
 GAMMA_GAMMA = {name: f"gamma_gamma_{name}" for name in ("p", "q", "gamma")}
@@ -30,9 +30,9 @@ Floats = NDArray[np.float64]
 
 
 def buying_histories(tables: Tables, days: Frame) -> Frame:
-    """customer_id, cutoff, `BUYING`, spend_cents of everyone who bought; `days` are winsorised."""
+    """cutoff, `BUYING`, spend_cents of everyone who bought; `days` are winsorised."""
     purchases = days.filter(nw.col("is_purchase"))
-    histories = purchases.group_by(*KEYS).agg(
+    histories = purchases.group_by(customer_key(days), "cutoff").agg(
         purchase_days=nw.len(),
         tenure_days=nw.col("age_days").max(),
         recency_days=nw.col("age_days").min(),
@@ -43,7 +43,7 @@ def buying_histories(tables: Tables, days: Frame) -> Frame:
     histories = histories.with_columns(
         spend_cents=nw.when(cents < 1).then(nw.lit(1.0)).otherwise(cents)
     )
-    tables.engine.store(histories.drop("spend"), "buying_histories")
+    tables.engine.store(histories.select("cutoff", *BUYING, "spend_cents"), "buying_histories")
     return tables.engine.lazy("buying_histories")
 
 
@@ -91,21 +91,24 @@ def _at(columns: Mapping[str, Floats], cutoff: float) -> dict[str, Floats]:
     return {name: values[here] for name, values in columns.items()}
 
 
-def _sampled(customers: Floats) -> Floats:
-    """The weights of every k-th customer, so that `MOST_CUSTOMERS` are left."""
-    total = customers.sum()
+def _sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
+    """The histories of every k-th customer, so that `MOST_CUSTOMERS` are left."""
+    total = rows["customers"].sum()
     if total <= MOST_CUSTOMERS:
-        return customers
+        return rows
     chosen = (np.arange(MOST_CUSTOMERS) + 0.5) * total / MOST_CUSTOMERS
-    rows = np.searchsorted(np.cumsum(customers), chosen, side="right")
-    return np.bincount(rows, minlength=customers.size).astype(np.float64)
+    places = np.searchsorted(np.cumsum(rows["customers"]), chosen, side="right")
+    kept, customers = np.unique(places, return_counts=True)
+    sampled = {name: values[kept] for name, values in rows.items()}
+    return {**sampled, "customers": customers.astype(np.float64)}
 
 
 def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.lifetime import BGNBD
 
+    rows = _sampled(rows)
     try:
-        model = BGNBD.fit(*_as_of_age(rows), weights=_sampled(rows["customers"]))
+        model = BGNBD.fit(*_as_of_age(rows), weights=rows["customers"])
     except GateError:
         return dict.fromkeys(BG_NBD.values())
     return {BG_NBD[name]: value for name, value in model.to_dict().items()}
@@ -114,10 +117,10 @@ def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
 def _gamma_gamma(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.spend import GammaGamma
 
-    days = rows["purchase_days"]
-    weights = _sampled(rows["customers"])
+    rows = _sampled(rows)
+    days, mean_spend = rows["purchase_days"], rows["spend_cents"] / 100 / rows["purchase_days"]
     try:
-        model = GammaGamma.fit(days, rows["spend_cents"] / 100 / days, weights=weights)
+        model = GammaGamma.fit(days, mean_spend, weights=rows["customers"])
     except GateError:
         return dict.fromkeys(GAMMA_GAMMA.values())
     return {GAMMA_GAMMA[name]: value for name, value in model.to_dict().items()}

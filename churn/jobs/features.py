@@ -6,6 +6,7 @@ from pathlib import Path
 
 import narwhals as nw
 
+from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.jobs.output import writing_table
@@ -36,7 +37,8 @@ def features(
             "customer_id", nw.lit(session.as_of).alias("as_of"), "status", *names
         )
         facts = {"run_id": session.run_id, "as_of": str(session.as_of)}
-        rows = writer.write_frame(tables.engine, dated, facts, sort_by=["customer_id"])
+        cuts = customer_cuts(tables)
+        rows = writer.write_frame(tables.engine, dated, facts, sort_by=["customer_id"], cuts=cuts)
     return JobResult(
         command="features",
         run_id=session.run_id,

@@ -38,7 +38,13 @@ class TableWriter:
             pq.write_table(table, self._path, compression="zstd")
 
     def write_frame(
-        self, engine: Engine, frame: Frame, facts: Mapping[str, Any], *, sort_by: Sequence[str]
+        self,
+        engine: Engine,
+        frame: Frame,
+        facts: Mapping[str, Any],
+        *,
+        sort_by: Sequence[str],
+        cuts: Sequence[str] = (),
     ) -> int:
         """Has the engine write the frame's rows in that order, never all in memory; their
         number, which joins `facts` in the manifest.
@@ -46,7 +52,7 @@ class TableWriter:
         if self._csv:
             rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
         else:
-            rows = engine.write_parquet(frame, self._path, sort_by=sort_by)
+            rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
         self.facts = {"rows": rows, **facts}
         return rows
 

@@ -6,12 +6,9 @@ from datetime import date, timedelta
 from math import isfinite
 from typing import Literal
 
-import narwhals as nw
-
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
-from churn.data.gaps import repurchase_gap_quantile
-from churn.data.history import history
+from churn.data.repurchase import repurchase_gap_days
 from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.features.clock import FeatureClock, Mode
@@ -155,28 +152,10 @@ def _auto_horizon(tables: Tables, cutoffs: Callable[[int], Cutoffs]) -> tuple[in
         if not blocks(panel).complete:
             break
         chosen = horizon
-        quantile = _gap_quantile(tables, blocks(panel).test.dates[0])
+        quantile = repurchase_gap_days(tables, blocks(panel).test.dates[0], q=GAP_QUANTILE)
         if quantile <= horizon:
             break
     return chosen, quantile
-
-
-def _gap_quantile(tables: Tables, before: date) -> float:
-    """The 80 % quantile of the gap between purchase days, from what precedes that date."""
-    days = history(tables, [before]).days.filter(nw.col("is_purchase"))
-    closed = days.filter(~nw.col("gap_days").is_null()).select("customer_id", "gap_days")
-    open_ends = days.group_by("customer_id").agg(gap_days=nw.col("age_days").min())
-    both = nw.concat(
-        [
-            closed.select("customer_id", nw.col("gap_days").cast(nw.Float64), event=nw.lit(1)),
-            open_ends.select("customer_id", nw.col("gap_days").cast(nw.Float64), event=nw.lit(0)),
-        ]
-    )
-    rows = tables.engine.collect(both).to_pandas()
-    code = rows["customer_id"].astype("category").cat.codes.to_numpy()
-    return repurchase_gap_quantile(
-        rows["gap_days"].to_numpy(), rows["event"].to_numpy() == 1, code, q=GAP_QUANTILE
-    )
 
 
 def _too_short(tables: Tables, as_of: date, horizon: int, panel: Cutoffs) -> GateError:

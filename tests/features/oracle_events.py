@@ -161,20 +161,20 @@ def _service(past: Past) -> Values:
 def _ratings(past: Past) -> Values:
     values: Values = {}
     for kind in ("review", "nps"):
-        rated = [event for event in past.of(kind) if event["value"] is not None]
+        rated = [event for event in past.of(kind) if event.get("value") is not None]
         by_age: dict[int, list[float]] = defaultdict(list)
         for event in rated:
-            by_age[event["age"]].append(event["value"])
+            by_age[event["age"]].append(event.get("value"))
         newest = by_age[min(by_age)] if by_age else []
         values[f"last_{kind}"] = _over(sum(newest), len(newest))
         values[f"last_{kind}_days"] = _last(rated)
-    said = [event["value"] for event in past.of("review") if event["value"] is not None]
+    said = [event.get("value") for event in past.of("review") if event.get("value") is not None]
     return values | {"mean_review": _over(sum(said), len(said))}
 
 
 def _loyalty(past: Past) -> Values:
     def points(kind: str, days: float = float("inf")) -> float:
-        return sum(event["value"] or 0.0 for event in past.of(kind) if event["age"] <= days)
+        return sum(event.get("value") or 0.0 for event in past.of(kind) if event["age"] <= days)
 
     return {
         "points_balance": points("points_earned") - points("points_spent"),

@@ -124,7 +124,8 @@ def _entropy(spends: list[float]) -> float:
 
 
 def _units(line: Row) -> float:
-    return max(line["quantity"] or 0.0, 0.0)
+    quantity = max(line["quantity"] or 0.0, 0.0)
+    return 1.0 if quantity >= 1_000 else quantity  # a measure, not a count
 
 
 def _typical_price(lines: list[Row]) -> float | None:

@@ -108,7 +108,7 @@ def a_shop(draw: st.DrawFn) -> tuple[str, list[Row], list[Row]]:
         "order_id": st.sampled_from([str(n) for n in range(9)]),
         "product_id": st.sampled_from("pqrs"),
         "category": st.sampled_from(["food", "garden", "", None]),
-        "quantity": st.sampled_from([-1.0, 0.0, 1.0, 2.5, 3.0]),
+        "quantity": st.sampled_from([-1.0, 0.0, 1.0, 2.5, 999.0, 1_000.0]),
         "amount": money,
         "discount": st.sampled_from([None, -1.0, 0.0, 0.5, 2.0]),
     }
@@ -202,6 +202,17 @@ def test_a_basket_then_and_a_basket_now():
     assert row["category_entropy_change_90d"] == pytest.approx(entropy - math.log(2))
     assert row["typical_unit_price"] == pytest.approx((10**3 * 5) ** 0.25)
     assert row["price_level_90d"] == pytest.approx((10 * 5) ** 0.5 / (10**3 * 5) ** 0.25)
+
+
+def test_a_quantity_of_a_thousand_or_more_is_a_measure_and_counts_as_one_unit():
+    """Two litres of milk, and fuel by the thousandth of a gallon."""
+    lines = [
+        line(1, "milk", "food", 3.0, quantity=2.0),
+        line(1, "fuel", "fuel", 25.0, quantity=10_296.0),
+    ]
+    row = the_row([order(1, 10)], lines)
+    assert row["units_per_basket"] == 3
+    assert row["typical_unit_price"] == pytest.approx((1.5 * 25.0) ** 0.5)
 
 
 def test_the_ninetieth_day_is_recent_and_the_one_before_is_not():

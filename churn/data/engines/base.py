@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
     from churn.data.engines.duck import DuckDBEngine
 
-__all__ = ["Engine", "Frame", "Relation", "RowFunction", "identifier", "literal"]
+__all__ = [
+    "Engine",
+    "Frame",
+    "Relation",
+    "RowFunction",
+    "Sweep",
+    "agreeing",
+    "identifier",
+    "literal",
+]
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"
+Sweep: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]"
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,9 @@ class Engine(Protocol):
     def create(self, name: str, sql: str) -> None:
         """A table of that name, made of the query's result, in the place of an earlier one."""
 
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns."""
+
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
 
@@ -69,6 +82,11 @@ class Engine(Protocol):
 
     def store(self, frame: Frame, name: str) -> None:
         """A table of that name that holds the frame's rows, computed once."""
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """A table of that name that holds the frame's rows after a function that sees them sorted,
+        batch by batch; False where the engine is better off without, and nothing was made.
+        """
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
@@ -90,9 +108,19 @@ class Engine(Protocol):
         """The frame's rows as one Arrow table."""
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+
+        `cuts` are values of the first of `sort_by`, in order: where an engine computes a frame
+        anew for each range between them, it needs the memory of the largest range only.
+        """
 
     def reading(self, source: str) -> AbstractContextManager[None]:
         """Turns the engine's failures while a source is read into our own, naming the source."""
@@ -108,6 +136,13 @@ def identifier(name: str) -> str:
     "t""; drop table x"
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def agreeing(name: str, columns: Sequence[str]) -> str:
+    """The SQL for one row where two rows of the table agree in those columns, else none."""
+    listed = ", ".join(map(identifier, columns))
+    groups = f"SELECT {listed} FROM {identifier(name)} GROUP BY {listed} HAVING count(*) > 1"
+    return f"SELECT 1 AS found FROM ({groups}) AS agreeing LIMIT 1"
 
 
 def literal(value: object) -> str:

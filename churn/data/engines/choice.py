@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from churn.data.engines.base import Engine
+from churn.data.engines.memory import usual_memory_limit
 from churn.errors import ConfigError
 
 __all__ = ["EngineName", "open_engine"]
@@ -20,7 +21,8 @@ def open_engine(
 ) -> Engine:
     """A new engine of that name which opens no file but `files`.
 
-    `memory_limit` is all that DuckDB may use, and the memory of the driver of a Spark that starts
+    `memory_limit` is all that DuckDB may use (see `usual_memory_limit` for what it is unless
+    stated), and the memory of the driver of a Spark that starts
     here. Raises ConfigError where the engine is not installed or cannot keep the limit.
     """
     if name == "polars":
@@ -29,7 +31,8 @@ def open_engine(
         return _spark(files, memory_limit)
     from churn.data.engines.duck import DuckDBEngine
 
-    return DuckDBEngine(files, memory_limit=memory_limit)
+    files = list(files)
+    return DuckDBEngine(files, memory_limit=memory_limit or usual_memory_limit(files))
 
 
 def _polars(files: Iterable[Path], memory_limit: str | None) -> Engine:

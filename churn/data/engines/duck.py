@@ -15,9 +15,18 @@ from typing import Any
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, identifier, literal
+from churn.data.engines.base import (
+    Frame,
+    Relation,
+    RowFunction,
+    Sweep,
+    agreeing,
+    identifier,
+    literal,
+)
 from churn.data.engines.parquet import write_batches
 from churn.errors import DataError, StorageError
 
@@ -30,6 +39,8 @@ DAMAGED = (
     duckdb.IOException,
     duckdb.SerializationException,
 )
+HASHES_AT_ONCE = 16_000_000
+SWEPT_AT_ONCE = 250_000
 
 
 class DuckDBEngine:
@@ -99,6 +110,30 @@ class DuckDBEngine:
         """A table of that name, made of the query's result, in the place of an earlier one."""
         self._connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
 
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns.
+
+        Where hashes differ rows do; they are compared only where hashes agree.
+        """
+        if all(self._hashes_differ(part) for part in self._hashes(name, columns)):
+            return True
+        return not self.rows(agreeing(name, columns))
+
+    def _hashes(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The rows' hashes in parts that memory holds; equal ones are in one part."""
+        hashed = f"hash({', '.join(map(identifier, columns))})"
+        rows = self._connection.table(identifier(name)).shape[0]
+        parts = rows // HASHES_AT_ONCE + 1
+        for part in range(parts):
+            yield self.query(
+                f"SELECT {hashed} AS h FROM {identifier(name)} WHERE {hashed} % {parts} = {part}"
+            )
+
+    @staticmethod
+    def _hashes_differ(hashes: pa.Table) -> bool:
+        ordered = np.sort(hashes["h"].to_numpy())
+        return not (ordered[1:] == ordered[:-1]).any()
+
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
         self._connection.execute(f"ALTER TABLE {identifier(name)} DROP {identifier(column)}")
@@ -111,6 +146,26 @@ class DuckDBEngine:
         """A table of that name that holds the frame's rows, computed once, spilled if large."""
         with self._connection_errors(name):
             self.create(name, frame.to_native().sql_query())
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """A table of that name that holds the frame's rows after a function that sees them sorted,
+        batch by batch; False where there is none.
+        """
+        with self._connection_errors(name):
+            ordered = self.stream(frame.sort(*by).to_native().sql_query(), rows=SWEPT_AT_ONCE)
+            made = _Remembering(function(ordered))
+            first = next(made, None)
+            if first is None:
+                return False
+            batches = itertools.chain.from_iterable(
+                table.to_batches() for table in itertools.chain([first], made)
+            )
+            try:
+                with self._seen(pa.RecordBatchReader.from_batches(first.schema, batches)) as view:
+                    self.create(name, f"SELECT * FROM {view}")
+            except duckdb.Error as failure:
+                raise made.failure or failure from None
+        return True
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
@@ -139,8 +194,8 @@ class DuckDBEngine:
         return self.lazy(name)
 
     @contextmanager
-    def _seen(self, table: pa.Table) -> Iterator[str]:
-        """The name under which DuckDB sees an Arrow table for the time being."""
+    def _seen(self, table: pa.Table | pa.RecordBatchReader) -> Iterator[str]:
+        """The name under which DuckDB sees Arrow rows for the time being."""
         view = f"view_{next(self._names)}"
         self._connection.register(view, table)
         try:
@@ -166,13 +221,25 @@ class DuckDBEngine:
             return frame.to_native().to_arrow_table()
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+
+        One range between `cuts` after another: its filter reaches the tables that a frame reads.
+        """
         ordered = frame.sort(*sort_by) if sort_by else frame
+        ranges = _ranges(ordered, sort_by[0], cuts) if cuts else [ordered]
         with self._connection_errors("result"):
-            reader = self._reader(ordered, 100_000)
-            return write_batches(reader, reader.schema, path, compression=compression)
+            first = self._reader(ranges[0], 100_000)
+            others = (self._reader(one, 100_000) for one in ranges[1:])
+            batches = itertools.chain.from_iterable(itertools.chain([first], others))
+            return write_batches(batches, first.schema, path, compression=compression)
 
     def close(self) -> None:
         """Ends the connections and removes what they spilled."""
@@ -199,6 +266,35 @@ class DuckDBEngine:
             if type(failure) not in DAMAGED:
                 raise
             raise damaged(source, str(failure)) from None
+
+
+def _ranges(frame: Frame, column: str, cuts: Sequence[str]) -> list[Frame]:
+    """The frame's rows before the first cut, between each two, and from the last one on."""
+    value = nw.col(column)
+    inner = [
+        frame.filter((value >= low) & (value < high)) for low, high in itertools.pairwise(cuts)
+    ]
+    return [frame.filter(value < cuts[0]), *inner, frame.filter(value >= cuts[-1])]
+
+
+class _Remembering:
+    """The tables of an iterator, and why it failed: on its way through DuckDB a cause is lost."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables = tables
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> _Remembering:
+        return self
+
+    def __next__(self) -> pa.Table:
+        try:
+            return next(self._tables)
+        except StopIteration:
+            raise
+        except BaseException as failure:
+            self.failure = failure
+            raise
 
 
 def damaged(source: str, said: str) -> DataError:

@@ -15,7 +15,7 @@ import narwhals as nw
 import polars as pl
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, identifier
+from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, identifier
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants
 from churn.data.engines.parquet import plain_schema, write_batches
 
@@ -61,6 +61,10 @@ class PolarsEngine:
         made = self._door.query(sql)
         self._keep(name, _frame(made))
 
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns, by DuckDB."""
+        return self._door.all_differ(name, columns)
+
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
         if name in self._frames:
@@ -82,6 +86,10 @@ class PolarsEngine:
     def store(self, frame: Frame, name: str) -> None:
         """A table of that name that holds the frame's rows, computed once, in memory."""
         self._keep(name, frame.to_native().collect(engine="streaming"))
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """False: Polars groups faster than it hands rows over."""
+        return False
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
@@ -117,7 +125,13 @@ class PolarsEngine:
         return collected.cast(plain_schema(collected.schema))
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
         """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
         ordered = frame.sort(*sort_by) if sort_by else frame

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from churn.data.engines.memory import machine_bytes
 from churn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _gateway(memory_limit: str | None) -> Any:
     if memory_limit is not None:
         conf.set("spark.driver.memory", _spark_memory(memory_limit))
     elif not _states_memory(os.environ):
-        conf.set("spark.driver.memory", f"{_machine_bytes() // 2**21}m")  # half of the machine
+        conf.set("spark.driver.memory", f"{machine_bytes() // 2**21}m")  # half of the machine
     try:
         launch: Any = launch_gateway
         return launch(conf, popen_kwargs={"stderr": subprocess.DEVNULL})
@@ -138,10 +139,6 @@ def _states_memory(environment: Mapping[str, str]) -> bool:
     return not environment.keys().isdisjoint(
         {"SPARK_CONF_DIR", "SPARK_HOME", "SPARK_DRIVER_MEMORY"}
     ) or "memory" in environment.get("PYSPARK_SUBMIT_ARGS", "")
-
-
-def _machine_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _spark_memory(limit: str) -> str:

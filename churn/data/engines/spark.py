@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction
+from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, agreeing
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants, damaged
 from churn.data.engines.parquet import plain_schema, write_batches
 from churn.data.engines.sessions import open_session, release_session
@@ -92,6 +92,10 @@ class SparkEngine:
         """A table of that name, made of the query's result, in the place of an earlier one."""
         self._keep(name, self._sql(sql))
 
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns."""
+        return not self.rows(agreeing(name, columns))
+
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
         left = [known for known in self.columns(name) if known != column]
@@ -105,6 +109,10 @@ class SparkEngine:
     def store(self, frame: Frame, name: str) -> None:
         """A table of that name that holds the frame's rows, computed once, spilled if large."""
         self._keep(name, frame.to_native())
+
+    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
+        """False: the driver never sees all rows."""
+        return False
 
     def accept(self, frame: object) -> str:
         """A new table that holds an Arrow, pandas or Polars frame; its name."""
@@ -137,7 +145,13 @@ class SparkEngine:
         return _plain(frame.to_native().toArrow())
 
     def write_parquet(
-        self, frame: Frame, path: Path, *, sort_by: Sequence[str] = (), compression: str = "zstd"
+        self,
+        frame: Frame,
+        path: Path,
+        *,
+        sort_by: Sequence[str] = (),
+        cuts: Sequence[str] = (),
+        compression: str = "zstd",
     ) -> int:
         """One Parquet file with the frame's rows in that order, written by the driver; rows."""
         ordered = frame.sort(*sort_by) if sort_by else frame

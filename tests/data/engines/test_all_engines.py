@@ -124,6 +124,25 @@ def test_one_sorted_parquet_file_is_written(engine, tmp_path):
     assert file.schema_arrow.field("id").type == pa.string()
 
 
+def test_a_file_written_range_by_range_is_the_same_file(engine, tmp_path):
+    ids = [f"\u00e9{n % 977:03}" for n in range(5_000)]
+    lazy = engine.lazy(engine.accept(pa.table({"id": ids, "n": range(5_000)})))
+    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
+    engine.write_parquet(lazy, whole, sort_by=["id", "n"])
+    cuts = ["a", "\u00e9100", "\u00e9100a", "\u00e9900", "\u00ff"]
+    assert engine.write_parquet(lazy, cut, sort_by=["id", "n"], cuts=cuts) == 5_000
+    assert pq.read_table(cut).equals(pq.read_table(whole))
+
+
+def test_rows_that_agree_in_some_columns_are_noticed(engine):
+    rows = {"a": ["x", "x", "y", None], "b": [1.0, 2.0, 1.0, None]}
+    engine.store(engine.values(rows), "t")
+    assert engine.all_differ("t", ["a", "b"])
+    assert not engine.all_differ("t", ["a"])
+    engine.store(engine.values({"a": ["x", None, None]}), "t")
+    assert not engine.all_differ("t", ["a"])
+
+
 def test_two_engines_of_one_kind_keep_their_tables_apart(engine, name):
     second = open_engine(name)
     engine.create("t", "SELECT 1 AS a")

@@ -149,3 +149,12 @@ def test_an_accepted_frame_is_a_table_of_its_own():
     names = {engine.accept(pa.table({"a": [number]})) for number in range(3)}
     assert len(names) == 3
     assert sorted(engine.rows(f"SELECT a FROM {name}")[0]["a"] for name in names) == [0, 1, 2]
+
+
+def test_equal_rows_are_found_whatever_part_of_the_hashes_they_are_in(monkeypatch):
+    monkeypatch.setattr("churn.data.engines.duck.HASHES_AT_ONCE", 100)
+    engine = DuckDBEngine()
+    engine.create("t", "SELECT range AS n FROM range(1000)")
+    assert engine.all_differ("t", ["n"])
+    engine.create("t", "SELECT n FROM t UNION ALL SELECT 517")
+    assert not engine.all_differ("t", ["n"])

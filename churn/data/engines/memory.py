@@ -1,0 +1,36 @@
+"""How much memory DuckDB may use where nobody says: enough for the files, not the whole machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["machine_bytes", "usual_memory_limit"]
+
+LEAST_BYTES = 2_500_000_000
+COMPRESSED_TIMES = 12  # Parquet and .gz; their rows and days take 10 to 12 times as much in memory
+PLAIN_TIMES = 3
+LARGEST_SHARE = 0.8  # of the machine, DuckDB's own rule
+
+
+def usual_memory_limit(files: Iterable[Path]) -> str | None:
+    """The limit for reading those files, in DuckDB's notation; None without files.
+
+    2.5 GB, or what large files need: 12 times the size of compressed ones and 3 times that of
+    others; never more than 80 % of the machine. Beyond it DuckDB spills to disk.
+    """
+    sizes = [path.stat().st_size * _times(path) for path in files]
+    if not sizes:
+        return None
+    limit = min(max(LEAST_BYTES, sum(sizes)), LARGEST_SHARE * machine_bytes())
+    return f"{round(limit / 1e6)}MB"
+
+
+def machine_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _times(path: Path) -> int:
+    return COMPRESSED_TIMES if path.suffix.lower() in (".parquet", ".gz") else PLAIN_TIMES
