@@ -167,6 +167,7 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
         },
         "evaluation": trained.evaluation.to_dict(),
+        "folds": [fold.to_dict() for fold in trained.folds],
         "gate": _gate(trained, promoted=promoted),
     }
 

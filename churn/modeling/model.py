@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from churn.data.cutoffs import Cutoffs
@@ -17,11 +18,12 @@ from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booste
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import Dataset
 from churn.modeling.fallback import fit_fallback
-from churn.modeling.portable import PortableModel
+from churn.modeling.portable import PortableModel, logit, sigmoid
 
-__all__ = ["HEADS", "ChurnModel", "check_classes"]
+__all__ = ["HEADS", "ChurnModel", "check_classes", "has_classes"]
 
 HEADS = ("lapse", "decline", "orders", "spend")
+CALIBRATED = ("lapse", "decline")
 LEAST_PER_CLASS = 30
 MOST_LEAVES = 31
 
@@ -96,6 +98,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise
             raise ModelError(str(failure)) from None
 
+    def forecast_lapse(self, learnt: Dataset, later: pd.DataFrame) -> np.ndarray:
+        """P(lapse) of eligible rows as a fit on `learnt` would say it, by the lapse head alone;
+        shape (rows,). The model itself stays as it is.
+        """
+        model = clone(self)
+        model.feature_names_ = list(learnt.feature_names)
+        line = model._calibrate(learnt, heads=("lapse",))["lapse"]
+        raw = predict_booster(model._fit_head("lapse", learnt.eligible), model._matrix(later))
+        return sigmoid(line["intercept"] + line["slope"] * logit(raw))
+
     def portable(self) -> PortableModel:
         """The predictor that also runs in other services, ready to use."""
         check_is_fitted(self, "heads_")
@@ -119,11 +131,12 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_portable_": None}
 
-    def _calibrate(self, dataset: Dataset) -> dict[str, dict[str, Any]]:
-        """The calibration of both probabilities, chosen on the newest cutoff, unseen by its fit."""
+    def _calibrate(
+        self, dataset: Dataset, *, heads: Sequence[str] = CALIBRATED
+    ) -> dict[str, dict[str, Any]]:
+        """The calibration of the probabilities, chosen on the newest cutoff, unseen by its fit."""
         newest = dataset.cutoffs.dates[-1:]
         earlier = dataset.cutoffs.before(newest[0])
-        heads = ("lapse", "decline")
         if not earlier.dates:
             return {name: dict(IDENTITY) for name in heads}
         learnt = dataset.only(earlier).eligible
@@ -179,13 +192,18 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError("stand_in must name a baseline", got=self.stand_in, fix=fix)
 
 
+def has_classes(lapse: pd.Series[float]) -> bool:
+    """Whether each class has the 30 rows that it takes to learn from."""
+    lapsed = int(lapse.sum())
+    return min(lapsed, len(lapse) - lapsed) >= LEAST_PER_CLASS
+
+
 def check_classes(lapse: pd.Series[float]) -> None:
     """Nothing, or GateError when either class has fewer than 30 rows."""
-    lapsed = int(lapse.sum())
-    retained = len(lapse) - lapsed
-    if min(lapsed, retained) < LEAST_PER_CLASS:
+    if not has_classes(lapse):
+        lapsed = int(lapse.sum())
         raise GateError(
             f"a model needs {LEAST_PER_CLASS} eligible rows that lapsed and as many that did not",
-            got=f"{lapsed:,} lapsed and {retained:,} retained",
+            got=f"{lapsed:,} lapsed and {len(lapse) - lapsed:,} retained",
             fix="Pass a longer history or another horizon_days.",
         )

@@ -13,6 +13,7 @@ from churn.data.tables import Tables
 from churn.features.builder import newest_population
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
+from churn.modeling.forward import JudgedFold, judge_folds
 from churn.modeling.gate import Gate, judge
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
@@ -24,7 +25,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones."""
+    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones;
+    `folds` judges it on the cutoffs before those, oldest first.
+    """
 
     model: ChurnModel
     evaluation: Evaluation
@@ -32,6 +35,7 @@ class Trained:
     panel: Panel
     dataset: Dataset
     population: dict[str, Any]
+    folds: tuple[JudgedFold, ...] = ()
 
 
 def train_model(
@@ -49,14 +53,17 @@ def train_model(
     """
     progress("building features and labels")
     dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names)
+    development = dataset.only(panel.development)
     progress("fitting on the past of the test cutoffs")
-    candidate = clone(recipe).fit(dataset.only(panel.development))
+    candidate = clone(recipe).fit(development)
     progress("judging on the test cutoffs")
     evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
+    progress("judging on earlier cutoffs")
+    folds = judge_folds(recipe, development)
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
-    return Trained(model, evaluation, judge(evaluation), panel, dataset, population)
+    return Trained(model, evaluation, judge(evaluation), panel, dataset, population, folds)
 
 
 def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:

@@ -1,0 +1,77 @@
+"""The recipe at earlier cutoffs: forecast from what had closed by then, beside the best rule."""
+
+import json
+
+import numpy as np
+import pytest
+from simulated_shop import shop_dataset, shop_panel
+
+from churn.modeling.baselines import BASELINES, predict_baseline
+from churn.modeling.forward import judge_folds
+from churn.modeling.metrics import log_loss, roc_auc
+from churn.modeling.model import ChurnModel
+
+RECIPE = ChurnModel(seed=7, rounds=15, threads=1)
+
+
+@pytest.fixture(scope="module")
+def development():
+    return shop_dataset().only(shop_panel().development)
+
+
+@pytest.fixture(scope="module")
+def folds(development):
+    return judge_folds(RECIPE, development)
+
+
+@pytest.fixture(scope="module")
+def whole(development, folds):
+    """The same recipe, fitted wholly on what the newest fold may learn from."""
+    learnt = development.cutoffs.before(folds[-1].cutoff)
+    return ChurnModel(seed=7, rounds=15, threads=1).fit(development.only(learnt))
+
+
+def test_folds_are_the_newest_development_cutoffs_that_have_a_past(folds, development):
+    assert [fold.cutoff for fold in folds] == list(development.cutoffs.dates[-len(folds) :])
+    for fold in folds:
+        assert fold.learnt_cutoffs == len(development.cutoffs.before(fold.cutoff))
+
+
+def test_a_fold_says_of_every_eligible_customer_what_a_whole_fit_would(folds, development, whole):
+    fold = folds[-1]
+    later = development.only(development.cutoffs.only((fold.cutoff,))).eligible
+    said = whole.predict_proba(later[["status", *development.feature_names]])[:, 1]
+    np.testing.assert_allclose(fold.rows["model"], said, rtol=0, atol=1e-12)
+    assert fold.rows["customer_id"].tolist() == later["customer_id"].tolist()
+    for name in BASELINES:
+        rule = predict_baseline(whole.baselines_[name], later)
+        np.testing.assert_allclose(fold.rows[name], rule, rtol=0, atol=1e-12)
+
+
+def test_the_metrics_of_a_fold_are_those_of_its_rows(folds):
+    for fold in folds:
+        for name in ("model", *BASELINES):
+            assert fold.metrics[name]["log_loss"] == log_loss(fold.rows["lapse"], fold.rows[name])
+            assert fold.metrics[name]["roc_auc"] == roc_auc(fold.rows["lapse"], fold.rows[name])
+
+
+def test_as_a_dictionary_a_fold_is_json_with_the_best_rule_beside_the_model(folds):
+    told = folds[0].to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    best = min(BASELINES, key=lambda name: folds[0].metrics[name]["log_loss"])
+    assert told["best_baseline"] == best
+    assert told["baseline_log_loss"] == folds[0].metrics[best]["log_loss"]
+    assert told["model_roc_auc"] == folds[0].metrics["model"]["roc_auc"]
+
+
+def test_a_fold_with_too_few_of_a_class_to_learn_from_is_left_out(development):
+    rows = development.rows[development.rows["lapse"] == 0]
+    one_class = type(development)(
+        rows, development.cutoffs, development.clock, development.feature_names
+    )
+    assert judge_folds(RECIPE, one_class) == ()
+
+
+def test_forecasting_leaves_the_recipe_as_it_was(folds):
+    assert not hasattr(RECIPE, "heads_")
+    assert not hasattr(RECIPE, "feature_names_")
