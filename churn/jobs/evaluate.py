@@ -7,14 +7,17 @@ from pathlib import Path
 
 from churn.data.cutoffs import Cutoffs
 from churn.errors import GateError
+from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.result import JobResult, dropped_rows
 from churn.jobs.score import load_named_model
 from churn.jobs.session import Progress, open_session, silent
 from churn.jobs.train import judgement_tables
+from churn.modeling.audit import audit_days, purchase_days_ahead
 from churn.modeling.dataset import build_dataset
 from churn.modeling.evaluate import evaluate as judge_model
 from churn.modeling.gate import judge
 from churn.modeling.model import ChurnModel
+from churn.modeling.training import forecasts_of
 
 __all__ = ["evaluate"]
 
@@ -36,7 +39,9 @@ def evaluate(
         dataset = build_dataset(session.tables, cutoffs, fitted.clock_, names=fitted.feature_names_)
         progress("judging")
         evaluation = judge_model(fitted, dataset, seed=fitted.seed)
-        gate = judge(evaluation)
+        forecasts = forecasts_of(fitted, dataset, evaluation.best_baseline)
+        leaks = audit_days(dataset, purchase_days_ahead(session.tables, dataset))
+        gate = judge(evaluation, forecasts, leaks=leaks, seed=fitted.seed)
         model_id = fitted.manifest_["model_id"]
         session.facts |= {"model_id": model_id}
     return JobResult(
@@ -48,9 +53,9 @@ def evaluate(
         dropped=dropped_rows(session.tables.audits),
         model_id=model_id,
         metrics=evaluation.to_dict(),
-        gate={"promoted": None, "reasons": list(gate.reasons)},
+        gate=gate_dict(gate, promoted=None),
         warnings=gate.warnings,
-        tables=judgement_tables(evaluation),
+        tables=(*judgement_tables(evaluation), gate_table(gate)),
     )
 
 

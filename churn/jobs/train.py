@@ -8,13 +8,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from churn.errors import BusyError, GateError, StorageError
+from churn.errors import BusyError, GateError, ModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.files.publish import read_pointer, swap_pointer
+from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
-from churn.modeling.bundle import check_canaries, write_bundle
+from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import model_card
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.manifest import CHAMPION
@@ -56,28 +57,42 @@ def train(
             raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
         progress("resolving the panel")
         panel = resolve_from_settings(session)
+        speaking, unread = _speaking(directory, champion)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
         trained = train_model(
             recipe,
             session.tables,
             panel,
             names=feature_names(session.tables.connected(), settings.features.families),
+            champion=speaking,
             progress=progress,
         )
-        if not trained.gate.open and champion is None:
-            trained.model.set_params(stand_in=trained.gate.best_baseline)
-        promoted = trained.gate.open or champion is None
+        stands_in = speaking is not None and speaking.stand_in is not None
+        stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
+        trained.model.set_params(stand_in=stand_in)
+        promoted = trained.gate.open or stand_in is not None
         bundle = _write(session, trained, directory, promoted=promoted)
         progress("checking the bundle in a process of its own")
         check_canaries(bundle)
         progress("recording in MLflow")
         recorded, warnings = _record(session, trained, bundle)
+        warnings = unread + warnings
         if promoted:
             swap_pointer(directory / CHAMPION, bundle.name, expected=champion)
             if recorded is not None and directory == settings.path(settings.model.directory):
                 warnings += _follow(session, recorded)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         return _result(session, trained, bundle, promoted=promoted, warnings=warnings)
+
+
+def _speaking(directory: Path, champion: str | None) -> tuple[ChurnModel | None, tuple[str, ...]]:
+    """The champion, or None and a warning where its bundle cannot be read."""
+    if champion is None:
+        return None, ()
+    try:
+        return load_bundle(directory / CHAMPION), ()
+    except ModelError as failure:
+        return None, (f"not compared with the champion: {failure}",)
 
 
 def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
@@ -168,18 +183,8 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
         },
         "evaluation": trained.evaluation.to_dict(),
         "folds": [fold.to_dict() for fold in trained.folds],
-        "gate": _gate(trained, promoted=promoted),
+        "gate": gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
     }
-
-
-def _gate(trained: Trained, *, promoted: bool) -> dict[str, Any]:
-    reasons = list(trained.gate.reasons)
-    stand_in = trained.model.stand_in
-    if stand_in is not None:
-        reasons.append(f"no champion yet: the baseline {stand_in} stands in for the model")
-    elif not promoted:
-        reasons.append("the champion stays")
-    return {"promoted": promoted, "stand_in": stand_in, "reasons": reasons}
 
 
 def _record(
@@ -242,9 +247,13 @@ def _result(
         dropped=dropped_rows(session.tables.audits),
         model_id=bundle.name,
         metrics=trained.evaluation.to_dict(),
-        gate=_gate(trained, promoted=promoted),
+        gate=gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
         files=hashed(bundle / "manifest.json"),
         warnings=(*trained.gate.warnings, *warnings),
-        tables=(_resolved_table(panel), *judgement_tables(trained.evaluation)),
+        tables=(
+            _resolved_table(panel),
+            *judgement_tables(trained.evaluation),
+            gate_table(trained.gate),
+        ),
         exit_code=0 if promoted else GateError.exit_code,
     )

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
 from churn.data.tables import Tables
 from churn.features.builder import newest_population
+from churn.features.catalogue import feature_names
+from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ahead
+from churn.modeling.baselines import predict_baseline
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.forward import JudgedFold, judge_folds
-from churn.modeling.gate import Gate, judge
+from churn.modeling.gate import Forecasts, Gate, judge
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
+from churn.modeling.rivals import forecast_champion, why_not_comparable
+from churn.modeling.slices import slices_of
 
-__all__ = ["Trained", "canary_rows", "reference_rows", "train_model"]
+__all__ = [
+    "Trained",
+    "canary_rows",
+    "find_leaks",
+    "forecasts_of",
+    "reference_rows",
+    "train_model",
+]
 
 Progress = Callable[[str], None]
 
@@ -44,15 +57,21 @@ def train_model(
     panel: Panel,
     *,
     names: Sequence[str] | None = None,
+    champion: ChurnModel | None = None,
     progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
 
-    `names` chooses the features (default: all that the connected tables give).
+    `names` chooses the features (default: all that the connected tables give). `champion` is
+    the model that speaks today, which the new one must not fall behind.
     Raises GateError where a class has too few rows to learn from.
     """
+    chosen = feature_names(tables.connected()) if names is None else tuple(names)
+    unlike = why_not_comparable(champion, panel, tables.connected())
+    rival = champion if unlike is None else None
     progress("building features and labels")
-    dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names)
+    wide = build_dataset(tables, panel.cutoffs, panel.clock, names=_union(chosen, rival))
+    dataset = replace(wide, feature_names=chosen)
     development = dataset.only(panel.development)
     progress("fitting on the past of the test cutoffs")
     candidate = clone(recipe).fit(development)
@@ -60,10 +79,46 @@ def train_model(
     evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
     progress("judging on earlier cutoffs")
     folds = judge_folds(recipe, development)
+    progress("comparing with the champion, looking for leaks")
+    gate = judge(
+        evaluation,
+        forecasts_of(candidate, dataset.only(panel.blocks.test), evaluation.best_baseline),
+        champion=None if rival is None else forecast_champion(rival, candidate, wide, panel),
+        leaks=find_leaks(tables, dataset, panel, evaluation),
+        seed=recipe.seed,
+    )
+    if unlike is not None:
+        gate = replace(gate, warnings=(*gate.warnings, f"not compared with the champion: {unlike}"))
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
-    return Trained(model, evaluation, judge(evaluation), panel, dataset, population, folds)
+    return Trained(model, evaluation, gate, panel, dataset, population, folds)
+
+
+def find_leaks(
+    tables: Tables, dataset: Dataset, panel: Panel, evaluation: Evaluation
+) -> tuple[Leak, ...]:
+    """Features that know what only the future can tell, each named once."""
+    rule = evaluation.of(evaluation.best_baseline).metrics["roc_auc"].estimate
+    learnt, later = dataset.only(panel.development), dataset.only(panel.blocks.test)
+    alone = audit_alone(learnt, later, rule_auc=rule)
+    days = audit_days(dataset, purchase_days_ahead(tables, dataset))
+    named = {leak.feature for leak in alone}
+    return (*alone, *(leak for leak in days if leak.feature not in named))
+
+
+def forecasts_of(model: ChurnModel, test: Dataset, baseline: str) -> Forecasts:
+    """What the model and a baseline of its own say of the eligible rows of `test`, with slices."""
+    rows = test.eligible
+    said = model.predict_proba(rows[["status", *model.feature_names_]])[:, 1]
+    rule = predict_baseline(model.baselines_[baseline], rows)
+    return Forecasts(rows, np.asarray(said), rule, slices_of(rows, test.clock))
+
+
+def _union(chosen: Sequence[str], rival: ChurnModel | None) -> tuple[str, ...]:
+    """The chosen features, then what only the rival asks for."""
+    theirs = () if rival is None else rival.feature_names_
+    return tuple(dict.fromkeys((*chosen, *theirs)))
 
 
 def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:

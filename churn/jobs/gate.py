@@ -1,0 +1,52 @@
+"""The verdict of the gate, for machines and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from churn.jobs.result import ShownTable
+from churn.modeling.gate import Check, Gate
+
+__all__ = ["gate_dict", "gate_table"]
+
+QUESTIONS = {
+    "rules": "beats the simple rules",
+    "champion": "no step back from the champion",
+    "slices": "no kind of customer served worse",
+    "leaks": "knows nothing of the future",
+}
+
+
+def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:
+    """Plain JSON: what became of the model, why in words, and each check with its figures."""
+    reasons = list(gate.reasons)
+    if stand_in is not None:
+        reasons.append(f"no model speaks yet: the baseline {stand_in} stands in for one")
+    elif promoted is False:
+        reasons.append("the champion stays as it is")
+    checks = [check.to_dict() for check in gate.checks]
+    return {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
+
+
+def gate_table(gate: Gate) -> ShownTable:
+    """A line for each check: what was asked, whether it was passed, and by what figures."""
+    rows = tuple((QUESTIONS[one.name], _word(one), _figures(one)) for one in gate.checks)
+    return "Gate", ("", "", ""), rows
+
+
+def _word(check: Check) -> str:
+    return "yes" if check.passed else "NO"
+
+
+def _figures(check: Check) -> str:
+    """The one line of figures that fits a table; the reason in words says the rest."""
+    told = check.figures
+    if check.name in ("rules", "champion"):
+        against = told.get("baseline") or f"{told['champion']}, {told['how']}"
+        under = f", under {told['bound']:+.4f}" if "bound" in told else ", under 0"
+        return (
+            f"{told['difference']:+.4f} [{told['low']:+.4f}, {told['high']:+.4f}]{under}: {against}"
+        )
+    if check.name == "slices":
+        return f"{len(told)} with 100 lapsed or more"
+    return ", ".join(told) or "every feature audited"

@@ -1,0 +1,216 @@
+"""Does a feature know what only the future can tell? Two looks at every feature, by what it says.
+
+`alone`: one feature by itself ranks the lapses of later cutoffs nearly without error, as only a
+column that holds the label does. `days`: a feature that has seen the first days after the cutoff
+is tied to purchases on those days, and to none soon after; what stems from the past fades slowly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.data.ahead import purchases_ahead
+from churn.data.tables import Tables
+from churn.modeling.dataset import Dataset
+from churn.modeling.metrics import bootstrap_metrics
+
+__all__ = ["Leak", "audit_alone", "audit_days", "purchase_days_ahead"]
+
+LEAST_BOUND = 0.9
+BINS = 20
+LEAST_POSITIVES = 30
+LEAST_STEP = 0.15
+DEVIATIONS = 6.0
+DAYS_AFTER = 7
+MOST_CUSTOMERS = 10_000
+RIDGE = 1e-4  # features that repeat each other share what they know, and no matrix is singular
+MOST_DEVIATIONS = 5.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that knows too much, how that shows, and the reason in words."""
+
+    feature: str
+    kind: str
+    reason: str
+    figures: dict[str, Any]
+
+
+def audit_alone(learnt: Dataset, later: Dataset, *, rule_auc: float) -> tuple[Leak, ...]:
+    """Features that alone rank the lapses of `later` above a bound, whatever their direction.
+
+    Each feature speaks through the lapse rates of its bins (20, and one for a missing value) in
+    `learnt`. The bound is half-way from the best rule's AUC to 1, at least .9; the whole 95 %
+    interval must lie above it.
+    """
+    bound = max(LEAST_BOUND, (1 + rule_auc) / 2)
+    past, rows = learnt.eligible, later.eligible
+    target = rows["lapse"].to_numpy()
+    if min(target.sum(), (1 - target).sum()) < LEAST_POSITIVES:
+        return ()
+    found = []
+    for name in later.feature_names:
+        rate = _binned_rate(past[name], past["lapse"].to_numpy(), rows[name])
+        auc = bootstrap_metrics(target, rate, rows["customer_id"], replicates=1, seed=0)["roc_auc"]
+        if auc.estimate <= bound:
+            continue
+        auc = bootstrap_metrics(target, rate, rows["customer_id"], seed=0)["roc_auc"]
+        if auc.low > bound:
+            found.append(_alone(name, auc.estimate, bound))
+    return tuple(sorted(found, key=lambda leak: -leak.figures["roc_auc"]))
+
+
+def _alone(name: str, auc: float, bound: float) -> Leak:
+    reason = (
+        f"the feature {name!r} alone ranks later lapses with an AUC of {auc:.3f}, above "
+        f"{bound:.3f}: it seems to hold the label"
+    )
+    return Leak(name, "alone", reason, {"roc_auc": auc, "bound": bound})
+
+
+def _binned_rate(past: pd.Series[float], lapse: Floats, later: pd.Series[float]) -> Floats:
+    """The smoothed lapse rate of each later value's bin, bins being quantiles of the past."""
+    then = np.asarray(past.to_numpy("float64", na_value=np.nan))
+    now = np.asarray(later.to_numpy("float64", na_value=np.nan))
+    inside = then[np.isfinite(then)]
+    shares = np.arange(1, BINS) / BINS
+    edges = np.unique(np.quantile(inside, shares).astype(float)) if inside.size else inside
+    bins = len(edges) + 2
+    where = _bin(edges, then)
+    rows, lapsed = np.bincount(where, minlength=bins), np.bincount(where, lapse, bins)
+    rate = (lapsed + lapse.mean()) / (rows + 1)
+    return np.asarray(rate[_bin(edges, now)])
+
+
+def _bin(edges: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
+    """The bin of each value; the last is that of a missing one."""
+    found = np.searchsorted(edges, values, side="left")
+    return np.where(np.isnan(values), len(edges) + 1, np.minimum(found, len(edges)))
+
+
+def purchase_days_ahead(tables: Tables, dataset: Dataset, *, seed: int = 0) -> pd.DataFrame:
+    """What `audit_days` needs of the tables, of at most 10,000 eligible customers drawn by lot."""
+    customers = np.unique(dataset.eligible["customer_id"].to_numpy(dtype=object))
+    if len(customers) > MOST_CUSTOMERS:
+        rng = np.random.default_rng(seed)
+        customers = rng.choice(customers, MOST_CUSTOMERS, replace=False)
+    if not len(customers):
+        return pd.DataFrame({"customer_id": [], "cutoff": [], "days_ahead": []})
+    ahead = purchases_ahead(
+        tables, dataset.cutoffs, customers.tolist(), days=_days_looked_at(dataset)
+    )
+    return pd.DataFrame(tables.engine.collect(ahead).to_pandas())
+
+
+def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
+    """Features that see the first days after the cutoff, the cutoff's own day included.
+
+    For each day ahead: the correlation of a feature with a purchase on that day, given all other
+    features. A leak of k days shows as a step: the last of those k correlations, and their median,
+    exceed all of the seven days after by more than .15 and by more than six deviations of chance.
+    The worst feature is named, taken out, and the others are looked at again, for a leak also
+    lends weight to its neighbours.
+    """
+    rows = _known_rows(dataset, ahead)
+    bought = _bought_matrix(rows, ahead, _days_looked_at(dataset))
+    names = [name for name in dataset.feature_names if rows[name].nunique() > 1]
+    bound = max(LEAST_STEP, DEVIATIONS * np.sqrt(2 / max(len(rows), 1)))
+    moments = _moments(rows[names], bought)
+    found: list[Leak] = []
+    while names:
+        steps, seen, after = _steps(*moments)
+        worst, last = np.unravel_index(np.argmax(steps), steps.shape)
+        if steps[worst, last] <= bound:
+            break
+        name = names.pop(int(worst))
+        found.append(_sees_days(name, int(last) + 1, seen[worst, last], after[worst, last], bound))
+        moments = _without(moments, int(worst))
+    return tuple(found)
+
+
+def _sees_days(name: str, days: int, seen: float, after: float, bound: float) -> Leak:
+    which = "the cutoff's own day" if days == 1 else f"the first {days} days from the cutoff on"
+    reason = (
+        f"the feature {name!r} sees {which}: its correlation with a purchase then, given the "
+        f"other features, is {seen:.2f}, and at most {after:.2f} in the week after"
+    )
+    figures = {"days": days, "seen": float(seen), "after": float(after), "bound": float(bound)}
+    return Leak(name, "days", reason, figures)
+
+
+def _days_looked_at(dataset: Dataset) -> int:
+    return dataset.clock.horizon_days + DAYS_AFTER
+
+
+def _known_rows(dataset: Dataset, ahead: pd.DataFrame) -> pd.DataFrame:
+    """Eligible rows of the audited customers whose days ahead are all before the panel's end."""
+    until = pd.Timestamp(dataset.cutoffs.until)
+    newest = (until - pd.Timestamp("1970-01-01")).days - _days_looked_at(dataset)
+    rows = dataset.eligible
+    rows = rows[rows["cutoff"] <= newest]
+    return rows[rows["customer_id"].isin(ahead["customer_id"].unique())].reset_index(drop=True)
+
+
+def _bought_matrix(rows: pd.DataFrame, ahead: pd.DataFrame, days: int) -> Floats:
+    """Whether the customer of a row bought on each of the days ahead, shape (rows, days)."""
+    keys = rows[["customer_id", "cutoff"]].assign(row=np.arange(len(rows)))
+    met = keys.merge(ahead, on=["customer_id", "cutoff"])
+    bought = np.zeros((len(rows), days))
+    bought[met["row"].to_numpy(), met["days_ahead"].to_numpy(dtype=int)] = 1.0
+    return bought
+
+
+def _moments(features: pd.DataFrame, bought: Floats) -> tuple[Floats, Floats]:
+    """Correlations among the features, and of each with a purchase on each day."""
+    matrix, days = _standardised(features), bought - bought.mean(axis=0, keepdims=True)
+    often_enough = bought.sum(axis=0) >= LEAST_POSITIVES
+    scale = np.where(often_enough, bought.std(axis=0), np.inf)
+    among = matrix.T @ matrix / max(len(matrix), 1)
+    among[np.diag_indices_from(among)] += RIDGE
+    return among, matrix.T @ (days / scale) / max(len(matrix), 1)
+
+
+def _standardised(features: pd.DataFrame) -> Floats:
+    """Logarithms of sizes, centred and scaled; a missing value at the mean, none far out."""
+    raw = features.to_numpy("float64", na_value=np.nan)
+    sizes = np.sign(raw) * np.log1p(np.abs(raw))
+    scale = np.nanstd(sizes, axis=0)
+    scaled = (sizes - np.nanmean(sizes, axis=0)) / np.where(scale > 0, scale, 1.0)
+    clipped = np.clip(np.nan_to_num(scaled), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return np.asarray(clipped - clipped.mean(axis=0))
+
+
+def _steps(among: Floats, ties: Floats) -> tuple[Floats, Floats, Floats]:
+    """By feature and last day seen: the step, how it is tied to the days up to that day, and how
+    at most to the days after it.
+    """
+    tie = np.abs(_partial_correlations(among, ties))
+    lasts = range(tie.shape[1] - DAYS_AFTER)
+    usual = np.stack([np.median(tie[:, : last + 1], axis=1) for last in lasts], axis=1)
+    seen = np.minimum(usual, tie[:, : len(lasts)])
+    after = np.stack(
+        [tie[:, last + 1 : last + 1 + DAYS_AFTER].max(axis=1) for last in lasts], axis=1
+    )
+    return seen - after, seen, after
+
+
+def _partial_correlations(among: Floats, ties: Floats) -> Floats:
+    """Of each feature with each day given all other features, from plain correlations."""
+    inverse = np.linalg.inv(among)
+    slopes = inverse @ ties
+    left = np.maximum(1 - (ties * slopes).sum(axis=0), RIDGE)
+    return np.asarray(slopes / np.sqrt(left * np.diag(inverse)[:, None] + slopes**2))
+
+
+def _without(moments: tuple[Floats, Floats], feature: int) -> tuple[Floats, Floats]:
+    among, ties = moments
+    kept = np.delete(np.delete(among, feature, axis=0), feature, axis=1)
+    return kept, np.delete(ties, feature, axis=0)
