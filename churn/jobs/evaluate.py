@@ -12,7 +12,7 @@ from churn.jobs.result import JobResult, dropped_rows
 from churn.jobs.score import load_named_model
 from churn.jobs.session import Progress, open_session, silent
 from churn.jobs.train import judgement_tables
-from churn.modeling.audit import audit_days, purchase_days_ahead
+from churn.modeling.audit import audit_days, purchase_days_ahead, some_customers
 from churn.modeling.dataset import build_dataset
 from churn.modeling.evaluate import evaluate as judge_model
 from churn.modeling.gate import judge
@@ -40,7 +40,8 @@ def evaluate(
         progress("judging")
         evaluation = judge_model(fitted, dataset, seed=fitted.seed)
         forecasts = forecasts_of(fitted, dataset, evaluation.best_baseline)
-        leaks = audit_days(dataset, purchase_days_ahead(session.tables, dataset))
+        some = some_customers(dataset)
+        leaks = audit_days(some, purchase_days_ahead(session.tables, some))
         gate = judge(evaluation, forecasts, leaks=leaks, seed=fitted.seed)
         model_id = fitted.manifest_["model_id"]
         session.facts |= {"model_id": model_id}

@@ -42,11 +42,9 @@ def _figures(check: Check) -> str:
     """The one line of figures that fits a table; the reason in words says the rest."""
     told = check.figures
     if check.name in ("rules", "champion"):
-        against = told.get("baseline") or f"{told['champion']}, {told['how']}"
-        under = f", under {told['bound']:+.4f}" if "bound" in told else ", under 0"
-        return (
-            f"{told['difference']:+.4f} [{told['low']:+.4f}, {told['high']:+.4f}]{under}: {against}"
-        )
+        against = told.get("baseline") or f"the champion, {told['how']}"
+        bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"
+        return f"log loss {told['difference']:+.4f} {bounds} to {against}"
     if check.name == "slices":
-        return f"{len(told)} with 100 lapsed or more"
+        return f"{len(told)} kinds with 100 lapsed or more"
     return ", ".join(told) or "every feature audited"

@@ -7,7 +7,7 @@ is tied to purchases on those days, and to none soon after; what stems from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from churn.data.ahead import purchases_ahead
+from churn.data.days import day_number
 from churn.data.tables import Tables
 from churn.modeling.dataset import Dataset
 from churn.modeling.metrics import bootstrap_metrics
 
-__all__ = ["Leak", "audit_alone", "audit_days", "purchase_days_ahead"]
+__all__ = ["Leak", "audit_alone", "audit_days", "purchase_days_ahead", "some_customers"]
 
 LEAST_BOUND = 0.9
 BINS = 20
@@ -96,17 +97,24 @@ def _bin(edges: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
     return np.where(np.isnan(values), len(edges) + 1, np.minimum(found, len(edges)))
 
 
-def purchase_days_ahead(tables: Tables, dataset: Dataset, *, seed: int = 0) -> pd.DataFrame:
-    """What `audit_days` needs of the tables, of at most 10,000 eligible customers drawn by lot."""
-    customers = np.unique(dataset.eligible["customer_id"].to_numpy(dtype=object))
-    if len(customers) > MOST_CUSTOMERS:
-        rng = np.random.default_rng(seed)
-        customers = rng.choice(customers, MOST_CUSTOMERS, replace=False)
-    if not len(customers):
+def some_customers(dataset: Dataset, *, most: int = MOST_CUSTOMERS, seed: int = 0) -> Dataset:
+    """The eligible rows of at most 10,000 customers, drawn by lot: enough to tell a leak by."""
+    rows = dataset.eligible
+    customers = np.unique(rows["customer_id"].to_numpy(dtype=object))
+    if len(customers) > most:
+        drawn = np.random.default_rng(seed).choice(customers, most, replace=False)
+        rows = rows[rows["customer_id"].isin(drawn)]
+    return replace(dataset, rows=rows)
+
+
+def purchase_days_ahead(tables: Tables, dataset: Dataset) -> pd.DataFrame:
+    """What `audit_days` needs of the tables: customer_id, cutoff and days_ahead, a row for each
+    day with a purchase among the days after the cutoff that are looked at.
+    """
+    customers = dataset.rows["customer_id"].unique().tolist()
+    if not customers:
         return pd.DataFrame({"customer_id": [], "cutoff": [], "days_ahead": []})
-    ahead = purchases_ahead(
-        tables, dataset.cutoffs, customers.tolist(), days=_days_looked_at(dataset)
-    )
+    ahead = purchases_ahead(tables, dataset.cutoffs, customers, days=_days_looked_at(dataset))
     return pd.DataFrame(tables.engine.collect(ahead).to_pandas())
 
 
@@ -119,10 +127,12 @@ def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
     The worst feature is named, taken out, and the others are looked at again, for a leak also
     lends weight to its neighbours.
     """
-    rows = _known_rows(dataset, ahead)
+    rows = _known_rows(dataset)
+    if rows.empty:
+        return ()
     bought = _bought_matrix(rows, ahead, _days_looked_at(dataset))
     names = [name for name in dataset.feature_names if rows[name].nunique() > 1]
-    bound = max(LEAST_STEP, DEVIATIONS * np.sqrt(2 / max(len(rows), 1)))
+    bound = max(LEAST_STEP, DEVIATIONS * np.sqrt(2 / len(rows)))
     moments = _moments(rows[names], bought)
     found: list[Leak] = []
     while names:
@@ -150,13 +160,11 @@ def _days_looked_at(dataset: Dataset) -> int:
     return dataset.clock.horizon_days + DAYS_AFTER
 
 
-def _known_rows(dataset: Dataset, ahead: pd.DataFrame) -> pd.DataFrame:
-    """Eligible rows of the audited customers whose days ahead are all before the panel's end."""
-    until = pd.Timestamp(dataset.cutoffs.until)
-    newest = (until - pd.Timestamp("1970-01-01")).days - _days_looked_at(dataset)
+def _known_rows(dataset: Dataset) -> pd.DataFrame:
+    """Eligible rows whose days ahead are all before the panel's end."""
+    newest = day_number(dataset.cutoffs.until) - _days_looked_at(dataset)
     rows = dataset.eligible
-    rows = rows[rows["cutoff"] <= newest]
-    return rows[rows["customer_id"].isin(ahead["customer_id"].unique())].reset_index(drop=True)
+    return rows[rows["cutoff"] <= newest].reset_index(drop=True)
 
 
 def _bought_matrix(rows: pd.DataFrame, ahead: pd.DataFrame, days: int) -> Floats:
@@ -173,9 +181,9 @@ def _moments(features: pd.DataFrame, bought: Floats) -> tuple[Floats, Floats]:
     matrix, days = _standardised(features), bought - bought.mean(axis=0, keepdims=True)
     often_enough = bought.sum(axis=0) >= LEAST_POSITIVES
     scale = np.where(often_enough, bought.std(axis=0), np.inf)
-    among = matrix.T @ matrix / max(len(matrix), 1)
+    among = matrix.T @ matrix / len(matrix)
     among[np.diag_indices_from(among)] += RIDGE
-    return among, matrix.T @ (days / scale) / max(len(matrix), 1)
+    return among, matrix.T @ (days / scale) / len(matrix)
 
 
 def _standardised(features: pd.DataFrame) -> Floats:

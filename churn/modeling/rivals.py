@@ -96,7 +96,7 @@ def forecast_champion(
         learnt = replace(dataset, feature_names=tuple(champion.feature_names_))
         refitted = clone(champion).set_params(threads=candidate.threads)
         said = _said(refitted.fit(learnt.only(panel.development)), rows)
-    return Rival(name, "its recipe on the same rows", everywhere, said, stand_in)
+    return Rival(name, "its recipe refitted", everywhere, said, stand_in)
 
 
 def _recipe(model: ChurnModel) -> tuple[dict[str, object], Sequence[str]]:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from churn.data.tables import Tables
 from churn.features.builder import newest_population
 from churn.features.catalogue import feature_names
-from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ahead
+from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ahead, some_customers
 from churn.modeling.baselines import predict_baseline
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
@@ -102,7 +102,8 @@ def find_leaks(
     rule = evaluation.of(evaluation.best_baseline).metrics["roc_auc"].estimate
     learnt, later = dataset.only(panel.development), dataset.only(panel.blocks.test)
     alone = audit_alone(learnt, later, rule_auc=rule)
-    days = audit_days(dataset, purchase_days_ahead(tables, dataset))
+    some = some_customers(dataset)
+    days = audit_days(some, purchase_days_ahead(tables, some))
     named = {leak.feature for leak in alone}
     return (*alone, *(leak for leak in days if leak.feature not in named))
 
