@@ -8,7 +8,7 @@ is tied to purchases on those days, and to none soon after; what stems from the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from churn.data.ahead import purchases_ahead
 from churn.data.days import day_number
 from churn.data.tables import Tables
+from churn.features.catalogue import CATALOGUE
 from churn.modeling.dataset import Dataset
 from churn.modeling.metrics import bootstrap_metrics
 
@@ -125,35 +126,83 @@ def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
     features. A leak of k days shows as a step: the last of those k correlations, and their median,
     exceed all of the seven days after by more than .15 and by more than six deviations of chance.
     The worst feature is named, taken out, and the others are looked at again, for a leak also
-    lends weight to its neighbours.
+    lends weight to its neighbours. Where no feature is left that steps by itself, each family is
+    looked at as a whole, for features made of the same leaking rows hide one another.
     """
     rows = _known_rows(dataset)
     if rows.empty:
         return ()
-    bought = _bought_matrix(rows, ahead, _days_looked_at(dataset))
     names = [name for name in dataset.feature_names if rows[name].nunique() > 1]
+    moments = _moments(rows[names], _bought_matrix(rows, ahead, _days_looked_at(dataset)))
     bound = max(LEAST_STEP, DEVIATIONS * np.sqrt(2 / len(rows)))
-    moments = _moments(rows[names], bought)
     found: list[Leak] = []
     while names:
-        steps, seen, after = _steps(*moments)
-        worst, last = np.unravel_index(np.argmax(steps), steps.shape)
-        if steps[worst, last] <= bound:
+        step = _worst_step(names, *moments, bound=bound)
+        if step.height <= bound:
             break
-        name = names.pop(int(worst))
-        found.append(_sees_days(name, int(last) + 1, seen[worst, last], after[worst, last], bound))
-        moments = _without(moments, int(worst))
+        found.append(_sees_days(step, bound))
+        worst = names.index(step.feature)
+        names.pop(worst)
+        moments = _without(moments, worst)
     return tuple(found)
 
 
-def _sees_days(name: str, days: int, seen: float, after: float, bound: float) -> Leak:
-    which = "the cutoff's own day" if days == 1 else f"the first {days} days from the cutoff on"
+@dataclass(frozen=True)
+class _Step:
+    """How a feature, or its family with it, is tied to `days` days ahead and to those after."""
+
+    feature: str
+    family: str | None
+    days: int
+    seen: float
+    after: float
+
+    @property
+    def height(self) -> float:
+        return self.seen - self.after
+
+
+def _worst_step(names: list[str], among: Floats, ties: Floats, *, bound: float) -> _Step:
+    """The highest step of a feature by itself; of a whole family, where no feature's is above the
+    bound. Of a family the feature with the highest step is named.
+    """
+    model = _Linear.of(among, ties)
+    single = np.stack([model.tie([number]) for number in range(len(names))])
+    steps = _steps(single)
+    worst, last = np.unravel_index(np.argmax(steps.height), steps.height.shape)
+    if steps.height[worst, last] > bound:
+        return steps.at(int(worst), int(last), names[int(worst)], None)
+    families = _families(names)
+    whole = _steps(np.stack([model.tie(members) for members in families.values()]))
+    row, last = np.unravel_index(np.argmax(whole.height), whole.height.shape)
+    family, members = list(families.items())[int(row)]
+    named = max(members, key=lambda member: steps.height[member, last])
+    return whole.at(int(row), int(last), names[named], family if len(members) > 1 else None)
+
+
+def _families(names: list[str]) -> dict[str, list[int]]:
+    """The positions of the features of each family; a feature that nobody declared is its own."""
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        family = CATALOGUE[name].family if name in CATALOGUE else name
+        found.setdefault(family, []).append(number)
+    return found
+
+
+def _sees_days(step: _Step, bound: float) -> Leak:
+    which = "the cutoff's own day"
+    if step.days > 1:
+        which = f"the first {step.days} days from the cutoff on"
+    who, whose = f"the feature {step.feature!r} sees", "its"
+    if step.family is not None:
+        who = f"the feature {step.feature!r}, with others of its family {step.family!r}, sees"
+        whose = "their"
     reason = (
-        f"the feature {name!r} sees {which}: its correlation with a purchase then, given the "
-        f"other features, is {seen:.2f}, and at most {after:.2f} in the week after"
+        f"{who} {which}: {whose} correlation with a purchase then, given the other features, is "
+        f"{step.seen:.2f}, and at most {step.after:.2f} in the week after"
     )
-    figures = {"days": days, "seen": float(seen), "after": float(after), "bound": float(bound)}
-    return Leak(name, "days", reason, figures)
+    figures = {"days": step.days, "seen": step.seen, "after": step.after, "bound": float(bound)}
+    return Leak(step.feature, "days", reason, figures)
 
 
 def _days_looked_at(dataset: Dataset) -> int:
@@ -196,26 +245,49 @@ def _standardised(features: pd.DataFrame) -> Floats:
     return np.asarray(clipped - clipped.mean(axis=0))
 
 
-def _steps(among: Floats, ties: Floats) -> tuple[Floats, Floats, Floats]:
-    """By feature and last day seen: the step, how it is tied to the days up to that day, and how
-    at most to the days after it.
-    """
-    tie = np.abs(_partial_correlations(among, ties))
+@dataclass(frozen=True)
+class _Steps:
+    """By feature (or family) and last day seen: the ties up to that day, and after it."""
+
+    seen: Floats
+    after: Floats
+
+    @property
+    def height(self) -> Floats:
+        return np.asarray(self.seen - self.after)
+
+    def at(self, row: int, last: int, feature: str, family: str | None) -> _Step:
+        seen, after = float(self.seen[row, last]), float(self.after[row, last])
+        return _Step(feature, family, last + 1, seen, after)
+
+
+def _steps(tie: Floats) -> _Steps:
     lasts = range(tie.shape[1] - DAYS_AFTER)
     usual = np.stack([np.median(tie[:, : last + 1], axis=1) for last in lasts], axis=1)
-    seen = np.minimum(usual, tie[:, : len(lasts)])
-    after = np.stack(
-        [tie[:, last + 1 : last + 1 + DAYS_AFTER].max(axis=1) for last in lasts], axis=1
-    )
-    return seen - after, seen, after
+    weeks = [tie[:, last + 1 : last + 1 + DAYS_AFTER].max(axis=1) for last in lasts]
+    return _Steps(np.minimum(usual, tie[:, : len(lasts)]), np.stack(weeks, axis=1))
 
 
-def _partial_correlations(among: Floats, ties: Floats) -> Floats:
-    """Of each feature with each day given all other features, from plain correlations."""
-    inverse = np.linalg.inv(among)
-    slopes = inverse @ ties
-    left = np.maximum(1 - (ties * slopes).sum(axis=0), RIDGE)
-    return np.asarray(slopes / np.sqrt(left * np.diag(inverse)[:, None] + slopes**2))
+@dataclass(frozen=True)
+class _Linear:
+    """A purchase on each day as a linear function of all features."""
+
+    inverse: Floats
+    slopes: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, among: Floats, ties: Floats) -> Self:
+        inverse = np.asarray(np.linalg.inv(among), dtype=np.float64)
+        slopes = inverse @ ties
+        return cls(inverse, slopes, np.maximum(1 - (ties * slopes).sum(axis=0), RIDGE))
+
+    def tie(self, members: list[int]) -> Floats:
+        """The (multiple) partial correlation of some features with each day, given the others."""
+        slopes = self.slopes[members]
+        inner = np.linalg.solve(self.inverse[np.ix_(members, members)], slopes)
+        gain = np.maximum((slopes * inner).sum(axis=0), 0.0)
+        return np.asarray(np.sqrt(gain / (self.left + gain)))
 
 
 def _without(moments: tuple[Floats, Floats], feature: int) -> tuple[Floats, Floats]:

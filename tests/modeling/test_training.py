@@ -1,20 +1,31 @@
 """The whole recipe on real purchases: the figures to beat, out of time."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from simulated_shop import shop_dataset, shop_panel
+from simulated_shop import (
+    AS_OF,
+    CUTOFFS,
+    HORIZON_DAYS,
+    shop_dataset,
+    shop_evaluation,
+    shop_panel,
+    shop_tables,
+    simulated_orders,
+)
 
 from churn.config import load_tables
 from churn.data.cutoffs import Cutoffs
+from churn.data.tables import Tables
 from churn.modeling.baselines import BASELINES
 from churn.modeling.dataset import build_dataset
 from churn.modeling.evaluate import evaluate
 from churn.modeling.gate import judge
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import resolve_panel
-from churn.modeling.training import canary_rows, reference_rows
+from churn.modeling.training import canary_rows, find_leaks, reference_rows, train_model
 
 ROOT = Path(__file__).parents[2]
 COMPLETE_JOURNEY = ROOT / "data/complete_journey/order_lines.parquet"
@@ -53,9 +64,11 @@ def test_the_model_beats_every_rule_on_real_purchases(judged, name):
     assert judged.of("model").metrics["roc_auc"].estimate > rule
 
 
-def test_the_gate_opens_on_real_purchases_without_a_suspicion(judged):
+def test_one_cutoff_of_real_purchases_beats_the_rules_without_a_suspicion(judged):
+    """Of a promotion two cutoffs decide."""
     gate = judge(judged)
-    assert gate.open
+    assert judged.against[gate.best_baseline].high < 0
+    assert not gate.open
     assert gate.warnings == ()
 
 
@@ -71,3 +84,61 @@ def test_the_reference_of_drift_is_the_newest_cutoffs_eligible_without_names():
     assert len(rows) == len(newest.eligible)
     assert list(rows.columns) == list(shop_dataset().feature_names)
     assert len(reference_rows(shop_dataset(), rows=5)) == 5
+
+
+RECIPE = ChurnModel(seed=7, rounds=10, threads=1)
+
+
+def visits_before(days):
+    """The shop, and a visit so many days before each order, as a table of events would have it."""
+    orders = simulated_orders()
+    moved = orders["ordered_at"] - pd.Timedelta(days=days)
+    events = pd.DataFrame(
+        {"customer_id": orders["customer_id"], "occurred_at": moved, "event_type": "visit"}
+    )
+    return Tables.from_frames(orders, events=events, currency="EUR")
+
+
+def visit_leaks(tables):
+    dataset = build_dataset(tables, shop_panel().cutoffs, shop_panel().clock)
+    found = find_leaks(tables, dataset, shop_panel(), shop_evaluation())
+    tables.engine.close()
+    return {leak.feature: leak for leak in found}
+
+
+def test_visits_on_the_day_of_the_order_are_no_leak():
+    assert visit_leaks(visits_before(0)) == {}
+
+
+@pytest.mark.parametrize("days", [1, 3, 7])
+def test_a_table_whose_rows_are_dated_too_early_shows_the_days_after_the_cutoff(days):
+    """The visit of an order that comes on the cutoff's own day, or later, is already there."""
+    leaks = visit_leaks(visits_before(days))
+    assert leaks
+    assert all("visit" in name for name in leaks)
+    assert {leak.figures["days"] for leak in leaks.values()} == {days}
+
+
+def test_a_training_on_leaking_tables_is_refused_and_its_features_named():
+    tables = visits_before(1)
+    trained = train_model(RECIPE, tables, shop_panel())
+    tables.engine.close()
+    assert not trained.gate.open
+    assert any("sees the cutoff's own day" in reason for reason in trained.gate.reasons)
+    assert trained.gate.stand_in(None, stands_in=False) is None
+
+
+def test_a_refit_on_fresher_labels_that_is_not_inferior_is_let_through():
+    """A month later the same recipe learns again, and is measured by itself on the same past."""
+    earlier = resolve_panel(
+        shop_tables(), AS_OF - timedelta(days=28), horizon_days=HORIZON_DAYS, count=CUTOFFS
+    )
+    recipe = ChurnModel(seed=7, rounds=40, threads=1)
+    champion = recipe.fit(build_dataset(shop_tables(), earlier.cutoffs, earlier.clock))
+    champion.manifest_ = {"model_id": "churn-old"}
+    trained = train_model(recipe, shop_tables(), shop_panel(), champion=champion)
+    assert trained.gate.open
+    checks = {check.name: check for check in trained.gate.checks}
+    assert set(checks) == {"rules", "champion", "slices", "leaks"}
+    assert checks["champion"].figures["how"] == "its recipe refitted"
+    assert trained.folds[-1].cutoff in shop_panel().development.dates

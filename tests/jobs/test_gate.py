@@ -1,0 +1,126 @@
+"""What the gate refuses: with the reason, exit code 4, the champion where it was, a bundle all
+the same.
+"""
+
+import pytest
+from simulated_shop import (
+    AS_OF,
+    MEMORYLESS_AS_OF,
+    copied_shop,
+    first_training,
+    simulated_orders,
+    trained_shop,
+)
+
+from churn.features import own
+from churn.features.catalogue import CATALOGUE
+from churn.files.ledger import Ledger
+from churn.jobs.terminal import show
+from churn.jobs.train import train
+from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import read_manifest
+
+CRYSTAL_BALL = '''
+"""A feature that looks into the file of orders by itself."""
+
+from pathlib import Path
+
+import narwhals as nw
+import pandas as pd
+
+import churn
+
+ORDERS = pd.read_parquet(Path(__file__).with_name("orders.parquet"))
+DAY = (ORDERS["ordered_at"] - pd.Timestamp("1970-01-01")).dt.days
+CUTOFFS = [{newest} - 14 * step for step in range(8)]
+
+
+@churn.feature(family="ours", unit="", over="row")
+def crystal_ball(_: churn.FeatureClock) -> nw.Expr:
+    """1 where the customer orders on the cutoff's own day."""
+    value = nw.lit(0.0)
+    for cutoff in CUTOFFS:
+        who = ORDERS.loc[cutoff == DAY, "customer_id"].unique().tolist()
+        now = (nw.col("cutoff") == cutoff) & nw.col("customer_id").is_in(who)
+        value = nw.when(now).then(nw.lit(1.0)).otherwise(value)
+    return value
+'''
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture
+def own_catalogue():
+    """The catalogue as it was, once the test is over."""
+    before, loaded = dict(CATALOGUE), set(own._LOADED)
+    yield
+    CATALOGUE.clear()
+    CATALOGUE.update(before)
+    own._LOADED.clear()
+    own._LOADED.update(loaded)
+
+
+def champion_of(config):
+    return (config.parent / "models" / "champion").read_text().strip()
+
+
+def assert_refused(config, result, champion):
+    assert result.exit_code == 4
+    assert result.gate["promoted"] is False
+    assert result.gate["stand_in"] is None
+    assert result.gate["reasons"][-1] == "the champion stays as it is"
+    assert champion_of(config) == champion
+    bundle = config.parent / "models" / result.model_id
+    assert read_manifest(bundle)["gate"] == dict(result.gate)
+    assert load_bundle(bundle).stand_in is None
+    with Ledger(config.parent / "ledger.db") as ledger:
+        assert ledger.runs("train")[-1].facts["promoted"] is False
+
+
+def test_an_open_gate_tells_what_was_asked_and_the_figures(base, capsys):
+    _, result = first_training(base / "trained-shop")
+    checks = {check["name"]: check for check in result.gate["checks"]}
+    assert [*checks] == ["rules", "slices", "leaks"]
+    assert all(check["passed"] for check in checks.values())
+    assert checks["rules"]["figures"]["high"] < 0
+    assert checks["rules"]["figures"]["cutoffs"] == 2
+    show(result, quiet=False)
+    shown = capsys.readouterr().err
+    assert "beats the simple rules" in shown
+    assert "knows nothing of the future" in shown
+
+
+def test_data_that_teaches_nothing_is_refused_and_the_champion_stays(base, tmp_path):
+    """Shuffled labels, as a shop would have them: everyone buys at random."""
+    config = copied_shop(trained_shop(base), tmp_path / "shop")
+    champion = champion_of(config)
+    simulated_orders(150, days=300, memoryless=True).to_parquet(config.with_name("orders.parquet"))
+    result = train(config, as_of=MEMORYLESS_AS_OF)
+    assert_refused(config, result, champion)
+    assert "does not beat the best baseline" in result.gate["reasons"][0]
+    assert {check["name"] for check in result.gate["checks"]} >= {"rules", "champion"}
+
+
+def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
+    base, tmp_path, own_catalogue
+):
+    """Though the model is far better with it, and though the champion can no longer be read."""
+    config = copied_shop(trained_shop(base), tmp_path / "shop")
+    champion = champion_of(config)
+    (config.parent / "models" / champion / "card.md").write_text("edited")
+    newest = (AS_OF - type(AS_OF)(1970, 1, 1)).days - 28
+    config.with_name("ours.py").write_text(CRYSTAL_BALL.format(newest=newest))
+    config.write_text(config.read_text() + '\n[features]\nmodule = "ours.py"\n')
+    result = train(config)
+    assert_refused(config, result, champion)
+    (leaks,) = (check for check in result.gate["checks"] if not check["passed"])
+    assert [*leaks["figures"]] == ["crystal_ball"]
+    assert leaks["figures"]["crystal_ball"]["days"] == 1
+    assert result.gate["reasons"][0].startswith(
+        "the feature 'crystal_ball' sees the cutoff's own day: its correlation with a purchase"
+    )
+    (unread,) = (text for text in result.warnings if "champion" in text)
+    assert unread.startswith("not compared with the champion: ")
