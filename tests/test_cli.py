@@ -111,9 +111,9 @@ def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop,
     assert f"wrote {out}" in err
 
 
-def test_a_refused_model_is_a_result_and_exit_code_4(churn, tmp_path, tmp_path_factory):
+def test_a_refused_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
     """A champion is there, and the new model does not beat the simple rules."""
-    own = copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
+    own = copied_shop(shop, tmp_path / "shop")
     simulated_orders(150, days=300, memoryless=True).to_parquet(own.with_name("orders.parquet"))
     models = own.parent / "models"
     champion = (models / "champion").read_text().strip()
