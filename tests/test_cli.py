@@ -18,7 +18,6 @@ from simulated_shop import (
     copied_shop,
     open_shop,
     simulated_orders,
-    stand_in_trainings,
     trained_shop,
 )
 
@@ -112,20 +111,18 @@ def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop,
     assert f"wrote {out}" in err
 
 
-def test_a_refused_model_is_a_result_and_exit_code_4(churn, tmp_path, tmp_path_factory):
+def test_a_refused_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
     """A champion is there, and the new model does not beat the simple rules."""
-    folder = tmp_path_factory.getbasetemp() / "stand-in-shop"
-    config, first, _ = stand_in_trainings(folder)
-    own = copied_shop(config, tmp_path / "shop")
-    models = own.parent / "bundles"
-    code, said, err = churn(
-        "train", "-c", own, "--as-of", MEMORYLESS_AS_OF, "--models", models, "--json"
-    )
+    own = copied_shop(shop, tmp_path / "shop")
+    simulated_orders(150, days=300, memoryless=True).to_parquet(own.with_name("orders.parquet"))
+    models = own.parent / "models"
+    champion = (models / "champion").read_text().strip()
+    code, said, err = churn("train", "-c", own, "--as-of", MEMORYLESS_AS_OF, "--json")
     told = one_object(said)
     assert (code, err) == (4, "")
     assert told["gate"]["promoted"] is False
     assert told["gate"]["reasons"][-1] == "the champion stays"
-    assert (models / "champion").read_text().strip() == first.model_id
+    assert (models / "champion").read_text().strip() == champion
 
 
 def without_a_configuration(shop):

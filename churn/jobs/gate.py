@@ -23,7 +23,7 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
     if stand_in is not None:
         reasons.append(f"no model speaks yet: the baseline {stand_in} stands in for one")
     elif promoted is False:
-        reasons.append("the champion stays as it is")
+        reasons.append("the champion stays")
     checks = [check.to_dict() for check in gate.checks]
     return {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
 

@@ -71,7 +71,7 @@ def assert_refused(config, result, champion):
     assert result.exit_code == 4
     assert result.gate["promoted"] is False
     assert result.gate["stand_in"] is None
-    assert result.gate["reasons"][-1] == "the champion stays as it is"
+    assert result.gate["reasons"][-1] == "the champion stays"
     assert champion_of(config) == champion
     bundle = config.parent / "models" / result.model_id
     assert read_manifest(bundle)["gate"] == dict(result.gate)
