@@ -5,6 +5,7 @@ All that needs Spark is in this file, so that it starts once.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.engines.base import identifier, literal
 from churn.data.engines.choice import open_engine
 from churn.data.labels import outcomes
+from churn.data.renewals import renewals
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import PIECE_ROWS
 from churn.data.tables import Tables
@@ -367,7 +369,13 @@ def test_versions_lines_and_features_are_the_same(other, opened, written):
     mine = opened("duckdb", **written)
     clock = FeatureClock(horizon_days=28, lookback_days=56)
     panel = Cutoffs(tuple(CUTOFFS), horizon_days=28, until=date(2024, 5, 18))
-    for make in (lambda t: build_features(t, CUTOFFS, clock), lambda t: outcomes(t, panel)):
+    contract = replace(clock, mode="contractual")
+    for make in (
+        lambda t: build_features(t, CUTOFFS, clock),
+        lambda t: outcomes(t, panel),
+        lambda t: build_features(t, CUTOFFS, contract, names=["days_to_expiry"]),
+        lambda t: renewals(t, panel),
+    ):
         expected, found = (t.engine.collect(make(t)).to_pandas() for t in (mine, tables))
         assert_close(found, expected)
     mine.engine.close()
