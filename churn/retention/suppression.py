@@ -47,7 +47,10 @@ class Suppression(StrEnum):
     NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
     EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
     VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
-    CAPACITY_EXHAUSTED = "capacity_exhausted", "an offer would pay, but its places, or those of the group, are taken"
+    CAPACITY_EXHAUSTED = (
+        "capacity_exhausted",
+        "an offer would pay, but its places, or those of the group, are taken",
+    )
     BUDGET_EXHAUSTED = "budget_exhausted", "an offer would pay, but others earn more per unit spent"
 
     meaning: str
