@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from churn.retention.allocation import Limits, allocate
+from churn.retention.allocation.allocate import allocate
+from churn.retention.allocation.problem import Limits
 
 OFFERS = 5
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from churn.retention.allocation import Limits, Problem, allocate
+from churn.retention.allocation.allocate import allocate
+from churn.retention.allocation.problem import Limits, Problem
 from churn.retention.policy import checked_worth
 
 __all__ = ["value_curve"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from churn.retention.allocation import Limits, Problem, allocate
+from churn.retention.allocation.allocate import allocate
+from churn.retention.allocation.problem import Limits, Problem
 from churn.retention.arms import CONTROL, HOLDOUT, TREATMENT
 from churn.retention.policy import NOTHING, checked_worth, picked
 
 if TYPE_CHECKING:
-    from churn.retention.allocation import Allocation
+    from churn.retention.allocation.allocate import Allocation
     from churn.retention.arms import Arms
     from churn.retention.effects import Worth
     from churn.retention.groups import Groups

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from churn.retention.allocation import Limits, allocate
+from churn.retention.allocation.allocate import allocate
+from churn.retention.allocation.problem import Limits
 from churn.retention.curve import value_curve
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from churn.retention.allocation import Limits, allocate
+from churn.retention.allocation.allocate import allocate
+from churn.retention.allocation.problem import Limits
 from churn.retention.policy import NOTHING
 
 # Money: nothing costs less than a thousandth, unless it is free.
