@@ -43,7 +43,7 @@ train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), judge, pro
 
 evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, judge on the 28 days after
 	$(CHURN) train --as-of 2017-12-03 --models out/evaluate
-	$(CHURN) evaluate --model out/evaluate/champion
+	$(CHURN) evaluate --model out/evaluate/champion --pooled
 
 score: $(READY) $(INPUT) ## Score every customer into out/scores.parquet
 	$(CHURN) score --config $(CONFIG) --out out/scores.parquet

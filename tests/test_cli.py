@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+import typer
 
 sys.path.append(str(Path(__file__).parent / "shop"))
 
@@ -22,6 +23,7 @@ from simulated_shop import (
 )
 
 from churn.cli import app, main
+from churn.jobs.evaluate import EXTRAS
 from churn.jobs.output import writing_table
 
 KEYS = {
@@ -265,3 +267,8 @@ def test_a_customers_name_is_in_no_error(churn, tmp_path):
     assert (code, out) == (3, "")
     assert secret not in err
     assert "12,5O" not in err
+
+
+def test_every_costly_part_of_a_report_is_an_option_of_evaluate():
+    command = typer.main.get_command(app).commands["evaluate"]
+    assert {f"--{name}" for name in EXTRAS} <= {o for p in command.params for o in p.opts}

@@ -45,18 +45,35 @@ def evaluate(
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     model: Model = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The report's folder; default: beside the model."
+        ),
+    ] = None,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="Also forecast the cutoffs of the training, in order.")
+    ] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also fit again without each family of features.")
+    ] = False,
+    horizons: Annotated[
+        bool, typer.Option("--horizons", help="Also try half and twice the horizon.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Judge a model on newer data.
+    """Judge a model on newer data and write a report.
 
     On every cutoff after its training data whose outcome is known by now.
     """
+    asked = {"pooled": pooled, "ablation": ablation, "horizons": horizons}
 
     def job(progress: Callable[[str], None]) -> JobResult:
         from churn.jobs.evaluate import evaluate as run
 
-        return run(config, as_of=as_of, model=model, progress=progress)
+        extras = [name for name, wanted in asked.items() if wanted]
+        return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
 
     run_job(job, as_json=as_json, debug=debug)
 

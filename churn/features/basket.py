@@ -9,6 +9,7 @@ from churn.features.clock import FeatureClock
 from churn.features.expressions import ratio, within
 
 RECENT_DAYS = 90
+ENTROPY_ROUNDING = 1e-9
 
 PRODUCT = ("order_lines.product_id",)
 QUANTITY = ("order_lines.quantity",)
@@ -208,7 +209,10 @@ def category_entropy_change_90d(_: FeatureClock) -> nw.Expr:
     """The entropy of categories now less what it was 90 days ago; null without a line by then."""
     before = nw.col("line_spend_before_90d")
     earlier = _entropy(before, nw.col("category_log_sum_before_90d"))
-    return nw.when(before > 0).then(nw.col("category_entropy") - earlier)
+    change = nw.col("category_entropy") - earlier
+    nothing = (change < ENTROPY_ROUNDING) & (change > -ENTROPY_ROUNDING)
+    change = nw.when(nothing).then(nw.lit(0.0)).otherwise(change)
+    return nw.when(before > 0).then(change)
 
 
 @feature(family="categories", unit="share", over="row", needs=CATEGORY)
@@ -218,7 +222,9 @@ def top_category_share(_: FeatureClock) -> nw.Expr:
 
 
 def _entropy(total: nw.Expr, log_sum: nw.Expr) -> nw.Expr:
-    """Of shares x / total, from the sum of x ln x: ln total - sum / total, at least 0."""
+    """Of shares x / total, from the sum of x ln x: ln total - sum / total; 0 below what the
+    rounding of a parallel sum can make, so that one category is the same number on every run.
+    """
     some = nw.when(total > 0).then(total)
     entropy = some.log() - log_sum / some
-    return nw.when(entropy < 0).then(nw.lit(0.0)).otherwise(entropy)
+    return nw.when(entropy < ENTROPY_ROUNDING).then(nw.lit(0.0)).otherwise(entropy)

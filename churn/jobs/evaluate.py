@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from churn.data.cutoffs import Cutoffs
 from churn.errors import GateError
+from churn.files.manifests import hash_files
+from churn.files.publish import publish_directory
 from churn.jobs.gate import gate_dict, gate_table
-from churn.jobs.result import JobResult, dropped_rows
+from churn.jobs.judged import judgement_tables, report_tables
+from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.score import load_named_model
-from churn.jobs.session import Progress, open_session, silent
-from churn.jobs.train import judgement_tables
+from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.audit import audit_days, purchase_days_ahead, some_customers
-from churn.modeling.dataset import build_dataset
+from churn.modeling.bundle import resolve_bundle
+from churn.modeling.card import judged_again
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.evaluate import Evaluation
 from churn.modeling.evaluate import evaluate as judge_model
-from churn.modeling.gate import judge
+from churn.modeling.gate import Gate, judge
+from churn.modeling.judgement.ablation import ablate
+from churn.modeling.judgement.files import judgement_files
+from churn.modeling.judgement.horizons import try_horizons
+from churn.modeling.judgement.judgement import Judgement, judge_run
+from churn.modeling.judgement.pooled import forward_forecasts
+from churn.modeling.judgement.trial import Trial
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import forecasts_of
 
-__all__ = ["evaluate"]
+__all__ = ["EXTRAS", "evaluate"]
+
+EXTRAS = ("pooled", "ablation", "horizons")
+"""Parts of the report that fit the recipe again, and so are made only when asked for."""
+
+SCHEMA = 1
 
 
 def evaluate(
@@ -28,37 +47,132 @@ def evaluate(
     *,
     as_of: str | None = None,
     model: str | None = None,
+    out: Path | None = None,
+    extras: Collection[str] = (),
     progress: Progress = silent,
 ) -> JobResult:
     """The model beside its baselines on every cutoff at or after the end of its training data
-    whose label is mature at `as_of`. Raises GateError where there is none yet.
+    whose label is mature at `as_of`, as a folder of figures, pictures and a page.
+
+    `out` (default: `reports/<model_id>-<run_id>` beside the model) must not exist yet. `extras`
+    are some of `EXTRAS`. Raises GateError where there is no such cutoff yet.
     """
     with open_session("evaluate", config, as_of=as_of, progress=progress) as session:
         fitted = load_named_model(session, model)
-        cutoffs = _later_cutoffs(fitted, session.as_of)
-        progress("building features and labels")
-        dataset = build_dataset(session.tables, cutoffs, fitted.clock_, names=fitted.feature_names_)
-        progress("judging")
-        evaluation = judge_model(fitted, dataset, seed=fitted.seed)
-        forecasts = forecasts_of(fitted, dataset, evaluation.best_baseline)
-        some = some_customers(dataset)
-        leaks = audit_days(some, purchase_days_ahead(session.tables, some))
-        gate = judge(evaluation, forecasts, leaks=leaks, seed=fitted.seed)
-        model_id = fitted.manifest_["model_id"]
-        session.facts |= {"model_id": model_id}
+        later = _later_cutoffs(fitted, session.as_of)
+        folder = out or _usual_place(session, fitted, model)
+        with publish_directory(folder) as unfinished:
+            dataset = _dataset(session, fitted, later, progress)
+            judgement, gate = _judge(session, fitted, dataset, later, extras, progress)
+            _write(session, fitted, judgement, gate, unfinished)
+        session.facts |= {"model_id": fitted.manifest_["model_id"]}
+    evaluation = judgement.evaluation
     return JobResult(
         command="evaluate",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"cutoffs": list(evaluation.cutoffs), "horizon_days": cutoffs.horizon_days},
-        rows={"eligible": len(dataset.eligible)},
+        resolved={"cutoffs": list(evaluation.cutoffs), "horizon_days": later.horizon_days},
+        rows={"eligible": len(dataset.only(later).eligible)},
         dropped=dropped_rows(session.tables.audits),
-        model_id=model_id,
-        metrics=evaluation.to_dict(),
+        model_id=fitted.manifest_["model_id"],
+        metrics={**evaluation.to_dict(), "judgement": judgement.to_dict()},
         gate=gate_dict(gate, promoted=None),
+        files=hashed(folder / "card.md", folder / "judgement.json"),
         warnings=gate.warnings,
-        tables=(*judgement_tables(evaluation), gate_table(gate)),
+        tables=(*judgement_tables(evaluation), *report_tables(judgement), gate_table(gate)),
     )
+
+
+def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Path:
+    """Beside the model that was named; for one of the registry, among the configured models."""
+    if model is None or model.startswith("models:/"):
+        models = session.settings.path(session.settings.model.directory)
+    else:
+        models = resolve_bundle(Path(model)).parent
+    return models / "reports" / f"{fitted.manifest_['model_id']}-{session.run_id}"
+
+
+def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs, progress: Progress) -> Dataset:
+    """Rows at the cutoffs of the training and at those after it."""
+    progress("building features and labels")
+    every = replace(later, dates=(*fitted.cutoffs_.dates, *later.dates))
+    return build_dataset(session.tables, every, fitted.clock_, names=fitted.feature_names_)
+
+
+def _judge(
+    session: Session,
+    fitted: ChurnModel,
+    dataset: Dataset,
+    later: Cutoffs,
+    extras: Collection[str],
+    progress: Progress,
+) -> tuple[Judgement, Gate]:
+    learnt, test = dataset.only(fitted.cutoffs_), dataset.only(later)
+    progress("judging")
+    evaluation = judge_model(fitted, test, seed=fitted.seed)
+    pooled = "pooled" in extras
+    judgement = judge_run(
+        fitted,
+        test,
+        evaluation,
+        history=learnt,
+        forecasts=forward_forecasts(fitted, learnt, progress=progress) if pooled else None,
+        capacity=session.settings.scoring.capacity,
+        seed=fitted.seed,
+    )
+    if "ablation" in extras:
+        trial = Trial.of(fitted, test, evaluation)
+        found = ablate(fitted, learnt, trial, seed=fitted.seed, progress=progress)
+        judgement = replace(judgement, ablation=found)
+    if "horizons" in extras:
+        tried = try_horizons(
+            fitted,
+            session.tables,
+            session.as_of,
+            fitted.clock_,
+            names=fitted.feature_names_,
+            lead_days=later.lead_days,
+            seed=fitted.seed,
+            progress=progress,
+        )
+        judgement = replace(judgement, horizons=tried)
+    return judgement, _gate(session, fitted, test, evaluation)
+
+
+def _gate(session: Session, fitted: ChurnModel, test: Dataset, evaluation: Evaluation) -> Gate:
+    some = some_customers(test)
+    return judge(
+        evaluation,
+        forecasts_of(fitted, test, evaluation.best_baseline),
+        leaks=audit_days(some, purchase_days_ahead(session.tables, some)),
+        seed=fitted.seed,
+    )
+
+
+def _write(
+    session: Session, fitted: ChurnModel, judgement: Judgement, gate: Gate, folder: Path
+) -> None:
+    """The page, the figures, the pictures, and a manifest with their hashes."""
+    model_id = fitted.manifest_["model_id"]
+    card = judged_again(
+        judgement,
+        fitted,
+        model_id=model_id,
+        verdict=gate.reasons[0],
+    )
+    (folder / "card.md").write_text(card, encoding="utf-8")
+    for name, content in judgement_files(judgement).items():
+        (folder / name).write_bytes(content)
+    manifest: Mapping[str, Any] = {
+        "schema": SCHEMA,
+        "model_id": model_id,
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "cutoffs": list(judgement.evaluation.cutoffs),
+        "files": hash_files(folder),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _later_cutoffs(fitted: ChurnModel, end: date) -> Cutoffs:

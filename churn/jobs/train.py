@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,22 @@ from churn.errors import BusyError, GateError, ModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.files.publish import read_pointer, swap_pointer
 from churn.jobs.gate import gate_dict, gate_table
+from churn.jobs.judged import judgement_tables
 from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import model_card
 from churn.modeling.evaluate import Evaluation
-from churn.modeling.expectations import JudgedAmount
+from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
-from churn.modeling.metrics import Interval
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.tracking import Recorded, promote_in_registry, record_training
 from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
 from churn.modeling.tuning import Tuned
 
-__all__ = ["judgement_tables", "train"]
-
-SHOWN = {
-    "roc_auc": "AUC",
-    "average_precision": "avg prec.",
-    "lift_at_10_percent": "lift 10 %",
-    "log_loss": "log loss",
-    "brier": "Brier",
-}
+__all__ = ["train"]
 
 
 def train(
@@ -69,6 +60,7 @@ def train(
             champion=speaking,
             tune_trials=settings.model.tune_trials,
             most_rows=settings.model.most_rows,
+            capacity=settings.scoring.capacity,
             progress=progress,
         )
         stands_in = speaking is not None and speaking.stand_in is not None
@@ -97,58 +89,6 @@ def _speaking(directory: Path, champion: str | None) -> tuple[ChurnModel | None,
         return load_bundle(directory / CHAMPION), ()
     except ModelError as failure:
         return None, (f"not compared with the champion: {failure}",)
-
-
-def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
-    """The judgement for people: every predictor on the eligible, then the model on its strata."""
-    shown = [
-        (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
-        for one in evaluation.judged
-        if one.group == "eligible"
-    ]
-    strata = [
-        (one.group, f"{one.rows:,}", _share(one.base_rate), _with_error(one.metrics["roc_auc"]))
-        for one in evaluation.judged
-        if one.predictor == "model"
-    ]
-    every = evaluation.of("model")
-    title = (
-        f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
-        f"{every.base_rate:.2%} lapsed"
-    )
-    amounts = [
-        (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
-        for one in evaluation.amounts
-    ]
-    header = ("", "", "expected", "came", "ratio", "error each")
-    return (
-        (title, ("", *SHOWN.values()), tuple(shown)),
-        ("The model by kind of customer", ("", "rows", "lapsed", "AUC"), tuple(strata)),
-        ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
-        *_win_back_table(evaluation),
-    )
-
-
-def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
-    ratio = one.ratio
-    return (
-        f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
-        f"{one.error.estimate:,.2f}",
-    )
-
-
-def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
-    """The model of the lapsed beside the rate of their group, where it speaks."""
-    gap = evaluation.win_back
-    if gap is None:
-        return ()
-    verdict = (f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",)
-    log_loss = [
-        _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
-        for name in ("model", "group_rate")
-    ]
-    header = ("win-back", "rate of the group", "difference")
-    return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
 
 
 def _rows(trained: Trained) -> dict[str, int]:
@@ -186,20 +126,6 @@ def _told(tuned: Tuned) -> str:
     )
 
 
-def _share(value: float) -> str:
-    return f"{value:.1%}" if isfinite(value) else "-"
-
-
-def _with_error(value: Interval) -> str:
-    """The estimate and half its 95 % interval."""
-    if not isfinite(value.estimate):
-        return "-"
-    half = (value.high - value.low) / 2
-    if value.estimate >= 1:
-        return f"{value.estimate:.2f} ±{half:.1f}"
-    return f"{value.estimate:.4f} ±{half:.3f}".replace(" ±0.", " ±.").removeprefix("0")
-
-
 def _write(session: Session, trained: Trained, directory: Path, *, promoted: bool) -> Path:
     model_id = f"churn-{session.run_id}"
     currency = session.settings.data.currency
@@ -212,6 +138,7 @@ def _write(session: Session, trained: Trained, directory: Path, *, promoted: boo
         canaries=canary_rows(trained.dataset),
         reference=reference_rows(trained.dataset),
         card=model_card(trained, model_id=model_id, currency=currency),
+        report=judgement_files(trained.judgement),
     )
 
 
@@ -236,6 +163,7 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
         },
         "evaluation": trained.evaluation.to_dict(),
+        "judgement": trained.judgement.metrics(),
         "folds": [fold.to_dict() for fold in trained.folds],
         "tuning": None if trained.tuned is None else trained.tuned.to_dict(),
         "gate": gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
@@ -276,7 +204,7 @@ def _record(
                 "cutoffs": ", ".join(str(cutoff) for cutoff in trained.panel.cutoffs),
                 "test_cutoffs": ", ".join(trained.evaluation.cutoffs),
             },
-            metrics=_flat_metrics(trained.evaluation),
+            metrics=_flat_metrics(trained.evaluation) | trained.judgement.metrics(),
             folder=settings.folder,
         )
     except (StorageError, BusyError) as failure:
@@ -319,9 +247,12 @@ def _result(
         rows=_rows(trained),
         dropped=dropped_rows(session.tables.audits),
         model_id=bundle.name,
-        metrics=trained.evaluation.to_dict(),
+        metrics={
+            **trained.evaluation.to_dict(),
+            "judgement": trained.judgement.to_dict(),
+        },
         gate=gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
-        files=hashed(bundle / "manifest.json"),
+        files=hashed(bundle / "manifest.json", bundle / "card.md"),
         warnings=(*trained.gate.warnings, *warnings),
         tables=(
             _resolved_table(trained),

@@ -32,11 +32,12 @@ from churn.modeling.portable import OUTPUTS
 
 __all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
 
+REPORT = "report"
 TOLERANCE = 1e-9
 JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts")
 
 
-def write_bundle(
+def write_bundle(  # noqa: PLR0913 - each is a part of the folder
     model: ChurnModel,
     directory: Path,
     *,
@@ -46,8 +47,11 @@ def write_bundle(
     canaries: pd.DataFrame,
     reference: pd.DataFrame,
     card: str,
+    report: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest."""
+    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest;
+    `report` holds what lies in the folder of that name: the judgement and its pictures.
+    """
     target = directory / check_name(model_id, what="model_id")
     with publish_directory(target) as folder:
         (folder / "heads").mkdir()
@@ -63,6 +67,9 @@ def write_bundle(
         )
         reference.to_parquet(folder / "reference.parquet", index=False)
         (folder / "card.md").write_text(card, encoding="utf-8")
+        (folder / REPORT).mkdir()
+        for name, content in (report or {}).items():
+            (folder / REPORT / name).write_bytes(content)
         manifest = _manifest(model, model_id, facts) | {"files": hash_files(folder)}
         _write_json(folder / "manifest.json", manifest)
     return target

@@ -2,47 +2,78 @@
 
 from __future__ import annotations
 
+from churn.modeling.bundle import REPORT
+from churn.modeling.judgement.judgement import Judgement
+from churn.modeling.judgement.page import judgement_page
+from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
 
-__all__ = ["model_card"]
+__all__ = ["judged_again", "model_card"]
 
-NAMES = {"roc_auc": "AUC", "log_loss": "log loss", "lift_at_10_percent": "lift at 10 %"}
+LIMITS = [
+    "## Limits",
+    "",
+    "The past treated some customers with campaigns; the model has learnt from what happened "
+    "then, offers included. Reasons describe what goes along with lapsing, not what causes it: "
+    "they are TreeSHAP contributions summed by family, families that measure nearly the same "
+    "share their weight, and what the shop itself decides is left out of them.",
+    "",
+]
 
 
 def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
-    """Markdown."""
-    test = trained.evaluation.of("model")
+    """Markdown, for the model's own folder."""
     return "\n".join(
         [
             f"# Model {model_id}",
             "",
-            *_speaks_through(trained),
-            f"{_predicts(trained)} {_others(trained)} Money is in {currency}.",
-            "",
-            "## Judged on later cutoffs",
-            f"Cutoffs {', '.join(trained.evaluation.cutoffs)}; {test.rows:,} rows of "
-            f"{test.customers:,} customers, of whom {test.base_rate:.1%} lapsed. 95 % intervals "
-            "resample customers.",
-            "",
-            *_table(trained),
+            *_stand_in(trained.model.stand_in),
+            f"{_predicts(trained.model)} Money is in {currency}.",
             "",
             f"Verdict: {trained.gate.reasons[0]}.",
             "",
-            "## Limits",
-            "The past treated some customers with campaigns; the model has learnt from what "
-            "happened then, offers included. Reasons describe what goes along with lapsing, not "
-            "what causes it: they are TreeSHAP contributions summed by family, families that "
-            "measure nearly the same share their weight, and what the shop itself decides is left "
-            "out of them.",
+            "The figures are those of the same recipe, fitted on what had closed before the first "
+            "of these cutoffs; what ships was fitted on all.",
             "",
+            *judgement_page(trained.judgement, pictures=f"{REPORT}/"),
+            *LIMITS,
         ]
     )
 
 
-def _predicts(trained: Trained) -> str:
-    clock = trained.panel.clock
+def judged_again(
+    judgement: Judgement,
+    model: ChurnModel,
+    *,
+    model_id: str,
+    verdict: str,
+) -> str:
+    """Markdown, for the folder of a later judgement."""
+    return "\n".join(
+        [
+            f"# Model {model_id}, judged again",
+            "",
+            *_stand_in(model.stand_in),
+            _predicts(model),
+            "",
+            f"Verdict: {verdict}.",
+            "",
+            "All cutoffs of the test come after everything that the model has learnt from.",
+            "",
+            *judgement_page(judgement),
+            *LIMITS,
+        ]
+    )
+
+
+def _predicts(model: ChurnModel) -> str:
+    return f"{_label(model)} {_others(model)}"
+
+
+def _label(model: ChurnModel) -> str:
+    clock = model.clock_
     if clock.is_contractual:
-        grace = trained.panel.cutoffs.grace_days
+        grace = model.cutoffs_.grace_days
         return (
             f"Predicts whose subscription, which expires in the {clock.horizon_days} days from "
             f"the cutoff, is not renewed within {grace} days of its expiry."
@@ -53,32 +84,16 @@ def _predicts(trained: Trained) -> str:
     )
 
 
-def _others(trained: Trained) -> str:
+def _others(model: ChurnModel) -> str:
     """What is said of those who are not eligible."""
     lapsed = "A model of their own says who of the lapsed comes back; all others get"
-    if trained.model.win_back_["kind"] == "rate":
+    if model.win_back_["kind"] == "rate":
         lapsed = "All others get"
     return f"{lapsed} the lapse rate of their group."
 
 
-def _speaks_through(trained: Trained) -> list[str]:
-    stand_in = trained.model.stand_in
-    if stand_in is None:
+def _stand_in(name: str | None) -> list[str]:
+    if name is None:
         return []
-    text = (
-        f"**Stand-in: the baseline `{stand_in}` speaks in the model's place**, for the model did "
-        "not beat it."
-    )
-    return [text, ""]
-
-
-def _table(trained: Trained) -> list[str]:
-    lines = [f"| | {' | '.join(NAMES.values())} |", "|---" * (len(NAMES) + 1) + "|"]
-    for name in ("model", *trained.evaluation.against):
-        metrics = trained.evaluation.of(name).metrics
-        cells = [
-            f"{metrics[key].estimate:.4f} [{metrics[key].low:.4f}, {metrics[key].high:.4f}]"
-            for key in NAMES
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+    text = f"**Stand-in: the baseline `{name}` speaks in the model's place**, for the model did "
+    return [text + "not beat it.", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import group_rates
 
-__all__ = ["Evaluation", "Judged", "evaluate"]
+__all__ = ["Evaluation", "Judged", "evaluate", "predictions_of"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Evaluation:
 
     `amounts` compares expected orders and margin with what came. `win_back` is the difference in
     log loss between the model of the lapsed and the frozen rate of their group; None where the
-    rate speaks.
+    rate speaks. `judged` is about lapse; `decline` judges the head of that name, on the rows
+    where a decline is defined.
     """
 
     judged: tuple[Judged, ...]
@@ -46,6 +47,7 @@ class Evaluation:
     cutoffs: tuple[str, ...]
     amounts: tuple[JudgedAmount, ...] = ()
     win_back: Interval | None = None
+    decline: tuple[Judged, ...] = ()
 
     def of(self, predictor: str, group: str = "eligible") -> Judged:
         """The judgement of one predictor on one group."""
@@ -64,9 +66,8 @@ class Evaluation:
         """Plain JSON."""
         return {
             "cutoffs": list(self.cutoffs),
-            "judged": [
-                {name: _finite(value) for name, value in _flat(one).items()} for one in self.judged
-            ],
+            "judged": [_plain(one) for one in self.judged],
+            "decline": [_plain(one) for one in self.decline],
             "log_loss_difference": {
                 name: [gap.estimate, gap.low, gap.high] for name, gap in self.against.items()
             },
@@ -91,13 +92,13 @@ def evaluate(
 ) -> Evaluation:
     """The model and its baselines on the eligible rows of `test`, and on their strata.
 
-    Strata: customers with one purchase day, and customers with a tenure under a horizon. The
-    lapsed are a group of their own, beside the frozen rate of their group (`group_rate`). The
-    intervals resample customers with all their rows.
+    Strata: customers with three or more purchase days, with a single one, and with a tenure
+    under a horizon. The lapsed are a group of their own, beside the frozen rate of their group
+    (`group_rate`). The intervals resample customers with all their rows.
     """
     check_is_judgeable(model, test)
     rows = test.eligible
-    predictions = _predictions(model, rows)
+    predictions, said = predictions_of(model, rows)
     judged = [
         _judge(group, name, rows[chosen], prediction[chosen], replicates=replicates, seed=seed)
         for group, chosen in _groups(rows, test).items()
@@ -118,8 +119,37 @@ def evaluate(
     dates = tuple(str(date) for date in cutoff_dates(rows))
     amounts = judge_amounts(model, test, replicates=replicates, seed=seed)
     return Evaluation(
-        tuple(judged), against, dates, amounts, _win_back(model, lapsed, rates, seed=seed)
+        tuple(judged),
+        against,
+        dates,
+        amounts,
+        _win_back(model, lapsed, rates, seed=seed),
+        tuple(_decline(rows, said, _groups(rows, test), replicates=replicates, seed=seed)),
     )
+
+
+def _decline(
+    rows: pd.DataFrame,
+    said: pd.DataFrame,
+    groups: dict[str, np.ndarray],
+    *,
+    replicates: int,
+    seed: int,
+) -> Iterator[Judged]:
+    """The decline head on every group, where a decline is defined."""
+    known = rows["decline"].notna().to_numpy()
+    probability = said["decline_probability"].to_numpy()
+    for group, mask in groups.items():
+        chosen = mask & known
+        yield _judge(
+            group,
+            "model",
+            rows[chosen],
+            probability[chosen],
+            target="decline",
+            replicates=replicates,
+            seed=seed,
+        )
 
 
 def check_is_judgeable(model: object, test: object) -> None:
@@ -153,17 +183,21 @@ def _win_back(
     return paired_log_loss_difference(rows["lapse"].to_numpy(), said, rate, customer, seed=seed)
 
 
-def _predictions(model: ChurnModel, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    features = rows[["customer_id", "status", *model.feature_names_]]
-    found = {"model": model.predict_proba(features)[:, 1]}
+def predictions_of(
+    model: ChurnModel, rows: pd.DataFrame
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """P(lapse) of every row by "model" and by each baseline, and all that the model says."""
+    said = model.predict_frame(rows[["customer_id", "status", *model.feature_names_]])
+    found = {"model": said["churn_probability"].to_numpy()}
     for name, spec in model.baselines_.items():
         found[name] = predict_baseline(spec, rows)
-    return found
+    return found, said
 
 
 def _groups(rows: pd.DataFrame, test: Dataset) -> dict[str, np.ndarray]:
     return {
         "eligible": np.ones(len(rows), dtype=bool),
+        "3+ purchase days": (rows["purchase_days"] >= 3).to_numpy(),
         "one-time buyers": (rows["purchase_days"] == 1).to_numpy(),
         "tenure under H": (rows["tenure_days"] < test.clock.horizon_days).to_numpy(),
     }
@@ -177,11 +211,12 @@ def _judge(
     *,
     replicates: int,
     seed: int,
+    target: str = "lapse",
 ) -> Judged:
-    target = rows["lapse"].to_numpy()
+    outcome = rows[target].to_numpy()
     customer = rows["customer_id"].to_numpy()
-    metrics = bootstrap_metrics(target, prediction, customer, replicates=replicates, seed=seed)
-    base_rate = float(target.mean()) if len(target) else float("nan")
+    metrics = bootstrap_metrics(outcome, prediction, customer, replicates=replicates, seed=seed)
+    base_rate = float(outcome.mean()) if len(outcome) else float("nan")
     return Judged(group, predictor, len(rows), len(np.unique(customer)), base_rate, metrics)
 
 
@@ -196,6 +231,10 @@ def _flat(one: Judged) -> dict[str, object]:
     for name, value in one.metrics.items():
         flat |= {name: value.estimate, f"{name}_low": value.low, f"{name}_high": value.high}
     return flat
+
+
+def _plain(one: Judged) -> dict[str, object]:
+    return {name: _finite(value) for name, value in _flat(one).items()}
 
 
 def _finite(value: object) -> object:

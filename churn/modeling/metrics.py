@@ -21,11 +21,16 @@ __all__ = [
     "bootstrap",
     "bootstrap_metrics",
     "brier",
+    "classes_by_tie",
+    "customer_draws",
     "lift_at",
     "log_loss",
     "paired_log_loss_difference",
+    "paired_mean_difference",
     "roc_auc",
+    "row_log_losses",
     "score_all",
+    "share_caught",
 ]
 
 Floats = NDArray[np.float64]
@@ -83,6 +88,31 @@ def lift_at(
     return _Ranking.of(y, p).lift_at(share, _weights(weights, y))
 
 
+def share_caught(
+    y: ArrayLike, p: ArrayLike, shares: ArrayLike, *, weights: ArrayLike | None = None
+) -> Floats:
+    """Of all outcomes, the part in the `shares` ranked highest; NaN for one class.
+
+    Ties at the edge count at their mean, as in `lift_at`.
+
+    >>> share_caught([1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1], [0.25, 0.5, 1.0]).tolist()
+    [0.5, 0.75, 1.0]
+    """
+    return _Ranking.of(y, p).share_caught(np.asarray(shares), _weights(weights, y))
+
+
+def classes_by_tie(
+    y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """Weight of the positives and of the negatives at each distinct score, highest first."""
+    return _Ranking.of(y, p).classes_by_tie(_weights(weights, y))
+
+
+def row_log_losses(y: ArrayLike, p: ArrayLike) -> Floats:
+    """-ln(probability of what happened) of every row, clipped as in `log_loss`."""
+    return _log_losses(*_outcomes(y, p))
+
+
 def log_loss(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Mean of -ln(probability of what happened), the probability clipped to 1e-15 at both ends."""
     return _mean(_log_losses(*_outcomes(y, p)), _weights(weights, y))
@@ -108,7 +138,7 @@ def bootstrap_metrics(
     """
     score = _scorer(y, p)
     estimates = score(_weights(None, y))
-    draws = [score(w) for w in _customer_draws(customer, y, replicates, seed)]
+    draws = [score(w) for w in customer_draws(customer, y, replicates, seed)]
     return {
         name: Interval.of(estimate, [draw[name] for draw in draws])
         for name, estimate in estimates.items()
@@ -128,9 +158,17 @@ def paired_log_loss_difference(
 
     The interval comes from drawing customers with all their rows.
     """
-    difference = _log_losses(*_outcomes(y, p_model)) - _log_losses(*_outcomes(y, p_other))
-    draws = [_mean(difference, w) for w in _customer_draws(customer, y, replicates, seed)]
-    return Interval.of(_mean(difference, np.ones_like(difference)), draws)
+    difference = row_log_losses(y, p_model) - row_log_losses(y, p_other)
+    return paired_mean_difference(difference, customer, replicates=replicates, seed=seed)
+
+
+def paired_mean_difference(
+    difference: ArrayLike, customer: ArrayLike, *, replicates: int = 1000, seed: int
+) -> Interval:
+    """The mean of a difference row by row; its interval draws customers with all their rows."""
+    values = np.asarray(difference, dtype=np.float64)
+    draws = [_mean(values, w) for w in customer_draws(customer, values, replicates, seed)]
+    return Interval.of(_mean(values, np.ones_like(values)), draws)
 
 
 @dataclass(frozen=True)
@@ -150,13 +188,13 @@ class _Ranking:
         return cls(order, outcome[order], starts)
 
     def roc_auc(self, weights: Floats) -> float:
-        positive, negative = self._classes_by_tie(weights)
+        positive, negative = self.classes_by_tie(weights)
         pairs = positive.sum() * negative.sum()
         beaten = negative.sum() - np.cumsum(negative) + 0.5 * negative
         return float(positive @ beaten / pairs) if pairs > 0 else float("nan")
 
     def average_precision(self, weights: Floats) -> float:
-        positive, negative = self._classes_by_tie(weights)
+        positive, negative = self.classes_by_tie(weights)
         if not _has_both(positive, negative):
             return float("nan")
         hits, listed = np.cumsum(positive), np.cumsum(positive + negative)
@@ -164,14 +202,17 @@ class _Ranking:
         return float(positive @ precision / hits[-1])
 
     def lift_at(self, share: float, weights: Floats) -> float:
-        positive, negative = self._classes_by_tie(weights)
-        if not _has_both(positive, negative):
-            return float("nan")
-        listed, hits = np.cumsum(positive + negative), np.cumsum(positive)
-        caught = np.interp(share * listed[-1], np.r_[0.0, listed], np.r_[0.0, hits])
-        return float(caught / (share * hits[-1]))
+        return float(self.share_caught(np.array([share]), weights)[0] / share)
 
-    def _classes_by_tie(self, weights: Floats) -> tuple[Floats, Floats]:
+    def share_caught(self, shares: Floats, weights: Floats) -> Floats:
+        positive, negative = self.classes_by_tie(weights)
+        if not _has_both(positive, negative):
+            return np.full(shares.shape, np.nan)
+        listed, hits = np.cumsum(positive + negative), np.cumsum(positive)
+        caught = np.interp(shares * listed[-1], np.r_[0.0, listed], np.r_[0.0, hits])
+        return np.asarray(caught / hits[-1])
+
+    def classes_by_tie(self, weights: Floats) -> tuple[Floats, Floats]:
         """Weight of the positives and of the negatives in each run of ties, highest score first."""
         weight = weights[self.order]
         positive = np.add.reduceat(weight * self.outcome, self.starts)
@@ -211,10 +252,13 @@ def _mean(values: Floats, weights: Floats) -> float:
     return float(values @ weights / total) if total > 0 else float("nan")
 
 
-def _customer_draws(
+def customer_draws(
     customer: ArrayLike, y: ArrayLike, replicates: int, seed: int
 ) -> Iterator[Floats]:
-    """For each replicate, how often each row is drawn when its customer is, with replacement."""
+    """For each replicate, how often each row is drawn when its customer is, with replacement.
+
+    `y` is any column of the same rows: DataError where the two differ in length.
+    """
     rng = np.random.default_rng(seed)
     customers, code = np.unique(np.asarray(customer), return_inverse=True)
     if code.shape != np.shape(y):
@@ -237,7 +281,7 @@ def bootstrap(
 ) -> Interval:
     """Any statistic of row weights with its 95 % interval; customers are drawn with their rows."""
     rows = np.asarray(customer)
-    draws = _customer_draws(rows, rows, replicates, seed)
+    draws = customer_draws(rows, rows, replicates, seed)
     return Interval.of(statistic(np.ones(rows.size)), [statistic(weights) for weights in draws])
 
 

@@ -19,6 +19,7 @@ from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.forward import JudgedFold, judge_folds
 from churn.modeling.gate import Forecasts, Gate, judge
+from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.rivals import forecast_champion, why_not_comparable
@@ -42,7 +43,7 @@ Progress = Callable[[str], None]
 class Trained:
     """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones;
     `folds` judges it on the cutoffs before those, oldest first; `tuned` tells how that recipe was
-    found, where it was looked for.
+    found, where it was looked for. `judgement` is `evaluation` and all that a report tells beyond.
     """
 
     model: ChurnModel
@@ -51,11 +52,12 @@ class Trained:
     panel: Panel
     dataset: Dataset
     population: dict[str, Any]
+    judgement: Judgement
     folds: tuple[JudgedFold, ...] = ()
     tuned: Tuned | None = None
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - each is a setting of its own
     recipe: ChurnModel,
     tables: Tables,
     panel: Panel,
@@ -64,6 +66,7 @@ def train_model(
     champion: ChurnModel | None = None,
     tune_trials: int = 0,
     most_rows: int = MOST_ROWS,
+    capacity: float = 0.1,
     progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
@@ -71,7 +74,8 @@ def train_model(
     `names` chooses the features (default: all that the connected tables give). `champion` is
     the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
     better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
-    that of a sample of its customers.
+    that of a sample of its customers. `capacity` is how many can be looked after, for the look
+    back on what a list would have been worth.
     Raises GateError where a class has too few rows to learn from.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
@@ -107,10 +111,19 @@ def train_model(
     )
     if unlike is not None:
         gate = replace(gate, warnings=(*gate.warnings, f"not compared with the champion: {unlike}"))
+    judgement = judge_run(
+        candidate,
+        dataset.only(panel.blocks.test),
+        evaluation,
+        history=dataset,
+        forecasts=pd.concat([fold.rows for fold in folds]) if folds else None,
+        capacity=capacity,
+        seed=recipe.seed,
+    )
     progress("fitting on all mature cutoffs")
     model = clone(recipe).fit(dataset)
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
-    return Trained(model, evaluation, gate, panel, dataset, population, folds, tuned)
+    return Trained(model, evaluation, gate, panel, dataset, population, judgement, folds, tuned)
 
 
 def find_leaks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,13 +16,14 @@ from churn.data.consent import objectors
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError
 from churn.features.builder import build_features
+from churn.modeling.capacity import at_risk_count, top_positions
 from churn.modeling.model import ChurnModel
 from churn.scoring.changes import Earlier
 from churn.scoring.language import DEFAULT_LANGUAGE
 from churn.scoring.language import language as speech_of
 from churn.scoring.telling import Explained, Telling
 
-__all__ = ["RISK_BANDS", "SCORE_SCHEMA", "Scores", "at_risk_count", "score", "score_snapshot"]
+__all__ = ["RISK_BANDS", "SCORE_SCHEMA", "Scores", "score", "score_snapshot"]
 
 RISK_BANDS = ("high", "medium", "low")
 SCORE_SCHEMA = pa.schema(
@@ -146,21 +146,6 @@ def check_can_score(model: object, snapshot: object) -> None:
             )
 
 
-def at_risk_count(capacity: float, eligible: int) -> int:
-    """How many of the eligible a capacity is: a share in (0, 1), or a whole number.
-
-    >>> at_risk_count(0.1, 2231), at_risk_count(50, 2231)
-    (223, 50)
-    """
-    whole = isinstance(capacity, int) and not isinstance(capacity, bool)
-    if not isinstance(capacity, (int, float)) or capacity < 0 or (not whole and capacity >= 1):
-        fix = "Pass e.g. 0.1 for a tenth of the eligible, or 500 for five hundred."
-        raise ConfigError(
-            "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix
-        )
-    return min(eligible, int(capacity) if whole else round(capacity * eligible))
-
-
 def _predicted(model: ChurnModel, batch: pd.DataFrame, objecting: set[str]) -> pd.DataFrame:
     """What is kept of a batch: who, status, the scores, and what segments look at."""
     batch = batch[~batch["customer_id"].isin(objecting)].reset_index(drop=True)
@@ -193,17 +178,12 @@ def _flag(rows: pd.DataFrame, capacity: float) -> tuple[np.ndarray, float | None
     eligible = np.flatnonzero(rows["status"] == "eligible")
     count = at_risk_count(capacity, len(eligible))
     probability = rows["churn_probability"].to_numpy()[eligible]
-    ties = np.array([_hash(name) for name in rows["customer_id"].to_numpy()[eligible]])
-    top = eligible[np.lexsort((ties, -probability))[:count]] if count else eligible[:0]
+    names = rows["customer_id"].to_numpy()[eligible]
+    top = eligible[top_positions(names, probability, count)] if count else eligible[:0]
     flagged = np.zeros(len(rows), dtype=bool)
     flagged[top] = True
     lowest = rows["churn_probability"].to_numpy()[top]
     return flagged, float(lowest.min()) if count else None
-
-
-def _hash(customer_id: str) -> int:
-    data = customer_id.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
 def _bounds(rows: pd.DataFrame) -> SegmentBounds:

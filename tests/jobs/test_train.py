@@ -61,7 +61,8 @@ def test_the_manifest_tells_how_the_model_came_to_be(trained):
     assert manifest["as_of"] == str(result.as_of)
     assert manifest["run_id"] == result.run_id
     assert manifest["gate"] == dict(result.gate)
-    assert manifest["evaluation"] == dict(result.metrics)
+    assert manifest["evaluation"].items() <= dict(result.metrics).items()
+    assert manifest["judgement"]["calibration_error"] > 0
     assert manifest["label"]["horizon_days"] == manifest["clock"]["horizon_days"] == 28
     assert len(manifest["cutoffs"]["dates"]) == CUTOFFS
     assert manifest["data"]["currency"] == "EUR"
@@ -78,9 +79,28 @@ def test_the_card_tells_a_person_what_it_predicts_and_how_well(trained):
         *result.metrics["cutoffs"],
         "| active_windows |",
         "Verdict: the model beats the best baseline",
+        "![Gain and lift of the model and of two rules](report/gain.svg)",
+        "| decline: eligible |",
+        "| all pooled cutoffs |",
+        "## The decision, looked back on",
     ):
         assert part in card
     assert "Stand-in" not in card
+
+
+def test_the_report_is_part_of_the_bundle_and_vouched_for_like_the_rest(trained):
+    config, result = trained
+    bundle = config.parent / "models" / result.model_id
+    written = {f"report/{path.name}" for path in (bundle / "report").iterdir()}
+    assert {"report/judgement.json", "report/gain.svg", "report/backtest.svg"} <= written
+    assert written <= set(read_manifest(bundle)["files"])
+    told = json.loads((bundle / "report" / "judgement.json").read_text())
+    assert told["evaluation"] == read_manifest(bundle)["evaluation"]
+    assert told["backtest"] == result.metrics["judgement"]["backtest"]
+    (bundle / "report" / "gain.svg").rename(bundle / "gain.svg")
+    with pytest.raises(ModelError, match=r"'report/gain.svg' is missing"):
+        load_bundle(bundle)
+    (bundle / "gain.svg").rename(bundle / "report" / "gain.svg")
 
 
 def test_the_run_is_on_record_with_the_model_that_it_made(trained):
@@ -105,6 +125,7 @@ def test_the_registry_calls_the_promoted_version_champion(trained):
     assert run.data.tags["model_id"] == result.model_id
     assert run.data.params["as_of"] == str(result.as_of)
     assert {"model_roc_auc", "model_log_loss", "bg_nbd_roc_auc"} <= set(run.data.metrics)
+    assert {"decline_roc_auc", "calibration_floor_95"} <= set(run.data.metrics)
     assert {"bundle/manifest.json", "bundle/heads"} <= artifacts
     assert result.warnings == ()
 

@@ -10,7 +10,7 @@ from churn.modeling.baselines import BASELINES
 from churn.modeling.evaluate import evaluate
 from churn.modeling.metrics import log_loss, roc_auc
 
-GROUPS = ("eligible", "one-time buyers", "tenure under H")
+GROUPS = ("eligible", "3+ purchase days", "one-time buyers", "tenure under H")
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,11 @@ def test_every_predictor_is_judged_on_every_group():
     assert pairs == eligible | {("lapsed", "model"), ("lapsed", "group_rate")}
 
 
-def test_the_groups_are_the_eligible_and_two_kinds_of_them(rows):
+def test_the_groups_are_the_eligible_and_three_kinds_of_them(rows):
     sizes = {group: shop_evaluation().of("model", group).rows for group in GROUPS}
     assert sizes == {
         "eligible": len(rows),
+        "3+ purchase days": (rows["purchase_days"] >= 3).sum(),
         "one-time buyers": (rows["purchase_days"] == 1).sum(),
         "tenure under H": (rows["tenure_days"] < 28).sum(),
     }
@@ -76,6 +77,7 @@ def test_as_a_dictionary_it_is_json_even_where_a_metric_is_undefined():
     assert set(found) == {
         "amounts",
         "cutoffs",
+        "decline",
         "judged",
         "log_loss_difference",
         "win_back_log_loss_difference",

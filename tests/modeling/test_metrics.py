@@ -14,11 +14,15 @@ from churn.modeling.metrics import (
     average_precision,
     bootstrap_metrics,
     brier,
+    classes_by_tie,
     lift_at,
     log_loss,
     paired_log_loss_difference,
+    paired_mean_difference,
     roc_auc,
+    row_log_losses,
     score_all,
+    share_caught,
 )
 
 RANKINGS = [roc_auc, average_precision, lift_at]
@@ -215,6 +219,31 @@ def test_the_better_model_has_a_log_loss_difference_below_zero():
 def test_a_model_differs_from_itself_by_nothing():
     y, p, customer = sample(50, seed=8)
     assert paired_log_loss_difference(y, p, p, customer, seed=1) == Interval(0.0, 0.0, 0.0)
+
+
+@given(rows_of_both_classes, st.floats(0.01, 1))
+def test_a_share_caught_is_lift_times_the_share_listed(rows, share):
+    y, p, times = columns(rows)
+    caught = share_caught(y, p, [share], weights=times)
+    assert caught == pytest.approx(share * lift_at(y, p, share, weights=times))
+
+
+@given(some_rows)
+def test_classes_by_tie_share_the_weights_out_from_the_highest_score_down(rows):
+    y, p, times = columns(rows)
+    positive, negative = classes_by_tie(y, p, weights=times)
+    scores = np.unique(p)[::-1]
+    assert positive.tolist() == [times[(p == score) & (y == 1)].sum() for score in scores]
+    assert negative.tolist() == [times[(p == score) & (y == 0)].sum() for score in scores]
+
+
+def test_losses_row_by_row_have_the_log_loss_as_their_mean_and_pair_up():
+    y, p, customer = sample(300, 5)
+    losses = row_log_losses(y, p)
+    assert losses.mean() == pytest.approx(log_loss(y, p))
+    half = np.full(len(y), 0.5)
+    same = paired_mean_difference(losses - row_log_losses(y, half), customer, seed=1)
+    assert same == paired_log_loss_difference(y, p, half, customer, seed=1)
 
 
 def test_a_difference_over_no_rows_is_undefined():

@@ -57,6 +57,12 @@ def test_the_figures_to_beat_are_beaten(judged):
     assert metrics["log_loss"].estimate <= 0.280
 
 
+def test_the_decline_head_ranks_real_purchases(judged):
+    decline = {one.group: one for one in judged.decline}
+    assert decline["3+ purchase days"].rows == 2_212
+    assert 0.72 <= decline["3+ purchase days"].metrics["roc_auc"].estimate < 0.8
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_the_model_beats_every_rule_on_real_purchases(judged, name):
     assert judged.against[name].estimate < 0

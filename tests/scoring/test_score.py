@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from simulated_shop import (
     AS_OF,
     FIRST_DAY,
@@ -21,7 +19,7 @@ from simulated_shop import (
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
 from churn.modeling.model import ChurnModel
-from churn.scoring.score import SCORE_SCHEMA, at_risk_count, score, score_snapshot
+from churn.scoring.score import SCORE_SCHEMA, score, score_snapshot
 from churn.scoring.topics import TOPICS
 
 COLUMNS = [
@@ -290,22 +288,6 @@ def test_features_that_this_release_does_not_build_are_refused_by_name():
     model.feature_names_ = [*model.feature_names_, "shoe_size"]
     with pytest.raises(ModelError, match=r"got shoe_size\. Name the module, or train"):
         score(model, shop_tables().as_of(AS_OF))
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True) | st.integers(0, 20_000))
-def test_a_capacity_never_exceeds_the_eligible(eligible, capacity):
-    count = at_risk_count(capacity, eligible)
-    assert 0 <= count <= eligible
-    if isinstance(capacity, int):
-        assert count == min(capacity, eligible)
-    else:
-        assert abs(count - capacity * eligible) <= 0.5
-
-
-@pytest.mark.parametrize("capacity", [-1, -0.1, 1.0, 1.5, True])
-def test_a_capacity_that_is_neither_share_nor_number_is_refused(capacity):
-    with pytest.raises(ConfigError, match=r"share in \[0, 1\) or a whole number, got .*Pass e.g."):
-        at_risk_count(capacity, 100)
 
 
 def test_the_kinds_of_values_are_those_that_tables_elsewhere_expect():

@@ -1,0 +1,197 @@
+"""A judgement as the tables that a person sees on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+from churn.jobs.result import Line, ShownTable
+from churn.modeling.evaluate import Evaluation, Judged
+from churn.modeling.expectations import JudgedAmount
+from churn.modeling.judgement.judgement import Judgement
+from churn.modeling.judgement.reliability import Reliability
+from churn.modeling.metrics import Interval
+
+__all__ = ["judgement_tables", "report_tables"]
+
+SHOWN = {
+    "roc_auc": "AUC",
+    "average_precision": "avg prec.",
+    "lift_at_10_percent": "lift 10 %",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
+BY_KIND = ("roc_auc", "log_loss", "brier")
+LEAST_SLICE_ROWS = 2_000
+"""Smaller slices are in the report; on a terminal their chance error would drown the rest."""
+
+
+def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The judgement for people: every predictor on the eligible, then the model on its strata."""
+    shown = [
+        (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
+        for one in evaluation.judged
+        if one.group == "eligible"
+    ]
+    strata = [one for one in evaluation.judged if one.predictor == "model"]
+    every = evaluation.of("model")
+    title = (
+        f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
+        f"{every.base_rate:.2%} lapsed"
+    )
+    amounts = [
+        (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
+        for one in evaluation.amounts
+    ]
+    header = ("", "", "expected", "came", "ratio", "error each")
+    return (
+        (title, ("", *SHOWN.values()), tuple(shown)),
+        _by_kind("The model by kind of customer", "lapsed", strata),
+        ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
+        *_win_back_table(evaluation),
+    )
+
+
+def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
+    ratio = one.ratio
+    return (
+        f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+        f"{one.error.estimate:,.2f}",
+    )
+
+
+def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The model of the lapsed beside the rate of their group, where it speaks."""
+    gap = evaluation.win_back
+    if gap is None:
+        return ()
+    verdict = (f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",)
+    log_loss = [
+        _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
+        for name in ("model", "group_rate")
+    ]
+    header = ("win-back", "rate of the group", "difference")
+    return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
+
+
+def report_tables(judgement: Judgement) -> tuple[ShownTable, ...]:
+    """What a judgement tells beyond the comparison with the rules."""
+    tables = (
+        _by_kind("The decline head", "declined", judgement.evaluation.decline),
+        _calibration(judgement),
+        _lists(judgement),
+        _profits(judgement),
+        _ablation(judgement),
+        _horizons(judgement),
+    )
+    return tuple(table for table in tables if table[2])
+
+
+def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> ShownTable:
+    rows = tuple(
+        (
+            one.group,
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            *(_with_error(one.metrics[key]) for key in BY_KIND),
+        )
+        for one in judged
+    )
+    return title, ("", "rows", what, *(SHOWN[key] for key in BY_KIND)), rows
+
+
+def _calibration(judgement: Judgement) -> ShownTable:
+    shown = [judgement.calibration[0], judgement.decline_calibration]
+    if judgement.pooled is not None:
+        everyone, *slices = judgement.pooled.calibration
+        shown += [everyone, *(one for one in slices if one.rows >= LEAST_SLICE_ROWS)]
+    header = ("", "rows", "foretold", "came", "error", "low", "high", "chance", "95 %")
+    title = "Calibration error with its interval, and a perfect model's: on average, at 95 %"
+    return title, header, tuple(_reliability(one) for one in shown)
+
+
+def _reliability(one: Reliability) -> Line:
+    error, floor = one.error, one.floor
+    shares = (_share(one.predicted), _share(one.observed))
+    decimals = (error.estimate, error.low, error.high, floor.mean, floor.high)
+    return (one.group, f"{one.rows:,}", *shares, *(_decimal(value) for value in decimals))
+
+
+def _lists(judgement: Judgement) -> ShownTable:
+    names = dict.fromkeys(one.predictor for one in judgement.backtest)
+    found = [judgement.listed(name) for name in names]
+    rows = tuple(
+        (
+            one.predictor,
+            f"{one.listed:,}",
+            *(_percent(value) for value in (one.precision, one.recall, one.spend_caught)),
+        )
+        for one in found
+    )
+    header = ("list by", "listed", "lapsed", "of the lapsed", "of their spend")
+    return "What lists at capacity would have been worth", header, rows
+
+
+def _profits(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (one.predictor, _with_error(one.best), _share(one.best_share)) for one in judgement.profits
+    )
+    return "Expected maximum profit", ("", "EMPC", "contacted"), rows
+
+
+def _ablation(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (one.family, str(one.features), _signed(one.loss_rise), f"{one.auc_fall:+.4f}")
+        for one in judgement.ablation
+    )
+    header = ("without", "features", "log loss rises by", "AUC falls by")
+    return "The recipe fitted again without each family of features", header, rows
+
+
+def _horizons(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (
+            f"{one.horizon_days} days",
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            "-" if one.roc_auc is None else _with_error(one.roc_auc),
+            _share(one.skill),
+            "-" if one.calibration is None else _bounded(one.calibration.error),
+        )
+        for one in judgement.horizons
+    )
+    header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
+    return "The recipe with another horizon", header, rows
+
+
+def _share(value: float | None) -> str:
+    return f"{value:.1%}" if value is not None and isfinite(value) else "-"
+
+
+def _with_error(value: Interval) -> str:
+    """The estimate and half its 95 % interval."""
+    if not isfinite(value.estimate):
+        return "-"
+    half = (value.high - value.low) / 2
+    if value.estimate >= 1:
+        return f"{value.estimate:.2f} ±{half:.1f}"
+    return f"{value.estimate:.4f} ±{half:.3f}".replace(" ±0.", " ±.").removeprefix("0")
+
+
+def _bounded(value: Interval) -> str:
+    """The estimate and both ends of its 95 % interval."""
+    return f"{_decimal(value.estimate)} [{_decimal(value.low)}, {_decimal(value.high)}]"
+
+
+def _signed(value: Interval) -> str:
+    return f"{value.estimate:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+
+
+def _percent(value: Interval) -> str:
+    if not isfinite(value.estimate):
+        return "-"
+    return f"{value.estimate:.1%} ±{100 * (value.high - value.low) / 2:.1f}"
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.4f}".removeprefix("0")

@@ -1,0 +1,40 @@
+"""Who is looked after when only so many can be: exactly the top of a list, ties by hash."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+
+__all__ = ["at_risk_count", "top_positions"]
+
+
+def at_risk_count(capacity: float, eligible: int) -> int:
+    """How many of the eligible a capacity is: a share in (0, 1), or a whole number.
+
+    >>> at_risk_count(0.1, 2231), at_risk_count(50, 2231)
+    (223, 50)
+    """
+    whole = isinstance(capacity, int) and not isinstance(capacity, bool)
+    if not isinstance(capacity, (int, float)) or capacity < 0 or (not whole and capacity >= 1):
+        fix = "Pass e.g. 0.1 for a tenth of the eligible, or 500 for five hundred."
+        raise ConfigError(
+            "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix
+        )
+    return min(eligible, int(capacity) if whole else round(capacity * eligible))
+
+
+def top_positions(
+    customer_id: NDArray[np.object_], score: NDArray[np.float64], count: int
+) -> NDArray[np.intp]:
+    """Positions of the `count` highest scores, highest first; equal ones by a hash of the name."""
+    ties = np.array([_hash(name) for name in customer_id], dtype=np.uint64)
+    return np.lexsort((ties, -np.asarray(score)))[:count]
+
+
+def _hash(customer_id: str) -> int:
+    data = customer_id.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")

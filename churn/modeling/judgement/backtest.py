@@ -1,0 +1,118 @@
+"""The whole decision, looked back on: who would have been listed, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.data.days import date_of
+from churn.modeling.capacity import at_risk_count, top_positions
+from churn.modeling.judgement.trial import Trial
+from churn.modeling.metrics import Interval, customer_draws
+
+__all__ = ["Listed", "backtest", "listed_rows"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+EVERY_CUTOFF = "all"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list of the likeliest to lapse was worth, at one cutoff or at `all` together.
+
+    `precision`: of the listed, the share that lapsed. `recall`: of the lapsed, the share that was
+    listed. `spend_caught`: of the money that the lapsed usually spend in a horizon, the share
+    that the listed among them stand for; `spend_lost` is that money. `more_caught`: recall minus
+    that of the recency rule, on the same customers.
+    """
+
+    predictor: str
+    cutoff: str
+    rows: int
+    listed: int
+    lapsed_listed: int
+    precision: Interval
+    recall: Interval
+    spend_caught: Interval
+    spend_lost: float
+    more_caught: Interval
+
+
+def backtest(
+    trial: Trial, *, capacity: float = 0.1, replicates: int = 200, seed: int = 0
+) -> tuple[Listed, ...]:
+    """For each shown predictor, and for the model's value at risk: all cutoffs together and then
+    each by itself.
+
+    `capacity` is a share of the eligible at each cutoff or a number of them, ties by hash: the
+    rule of scoring. Intervals resample customers, with the lists as they were.
+    """
+    rankings = {name: trial.lapse[name] for name in trial.shown}
+    rankings["value_at_risk"] = trial.value_at_risk
+    masks = {name: listed_rows(trial, score, capacity) for name, score in rankings.items()}
+    looked = _Looked(trial, replicates, seed)
+    return tuple(
+        looked.at(cutoff, name, mask, masks["recency"])
+        for cutoff in (None, *sorted(trial.rows["cutoff"].unique()))
+        for name, mask in masks.items()
+    )
+
+
+def listed_rows(trial: Trial, score: Floats, capacity: float) -> Mask:
+    """Which rows are at the top of their cutoff's list, highest score first."""
+    found = np.zeros(len(trial.rows), dtype=bool)
+    cutoff = trial.rows["cutoff"].to_numpy()
+    for date in np.unique(cutoff):
+        there = np.flatnonzero(cutoff == date)
+        count = at_risk_count(capacity, len(there))
+        top = top_positions(trial.customer[there], score[there], count)
+        found[there[top]] = True
+    return found
+
+
+@dataclass(frozen=True)
+class _Looked:
+    trial: Trial
+    replicates: int
+    seed: int
+
+    def at(self, cutoff: int | None, predictor: str, listed: Mask, recency: Mask) -> Listed:
+        trial = self.trial
+        here = np.ones(len(trial.rows), bool) if cutoff is None else self._rows_at(cutoff)
+        lapsed = trial.outcome == 1
+        spend = trial.usual_spend * lapsed
+        return Listed(
+            predictor=predictor,
+            cutoff=EVERY_CUTOFF if cutoff is None else str(date_of(int(cutoff))),
+            rows=int(here.sum()),
+            listed=int((listed & here).sum()),
+            lapsed_listed=int((listed & lapsed & here).sum()),
+            precision=self._share(here, lapsed & listed, listed),
+            recall=self._share(here, lapsed & listed, lapsed),
+            spend_caught=self._share(here, spend * listed, spend),
+            spend_lost=float(spend[here].sum()),
+            more_caught=self._share(here, lapsed * (listed * 1.0 - recency), lapsed),
+        )
+
+    def _rows_at(self, cutoff: int) -> Mask:
+        return np.asarray(self.trial.rows["cutoff"] == cutoff)
+
+    def _share(self, here: Mask, part: Mask | Floats, whole: Mask | Floats) -> Interval:
+        """Sum of `part` over sum of `whole` among the rows `here`."""
+        above = np.asarray(part, dtype=np.float64)[here]
+        below = np.asarray(whole, dtype=np.float64)[here]
+        draws = [_ratio(float(w @ above), float(w @ below)) for w in self._draws(here)]
+        return Interval.of(_ratio(above.sum(), below.sum()), draws)
+
+    def _draws(self, here: Mask) -> Iterator[Floats]:
+        names = self.trial.customer[here]
+        return customer_draws(names, names, self.replicates, self.seed)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else float("nan")

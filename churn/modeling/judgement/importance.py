@@ -1,0 +1,98 @@
+"""Which families of features the model leans on, and which it cannot do without later on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.features.catalogue import CATALOGUE
+from churn.modeling.judgement.trial import Trial
+from churn.modeling.metrics import Interval, paired_mean_difference, row_log_losses
+from churn.modeling.model import ChurnModel
+
+__all__ = ["FamilyImportance", "families_of", "family_importance"]
+
+SHUFFLES = 3
+
+
+@dataclass(frozen=True)
+class FamilyImportance:
+    """One family: its share of the gain of all splits, and by how much the log loss of the test
+    rises when its values are dealt anew among the customers of each cutoff.
+
+    Families stand in for each other, so a small rise does not mean that a family says nothing.
+    """
+
+    family: str
+    features: int
+    gain_share: float
+    loss_rise: Interval
+
+
+def families_of(names: list[str]) -> dict[str, list[str]]:
+    """The features of each family, in the order of the names.
+
+    >>> families_of(["recency_days", "purchase_days"])["recency"]
+    ['recency_days']
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(CATALOGUE[name].family, []).append(name)
+    return found
+
+
+def family_importance(
+    model: ChurnModel, trial: Trial, *, replicates: int = 200, seed: int = 0
+) -> tuple[FamilyImportance, ...]:
+    """Of the lapse head, largest rise of the log loss first."""
+    families = families_of(model.feature_names_)
+    gains = _gains(model)
+    said = model.portable().head("lapse", model.portable().matrix(trial.rows))
+    usual = row_log_losses(trial.outcome, said)
+    found = [
+        FamilyImportance(
+            family=family,
+            features=len(names),
+            gain_share=float(sum(gains[name] for name in names)),
+            loss_rise=paired_mean_difference(
+                _shuffled_losses(model, trial, names, seed) - usual,
+                trial.customer,
+                replicates=replicates,
+                seed=seed,
+            ),
+        )
+        for family, names in families.items()
+    ]
+    return tuple(sorted(found, key=lambda one: -one.loss_rise.estimate))
+
+
+def _gains(model: ChurnModel) -> dict[str, float]:
+    """Each feature's share of the gain of all splits of the lapse head."""
+    gain = np.asarray(model.portable().boosters["lapse"].feature_importance("gain"))
+    return dict(zip(model.feature_names_, gain / max(gain.sum(), 1e-300), strict=True))
+
+
+def _shuffled_losses(
+    model: ChurnModel, trial: Trial, names: list[str], seed: int
+) -> NDArray[np.float64]:
+    """Log loss of every row, on average over a few deals of the family's values."""
+    portable, rng = model.portable(), np.random.default_rng(seed)
+    columns = np.array([model.feature_names_.index(name) for name in names])
+    matrix = portable.matrix(trial.rows)
+    losses = np.zeros(len(matrix))
+    for _ in range(SHUFFLES):
+        dealt = matrix.copy()
+        dealt[:, columns] = matrix[_dealt(trial.rows["cutoff"].to_numpy(), rng)][:, columns]
+        losses += row_log_losses(trial.outcome, portable.head("lapse", dealt))
+    return losses / SHUFFLES
+
+
+def _dealt(cutoff: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Positions in a random order that keeps every row within its cutoff."""
+    order = np.arange(len(cutoff))
+    for date in np.unique(cutoff):
+        there = np.flatnonzero(cutoff == date)
+        order[there] = rng.permutation(there)
+    return order

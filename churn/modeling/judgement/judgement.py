@@ -1,0 +1,172 @@
+"""Everything that is known of how good a model is, in one object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn.modeling.dataset import Dataset
+from churn.modeling.evaluate import Evaluation
+from churn.modeling.judgement.ablation import Ablated
+from churn.modeling.judgement.backtest import EVERY_CUTOFF, Listed, backtest
+from churn.modeling.judgement.gain import Gain, gain_curve
+from churn.modeling.judgement.horizons import HorizonTrial
+from churn.modeling.judgement.importance import FamilyImportance, family_importance
+from churn.modeling.judgement.plain import as_plain
+from churn.modeling.judgement.pooled import Pooled, pool_forecasts
+from churn.modeling.judgement.profit import CampaignRules, Profit, profit_curve
+from churn.modeling.judgement.rates import Rate, rates_over_time
+from churn.modeling.judgement.reliability import Reliability, reliability
+from churn.modeling.judgement.trial import Trial
+from churn.modeling.model import ChurnModel
+from churn.modeling.slices import slices_of
+
+__all__ = ["Judgement", "judge_run"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The judgement of one model on cutoffs that it has not seen.
+
+    `calibration`: the eligible of the test, then each slice of them. `decline_calibration`: the
+    decline head on the eligible. `pooled`: the same recipe's forward forecasts of earlier cutoffs
+    together with the test. `ablation` and `horizons` are empty unless they were asked for.
+    """
+
+    evaluation: Evaluation
+    capacity: float
+    gains: tuple[Gain, ...]
+    calibration: tuple[Reliability, ...]
+    decline_calibration: Reliability
+    pooled: Pooled | None
+    rules: CampaignRules
+    profits: tuple[Profit, ...]
+    rates: tuple[Rate, ...]
+    importance: tuple[FamilyImportance, ...]
+    backtest: tuple[Listed, ...]
+    ablation: tuple[Ablated, ...] = ()
+    horizons: tuple[HorizonTrial, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON: every figure beyond `evaluation`, intervals as [estimate, low, high]."""
+        return {
+            one.name: as_plain(getattr(self, one.name))
+            for one in fields(self)
+            if one.name != "evaluation"
+        }
+
+    def to_json(self) -> str:
+        """The text of `judgement.json`: with the evaluation, all that is known."""
+        told = {"schema": SCHEMA, "evaluation": self.evaluation.to_dict(), **self.to_dict()}
+        return json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    def metrics(self) -> dict[str, float]:
+        """Finite numbers by flat names, for a tracker that knows nothing else."""
+        return {name: value for name, value in self._metrics() if isfinite(value)}
+
+    def listed(self, predictor: str) -> Listed:
+        """What that predictor's lists were worth, all cutoffs together."""
+        pairs = [(one.predictor, one.cutoff) for one in self.backtest]
+        return self.backtest[pairs.index((predictor, EVERY_CUTOFF))]
+
+    def _metrics(self) -> Iterator[tuple[str, float]]:
+        decline = self.evaluation.decline[0]
+        for name, value in decline.metrics.items():
+            yield f"decline_{name}", value.estimate
+        yield "decline_base_rate", decline.base_rate
+        yield from _calibration("calibration", self.calibration[0])
+        yield from _calibration("decline_calibration", self.decline_calibration)
+        if self.pooled is not None:
+            yield from _calibration("pooled_calibration", self.pooled.calibration[0])
+            yield "pooled_rows", self.pooled.calibration[0].rows
+        for profit in self.profits:
+            yield f"{profit.predictor}_expected_maximum_profit", profit.best.estimate
+        for predictor in dict.fromkeys(one.predictor for one in self.backtest):
+            listed = self.listed(predictor)
+            yield f"{predictor}_precision_at_capacity", listed.precision.estimate
+            yield f"{predictor}_recall_at_capacity", listed.recall.estimate
+            yield f"{predictor}_spend_caught_at_capacity", listed.spend_caught.estimate
+
+
+def judge_run(
+    model: ChurnModel,
+    test: Dataset,
+    evaluation: Evaluation,
+    *,
+    history: Dataset,
+    forecasts: pd.DataFrame | None = None,
+    capacity: float = 0.1,
+    replicates: int = 200,
+    seed: int = 0,
+) -> Judgement:
+    """The whole judgement of a model on the eligible of `test`, which `evaluation` summarises.
+
+    `history` gives the base rates of earlier cutoffs. `forecasts` (customer_id, cutoff, model)
+    are forward forecasts of rows of `history`, to be pooled with the test. `capacity` is how many
+    can be looked after, as in scoring.
+    """
+    trial = Trial.of(model, test, evaluation)
+    rules = CampaignRules()
+    return Judgement(
+        evaluation=evaluation,
+        capacity=capacity,
+        gains=tuple(gain_curve(one, trial.outcome, trial.lapse[one]) for one in trial.shown),
+        calibration=tuple(_by_slice(trial, replicates, seed)),
+        decline_calibration=_of_decline(trial, replicates, seed),
+        pooled=None if forecasts is None else pool_forecasts(forecasts, history, trial, seed=seed),
+        rules=rules,
+        profits=tuple(
+            profit_curve(
+                one,
+                trial.outcome,
+                trial.lapse[one],
+                trial.customer,
+                rules=rules,
+                replicates=replicates,
+                seed=seed,
+            )
+            for one in trial.shown
+        ),
+        rates=rates_over_time(history, trial, forecasts, replicates=replicates, seed=seed),
+        importance=family_importance(model, trial, replicates=replicates, seed=seed),
+        backtest=backtest(trial, capacity=capacity, replicates=replicates, seed=seed),
+    )
+
+
+def _by_slice(trial: Trial, replicates: int, seed: int) -> Iterator[Reliability]:
+    everyone = {"eligible": np.ones(len(trial.rows), dtype=bool)}
+    for name, chosen in (everyone | slices_of(trial.rows, trial.clock)).items():
+        yield reliability(
+            name,
+            trial.outcome[chosen],
+            trial.lapse["model"][chosen],
+            trial.customer[chosen],
+            replicates=replicates,
+            seed=seed,
+        )
+
+
+def _of_decline(trial: Trial, replicates: int, seed: int) -> Reliability:
+    known = trial.rows["decline"].notna().to_numpy()
+    return reliability(
+        "decline",
+        trial.rows["decline"].to_numpy()[known],
+        trial.decline[known],
+        trial.customer[known],
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def _calibration(name: str, found: Reliability) -> Iterator[tuple[str, float]]:
+    yield f"{name}_error", found.error.estimate
+    yield f"{name}_floor_mean", found.floor.mean
+    yield f"{name}_floor_95", found.floor.high

@@ -1,0 +1,288 @@
+"""The judgement as a page for people: Markdown with the pictures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+from churn.modeling.judgement.judgement import Judgement
+from churn.modeling.judgement.pictures import capacity_in_words
+from churn.modeling.judgement.reliability import Reliability
+from churn.modeling.metrics import Interval
+
+__all__ = ["judgement_page"]
+
+METRICS = {"roc_auc": "AUC", "log_loss": "log loss", "brier": "Brier"}
+MOST_SLICES = 12
+
+
+def judgement_page(judgement: Judgement, *, pictures: str = "") -> list[str]:
+    """Lines of Markdown, from the comparison with the rules to the decision looked back on.
+
+    `pictures` is the folder of the pictures as seen from the page, with its slash.
+    """
+    return [
+        *_discrimination(judgement, pictures),
+        *_kinds(judgement),
+        *_calibration(judgement, pictures),
+        *_decision(judgement, pictures),
+        *_campaign(judgement, pictures),
+        *_over_time(judgement, pictures),
+        *_families(judgement, pictures),
+        *_horizons(judgement),
+    ]
+
+
+def _discrimination(judgement: Judgement, pictures: str) -> list[str]:
+    evaluation = judgement.evaluation
+    test = evaluation.of("model")
+    shown = METRICS | {"lift_at_10_percent": "lift at 10 %"}
+    rows = [
+        [name, *(_interval(evaluation.of(name).metrics[key]) for key in shown)]
+        for name in ("model", *evaluation.against)
+    ]
+    return [
+        "## Judged on later cutoffs",
+        "",
+        f"Cutoffs {', '.join(evaluation.cutoffs)}; {test.rows:,} rows of {test.customers:,} "
+        f"customers, of whom {test.base_rate:.1%} lapsed. The model beside the simple rules that "
+        "it has to beat. Every 95 % interval resamples customers.",
+        "",
+        *_table(["", *shown.values()], rows),
+        "",
+        _picture("Gain and lift of the model and of two rules", pictures, "gain"),
+        "",
+    ]
+
+
+def _kinds(judgement: Judgement) -> list[str]:
+    lapse = [one for one in judgement.evaluation.judged if one.predictor == "model"]
+    header = ["", "rows", "rate", *METRICS.values()]
+    rows = [
+        [
+            f"{what}: {one.group}",
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            *(_interval(one.metrics[key]) for key in METRICS),
+        ]
+        for what, group in (("lapse", lapse), ("decline", judgement.evaluation.decline))
+        for one in group
+    ]
+    return [
+        "## By kind of customer, and the decline head",
+        "",
+        "A decline is net spend in the horizon under half of the customer's usual; a lapse is one.",
+        "",
+        *_table(header, rows),
+        "",
+    ]
+
+
+def _calibration(judgement: Judgement, pictures: str) -> list[str]:
+    shown = [judgement.calibration[0], judgement.decline_calibration]
+    slices: Sequence[Reliability] = judgement.calibration[1:]
+    if judgement.pooled is not None:
+        shown.append(judgement.pooled.calibration[0])
+        slices = judgement.pooled.calibration[1:]
+    largest = sorted(slices, key=lambda one: -one.rows)[:MOST_SLICES]
+    header = ["", "rows", "foretold", "came", "error", "by chance: mean", "by chance: 95 %"]
+    return [
+        "## Do the probabilities hold?",
+        "",
+        "The error is the mean distance between what was foretold and what came, in ten groups "
+        "of like probability. Beside it: what a perfect model of this size has by chance.",
+        *_what_is_pooled(judgement),
+        "",
+        *_table(header, (_reliability(one) for one in (*shown, *largest))),
+        "",
+        _picture("Rate that came against probability", pictures, "calibration"),
+        "",
+        _picture("Calibration error by slice beside its floor", pictures, "slices"),
+        "",
+    ]
+
+
+def _what_is_pooled(judgement: Judgement) -> list[str]:
+    if judgement.pooled is None:
+        return []
+    cutoffs = judgement.pooled.cutoffs
+    return [
+        f"Pooled are {len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]}: each was forecast "
+        "by the same recipe from what had closed before it."
+    ]
+
+
+def _decision(judgement: Judgement, pictures: str) -> list[str]:
+    header = ["list by", "listed", "of them lapsed", "of the lapsed, listed", "of their spend"]
+    predictors = [*(gain.predictor for gain in judgement.gains), "value_at_risk"]
+    rows = [
+        [
+            name,
+            f"{listed.listed:,}",
+            _percent(listed.precision),
+            _percent(listed.recall),
+            _percent(listed.spend_caught),
+        ]
+        for name in predictors
+        for listed in [judgement.listed(name)]
+    ]
+    model = judgement.listed("model")
+    return [
+        "## The decision, looked back on",
+        "",
+        f"Who would have been listed at a capacity of {capacity_in_words(judgement.capacity)}, "
+        "and what became of them. The spend is what the lapsed had usually brought in a horizon.",
+        "",
+        *_table(header, rows),
+        "",
+        "Of the lapsed, the share that the model listed minus that of the recency rule: "
+        f"{_points(model.more_caught)} percentage points. The last list is ordered by the model's "
+        "value at risk.",
+        "",
+        _picture("Precision, recall and spend of the lists", pictures, "backtest"),
+        "",
+    ]
+
+
+def _campaign(judgement: Judgement, pictures: str) -> list[str]:
+    rules = judgement.rules
+    best = ", ".join(
+        f"{one.predictor} {_interval(one.best, digits=2)} at {one.best_share:.0%} contacted"
+        for one in judgement.profits
+    )
+    return [
+        "## What a campaign would earn by the literature's rules",
+        "",
+        f"Expected maximum profit per customer (Verbraken, Verbeke, Baesens 2013; value "
+        f"{rules.lifetime_value:g}, offer {rules.offer_cost:g}, contact {rules.contact_cost:g}, "
+        f"acceptance Beta({rules.alpha:g}, {rules.beta:g})): {best}. It compares models; offers "
+        "are decided on the shop's own money.",
+        "",
+        _picture("Profit against share contacted", pictures, "profit"),
+        "",
+    ]
+
+
+def _over_time(judgement: Judgement, pictures: str) -> list[str]:
+    first, last = judgement.rates[0], judgement.rates[-1]
+    return [
+        "## The shop over time",
+        "",
+        f"{first.lapse.estimate:.1%} of the eligible lapsed after {first.cutoff}, "
+        f"{last.lapse.estimate:.1%} after {last.cutoff}.",
+        "",
+        _picture("Lapse and decline rate of every cutoff", pictures, "rates"),
+        "",
+    ]
+
+
+def _families(judgement: Judgement, pictures: str) -> list[str]:
+    rows = [
+        [one.family, str(one.features), _share(one.gain_share), _signed(one.loss_rise)]
+        for one in judgement.importance
+    ]
+    lines = [
+        "## What the model leans on",
+        "",
+        "Families of features: their share of the gain of all splits, and by how much the log "
+        "loss of the test rises when their values are dealt anew among customers. Families stand "
+        "in for each other: a small effect does not mean that a family says nothing.",
+        "",
+        *_table(["family", "features", "gain", "log loss rises by"], rows),
+        "",
+        _picture("Importance of the families of features", pictures, "importance"),
+        "",
+    ]
+    return lines + _without_families(judgement, pictures)
+
+
+def _without_families(judgement: Judgement, pictures: str) -> list[str]:
+    if not judgement.ablation:
+        return []
+    rows = [
+        [one.family, _signed(one.loss_rise), f"{one.auc_fall:+.4f}"] for one in judgement.ablation
+    ]
+    return [
+        "The recipe fitted again without each family:",
+        "",
+        *_table(["without", "log loss rises by", "AUC falls by"], rows),
+        "",
+        _picture("The recipe without each family", pictures, "ablation"),
+        "",
+    ]
+
+
+def _horizons(judgement: Judgement) -> list[str]:
+    if not judgement.horizons:
+        return []
+    header = ["horizon", "cutoffs", "rows", "lapsed", "AUC", "skill", "error", "by chance: 95 %"]
+    tried = [one for one in judgement.horizons if one.refused is None]
+    rows = [
+        [
+            f"{one.horizon_days} days",
+            ", ".join(one.cutoffs),
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            _interval(one.roc_auc),
+            _share(one.skill),
+            _interval(one.calibration.error),
+            f"{one.calibration.floor.high:.4f}",
+        ]
+        for one in tried
+        if one.roc_auc is not None and one.calibration is not None
+    ]
+    refused = [
+        f"- {one.horizon_days} days: {one.refused}" for one in judgement.horizons if one.refused
+    ]
+    return [
+        "## Other horizons",
+        "",
+        "The recipe for the same customers with another horizon. Skill is the share of the base "
+        "rate's log loss that the model takes away.",
+        "",
+        *_table(header, rows),
+        "",
+        *refused,
+        *([""] if refused else []),
+    ]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _picture(says: str, folder: str, name: str) -> str:
+    return f"![{says}]({folder}{name}.svg)"
+
+
+def _reliability(one: Reliability) -> list[str]:
+    floors = [f"{value:.4f}" for value in (one.floor.mean, one.floor.high)]
+    means = [_share(one.predicted), _share(one.observed)]
+    return [one.group, f"{one.rows:,}", *means, _interval(one.error), *floors]
+
+
+def _interval(value: Interval | None, *, digits: int = 4) -> str:
+    """The estimate and its bounds; a dash where it is not defined."""
+    if value is None or not isfinite(value.estimate):
+        return "-"
+    return f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+
+
+def _signed(value: Interval) -> str:
+    return f"{value.estimate:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+
+
+def _percent(value: Interval) -> str:
+    if not isfinite(value.estimate):
+        return "-"
+    return f"{value.estimate:.1%} [{value.low:.1%}, {value.high:.1%}]"
+
+
+def _points(value: Interval) -> str:
+    estimate, low, high = (100 * bound for bound in (value.estimate, value.low, value.high))
+    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]" if isfinite(estimate) else "-"
+
+
+def _share(value: float | None) -> str:
+    return f"{value:.1%}" if value is not None and isfinite(value) else "-"

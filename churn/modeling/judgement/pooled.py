@@ -1,0 +1,99 @@
+"""Forward forecasts of many cutoffs as one pile: enough rows to see whether probabilities hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.data.days import date_of
+from churn.modeling.baselines import fit_baselines, predict_baseline
+from churn.modeling.dataset import Dataset
+from churn.modeling.folds import Fold, forward_folds
+from churn.modeling.judgement.reliability import Reliability, reliability
+from churn.modeling.judgement.trial import Trial
+from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.panel import LEAST_TRAINING_CUTOFFS
+from churn.modeling.slices import slices_of
+
+__all__ = ["Pooled", "forward_forecasts", "pool_forecasts"]
+
+Progress = Callable[[str], None]
+
+KEYS = ["customer_id", "cutoff"]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """All pooled rows first, then each slice of them, largest first."""
+
+    cutoffs: tuple[str, ...]
+    calibration: tuple[Reliability, ...]
+
+
+def forward_forecasts(
+    recipe: ChurnModel, dataset: Dataset, *, progress: Progress = lambda _: None
+) -> pd.DataFrame:
+    """customer_id, cutoff and `model`, the P(lapse) of every eligible row whose cutoff has three
+    closed ones before it, by a fit of the recipe on those alone. One fit a cutoff. Where a
+    baseline stands in for the model, that baseline is fitted.
+    """
+    folds = [
+        fold
+        for fold in forward_folds(dataset.cutoffs, most=len(dataset.cutoffs))
+        if len(fold.learn) >= LEAST_TRAINING_CUTOFFS
+    ]
+    parts = [pd.DataFrame(columns=[*KEYS, "model"])]
+    for number, fold in enumerate(folds, start=1):
+        progress(f"forecasting cutoff {number} of {len(folds)}")
+        parts.append(_forecast(recipe, dataset, fold))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def pool_forecasts(
+    forecasts: pd.DataFrame, dataset: Dataset, trial: Trial, *, seed: int = 0
+) -> Pooled:
+    """The forecasts of earlier cutoffs and those of the trial, judged as one and by slice.
+
+    `forecasts` has customer_id, cutoff and `model`; `dataset` has the same rows.
+    """
+    earlier = dataset.eligible.merge(forecasts[[*KEYS, "model"]], on=KEYS)
+    rows = pd.concat([earlier, trial.rows.assign(model=trial.lapse["model"])], ignore_index=True)
+    slices = sorted(slices_of(rows, trial.clock).items(), key=lambda item: -int(item[1].sum()))
+    everyone = np.ones(len(rows), dtype=bool)
+    return Pooled(
+        cutoffs=tuple(str(date_of(int(number))) for number in sorted(rows["cutoff"].unique())),
+        calibration=tuple(
+            _reliability(name, rows[mask], seed)
+            for name, mask in [("all pooled cutoffs", everyone), *slices]
+        ),
+    )
+
+
+def _forecast(recipe: ChurnModel, dataset: Dataset, fold: Fold) -> pd.DataFrame:
+    learnt, later = dataset.only(fold.learn), dataset.only(fold.judge).eligible
+    if later.empty or not has_classes(learnt.eligible["lapse"]):
+        return pd.DataFrame(columns=[*KEYS, "model"])
+    return later[KEYS].assign(model=_said(recipe, learnt, later))
+
+
+def _said(recipe: ChurnModel, learnt: Dataset, later: pd.DataFrame) -> NDArray[np.float64]:
+    """P(lapse) by the recipe, or by the baseline that speaks in its place."""
+    if recipe.stand_in is None:
+        return np.asarray(recipe.forecast_lapse(learnt, later))
+    buyers = learnt.rows[learnt.rows["purchase_days"] > 0]
+    rules = fit_baselines(learnt.eligible, buyers, learnt.clock)
+    return predict_baseline(rules[recipe.stand_in], later)
+
+
+def _reliability(name: str, rows: pd.DataFrame, seed: int) -> Reliability:
+    return reliability(
+        name,
+        rows["lapse"].to_numpy(),
+        rows["model"].to_numpy(),
+        rows["customer_id"].to_numpy(),
+        seed=seed,
+    )

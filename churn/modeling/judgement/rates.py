@@ -1,0 +1,76 @@
+"""Cutoff by cutoff: how often customers lapse and decline, what was foretold, how well ranked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from churn.data.days import date_of
+from churn.modeling.dataset import Dataset
+from churn.modeling.judgement.reliability import share_interval
+from churn.modeling.judgement.trial import Trial
+from churn.modeling.metrics import Interval, bootstrap_metrics
+
+__all__ = ["Rate", "rates_over_time"]
+
+KEYS = ["customer_id", "cutoff"]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The eligible at one cutoff and the rates that came, with Wilson's intervals, for a customer
+    is one row of a cutoff. Where there is an honest forecast of that cutoff: the rate that was
+    `foretold`, and the AUC; else None.
+    """
+
+    cutoff: str
+    rows: int
+    lapse: Interval
+    decline: Interval
+    foretold: float | None
+    roc_auc: Interval | None
+
+
+def rates_over_time(
+    dataset: Dataset,
+    trial: Trial,
+    forecasts: pd.DataFrame | None = None,
+    *,
+    replicates: int = 200,
+    seed: int = 0,
+) -> tuple[Rate, ...]:
+    """One rate for each cutoff of the dataset and of the trial, oldest first.
+
+    `forecasts` has customer_id, cutoff and `model` for rows of the dataset that are not the
+    trial's.
+    """
+    seen = dataset.eligible[[*KEYS, "lapse", "decline"]]
+    if forecasts is not None:
+        seen = seen.merge(forecasts[[*KEYS, "model"]], on=KEYS, how="left")
+    tried = trial.rows[[*KEYS, "lapse", "decline"]].assign(model=trial.lapse["model"])
+    seen = pd.concat([tried, seen]).drop_duplicates(KEYS)  # the trial's rows win
+    return tuple(
+        _rate(int(cutoff), seen[seen["cutoff"] == cutoff], replicates, seed)
+        for cutoff in sorted(seen["cutoff"].unique())
+    )
+
+
+def _rate(cutoff: int, rows: pd.DataFrame, replicates: int, seed: int) -> Rate:
+    told = rows.dropna(subset=["model"])
+    outcome, said = told["lapse"].to_numpy(), told["model"].to_numpy(dtype=np.float64)
+    names = told["customer_id"].to_numpy()
+    auc = bootstrap_metrics(outcome, said, names, replicates=replicates, seed=seed)["roc_auc"]
+    return Rate(
+        cutoff=str(date_of(cutoff)),
+        rows=len(rows),
+        lapse=_share(rows["lapse"]),
+        decline=_share(rows["decline"].dropna()),
+        foretold=float(said.mean()) if len(told) else None,
+        roc_auc=auc if len(told) else None,
+    )
+
+
+def _share(outcome: pd.Series[float]) -> Interval:
+    return share_interval(float(np.sum(outcome)), len(outcome))

@@ -1,0 +1,80 @@
+"""The page and the pictures: what a person must find there, whole and in plain words."""
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+from judged_shop import shop_judgement
+
+from churn.modeling.judgement.ablation import Ablated
+from churn.modeling.judgement.files import judgement_files
+from churn.modeling.judgement.horizons import HorizonTrial
+from churn.modeling.judgement.page import judgement_page
+from churn.modeling.judgement.pictures import PICTURES, capacity_in_words
+from churn.modeling.metrics import Interval
+
+ALWAYS = set(PICTURES) - {"ablation"}
+SOME = Interval(0.01, -0.01, 0.03)
+
+
+@pytest.fixture(scope="module")
+def files():
+    return judgement_files(shop_judgement())
+
+
+def test_every_picture_is_an_svg_that_says_in_its_title_what_it_shows(files):
+    assert {name.removesuffix(".svg") for name in files if name.endswith(".svg")} == ALWAYS
+    for name in ALWAYS:
+        root = ElementTree.fromstring(files[f"{name}.svg"])
+        texts = [element.text for element in root.iter() if element.text]
+        assert root.tag.endswith("svg")
+        assert any(text.endswith("?") for text in texts), f"{name} has no question as its title"
+
+
+def test_the_same_judgement_gives_the_same_bytes(files):
+    assert judgement_files(shop_judgement()) == files
+
+
+def test_the_page_links_every_picture_there_is_and_no_other(files):
+    page = "\n".join(judgement_page(shop_judgement(), pictures="report/"))
+    linked = {part.split(")")[0] for part in page.split("](")[1:]}
+    assert linked == {f"report/{name}" for name in files if name.endswith(".svg")}
+
+
+def test_the_page_tells_every_part_with_intervals():
+    page = "\n".join(judgement_page(shop_judgement()))
+    for part in (
+        "## Judged on later cutoffs",
+        "| bg_nbd |",
+        "| lapse: one-time buyers |",
+        "| lapse: 3+ purchase days |",
+        "| decline: eligible |",
+        "| all pooled cutoffs |",
+        "## The decision, looked back on",
+        "| value_at_risk |",
+        "capacity of 10%",
+        "Expected maximum profit per customer",
+        "acceptance Beta(6, 14)",
+        "## The shop over time",
+        "## What the model leans on",
+    ):
+        assert part in page
+    assert "nan" not in page
+    assert "## Other horizons" not in page
+
+
+def test_what_was_asked_for_is_told_and_drawn():
+    asked = replace(
+        shop_judgement(),
+        ablation=(Ablated("recency", 3, SOME, 0.002),),
+        horizons=(HorizonTrial(56, refused="the data is too short"),),
+    )
+    page = "\n".join(judgement_page(asked))
+    assert "(ablation.svg)" in page
+    assert "- 56 days: the data is too short" in page
+    assert b"What does each family earn?" in judgement_files(asked)["ablation.svg"]
+
+
+def test_a_capacity_is_said_as_it_was_set():
+    assert capacity_in_words(0.25) == "25%"
+    assert capacity_in_words(500) == "500 customers"
