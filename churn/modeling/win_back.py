@@ -21,7 +21,7 @@ __all__ = ["WinBack", "fit_win_back"]
 LEAST_PER_CLASS = 30
 LEAST_FOR_TREES = 200
 MOST_LEAVES, MOST_ROUNDS = 7, 80  # the lapsed differ in little, and larger trees did worse
-LEARNING_RATE, FEATURE_SHARE = 0.05, 0.8  # what these trees were tried with
+LEARNING_RATE = 0.05
 Kind = str  # "rate", "logistic" or "trees"
 
 
@@ -67,13 +67,7 @@ def _kind(smaller_class: int) -> Kind:
 
 def _small(settings: BoosterSettings) -> BoosterSettings:
     leaves, rounds = min(settings.num_leaves, MOST_LEAVES), min(settings.rounds, MOST_ROUNDS)
-    return replace(
-        settings,
-        num_leaves=leaves,
-        rounds=rounds,
-        learning_rate=LEARNING_RATE,
-        feature_share=FEATURE_SHARE,
-    )
+    return replace(settings, num_leaves=leaves, rounds=rounds, learning_rate=LEARNING_RATE)
 
 
 def _fit(
