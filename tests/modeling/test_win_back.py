@@ -20,6 +20,9 @@ SETTINGS = BoosterSettings(
     num_leaves=15,
     learning_rate=0.1,
     min_rows_in_leaf=20,
+    feature_share=0.8,
+    row_share=0.8,
+    l2=1.0,
     seed=1,
     threads=1,
 )
