@@ -11,6 +11,7 @@ from churn.features.catalogue import CATALOGUE, Feature
 
 __all__ = ["load_own_features", "naming"]
 
+SAID_AT_MOST = 300
 _LOADED: set[Path] = set()
 
 
@@ -52,5 +53,5 @@ def naming(one: Feature) -> Iterator[None]:
         if one.is_shipped:
             raise
         rule = f"your feature {one.name!r} must be an expression over the columns of {one.over!r}"
-        said = str(failure).strip().splitlines() or [type(failure).__name__]
-        raise ConfigError(rule, got=said[0], fix="CONTRIBUTING lists them.") from failure
+        said = " ".join(str(failure).split())[:SAID_AT_MOST] or type(failure).__name__
+        raise ConfigError(rule, got=said, fix="CONTRIBUTING lists them.") from failure

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from churn.data.engines.base import Engine
-from churn.data.engines.memory import usual_memory_limit
+from churn.data.engines.memory import bytes_of, usual_memory_limit
 from churn.errors import ConfigError
 
 __all__ = ["EngineName", "open_engine"]
@@ -32,6 +32,8 @@ def open_engine(
     from churn.data.engines.duck import DuckDBEngine
 
     files = list(files)
+    if memory_limit is not None:
+        bytes_of(memory_limit)  # said here in our words
     return DuckDBEngine(files, memory_limit=memory_limit or usual_memory_limit(files))
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["machine_bytes", "usual_memory_limit"]
+from churn.errors import ConfigError
+
+__all__ = ["bytes_of", "machine_bytes", "usual_memory_limit"]
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 LEAST_BYTES = 2_500_000_000
 COMPRESSED_TIMES = 12  # Parquet and .gz; their rows and days take 10 to 12 times as much in memory
@@ -25,6 +30,20 @@ def usual_memory_limit(files: Iterable[Path]) -> str | None:
         return None
     limit = min(max(LEAST_BYTES, sum(sizes)), LARGEST_SHARE * machine_bytes())
     return f"{round(limit / 1e6)}MB"
+
+
+def bytes_of(limit: str) -> float:
+    """The bytes of a size in DuckDB's notation; ConfigError where it is none.
+
+    >>> bytes_of("2GB"), bytes_of("1.5 KiB")
+    (2000000000.0, 1536.0)
+    """
+    match = SIZE.fullmatch(limit.strip())
+    if match is None or not float(match[1]):
+        rule = "[data] memory_limit must be a size above zero"
+        raise ConfigError(rule, got=repr(limit), fix='Write e.g. "2GB".')
+    base = 1024 if match[3] else 1000
+    return float(float(match[1]) * base ** (1 + "KMGT".index(match[2].upper())))
 
 
 def machine_bytes() -> int:

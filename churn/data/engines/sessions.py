@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import warnings
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from churn.data.engines.memory import machine_bytes
+from churn.data.engines.memory import bytes_of, machine_bytes
 from churn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ ALWAYS = {
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
 }
-MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B", re.IGNORECASE)
 # Engines open on each Spark that was started here, by its application's id: the last one stops it.
 _guests: Counter[str] = Counter()
 
@@ -143,9 +141,4 @@ def _states_memory(environment: Mapping[str, str]) -> bool:
 
 def _spark_memory(limit: str) -> str:
     """DuckDB's notation in Spark's, whose m is 1,048,576 bytes."""
-    match = MEMORY.fullmatch(limit.strip())
-    if match is None:
-        raise ConfigError("memory_limit must be a size", got=repr(limit), fix='Write e.g. "2GB".')
-    power = 1 + "KMGT".index(match[2].upper())
-    base = 1024 if "i" in limit.lower() else 1000
-    return f"{round(float(match[1]) * base**power / 2**20)}m"
+    return f"{round(bytes_of(limit) / 2**20)}m"

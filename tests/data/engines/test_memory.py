@@ -5,6 +5,7 @@ import pytest
 
 from churn.data.engines.choice import open_engine
 from churn.data.engines.memory import machine_bytes, usual_memory_limit
+from churn.errors import ConfigError
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ def test_what_the_settings_say_goes_before(sized):
     usual = open_engine("duckdb", files).rows(shown)
     assert stated == duckdb_says("300MB")
     assert usual == duckdb_says("2500MB")
+
+
+@pytest.mark.parametrize("limit", ["lots", "2", "2 elephants", "0GB", "-1GB", ""])
+def test_a_limit_that_is_no_size_is_refused(limit):
+    with pytest.raises(ConfigError, match=r'memory_limit must be a size above zero.*e\.g\. "2GB"'):
+        open_engine("duckdb", memory_limit=limit)
 
 
 def duckdb_says(limit: str) -> list[dict[str, object]]:
