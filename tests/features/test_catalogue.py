@@ -199,3 +199,11 @@ def test_a_name_can_be_given_only_once():
         features_over("days", [("net_spend", "Again.", formula)], family="money", unit="currency")
     with pytest.raises(ValueError, match="two features are called 'net_spend'"):
         sums(net_spend=formula)
+
+
+def test_all_tables_connected_give_more_than_eighty_features_each_with_unit_and_meaning():
+    everything = frozenset().union(*(one.needs for one in CATALOGUE.values()))
+    names = feature_names(everything)
+    shown = [CATALOGUE[name] for name in names if CATALOGUE[name].is_shipped]
+    assert len(shown) >= 80
+    assert all(one.unit and one.meaning and one.family for one in shown)
