@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Out, app
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Models, Out, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -21,9 +18,7 @@ __all__ = ["evaluate", "score", "train"]
 def train(
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
-    models: Annotated[
-        Path | None, typer.Option("--models", metavar="DIR", help="Where bundles are kept.")
-    ] = None,
+    models: Models = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
