@@ -12,7 +12,13 @@ from churn.jobs.result import JobResult, ShownTable
 
 __all__ = ["compare_models", "differences", "show_model"]
 
-SHOWN = ("roc_auc", "average_precision", "lift_at_10_percent", "log_loss", "brier")
+SHOWN = {
+    "roc_auc": "AUC",
+    "average_precision": "avg prec.",
+    "lift_at_10_percent": "lift 10 %",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
 Manifest = Mapping[str, Any]
 Figures = Mapping[str, Mapping[str, float | None]]
 
@@ -72,9 +78,9 @@ def differences(one: Manifest, other: Manifest) -> list[str]:
         "lookback_days": [m.get("clock", {}).get("lookback_days") for m in (one, other)],
         "lead_days": [m.get("cutoffs", {}).get("lead_days") for m in (one, other)],
         "rows judged": [_eligible(m).get("rows") for m in (one, other)],
-        "share that lapsed": [_eligible(m).get("base_rate") for m in (one, other)],
+        "shares that lapsed": [_rate(m) for m in (one, other)],
     }
-    return [f"{name}: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
+    return [f"{name} differ: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
 
 
 def _eligible(manifest: Manifest, predictor: str = "model") -> Mapping[str, Any]:
@@ -99,7 +105,7 @@ def _side_by_side(
     a, b = _figures(one), _figures(other)
     rows = [
         (
-            name,
+            SHOWN[name],
             _interval(a.get(name)),
             _interval(b.get(name)),
             _difference(a.get(name), b.get(name)) if comparable else "-",
@@ -110,7 +116,7 @@ def _side_by_side(
         (name, *(str(_told(m).get(name, "-")) for m in (one, other)), "")
         for name in ("as of", "judged on", "rows", "features", "gate")
     ]
-    return "Side by side", ("", first, second, "difference"), (*facts, *rows)
+    return "Side by side", ("", first, second, "change"), (*facts, *rows)
 
 
 def _told(manifest: Manifest) -> dict[str, str]:
@@ -128,7 +134,7 @@ def _told(manifest: Manifest) -> dict[str, str]:
 
 
 def _facts(manifest: Manifest, terms: list[str]) -> ShownTable:
-    rows = [*_told(manifest).items(), *(("champion since", term) for term in terms)]
+    rows = [*_told(manifest).items(), *(("champion from", term) for term in terms)]
     return f"Model {manifest['model_id']}", ("", ""), tuple(rows)
 
 
@@ -139,7 +145,7 @@ def _judgement(manifest: Manifest) -> ShownTable:
         (name, *(_decimal(_eligible(manifest, name).get(metric)) for metric in SHOWN))
         for name in names
     ]
-    return "Judged on later cutoffs", ("", *SHOWN), tuple(rows)
+    return "Judged on later cutoffs", ("", *SHOWN.values()), tuple(rows)
 
 
 def _counts(manifest: Manifest) -> dict[str, int]:
@@ -152,9 +158,17 @@ def _decimal(value: float | None) -> str:
 
 
 def _interval(figure: Mapping[str, float | None] | None) -> str:
+    """The estimate and half its 95 % interval."""
     if figure is None or figure["estimate"] is None:
         return "-"
-    return f"{figure['estimate']:.4f} [{_decimal(figure['low'])}, {_decimal(figure['high'])}]"
+    if figure["low"] is None or figure["high"] is None:
+        return _decimal(figure["estimate"])
+    return f"{figure['estimate']:.4f} ±{(figure['high'] - figure['low']) / 2:.3f}"
+
+
+def _rate(manifest: Manifest) -> str:
+    rate = _eligible(manifest).get("base_rate")
+    return "-" if rate is None else f"{rate:.4%}"
 
 
 def _difference(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:

@@ -24,7 +24,7 @@ from churn.modeling.manifest import read_manifest
 
 __all__ = ["Desk", "gate_open", "list_models", "promote", "rollback"]
 
-HEADER = ("", "model", "as of", "created", "AUC", "log loss", "best rule", "gate")
+HEADER = ("model", "as of", "AUC", "loss", "rule", "gate", "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,13 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
         rows={"models": len(found)},
         model_id=desk.folder.champion,
         warnings=(*damaged, *notes),
-        tables=((f"Models in {desk.folder.name}", HEADER, tuple(_row(one) for one in found)),),
+        tables=(
+            (
+                f"Models in {desk.folder.name}: AUC, log loss, log loss of the best rule",
+                HEADER,
+                tuple(_row(one) for one in found),
+            ),
+        ),
     )
 
 
@@ -207,21 +213,16 @@ def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, 
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    rule = (
-        "-"
-        if one["best_rule"] is None
-        else f"{one['best_rule']} {_decimal(one, 'best_rule_log_loss')}"
-    )
+    """Six figures and the mark; they fit a terminal of 80 columns."""
     gate = "open" if one["gate_open"] else "closed"
     return (
-        one["mark"] or "",
         one["model_id"],
         one["as_of"] or "-",
-        (one["created_at"] or "-")[:16].replace("T", " "),
         _decimal(one, "roc_auc"),
         _decimal(one, "log_loss"),
-        rule,
-        f"{gate}; {one['stand_in']} stands in" if one["stand_in"] else gate,
+        _decimal(one, "best_rule_log_loss"),
+        "stand-in" if one["stand_in"] else gate,
+        one["mark"] or "",
     )
 
 

@@ -86,14 +86,18 @@ def line_of_champions(history: Sequence[Promotion], present: str | None) -> list
     """
     line: list[str] = []
     for move in history:
+        _note(line, move.previous)  # known already, unless somebody wrote the pointer by hand
         if move.cause == "rollback" and move.model_id in line:
             del line[_last(line, move.model_id) + 1 :]
-        elif not line or line[-1] != move.model_id:
-            line += [move.previous] if not line and move.previous else []
-            line.append(move.model_id)
-    if present is not None and (not line or line[-1] != present):
-        line.append(present)  # somebody wrote the pointer by hand
+        else:
+            _note(line, move.model_id)
+    _note(line, present)
     return line
+
+
+def _note(line: list[str], model_id: str | None) -> None:
+    if model_id is not None and line[-1:] != [model_id]:
+        line.append(model_id)
 
 
 def _last(line: Sequence[str], model_id: str) -> int:

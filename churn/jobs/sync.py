@@ -53,8 +53,9 @@ def sync(config: Path, *, models: Path | None = None, progress: Progress = silen
 
 def _table(uri: str, recorded: list[str], there: list[str], moved: dict[str, str]) -> Any:
     rows = [
+        ("at", uri),
         ("recorded now", ", ".join(recorded) or "nothing"),
         ("there already", f"{len(there):,}"),
         *((f"alias {alias}", model_id or "nobody") for alias, model_id in moved.items()),
     ]
-    return f"MLflow at {uri}", ("", ""), tuple(rows)
+    return "MLflow", ("", ""), tuple(rows)

@@ -43,7 +43,7 @@ def metrics_of(manifest: Manifest) -> dict[str, float]:
     found: dict[str, float] = {}
     for one in evaluation.get("judged", ()):
         figures = {name: value for name, value in one.items() if name not in ("group", "predictor")}
-        group = "" if one["group"] == "eligible" else f"{one['group']}/"
+        group = "" if one["group"] == "eligible" else f"{_allowed(one['group'])}/"
         found |= dict(_numbers(figures, f"{group}{one['predictor']}_"))
     for name, gap in evaluation.get("log_loss_difference", {}).items():
         ends = dict(zip(("", "_low", "_high"), gap, strict=True))
@@ -117,21 +117,22 @@ def _numbers(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     """Finite numbers of a nested mapping, names joined with `_`."""
     for name, inner in value.items():
         if isinstance(inner, Mapping):
-            yield from _numbers(inner, f"{prefix}{name}_")
+            yield from _numbers(inner, f"{prefix}{_allowed(name)}_")
         elif isinstance(inner, int | float) and math.isfinite(inner):
-            yield _allowed(f"{prefix}{name}"), float(inner)
+            yield f"{prefix}{_allowed(name)}", float(inner)
 
 
 def _texts(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, inner in value.items():
         if isinstance(inner, Mapping):
-            yield from _texts(inner, f"{prefix}{name}_")
+            yield from _texts(inner, f"{prefix}{_allowed(name)}_")
         elif isinstance(inner, str):
-            yield _allowed(f"{prefix}{name}"), inner[:LONGEST_PARAMETER]
+            yield f"{prefix}{_allowed(name)}", inner[:LONGEST_PARAMETER]
         elif isinstance(inner, list):
-            yield _allowed(f"{prefix}{name}"), ", ".join(map(str, inner))[:LONGEST_PARAMETER]
+            yield f"{prefix}{_allowed(name)}", ", ".join(map(str, inner))[:LONGEST_PARAMETER]
 
 
 def _allowed(name: str) -> str:
-    """The name in the letters that MLflow takes."""
-    return re.sub(r"[^\w\-. /]", "_", name)
+    """The name in the letters that MLflow takes, and no path."""
+    name = re.sub(r"[^\w\-. ]", "_", name)
+    return name if name.strip(".") else "_" * len(name)

@@ -53,7 +53,8 @@ def record_bundle(
             _log_folders(mlflow, bundle)
             logged = log_predictor(mlflow, model)
             mlflow.log_metrics(metrics_of(model.manifest_), model_id=logged.model_id)
-        return Recorded(run.info.run_id, _register(mlflow, settings, logged, model), new=True)
+        version = _register(mlflow, settings, model, logged, run.info.run_id)
+        return Recorded(run.info.run_id, version, new=True)
 
 
 def find_version(client: Any, settings: TrackingSettings, model_id: str) -> Any:
@@ -94,7 +95,9 @@ def _log_folders(mlflow: Any, bundle: Path) -> None:
         mlflow.log_artifacts(str(bundle / REPORT), REPORT)
 
 
-def _register(mlflow: Any, settings: TrackingSettings, logged: Any, model: ChurnModel) -> str:
+def _register(
+    mlflow: Any, settings: TrackingSettings, model: ChurnModel, logged: Any, run_id: str
+) -> str:
     """The number of the new version of the registered model."""
     client = mlflow.MlflowClient()
     try:
@@ -105,7 +108,7 @@ def _register(mlflow: Any, settings: TrackingSettings, logged: Any, model: Churn
     made = client.create_model_version(
         settings.model_name,
         logged.model_uri,
-        logged.source_run_id,
+        run_id,
         tags=tags_of(model.manifest_),
         model_id=logged.model_id,
     )

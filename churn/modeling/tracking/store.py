@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,7 +26,7 @@ RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # One retry after a second or two; a server that is up answers the first question within 3 s.
 FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "3"}
-CONNECTED = {RETRIES: "1", TIMEOUT: "20"}
+CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 @contextmanager
@@ -77,10 +78,16 @@ def _failures(settings: TrackingSettings) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as failure:
-        cause = (str(failure).strip().splitlines() or [type(failure).__name__])[0][:160]
         rule = f"MLflow at {settings.uri.split('@')[-1]} must answer"
         fix = "Start it, then run `churn sync`; the bundle is safe."
-        raise StorageError(rule, got=cause, fix=fix) from None
+        raise StorageError(rule, got=_cause(failure), fix=fix) from None
+
+
+def _cause(failure: Exception) -> str:
+    """What the system said underneath, else the first line of what MLflow said."""
+    text = str(failure).strip() or type(failure).__name__
+    said = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", text)
+    return (said[1] or said[2]).lower() if said else text.splitlines()[0][:160]
 
 
 @contextmanager
