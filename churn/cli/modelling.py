@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Models, Out, app
 from churn.cli.running import run_job

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from churn.files.ledger import Ledger
-from churn.jobs.models import Desk, gate_open
+from churn.jobs.models import Desk
 from churn.jobs.result import JobResult, ShownTable
+from churn.modeling.manifest import gate_open
 
 __all__ = ["compare_models", "differences", "show_model"]
 

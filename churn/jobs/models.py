@@ -20,9 +20,9 @@ from churn.jobs.result import JobResult
 from churn.jobs.score import check_agreement
 from churn.jobs.session import Progress, on_record, silent
 from churn.modeling.bundle import check_canaries, load_bundle
-from churn.modeling.manifest import read_manifest
+from churn.modeling.manifest import gate_open, read_manifest
 
-__all__ = ["Desk", "gate_open", "list_models", "promote", "rollback"]
+__all__ = ["Desk", "list_models", "promote", "rollback"]
 
 HEADER = ("model", "as of", "AUC", "loss", "rule", "gate", "")
 
@@ -128,12 +128,6 @@ def rollback(
     with Ledger(desk.settings.ledger_path) as ledger:
         target = desk.folder.former(ledger)
     return _install(desk, target, expected, cause="rollback", reason=reason, progress=progress)
-
-
-def gate_open(manifest: Mapping[str, Any]) -> bool:
-    """Whether the gate passed the model at its training; a stand-in did not pass."""
-    gate = manifest.get("gate", {})
-    return bool(gate.get("open", gate.get("promoted") and gate.get("stand_in") is None))
 
 
 def _install(

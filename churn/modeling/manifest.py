@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from churn.modeling.signing import check_signature
 __all__ = [
     "CHAMPION",
     "SCHEMA",
+    "gate_open",
     "not_whole",
     "read_manifest",
     "read_unverified",
@@ -75,6 +77,16 @@ def read_unverified(folder: Path) -> dict[str, Any]:
         rule = f"this release reads bundles of schema {SCHEMA}"
         raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
     return manifest
+
+
+def gate_open(manifest: Mapping[str, Any]) -> bool:
+    """Whether the gate passed the model at its training; a rule that stands in did not pass."""
+    gate = manifest.get("gate", {})
+    if "open" in gate:
+        return bool(gate["open"])
+    if gate.get("checks"):
+        return all(check.get("passed") for check in gate["checks"])
+    return bool(gate.get("promoted")) and gate.get("stand_in") is None
 
 
 def not_whole(folder: Path) -> ModelError:

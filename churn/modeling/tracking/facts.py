@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from churn.modeling.manifest import gate_open
+
 __all__ = ["ChildRun", "child_runs", "dataset_inputs", "metrics_of", "parameters_of", "tags_of"]
 
 Manifest = Mapping[str, Any]
@@ -48,7 +50,7 @@ def metrics_of(manifest: Manifest) -> dict[str, float]:
     for name, gap in evaluation.get("log_loss_difference", {}).items():
         ends = dict(zip(("", "_low", "_high"), gap, strict=True))
         found |= dict(_numbers(ends, f"log_loss_difference_to_{name}"))
-    return found
+    return found | dict(_numbers(manifest.get("judgement", {})))
 
 
 def child_runs(manifest: Manifest) -> list[ChildRun]:
@@ -67,7 +69,7 @@ def tags_of(manifest: Manifest) -> dict[str, str]:
     return {
         "model_id": str(manifest["model_id"]),
         "created_at": str(manifest.get("created_at", "")),
-        "gate": "open" if gate.get("open") else "closed",
+        "gate": "open" if gate_open(manifest) else "closed",
         "gate_reasons": "; ".join(gate.get("reasons", ()))[:LONGEST_PARAMETER],
     }
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kept_models import FOLD, facts
@@ -42,6 +43,27 @@ def test_metrics_are_the_judgement_of_model_and_rules_by_group_with_intervals():
     gap = MANIFEST["evaluation"]["log_loss_difference"]["bg_nbd"]
     ends = ("", "_low", "_high")
     assert [said[f"log_loss_difference_to_bg_nbd{end}"] for end in ends] == gap
+
+
+def test_figures_of_the_report_are_metrics_of_their_own_names():
+    said = metrics_of({**MANIFEST, "judgement": {"empc": 1.5, "calibration": {"ece": 0.01}}})
+    assert (said["empc"], said["calibration_ece"]) == (1.5, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("gate", "wanted"),
+    [
+        ({"open": True}, "open"),
+        ({"open": False, "promoted": True}, "closed"),
+        ({"promoted": True, "checks": [{"passed": True}, {"passed": False}]}, "closed"),
+        ({"promoted": False, "checks": [{"passed": True}]}, "open"),
+        ({"promoted": True, "stand_in": None}, "open"),
+        ({"promoted": True, "stand_in": "recency"}, "closed"),
+        ({"promoted": False, "stand_in": None}, "closed"),
+    ],
+)
+def test_the_gate_is_told_whatever_release_wrote_it(gate, wanted):
+    assert tags_of({"model_id": "m-1", "gate": gate})["gate"] == wanted
 
 
 def test_every_fold_is_a_child_with_texts_as_parameters_and_numbers_as_metrics():
