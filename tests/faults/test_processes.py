@@ -9,7 +9,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from simulated_shop import AS_OF, copied_shop, open_shop, simulated_orders, trained_shop
+from simulated_shop import AS_OF, NO_SERVER, copied_shop, open_shop, simulated_orders, trained_shop
 
 from churn.files.ledger import Ledger
 from churn.files.manifests import verify_file
@@ -101,21 +101,21 @@ def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_
         assert [run.status for run in ledger.runs("check")] == ["done"]
 
 
-def test_trainings_killed_at_any_moment_register_nothing_that_is_not_whole(shop, tmp_path):
+def test_trainings_killed_at_any_moment_register_nothing_that_is_not_whole(shop):
     """Fault 3: before the bundle, after it, and in the middle of recording it."""
-    own = copied_shop(shop, tmp_path / "killed", tracking="sqlite:///mlflow.db")
-    before = champion_of(own)
+    shop.write_text(shop.read_text().replace(NO_SERVER, "sqlite:///mlflow.db"))
+    before = champion_of(shop)
     chance = random.Random(7)
     for step in ("judging on the test cutoffs", "checking the bundle", "recording in MLflow"):
-        kill_at(step, start("train", own), after_seconds=chance.uniform(0, 2))
-        assert champion_of(own) == before
-    assert {status for status, _ in runs_of(own)} == {"running", "failed"}
-    result = sync(own)
+        kill_at(step, start("train", shop), after_seconds=chance.uniform(0, 2))
+        assert champion_of(shop) == before
+    assert {status for status, _ in runs_of(shop)} == {"running", "failed"}
+    result = sync(shop)
     assert result.warnings == ()
-    assert set(result.resolved["recorded"]) == bundles_of(own)
-    assert registered(own) == (before, len(bundles_of(own)))
-    assert [status for status, _ in runs_of(own)] == ["failed"] * 3
-    assert not list((own.parent / "models").glob(".*.tmp"))
+    assert set(result.resolved["recorded"]) == bundles_of(shop)
+    assert registered(shop) == (before, len(bundles_of(shop)))
+    assert [status for status, _ in runs_of(shop)] == ["failed"] * 3
+    assert not list((shop.parent / "models").glob(".*.tmp"))
 
 
 def test_four_first_trainings_at_once_all_finish_and_one_is_champion(tmp_path):
