@@ -24,8 +24,8 @@ SQLITE = "sqlite:///"
 LOCK_WAIT_SECONDS = 300
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# One retry after a second or two; a server that is up answers the first question within 3 s.
-FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "3"}
+# One retry after a second or two; a server that is up answers the first question within 4 s.
+FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "4"}
 CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
