@@ -26,12 +26,14 @@ from churn.features.settings import FeatureSettings
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
+from churn.modeling.signing import LEAST_KEY_LENGTH
 from churn.retention.groups import GroupRules
 from churn.scoring.language import DEFAULT_LANGUAGE, language
 
 __all__ = ["Settings", "load_settings", "load_tables"]
 
 PREFIX = "CHURN__"
+SIGNING_KEY = "CHURN_SIGNING_KEY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,8 @@ class ValueSettings:
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
     """`[model]`: where bundles are kept, the seed, how many trials a tuning may take (0: none),
-    and from how many rows on a sample of customers is learnt from.
+    from how many rows on a sample of customers is learnt from, and the key that signs bundles
+    and that every bundle must then be signed with.
     """
 
     __pydantic_config__ = STRICT
@@ -78,6 +81,8 @@ class ModelSettings:
     seed: Annotated[int, Field(ge=0)] = 7
     tune_trials: Annotated[int, Field(ge=0)] = 0
     most_rows: Annotated[int, Field(ge=1_000)] = MOST_ROWS
+    signing_key: str | None = field(default=None, repr=False)
+    require_signature: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +163,12 @@ def load_settings(
     """The settings of a file. Raises ConfigError with one line for each thing that is wrong."""
     path = Path(path)
     environment = os.environ if environment is None else environment
-    sections = _filled(_parse(path), environment)
+    written = _parse(path)
+    _refuse_written_key(written, path)
+    sections = _filled(written, environment)
+    if environment.get(SIGNING_KEY):
+        quoted = json.dumps(environment[SIGNING_KEY], ensure_ascii=False)
+        _override(sections, ["model", "signing_key"], quoted)
     for name, value in environment.items():
         if name.startswith(PREFIX):
             _override(sections, name.removeprefix(PREFIX).lower().split("__"), value)
@@ -174,6 +184,7 @@ def load_settings(
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
     language(settings.scoring.language)
+    _check_key(settings.model)
     return settings
 
 
@@ -199,6 +210,27 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(rule, got=type(failure).__name__) from None
     except tomllib.TOMLDecodeError as failure:
         raise ConfigError(f"{path.name} must be valid TOML", got=str(failure)) from None
+
+
+def _refuse_written_key(sections: Mapping[str, Any], path: Path) -> None:
+    """ConfigError where the key itself stands in the file: files are copied and shared."""
+    model = sections.get("model")
+    key = model.get("signing_key") if isinstance(model, dict) else None
+    if key is not None and not (isinstance(key, str) and re.fullmatch(r"\$\{\w+\}", key)):
+        rule = "[model] signing_key must come from the environment"
+        fix = f'Write signing_key = "${{{SIGNING_KEY}}}" into {path.name}, or leave it out.'
+        raise ConfigError(rule, got="a value in the file", fix=fix)
+
+
+def _check_key(model: ModelSettings) -> None:
+    if model.signing_key is None:
+        if model.require_signature:
+            rule = "[model] require_signature needs a key"
+            raise ConfigError(rule, fix=f"Set {SIGNING_KEY}.")
+    elif len(model.signing_key) < LEAST_KEY_LENGTH:
+        rule = f"a signing key must have at least {LEAST_KEY_LENGTH} characters"
+        got = f"{len(model.signing_key)}"
+        raise ConfigError(rule, got=got, fix="Make one with `openssl rand -hex 32`.")
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:
@@ -245,6 +277,8 @@ def _line(error: Any) -> str:
     if error["type"] in ("missing", "missing_argument"):
         return f"{where} is missing"
     wanted = str(error["msg"]).removeprefix("Input should be ")
+    if key == "signing_key":
+        return f"{where} must be {wanted}"  # a secret is not shown
     return f"{where} must be {wanted}, got {error['input']!r}"
 
 

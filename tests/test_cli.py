@@ -216,6 +216,18 @@ def test_a_busy_target_is_exit_code_6(churn, shop, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["unknown"], ["score"], ["check", "--unknown"], ["models", "unknown"], ["models", "show"]],
+)
+def test_wrong_usage_as_json_is_one_object_with_rule_and_fix(churn, arguments):
+    code, out, err = churn(*arguments[:1], *arguments[1:], "--json")
+    (told,) = one_object(out).values()
+    assert (code, told["code"], told["got"]) == (2, 2, None)
+    assert told["rule"] in err
+    assert "--help" in told["fix"]
+
+
 @pytest.mark.parametrize("arguments", [["unknown"], ["score"], ["check", "--unknown"]])
 def test_wrong_usage_is_exit_code_2_and_says_what_is_wrong(churn, arguments):
     code, out, err = churn(*arguments)
@@ -243,6 +255,34 @@ def test_every_command_has_help_with_its_options(churn, command):
     assert f"churn {command} [OPTIONS]" in out
     assert "--json" in out
     assert "--debug" in out
+
+
+@pytest.mark.parametrize("words", [["--json"], ["show", "ID"], ["compare", "A", "B"]])
+def test_models_are_told_for_machines_and_for_people(churn, shop, words):
+    model_id = (shop.parent / "models" / "champion").read_text().strip()
+    words = [model_id if word in ("ID", "A", "B") else word for word in words]
+    code, said, err = churn("models", *words, "-c", shop, *(["--json"] * ("--json" not in words)))
+    told = one_object(said)
+    assert (code, err) == (0, "")
+    assert set(told) == KEYS
+    assert told["command"] == "models"
+    code, said, err = churn("models", *(word for word in words if word != "--json"), "-c", shop)
+    assert (code, said) == (0, "")
+    assert model_id in err
+
+
+def test_an_option_before_the_command_of_a_group_is_refused(churn, shop):
+    code, out, err = churn("models", "-c", shop, "show", "m-1")
+    assert (code, out) == (2, "")
+    assert "write --config after `churn models show`" in err
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "promote", "rollback"])
+def test_every_command_about_models_has_help(churn, command):
+    code, out, err = churn("models", command, "--help")
+    assert (code, err) == (0, "")
+    assert f"churn models {command} [OPTIONS]" in out
+    assert "--json" in out
 
 
 def test_help_lists_every_command(churn):

@@ -242,3 +242,40 @@ def test_a_setting_out_of_its_range_is_named(tmp_path, section, key, value):
     environment = {f"CHURN__{section.upper()}__{key.upper()}": value}
     with pytest.raises(ConfigError, match=rf"\[{section}\] {key} must be .*got {value}"):
         load_settings(path, environment=environment)
+
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def test_the_signing_key_comes_from_its_variable(load):
+    assert load(CHURN_SIGNING_KEY=KEY).model.signing_key == KEY
+    assert load().model.signing_key is None
+    digits = "1" * 40
+    assert load(CHURN_SIGNING_KEY=digits).model.signing_key == digits
+
+
+def test_the_signing_key_may_be_named_as_another_variable(load):
+    text = f'{LEAST}[model]\nsigning_key = "${{SHOP_KEY}}"\nrequire_signature = true\n'
+    assert load(text, SHOP_KEY=KEY).model.signing_key == KEY
+
+
+@pytest.mark.parametrize("value", [json.dumps(KEY), '"a${VAR}"', "5", '""'])
+def test_a_key_that_stands_in_the_file_is_refused_and_not_repeated(load, value):
+    with pytest.raises(ConfigError, match="signing_key must come from the environment") as refused:
+        load(f"{LEAST}[model]\nsigning_key = {value}\n", VAR="x")
+    assert KEY not in str(refused.value)
+
+
+def test_a_required_signature_without_a_key_is_refused(load):
+    with pytest.raises(ConfigError, match=r"require_signature needs a key\. Set CHURN_SIGNING_KEY"):
+        load(f"{LEAST}[model]\nrequire_signature = true\n")
+
+
+def test_a_short_key_is_refused_and_no_key_is_shown(load):
+    with pytest.raises(ConfigError, match="at least 32 characters, got 9") as refused:
+        load(CHURN_SIGNING_KEY="tell-none")
+    assert "tell-none" not in str(refused.value)
+    with pytest.raises(ConfigError, match="signing_key must be") as refused:
+        load(CHURN__MODEL__SIGNING_KEY="4711")
+    assert "4711" not in str(refused.value)
+    assert KEY not in repr(load(CHURN_SIGNING_KEY=KEY))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Out, app
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Models, Out, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ __all__ = ["evaluate", "score", "train"]
 def train(
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
-    models: Annotated[
-        Path | None, typer.Option("--models", metavar="DIR", help="Where bundles are kept.")
-    ] = None,
+    models: Models = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["CHURN_TOML", "AsJson", "AsOf", "Config", "Debug", "Model", "Out", "app"]
+__all__ = ["CHURN_TOML", "AsJson", "AsOf", "Config", "Debug", "Model", "Models", "Out", "app"]
 
 app = typer.Typer(
     name="churn",
@@ -31,6 +31,9 @@ Model = Annotated[
     typer.Option(
         "--model", metavar="DIR", help="A bundle, pointer or models:/ address; default: champion."
     ),
+]
+Models = Annotated[
+    Path | None, typer.Option("--models", metavar="DIR", help="Where bundles are kept.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where to write: .parquet or .csv.")]
 CHURN_TOML = Path("churn.toml")

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -51,12 +51,25 @@ def _fail(failure: ChurnError, *, as_json: bool) -> None:
     raise typer.Exit(failure.exit_code)
 
 
+def _misused(failure: Any) -> NoReturn:
+    """Says what is wrong with the words of the command, as JSON where it was asked for."""
+    if "--json" in sys.argv:
+        rule = failure.format_message().rstrip(".")
+        fix = "`churn --help` lists the commands, `churn COMMAND --help` their options."
+        told = {"code": failure.exit_code, "rule": rule, "got": None, "fix": fix}
+        typer.echo(json.dumps({"error": told}))
+    failure.show()
+    sys.exit(failure.exit_code)
+
+
 def main() -> None:
     """The `churn` command."""
     # Threads that wait by spinning slow a training twentyfold where another process has a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as failure:
+        _misused(failure)
     except Exception as failure:
         if "--debug" in sys.argv:
             raise

@@ -16,9 +16,9 @@ from churn.files.database import database_errors, open_database, transaction
 from churn.files.hashes import canonical_json
 from churn.files.names import check_name
 from churn.files.processes import Process
-from churn.files.records import MIGRATIONS, TREATED, Contact, PlanRow, Run, Status
+from churn.files.records import MIGRATIONS, TREATED, Contact, PlanRow, Promotion, Run, Status
 
-__all__ = ["Contact", "Ledger", "PlanRow", "Run", "Status"]
+__all__ = ["Contact", "Ledger", "PlanRow", "Promotion", "Run", "Status"]
 
 
 class Ledger:
@@ -166,6 +166,28 @@ class Ledger:
                 "SELECT customer_id FROM holdout WHERE experiment = ? AND member", (experiment,)
             )
             return {customer_id for (customer_id,) in found}
+
+    @contextmanager
+    def promoting(self, promotion: Promotion) -> Iterator[None]:
+        """A block that moves the pointer; the promotion is on record if it ends well."""
+        with self._changing() as connection:
+            _check_started(connection, promotion.run_id)
+            connection.execute(
+                "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
+                "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*promotion.values(), self._moment()),
+            )
+            yield
+
+    def promotions(self, directory: str) -> list[Promotion]:
+        """Every promotion in a folder of models, the oldest first, each with its time."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
+                "FROM promotions WHERE directory = ? ORDER BY number",
+                (directory,),
+            )
+            return [Promotion.from_values(*row) for row in found]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

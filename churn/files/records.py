@@ -7,9 +7,19 @@ from typing import Any, Literal
 
 from churn.files.database import Migration
 
-__all__ = ["MIGRATIONS", "TREATED", "Contact", "PlanRow", "Run", "Status"]
+__all__ = [
+    "MIGRATIONS",
+    "TREATED",
+    "Cause",
+    "Contact",
+    "PlanRow",
+    "Promotion",
+    "Run",
+    "Status",
+]
 
 Status = Literal["running", "done", "failed"]
+Cause = Literal["training", "promotion", "rollback"]
 
 # What counts as a contact: an offer that is to be sent. The partial index serves this condition.
 TREATED = "arm IN ('treatment', 'explore') AND offer_id <> 'none'"
@@ -41,6 +51,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             member INTEGER NOT NULL, assigned_on TEXT NOT NULL,
             PRIMARY KEY (experiment, customer_id)
         ) WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE promotions (
+            number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, directory TEXT NOT NULL,
+            model_id TEXT NOT NULL, previous TEXT,
+            cause TEXT NOT NULL CHECK (cause IN ('training', 'promotion', 'rollback')),
+            reason TEXT, promoted_at TEXT NOT NULL
+        )""",
     ),
 )
 
@@ -118,3 +136,52 @@ class Contact:
     customer_id: str
     offer_id: str
     as_of: date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """One move of the pointer to the champion in a folder of models: to whom, from whom, and why.
+
+    `reason` is what a person wrote who forced it; `promoted_at` is None until it is on record.
+    """
+
+    run_id: str
+    directory: str
+    model_id: str
+    previous: str | None
+    cause: Cause
+    reason: str | None = None
+    promoted_at: datetime | None = None
+
+    @classmethod
+    def from_values(
+        cls,
+        run_id: str,
+        directory: str,
+        model_id: str,
+        previous: str | None,
+        cause: Cause,
+        reason: str | None,
+        promoted_at: str,
+    ) -> "Promotion":
+        """The promotion of a row of the table, whose time is text."""
+        return cls(
+            run_id=run_id,
+            directory=directory,
+            model_id=model_id,
+            previous=previous,
+            cause=cause,
+            reason=reason,
+            promoted_at=datetime.fromisoformat(promoted_at),
+        )
+
+    def values(self) -> tuple[object, ...]:
+        """The row of the table without the time, in the order of its columns."""
+        return (
+            self.run_id,
+            self.directory,
+            self.model_id,
+            self.previous,
+            self.cause,
+            self.reason,
+        )

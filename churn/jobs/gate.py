@@ -25,7 +25,8 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
     elif promoted is False:
         reasons.append("the champion stays")
     checks = [check.to_dict() for check in gate.checks]
-    return {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
+    told = {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
+    return {"open": gate.open, **told}
 
 
 def gate_table(gate: Gate) -> ShownTable:

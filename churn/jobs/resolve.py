@@ -38,7 +38,8 @@ def resolve_clock(session: Session) -> FeatureClock:
     """The lengths of time of the champion; without one, those that a training would resolve."""
     settings = session.settings
     try:
-        manifest = read_manifest(settings.path(settings.model.directory) / CHAMPION)
+        champion = settings.path(settings.model.directory) / CHAMPION
+        manifest = read_manifest(champion, signing_key=settings.model.signing_key)
     except ModelError:
         stated = settings.churn
         if stated.horizon_days == "auto" or stated.lookback_days == "auto":

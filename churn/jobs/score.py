@@ -14,7 +14,7 @@ from churn.jobs.since import earlier_scores, whom_to_explain
 from churn.modeling.bundle import load_bundle
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
-from churn.modeling.tracking import bundle_from_registry
+from churn.modeling.tracking.registry import bundle_from_registry
 from churn.scoring.changes import Earlier
 from churn.scoring.score import Scores, score_snapshot
 from churn.scoring.telling import Explained
@@ -84,7 +84,7 @@ def load_named_model(session: Session, model: str | None) -> ChurnModel:
         place = bundle_from_registry(settings.tracking, model, folder=settings.folder)
     else:
         place = Path(model)
-    fitted = load_bundle(place)
+    fitted = load_bundle(place, signing_key=settings.model.signing_key)
     check_agreement(settings, fitted)
     return fitted
 

@@ -16,7 +16,7 @@ from churn.data.tables import Tables
 from churn.features.own import load_own_features
 from churn.files.ledger import Ledger
 
-__all__ = ["Progress", "Session", "inputs", "open_session", "silent"]
+__all__ = ["Progress", "Session", "inputs", "on_record", "open_session", "silent"]
 
 Progress = Callable[[str], None]
 
@@ -63,23 +63,31 @@ def open_session(
     progress("reading the tables")
     tables = Tables.from_settings(settings.data, folder=settings.folder)
     resolved = _resolved(tables, when)
+    facts: dict[str, Any] = {}
+    try:
+        with on_record(command, settings, facts, as_of=resolved) as (ledger, run_id):
+            yield Session(run_id, settings, tables, resolved, ledger, facts)
+    finally:
+        tables.engine.close()
+
+
+@contextmanager
+def on_record(
+    command: str, settings: Settings, facts: dict[str, Any], *, as_of: date | None = None
+) -> Iterator[tuple[Ledger, str]]:
+    """The ledger and the id of a run in it, which is done or failed when the block ends.
+
+    What `facts` holds by then is remembered. Runs of processes that died are marked as failed.
+    """
     with Ledger(settings.ledger_path) as ledger:
         ledger.mark_dead_runs_failed()
-        run_id = ledger.start_run(command, as_of=resolved)
-        session = Session(run_id, settings, tables, resolved, ledger)
+        run_id = ledger.start_run(command, as_of=as_of)
         try:
-            yield session
+            yield ledger, run_id
         except BaseException as failure:
             ledger.finish_run(run_id, status="failed", facts={"cause": type(failure).__name__})
             raise
-        finally:
-            tables.engine.close()
-        ledger.finish_run(
-            run_id,
-            status="done",
-            facts=session.facts,
-            model_id=session.facts.get("model_id"),
-        )
+        ledger.finish_run(run_id, status="done", facts=facts, model_id=facts.get("model_id"))
 
 
 def _resolved(tables: Tables, asked: date | None) -> date:

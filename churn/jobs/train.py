@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from churn.errors import BusyError, GateError, ModelError, StorageError
 from churn.features.catalogue import feature_names
-from churn.files.publish import read_pointer, swap_pointer
 from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.judged import judgement_tables
+from churn.jobs.lineage import data_lineage
+from churn.jobs.promotion import ModelsFolder
+from churn.jobs.recording import followed, record
 from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import model_card
-from churn.modeling.evaluate import Evaluation
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
-from churn.modeling.tracking import Recorded, promote_in_registry, record_training
 from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
 from churn.modeling.tuning import Tuned
 
@@ -43,14 +44,15 @@ def train(
     """
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
-        directory = models or settings.path(settings.model.directory)
-        champion = read_pointer(directory / CHAMPION)
+        folder = ModelsFolder.of(settings, models)
+        champion = folder.champion
         if not session.tables.audits["orders"].rows_kept:
             rule = "a model needs orders to learn from"
             raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
+        lineage = data_lineage(settings)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
-        speaking, unread = _speaking(directory, champion)
+        speaking, unread = _speaking(session, folder)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
         trained = train_model(
             recipe,
@@ -67,26 +69,24 @@ def train(
         stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
         trained.model.set_params(stand_in=stand_in)
         promoted = trained.gate.open or stand_in is not None
-        bundle = _write(session, trained, directory, promoted=promoted)
+        bundle = _write(session, trained, folder.directory, promoted=promoted, lineage=lineage)
         progress("checking the bundle in a process of its own")
         check_canaries(bundle)
         progress("recording in MLflow")
-        recorded, warnings = _record(session, trained, bundle)
-        warnings = unread + warnings
-        if promoted:
-            swap_pointer(directory / CHAMPION, bundle.name, expected=champion)
-            if recorded is not None and directory == settings.path(settings.model.directory):
-                warnings += _follow(session, recorded)
+        won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
+        promoted, warnings = promoted and won, unread + told
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
-        return _result(session, trained, bundle, promoted=promoted, warnings=warnings)
+        result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
+        return result if won else replace(result, exit_code=BusyError.exit_code)
 
 
-def _speaking(directory: Path, champion: str | None) -> tuple[ChurnModel | None, tuple[str, ...]]:
+def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, tuple[str, ...]]:
     """The champion, or None and a warning where its bundle cannot be read."""
-    if champion is None:
+    if folder.champion is None:
         return None, ()
     try:
-        return load_bundle(directory / CHAMPION), ()
+        key = session.settings.model.signing_key
+        return load_bundle(folder.directory / CHAMPION, signing_key=key), ()
     except ModelError as failure:
         return None, (f"not compared with the champion: {failure}",)
 
@@ -126,23 +126,33 @@ def _told(tuned: Tuned) -> str:
     )
 
 
-def _write(session: Session, trained: Trained, directory: Path, *, promoted: bool) -> Path:
+def _write(
+    session: Session,
+    trained: Trained,
+    directory: Path,
+    *,
+    promoted: bool,
+    lineage: Mapping[str, Any],
+) -> Path:
     model_id = f"churn-{session.run_id}"
     currency = session.settings.data.currency
     return write_bundle(
         trained.model,
         directory,
         model_id=model_id,
-        facts=_facts(session, trained, promoted=promoted),
+        facts=_facts(session, trained, promoted=promoted, lineage=lineage),
         population=trained.population,
         canaries=canary_rows(trained.dataset),
         reference=reference_rows(trained.dataset),
         card=model_card(trained, model_id=model_id, currency=currency),
         report=judgement_files(trained.judgement),
+        signing_key=session.settings.model.signing_key,
     )
 
 
-def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, Any]:
+def _facts(
+    session: Session, trained: Trained, *, promoted: bool, lineage: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the manifest tells beyond the model itself."""
     panel = trained.panel
     first, last = session.tables.span()
@@ -161,6 +171,7 @@ def _facts(session: Session, trained: Trained, *, promoted: bool) -> dict[str, A
             "day_timezone": session.settings.data.day_timezone,
             "currency": session.settings.data.currency,
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
+            **lineage,
         },
         "evaluation": trained.evaluation.to_dict(),
         "judgement": trained.judgement.metrics(),
@@ -188,46 +199,33 @@ def label_in_words(panel: Panel) -> dict[str, object]:
     }
 
 
-def _record(
-    session: Session, trained: Trained, bundle: Path
-) -> tuple[Recorded | None, tuple[str, ...]]:
-    settings = session.settings
+def _publish(
+    session: Session, folder: ModelsFolder, bundle: Path, *, expected: str | None, promote: bool
+) -> tuple[bool, tuple[str, ...]]:
+    """Records the bundle, then makes it the champion if it may be: whether no other run was
+    faster, and what a person should know.
+    """
+    settings, warnings = session.settings, []
+    won = reached = True
     try:
-        recorded = record_training(
-            settings.tracking,
-            trained.model,
-            bundle=bundle,
-            parameters={
-                **trained.model.get_params(),
-                **asdict(trained.panel.clock),
-                "as_of": session.as_of,
-                "cutoffs": ", ".join(str(cutoff) for cutoff in trained.panel.cutoffs),
-                "test_cutoffs": ", ".join(trained.evaluation.cutoffs),
-            },
-            metrics=_flat_metrics(trained.evaluation) | trained.judgement.metrics(),
-            folder=settings.folder,
-        )
+        record(settings, load_bundle(bundle, signing_key=settings.model.signing_key), bundle)
     except (StorageError, BusyError) as failure:
-        return None, (f"not recorded in MLflow: {failure}",)
-    return recorded, ()
-
-
-def _follow(session: Session, recorded: Recorded) -> tuple[str, ...]:
-    """Moves MLflow's alias after the champion, or says that it stayed: the folder is the truth."""
-    settings = session.settings
-    try:
-        promote_in_registry(settings.tracking, recorded, folder=settings.folder)
-    except (StorageError, BusyError) as failure:
-        return (f"MLflow's alias did not follow: {failure}",)
-    return ()
-
-
-def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:
-    return {
-        f"{predictor}_{name}": value.estimate
-        for predictor in ("model", *evaluation.against)
-        for name, value in evaluation.of(predictor).metrics.items()
-    }
+        reached, warnings = False, [f"not recorded in MLflow: {failure}"]
+    if promote:
+        try:
+            folder.promote(
+                session.ledger,
+                bundle.name,
+                expected=expected,
+                run_id=session.run_id,
+                cause="training",
+            )
+        except BusyError as failure:
+            won = False
+            warnings.append(f"not promoted: {failure}")
+    if reached:
+        warnings += followed(settings, folder, session.ledger)
+    return won, tuple(warnings)
 
 
 def _result(

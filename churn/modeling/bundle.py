@@ -29,12 +29,14 @@ from churn.files.publish import publish_directory
 from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
+from churn.modeling.signing import signed
 
 __all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
 
 REPORT = "report"
 TOLERANCE = 1e-9
 JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts")
+CANARY_SECONDS = 300
 
 
 def write_bundle(  # noqa: PLR0913 - each is a part of the folder
@@ -48,9 +50,11 @@ def write_bundle(  # noqa: PLR0913 - each is a part of the folder
     reference: pd.DataFrame,
     card: str,
     report: Mapping[str, bytes] | None = None,
+    signing_key: str | None = None,
 ) -> Path:
-    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest;
-    `report` holds what lies in the folder of that name: the judgement and its pictures.
+    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest, which
+    is signed where there is a key; `report` holds what lies in the folder of that name: the
+    judgement and its pictures.
     """
     target = directory / check_name(model_id, what="model_id")
     with publish_directory(target) as folder:
@@ -71,18 +75,20 @@ def write_bundle(  # noqa: PLR0913 - each is a part of the folder
         for name, content in (report or {}).items():
             (folder / REPORT / name).write_bytes(content)
         manifest = _manifest(model, model_id, facts) | {"files": hash_files(folder)}
-        _write_json(folder / "manifest.json", manifest)
+        _write_json(folder / "manifest.json", signed(manifest, signing_key))
     return target
 
 
-def load_bundle(path: Path | str, *, threads: int = 0) -> ChurnModel:
+def load_bundle(
+    path: Path | str, *, threads: int = 0, signing_key: str | None = None
+) -> ChurnModel:
     """The model of a bundle, or of the pointer `champion`, ready to predict.
 
     `model.manifest_` tells what it is. Raises ModelError where a file is missing, altered, a
-    symbolic link or not the bundle's own.
+    symbolic link or not the bundle's own, and, with a key, where that key did not sign it.
     """
     folder = resolve_bundle(Path(path))
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, signing_key=signing_key)
     try:
         return _rebuilt(folder, manifest, threads)
     except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -116,15 +122,19 @@ def check_canaries(path: Path) -> None:
     The model text is native code's input: a process of its own takes the fall for a bad one.
     """
     code = "import sys; from churn.modeling.bundle import hear_canaries as h; h(sys.argv[1])"
-    child = subprocess.run(  # noqa: S603 - our own interpreter and our own code
-        [sys.executable, "-c", code, str(resolve_bundle(path))],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if child.returncode != 0:
+    try:
+        child = subprocess.run(  # noqa: S603 - our own interpreter and our own code
+            [sys.executable, "-P", "-c", code, str(resolve_bundle(path))],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CANARY_SECONDS,
+        )
         last = (child.stderr.strip().splitlines() or ["it was killed"])[-1]
+        failed = child.returncode != 0
+    except subprocess.TimeoutExpired:
+        last, failed = f"nothing within {CANARY_SECONDS} s", True
+    if failed:
         rule = "a new process must load the model and repeat its scores"
         raise ModelError(rule, got=last, fix="Train again.")
 

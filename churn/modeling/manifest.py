@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,17 @@ from churn.errors import ConfigError, ModelError
 from churn.files.manifests import verify_files
 from churn.files.names import check_name, inside
 from churn.files.publish import read_pointer
+from churn.modeling.signing import check_signature
 
-__all__ = ["CHAMPION", "SCHEMA", "not_whole", "read_manifest", "resolve_bundle"]
+__all__ = [
+    "CHAMPION",
+    "SCHEMA",
+    "gate_open",
+    "not_whole",
+    "read_manifest",
+    "read_unverified",
+    "resolve_bundle",
+]
 
 CHAMPION = "champion"
 SCHEMA = 2
@@ -40,20 +50,43 @@ def resolve_bundle(path: Path) -> Path:
     return folder
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """What a bundle says of itself, after every file in it matched its hash."""
+def read_manifest(path: Path, *, signing_key: str | None = None) -> dict[str, Any]:
+    """What a bundle says of itself, after every file in it matched its hash.
+
+    With a key, the manifest itself must be signed by it. Raises ModelError otherwise.
+    """
     folder = resolve_bundle(path)
+    manifest = read_unverified(folder)
+    try:
+        check_signature(manifest, signing_key, name=folder.name)
+    except (ValueError, RecursionError):  # no JSON that could have been signed
+        raise not_whole(folder) from None
+    verify_files(folder, manifest["files"])
+    return manifest
+
+
+def read_unverified(folder: Path) -> dict[str, Any]:
+    """What a bundle claims of itself; enough to list it, never to load it."""
     file = inside(folder, "manifest.json")
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        known, hashes = manifest["schema"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        manifest = dict(json.loads(file.read_text(encoding="utf-8")))
+        known, manifest["files"] = manifest["schema"], dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise not_whole(folder) from None
     if known != SCHEMA:
         rule = f"this release reads bundles of schema {SCHEMA}"
         raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
-    verify_files(folder, hashes)
-    return dict(manifest)
+    return manifest
+
+
+def gate_open(manifest: Mapping[str, Any]) -> bool:
+    """Whether the gate passed the model at its training; a rule that stands in did not pass."""
+    gate = manifest.get("gate", {})
+    if "open" in gate:
+        return bool(gate["open"])
+    if gate.get("checks"):
+        return all(check.get("passed") for check in gate["checks"])
+    return bool(gate.get("promoted")) and gate.get("stand_in") is None
 
 
 def not_whole(folder: Path) -> ModelError:

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import BusyError, ConfigError
-from churn.files.ledger import Contact, Ledger, PlanRow
+from churn.files.database import open_database
+from churn.files.ledger import Contact, Ledger, PlanRow, Promotion
 from churn.files.names import check_name
+from churn.files.records import MIGRATIONS
 
 JANUARY, FEBRUARY, MARCH = date(2017, 1, 1), date(2017, 2, 1), date(2017, 3, 1)
 START = datetime(2026, 11, 23, 23, 15, 1, tzinfo=UTC)
@@ -301,3 +303,42 @@ def test_runs_at_once_all_find_their_place(tmp_path):
 def test_a_ledger_outside_its_block_says_how_to_open_it(tmp_path):
     with pytest.raises(ConfigError, match=r"Use it inside `with Ledger"):
         Ledger(tmp_path / "ledger.db").runs()
+
+
+def test_a_ledger_of_the_first_release_gets_room_for_promotions_and_keeps_its_runs(tmp_path):
+    path = tmp_path / "ledger.db"
+    connection = open_database(path, MIGRATIONS[:1])
+    connection.execute(
+        "INSERT INTO runs (run_id, command, started_at, status, facts, pid, pid_started) "
+        "VALUES ('old', 'train', '2026-11-23T23:15:01+00:00', 'done', '{}', 1, 1)"
+    )
+    connection.close()
+    move = Promotion(
+        run_id="old", directory="models", model_id="m-1", previous=None, cause="training"
+    )
+    with Ledger(path) as ledger:
+        assert [run.run_id for run in ledger.runs()] == ["old"]
+        with ledger.promoting(move):
+            pass
+        assert ledger.promotions("models")[0].model_id == "m-1"
+
+
+def test_a_promotion_whose_block_fails_is_not_on_record(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        run_id = ledger.start_run("models")
+        move = Promotion(
+            run_id=run_id, directory="models", model_id="m-1", previous=None, cause="promotion"
+        )
+        with pytest.raises(BusyError, match="too late"), ledger.promoting(move):
+            raise BusyError("too late")
+        assert ledger.promotions("models") == []
+
+
+def test_a_promotion_belongs_to_a_started_run(tmp_path):
+    move = Promotion(run_id="no", directory="m", model_id="m-1", previous=None, cause="training")
+    with (
+        Ledger(tmp_path / "ledger.db") as ledger,
+        pytest.raises(ConfigError, match="run_id must be of a started run"),
+        ledger.promoting(move),
+    ):
+        pass

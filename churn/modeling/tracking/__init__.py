@@ -1,0 +1,1 @@
+"""The one door to MLflow: what the models folder holds, mirrored in its record and registry."""

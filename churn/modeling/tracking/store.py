@@ -1,0 +1,129 @@
+"""MLflow's store: made once under a lock, written by one run at a time, silent, soon given up.
+
+A server that is down costs seconds: nothing waits for it, and the bundle on disk stays the truth.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from churn.errors import StorageError
+from churn.files.locks import exclusive
+from churn.modeling.settings import TrackingSettings
+
+__all__ = ["mlflow_store", "store_uri"]
+
+SQLITE = "sqlite:///"
+LOCK_WAIT_SECONDS = 300
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# One retry after a second or two; a server that is up answers the first question within 4 s.
+FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "4"}
+CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+
+
+@contextmanager
+def mlflow_store(settings: TrackingSettings, folder: Path, *, writing: bool) -> Iterator[Any]:
+    """MLflow, pointed at the store, which is made first where there is none.
+
+    Relative SQLite stores, and the artifacts beside them, lie in `folder`. A block that writes is
+    alone: SQLite takes one writer at a time, and no model is to be registered twice.
+    Raises StorageError where MLflow does not answer.
+    """
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy and pandas warns
+        import mlflow
+
+        stack.enter_context(_failures(settings))
+        stack.enter_context(_silence())
+        lock = ExitStack()
+        stack.enter_context(lock)
+        lock.enter_context(_alone(folder))
+        uri = store_uri(settings, folder)
+        mlflow.set_tracking_uri(uri)
+        with _environment(FIRST_CONTACT):
+            _experiment(mlflow, settings, folder, local=uri.startswith("sqlite:"))
+        if not writing:
+            lock.close()
+        with _environment(CONNECTED):
+            yield mlflow
+
+
+def store_uri(settings: TrackingSettings, folder: Path) -> str:
+    """The tracking URI, a relative SQLite path made absolute from `folder`."""
+    if not settings.uri.startswith(SQLITE) or settings.uri.startswith(SQLITE + "/"):
+        return settings.uri
+    return f"{SQLITE}{(folder / settings.uri.removeprefix(SQLITE)).resolve()}"
+
+
+def _alone(folder: Path) -> Any:
+    lock = folder / ".mlflow.lock"
+    return exclusive(lock, what="recording in MLflow", wait_seconds=LOCK_WAIT_SECONDS)
+
+
+@contextmanager
+def _failures(settings: TrackingSettings) -> Iterator[None]:
+    """A block whose failures to reach or write the store become StorageError in one line."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, CommandError, OSError) as failure:
+        rule = f"MLflow at {settings.uri.split('@')[-1]} must answer"
+        fix = "Start it, then run `churn sync`; the bundle is safe."
+        raise StorageError(rule, got=_cause(failure), fix=fix) from None
+
+
+def _cause(failure: Exception) -> str:
+    """What the system said underneath, else the first line of what MLflow said."""
+    text = str(failure).strip() or type(failure).__name__
+    said = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", text)
+    return (said[1] or said[2]).lower() if said else text.splitlines()[0][:160]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """MLflow tells of every table that it makes."""
+    from mlflow.utils.logging_utils import disable_logging, enable_logging
+
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    disable_logging()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        enable_logging()  # type: ignore[no-untyped-call]
+        logger.setLevel(level)
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """A block in which these variables are set, but for those that the user has set already."""
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def _experiment(mlflow: Any, settings: TrackingSettings, folder: Path, *, local: bool) -> None:
+    if mlflow.get_experiment_by_name(settings.experiment) is None:
+        place = (folder / "mlartifacts").resolve().as_uri() if local else None
+        try:
+            mlflow.create_experiment(settings.experiment, artifact_location=place)
+        except mlflow.exceptions.MlflowException as failure:  # another program was faster
+            if failure.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    mlflow.set_experiment(settings.experiment)

@@ -1,0 +1,68 @@
+"""A store that does not answer costs seconds and one line."""
+
+import socket
+import time
+
+import pytest
+
+from churn.errors import StorageError
+from churn.modeling.settings import TrackingSettings
+from churn.modeling.tracking.store import mlflow_store, store_uri
+
+MOST_SECONDS = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported():
+    """MLflow's import takes seconds of its own, on a busy machine many."""
+    import alembic.util  # noqa: F401
+    import mlflow  # noqa: F401
+
+
+@pytest.fixture
+def silent_server():
+    """Takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def enter(uri, folder):
+    with mlflow_store(TrackingSettings(uri=uri), folder, writing=True):
+        pytest.fail("nobody is there")
+
+
+def test_a_dead_port_is_given_up_within_ten_seconds(tmp_path):
+    """Fault 31."""
+    started = time.monotonic()
+    with pytest.raises(StorageError, match=r"got connection refused\. Start it, then run `churn s"):
+        enter("http://127.0.0.1:9", tmp_path)
+    assert time.monotonic() - started < MOST_SECONDS
+
+
+def test_a_server_that_never_answers_is_given_up_within_ten_seconds(tmp_path, silent_server):
+    started = time.monotonic()
+    with pytest.raises(StorageError, match=r"must answer, got timed out\. Start it"):
+        enter(silent_server, tmp_path)
+    assert time.monotonic() - started < MOST_SECONDS
+
+
+def test_a_password_in_the_address_is_not_shown(tmp_path):
+    with pytest.raises(StorageError, match=r"MLflow at 127\.0\.0\.1:9 must") as refused:
+        enter("http://user:secret@127.0.0.1:9", tmp_path)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_that_is_no_database_is_named_in_one_line(tmp_path):
+    (tmp_path / "mlflow.db").write_text("not a database at all, for sure" * 9)
+    with pytest.raises(StorageError, match=r"got .*file is not a database") as refused:
+        enter("sqlite:///mlflow.db", tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_relative_store_lies_beside_the_configuration(tmp_path):
+    def place(uri):
+        return store_uri(TrackingSettings(uri=uri), tmp_path)
+
+    assert place("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
+    assert place("sqlite:////a.db") == "sqlite:////a.db"
+    assert place("https://host") == "https://host"
