@@ -49,7 +49,7 @@ def telling_groups(
     telling bounds are kept.
     """
     customers, average = np.asarray(customer), float(np.mean(pseudo))
-    cells = [cell for name in features for cell in _cells(name, features[name])]
+    cells = [cell for name in features.columns for cell in _cells(str(name), features[name])]
     kept = [cell for cell in cells if cell[2].sum() >= LEAST_CUSTOMERS]
     wide = float(norm.ppf(1 - (1 - LEVEL) / 2 / max(len(kept), 1)))
     groups = [

@@ -93,7 +93,8 @@ class Trial:
     def could_get(self, offer: str) -> Bools:
         """Rows of campaigns whose lot gave both that offer and none."""
         gave = self.rows.loc[self.rows["offer_id"] == offer, "campaign_id"].unique()
-        return self.compared & np.asarray(self.rows["campaign_id"].isin(gave))
+        could: Bools = self.compared & np.asarray(self.rows["campaign_id"].isin(gave))
+        return could
 
     def only(self, which: NDArray[Any]) -> Trial:
         """Some of the rows, by a mask or positions."""
