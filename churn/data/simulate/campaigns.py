@@ -35,6 +35,8 @@ __all__ = [
 EFFECT_DAYS = 28
 OFFERS = ("discount", "points", "reminder")
 REDEEMED = {"discount": 0.7, "points": 0.5, "reminder": 0.0}
+COMPARERS = ("search", "store")  # who compares prices, and buys for a discount
+UNASKED = ("referral", "direct")  # who came unasked, and is put off by being reminded
 NOTHING = -1
 LEAST_WAIT_DAYS = 0.5
 QUIET_DAYS = 28.0  # the rule outside the lot: a discount after as long without a purchase
@@ -74,18 +76,17 @@ def campaign_days(shop: ShopSettings) -> Floats:
 
 def wins(people: People) -> Floats:
     """The chance that an offer makes a purchase of none, customers x offers."""
-    reads = people.open_rate
-    discount = 0.02 + 0.38 * people.bargain_share
-    points = np.where(people.is_member, 0.16, 0.01)
-    reminder = np.where(_came_by(people, "store", "referral"), 0.02, 0.04 + 0.25 * reads)
+    discount = np.where(_came_by(people, *COMPARERS), 0.35, 0.04)
+    points = np.where(people.is_member, 0.25, 0.01)
+    reminder = np.where(_came_by(people, *UNASKED), 0.01, 0.12)
     return np.column_stack([discount, points, reminder])
 
 
 def annoys(people: People) -> Floats:
     """The chance that an offer makes none of a purchase, customers x offers."""
     none = np.zeros(len(people))
-    points = np.where(people.is_member, 0.0, 0.03)
-    reminder = np.where(_came_by(people, "store", "referral"), 0.22, 0.0)
+    points = np.where(people.is_member, 0.0, 0.05)
+    reminder = np.where(_came_by(people, *UNASKED), 0.3, 0.0)
     return np.column_stack([none, points, reminder])
 
 

@@ -7,7 +7,7 @@ Sekhon, Bickel and Yu (2019), Metalearners for estimating heterogeneous treatmen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -18,37 +18,65 @@ from churn.retention.learning.resample import customer_folds
 from churn.retention.learning.trial import Trial
 from churn.retention.offers import NO_OFFER
 
-__all__ = ["DRLearner", "GrowthSettings", "SLearner", "TLearner", "pseudo_outcomes"]
+__all__ = [
+    "DRLearner",
+    "GrowthSettings",
+    "LearnerSettings",
+    "SLearner",
+    "TLearner",
+    "pseudo_outcomes",
+]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings:
-    """How the trees of the learners are grown: shallow, for effects are faint.
+    """How trees are grown; by default those of effects: shallow and slow, for effects are faint.
 
     A leaf holds at least `leaf_share` of the rows, and `least_rows_in_leaf`.
     """
 
     rounds: int = 100
     num_leaves: int = 4
-    learning_rate: float = 0.05
+    learning_rate: float = 0.03
     leaf_share: float = 0.01
     least_rows_in_leaf: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerSettings:
+    """The trees of effects and of outcomes, and the folds of customers between them.
+
+    `threads` does not change the result; 0 uses every core.
+    """
+
+    effect: GrowthSettings = field(default_factory=GrowthSettings)
+    outcome: GrowthSettings = field(
+        default_factory=lambda: GrowthSettings(rounds=150, num_leaves=8, learning_rate=0.05)
+    )
     inner_folds: int = 3
     seed: int = 0
     threads: int = 0
 
-    def fit(self, objective: str, matrix: np.ndarray, target: np.ndarray) -> str:
-        """LightGBM's text of the trees for a target."""
-        leaf = max(self.least_rows_in_leaf, int(self.leaf_share * len(matrix)))
-        names = tuple(f"x{column}" for column in range(matrix.shape[1]))
+    def fit_effect(self, matrix: np.ndarray, pseudo: Floats) -> str:
+        """LightGBM's text of trees for pseudo-outcomes, by squared error."""
+        return self._fit("regression", self.effect, matrix, pseudo)
+
+    def fit_outcome(self, matrix: np.ndarray, retained: Floats) -> str:
+        """LightGBM's text of trees for P(retained)."""
+        return self._fit("binary", self.outcome, matrix, retained)
+
+    def _fit(
+        self, objective: str, growth: GrowthSettings, matrix: np.ndarray, target: Floats
+    ) -> str:
+        leaf = max(growth.least_rows_in_leaf, int(growth.leaf_share * len(matrix)))
         settings = BoosterSettings(
             objective=objective,
-            feature_names=names,
-            rounds=self.rounds,
-            num_leaves=self.num_leaves,
-            learning_rate=self.learning_rate,
+            feature_names=tuple(f"x{column}" for column in range(matrix.shape[1])),
+            rounds=growth.rounds,
+            num_leaves=growth.num_leaves,
+            learning_rate=growth.learning_rate,
             min_rows_in_leaf=leaf,
             seed=self.seed,
             threads=self.threads,
@@ -64,11 +92,11 @@ class SLearner:
     text: str
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], growth: GrowthSettings) -> Self:
+    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
         """Learns from every row of the trial."""
         given = np.column_stack([trial.was_given(offer) for offer in offers])
         matrix = np.column_stack([trial.matrix, given.astype("float32")])
-        return cls(offers, growth.fit("binary", matrix, trial.retained))
+        return cls(offers, learning.fit_outcome(matrix, trial.retained))
 
     def outcomes(self, matrix: np.ndarray) -> Floats:
         """P(retained) under none and under each offer, shape (rows, 1 + offers)."""
@@ -95,12 +123,12 @@ class TLearner:
     texts: Mapping[str, str]
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], growth: GrowthSettings) -> Self:
+    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
         """Learns each model from the rows that were given that offer."""
         texts = {}
         for offer in (NO_OFFER, *offers):
             part = trial.only(trial.was_given(offer))
-            texts[offer] = growth.fit("binary", part.matrix, part.retained)
+            texts[offer] = learning.fit_outcome(part.matrix, part.retained)
         return cls(offers, texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:
@@ -119,17 +147,17 @@ class DRLearner:
     texts: Mapping[str, str]
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], growth: GrowthSettings) -> Self:
+    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
         """Learns the outcome by folds of customers, then each effect from all rows' outcomes of
         models that had not seen the customer.
         """
-        outcomes = _unseen_outcomes(trial, offers, growth)
+        outcomes = _unseen_outcomes(trial, offers, learning)
         pseudo = pseudo_outcomes(trial, offers, outcomes)
         matrix, texts = trial.matrix, {}
         for column, offer in enumerate(offers):
             could = trial.could_get(offer)
-            texts[offer] = growth.fit("regression", matrix[could], pseudo[could, column])
-        return cls(offers, SLearner.fit(trial, offers, growth), texts)
+            texts[offer] = learning.fit_effect(matrix[could], pseudo[could, column])
+        return cls(offers, SLearner.fit(trial, offers, learning), texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:
         """The effect of each offer, not yet shrunk, shape (rows, offers)."""
@@ -137,11 +165,11 @@ class DRLearner:
         return np.column_stack(said)
 
 
-def _unseen_outcomes(trial: Trial, offers: tuple[str, ...], growth: GrowthSettings) -> Floats:
-    fold = customer_folds(trial.customer, growth.inner_folds, seed=growth.seed)
+def _unseen_outcomes(trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Floats:
+    fold = customer_folds(trial.customer, learning.inner_folds, seed=learning.seed)
     outcomes = np.empty((len(trial), 1 + len(offers)))
-    for number in range(growth.inner_folds):
-        learner = SLearner.fit(trial.only(fold != number), offers, growth)
+    for number in range(learning.inner_folds):
+        learner = SLearner.fit(trial.only(fold != number), offers, learning)
         outcomes[fold == number] = learner.outcomes(trial.matrix[fold == number])
     return outcomes
 
@@ -150,7 +178,7 @@ def pseudo_outcomes(trial: Trial, offers: tuple[str, ...], outcomes: Floats) -> 
     """mu_j - mu_0 + 1[given j](y - mu_j) / e_j - 1[given none](y - mu_0) / e_0 of each row.
 
     Its mean over customers is the effect of offer j where either the outcomes or the propensities
-    are right; NaN in the campaigns in which the lot did not give that offer. Shape (rows, offers).
+    are right; NaN in the lots that did not give that offer. Shape (rows, offers).
     """
     y, e, nothing = trial.retained, trial.propensity, outcomes[:, 0]
     kept = trial.was_given(NO_OFFER) * (y - nothing) / e

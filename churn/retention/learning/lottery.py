@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-__all__ = ["MOST_STANDARD_ERRORS", "campaigns_that_fit", "lot_gap"]
+__all__ = ["MOST_STANDARD_ERRORS", "lot_gap", "lots_that_fit"]
 
 MOST_STANDARD_ERRORS = 4.0
 
 
-def campaigns_that_fit(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The contacts of campaigns whose lot fits its propensities, and how many were left out.
+def lots_that_fit(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The contacts of lots that fit their propensities, and how many were left out.
 
-    `contacts` has campaign_id, offer_id and propensity.
+    `contacts` has lot, offer_id and propensity.
     """
-    gaps = contacts.groupby("campaign_id")[["offer_id", "propensity"]].apply(_widest_gap)
+    gaps = contacts.groupby("lot")[["offer_id", "propensity"]].apply(_widest_gap)
     fitting = gaps.index[gaps <= MOST_STANDARD_ERRORS] if len(contacts) else gaps.index
-    kept = contacts[contacts["campaign_id"].isin(fitting)]
+    kept = contacts[contacts["lot"].isin(fitting)]
     return kept, len(contacts) - len(kept)
 
 
@@ -34,6 +34,6 @@ def lot_gap(propensity: np.ndarray, rows: int) -> float:
     return float(abs(np.sum(1 / propensity) - rows) / spread)
 
 
-def _widest_gap(campaign: pd.DataFrame) -> float:
-    arms = campaign.groupby("offer_id")["propensity"]
-    return max(lot_gap(arm.to_numpy(), len(campaign)) for _, arm in arms)
+def _widest_gap(lot: pd.DataFrame) -> float:
+    arms = lot.groupby("offer_id")["propensity"]
+    return max(lot_gap(arm.to_numpy(), len(lot)) for _, arm in arms)

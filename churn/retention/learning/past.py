@@ -16,7 +16,7 @@ from churn.errors import DataError
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.dataset import build_dataset
-from churn.retention.learning.lottery import campaigns_that_fit
+from churn.retention.learning.lottery import lots_that_fit
 from churn.retention.learning.trial import COLUMNS, Trial
 from churn.retention.offers import NO_OFFER
 
@@ -50,7 +50,7 @@ def build_trial(
     drawn = contacts["propensity"].between(0, 1, inclusive="neither")
     observational = contacts.loc[~drawn & (contacts["offer_id"] != NO_OFFER), "offer_id"]
     wanted = feature_names(tables.connected()) if names is None else tuple(names)
-    lots, unfit = campaigns_that_fit(contacts[drawn])
+    lots, unfit = lots_that_fit(contacts[drawn])
     known = _with_outcomes(tables, lots, as_of=as_of, clock=clock, names=wanted)
     rows = known.rename(columns={"horizon_net_spend": "margin"})
     rows["margin"] = margin_rate * rows["margin"]
@@ -79,11 +79,12 @@ def _contacts(
             "customer_id",
             "campaign_id",
             "day",
-            *(name for name in ("offer_id", "arm", "propensity") if name in there),
+            *(name for name in ("lot", "offer_id", "arm", "propensity") if name in there),
             cutoff=nw.col("local_day"),
         )
     ).to_pandas()
     found = found.reindex(columns=[*KEPT])
+    found["lot"] = _lots(found)
     found["propensity"] = found["propensity"].astype("float64")
     found["offer_id"] = _offered(found)
     found = found.sort_values(["campaign_id", "customer_id", "day"], ignore_index=True)
@@ -96,7 +97,14 @@ def _contacts(
     return first, {reason: len(more) - len(less) for reason, (more, less) in steps.items()}
 
 
-KEPT = ("customer_id", "campaign_id", "day", "cutoff", "offer_id", "arm", "propensity")
+KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
+
+
+def _lots(contacts: pd.DataFrame) -> pd.Series[str]:
+    """The campaign, and where a lot is named, that, too."""
+    named = contacts["lot"].astype("object")
+    campaign = contacts["campaign_id"].astype("object")
+    return campaign.where(named.isna(), campaign + "/" + named.fillna("").astype(str))
 
 
 def _offered(contacts: pd.DataFrame) -> pd.Series[str]:

@@ -14,7 +14,7 @@ from churn.retention.learning.average import EffectLine
 from churn.retention.learning.groups import Group, telling_groups
 from churn.retention.learning.learners import (
     DRLearner,
-    GrowthSettings,
+    LearnerSettings,
     TLearner,
     pseudo_outcomes,
 )
@@ -47,12 +47,12 @@ class StudySettings:
     share: float = 0.3
     replicates: int = 300
     challengers: bool = True
-    growth: GrowthSettings = field(default_factory=GrowthSettings)
+    learning: LearnerSettings = field(default_factory=LearnerSettings)
 
     @property
     def seed(self) -> int:
         """The seed of folds, trees and draws."""
-        return self.growth.seed
+        return self.learning.seed
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def study(trial: Trial, settings: StudySettings | None = None) -> Study:
     seen = cross_fit(trial, enough, settings) if enough else None
     findings = {offer: _finding(trial, offer, seen, settings) for offer in trial.offers}
     told = [name for name, finding in findings.items() if finding.verdict == "individual"]
-    texts = dict(DRLearner.fit(trial, enough, settings.growth).texts) if told else {}
+    texts = dict(DRLearner.fit(trial, enough, settings.learning).texts) if told else {}
     return Study(
         findings,
         trial.feature_names,
@@ -169,12 +169,12 @@ def cross_fit(trial: Trial, offers: tuple[str, ...], settings: StudySettings) ->
     for number in range(settings.folds):
         inside = fold == number
         matrix, rest = trial.matrix[inside], trial.only(~inside)
-        learner = DRLearner.fit(rest, offers, settings.growth)
+        learner = DRLearner.fit(rest, offers, settings.learning)
         outcomes[inside] = learner.outcome.outcomes(matrix)
         effects["dr"][inside] = learner.effects(matrix)
         effects["s"][inside] = outcomes[inside, 1:] - outcomes[inside, :1]
         if settings.challengers:
-            effects["t"][inside] = TLearner.fit(rest, offers, settings.growth).effects(matrix)
+            effects["t"][inside] = TLearner.fit(rest, offers, settings.learning).effects(matrix)
     return OutOfFold(offers, effects, outcomes, pseudo_outcomes(trial, offers, outcomes))
 
 

@@ -15,7 +15,7 @@ from churn.retention.offers import NO_OFFER
 
 __all__ = ["COLUMNS", "Trial"]
 
-COLUMNS = ("customer_id", "campaign_id", "offer_id", "propensity", "retained", "margin")
+COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -25,8 +25,9 @@ Floats = NDArray[np.float64]
 class Trial:
     """Who was given what by lot, and what came of it: `COLUMNS`, then features, a row a contact.
 
-    `offer_id` is what the lot said, "none" for who was kept without: intention to treat.
-    `propensity` is the probability with which the lot said so, strictly between 0 and 1.
+    Rows of one `lot` had the same offers to draw from. `offer_id` is what it gave, "none" for who
+    was kept without: intention to treat.
+    `propensity` is the probability with which the lot gave it, strictly between 0 and 1.
     `retained` is 1 for an order within `horizon_days`, `margin` the margin in them. Features are
     as of before the contact. `observational` counts contacts without a lot, by offer; `left_out`
     counts other contacts by the reason why nothing can be learnt from them.
@@ -56,15 +57,15 @@ class Trial:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """The offers that some lot gave in a campaign in which it also gave none, by name."""
+        """The offers of lots that also gave none, by name."""
         given = self.rows.loc[self.compared, "offer_id"].unique()
         return tuple(sorted(name for name in given if name != NO_OFFER))
 
     @property
     def compared(self) -> Bools:
-        """Rows of campaigns in which the lot also gave no offer."""
-        kept = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "campaign_id"].unique()
-        return np.asarray(self.rows["campaign_id"].isin(kept))
+        """Rows of lots that also gave no offer."""
+        kept = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "lot"].unique()
+        return np.asarray(self.rows["lot"].isin(kept))
 
     @property
     def customer(self) -> NDArray[Any]:
@@ -78,7 +79,7 @@ class Trial:
 
     @property
     def propensity(self) -> Floats:
-        """The probability of what the lot said."""
+        """The probability of what the lot gave."""
         return self.rows["propensity"].to_numpy(dtype="float64")
 
     @property
@@ -91,9 +92,9 @@ class Trial:
         return np.asarray(self.rows["offer_id"] == offer)
 
     def could_get(self, offer: str) -> Bools:
-        """Rows of campaigns whose lot gave both that offer and none."""
-        gave = self.rows.loc[self.rows["offer_id"] == offer, "campaign_id"].unique()
-        could: Bools = self.compared & np.asarray(self.rows["campaign_id"].isin(gave))
+        """Rows of lots that gave both that offer and none."""
+        gave = self.rows.loc[self.rows["offer_id"] == offer, "lot"].unique()
+        could: Bools = self.compared & np.asarray(self.rows["lot"].isin(gave))
         return could
 
     def only(self, which: NDArray[Any]) -> Trial:
