@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ Bools = NDArray[np.bool_]
 
 LEAST_CUSTOMERS = 200
 MOST_SHOWN = 3
+MOST_VALUES = 8
 LEVEL = 0.95
 
 
@@ -44,7 +45,7 @@ def telling_groups(
 ) -> Mapping[str, tuple[Group, ...]]:
     """`works`: groups whose effect is above zero and above that of all; `harms`: below zero.
 
-    Each feature is cut into thirds, and what is missing is a group of its own. The intervals hold
+    Each feature is cut into thirds, one of few values into these; what is missing is a group, too. The intervals hold
     for all the groups that were looked at together, at 95 % (Bonferroni). The three of most
     telling bounds are kept.
     """
@@ -74,14 +75,17 @@ def _cells(name: str, column: pd.Series[float]) -> Iterator[tuple[str, str, Bool
     """The feature, a rule, and who it holds for."""
     value = column.to_numpy(dtype="float64", na_value=np.nan)
     known = ~np.isnan(value)
-    if (~known).any() and known.any():
+    if 0 < known.sum() < len(value):
         yield name, f"{name} is not known", ~known
-    edges = np.unique(np.quantile(value[known], [1 / 3, 2 / 3])) if known.any() else np.array([])
-    edges = edges[edges < value[known].max()] if known.any() else edges
-    bounds = [-np.inf, *edges, np.inf]
-    for low, high in itertools.pairwise(bounds):
-        if np.isfinite(low) or np.isfinite(high):
-            yield name, _rule(name, low, high), known & (value > low) & (value <= high)
+    found = np.unique(value[known])
+    if len(found) <= 1:
+        return
+    if len(found) <= MOST_VALUES:
+        yield from ((name, f"{name} is {one:.4g}", value == one) for one in found)
+        return
+    edges = np.unique(np.quantile(value[known], [1 / 3, 2 / 3]))
+    for low, high in pairwise([-np.inf, *edges[edges < found[-1]], np.inf]):
+        yield name, _rule(name, low, high), known & (value > low) & (value <= high)
 
 
 def _rule(name: str, low: float, high: float) -> str:

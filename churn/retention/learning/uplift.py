@@ -92,15 +92,16 @@ class Ranking:
 class UpliftReport:
     """What the rankings of one contrast are worth, each with its 95 % bootstrap interval.
 
-    `uplift` is that at the share k by ranking, `qini` the area, `ahead` how much the uplift at k
-    of the first ranking exceeds: "none" (nobody is treated), "all" (everyone, or as many at
-    random) and each other ranking.
+    `uplift` is that at the share k by ranking, `qini` the area. `ahead` is how much the uplift at
+    k of the first ranking exceeds "none" (nobody is treated), "all" (everyone, or as many at
+    random) and each other ranking; `qini_ahead` how much its area exceeds those.
     """
 
     share: float
     uplift: Mapping[str, Interval]
     qini: Mapping[str, Interval]
     ahead: Mapping[str, Interval]
+    qini_ahead: Mapping[str, Interval]
 
 
 def judge_rankings(
@@ -135,6 +136,9 @@ def judge_rankings(
         uplift={name: interval(n, 0) for name, n in place.items()},
         qini={name: interval(n, 2) for name, n in place.items()},
         ahead=ahead | others,
+        qini_ahead={
+            name: interval(0, 2, less=(n, 2)) for name, n in place.items() if name != first
+        },
     )
 
 

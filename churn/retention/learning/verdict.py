@@ -109,7 +109,12 @@ def customers_per_arm(effect: float, retained: float) -> int:
 
 def to_json(report: UpliftReport) -> Mapping[str, object]:
     """An uplift report as plain JSON."""
-    parts = {"uplift": report.uplift, "qini": report.qini, "ahead": report.ahead}
+    parts = {
+        "uplift": report.uplift,
+        "qini": report.qini,
+        "ahead": report.ahead,
+        "qini_ahead": report.qini_ahead,
+    }
     found = {
         key: {name: dict(vars(interval)) for name, interval in part.items()}
         for key, part in parts.items()
