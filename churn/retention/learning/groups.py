@@ -45,9 +45,9 @@ def telling_groups(
 ) -> Mapping[str, tuple[Group, ...]]:
     """`works`: groups whose effect is above zero and above that of all; `harms`: below zero.
 
-    Each feature is cut into thirds, one of few values into these; what is missing is a group, too. The intervals hold
-    for all the groups that were looked at together, at 95 % (Bonferroni). The three of most
-    telling bounds are kept.
+    Each feature is cut into thirds, one of few values into these, and what is missing is a group,
+    too. The intervals hold for all the groups that were looked at together, at 95 % (Bonferroni).
+    The three of most telling bounds are kept.
     """
     customers, average = np.asarray(customer), float(np.mean(pseudo))
     cells = [cell for name in features.columns for cell in _cells(str(name), features[name])]

@@ -38,7 +38,7 @@ class GrowthSettings:
     """
 
     rounds: int = 100
-    num_leaves: int = 4
+    num_leaves: int = 3
     learning_rate: float = 0.03
     leaf_share: float = 0.01
     least_rows_in_leaf: int = 50

@@ -11,11 +11,12 @@ import pandas as pd
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import date_of, day_number
+from churn.data.labels import outcomes
 from churn.data.tables import Tables
 from churn.errors import DataError
+from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
-from churn.modeling.dataset import build_dataset
 from churn.retention.learning.lottery import lots_that_fit
 from churn.retention.learning.trial import COLUMNS, Trial
 from churn.retention.offers import NO_OFFER
@@ -121,12 +122,20 @@ def _with_outcomes(
     keys = ["customer_id", "cutoff"]
     parts = []
     for cutoffs in _panels(lots["cutoff"], as_of, clock, tables.arrival_lag_days()):
-        dataset = build_dataset(tables, cutoffs, clock, names=names)
-        parts.append(lots.merge(dataset.rows, on=keys, how="inner"))
-    outcomes = ["horizon_orders", "horizon_net_spend"]
+        built = build_features(tables, list(cutoffs), clock, names=names)
+        features, came_next = (
+            tables.engine.collect(frame).to_pandas() for frame in (built, outcomes(tables, cutoffs))
+        )
+        known = lots.merge(features, on=keys, how="inner")
+        parts.append(known.merge(came_next, on=keys, how="left"))
     if not parts:
-        return lots.reindex(columns=[*lots.columns, *outcomes, *names])
-    return pd.concat(parts, ignore_index=True)
+        return lots.reindex(columns=[*lots.columns, *CAME_NEXT, *names])
+    rows = pd.concat(parts, ignore_index=True)
+    rows[[*CAME_NEXT]] = rows[[*CAME_NEXT]].astype("float64").fillna(0.0)
+    return rows
+
+
+CAME_NEXT = ("horizon_orders", "horizon_net_spend")
 
 
 def _panels(

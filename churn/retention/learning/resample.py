@@ -20,7 +20,7 @@ def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.
     """The fold of each row: equal parts of the customers, each with all of its rows in one.
 
     >>> customer_folds(["ann", "bob", "ann", "cid"], 3, seed=1).tolist()
-    [0, 2, 0, 1]
+    [0, 1, 0, 2]
     """
     codes = customer_codes(customer)
     places = np.random.default_rng(seed).permutation(codes.max(initial=-1) + 1)

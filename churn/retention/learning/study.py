@@ -20,7 +20,7 @@ from churn.retention.learning.learners import (
 )
 from churn.retention.learning.resample import customer_folds
 from churn.retention.learning.trial import Trial
-from churn.retention.learning.uplift import Contrast, UpliftReport, judge_rankings
+from churn.retention.learning.uplift import RobustRanking, UpliftReport, judge_rankings
 from churn.retention.learning.verdict import (
     LEAST_CUSTOMERS_AN_ARM,
     Verdict,
@@ -227,14 +227,14 @@ def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Find
 
 
 def _report(trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings) -> UpliftReport:
-    contrast, rows = Contrast.of(trial, offer)
-    column = seen.offers.index(offer)
-    scores = {name: effects[rows, column] for name, effects in seen.effects.items()}
+    could, column = trial.could_get(offer), seen.offers.index(offer)
+    scores = {name: effects[could, column] for name, effects in seen.effects.items()}
     # The riskiest are those of whom a model that had not seen them expects the least without.
-    scores["risk"] = -seen.outcomes[rows, 0]
+    scores["risk"] = -seen.outcomes[could, 0]
+    pseudo = seen.pseudo[could, column]
     return judge_rankings(
-        contrast,
-        scores,
+        {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
+        trial.customer[could],
         share=settings.share,
         replicates=settings.replicates,
         seed=settings.seed,

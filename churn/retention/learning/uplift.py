@@ -1,11 +1,12 @@
 """Does a ranking find those whom an offer moves? Uplift at k and the Qini curve, with intervals.
 
-Radcliffe (2007), Using control groups to target on predicted lift. Rows are weighted by 1 /
-propensity, so that lots of unequal chances compare like with like.
+Radcliffe (2007), Using control groups to target on predicted lift. Lots of unequal chances are
+weighed, so that like is compared with like.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -19,7 +20,14 @@ from churn.retention.learning.resample import customer_draws
 from churn.retention.learning.trial import Trial
 from churn.retention.offers import NO_OFFER
 
-__all__ = ["Contrast", "Ranking", "UpliftReport", "judge_rankings"]
+__all__ = [
+    "Contrast",
+    "PlainRanking",
+    "Ranking",
+    "RobustRanking",
+    "UpliftReport",
+    "judge_rankings",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -45,39 +53,15 @@ class Contrast:
         return cls(sent[rows], part.retained, 1 / part.propensity, part.customer), rows
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """A contrast in the order of a score, highest first; ties count as one step, at their mean."""
+class Ranking(ABC):
+    """Rows in the order of a score, highest first; ties count as one step, at their mean."""
 
-    order: NDArray[np.intp]
-    ends: NDArray[np.intp]
-    columns: Floats  # weight of sent, retained of them, weight of kept, retained of them
-
-    @classmethod
-    def of(cls, contrast: Contrast, score: ArrayLike) -> Self:
-        """The contrast ranked by a score."""
-        scored = np.asarray(score, dtype=float)
-        order = np.argsort(-scored, kind="stable")
-        ends = np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True])
-        sent, weight = contrast.sent[order], contrast.weight[order]
-        retained = weight * contrast.retained[order]
-        columns = np.stack([weight * sent, retained * sent, weight * ~sent, retained * ~sent])
-        return cls(order, ends, columns)
-
+    @abstractmethod
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
         """P(retained | sent) - P(retained | kept) among each share ranked highest.
 
-        `drawn` says how often each row of the contrast counts. NaN where an arm is empty.
+        `drawn` says how often each row counts. NaN where nothing tells.
         """
-        times = np.ones(len(self.order)) if drawn is None else drawn[self.order]
-        reached = np.cumsum(times)[self.ends]
-        totals = np.cumsum(self.columns * times, axis=1)[:, self.ends]
-        place = np.r_[0.0, reached / reached[-1]]
-        sent, sent_retained, kept, kept_retained = (
-            np.interp(shares, place, np.r_[0.0, total]) for total in totals
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(sent_retained / sent - kept_retained / kept)
 
     def qini_area(self, drawn: Floats | None = None) -> float:
         """The area between the curve share x uplift(share) and the straight line to its end:
@@ -89,8 +73,74 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class _Steps:
+    """The order of a score and where each run of ties ends."""
+
+    order: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, score: ArrayLike) -> Self:
+        scored = np.asarray(score, dtype=float)
+        order = np.argsort(-scored, kind="stable")
+        return cls(order, np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True]))
+
+    def totals(self, columns: Floats, shares: Floats, drawn: Floats | None) -> Floats:
+        """The sums of each column (in this order) over each share, after the number of rows."""
+        times = np.ones(len(self.order)) if drawn is None else drawn[self.order]
+        sums = np.cumsum(np.vstack([times, columns * times]), axis=1)[:, self.ends]
+        place = np.r_[0.0, sums[0] / sums[0, -1]]
+        return np.array([np.interp(shares, place, np.r_[0.0, total]) for total in sums])
+
+
+@dataclass(frozen=True)
+class PlainRanking(Ranking):
+    """Uplift as the difference of both arms, each weighed by 1 / propensity."""
+
+    steps: _Steps
+    columns: Floats  # weight of sent, retained of them, weight of kept, retained of them
+
+    @classmethod
+    def of(cls, contrast: Contrast, score: ArrayLike) -> Self:
+        """The contrast ranked by a score."""
+        steps = _Steps.of(score)
+        sent, weight = contrast.sent[steps.order], contrast.weight[steps.order]
+        retained = weight * contrast.retained[steps.order]
+        columns = np.stack([weight * sent, retained * sent, weight * ~sent, retained * ~sent])
+        return cls(steps, columns)
+
+    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
+        """See `Ranking`."""
+        _, sent, sent_retained, kept, kept_retained = self.steps.totals(self.columns, shares, drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(sent_retained / sent - kept_retained / kept)
+
+
+@dataclass(frozen=True)
+class RobustRanking(Ranking):
+    """Uplift as the mean of doubly robust pseudo-outcomes: what is known of the outcome takes
+    noise out, and rows of other offers tell, too.
+    """
+
+    steps: _Steps
+    pseudo: Floats
+
+    @classmethod
+    def of(cls, pseudo: ArrayLike, score: ArrayLike) -> Self:
+        """Pseudo-outcomes ranked by a score that had not seen their customers."""
+        steps = _Steps.of(score)
+        return cls(steps, np.asarray(pseudo, dtype=float)[steps.order])
+
+    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
+        """See `Ranking`."""
+        rows, total = self.steps.totals(self.pseudo[None, :], shares, drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(total / rows)
+
+
+@dataclass(frozen=True)
 class UpliftReport:
-    """What the rankings of one contrast are worth, each with its 95 % bootstrap interval.
+    """What the rankings of one offer are worth, each with its 95 % bootstrap interval.
 
     `uplift` is that at the share k by ranking, `qini` the area. `ahead` is how much the uplift at
     k of the first ranking exceeds "none" (nobody is treated), "all" (everyone, or as many at
@@ -105,18 +155,19 @@ class UpliftReport:
 
 
 def judge_rankings(
-    contrast: Contrast,
-    scores: Mapping[str, ArrayLike],
+    rankings: Mapping[str, Ranking],
+    customer: ArrayLike,
     *,
     share: float = 0.3,
     replicates: int = 300,
     seed: int = 0,
 ) -> UpliftReport:
-    """The rankings on the same draws of customers; the first is the one that has to be ahead."""
+    """Rankings of the same rows, on the same draws of their customers; the first is the one that
+    has to be ahead.
+    """
     if not 0 < share < 1:
         raise ConfigError("share must be between 0 and 1", got=share, fix="Pass e.g. 0.3.")
-    rankings = {name: Ranking.of(contrast, score) for name, score in scores.items()}
-    draws = customer_draws(contrast.customer, replicates=replicates, seed=seed)
+    draws = customer_draws(customer, replicates=replicates, seed=seed)
     whole = _measured(rankings, share, None)
     found = np.array([_measured(rankings, share, drawn) for drawn in draws])
     found = found.reshape(-1, *whole.shape)
