@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.errors import ModelError
+from churn.features.catalogue import feature_names
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, Line, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
@@ -68,6 +69,7 @@ def _learn(session: Session, progress: Progress) -> Learnt:
         as_of=session.as_of,
         clock=resolve_clock(session),
         margin_rate=settings.value.margin_rate,
+        names=feature_names(session.tables.connected(), settings.features.families),
     )
     if not trial.offers:
         return Learnt(None, trial, None)

@@ -66,7 +66,7 @@ def quick() -> StudySettings:
         seed=5,
         threads=1,
     )
-    return StudySettings(folds=2, replicates=60, learning=learning)
+    return StudySettings(folds=2, replicates=200, learning=learning)
 
 
 @pytest.fixture(scope="session")
