@@ -78,6 +78,9 @@ class LearnerSettings:
             num_leaves=growth.num_leaves,
             learning_rate=growth.learning_rate,
             min_rows_in_leaf=leaf,
+            feature_share=0.8,
+            row_share=0.8,
+            l2=1.0,
             seed=self.seed,
             threads=self.threads,
         )
