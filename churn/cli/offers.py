@@ -14,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["plan"]
+__all__ = ["effects", "plan"]
 
 
 @app.command()
@@ -51,5 +51,25 @@ def plan(
             dry_run=dry_run,
             progress=progress,
         )
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def effects(
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Learn what each offer changes.
+
+    From contacts that a lot decided: the average, for whom it works, for whom it harms.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.effects import effects as run
+
+        return run(config, as_of=as_of, progress=progress)
 
     run_job(job, as_json=as_json, debug=debug)

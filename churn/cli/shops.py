@@ -71,6 +71,12 @@ def simulate(
     late_share: Annotated[
         float, typer.Option("--late-share", help="Share of orders that arrive days late.")
     ] = 0.0,
+    campaigns: Annotated[
+        int, typer.Option("--campaigns", help="How many campaigns with offers went out.")
+    ] = 0,
+    randomised: Annotated[
+        float, typer.Option("--randomised", help="Share of customers for whom a lot decided.")
+    ] = 0.5,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -89,6 +95,8 @@ def simulate(
             days=days,
             lines=lines,
             late_share=late_share,
+            campaigns=campaigns,
+            randomised_share=randomised,
             progress=progress,
         )
 

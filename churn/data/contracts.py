@@ -114,6 +114,7 @@ TABLES = {
             offer_id="?id",
             arm="?text",
             propensity="?number",
+            lot="?text",  # contacts of one lot had the same offers to draw from
         ),
         _table(
             "redemptions",

@@ -9,12 +9,16 @@ import pyarrow as pa
 
 from churn.files.ledger import Ledger
 from churn.files.records import PlanRow
+from churn.jobs.effects import known_effects
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.plan_tables import plan_tables
+from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.score import load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
+from churn.retention.effects import Effects
+from churn.retention.learning.answers import measured_effects
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan
 
@@ -55,6 +59,7 @@ def plan(
             key=settings.offers.holdout_key,
             consent=settings.offers.consent,
             groups=settings.offers.group_rules,
+            measured=_measured(session, scored, offers, progress),
             run_id=session.run_id,
             planned_before=_planned_before(session, offers),
         )
@@ -70,6 +75,18 @@ def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Tab
         return read_table(scores)
     fitted = load_named_model(session, None)
     return score_session(session, fitted, progress=progress).table
+
+
+def _measured(
+    session: Session, scored: pa.Table, offers: Offers, progress: Progress
+) -> Effects | None:
+    """What `churn effects` learnt of these offers; None where nothing was measured."""
+    learnt = known_effects(session)
+    if learnt is None:
+        return None
+    progress("asking the learnt effects")
+    snapshot = session.tables.as_of(session.as_of)
+    return measured_effects(learnt, scored, snapshot, offers, resolve_clock(session))
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:

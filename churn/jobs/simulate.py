@@ -14,7 +14,7 @@ __all__ = ["simulate"]
 CAUTION = "a made-up shop: for mechanics and speed, never as evidence of quality"
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
     out: Path,
     *,
     customers: int,
@@ -22,14 +22,23 @@ def simulate(
     days: int = 730,
     lines: bool = True,
     late_share: float = 0.0,
+    campaigns: int = 0,
+    randomised_share: float = 0.5,
     progress: Progress = silent,
 ) -> JobResult:
     """A shop's tables, churn.toml, and the truth in a folder of its own, in a new directory `out`.
 
     `lines` also writes the order lines, the bulk; `late_share` is the share of orders that arrive
-    days after they were placed.
+    days after they were placed. `campaigns` is how many campaigns went out, with a lot for
+    `randomised_share` of the customers; their true effects lie beside the truth.
     """
-    shop = ShopSettings(days=days, lines=lines, late_share=late_share)
+    shop = ShopSettings(
+        days=days,
+        lines=lines,
+        late_share=late_share,
+        campaigns=campaigns,
+        randomised_share=randomised_share,
+    )
     written = write_shop(out, shop, customers=customers, seed=seed, progress=progress)
     shown: tuple[Line, ...] = tuple((name, f"{rows:,}") for name, rows in written.rows.items())
     return JobResult(
@@ -41,6 +50,8 @@ def simulate(
             "until": str(shop.until),
             "lines": lines,
             "late_share": late_share,
+            "campaigns": campaigns,
+            "randomised_share": randomised_share if campaigns else None,
         },
         rows=written.rows,
         files=hashed(*written.files),

@@ -23,10 +23,14 @@ from churn.data.simulate.settings import Bools, Floats, Ints, ShopSettings
 __all__ = [
     "CURRENCY",
     "consents_table",
+    "customer_ids",
     "customers_table",
     "events_table",
     "lines_table",
+    "named",
     "orders_table",
+    "shuffled",
+    "times",
     "truth_table",
 ]
 
@@ -49,17 +53,17 @@ def orders_table(
     reduced = np.concatenate([orders.discount_cents, np.zeros_like(returns.order)])
     columns = {
         "customer_id": customer_ids(people).take(pa.array(customer)),
-        "order_id": _text(np.concatenate([orders.number, returns.number])),
-        "ordered_at": _times(shop, day),
+        "order_id": as_text(np.concatenate([orders.number, returns.number])),
+        "ordered_at": times(shop, day),
         "amount": pa.array(cents / 100),
         "discount": pa.array(reduced / 100),
-        "currency": _named((CURRENCY,), np.zeros_like(customer)),
-        "channel": _named(("store", "web"), bought.is_web[source].astype(np.int64)),
+        "currency": named((CURRENCY,), np.zeros_like(customer)),
+        "channel": named(("store", "web"), bought.is_web[source].astype(np.int64)),
         "store": _stores(people, customer, at_store=~bought.is_web[source]),
     }
     if shop.late_share > 0:
-        columns["loaded_at"] = _times(shop, _arrivals(rng, shop, day))
-    return _shuffled(rng, columns)
+        columns["loaded_at"] = times(shop, _arrivals(rng, shop, day))
+    return shuffled(rng, columns)
 
 
 def _arrivals(rng: np.random.Generator, shop: ShopSettings, day: Floats) -> Floats:
@@ -73,19 +77,19 @@ def _stores(people: People, customer: Ints, *, at_store: Bools) -> pa.Array:
     """The store next to the customer; null for web orders."""
     number = people.region * STORES_A_REGION + people.number % STORES_A_REGION
     names = [f"s{place:02d}" for place in range(len(REGIONS) * STORES_A_REGION)]
-    return _named(names, np.where(at_store, number[customer], -1))
+    return named(names, np.where(at_store, number[customer], -1))
 
 
 def lines_table(rng: np.random.Generator, lines: Lines) -> pa.Table:
     """Order lines."""
     columns = {
-        "order_id": _text(lines.order_number),
-        "product_id": _named([f"p{number:04d}" for number in range(PRODUCTS)], lines.product),
-        "category": _named(CATEGORIES, lines.category),
+        "order_id": as_text(lines.order_number),
+        "product_id": named([f"p{number:04d}" for number in range(PRODUCTS)], lines.product),
+        "category": named(CATEGORIES, lines.category),
         "quantity": pa.array(lines.quantity),
         "amount": pa.array(lines.cents / 100),
     }
-    return _shuffled(rng, columns)
+    return shuffled(rng, columns)
 
 
 def customers_table(
@@ -96,14 +100,14 @@ def customers_table(
     born = (day_number(shop.start) - people.birth_age_days).astype("datetime64[D]")
     columns = {
         "customer_id": ids,
-        "signed_up_at": _times(shop, people.signed_up),
+        "signed_up_at": times(shop, people.signed_up),
         "birth_date": pa.array(born, pa.date32()),
-        "region": _named(REGIONS, people.region),
-        "acquisition_source": _named(SOURCES, people.source),
-        "loyalty_tier": _named(TIERS, tier(people, orders)),
+        "region": named(REGIONS, people.region),
+        "acquisition_source": named(SOURCES, people.source),
+        "loyalty_tier": named(TIERS, tier(people, orders)),
         "email": pc.binary_join_element_wise(ids, "example.com", "@"),
     }
-    return _shuffled(rng, columns)
+    return shuffled(rng, columns)
 
 
 def events_table(
@@ -119,14 +123,14 @@ def events_table(
     seen = events.only(events.day < seasons.days)
     columns = {
         "customer_id": customer_ids(people).take(pa.array(seen.customer)),
-        "occurred_at": _times(shop, seen.day),
-        "event_type": _named(EVENT_TYPES, seen.kind),
+        "occurred_at": times(shop, seen.day),
+        "event_type": named(EVENT_TYPES, seen.kind),
         "value": pa.array(seen.value, from_pandas=True),
-        "ref": _text(seen.ref, missing=seen.ref < 0),
-        "channel": _named(CHANNELS, seen.channel),
-        "campaign_id": _named(campaigns, seen.campaign),
+        "ref": as_text(seen.ref, missing=seen.ref < 0),
+        "channel": named(CHANNELS, seen.channel),
+        "campaign_id": named(campaigns, seen.campaign),
     }
-    return _shuffled(rng, columns)
+    return shuffled(rng, columns)
 
 
 def consents_table(
@@ -136,12 +140,12 @@ def consents_table(
     seen = np.flatnonzero(words.day < seasons.days)
     columns = {
         "customer_id": customer_ids(people).take(pa.array(words.customer[seen])),
-        "channel": _named(("email",), np.zeros_like(seen)),
-        "purpose": _named(("profiling", "marketing"), words.is_marketing[seen].astype(np.int64)),
+        "channel": named(("email",), np.zeros_like(seen)),
+        "purpose": named(("profiling", "marketing"), words.is_marketing[seen].astype(np.int64)),
         "granted": pa.array(words.granted[seen]),
-        "changed_at": _times(shop, words.day[seen]),
+        "changed_at": times(shop, words.day[seen]),
     }
-    return _shuffled(rng, columns)
+    return shuffled(rng, columns)
 
 
 def truth_table(shop: ShopSettings, people: People, purchases: Purchases) -> pa.Table:
@@ -151,14 +155,14 @@ def truth_table(shop: ShopSettings, people: People, purchases: Purchases) -> pa.
     return pa.table(
         {
             "customer_id": customer_ids(people),
-            "segment": _named(names, people.segment),
+            "segment": named(names, people.segment),
             "purchase_rate_per_day": pa.array(people.rate),
             "dropout_probability": pa.array(people.dropout),
             "mean_order": pa.array(people.mean_order),
             "bargain_share": pa.array(people.bargain_share),
             "open_rate": pa.array(people.open_rate),
-            "favourite_category": _named(CATEGORIES, people.taste.argmax(axis=1)),
-            "dropped_out_at": _times(shop, np.nan_to_num(gone), missing=np.isnan(gone)),
+            "favourite_category": named(CATEGORIES, people.taste.argmax(axis=1)),
+            "dropped_out_at": times(shop, np.nan_to_num(gone), missing=np.isnan(gone)),
             "purchases": pa.array(purchases.per_customer(np.ones_like(purchases.customer))),
             "badly_served": pa.array(purchases.per_customer(purchases.is_bad)),
         }
@@ -167,26 +171,28 @@ def truth_table(shop: ShopSettings, people: People, purchases: Purchases) -> pa.
 
 def customer_ids(people: People) -> pa.Array:
     """`c` and the customer's number, from 1, in seven digits or more."""
-    digits = pc.utf8_lpad(_text(people.number), 7, "0")
+    digits = pc.utf8_lpad(as_text(people.number), 7, "0")
     return pc.binary_join_element_wise("c", digits, "")
 
 
-def _text(numbers: Ints, *, missing: Bools | None = None) -> pa.Array:
+def as_text(numbers: Ints, *, missing: Bools | None = None) -> pa.Array:
     return pc.cast(pa.array(numbers, mask=missing), pa.string())
 
 
-def _named(names: Sequence[str], position: Ints) -> pa.Array:
+def named(names: Sequence[str], position: Ints) -> pa.Array:
     """The names at those positions; null at -1."""
     where = pa.array(position, mask=position < 0)
     return pa.array(list(names), pa.string()).take(where)
 
 
-def _times(shop: ShopSettings, day: Floats, *, missing: Bools | None = None) -> pa.Array:
+def times(shop: ShopSettings, day: Floats, *, missing: Bools | None = None) -> pa.Array:
+    """Calendar days since the start as moments, in whole seconds; null where missing."""
     start = int(datetime.combine(shop.start, time(), UTC).timestamp())
     seconds = start + np.rint(day * SECONDS_A_DAY).astype(np.int64)
     return pa.array(seconds * 1_000_000, mask=missing).cast(pa.timestamp("us", "UTC"))
 
 
-def _shuffled(rng: np.random.Generator, columns: dict[str, pa.Array]) -> pa.Table:
+def shuffled(rng: np.random.Generator, columns: dict[str, pa.Array]) -> pa.Table:
+    """The columns as a table, its rows in random order."""
     table = pa.table(columns)
     return table.take(pa.array(rng.permutation(table.num_rows)))

@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 LONGEST_DAYS = 1_461
+DAYS_A_CAMPAIGN = 56
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +103,17 @@ class ShopSettings:
     """The shop: it opens at midnight UTC of `start` and is watched for `days`.
 
     `lines` also writes order lines, the bulk of the data. With `late_share` above 0 orders carry
-    `loaded_at`, and that share of them arrives days late.
+    `loaded_at`, and that share of them arrives days late. With `campaigns` above 0 the last of them
+    went out 56 days before the end; a lot decided for `randomised_share` of those who could be sent
+    an offer, and a rule for the others.
     """
 
     start: date = date(2022, 1, 1)
     days: int = 730
     lines: bool = True
     late_share: float = 0.0
+    campaigns: int = 0
+    randomised_share: float = 0.5
     segments: tuple[Segment, ...] = SEGMENTS
 
     def __post_init__(self) -> None:
@@ -118,6 +123,12 @@ class ShopSettings:
         if not 0 <= self.late_share <= 1:
             rule = "late_share must be between 0 and 1"
             raise ConfigError(rule, got=self.late_share, fix="Pass e.g. 0.05.")
+        if not 0 <= self.campaigns <= self.days // DAYS_A_CAMPAIGN:
+            rule = f"campaigns must be between 0 and {self.days // DAYS_A_CAMPAIGN}, one in 56 days"
+            raise ConfigError(rule, got=self.campaigns, fix="Pass e.g. 3, or more days.")
+        if not 0 <= self.randomised_share <= 1:
+            rule = "randomised_share must be between 0 and 1"
+            raise ConfigError(rule, got=self.randomised_share, fix="Pass e.g. 0.5.")
         if self.until > datetime.now(UTC).date():
             rule = "the simulated days must be over by today, for later rows are not read"
             fix = "Pass an earlier start or fewer days."

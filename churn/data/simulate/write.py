@@ -24,8 +24,9 @@ from churn.data.simulate.events import Events
 from churn.data.simulate.lines import draw_lines
 from churn.data.simulate.loyalty import loyalty
 from churn.data.simulate.orders import Orders, draw_orders, draw_returns
+from churn.data.simulate.past_campaigns import campaign_tables
 from churn.data.simulate.people import People, draw_people
-from churn.data.simulate.purchases import draw_purchases
+from churn.data.simulate.purchases import Purchases, draw_purchases
 from churn.data.simulate.seasons import Seasons
 from churn.data.simulate.service import service
 from churn.data.simulate.settings import Ints, ShopSettings
@@ -41,6 +42,7 @@ TRUTH = "truth/customers"
 STEPS = (
     *("people", "purchases", "orders", "returns", "lines"),
     *("consents", "mails", "visits", "service", "loyalty", "shuffles"),
+    "campaigns",  # the newest last: steps that were there keep their random numbers
 )
 
 
@@ -96,9 +98,13 @@ def simulated_tables(
     seasons = Seasons(shop)
     people = draw_people(rng["people"], shop, seasons, numbers)
     bought = draw_purchases(rng["purchases"], shop, seasons, people)
+    words, mails = _mailed(rng, seasons, people, bought)
+    past: dict[str, pa.Table] = {}
+    if shop.campaigns:
+        bought, past = campaign_tables(rng["campaigns"], shop, seasons, people, bought, words)
     orders = draw_orders(rng["orders"], people, bought)
     returns = draw_returns(rng["returns"], shop, seasons, people, orders)
-    words, events = _noted(rng, seasons, people, orders)
+    events = _noted(rng, seasons, people, orders, mails)
     mix = rng["shuffles"]
     tables = {
         "orders": frames.orders_table(mix, shop, people, orders, returns),
@@ -112,23 +118,35 @@ def simulated_tables(
     if shop.lines:
         lines = draw_lines(rng["lines"], people, orders, returns)
         tables["order_lines"] = frames.lines_table(rng["lines"], lines)
-    return tables
+    return tables | past
+
+
+def _mailed(
+    rng: dict[str, np.random.Generator], seasons: Seasons, people: People, bought: Purchases
+) -> tuple[Consents, Events]:
+    """The words and the newsletters; who unsubscribes has refused."""
+    words = consents(rng["consents"], seasons, people)
+    mails = newsletters(rng["mails"], seasons, people, bought, words)
+    left = mails.of_kind("unsubscribe")
+    return words.refused_later(left.customer, left.day), mails
 
 
 def _noted(
-    rng: dict[str, np.random.Generator], seasons: Seasons, people: People, orders: Orders
-) -> tuple[Consents, Events]:
-    """The words and the events; who unsubscribes has refused."""
-    words = consents(rng["consents"], seasons, people)
-    mails = newsletters(rng["mails"], seasons, people, orders.purchases, words)
-    left = mails.of_kind("unsubscribe")
-    events = [
-        mails,
-        visits(rng["visits"], seasons, people, orders.purchases),
-        service(rng["service"], orders),
-        loyalty(rng["loyalty"], people, orders),
-    ]
-    return words.refused_later(left.customer, left.day), Events.together(events)
+    rng: dict[str, np.random.Generator],
+    seasons: Seasons,
+    people: People,
+    orders: Orders,
+    mails: Events,
+) -> Events:
+    """The newsletters and all other events."""
+    return Events.together(
+        [
+            mails,
+            visits(rng["visits"], seasons, people, orders.purchases),
+            service(rng["service"], orders),
+            loyalty(rng["loyalty"], people, orders),
+        ]
+    )
 
 
 def _chunks(customers: int) -> list[Ints]:
@@ -152,7 +170,11 @@ def _writer(folder: Path, name: str, table: pa.Table) -> pq.ParquetWriter:
 
 def _config(shop: ShopSettings, rows: Mapping[str, int]) -> str:
     """The settings that read the tables."""
-    sources = [f'[data.{name}]\nsource = "{name}.parquet"\n' for name in rows if name != TRUTH]
+    sources = [
+        f'[data.{name}]\nsource = "{name}.parquet"\n'
+        for name in rows
+        if not name.startswith("truth/")
+    ]
     head = f"""\
 # A made-up shop, for mechanics and speed; what a model earns here says nothing of real customers.
 # The truth about its customers is in {TRUTH}.parquet: not for training.

@@ -1,0 +1,1 @@
+"""What offers change, learnt from a randomised past: trial, learners, uplift, verdict, storage."""

@@ -1,0 +1,122 @@
+"""What may be said of an offer after a trial: the shipping rule.
+
+`individual`: the learner finds those whom the offer moves. `average`: only the average effect is
+known. `too small to tell`: not even that, and what was assumed before the trial stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from churn.modeling.metrics import Interval
+from churn.retention.learning.average import Estimate
+from churn.retention.learning.uplift import UpliftReport
+
+__all__ = [
+    "LEAST_CUSTOMERS_AN_ARM",
+    "SMALLEST_EFFECT",
+    "Verdict",
+    "customers_per_arm",
+    "log_odds_shift_of",
+    "verdict",
+]
+
+Verdict = Literal["individual", "average", "too small to tell"]
+
+LEAST_CUSTOMERS_AN_ARM = 250
+SMALLEST_EFFECT = 0.01
+RIVALS = {
+    "none": "treating nobody",
+    "all": "treating everyone, or as many at random",
+    "risk": "treating those most at risk",
+}
+
+
+def verdict(
+    average: Estimate, fewest_customers: int, report: UpliftReport | None
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict and its reasons; `fewest_customers` are those of the smaller arm.
+
+    An average is told where its interval excludes zero, or is so narrow that the effect must be
+    small. Heterogeneity ships where the uplift at k is ahead of treating nobody, everyone (or as
+    many at random) and those most at risk, each with a 95 % bootstrap interval above zero.
+    """
+    if fewest_customers < LEAST_CUSTOMERS_AN_ARM:
+        few = f"the smaller arm has {fewest_customers:,} customers, {LEAST_CUSTOMERS_AN_ARM} needed"
+        return "too small to tell", (few,)
+    if report is not None:
+        gaps = {RIVALS[name]: gap for name, gap in report.ahead.items() if name in RIVALS}
+        reasons = tuple(_said(rival, gap, report.share) for rival, gap in gaps.items())
+        if all(gap.low > 0 for gap in gaps.values()):
+            return "individual", reasons
+    else:
+        reasons = ()
+    width = average.high - average.low
+    if average.low > 0 or average.high < 0:
+        return "average", (*reasons, "the average effect is not zero")
+    if width <= 2 * SMALLEST_EFFECT:
+        return "average", (*reasons, "the average effect is small, whatever its sign")
+    return "too small to tell", (*reasons, "the interval of the average effect includes zero")
+
+
+def _said(rival: str, gap: Interval, share: float) -> str:
+    verb = "beats" if gap.low > 0 else "does not beat"
+    return (
+        f"the {share:.0%} ranked highest {verb} {rival}: "
+        f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
+    )
+
+
+def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:
+    """The one shift of all retention log-odds that raises their mean probability by `effect`.
+
+    Cut where the effect is more than certainty leaves.
+
+    >>> round(log_odds_shift_of(0.03, np.array([0.8])), 4)
+    0.1993
+    """
+    odds = logit(np.clip(retained, 1e-6, 1 - 1e-6))
+
+    def gap(shift: float) -> float:
+        return float(expit(odds + shift).mean() - expit(odds).mean()) - effect
+
+    if gap(-MOST_SHIFT) > 0 or gap(MOST_SHIFT) < 0:
+        return float(np.copysign(MOST_SHIFT, effect))
+    return float(brentq(gap, -MOST_SHIFT, MOST_SHIFT))
+
+
+MOST_SHIFT = 15.0
+
+
+def customers_per_arm(effect: float, retained: float) -> int:
+    """Customers in each of two equal arms that would show such an effect: 16 p (1 - p) / effect^2.
+
+    That is a power of 80 % at a two-sided 5 % (Lehr 1992). An effect nearer to zero than a point
+    of retention counts as one.
+
+    >>> customers_per_arm(0.05, 0.8)
+    1024
+    """
+    size = max(abs(effect), SMALLEST_EFFECT)
+    return int(np.ceil(round(16 * retained * (1 - retained) / size**2, 6)))
+
+
+def to_json(report: UpliftReport) -> Mapping[str, object]:
+    """An uplift report as plain JSON."""
+    parts = {
+        "uplift": report.uplift,
+        "qini": report.qini,
+        "ahead": report.ahead,
+        "qini_ahead": report.qini_ahead,
+    }
+    found = {
+        key: {name: dict(vars(interval)) for name, interval in part.items()}
+        for key, part in parts.items()
+    }
+    return {"share": report.share, **found}
