@@ -153,12 +153,13 @@ def test_a_plan_counts_what_was_measured_and_assumes_the_rest(run, tmp_path):
             "status": ["eligible"] * len(ids),
             "churn_probability": [0.3] * len(ids),
             "value_at_risk": [3.0] * len(ids),
-            "currency": ["USD"] * len(ids),
+            "currency": ["EUR"] * len(ids),
         }
     )
     with publish_with_manifest(tmp_path / "scores.parquet", {}) as temporary:
         pq.write_table(scores, temporary)
-    made = plan(config, out=tmp_path / "plan.parquet", scores=tmp_path / "scores.parquet")
+    files = {"out": tmp_path / "plan.parquet", "scores": tmp_path / "scores.parquet"}
+    made = plan(config, **files, budget=1e6)
     frame = pd.read_parquet(tmp_path / "plan.parquet")
     sources = frame.dropna(subset=["effect_source"]).groupby("offer_id")["effect_source"].unique()
     assert sources["discount"].tolist() == ["measured"]

@@ -37,7 +37,7 @@ def snapshot():
 @pytest.fixture(scope="module")
 def scores():
     ids = [f"c{number}" for number in reversed(range(40))]
-    risk = np.linspace(0.05, 0.6, 40)
+    risk = np.linspace(0.2, 0.6, 40)
     risk[3] = np.nan
     return pa.table({"customer_id": ids, "status": ["eligible"] * 40, "churn_probability": risk})
 
