@@ -6,6 +6,7 @@ is the probability, over all draws, that this customer got this offer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 from churn.retention.holdout import hash_position
+from churn.retention.offers import NO_OFFER
 from churn.retention.policy import NOTHING
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Arms",
     "Shares",
     "draw_arms",
+    "lot_names",
     "propensities",
 ]
 
@@ -124,6 +127,25 @@ def propensities(
     by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
     without = np.where(choice == NOTHING, kept, 0.0)
     return np.where(lots == 1, 1.0, by_lot + by_plan + without)
+
+
+def lot_names(
+    arms: Arms, permitted: Bools, intended: Ints, shares: Shares, names: Sequence[str]
+) -> list[str | None]:
+    """The lot that each customer draws from: all that they could have got, by name; None where that
+    is one thing for certain.
+
+    Only customers of one lot can be compared: of another offer's takers some could not have got it.
+    """
+    offers = np.arange(permitted.shape[1])
+    could = permitted.copy() if arms.explore > 0 else intended[:, None] == offers
+    could &= permitted
+    kept = shares.holdout > 0 or shares.control > 0 or arms.explore > 0
+    without = np.full(len(permitted), kept) | (intended == NOTHING)
+    kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
+    words = np.array([*names, NO_OFFER], dtype=object)
+    told = ["+".join(words[kind]) if kind.sum() > 1 else None for kind in kinds]
+    return [told[kind] for kind in which.ravel()]
 
 
 def _lots(permitted: Bools, place: Floats) -> Ints:

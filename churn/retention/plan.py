@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from churn.files.manifests import publish_with_manifest
-from churn.retention.arms import draw_arms, propensities
+from churn.retention.arms import draw_arms, lot_names, propensities
 from churn.retention.decision import decide
 from churn.retention.effects import offer_worth
 from churn.retention.eligibility import served
@@ -141,6 +141,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         decided.choice,
         arms=arms,
         propensity=propensities(arms, decided.choice, permitted, decided.intended, shares),
+        lots=lot_names(arms, permitted, decided.intended, shares, [o.offer_id for o in offers]),
         suppression=codes,
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )

@@ -37,6 +37,7 @@ PLAN_SCHEMA = pa.schema(
         ("channel", pa.string()),
         ("arm", pa.string()),
         ("propensity", pa.float64()),
+        ("lot", pa.string()),
         ("effect", pa.float64()),
         ("effect_low", pa.float64()),
         ("effect_source", pa.string()),
@@ -49,7 +50,7 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-def plan_table(
+def plan_table(  # noqa: PLR0913 - what a row is made of
     customer_id: pa.ChunkedArray,
     offers: Offers,
     worth: Worth,
@@ -57,6 +58,7 @@ def plan_table(
     *,
     arms: Arms,
     propensity: Floats,
+    lots: list[str | None],
     suppression: pa.Array,
     facts: Mapping[str, object],
 ) -> pa.Table:
@@ -67,6 +69,7 @@ def plan_table(
         **_terms(offers, choice, as_of=facts["as_of"]),  # type: ignore[arg-type]
         "arm": pa.array(ARMS).take(pa.array(arms.arm)),
         "propensity": pa.array(propensity),
+        "lot": pa.array(lots, pa.string()),
         **_expectations(worth, choice),
         "suppression": suppression,
     }

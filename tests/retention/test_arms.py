@@ -1,13 +1,24 @@
 """Arms: what is left to chance, and the propensity of every row."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from churn.errors import ConfigError
-from churn.retention.arms import ARMS, CONTROL, EXPLORE, HOLDOUT, Shares, draw_arms, propensities
+from churn.retention.arms import (
+    ARMS,
+    CONTROL,
+    EXPLORE,
+    HOLDOUT,
+    Shares,
+    draw_arms,
+    lot_names,
+    propensities,
+)
+from churn.retention.learning.lottery import lots_that_fit
 from churn.retention.policy import NOTHING
 
 IDS = [f"c{number}" for number in range(4_000)]
@@ -125,3 +136,41 @@ def test_who_has_no_permitted_offer_gets_none_for_certain():
 def test_a_share_beyond_one_is_refused():
     with pytest.raises(ConfigError, match=r"the explore share must be between 0 and 1, got 5"):
         Shares(explore=5)
+
+
+@pytest.mark.parametrize("explore", [0.0, 0.3])
+def test_what_a_plan_drew_fits_its_propensities_lot_by_lot(explore):
+    """So `churn effects` can learn from a plan that permits different offers to customers."""
+    rng = np.random.default_rng(8)
+    count, names = 30_000, ["small", "big"]
+    ids = [f"customer-{number}" for number in range(count)]
+    permitted = rng.random((count, 2)) < [0.8, 0.5]
+    wish = rng.integers(-1, 2, count)
+    intended = np.where(permitted[np.arange(count), wish] & (wish >= 0), wish, NOTHING)
+    shares = Shares(holdout=0.1, control=0.1, explore=explore)
+    arms = draw_arms(
+        ids,
+        permitted,
+        np.ones((count, 2)),
+        shares,
+        campaign="spring",
+        occasion="2024-03-01",
+        budget=np.inf,
+        capacity=FREE,
+    )
+    planned = np.where(arms.is_in(EXPLORE), arms.drawn, intended)
+    choice = np.where(arms.is_in(HOLDOUT, CONTROL), NOTHING, planned)
+    contacts = pd.DataFrame(
+        {
+            "lot": lot_names(arms, permitted, intended, shares, names),
+            "offer_id": np.array([*names, "none"], dtype=object)[choice],
+            "propensity": propensities(arms, choice, permitted, intended, shares),
+        }
+    )
+    certain = contacts["propensity"] == 1
+    assert (contacts["lot"].isna() == certain).all()
+    kept, left_out = lots_that_fit(contacts[~certain])
+    assert left_out == 0
+    assert len(kept) > count / 3
+    wrong = contacts[~certain].assign(propensity=lambda rows: rows["propensity"].clip(upper=0.2))
+    assert lots_that_fit(wrong)[1] > 0

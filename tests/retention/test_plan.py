@@ -92,6 +92,7 @@ def test_the_table_has_the_columns_of_the_design():
         "channel",
         "arm",
         "propensity",
+        "lot",
         "effect",
         "effect_low",
         "effect_source",
