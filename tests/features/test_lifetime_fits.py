@@ -78,11 +78,11 @@ def test_a_history_is_purchase_days_tenure_recency_and_whole_cents(open_shop):
         order("cleo", 4, -7.0),
         order("dora", 0, 50.0),
     ]
-    found = {row.pop("customer_id"): row for row in rows_of_histories(open_shop(rows))}
-    assert found == {
-        "anna": {"purchase_days": 2, "tenure_days": 9, "recency_days": 2, "spend_cents": 1600},
-        "ben": {"purchase_days": 1, "tenure_days": 4, "recency_days": 4, "spend_cents": 1},
-    }
+    found = sorted(rows_of_histories(open_shop(rows)), key=lambda row: row["purchase_days"])
+    assert found == [
+        {"purchase_days": 1, "tenure_days": 4, "recency_days": 4, "spend_cents": 1},
+        {"purchase_days": 2, "tenure_days": 9, "recency_days": 2, "spend_cents": 1600},
+    ]
 
 
 def rows_of_histories(tables: Tables) -> list[Row]:
@@ -107,6 +107,17 @@ def test_the_fits_are_those_of_one_row_a_customer(open_shop, regulars):
     expected |= {f"gamma_gamma_{name}": value for name, value in gamma_gamma.items()}
     assert tuple(numbers) == LIFETIME_NUMBERS
     assert numbers == pytest.approx(expected, rel=1e-3)
+
+
+def test_of_many_customers_a_fit_takes_every_kth_in_the_order_of_their_histories(
+    open_shop, regulars, monkeypatch
+):
+    """Each customer has a twin: half of all are one of each."""
+    twins = [row | {"customer_id": f"twin {row['customer_id']}"} for row in regulars]
+    one, two = open_shop(regulars), open_shop([*regulars, *twins])
+    alone = fit_lifetime(one, histories_of(one, CUTOFF))[DAY]
+    monkeypatch.setattr("churn.features.lifetime_fits.MOST_CUSTOMERS", 60)
+    assert fit_lifetime(two, histories_of(two, CUTOFF))[DAY] == pytest.approx(alone)
 
 
 def test_each_cutoff_learns_from_what_precedes_it(open_shop, regulars):
