@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from churn.errors import ConfigError
 from churn.retention.holdout import hash_position
 from churn.retention.offers import NO_OFFER
 from churn.retention.policy import NOTHING
+
+if TYPE_CHECKING:
+    from churn.retention.groups import Groups
 
 __all__ = [
     "ARMS",
@@ -64,7 +68,8 @@ class Arms:
     """The arm of each customer as a number of `ARMS`, and what exploration drew.
 
     `drawn` is the offer of those who explore, -1 for "none" and for everyone else. `explore` is the
-    share that really explores: less than asked where the budget or a capacity ends before.
+    share that really explores: less than asked where the budget, a capacity or the cap of a group
+    ends before.
     """
 
     arm: Ints
@@ -76,7 +81,7 @@ class Arms:
         return np.isin(self.arm, arms)
 
 
-def draw_arms(
+def draw_arms(  # noqa: PLR0913 - each limit that exploration keeps, by its own name
     customer_ids: list[str],
     permitted: Bools,
     cost: Floats,
@@ -86,12 +91,14 @@ def draw_arms(
     occasion: str,
     budget: float,
     capacity: Floats,
+    groups: Groups | None = None,
 ) -> Arms:
     """The arms of a plan; `permitted` and `cost` are n customers x m offers.
 
     The holdout depends on the key alone, the control on the campaign, too, and exploration on the
     `occasion`, e.g. the date. Who explores is served first: in the order of their draw, until the
-    `budget` or a `capacity` would be passed. Who has no permitted offer does not explore.
+    `budget`, a `capacity` or the cap of a group would be passed. Who has no permitted offer does
+    not explore.
     """
     places = [
         hash_position(customer_ids, salt=salt)
@@ -106,7 +113,8 @@ def draw_arms(
     arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
     asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
     lots = _lots(permitted, places[3])
-    share = _affordable(asked, lots, cost, places[2], shares.explore, budget, capacity)
+    use, most = _use(lots, cost, budget=budget, capacity=capacity, groups=groups)
+    share = _affordable(asked, use, most, places[2], shares.explore)
     explores = asked & (places[2] < share)
     arm = np.where(explores, EXPLORE, arm)
     return Arms(arm, np.where(explores, lots, NOTHING), share)
@@ -157,20 +165,24 @@ def _lots(permitted: Bools, place: Floats) -> Ints:
     return np.where(lot == 0, NOTHING, hit.argmax(axis=1))
 
 
-def _affordable(
-    asked: Bools,
-    lots: Ints,
-    cost: Floats,
-    place: Floats,
-    share: float,
-    budget: float,
-    capacity: Floats,
-) -> float:
-    """The largest share up to that asked for whose draws keep the budget and the capacities."""
+def _use(
+    lots: Ints, cost: Floats, *, budget: float, capacity: Floats, groups: Groups | None
+) -> tuple[Floats, Floats]:
+    """How much of the money, of each offer and of each group's cap a row's lot takes, and the
+    most there is of each.
+    """
+    given = lots[:, None] == np.arange(cost.shape[1])
+    columns, most = [(cost * given).sum(axis=1), given], [[budget], capacity]
+    if groups is not None:
+        members = groups.code[:, None] == np.arange(len(groups.names))
+        columns.append(members & (lots != NOTHING)[:, None])
+        most.append(groups.most(groups.counts(np.zeros(len(lots), dtype=bool))))
+    return np.column_stack(columns), np.concatenate(most)
+
+
+def _affordable(asked: Bools, use: Floats, most: Floats, place: Floats, share: float) -> float:
+    """The largest share up to that asked for whose draws keep all limits."""
     rows = np.flatnonzero(asked)
     rows = rows[np.argsort(place[rows], kind="stable")]
-    offers = cost.shape[1]
-    given = lots[rows][:, None] == np.arange(offers)
-    spent = np.cumsum((cost[rows] * given).sum(axis=1))
-    fits = (spent <= budget) & (np.cumsum(given, axis=0) <= capacity).all(axis=1)
+    fits = (np.cumsum(use[rows], axis=0) <= most).all(axis=1)
     return share if fits.all() else float(place[rows[np.argmin(fits)]])

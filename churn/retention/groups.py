@@ -80,6 +80,12 @@ class Groups:
         limits[capped] = np.floor(caps[capped] * members[capped] + 1e-9)
         return np.maximum(limits - served_already, 0.0)
 
+    @property
+    def open(self) -> Bools:
+        """Whose group may be served at all, shape (customers,)."""
+        nobody = np.zeros(len(self.code), dtype=bool)
+        return np.asarray(self.most(self.counts(nobody))[self.code] >= 1)
+
     def least(self, payable: Bools) -> Floats:
         """Members that should be served at the least, shape (groups,)."""
         count = np.bincount(self.code[payable], minlength=len(self.names))

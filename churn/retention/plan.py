@@ -111,17 +111,19 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     )
     permitted = gates.open & np.isfinite(worth.value)
     capacity = np.array([np.inf if o.capacity is None else o.capacity for o in offers], dtype=float)
+    groups = None if group_rules is None else Groups.of(known["group"], group_rules)
+    explorable = permitted if groups is None else permitted & groups.open[:, None]
     arms = draw_arms(
         ids,
-        permitted,
+        explorable,
         worth.cost,
         shares,
         campaign=offers.campaign_id,
         occasion=str(as_of),
         budget=budget,
         capacity=capacity,
+        groups=groups,
     )
-    groups = None if group_rules is None else Groups.of(known["group"], group_rules)
     decided = decide(
         worth,
         permitted,
@@ -140,8 +142,8 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         worth,
         decided.choice,
         arms=arms,
-        propensity=propensities(arms, decided.choice, permitted, decided.intended, shares),
-        lots=lot_names(arms, permitted, decided.intended, shares, [o.offer_id for o in offers]),
+        propensity=propensities(arms, decided.choice, explorable, decided.intended, shares),
+        lots=lot_names(arms, explorable, decided.intended, shares, [o.offer_id for o in offers]),
         suppression=codes,
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )

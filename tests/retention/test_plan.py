@@ -315,6 +315,36 @@ def test_a_cap_on_a_group_is_kept_and_no_group_changes_what_an_offer_is_worth(of
     assert capped.table.filter(same)["expected_value"].equals(free.filter(same)["expected_value"])
 
 
+@pytest.mark.parametrize("cap", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("explore", [0.1, 0.6, 1.0])
+def test_exploration_keeps_the_cap_of_a_group_too(offers, cap, explore):
+    scores = _scores(_average(400))
+    region = ["north"] * 200 + ["south"] * 200
+    people = pa.table({"customer_id": scores["customer_id"], "group": region})
+    rules = GroupRules(by="region", caps={"north": cap})
+    shares = Shares(holdout=0.1, explore=explore)
+    found = _plan_of(offers, scores, people=people, group_rules=rules, shares=shares)
+    north, south = found.summary["groups"]
+    assert north["offered"] <= cap * 200
+    assert south["offered"] > 0.5 * 200
+    explored = found.summary["explore_share"]
+    assert 0 < explored <= explore
+    asked = 0.9 * explore * 2 / 3  # two of three lots are an offer
+    assert (explored < explore) == (0 < cap < asked)
+
+
+def test_whose_group_gets_nothing_does_not_explore_and_is_certain_of_none(offers):
+    scores = _scores(_average(100))
+    people = pa.table({"customer_id": scores["customer_id"], "group": ["north", "south"] * 50})
+    rules = GroupRules(by="region", caps={"north": 0.0})
+    shares = Shares(holdout=0.1, explore=0.5)
+    table = _plan_of(offers, scores, people=people, group_rules=rules, shares=shares).table
+    north = table.take(list(range(0, 100, 2)))
+    assert set(north["arm"].to_pylist()) == {"treatment", "holdout"}
+    assert set(north["propensity"].to_pylist()) == {1.0}
+    assert set(north["suppression"].to_pylist()) == {"capacity_exhausted", "holdout"}
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 50), st.floats(0, 1), st.floats(-0.1, 0.3)), min_size=1, max_size=4
