@@ -225,10 +225,20 @@ class Tables:
 
     def arrival_lag_days(self) -> int:
         """The days in which 99 % of the orders had arrived, by `loaded_at`; 0 without it."""
-        if "loaded_day" not in self.columns("orders"):
+        return self._lag_days("orders")
+
+    def term_lag_days(self) -> int:
+        """The same of the terms of subscriptions, each in its first version: a later one tells of
+        something later.
+        """
+        firsts = "SELECT min(loaded_day) AS loaded_day, day FROM subscriptions"
+        return self._lag_days("subscriptions", f"({firsts} GROUP BY customer_id, day) AS firsts")
+
+    def _lag_days(self, table: str, rows: str | None = None) -> int:
+        if not self.has(table) or "loaded_day" not in self.columns(table):
             return 0
         whole = "CAST(ceil(greatest(loaded_day - day, 0)) AS BIGINT)"
-        counted = f"SELECT {whole} AS lag, count(*) AS n FROM orders GROUP BY 1"
+        counted = f"SELECT {whole} AS lag, count(*) AS n FROM {rows or table} GROUP BY 1"
         return _lag_of_99_percent(self.engine.rows(counted))
 
     def as_of(self, when: date | str) -> "Snapshot":

@@ -132,6 +132,7 @@ def _judge(
             fitted.clock_,
             names=fitted.feature_names_,
             lead_days=later.lead_days,
+            grace_days=later.grace_days,
             seed=fitted.seed,
             progress=progress,
         )

@@ -9,13 +9,15 @@ from math import isfinite
 
 import pandas as pd
 
-from churn.modeling.baselines import BASELINES, fit_baselines, predict_baseline
+from churn.modeling.baselines import fit_baselines, predict_baseline
 from churn.modeling.dataset import Dataset
 from churn.modeling.folds import Fold, forward_folds
 from churn.modeling.metrics import log_loss, roc_auc
 from churn.modeling.model import ChurnModel, has_classes
 
 __all__ = ["JudgedFold", "judge_folds"]
+
+KNOWN = ("customer_id", "cutoff")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class JudgedFold:
     @property
     def best_baseline(self) -> str:
         """The baseline with the lowest log loss at this cutoff."""
-        return min(BASELINES, key=lambda name: self.metrics[name]["log_loss"])
+        rules = [name for name in self.metrics if name != "model"]
+        return min(rules, key=lambda name: self.metrics[name]["log_loss"])
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON, of the model and the best baseline alone."""
@@ -72,13 +75,13 @@ def _judged(recipe: ChurnModel, dataset: Dataset, fold: Fold) -> JudgedFold | No
             "roc_auc": roc_auc(rows["lapse"], rows[name]),
             "log_loss": log_loss(rows["lapse"], rows[name]),
         }
-        for name in ("model", *BASELINES)
+        for name in rows.columns.drop([*KNOWN, "lapse"])
     }
     return JudgedFold(fold.judge.dates[0], len(fold.learn), rows, metrics)
 
 
 def _forecast(recipe: ChurnModel, learnt: Dataset, later: pd.DataFrame) -> pd.DataFrame:
-    rows = later[["customer_id", "cutoff", "lapse"]].reset_index(drop=True)
+    rows = later[[*KNOWN, "lapse"]].reset_index(drop=True)
     rows["model"] = recipe.forecast_lapse(learnt, later)
     buyers = learnt.rows[learnt.rows["purchase_days"] > 0]
     for name, spec in fit_baselines(learnt.eligible, buyers, learnt.clock).items():

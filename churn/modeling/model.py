@@ -243,8 +243,9 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rule = "learning_rate must be above 0 and l2 at least 0"
             got = f"{self.learning_rate} and {self.l2}"
             raise ConfigError(rule, got=got, fix="Pass e.g. 0.02 and 1.0.")
-        if self.stand_in is not None and self.stand_in not in (*BASELINES, RENEWALS):
-            fix = f"Pass one of {list(BASELINES)} or None."
+        rules = [*BASELINES, RENEWALS]
+        if self.stand_in is not None and self.stand_in not in rules:
+            fix = f"Pass one of {rules} or None."
             raise ConfigError("stand_in must name a baseline", got=self.stand_in, fix=fix)
 
 

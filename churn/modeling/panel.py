@@ -99,9 +99,10 @@ def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by i
     `grace_days` is how long after its expiry a subscription may still be renewed.
     """
     grace = grace_days if mode == "contractual" else 0
+    lag = _arrival_lag_days(tables, mode)
 
     def cutoffs(horizon: int) -> Cutoffs:
-        return _cutoffs(tables, as_of, horizon, (lead_days, grace), every_days, count)
+        return _cutoffs(tables, as_of, horizon, (lead_days, grace), every_days, count, lag)
 
     if horizon_days == "auto" and mode == "contractual":
         horizon, quantile = HORIZONS_DAYS[0], None
@@ -130,6 +131,7 @@ def _cutoffs(
     lead_and_grace: tuple[int, int],
     every: int | Auto,
     count: int,
+    lag: int,
 ) -> Cutoffs:
     first, _ = tables.span()
     lead, grace = lead_and_grace
@@ -140,9 +142,15 @@ def _cutoffs(
         count=count,
         lead_days=lead,
         grace_days=grace,
-        arrival_lag_days=tables.arrival_lag_days(),
+        arrival_lag_days=lag,
         first=first + timedelta(days=horizon),
     )
+
+
+def _arrival_lag_days(tables: Tables, mode: Mode) -> int:
+    """How long a label waits for what comes late: orders, and terms where they count."""
+    lag = tables.arrival_lag_days()
+    return max(lag, tables.term_lag_days()) if mode == "contractual" else lag
 
 
 def _auto_horizon(tables: Tables, cutoffs: Callable[[int], Cutoffs]) -> tuple[int, float]:

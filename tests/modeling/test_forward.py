@@ -1,15 +1,20 @@
 """The recipe at earlier cutoffs: forecast from what had closed by then, beside the best rule."""
 
 import json
+from datetime import date
 
 import numpy as np
 import pytest
 from simulated_shop import shop_dataset, shop_panel
+from subscription_shop import AS_OF as SUBSCRIBED_AS_OF
+from subscription_shop import subscription_tables
 
-from churn.modeling.baselines import BASELINES, predict_baseline
+from churn.modeling.baselines import BASELINES, RENEWALS, predict_baseline
+from churn.modeling.dataset import build_dataset
 from churn.modeling.forward import judge_folds
 from churn.modeling.metrics import log_loss, roc_auc
 from churn.modeling.model import ChurnModel
+from churn.modeling.panel import resolve_panel
 
 RECIPE = ChurnModel(seed=7, rounds=15, threads=1)
 
@@ -62,6 +67,18 @@ def test_as_a_dictionary_a_fold_is_json_with_the_best_rule_beside_the_model(fold
     assert told["best_baseline"] == best
     assert told["baseline_log_loss"] == folds[0].metrics[best]["log_loss"]
     assert told["model_roc_auc"] == folds[0].metrics["model"]["roc_auc"]
+
+
+def test_the_rule_of_renewals_is_among_those_that_a_fold_is_set_beside():
+    tables, end = subscription_tables(), date.fromisoformat(SUBSCRIBED_AS_OF)
+    panel = resolve_panel(tables, end, horizon_days=28, mode="contractual", grace_days=5)
+    needed = ("recency_days", "purchase_days", "tenure_days", "net_spend_three_horizons")
+    names = (*needed, "active_window_share", "average_basket", "expected_gap_days")
+    names += ("is_cancelled", "renewals_so_far", "subscription_tenure_days", "plan_days")
+    (*_, fold) = judge_folds(RECIPE, build_dataset(tables, panel.cutoffs, panel.clock, names=names))
+    assert tuple(fold.metrics) == ("model", *BASELINES, RENEWALS)
+    losses = {name: found["log_loss"] for name, found in fold.metrics.items() if name != "model"}
+    assert fold.best_baseline == min(losses, key=lambda name: losses[name])
 
 
 def test_a_fold_with_too_few_of_a_class_to_learn_from_is_left_out(development):

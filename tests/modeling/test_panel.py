@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated_shop import AS_OF, FIRST_DAY, shop_tables, simulated_orders
+from subscription_shop import AS_OF as SUBSCRIBED_AS_OF
+from subscription_shop import simulated_subscriptions
 
 from churn.config import load_tables
 from churn.data.cutoffs import Cutoffs
@@ -162,3 +164,23 @@ def test_in_the_mode_of_purchases_there_is_no_grace():
     panel = resolve_panel(shop_tables(), AS_OF, horizon_days=28, grace_days=7, count=8)
     assert panel.cutoffs.grace_days == 0
     assert panel.cutoffs.dates[-1] == AS_OF - timedelta(days=28)
+
+
+def late_terms(days):
+    """The shop of subscriptions whose terms are loaded so many days after they began, and once
+    more, unchanged, when they expire.
+    """
+    orders, terms = simulated_subscriptions()
+    first = terms.assign(loaded_at=terms["started_at"] + pd.Timedelta(days=days))
+    again = terms.assign(loaded_at=terms["expires_at"])
+    return Tables.from_frames(orders, subscriptions=pd.concat([first, again]))
+
+
+@pytest.mark.parametrize("days", [0, 4])
+def test_a_label_of_subscriptions_waits_for_terms_that_come_late(days):
+    until, mode = date.fromisoformat(SUBSCRIBED_AS_OF), "contractual"
+    tables = late_terms(days)
+    assert (tables.arrival_lag_days(), tables.term_lag_days()) == (0, days)
+    panel = resolve_panel(tables, until, horizon_days=28, mode=mode, grace_days=5)
+    assert panel.cutoffs.dates[-1] == until - timedelta(days=28 + 5 + days)
+    assert resolve_panel(tables, until, horizon_days=28).cutoffs.arrival_lag_days == 0

@@ -21,8 +21,9 @@ __all__ = ["HorizonTrial", "neighbours", "try_horizons"]
 
 @dataclass(frozen=True)
 class HorizonTrial:
-    """The recipe with another horizon for the same eligible customers, judged on its own newest
-    two cutoffs; `refused` says why there is no judgement.
+    """The recipe with another horizon for the same eligible customers (of subscriptions: for those
+    that expire in it), judged on its own newest two cutoffs; `refused` says why there is no
+    judgement.
 
     `skill` is the share of the log loss of the base rate that the model takes away: unlike log
     loss it can be compared across horizons.
@@ -47,7 +48,7 @@ def neighbours(horizon_days: int) -> tuple[int, int, int]:
     return max(1, horizon_days // 2), horizon_days, 2 * horizon_days
 
 
-def try_horizons(
+def try_horizons(  # noqa: PLR0913 - what makes a panel, each by its own name
     recipe: ChurnModel,
     tables: Tables,
     as_of: date,
@@ -55,6 +56,7 @@ def try_horizons(
     *,
     names: Sequence[str],
     lead_days: int = 0,
+    grace_days: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[HorizonTrial, ...]:
@@ -70,6 +72,8 @@ def try_horizons(
                 lookback_days=clock.lookback_days,
                 min_tenure_days=clock.min_tenure_days,
                 lead_days=lead_days,
+                mode=clock.mode,
+                grace_days=grace_days,
             )
             found.append(_tried(recipe, tables, panel, names, seed))
         except GateError as failure:

@@ -1,14 +1,21 @@
 """Ablation and other horizons: the recipe fitted again, judged on rows that it has not seen."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from judged_shop import RECIPE, shop_trial
 from simulated_shop import AS_OF, shop_dataset, shop_panel, shop_tables
+from subscription_shop import AS_OF as SUBSCRIBED_AS_OF
+from subscription_shop import subscription_tables
 
+from churn.features.clock import FeatureClock
+from churn.modeling.dataset import build_dataset
 from churn.modeling.judgement.ablation import ablate
 from churn.modeling.judgement.horizons import neighbours, try_horizons
 from churn.modeling.judgement.importance import families_of
 from churn.modeling.metrics import log_loss
+from churn.modeling.panel import resolve_panel
 
 FEW = ("recency_days", "purchase_days", "tenure_days", "net_spend", "net_spend_three_horizons")
 
@@ -57,6 +64,20 @@ def test_a_horizon_that_the_data_is_too_short_for_is_refused_in_words():
     found = try_horizons(RECIPE, shop_tables(), early, clock, names=FEW)
     assert "test cutoffs whose labels do not overlap" in found[-1].refused
     assert found[-1].roc_auc is None
+
+
+def test_with_subscriptions_every_horizon_asks_who_does_not_renew():
+    tables, end = subscription_tables(), date.fromisoformat(SUBSCRIBED_AS_OF)
+    clock = FeatureClock(horizon_days=14, lookback_days=28, mode="contractual")
+    names = ("renewals_so_far", "days_to_expiry", *FEW)
+    options = {"horizon_days": 14, "lookback_days": 28, "mode": "contractual", "grace_days": 5}
+    panel = resolve_panel(tables, end, **options)
+    rows = build_dataset(tables, panel.blocks.test, panel.clock, names=names).eligible
+    found = try_horizons(RECIPE, tables, end, clock, names=names, grace_days=5)
+    (same,) = (one for one in found if one.horizon_days == 14)
+    assert same.refused is None
+    assert same.cutoffs == tuple(str(cutoff) for cutoff in panel.blocks.test)
+    assert (same.rows, same.base_rate) == (len(rows), rows["lapse"].mean())
 
 
 def test_neighbours_are_never_shorter_than_a_day():
