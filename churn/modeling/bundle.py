@@ -97,14 +97,16 @@ def load_bundle(
 
 def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel:
     """The fitted model of a folder whose files are the bundle's own."""
+    texts = {name: f"heads/{name}.txt" for name in manifest["heads"]}
+    if not set(texts.values()) <= set(manifest["files"]):
+        raise not_whole(folder)  # a name that leads to a file which nobody verified
     model = ChurnModel(**{**manifest["parameters"], "threads": threads})
     parts = {name: _read_json(folder / f"{name}.json") for name in JSON_PARTS}
     model.feature_names_ = [feature["name"] for feature in manifest["features"]]
     model.clock_ = FeatureClock(**manifest["clock"])
     model.cutoffs_ = _cutoffs(manifest["cutoffs"])
     model.heads_ = {
-        name: (folder / "heads" / f"{name}.txt").read_text(encoding="utf-8")
-        for name in manifest["heads"]
+        name: (folder / text).read_text(encoding="utf-8") for name, text in texts.items()
     }
     for name in JSON_PARTS:
         setattr(model, f"{name}_", parts[name])

@@ -253,6 +253,15 @@ def test_a_manifest_that_lacks_what_a_model_is_made_of_is_refused(bundle, key, v
         load_bundle(bundle)
 
 
+@pytest.mark.parametrize("name", ["../../lapse", "nobody"])
+def test_a_head_that_is_no_verified_file_is_refused(bundle, name):
+    text = (bundle / "heads" / "lapse.txt").read_text()
+    (bundle.parent / "lapse.txt").write_text(text)  # where ../../ leads to
+    edit_manifest(bundle, heads=["lapse", "decline", "orders", "spend", name])
+    with pytest.raises(ModelError, match=r"must have a whole manifest\.json"):
+        load_bundle(bundle)
+
+
 def test_a_bundle_of_another_release_says_so(bundle):
     edit_manifest(bundle, schema=99)
     with pytest.raises(ModelError, match=r"reads bundles of schema 2, got 99\. Train again"):

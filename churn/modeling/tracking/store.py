@@ -22,6 +22,7 @@ __all__ = ["mlflow_store", "store_uri"]
 
 SQLITE = "sqlite:///"
 LOCK_WAIT_SECONDS = 300
+CREDENTIALS = re.compile(r"://[^/\s]*@")
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # One retry after a second or two; a server that is up answers the first question within 4 s.
@@ -84,8 +85,8 @@ def _failures(settings: TrackingSettings) -> Iterator[None]:
 
 
 def _cause(failure: Exception) -> str:
-    """What the system said underneath, else the first line of what MLflow said."""
-    text = str(failure).strip() or type(failure).__name__
+    """What the system said underneath, else MLflow's first line, without a password."""
+    text = CREDENTIALS.sub("://", str(failure).strip()) or type(failure).__name__
     said = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", text)
     return (said[1] or said[2]).lower() if said else text.splitlines()[0][:160]
 

@@ -52,6 +52,18 @@ def test_a_password_in_the_address_is_not_shown(tmp_path):
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["secret", "se@cret", "secret:"])
+def test_a_password_in_what_mlflow_says_is_not_shown_either(tmp_path, password):
+    address = f"https://user:{password}@host.example/api/2.0/mlflow/runs"
+    said = r"got API request to https://host\.example/api.* failed"
+    with (
+        pytest.raises(StorageError, match=said) as told,
+        mlflow_store(TrackingSettings(uri="sqlite:///m.db"), tmp_path, writing=True) as mlflow,
+    ):
+        raise mlflow.exceptions.MlflowException(f"API request to {address} failed")
+    assert "cret" not in str(told.value)
+
+
 def test_a_file_that_is_no_database_is_named_in_one_line(tmp_path):
     (tmp_path / "mlflow.db").write_text("not a database at all, for sure" * 9)
     with pytest.raises(StorageError, match=r"got .*file is not a database") as refused:
