@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from churn.data.consent import known_before
+from churn.data.days import zone
 from churn.data.engines.base import identifier
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError
@@ -84,10 +86,15 @@ def _listed(snapshot: Snapshot, group_by: str | None) -> pa.Table | None:
     found = tables.engine.query(f"SELECT customer_id{shown} FROM customers GROUP BY customer_id")
     if "born" not in chosen:
         return found
-    born = pa.array([_birth_date(day) for day in found["born"].to_pylist()], pa.date32())
+    written_in = zone(tables.settings.timezone)
+    days = [_birth_date(day, written_in) for day in found["born"].to_pylist()]
+    born = pa.array(days, pa.date32())
     return found.drop_columns("born").append_column("birth_date", born)
 
 
-def _birth_date(day: float | None) -> date | None:
-    """The date of a midnight in some zone, as days since 1970-01-01 UTC."""
-    return None if day is None else date(1970, 1, 1) + timedelta(days=round(day))
+def _birth_date(day: float | None, written_in: ZoneInfo) -> date | None:
+    """The date of a midnight in that zone, from days since 1970-01-01 UTC."""
+    if day is None:
+        return None
+    instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    return instant.astimezone(written_in).date()

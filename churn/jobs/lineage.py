@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from churn.config import Settings
@@ -15,14 +18,21 @@ __all__ = ["data_lineage"]
 def data_lineage(settings: Settings) -> dict[str, Any]:
     """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 over all of that.
 
-    Names are those of the files alone: where a folder lies is nobody's business.
+    Names are those of the files alone: where a folder lies is nobody's business. Of files of one
+    name in several folders the second is `name#2`, and so on.
     """
     files = {
-        table: {
-            path.name: sha256_of(path)
-            for path in files_of(source, table=table, folder=settings.folder)
-        }
+        table: _hashes(files_of(source, table=table, folder=settings.folder))
         for table, source in settings.data.sources().items()
     }
     fingerprint = hashlib.sha256(canonical_json(files)).hexdigest()
     return {"files": files, "fingerprint": fingerprint}
+
+
+def _hashes(files: Iterable[Path]) -> dict[str, str]:
+    found, seen = {}, Counter[str]()
+    for path in files:
+        seen[path.name] += 1
+        again = f"#{seen[path.name]}" if seen[path.name] > 1 else ""
+        found[path.name + again] = sha256_of(path)
+    return found

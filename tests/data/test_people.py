@@ -68,12 +68,15 @@ def test_birthdays_and_groups_come_from_the_customer_list():
     assert rows["complained"]["owed_service"]
 
 
-def test_a_birthday_keeps_its_date_whatever_the_zone():
-    customers = pd.DataFrame({"customer_id": ["ann"], "birth_date": pd.to_datetime(["1980-02-29"])})
-    for zone in ("America/New_York", "Asia/Tokyo", "UTC"):
-        tables = Tables.from_frames(ORDERS, timezone=zone, customers=customers)
-        found = people(tables.as_of(AS_OF))
-        assert found["birth_date"].to_pylist() == [date(1980, 2, 29)]
+@pytest.mark.parametrize("day", ["1980-02-29", "2001-01-01", "1935-07-15"])
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "Asia/Tokyo", "UTC", "Pacific/Auckland", "Pacific/Kiritimati"]
+)
+def test_a_birthday_keeps_its_date_whatever_the_zone(zone, day):
+    customers = pd.DataFrame({"customer_id": ["ann"], "birth_date": pd.to_datetime([day])})
+    tables = Tables.from_frames(ORDERS, timezone=zone, customers=customers)
+    found = people(tables.as_of(AS_OF))
+    assert found["birth_date"].to_pylist() == [date.fromisoformat(day)]
 
 
 @pytest.mark.parametrize(

@@ -34,3 +34,18 @@ def test_another_amount_in_any_row_is_another_fingerprint(tmp_path_factory, row)
     changed.loc[row, "amount"] += 0.01
     assert isinstance(changed, pd.DataFrame)
     assert lineage(folder / "a") != lineage(folder / "b", changed)
+
+
+def test_files_of_one_name_in_several_folders_all_count(tmp_path):
+    config = open_shop(tmp_path, ORDERS)
+    for number, part in enumerate((ORDERS[:100], ORDERS[100:])):
+        (tmp_path / f"part{number}").mkdir()
+        part.to_parquet(tmp_path / f"part{number}" / "orders.parquet", index=False)
+    text = config.read_text()
+    assert 'source = "orders.parquet"' in text
+    config.write_text(text.replace('"orders.parquet"', '"part*/orders.parquet"'))
+    files = data_lineage(load_settings(config))["files"]["orders"]
+    assert files == {
+        "orders.parquet": sha256_of(tmp_path / "part0" / "orders.parquet"),
+        "orders.parquet#2": sha256_of(tmp_path / "part1" / "orders.parquet"),
+    }
