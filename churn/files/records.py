@@ -142,7 +142,7 @@ class Contact:
 class Promotion:
     """One move of the pointer to the champion in a folder of models: to whom, from whom, and why.
 
-    `reason` is what a person wrote who forced it; `promoted_at` is None until it is on record.
+    `reason` is what a person wrote about it; `promoted_at` is None until it is on record.
     """
 
     run_id: str

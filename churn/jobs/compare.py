@@ -7,19 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from churn.files.ledger import Ledger
+from churn.jobs.judged import SHOWN
 from churn.jobs.models import Desk
 from churn.jobs.result import JobResult, ShownTable
 from churn.modeling.manifest import gate_open
 
 __all__ = ["compare_models", "differences", "show_model"]
 
-SHOWN = {
-    "roc_auc": "AUC",
-    "average_precision": "avg prec.",
-    "lift_at_10_percent": "lift 10 %",
-    "log_loss": "log loss",
-    "brier": "Brier",
-}
 Manifest = Mapping[str, Any]
 Figures = Mapping[str, Mapping[str, float | None]]
 

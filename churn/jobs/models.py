@@ -111,8 +111,7 @@ def promote(
     if model_id == expected:
         rule = f"{model_id!r} must not be the champion already"
         raise ConfigError(rule, fix="Nothing is to be done.")
-    said = reason if force else None
-    return _install(desk, model_id, expected, cause="promotion", reason=said, progress=progress)
+    return _install(desk, model_id, expected, cause="promotion", reason=reason, progress=progress)
 
 
 def rollback(

@@ -19,7 +19,7 @@ from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
 from churn.retention.effects import Effects
 from churn.retention.learning.answers import measured_effects
-from churn.retention.offers import Offers
+from churn.retention.offers import GLOBAL_HOLDOUT, Offers
 from churn.retention.plan import Plan
 
 __all__ = ["plan"]
@@ -108,7 +108,7 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
     rows = decided.table.select([*names, "expected_cost"]).to_pylist()
     ledger: Ledger = session.ledger
     ledger.record_plan(session.run_id, (PlanRow(**row) for row in rows))
-    for experiment, arm in (("holdout", "holdout"), (offers.campaign_id, "control")):
+    for experiment, arm in ((GLOBAL_HOLDOUT, "holdout"), (offers.campaign_id, "control")):
         members = ((row["customer_id"], row["arm"] == arm) for row in rows)
         ledger.remember_holdout(experiment, members, assigned_on=session.as_of)
 
@@ -140,7 +140,7 @@ def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple
         notes.append("nobody's consent is on record: connect [data.consents]")
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
-            "exploration ended early, at the budget or a capacity: "
+            "exploration ended early, at the budget, a capacity or a group's cap: "
             f"{summary['explore_share']:.2%} instead of {summary['shares']['explore']:.2%}"
         )
     lacking = [row["group"] for row in summary["groups"] if row["floor_lacks"]]

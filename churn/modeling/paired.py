@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from churn.modeling.metrics import Interval
+from churn.modeling.metrics import Interval, row_log_losses
 
 __all__ = ["SliceDifference", "slice_differences"]
 
 LEAST_POSITIVES = 100
 FAMILY_ERROR = 0.05
-CLIP = 1e-15
 DRAWS_AT_ONCE = 50
 
 Floats = NDArray[np.float64]
@@ -56,7 +55,7 @@ def slice_differences(
     if not judged:
         return ()
     inside = np.column_stack(list(judged.values())).astype(float)
-    losses = (_losses(target, model) - _losses(target, rival))[:, None] * inside
+    losses = (row_log_losses(target, model) - row_log_losses(target, rival))[:, None] * inside
     level = 1 - FAMILY_ERROR / len(judged)
     width = float(norm.ppf((1 + level) / 2)) * _errors(losses, inside, customer, replicates, seed)
     means = losses.sum(axis=0) / inside.sum(axis=0)
@@ -69,11 +68,6 @@ def slice_differences(
         )
         for (name, mask), mean, half in zip(judged.items(), means, width, strict=True)
     )
-
-
-def _losses(target: Floats, probability: Floats) -> Floats:
-    happened = np.where(target == 1, probability, 1 - probability)
-    return np.asarray(-np.log(np.clip(happened, CLIP, 1.0)))
 
 
 def _errors(

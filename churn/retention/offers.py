@@ -15,9 +15,10 @@ from churn.retention.offer_rules import CHANNELS, KINDS, RULES, STATUSES, TEXT, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["KINDS", "NO_OFFER", "STATUSES", "Offer", "Offers"]
+__all__ = ["GLOBAL_HOLDOUT", "KINDS", "NO_OFFER", "STATUSES", "Offer", "Offers"]
 
 NO_OFFER = "none"
+GLOBAL_HOLDOUT = "holdout"  # under which the ledger remembers it, beside the campaigns'
 OBJECTIVE_OF_KIND = {
     "win_back": "win_back",
     "service": "service",
@@ -122,6 +123,9 @@ class Offers:
 
     def __post_init__(self) -> None:
         check_name(self.campaign_id, what="campaign id")
+        if self.campaign_id == GLOBAL_HOLDOUT:
+            rule = "a campaign id must not be the word for the holdout of all campaigns"
+            raise ConfigError(rule, got=repr(GLOBAL_HOLDOUT), fix="Name the campaign otherwise.")
         if not self.offers:
             raise ConfigError(
                 "a catalogue must hold at least one offer", got=0, fix="Add an [[offers]] table."

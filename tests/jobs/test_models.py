@@ -86,6 +86,11 @@ def test_a_model_that_is_not_there_is_named(shop):
         promote(shop, "m-7")
 
 
+def test_a_reason_is_kept_where_none_was_needed(shop):
+    promote(shop, "m-2", reason="the newest")
+    assert [move[-1] for move in history(shop)] == ["the newest"]
+
+
 @pytest.fixture
 def refused(shop):
     """A model that the gate did not pass."""

@@ -82,6 +82,7 @@ def test_the_expected_cost_is_redemptions_plus_contact(make_offer):
         ("effect = 0.03", "effect = 0.03\nstatuses = [[1]]", r'Write e\.g\. \["eligible"\]'),
         ('id = "spring"', "id = 7", r"\[campaign\] id must be a non-empty text"),
         ('id = "spring"', 'id = "Spring 1"', r"campaign id must be 1 to 64"),
+        ('id = "spring"', 'id = "holdout"', r"must not be the word for the holdout of all.*Name"),
         ("[campaign]", "[campain]", r"unknown key.*Did you mean 'campaign'"),
         ('[campaign]\nid = "spring"', "campaign = 7", r"Write \[campaign\] id"),
         ("[[offers]]", "[offers]", r"Head each with \[\[offers\]\]"),
