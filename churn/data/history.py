@@ -61,7 +61,7 @@ def customer_key(days: Frame) -> str:
 def customer_cuts(tables: Tables) -> list[str]:
     """Ids at which customers part into ranges of `RANGE_CUSTOMERS`, in order.
 
-    None where no history was taken yet, or its days came without numbers of customers.
+    Empty where no history was taken yet, or its days came without numbers of customers.
     """
     if not tables.keeps("order_days") or "customer_number" not in tables.engine.columns(
         "order_days"

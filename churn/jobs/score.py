@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from churn.config import Settings
@@ -78,15 +79,22 @@ def score_session(
 def load_named_model(session: Session, model: str | None) -> ChurnModel:
     """The bundle that was asked for, every file of it checked; by default the champion."""
     settings = session.settings
-    if model is None:
-        place = settings.path(settings.model.directory) / CHAMPION
-    elif model.startswith("models:/"):
-        place = bundle_from_registry(settings.tracking, model, folder=settings.folder)
+    if model is not None and model.startswith("models:/"):
+        fitted = _fetched(settings, model)
     else:
-        place = Path(model)
-    fitted = load_bundle(place, signing_key=settings.model.signing_key)
+        place = settings.path(settings.model.directory) / CHAMPION if model is None else Path(model)
+        fitted = load_bundle(place, signing_key=settings.model.signing_key)
     check_agreement(settings, fitted)
     return fitted
+
+
+def _fetched(settings: Settings, address: str) -> ChurnModel:
+    """The model behind an address of the registry; the copy on disk goes once it is loaded."""
+    place = bundle_from_registry(settings.tracking, address, folder=settings.folder)
+    try:
+        return load_bundle(place, signing_key=settings.model.signing_key)
+    finally:
+        shutil.rmtree(place.parent, ignore_errors=True)
 
 
 def check_agreement(settings: Settings, fitted: ChurnModel) -> None:

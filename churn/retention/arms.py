@@ -172,12 +172,12 @@ def _use(
     most there is of each.
     """
     given = lots[:, None] == np.arange(cost.shape[1])
-    columns, most = [(cost * given).sum(axis=1), given], [[budget], capacity]
-    if groups is not None:
-        members = groups.code[:, None] == np.arange(len(groups.names))
-        columns.append(members & (lots != NOTHING)[:, None])
-        most.append(groups.most(groups.counts(np.zeros(len(lots), dtype=bool))))
-    return np.column_stack(columns), np.concatenate(most)
+    use, most = np.column_stack([(cost * given).sum(axis=1), given]), np.r_[budget, capacity]
+    if groups is None:
+        return use, most
+    members = groups.code[:, None] == np.arange(len(groups.names))
+    caps = groups.most(groups.counts(np.zeros(len(lots), dtype=bool)))
+    return np.column_stack([use, members & (lots != NOTHING)[:, None]]), np.r_[most, caps]
 
 
 def _affordable(asked: Bools, use: Floats, most: Floats, place: Floats, share: float) -> float:

@@ -1,6 +1,7 @@
 """A training judges, writes, records and promotes; what must not happen leaves the champion be."""
 
 import json
+import tempfile
 import warnings
 
 import pandas as pd
@@ -130,11 +131,13 @@ def test_the_registry_calls_the_promoted_version_champion(trained):
     assert result.warnings == ()
 
 
-def test_the_registrys_model_scores_as_the_champion_does(trained, tmp_path):
+def test_the_registrys_model_scores_as_the_champion_does(trained, tmp_path, monkeypatch):
     config, _ = trained
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     by_alias = score(config, out=tmp_path / "a.parquet", model="models:/churn@champion")
     by_number = score(config, out=tmp_path / "n.parquet", model="models:/churn/1")
     by_pointer = score(config, out=tmp_path / "p.parquet")
+    assert not [*tmp_path.glob("*-churn")], "the fetched copies are gone"
     assert by_alias.model_id == by_number.model_id == by_pointer.model_id
     frames = [pd.read_parquet(tmp_path / f"{name}.parquet") for name in "anp"]
     for frame in frames[1:]:

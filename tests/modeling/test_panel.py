@@ -166,20 +166,20 @@ def test_in_the_mode_of_purchases_there_is_no_grace():
     assert panel.cutoffs.dates[-1] == AS_OF - timedelta(days=28)
 
 
-def late_terms(days):
+def late_terms(days, engine):
     """The shop of subscriptions whose terms are loaded so many days after they began, and once
     more, unchanged, when they expire.
     """
     orders, terms = simulated_subscriptions()
     first = terms.assign(loaded_at=terms["started_at"] + pd.Timedelta(days=days))
     again = terms.assign(loaded_at=terms["expires_at"])
-    return Tables.from_frames(orders, subscriptions=pd.concat([first, again]))
+    return Tables.from_frames(orders, subscriptions=pd.concat([first, again]), engine=engine)
 
 
-@pytest.mark.parametrize("days", [0, 4])
-def test_a_label_of_subscriptions_waits_for_terms_that_come_late(days):
+@pytest.mark.parametrize(("days", "engine"), [(0, "duckdb"), (4, "duckdb"), (4, "polars")])
+def test_a_label_of_subscriptions_waits_for_terms_that_come_late(days, engine):
     until, mode = date.fromisoformat(SUBSCRIBED_AS_OF), "contractual"
-    tables = late_terms(days)
+    tables = late_terms(days, engine)
     assert (tables.arrival_lag_days(), tables.term_lag_days()) == (0, days)
     panel = resolve_panel(tables, until, horizon_days=28, mode=mode, grace_days=5)
     assert panel.cutoffs.dates[-1] == until - timedelta(days=28 + 5 + days)

@@ -43,7 +43,8 @@ def point_aliases(
 
 
 def bundle_from_registry(settings: TrackingSettings, address: str, *, folder: Path) -> Path:
-    """A local copy of the bundle behind `models:/name@alias` or `models:/name/version`.
+    """A local copy of the bundle behind `models:/name@alias` or `models:/name/version`, alone in
+    a folder that is the caller's to remove.
 
     Raises ConfigError on any other form, StorageError where the registry does not have it.
     """
