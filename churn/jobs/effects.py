@@ -198,8 +198,10 @@ def known_effects(session: Session) -> LearntEffects | None:
     ModelError where they are of another horizon than the model's.
     """
     found = current_effects(_directory(session))
+    if found is None:
+        return None
     horizon_days = resolve_clock(session).horizon_days
-    if found is not None and found.horizon_days != horizon_days:
+    if found.horizon_days != horizon_days:
         rule = f"learnt effects must be of the model's horizon, {horizon_days} days"
         got = f"{found.horizon_days} days"
         raise ModelError(rule, got=got, fix="Run `churn effects` again.")

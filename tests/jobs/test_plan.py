@@ -217,6 +217,16 @@ def test_a_missing_catalogue_is_named(shop, tmp_path):
         plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
 
 
+def test_a_plan_of_given_scores_needs_no_model(planned, shop, tmp_path):
+    """Nor a history that a training could resolve its panel from."""
+    (shop.parent / "models" / "champion").unlink()
+    newest = simulated_orders().nlargest(50, "ordered_at")
+    newest.to_parquet(shop.parent / "orders.parquet", index=False)
+    scores = planned[0].parent.parent / "scores.parquet"
+    result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT, scores=scores)
+    assert result.rows["plan"] == len(planned[3])
+
+
 def test_an_empty_base_gives_an_empty_plan(shop, tmp_path):
     simulated_orders().head(0).to_parquet(shop.parent / "orders.parquet")
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)

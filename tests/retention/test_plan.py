@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
@@ -345,6 +345,7 @@ def test_whose_group_gets_nothing_does_not_explore_and_is_certain_of_none(offers
     assert set(north["suppression"].to_pylist()) == {"capacity_exhausted", "holdout"}
 
 
+@example([(0.0, 0.0, 0.0)], [("eligible", 2.2e-309, 1.0)])
 @given(
     st.lists(
         st.tuples(st.floats(0, 50), st.floats(0, 1), st.floats(-0.1, 0.3)), min_size=1, max_size=4
@@ -367,7 +368,7 @@ def test_any_catalogue_gives_each_customer_the_offer_of_most_value_or_none(terms
         best = 0.0
         if status == "eligible" and risk is not None and at_risk is not None:
             stake = 0.0 if risk == 0 else at_risk / risk
-            for offer in catalogue:
+            for offer in catalogue if math.isfinite(stake) else ():  # beyond it nothing is known
                 shift = log_odds_shift(offer.effect, base_rate=base)
                 effect = expit(logit(1 - risk) + shift) - (1 - risk)
                 best = max(best, effect * stake - offer.expected_cost)
