@@ -125,6 +125,7 @@ def test_folder_registry_and_joblib_give_the_same_predictions(
     import churn
 
     assert set(everyone["status"]) >= {"eligible", "lapsed"}
+    everyone = pd.concat([everyone, everyone.head(5).assign(status="new")], ignore_index=True)
     model = churn.load_model("models/champion")
     joblib.dump(model, "model.joblib")
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
@@ -133,7 +134,7 @@ def test_folder_registry_and_joblib_give_the_same_predictions(
         "joblib": joblib.load("model.joblib").predict_frame(everyone),
         "mlflow": mlflow.pyfunc.load_model("models:/churn@champion").predict(everyone),
     }
-    assert set(said["probability_source"]) == {"model", "fallback"}
+    assert set(said["probability_source"]) == {"model", "win_back", "fallback"}
     for other in others.values():
         assert list(other.columns) == list(OUTPUTS)
         pd.testing.assert_frame_equal(other, said, rtol=0, atol=1e-12, check_dtype=False)
