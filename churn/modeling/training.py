@@ -76,9 +76,8 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
     better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
     that of a sample of its customers. `capacity` is how many can be looked after, for the look
-    back on what a list would have been worth.
-    Where a lot decided who gets an offer, rows that an offer
-    touched are left out, see `churn.modeling.untreated`.
+    back on what a list would have been worth. Where a lot decided who gets an offer, rows that
+    an offer touched are left out, see `churn.modeling.untreated`.
     Raises GateError where a class has too few rows to learn from.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
