@@ -38,8 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """How a trial is judged: outer folds of customers, the bootstrap; `share` is the k of uplift
-    at k, where the learner does not say itself whom an offer gains.
+    """How a trial is judged: outer folds of customers, the share k of uplift at k, the bootstrap.
 
     `challengers` also runs the T-learner beside the DR- and the S-learner.
     """
@@ -236,21 +235,10 @@ def _report(trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings) 
     return judge_rankings(
         {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
         trial.customer[could],
-        share=_share(seen.effects["dr"][could, column], settings),
+        share=settings.share,
         replicates=settings.replicates,
         seed=settings.seed,
     )
-
-
-def _share(said: Floats, settings: StudySettings) -> float:
-    """The share whom the learner says the offer gains, for so it would be used; that of the
-    settings where it says so of nearly everyone or of nearly nobody.
-    """
-    gained = float((said > 0).mean())
-    return gained if FEW_LEFT_OUT <= gained <= 1 - FEW_LEFT_OUT else settings.share
-
-
-FEW_LEFT_OUT = 0.1
 
 
 def _shifts(line: EffectLine, retained: Floats) -> tuple[float, float, float]:
