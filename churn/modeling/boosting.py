@@ -46,11 +46,21 @@ class BoosterSettings:
         }
 
 
-def fit_booster(matrix: np.ndarray, target: np.ndarray, settings: BoosterSettings) -> str:
-    """LightGBM's text of the trees grown on a float32 matrix, shape (rows, features)."""
+def fit_booster(
+    matrix: np.ndarray,
+    target: np.ndarray,
+    settings: BoosterSettings,
+    *,
+    weight: np.ndarray | None = None,
+) -> str:
+    """LightGBM's text of the trees grown on a float32 matrix, shape (rows, features).
+
+    `weight` says for how many rows each stands, one each by default.
+    """
     import lightgbm
 
-    data = lightgbm.Dataset(matrix, label=target, feature_name=list(settings.feature_names))
+    names = list(settings.feature_names)
+    data = lightgbm.Dataset(matrix, label=target, weight=weight, feature_name=names)
     booster = lightgbm.train(settings.parameters(), data, num_boost_round=settings.rounds)
     # `num_threads` is the machine's business, not the model's: the text must not depend on it.
     return str(booster.model_to_string().replace(f"[num_threads: {settings.threads}]\n", ""))

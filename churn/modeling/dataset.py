@@ -21,9 +21,10 @@ from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
 
-__all__ = ["LABELS", "Dataset", "build_dataset"]
+__all__ = ["LABELS", "WEIGHT", "Dataset", "build_dataset", "row_weights"]
 
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend")
+WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
 
@@ -33,7 +34,8 @@ class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
-    its label window was still open; `customers_left_out` are those that a sample leaves out.
+    its label window was still open; `customers_left_out` are those that a sample leaves out. A
+    column `weight`, where there is one, says for how many rows each stands.
     """
 
     rows: pd.DataFrame
@@ -74,6 +76,11 @@ class Dataset:
         purged = len(self.rows) - len(left.rows) - len(right.rows)
         dropped = {**self.dropped_rows, "label window open at the split": purged}
         return replace(left, dropped_rows=dropped), right
+
+
+def row_weights(rows: pd.DataFrame) -> np.ndarray | None:
+    """For how many rows each stands; None where each stands for itself."""
+    return rows[WEIGHT].to_numpy(dtype="float64") if WEIGHT in rows else None
 
 
 def build_dataset(

@@ -17,7 +17,7 @@ from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
 from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import Dataset, row_weights
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.folds import Fold, separate_folds
 from churn.modeling.portable import PortableModel, RowsError, corrected
@@ -82,7 +82,10 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.heads_ = {name: self._fit_head(name, rows) for name in HEADS}
         self.amounts_ = self._amounts(dataset)
         self._fit_win_back(dataset)
-        self.base_rate_ = float(rows["lapse"].mean())
+        weight = row_weights(rows)
+        self.base_rate_ = float(
+            rows["lapse"].mean() if weight is None else np.average(rows["lapse"], weights=weight)
+        )
         buyers = dataset.rows[dataset.rows["purchase_days"] > 0]
         self.baselines_ = fit_baselines(rows, buyers, dataset.clock)
         self.fallback_ = fit_fallback(dataset.rows, dataset.clock)
@@ -207,7 +210,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             rows = rows[rows[name].notna()]
             target = rows[name]
-        return fit_booster(self._matrix(rows), target.to_numpy(), self._settings(name))
+        settings, weight = self._settings(name), row_weights(rows)
+        return fit_booster(self._matrix(rows), target.to_numpy(), settings, weight=weight)
 
     def _settings(self, head: str) -> BoosterSettings:
         objective = {"orders": "poisson", "spend": "tweedie"}.get(head, "binary")

@@ -26,6 +26,7 @@ from churn.modeling.rivals import forecast_champion, why_not_comparable
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.slices import slices_of
 from churn.modeling.tuning import Tuned, tune
+from churn.modeling.untreated import treatments, untreated
 
 __all__ = [
     "Trained",
@@ -75,20 +76,22 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
     better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
     that of a sample of its customers. `capacity` is how many can be looked after, for the look
-    back on what a list would have been worth.
+    back on what a list would have been worth. Where a lot decided who gets an offer, rows that
+    an offer touched are left out, see `churn.modeling.untreated`.
     Raises GateError where a class has too few rows to learn from.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
     unlike = why_not_comparable(champion, panel, tables.connected())
     rival = champion if unlike is None else None
     progress("building features and labels")
-    wide = build_dataset(
+    built = build_dataset(
         tables,
         panel.cutoffs,
         panel.clock,
         names=_union(chosen, rival),
         most_rows=most_rows,
     )
+    wide = untreated(built, treatments(tables)).dataset
     dataset = replace(wide, feature_names=chosen)
     development = dataset.only(panel.development)
     tuned = None

@@ -31,11 +31,6 @@ Verdict = Literal["individual", "average", "too small to tell"]
 
 LEAST_CUSTOMERS_AN_ARM = 250
 SMALLEST_EFFECT = 0.01
-RIVALS = {
-    "none": "treating nobody",
-    "all": "treating everyone, or as many at random",
-    "risk": "treating those most at risk",
-}
 
 
 def verdict(
@@ -44,19 +39,17 @@ def verdict(
     """The verdict and its reasons; `fewest_customers` are those of the smaller arm.
 
     An average is told where its interval excludes zero, or is so narrow that the effect must be
-    small. Heterogeneity ships where the uplift at k is ahead of treating nobody, everyone (or as
-    many at random) and those most at risk, each with a 95 % bootstrap interval above zero.
+    small. Heterogeneity ships where the uplift at k is above zero, and over every k, by the Qini
+    area, ahead of treating everyone (or as many at random) and of treating those most at risk:
+    each with a 95 % bootstrap interval above zero.
     """
     if fewest_customers < LEAST_CUSTOMERS_AN_ARM:
         few = f"the smaller arm has {fewest_customers:,} customers, {LEAST_CUSTOMERS_AN_ARM} needed"
         return "too small to tell", (few,)
-    if report is not None:
-        gaps = {RIVALS[name]: gap for name, gap in report.ahead.items() if name in RIVALS}
-        reasons = tuple(_said(rival, gap, report.share) for rival, gap in gaps.items())
-        if all(gap.low > 0 for gap in gaps.values()):
-            return "individual", reasons
-    else:
-        reasons = ()
+    gaps = {} if report is None else _gaps(report)
+    reasons = tuple(_said(rival, gap) for rival, gap in gaps.items())
+    if gaps and all(gap.low > 0 for gap in gaps.values()):
+        return "individual", reasons
     width = average.high - average.low
     if average.low > 0 or average.high < 0:
         return "average", (*reasons, "the average effect is not zero")
@@ -65,12 +58,22 @@ def verdict(
     return "too small to tell", (*reasons, "the interval of the average effect includes zero")
 
 
-def _said(rival: str, gap: Interval, share: float) -> str:
+def _gaps(report: UpliftReport) -> Mapping[tuple[str, str], Interval]:
+    """How far the first ranking is ahead of each rival, by what is compared and the rival."""
+    share = f"the {report.share:.0%} ranked highest"
+    every = "over all shares, the ranking"
+    area = next(iter(report.qini.values()))
+    return {
+        (share, "treating nobody"): report.ahead["none"],
+        (every, "treating everyone, or as many at random"): area,
+        (every, "treating those most at risk"): report.qini_ahead["risk"],
+    }
+
+
+def _said(compared: tuple[str, str], gap: Interval) -> str:
+    what, rival = compared
     verb = "beats" if gap.low > 0 else "does not beat"
-    return (
-        f"the {share:.0%} ranked highest {verb} {rival}: "
-        f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
-    )
+    return f"{what} {verb} {rival}: {gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
 
 
 def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:

@@ -10,9 +10,14 @@ from churn.retention.learning.uplift import UpliftReport
 from churn.retention.learning.verdict import customers_per_arm, log_odds_shift_of, verdict
 
 
+def interval(low: float) -> Interval:
+    return Interval(low + 0.01, low, low + 0.02)
+
+
 def report(**lows: float) -> UpliftReport:
-    ahead = {name: Interval(low + 0.01, low, low + 0.02) for name, low in lows.items()}
-    return UpliftReport(0.3, {}, {}, ahead, {})
+    qini = {"dr": interval(lows["all"]), "t": interval(0.0)}
+    rivals = {name: interval(low) for name, low in lows.items() if name not in ("none", "all")}
+    return UpliftReport(0.3, {}, qini, {"none": interval(lows["none"])}, rivals)
 
 
 CLEAR, UNCLEAR = Estimate(0.05, 0.01), Estimate(0.01, 0.02)
