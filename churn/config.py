@@ -111,6 +111,7 @@ class OfferSettings:
     """`[offers]`: the catalogue, the budget in money, what is left to chance, and consent.
 
     `holdout_key` draws the holdout: keep it for as long as the holdout shall stay the same.
+    `phone_region` (two letters) is the country of phone numbers that name none.
     """
 
     __pydantic_config__ = STRICT
@@ -121,6 +122,7 @@ class OfferSettings:
     explore: Annotated[float, Field(ge=0, lt=1)] = 0.0
     holdout_key: Annotated[str, Field(min_length=1)] = "holdout"
     consent: Literal["required", "assumed"] = "required"
+    phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
     groups: GroupSettings | None = None
 
     @property

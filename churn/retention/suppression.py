@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
+from churn.retention.consents import ConsentBook, known_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ def build_gates(
     objected = np.zeros(scores.num_rows, dtype=bool)
     granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if consents is not None:
-        book = _ConsentBook.read(consents, customer_ids)
+        book = ConsentBook.read(consents, customer_ids)
         objected = book.customers(purpose="profiling", channel=None, granted=False)
         for column, offer in enumerate(offers):
             states = {"purpose": "marketing", "channel": offer.channel}
@@ -154,57 +155,14 @@ def suppression_codes(
     return pa.array([str(code) for code in holds]).take(pa.array(first, mask=choice >= 0))
 
 
-@dataclass(frozen=True)
-class _ConsentBook:
-    """Consent rows of known customers, as positions in the scores with lower-case words."""
-
-    size: int
-    position: Ints
-    channel: np.ndarray[Any, Any]
-    purpose: np.ndarray[Any, Any]
-    granted: Bools
-
-    @classmethod
-    def read(cls, consents: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
-        table = _known(consents, customer_ids)
-        return cls(
-            size=len(customer_ids),
-            position=table["position"].to_numpy(),
-            channel=_lower_case(table["channel"]),
-            purpose=_lower_case(table["purpose"]),
-            granted=table["granted"].to_numpy(),
-        )
-
-    def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
-        """Customers with a row in this state; channel None means any."""
-        rows = (self.purpose == purpose) & (self.granted == granted)
-        if channel is not None:
-            rows &= self.channel == channel
-        found = np.zeros(self.size, dtype=bool)
-        found[self.position[rows]] = True
-        return found
-
-
 def _rested(
     contacts: pa.Table | None, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]
 ) -> Bools:
     days_since_last = np.full(len(customer_ids), np.inf)
     if contacts is not None:
         made = contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], "none"), True))
-        table = _known(made, customer_ids)
+        table = known_rows(made, customer_ids)
         days_since = table["days_since"].to_numpy()
         np.minimum.at(days_since_last, table["position"].to_numpy(), days_since)
     cooldown_days = np.array([offer.cooldown_days for offer in offers])
     return np.asarray(days_since_last[:, None] >= cooldown_days)
-
-
-def _known(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
-    """Rows of the scored customers, with their `position` in the scores."""
-    position = pc.index_in(table["customer_id"], value_set=customer_ids)
-    placed = table.append_column("position", position)
-    return placed.filter(pc.is_valid(placed["position"]))
-
-
-def _lower_case(words: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """The words without case and surrounding space: 'Email ' refuses what 'email' would send."""
-    return np.asarray(pc.utf8_lower(pc.utf8_trim_whitespace(words)))
