@@ -63,10 +63,12 @@ def shop(tmp_path):
     return config
 
 
-def planned(config, name="plan.parquet", *, catalogue=OFFERS, as_of=NIGHT, **more):
+def planned(
+    config, name="plan.parquet", *, catalogue=OFFERS, as_of=NIGHT, customers=CUSTOMERS, **more
+):
     """A plan from scores that make an offer worth its cost for everybody."""
     (config.parent / "offers.toml").write_text(catalogue)
-    scores = pd.DataFrame({"customer_id": CUSTOMERS, "status": "eligible", "currency": "EUR"})
+    scores = pd.DataFrame({"customer_id": customers, "status": "eligible", "currency": "EUR"})
     scores["churn_probability"] = np.linspace(0.2, 0.7, len(scores))
     scores = scores.assign(value_at_risk=500.0, as_of=date.fromisoformat(as_of))
     scores.to_parquet(config.parent / "scores.parquet", index=False)
@@ -194,12 +196,15 @@ def test_the_manifest_counts_and_names_no_customer(shop):
 
 
 def test_cells_of_a_csv_list_are_no_formulas(shop):
-    path = planned(shop)
-    table = pq.read_table(path)
-    assert export(shop, plan=path, out=shop.parent / "l.csv").rows["exported"] < table.num_rows
-    first = (shop.parent / "l.csv").read_text().splitlines()[0]
-    assert first == ",".join(f'"{name}"' for name in LIST_COLUMNS)
-    assert len(pd.read_csv(shop.parent / "l.csv")) == len(offered(path))
+    """Fault 47: a spreadsheet would run the name; Parquet keeps it."""
+    name = "=HYPERLINK(0)"
+    consents_of(shop, words(customers=[name]))
+    path = planned(shop, customers=[*CUSTOMERS, name])
+    assert sent(shop, path)[0]["customer_id"].tolist() == [name]
+    export(shop, plan=path, out=shop.parent / "list.csv")
+    frame = pd.read_csv(shop.parent / "list.csv")
+    assert list(frame.columns) == list(LIST_COLUMNS)
+    assert frame["customer_id"].tolist() == [f"'{name}"]
 
 
 # Idempotence
@@ -220,8 +225,8 @@ def test_the_same_plan_exported_twice_writes_the_same_file_and_says_so(shop):
 def test_the_same_decisions_planned_again_are_the_same_plan(shop):
     sent(shop, planned(shop, "a.parquet"))
     _, result = sent(shop, planned(shop, "b.parquet"))
-    assert "the same rows again" not in result.warnings[0]  # the list names the plan's run
     assert "exported before" in result.warnings[0]
+    assert "the same rows again" in result.warnings[0]
 
 
 def test_a_list_that_lost_somebody_takes_the_place_of_the_first(shop):
