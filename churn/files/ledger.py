@@ -153,6 +153,20 @@ class Ledger:
             for customer_id, offer_id, latest in found:
                 yield Contact(customer_id, offer_id, date.fromisoformat(latest))
 
+    def contacts_since(
+        self, since: date, before: date, *, excluding: tuple[str, date]
+    ) -> Iterator[Contact]:
+        """Every contact of plans dated from `since` to strictly before `before`, as above."""
+        campaign_id, as_of = excluding
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT customer_id, offer_id, as_of FROM plans WHERE {TREATED} "  # noqa: S608
+                "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?)",
+                (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
+            )
+            for customer_id, offer_id, day in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(day))
+
     def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
         """Whether that run's plan is the one that counts for the campaign and date."""
         with self._reading() as connection:

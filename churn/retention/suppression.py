@@ -16,7 +16,7 @@ from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
 from churn.retention.consents import ConsentBook, known_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from churn.retention.eligibility import Served
     from churn.retention.offers import Offer
@@ -45,6 +45,7 @@ class Suppression(StrEnum):
     CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
     CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
     COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
+    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap allows, whatever the offer"
     NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
     EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
     VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
@@ -73,11 +74,13 @@ class Gates:
     consented: Bools
     refused: Bools
     rested: Bools
+    full: Bools
 
     @property
     def open(self) -> Bools:
         """Offers that nothing but their worth and the arm can stop, n x m."""
-        return ~self.objected[:, None] & self.served.all & self.consented & self.rested
+        nobody = (self.objected | self.full)[:, None]
+        return ~nobody & self.served.all & self.consented & self.rested
 
 
 def build_gates(
@@ -88,12 +91,14 @@ def build_gates(
     consent: Consent,
     consents: pa.Table | None,
     contacts: pa.Table | None,
+    contacted_enough: Collection[str] = (),
 ) -> Gates:
     """The gates of every scored customer and offer.
 
     `consents` holds the latest state of each customer, channel and purpose; should it contradict
     itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
-    of them starts every offer's cooldown, except those whose offer_id is "none".
+    of them starts every offer's cooldown, except those whose offer_id is "none". Customers
+    `contacted_enough` may be offered nothing.
     """
     if consent not in get_args(Consent):
         raise ConfigError(
@@ -118,6 +123,9 @@ def build_gates(
         consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
         refused=refused,
         rested=_rested(contacts, customer_ids, offers),
+        full=np.asarray(
+            pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string())), dtype=bool
+        ),
     )
 
 
@@ -145,6 +153,7 @@ def suppression_codes(
         Suppression.CONSENT_REFUSED: without_consent & (fitting & gates.refused).any(axis=1),
         Suppression.CONSENT_UNKNOWN: without_consent,
         Suppression.COOLDOWN: ~rested.any(axis=1),
+        Suppression.FREQUENCY_CAP: gates.full,
         Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
         Suppression.EXPLORE: arm == EXPLORE,
         Suppression.VALUE_NOT_POSITIVE: ~(rested & (value > 0)).any(axis=1),

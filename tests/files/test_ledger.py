@@ -344,6 +344,31 @@ def test_a_promotion_belongs_to_a_started_run(tmp_path):
         pass
 
 
+def test_every_contact_of_some_days_is_told_and_not_only_the_latest(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for day in (JANUARY, FEBRUARY, MARCH):
+            ledger.record_plan(
+                ledger.start_run("plan"), [planned(day), planned(day, arm="holdout")]
+            )
+        told = list(ledger.contacts_since(JANUARY, MARCH, excluding=("spring", FEBRUARY)))
+        assert told == [Contact("a", "coupon", JANUARY)]
+        both = ledger.contacts_since(JANUARY, MARCH, excluding=("winter", MARCH))
+        assert sorted(one.as_of for one in both) == [JANUARY, FEBRUARY]
+
+
+def planned(day: date, arm: str = "treatment") -> PlanRow:
+    return PlanRow(
+        customer_id="a" if arm == "treatment" else "b",
+        campaign_id="spring",
+        as_of=day,
+        offer_id="coupon" if arm == "treatment" else "none",
+        channel="email",
+        arm=arm,
+        propensity=1.0,
+        expected_cost=1.0,
+    )
+
+
 def export(run_id: str, **changes) -> Export:
     same = {
         "campaign_id": "spring",
@@ -401,18 +426,8 @@ def test_an_export_is_of_a_started_run(tmp_path):
 def test_the_plan_that_counts_is_the_last_of_its_campaign_and_date(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         runs = [ledger.start_run("plan") for _ in range(2)]
-        row = PlanRow(
-            customer_id="a",
-            campaign_id="spring",
-            as_of=JANUARY,
-            offer_id="coupon",
-            channel="email",
-            arm="treatment",
-            propensity=1.0,
-            expected_cost=1.0,
-        )
         for run in runs:
-            ledger.record_plan(run, [row])
+            ledger.record_plan(run, [planned(JANUARY)])
         counts = [ledger.is_planned(r, campaign_id="spring", as_of=JANUARY) for r in runs]
         assert counts == [False, True]
         assert not ledger.is_planned(runs[1], campaign_id="spring", as_of=MARCH)
