@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from churn.data.consent import consent_state, consent_to_send, earlier_contacts, objectors
+from churn.data.tables import Tables
 
 AS_OF = "2024-05-01"
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
@@ -123,3 +125,14 @@ def test_earlier_contacts_are_those_treated_before_as_of_with_their_age(
         ("dora", 0.5),
     ]
     assert {row["offer_id"] for row in found} == {None}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_what_counts_to_send_is_the_same_on_every_engine(engine):
+    start = pd.Timestamp("2024-05-01")
+    orders = pd.DataFrame({"customer_id": ["ann"], "ordered_at": [start], "amount": [1.0]})
+    said = pd.DataFrame({"customer_id": ["ann"] * 3, "channel": "email", "purpose": "marketing"})
+    said["granted"] = [False, True, False]
+    said["changed_at"] = [start + pd.Timedelta(days=n) for n in (-2, -1, 1)]
+    tables = Tables.from_frames(orders, engine=engine, consents=said)
+    assert consent_to_send(tables.as_of(AS_OF))["granted"].to_pylist() == [True, False]
