@@ -27,6 +27,7 @@ from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
 from churn.modeling.signing import LEAST_KEY_LENGTH
+from churn.retention.frequency import FrequencyCap
 from churn.retention.groups import GroupRules
 from churn.scoring.language import DEFAULT_LANGUAGE, language
 
@@ -111,6 +112,8 @@ class OfferSettings:
     """`[offers]`: the catalogue, the budget in money, what is left to chance, and consent.
 
     `holdout_key` draws the holdout: keep it for as long as the holdout shall stay the same.
+    Nobody is contacted more than `max_contacts` times in `cap_days`, where that is set.
+    `phone_region` (two letters) is the country of phone numbers that name none.
     """
 
     __pydantic_config__ = STRICT
@@ -121,7 +124,17 @@ class OfferSettings:
     explore: Annotated[float, Field(ge=0, lt=1)] = 0.0
     holdout_key: Annotated[str, Field(min_length=1)] = "holdout"
     consent: Literal["required", "assumed"] = "required"
+    max_contacts: Annotated[int, Field(ge=1)] | None = None
+    cap_days: Annotated[int, Field(ge=1)] = 28
+    phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
     groups: GroupSettings | None = None
+
+    @property
+    def frequency_cap(self) -> FrequencyCap | None:
+        """The cap as `plan_offers` takes it; None where contacts are not limited."""
+        if self.max_contacts is None:
+            return None
+        return FrequencyCap(self.max_contacts, self.cap_days)
 
     @property
     def group_rules(self) -> GroupRules | None:

@@ -104,6 +104,21 @@ def test_every_command_prints_the_same_keys(churn, shop, tmp_path, command):
     assert told["run_id"]
 
 
+def test_an_export_prints_them_too_and_refuses_with_its_exit_codes(churn, shop, tmp_path):
+    plan, to = tmp_path / "plan.parquet", ("--to", tmp_path / "list.csv", "-c", shop)
+    assert churn("plan", "-c", shop, "--out", plan)[0] == 0
+    code, said, err = churn("export", plan, *to, "--json")
+    told = one_object(said)
+    assert (code, err) == (0, "")
+    assert set(told) == KEYS
+    assert told["rows"]["exported"] == len(pd.read_csv(tmp_path / "list.csv")) > 10
+    code, _, err = churn("export", plan, *to, "--audience", "elsewhere")
+    assert (code, err.count("\n")) == (2, 1)
+    plan.with_name("plan.parquet.manifest.json").unlink()
+    code, _, err = churn("export", plan, *to)
+    assert (code, err.count("\n")) == (3, 1)
+
+
 def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop, tmp_path):
     out = tmp_path / "scores.csv"
     code, said, err = churn("score", "-c", shop, "--out", out)

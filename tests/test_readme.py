@@ -25,7 +25,10 @@ from churn.retention.suppression import Suppression
 from churn.scoring.score import SCORE_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md")
+PAGES = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"),
+    "docs/delivery.md",
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 AS_OF = "2017-12-01"
 
@@ -241,6 +244,14 @@ def test_every_exit_code_is_listed():
     codes = {0, *(kind.exit_code for kind in kinds if issubclass(kind, ChurnError))}
     table = README.split("### Exit codes")[1]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
+
+
+def test_every_reason_for_leaving_an_offer_out_is_explained_in_its_own_words_and_order():
+    from churn.retention.delivery.sendable import LEFT_OUT
+
+    page = (ROOT / "docs/delivery.md").read_text(encoding="utf-8")
+    table = page.split("| `left_out` | meaning |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(LEFT_OUT.items())
 
 
 def test_keys_that_the_readme_explains_are_keys_of_the_settings():

@@ -14,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["effects", "plan"]
+__all__ = ["effects", "export", "plan"]
 
 
 @app.command()
@@ -71,5 +71,53 @@ def effects(
         from churn.jobs.effects import effects as run
 
         return run(config, as_of=as_of, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def export(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan, .parquet.")],
+    to: Annotated[Path, typer.Option("--to", help="Where to write: .parquet or .csv.")],
+    config: Config = CHURN_TOML,
+    audience: Annotated[
+        str | None,
+        typer.Option(
+            "--audience",
+            metavar="PLATFORM",
+            help="Hashed, for google-ads, google-data-manager or meta; default: by customer.",
+        ),
+    ] = None,
+    offer: Annotated[
+        str | None, typer.Option("--offer", metavar="ID", help="Of one offer; default: of all.")
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", metavar="DATE", help="When it is sent; default: data's end."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Though another plan of it was exported before.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the list for a campaign tool.
+
+    A plan's offers to those whose consent holds at that date, as customers or as hashes.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.export import export as run
+
+        return run(
+            config,
+            plan=plan_file,
+            out=to,
+            audience_name=audience,
+            offer=offer,
+            on=date,
+            replace=replace,
+            progress=progress,
+        )
 
     run_job(job, as_json=as_json, debug=debug)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from churn.data.tables import Snapshot
+from churn.data.tables import Snapshot, Tables
 
-__all__ = ["consent_state", "earlier_contacts", "known_before", "objectors"]
+__all__ = ["consent_state", "consent_to_send", "earlier_contacts", "known_before", "objectors"]
 
 
 def consent_state(snapshot: Snapshot) -> pa.Table | None:
@@ -16,11 +17,29 @@ def consent_state(snapshot: Snapshot) -> pa.Table | None:
     """
     if not snapshot.tables.has("consents"):
         return None
-    return snapshot.tables.engine.query(
+    return _last_words(snapshot.tables, known_before(snapshot, "consents"))
+
+
+def consent_to_send(snapshot: Snapshot) -> pa.Table | None:
+    """The same, with every refusal that is the last word in the table, whenever it was said.
+
+    Sending cannot be undone: a consent has to be older than `as_of`, a refusal need not be. So a
+    customer may stand here with both, and the refusal counts.
+    """
+    state = consent_state(snapshot)
+    if state is None:
+        return None
+    latest = _last_words(snapshot.tables, "granted IS NOT NULL")
+    return pa.concat_tables([state, latest.filter(pc.invert(latest["granted"]))])
+
+
+def _last_words(tables: Tables, condition: str) -> pa.Table:
+    """The last word of each customer, channel and purpose among the rows that fulfil it."""
+    return tables.engine.query(
         "SELECT customer_id, channel, purpose, bool_and(granted) AS granted FROM ("
         "  SELECT *, rank() OVER ("
         "    PARTITION BY customer_id, channel, purpose ORDER BY day DESC) AS place"
-        f"  FROM consents WHERE {known_before(snapshot, 'consents')}"
+        f"  FROM consents WHERE {condition}"
         ") WHERE place = 1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
 

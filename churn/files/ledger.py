@@ -16,9 +16,19 @@ from churn.files.database import database_errors, open_database, transaction
 from churn.files.hashes import canonical_json
 from churn.files.names import check_name
 from churn.files.processes import Process
-from churn.files.records import MIGRATIONS, TREATED, Contact, PlanRow, Promotion, Run, Status
+from churn.files.records import (
+    EXPORT_COLUMNS,
+    MIGRATIONS,
+    TREATED,
+    Contact,
+    Export,
+    PlanRow,
+    Promotion,
+    Run,
+    Status,
+)
 
-__all__ = ["Contact", "Ledger", "PlanRow", "Promotion", "Run", "Status"]
+__all__ = ["Contact", "Export", "Ledger", "PlanRow", "Promotion", "Run", "Status"]
 
 
 class Ledger:
@@ -143,6 +153,55 @@ class Ledger:
             for customer_id, offer_id, latest in found:
                 yield Contact(customer_id, offer_id, date.fromisoformat(latest))
 
+    def contacts_since(
+        self, since: date, before: date, *, excluding: tuple[str, date]
+    ) -> Iterator[Contact]:
+        """Every contact of plans dated from `since` to strictly before `before`, as above."""
+        campaign_id, as_of = excluding
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT customer_id, offer_id, as_of FROM plans WHERE {TREATED} "  # noqa: S608
+                "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?)",
+                (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
+            )
+            for customer_id, offer_id, day in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(day))
+
+    def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
+        """Whether that run's plan is the one that counts for the campaign and date."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM planned WHERE run_id = ? AND campaign_id = ? AND as_of = ?",
+                (run_id, campaign_id, as_of.isoformat()),
+            )
+            return found.fetchone() is not None
+
+    def record_export(self, export: Export, *, replace: bool = False) -> Export | None:
+        """The latest earlier export of the same plan, audience and offer, None where it is new.
+
+        ConfigError where another plan of the same campaign and date went to that audience before:
+        the same campaign would contact twice. `replace` lets the new one take its place.
+        """
+        with self._changing() as connection:
+            _check_started(connection, export.run_id)
+            earlier = _standing_exports(connection, export)
+            others = [one for one in earlier if one.plan_digest != export.plan_digest]
+            if others and not replace:
+                raise _already_exported(others[-1])
+            for other in others:
+                connection.execute(
+                    "UPDATE exports SET replaced_by = ? WHERE run_id = ?",
+                    (export.run_id, other.run_id),
+                )
+            marks = ", ".join("?" * (len(EXPORT_COLUMNS) + 1))
+            connection.execute(
+                f"INSERT INTO exports ({', '.join(EXPORT_COLUMNS)}, exported_at) "  # noqa: S608
+                f"VALUES ({marks})",
+                (*export.values(), self._moment()),
+            )
+        same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
+        return same[-1] if same else None
+
     def remember_holdout(
         self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date
     ) -> int:
@@ -225,6 +284,26 @@ def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
     if found is None:
         fix = "Call start_run first, and pass what it returns."
         raise ConfigError("run_id must be of a started run", got=repr(run_id), fix=fix)
+
+
+def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
+    """What was exported of that campaign and date to that audience and not replaced since."""
+    found = connection.execute(
+        f"SELECT {', '.join(EXPORT_COLUMNS)} FROM exports "  # noqa: S608
+        "WHERE campaign_id = ? AND as_of = ? AND audience = ? AND replaced_by IS NULL "
+        "ORDER BY number",
+        (export.campaign_id, export.as_of.isoformat(), export.audience),
+    )
+    return [Export.from_values(*row) for row in found]
+
+
+def _already_exported(other: Export) -> ConfigError:
+    rule = (
+        f"one plan of campaign {other.campaign_id!r} as of {other.as_of} may be exported "
+        f"to {other.audience!r}"
+    )
+    fix = "Export that plan; or pass --replace, and take the earlier list out of the campaign tool."
+    return ConfigError(rule, got=f"another one than in run {other.run_id}", fix=fix)
 
 
 def _noting_plans(rows: Iterable[PlanRow], plans: set[tuple[str, date]]) -> Iterator[PlanRow]:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from churn.files.database import Migration
 
 __all__ = [
+    "EXPORT_COLUMNS",
     "MIGRATIONS",
     "TREATED",
     "Cause",
     "Contact",
+    "Export",
     "PlanRow",
     "Promotion",
     "Run",
@@ -59,6 +61,16 @@ MIGRATIONS: tuple[Migration, ...] = (
             cause TEXT NOT NULL CHECK (cause IN ('training', 'promotion', 'rollback')),
             reason TEXT, promoted_at TEXT NOT NULL
         )""",
+    ),
+    (
+        """CREATE TABLE exports (
+            number INTEGER PRIMARY KEY, run_id TEXT NOT NULL,
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, plan_digest TEXT NOT NULL,
+            audience TEXT NOT NULL, offer_id TEXT, exported_on TEXT NOT NULL,
+            rows INTEGER NOT NULL, list_digest TEXT NOT NULL,
+            exported_at TEXT NOT NULL, replaced_by TEXT
+        )""",
+        "CREATE INDEX exported ON exports (campaign_id, as_of, audience)",
     ),
 )
 
@@ -185,3 +197,37 @@ class Promotion:
             self.cause,
             self.reason,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Export:
+    """One list that was made of a plan, for one audience, as of the date `exported_on`.
+
+    `plan_digest` is the same for plans that offer the same to the same customers, `list_digest` for
+    lists of the same rows. `offer_id` is None where the list was not cut to one offer.
+    """
+
+    run_id: str
+    campaign_id: str
+    as_of: date
+    plan_digest: str
+    audience: str
+    offer_id: str | None
+    exported_on: date
+    rows: int
+    list_digest: str
+
+    @classmethod
+    def from_values(cls, *values: Any) -> "Export":
+        """The export of a row of the table, whose dates are text."""
+        named = dict(zip(EXPORT_COLUMNS, values, strict=True))
+        dates = {name: date.fromisoformat(named[name]) for name in ("as_of", "exported_on")}
+        return cls(**{**named, **dates})
+
+    def values(self) -> tuple[object, ...]:
+        """The row of the table, in the order of `EXPORT_COLUMNS`."""
+        found = (getattr(self, name) for name in EXPORT_COLUMNS)
+        return tuple(one.isoformat() if isinstance(one, date) else one for one in found)
+
+
+EXPORT_COLUMNS = tuple(Export.__slots__)

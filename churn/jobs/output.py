@@ -67,17 +67,20 @@ class TableWriter:
 
 
 @contextmanager
-def writing_table(out: Path, *, keep: Iterable[Path] = ()) -> Iterator[TableWriter]:
+def writing_table(
+    out: Path, *, keep: Iterable[Path] = (), option: str = "--out"
+) -> Iterator[TableWriter]:
     """A writer for `out`, which appears when the block ends well; before it begins, StorageError
     where nothing can be written, BusyError while another run writes the same file, and ConfigError
-    where `out` is one of the files to `keep`: what a run reads, it never replaces.
+    where `out` is one of the files to `keep`: what a run reads, it never replaces. `option` is
+    what the user calls `out`.
     """
     if out.resolve() in {path.resolve() for path in keep}:
-        rule = "--out must not be a file that the command reads"
+        rule = f"{option} must not be a file that the command reads"
         raise ConfigError(rule, got=out.name, fix="Name another file.")
     csv = out.suffix == ".csv"
     if not csv and out.suffix != ".parquet":
-        raise ConfigError("--out must end in .parquet or .csv", got=out.name, fix="Rename it.")
+        raise ConfigError(f"{option} must end in .parquet or .csv", got=out.name, fix="Rename it.")
     holder: list[TableWriter] = []
 
     def facts() -> dict[str, Any]:
@@ -88,20 +91,24 @@ def writing_table(out: Path, *, keep: Iterable[Path] = ()) -> Iterator[TableWrit
         yield holder[0]
 
 
-def read_table(path: Path) -> pa.Table:
-    """A Parquet file that this product wrote, checked against its manifest."""
+def read_table(path: Path, *, what: str = "scores", command: str = "score") -> pa.Table:
+    """A Parquet file that this product wrote, checked against its manifest.
+
+    `what` it holds and the command that writes it are what errors speak of.
+    """
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
-        raise ConfigError(rule, fix="Write it first, e.g. with `churn score`.")
+        raise ConfigError(rule, fix=f"Write it first, e.g. with `churn {command}`.")
     if path.suffix != ".parquet":
-        rule = "--scores must be a .parquet file: CSV loses types"
-        raise ConfigError(rule, got=path.name, fix="Score again with --out scores.parquet.")
+        rule = f"the {what} must be a .parquet file: CSV loses types"
+        fix = f"Use `churn {command}` again with --out {what}.parquet."
+        raise ConfigError(rule, got=path.name, fix=fix)
     verify_file(path)
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError):
         rule = f"{path.name} must be a whole Parquet file"
-        raise DataError(rule, fix="Write it again, e.g. with `churn score`.") from None
+        raise DataError(rule, fix=f"Write it again, e.g. with `churn {command}`.") from None
 
 
 def _for_spreadsheets(table: pa.Table) -> pa.Table:

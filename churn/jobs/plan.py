@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def plan(
             measured=_measured(session, scored, offers, progress),
             run_id=session.run_id,
             planned_before=_planned_before(session, offers),
+            frequency_cap=settings.offers.frequency_cap,
         )
         writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
         if not dry_run:
@@ -90,9 +92,17 @@ def _measured(
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
-    """Offers of earlier plans as contacts, this campaign's plan of the same date aside."""
+    """Offers of earlier plans as contacts, this campaign's plan of the same date aside: the latest
+    of each customer and offer, and all that a frequency cap counts.
+    """
     same = (offers.campaign_id, session.as_of)
     found = list(session.ledger.last_contacts(session.as_of, excluding=same))
+    cap = session.settings.offers.frequency_cap
+    if cap is not None:
+        first = session.as_of - timedelta(days=cap.cap_days - 1)
+        latest = set(found)
+        more = session.ledger.contacts_since(first, session.as_of, excluding=same)
+        found += [contact for contact in more if contact not in latest]
     days = [float((session.as_of - contact.as_of).days) for contact in found]
     return pa.table(
         {

@@ -50,11 +50,17 @@ def inputs(config: Path) -> list[Path]:
 
 @contextmanager
 def open_session(
-    command: str, config: Path, *, as_of: str | None, progress: Progress
+    command: str,
+    config: Path,
+    *,
+    as_of: str | None,
+    progress: Progress,
+    beyond_data: bool = False,
 ) -> Iterator[Session]:
     """A session that is on record as running, and as done or failed when the block ends.
 
-    `as_of` defaults to the end of the data. Runs of processes that died are marked as failed.
+    `as_of` defaults to the end of the data, and lies beyond it only where `beyond_data` allows
+    that. Runs of processes that died are marked as failed.
     """
     settings = load_settings(config)
     when = None if as_of is None else as_date(as_of, name="as_of")
@@ -62,7 +68,7 @@ def open_session(
         load_own_features(settings.path(settings.features.module))
     progress("reading the tables")
     tables = Tables.from_settings(settings.data, folder=settings.folder)
-    resolved = _resolved(tables, when)
+    resolved = when if beyond_data and when is not None else _resolved(tables, when)
     facts: dict[str, Any] = {}
     try:
         with on_record(command, settings, facts, as_of=resolved) as (ledger, run_id):

@@ -10,6 +10,7 @@ from churn.data.tables import Snapshot
 from churn.errors import DataError
 from churn.retention.arms import Shares
 from churn.retention.effects import Effects
+from churn.retention.frequency import FrequencyCap, contacted_enough
 from churn.retention.groups import GroupRules
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan, assign_offers
@@ -35,20 +36,24 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     measured: Effects | None = None,
     run_id: str = "",
     planned_before: pa.Table | None = None,
+    frequency_cap: FrequencyCap | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
     `holdout`, `control` and `explore` are shares left to chance, see `churn.retention.arms`;
     `groups` limits how many of a group are served. Consents, birthdays, open service and earlier
     contacts are those known before the snapshot. `planned_before` adds contacts (customer_id,
-    offer_id, days_since) that the shop's tables do not hold yet. `measured` replaces the effects
-    that the catalogue assumes. Raises DataError when the scores are of another date.
+    offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap` limits either.
+    `measured` replaces the effects that the catalogue assumes. Raises DataError when the scores
+    are of another date.
     """
     dates = set(scores.column("as_of").unique().to_pylist())
     if dates - {snapshot.as_of}:
         got = ", ".join(sorted(str(day) for day in dates))
         rule = f"scores must be as of the plan's date, {snapshot.as_of}"
         raise DataError(rule, got=got, fix="Score again, or pass the same as_of.")
+    contacts = earlier_contacts(snapshot)
+    enough = contacted_enough(frequency_cap, contacts, planned_before) if frequency_cap else ()
     return assign_offers(
         scores,
         offers,
@@ -56,7 +61,8 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
         consent=consent,
         consents=consent_state(snapshot),
-        contacts=_joined(earlier_contacts(snapshot), planned_before),
+        contacts=_joined(contacts, planned_before),
+        contacted_enough=enough,
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
         run_id=run_id,

@@ -32,6 +32,7 @@ from churn.retention.suppression import build_gates, suppression_codes
 from churn.retention.totals import totals_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date
 
     from churn.retention.arms import Shares
@@ -70,6 +71,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     consent: Consent,
     consents: pa.Table | None,
     contacts: pa.Table | None,
+    contacted_enough: Collection[str] = (),
     as_of: date,
     currency: str,
     run_id: str,
@@ -83,10 +85,11 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     redemptions and the contact cost. `consent` "required" admits an offer only where marketing is
     granted on its channel; "assumed" wherever it is not refused. `consents` (customer_id, channel,
     purpose, granted) is the latest state; `contacts` (customer_id, offer_id, days_since) are all
-    earlier ones; `people` (customer_id and any of birth_date, owed_service, group) what else is
-    known. `measured` replaces assumed effects. Arms are drawn by `shares`: holdout and control get
-    nothing, those who explore get a permitted offer or none by lot, before anyone else. DataError
-    where the scores hold a customer twice, a probability outside 0 to 1 or another currency.
+    earlier ones, and customers `contacted_enough` get none more; `people` (customer_id and any of
+    birth_date, owed_service, group) what else is known. `measured` replaces assumed effects. Arms
+    are drawn by `shares`: holdout and control get nothing, those who explore get a permitted offer
+    or none by lot, before anyone else. DataError where the scores hold a customer twice, a
+    probability outside 0 to 1 or another currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
     known = people_of(scores, people)
@@ -99,6 +102,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         consent=consent,
         consents=None if consents is None else conform(consents, CONSENTS, what="consents"),
         contacts=None if contacts is None else conform(contacts, CONTACTS, what="contacts"),
+        contacted_enough=contacted_enough,
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(probability, scores["status"])

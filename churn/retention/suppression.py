@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
+from churn.retention.consents import ConsentBook, known_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from churn.retention.eligibility import Served
     from churn.retention.offers import Offer
@@ -44,6 +45,7 @@ class Suppression(StrEnum):
     CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
     CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
     COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
+    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap allows, whatever the offer"
     NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
     EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
     VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
@@ -72,11 +74,13 @@ class Gates:
     consented: Bools
     refused: Bools
     rested: Bools
+    full: Bools
 
     @property
     def open(self) -> Bools:
         """Offers that nothing but their worth and the arm can stop, n x m."""
-        return ~self.objected[:, None] & self.served.all & self.consented & self.rested
+        nobody = (self.objected | self.full)[:, None]
+        return ~nobody & self.served.all & self.consented & self.rested
 
 
 def build_gates(
@@ -87,12 +91,14 @@ def build_gates(
     consent: Consent,
     consents: pa.Table | None,
     contacts: pa.Table | None,
+    contacted_enough: Collection[str] = (),
 ) -> Gates:
     """The gates of every scored customer and offer.
 
     `consents` holds the latest state of each customer, channel and purpose; should it contradict
     itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
-    of them starts every offer's cooldown, except those whose offer_id is "none".
+    of them starts every offer's cooldown, except those whose offer_id is "none". Customers
+    `contacted_enough` may be offered nothing.
     """
     if consent not in get_args(Consent):
         raise ConfigError(
@@ -105,7 +111,7 @@ def build_gates(
     objected = np.zeros(scores.num_rows, dtype=bool)
     granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if consents is not None:
-        book = _ConsentBook.read(consents, customer_ids)
+        book = ConsentBook.read(consents, customer_ids)
         objected = book.customers(purpose="profiling", channel=None, granted=False)
         for column, offer in enumerate(offers):
             states = {"purpose": "marketing", "channel": offer.channel}
@@ -117,6 +123,9 @@ def build_gates(
         consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
         refused=refused,
         rested=_rested(contacts, customer_ids, offers),
+        full=np.asarray(
+            pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string())), dtype=bool
+        ),
     )
 
 
@@ -144,6 +153,7 @@ def suppression_codes(
         Suppression.CONSENT_REFUSED: without_consent & (fitting & gates.refused).any(axis=1),
         Suppression.CONSENT_UNKNOWN: without_consent,
         Suppression.COOLDOWN: ~rested.any(axis=1),
+        Suppression.FREQUENCY_CAP: gates.full,
         Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
         Suppression.EXPLORE: arm == EXPLORE,
         Suppression.VALUE_NOT_POSITIVE: ~(rested & (value > 0)).any(axis=1),
@@ -154,57 +164,14 @@ def suppression_codes(
     return pa.array([str(code) for code in holds]).take(pa.array(first, mask=choice >= 0))
 
 
-@dataclass(frozen=True)
-class _ConsentBook:
-    """Consent rows of known customers, as positions in the scores with lower-case words."""
-
-    size: int
-    position: Ints
-    channel: np.ndarray[Any, Any]
-    purpose: np.ndarray[Any, Any]
-    granted: Bools
-
-    @classmethod
-    def read(cls, consents: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
-        table = _known(consents, customer_ids)
-        return cls(
-            size=len(customer_ids),
-            position=table["position"].to_numpy(),
-            channel=_lower_case(table["channel"]),
-            purpose=_lower_case(table["purpose"]),
-            granted=table["granted"].to_numpy(),
-        )
-
-    def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
-        """Customers with a row in this state; channel None means any."""
-        rows = (self.purpose == purpose) & (self.granted == granted)
-        if channel is not None:
-            rows &= self.channel == channel
-        found = np.zeros(self.size, dtype=bool)
-        found[self.position[rows]] = True
-        return found
-
-
 def _rested(
     contacts: pa.Table | None, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]
 ) -> Bools:
     days_since_last = np.full(len(customer_ids), np.inf)
     if contacts is not None:
         made = contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], "none"), True))
-        table = _known(made, customer_ids)
+        table = known_rows(made, customer_ids)
         days_since = table["days_since"].to_numpy()
         np.minimum.at(days_since_last, table["position"].to_numpy(), days_since)
     cooldown_days = np.array([offer.cooldown_days for offer in offers])
     return np.asarray(days_since_last[:, None] >= cooldown_days)
-
-
-def _known(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
-    """Rows of the scored customers, with their `position` in the scores."""
-    position = pc.index_in(table["customer_id"], value_set=customer_ids)
-    placed = table.append_column("position", position)
-    return placed.filter(pc.is_valid(placed["position"]))
-
-
-def _lower_case(words: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """The words without case and surrounding space: 'Email ' refuses what 'email' would send."""
-    return np.asarray(pc.utf8_lower(pc.utf8_trim_whitespace(words)))

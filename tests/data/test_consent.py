@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
-from churn.data.consent import consent_state, earlier_contacts, objectors
+from churn.data.consent import consent_state, consent_to_send, earlier_contacts, objectors
+from churn.data.tables import Tables
 
 AS_OF = "2024-05-01"
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
@@ -52,6 +54,22 @@ def test_a_word_that_arrived_at_as_of_or_later_is_not_yet_known(state):
     assert state(early, late) == {KEY: True}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([word("true", BEGINS - DAY), word("false", BEGINS + DAY)], {True, False}),
+        ([word("true", BEGINS - DAY), word("true", BEGINS + DAY)], {True}),
+        ([word("true", BEGINS + DAY)], set()),
+        ([word("false", BEGINS + DAY)], {False}),
+        ([word("false", BEGINS + DAY), word("true", BEGINS + 2 * DAY)], set()),
+    ],
+)
+def test_to_send_a_refusal_counts_whenever_it_was_said(open_shop, as_table, tiny_shop, words, said):
+    """A consent has to be older than the date."""
+    tables = open_shop(tiny_shop, consents=as_table(words))
+    assert set(consent_to_send(tables.as_of(AS_OF))["granted"].to_pylist()) == said
+
+
 def test_channels_purposes_and_customers_are_kept_apart(state):
     found = state(
         word("true", BEGINS - DAY),
@@ -70,6 +88,7 @@ def test_channels_purposes_and_customers_are_kept_apart(state):
 def test_without_a_table_of_consents_nothing_is_known(open_shop, tiny_shop):
     snapshot = open_shop(tiny_shop).as_of(AS_OF)
     assert consent_state(snapshot) is None
+    assert consent_to_send(snapshot) is None
     assert objectors(snapshot) == set()
     assert earlier_contacts(snapshot) is None
 
@@ -106,3 +125,14 @@ def test_earlier_contacts_are_those_treated_before_as_of_with_their_age(
         ("dora", 0.5),
     ]
     assert {row["offer_id"] for row in found} == {None}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_what_counts_to_send_is_the_same_on_every_engine(engine):
+    start = pd.Timestamp("2024-05-01")
+    orders = pd.DataFrame({"customer_id": ["ann"], "ordered_at": [start], "amount": [1.0]})
+    said = pd.DataFrame({"customer_id": ["ann"] * 3, "channel": "email", "purpose": "marketing"})
+    said["granted"] = [False, True, False]
+    said["changed_at"] = [start + pd.Timedelta(days=n) for n in (-2, -1, 1)]
+    tables = Tables.from_frames(orders, engine=engine, consents=said)
+    assert consent_to_send(tables.as_of(AS_OF))["granted"].to_pylist() == [True, False]

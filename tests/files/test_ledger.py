@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from churn.errors import BusyError, ConfigError
 from churn.files.database import open_database
-from churn.files.ledger import Contact, Ledger, PlanRow, Promotion
+from churn.files.ledger import Contact, Export, Ledger, PlanRow, Promotion
 from churn.files.names import check_name
 from churn.files.records import MIGRATIONS
 
@@ -342,3 +342,92 @@ def test_a_promotion_belongs_to_a_started_run(tmp_path):
         ledger.promoting(move),
     ):
         pass
+
+
+def test_every_contact_of_some_days_is_told_and_not_only_the_latest(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for day in (JANUARY, FEBRUARY, MARCH):
+            ledger.record_plan(
+                ledger.start_run("plan"), [planned(day), planned(day, arm="holdout")]
+            )
+        told = list(ledger.contacts_since(JANUARY, MARCH, excluding=("spring", FEBRUARY)))
+        assert told == [Contact("a", "coupon", JANUARY)]
+        both = ledger.contacts_since(JANUARY, MARCH, excluding=("winter", MARCH))
+        assert sorted(one.as_of for one in both) == [JANUARY, FEBRUARY]
+
+
+def planned(day: date, arm: str = "treatment") -> PlanRow:
+    return PlanRow(
+        customer_id="a" if arm == "treatment" else "b",
+        campaign_id="spring",
+        as_of=day,
+        offer_id="coupon" if arm == "treatment" else "none",
+        channel="email",
+        arm=arm,
+        propensity=1.0,
+        expected_cost=1.0,
+    )
+
+
+def export(run_id: str, **changes) -> Export:
+    same = {
+        "campaign_id": "spring",
+        "as_of": JANUARY,
+        "plan_digest": "p",
+        "audience": "list",
+        "offer_id": None,
+        "exported_on": FEBRUARY,
+        "rows": 3,
+        "list_digest": "l",
+    }
+    return Export(run_id=run_id, **(same | changes))
+
+
+def test_the_same_plan_exported_again_tells_of_the_latest_time(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        runs = [ledger.start_run("export") for _ in range(3)]
+        first, second, third = (export(run, rows=n) for n, run in enumerate(runs))
+        told = [ledger.record_export(one) for one in (first, second, third)]
+    assert told == [None, first, second]
+
+
+def test_another_offer_audience_date_or_campaign_is_another_export(tmp_path):
+    others = [
+        {"offer_id": "gift"},
+        {"audience": "meta"},
+        {"as_of": MARCH, "plan_digest": "q"},
+        {"campaign_id": "summer", "plan_digest": "q"},
+    ]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        run = ledger.start_run("export")
+        assert ledger.record_export(export(run)) is None
+        assert [ledger.record_export(export(run, **other)) for other in others] == [None] * 4
+
+
+def test_a_second_plan_of_a_campaign_and_date_replaces_the_first_or_is_refused(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        run, later = ledger.start_run("export"), ledger.start_run("export")
+        ledger.record_export(export(run))
+        with pytest.raises(ConfigError, match=f"got another one than in run {run}. Export that"):
+            ledger.record_export(export(later, plan_digest="q", offer_id="gift"))
+        assert ledger.record_export(export(later, plan_digest="q"), replace=True) is None
+        with pytest.raises(ConfigError, match=f"got another one than in run {later}"):
+            ledger.record_export(export(run))
+
+
+def test_an_export_is_of_a_started_run(tmp_path):
+    with (
+        Ledger(tmp_path / "ledger.db") as ledger,
+        pytest.raises(ConfigError, match="run_id must be of a started run"),
+    ):
+        ledger.record_export(export("nobody"))
+
+
+def test_the_plan_that_counts_is_the_last_of_its_campaign_and_date(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        runs = [ledger.start_run("plan") for _ in range(2)]
+        for run in runs:
+            ledger.record_plan(run, [planned(JANUARY)])
+        counts = [ledger.is_planned(r, campaign_id="spring", as_of=JANUARY) for r in runs]
+        assert counts == [False, True]
+        assert not ledger.is_planned(runs[1], campaign_id="spring", as_of=MARCH)

@@ -156,6 +156,28 @@ def test_a_cooldown_ends(shop, tmp_path):
     assert "cooldown" not in set(pd.read_parquet(tmp_path / "b.parquet")["suppression"])
 
 
+def test_a_frequency_cap_counts_the_plans_of_its_days(shop, tmp_path):
+    """Cooldowns of a day let everyone be offered something each time; the cap stops at two."""
+    offers = (shop.parent / "offers.toml").read_text()
+    (shop.parent / "offers.toml").write_text(
+        offers.replace("cooldown_days = 28", "cooldown_days = 1")
+    )
+    cap = "[offers]\nmax_contacts = 2\ncap_days = 20"
+    shop.write_text(
+        shop.read_text().replace("[offers]", cap, 1).replace("budget = 20.0", "budget = 1e6")
+    )
+    frames = {}
+    for day in ("2023-11-25", "2023-12-01", "2023-12-10", "2023-12-15"):
+        plan(shop, out=tmp_path / "p.parquet", as_of=day)
+        frames[day] = pd.read_parquet(tmp_path / "p.parquet")
+    sent = {day: set(offered(frame)["customer_id"]) for day, frame in frames.items()}
+    first, second, third, fourth = sent.values()
+    assert first & second
+    assert not first & second & third
+    assert "frequency_cap" in set(frames["2023-12-10"]["suppression"])
+    assert first & second & fourth  # the first lies 20 days back
+
+
 def test_a_plan_is_not_bound_by_those_of_later_dates(shop, tmp_path):
     plan(shop, out=tmp_path / "b.parquet", as_of="2023-12-20")
     plan(shop, out=tmp_path / "a.parquet", as_of="2023-12-10")

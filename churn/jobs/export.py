@@ -1,0 +1,212 @@
+"""`churn export`: the offers of a plan as a list for a campaign tool, with consent read anew."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from churn.data.addresses import addresses
+from churn.data.consent import consent_to_send
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import sidecar_of
+from churn.files.records import Export
+from churn.jobs.output import read_table, writing_table
+from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.session import Progress, Session, inputs, open_session, silent
+from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
+from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
+from churn.retention.delivery.sendable import LEFT_OUT, Sendable, offered, sendable
+
+__all__ = ["export"]
+
+LIST = "list"
+"""The name in the ledger of a list by customer_id, as beside the audiences."""
+
+
+def export(
+    config: Path,
+    *,
+    plan: Path,
+    out: Path,
+    audience_name: str | None = None,
+    offer: str | None = None,
+    on: str | None = None,
+    replace: bool = False,
+    progress: Progress = silent,
+) -> JobResult:
+    """The plan's offers that may be sent on a date, as a list or as an audience of hashes.
+
+    The date defaults to the end of the data, or the plan's own where that is later. The plan has to
+    be the one on record for its campaign and date; what was exported is remembered in the ledger.
+    """
+    kind = None if audience_name is None else audience(audience_name)
+    with (
+        open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
+        writing_table(out, keep=[*inputs(config), plan], option="--to") as writer,
+    ):
+        table = _plan_table(plan)
+        planned = Planned.read(table)
+        when = _date(session, planned, asked=on is not None)
+        _check_on_record(session, planned, plan)
+        progress("asking for consent")
+        sent = _sendable(session, table, kind, offer=offer, on=when)
+        rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
+        facts = _facts(planned, table, sent, kind, offer=offer, on=when)
+        writer.write(rows, {**facts, "run_id": session.run_id})
+        earlier = _remember(session, planned, rows, facts, replace=replace)
+        session.facts |= facts
+    return _result(session, when, facts, out, notes=_notes(session, facts, sent, earlier))
+
+
+def _plan_table(path: Path) -> pa.Table:
+    table = read_table(path, what="plan", command="plan")
+    if not sidecar_of(path).exists():
+        rule = f"{path.name} must lie beside its manifest, {sidecar_of(path).name}"
+        raise DataError(rule, fix="Plan again, and move both files together.")
+    return table
+
+
+def _date(session: Session, planned: Planned | None, *, asked: bool) -> date:
+    """The date of the export, at or after the plan's."""
+    if planned is None or planned.as_of <= session.as_of:
+        return session.as_of
+    if asked:
+        rule = f"--date must be at or after the date of the plan, {planned.as_of}"
+        raise ConfigError(rule, got=session.as_of, fix="Pass the date on which you send.")
+    return planned.as_of
+
+
+def _check_on_record(session: Session, planned: Planned | None, path: Path) -> None:
+    if planned is None or session.ledger.is_planned(
+        planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
+    ):
+        return
+    raise DataError(
+        f"{path.name} must be the plan on record for campaign {planned.campaign_id!r} as of "
+        f"{planned.as_of}",
+        got="a dry run, one that a later plan replaced, or one of another ledger",
+        fix="Export the latest plan, or plan again without --dry-run.",
+    )
+
+
+def _sendable(
+    session: Session, plan: pa.Table, kind: Audience | None, *, offer: str | None, on: date
+) -> Sendable:
+    tables, settings = session.tables, session.settings.offers
+    sent = sendable(
+        plan,
+        consents=consent_to_send(tables.as_of(on)),
+        consent=settings.consent,
+        on=on,
+        offer_id=offer,
+        channel=ADS if kind else None,
+    )
+    if kind is None:
+        return sent
+    return hashed_audience(sent, addresses(tables), kind, phone_region=settings.phone_region)
+
+
+def _facts(
+    planned: Planned | None,
+    plan: pa.Table,
+    sent: Sendable,
+    kind: Audience | None,
+    *,
+    offer: str | None,
+    on: date,
+) -> dict[str, Any]:
+    """What the manifest, the ledger and `--json` tell of the export besides its rows."""
+    return {
+        "plan_run_id": None if planned is None else planned.run_id,
+        "campaign_id": None if planned is None else planned.campaign_id,
+        "plan_as_of": None if planned is None else str(planned.as_of),
+        "audience": LIST if kind is None else kind.name,
+        "offer_id": offer,
+        "exported_on": str(on),
+        "plan_rows": plan.num_rows,
+        "offered": offered(plan).num_rows,
+        "exported": sent.table.num_rows,
+        "left_out": sent.left_out,
+    }
+
+
+def _remember(
+    session: Session,
+    planned: Planned | None,
+    rows: pa.Table,
+    facts: dict[str, Any],
+    *,
+    replace: bool,
+) -> tuple[Export, bool] | None:
+    """The earlier export of the same, with whether it held the same rows; None where it is new."""
+    if planned is None:
+        return None
+    same = [name for name in rows.column_names if name != "run_id"]  # a plan made again has another
+    digest = digest_of(rows.select(same))
+    record = Export(
+        run_id=session.run_id,
+        campaign_id=planned.campaign_id,
+        as_of=planned.as_of,
+        plan_digest=planned.digest,
+        audience=facts["audience"],
+        offer_id=facts["offer_id"],
+        exported_on=date.fromisoformat(facts["exported_on"]),
+        rows=rows.num_rows,
+        list_digest=digest,
+    )
+    earlier = session.ledger.record_export(record, replace=replace)
+    return None if earlier is None else (earlier, earlier.list_digest == digest)
+
+
+def _result(
+    session: Session, on: date, facts: dict[str, Any], out: Path, *, notes: tuple[str, ...]
+) -> JobResult:
+    return JobResult(
+        command="export",
+        run_id=session.run_id,
+        as_of=on,
+        resolved={"consent": session.settings.offers.consent, "audience": facts["audience"]},
+        rows={"plan": facts["plan_rows"], "exported": facts["exported"]},
+        dropped=dropped_rows(session.tables.audits),
+        metrics=facts,
+        files=hashed(out),
+        warnings=notes,
+        tables=(_shown(facts),),
+    )
+
+
+def _shown(facts: dict[str, Any]) -> ShownTable:
+    told = [
+        ("offers in the plan", f"{facts['offered']:,}", ""),
+        *(("left out: " + c, f"{facts['left_out'][c]:,}", LEFT_OUT[c]) for c in facts["left_out"]),
+        ("exported", f"{facts['exported']:,}", ""),
+    ]
+    return "Export", ("", "customers", "why"), tuple(told)
+
+
+def _notes(
+    session: Session,
+    facts: dict[str, Any],
+    sent: Sendable,
+    earlier: tuple[Export, bool] | None,
+) -> tuple[str, ...]:
+    notes = []
+    if session.settings.offers.consent == "assumed":
+        notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
+    elif not session.tables.has("consents"):
+        notes.append("nobody's consent is on record: connect [data.consents]")
+    if facts["audience"] != LIST and facts["left_out"].get("other_channel"):
+        notes.append(f"audiences hold offers of the channel {ADS!r} alone")
+    if earlier is not None:
+        notes.append(_told_again(*earlier, rows=facts["exported"]))
+    return tuple(notes)
+
+
+def _told_again(earlier: Export, same: bool, *, rows: int) -> str:
+    before = f"exported before, in run {earlier.run_id} on {earlier.exported_on}"
+    if same:
+        return f"{before}: the same rows again, so whoever got that list needs no second one"
+    return f"{before}, with {earlier.rows:,} rows and now {rows:,}: put this list in its place"

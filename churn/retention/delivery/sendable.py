@@ -1,0 +1,109 @@
+"""Which offers of a plan may still be sent, judged anew at the moment of the export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.retention.arms import ARMS, EXPLORE, TREATMENT
+from churn.retention.consents import ConsentBook
+from churn.retention.offers import NO_OFFER
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from churn.retention.suppression import Consent
+
+__all__ = ["LEFT_OUT", "Sendable", "offered", "sendable"]
+
+Bools = NDArray[np.bool_]
+
+LEFT_OUT = {
+    "other_offer": "another offer was asked for",
+    "other_channel": "the offer does not go out on the channel `ads`, which audiences serve",
+    "objected": "refuses profiling, so no score may steer an offer",
+    "consent_refused": "refuses marketing on the offer's channel",
+    "consent_unknown": "no recorded consent to marketing on the offer's channel",
+    "expired": "the offer ended before the date of the export",
+    "no_identifier": "neither e-mail nor phone of this customer can be hashed",
+    "repeated_identifier": "the same e-mail and phone stand in the audience already",
+}
+"""The code of each reason for which an offer of a plan is not exported, and its meaning; where
+several hold, the first in this order is counted."""
+
+
+@dataclass(frozen=True)
+class Sendable:
+    """The plan's rows that may be sent, and how many were left out by each code."""
+
+    table: pa.Table
+    left_out: dict[str, int]
+
+
+def offered(plan: pa.Table) -> pa.Table:
+    """The plan's rows with an offer that somebody is to get: no holdout, no control, no "none"."""
+    served = pa.array([ARMS[TREATMENT], ARMS[EXPLORE]])
+    return plan.filter(
+        pc.and_(pc.not_equal(plan["offer_id"], NO_OFFER), pc.is_in(plan["arm"], served))
+    )
+
+
+def sendable(
+    plan: pa.Table,
+    *,
+    consents: pa.Table | None,
+    consent: Consent,
+    on: date,
+    offer_id: str | None = None,
+    channel: str | None = None,
+) -> Sendable:
+    """What of `offered(plan)` may be sent on that date, of one offer and channel or of all.
+
+    `consents` (customer_id, channel, purpose, granted) may contradict itself: a refusal counts.
+    "required" sends only where marketing is granted on the offer's channel, "assumed" wherever it
+    is not refused. An offer may be sent on the day that it ends.
+    """
+    rows = offered(plan)
+    nobody = np.zeros(rows.num_rows, dtype=bool)
+    objected, granted, refused = nobody, nobody, nobody
+    if consents is not None:
+        book = ConsentBook.read(consents, rows["customer_id"])
+        objected = book.customers(purpose="profiling", channel=None, granted=False)
+        granted, refused = (_on_channel(book, rows["channel"], granted=g) for g in (True, False))
+    holds = {
+        "other_offer": nobody if offer_id is None else _differs(rows["offer_id"], offer_id),
+        "other_channel": nobody if channel is None else _differs(rows["channel"], channel),
+        "objected": objected,
+        "consent_refused": refused,
+        "consent_unknown": ~granted if consent == "required" else nobody,
+        "expired": np.asarray(pc.less(rows["expires_on"], pa.scalar(on)), dtype=bool),
+    }
+    return _without(rows, holds)
+
+
+def _without(rows: pa.Table, holds: dict[str, Bools]) -> Sendable:
+    """The rows that nothing holds, and the others counted by what held them first."""
+    kept = np.ones(rows.num_rows, dtype=bool)
+    left_out = {}
+    for code, held in holds.items():
+        left_out[code] = int((kept & held).sum())
+        kept &= ~held
+    return Sendable(rows.filter(pa.array(kept)), {code: n for code, n in left_out.items() if n})
+
+
+def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) -> Bools:
+    """Rows whose customer granted, or refused, marketing on the row's own channel."""
+    found = np.zeros(len(channels), dtype=bool)
+    for channel in pc.unique(channels).to_pylist():
+        said = book.customers(purpose="marketing", channel=channel, granted=granted)
+        found |= said & ~_differs(channels, channel)
+    return found
+
+
+def _differs(words: pa.ChunkedArray, word: str) -> Bools:
+    return np.asarray(pc.fill_null(pc.not_equal(words, word), True), dtype=bool)
