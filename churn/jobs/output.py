@@ -88,14 +88,19 @@ def writing_table(out: Path, *, keep: Iterable[Path] = ()) -> Iterator[TableWrit
         yield holder[0]
 
 
-def read_table(path: Path) -> pa.Table:
-    """A Parquet file that this product wrote, checked against its manifest."""
+def read_table(path: Path, *, option: str = "--scores") -> pa.Table:
+    """A Parquet file that this product wrote, checked against its manifest.
+
+    `option` is what named it, for the error of another kind of file.
+    """
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
         raise ConfigError(rule, fix="Write it first, e.g. with `churn score`.")
     if path.suffix != ".parquet":
-        rule = "--scores must be a .parquet file: CSV loses types"
-        raise ConfigError(rule, got=path.name, fix="Score again with --out scores.parquet.")
+        name = option.removeprefix("--")
+        rule = f"{option} must be a .parquet file: CSV loses types"
+        verb = "Score" if name == "scores" else "Write it"
+        raise ConfigError(rule, got=path.name, fix=f"{verb} again with --out {name}.parquet.")
     verify_file(path)
     try:
         return pq.read_table(path)
