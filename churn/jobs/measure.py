@@ -90,18 +90,13 @@ def _metrics(
         else {**ratio.counts, "planned_kept": ratio.planned["kept"], "p_value": ratio.p_value},
         "why_not": reading.why_not,
         "effects": {name: effect.to_dict() for name, effect in reading.effects.items()},
-        "money": _plain(money_of(measured), reading),
+        "money": _plain(money_of(measured, reading)),
         "answers": {str(name): int(count) for name, count in answers.items()},
     }
 
 
-EARNED = ("incremental_retained", "incremental_orders", "incremental_margin", "net", "roi")
-
-
-def _plain(money: dict[str, Any], reading: Reading) -> dict[str, Any]:
-    """Decimals as text; nothing earned is told where no effect may be read."""
-    if reading.why_not is not None:
-        money |= dict.fromkeys((*EARNED, "cost_per_saved"))
+def _plain(money: dict[str, Any]) -> dict[str, Any]:
+    """Decimals as text."""
     return {name: str(one) if isinstance(one, Decimal) else one for name, one in money.items()}
 
 
@@ -134,7 +129,8 @@ def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[s
     if not measured.closed:
         yield (
             f"a look before the end: {measured.elapsed:.0%} of {measured.horizon_days} days "
-            "are seen; the intervals are wider, so that they hold however often one looks"
+            "are seen; the intervals are wider, so that they hold however often one looks; "
+            f"the end is seen from {measured.ends} on"
         )
     if not measured.contacts_known:
         yield "no contact of the campaign is on record: whoever was planned counts as sent"

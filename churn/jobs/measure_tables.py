@@ -19,7 +19,7 @@ MONEY = {
     "incremental_margin": "margin that would not have come",
     "contact_cost": "cost of contacts",
     "redemption_cost": "cost of redemptions",
-    "net": "net",
+    "net": "net: margin less costs",
     "roi": "return on cost",
     "crc": "cost per retained customer of those sent (CRC)",
     "cost_per_saved": "cost per customer who would have left",
@@ -55,10 +55,11 @@ def _effects(told: dict[str, Any]) -> ShownTable:
             found = effect[how]
             if found is not None:
                 verdict = effect["verdict"] if how == _read_from(effect) else ""
-                rows.append((label, how, *_numbers(found, scale, digits), verdict))
-    look = "95 %" if told["closed"] else "95 % at every look"
-    header = ("per customer", "", "treated", "kept", "difference", f"interval, {look}", "verdict")
-    return "What the treated did more", header, tuple(rows)
+                what = label if how == "plain" else f"{label}, CUPED"
+                rows.append((what, *_numbers(found, scale, digits), verdict))
+    look = "" if told["closed"] else ", at every look"
+    title = f"What the treated did more, per customer (intervals of 95 %{look})"
+    return title, ("", "treated", "kept", "difference", "interval", "verdict"), tuple(rows)
 
 
 def _read_from(effect: dict[str, Any]) -> str:
@@ -75,25 +76,32 @@ def _numbers(found: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
 
 
 def _needed(told: dict[str, Any]) -> ShownTable:
-    """What would tell, where it is too small to tell."""
+    """What would tell, where it is too small to tell at the end; before it, the end may."""
     rows = []
-    for name, effect in told["effects"].items():
+    for name, effect in (told["effects"] if told["closed"] else {}).items():
         if effect["verdict"] != "too small to tell" or effect["smallest_shown"] is None:
             continue
         label, scale, digits = PER_CUSTOMER[name]
         needed = effect["customers_needed"]
         shown = f"{effect['smallest_shown'] * scale:.{digits}f}"
-        rows.append((label, shown, "none" if needed is None else f"{needed:,}"))
-    header = ("too small to tell", "least that these customers show", "customers for as found")
-    return "What would tell", header, tuple(rows)
+        rows.append((label, shown, "no number" if needed is None else f"{needed:,} customers"))
+    header = ("per customer", "these customers show", "as found, it would need")
+    return "What would tell, where it is too small to tell", header, tuple(rows)
 
 
 def _money(told: dict[str, Any]) -> ShownTable:
     money = told["money"]
     words = {name: label for name, label in MONEY.items() if money[name] is not None}
-    rows = tuple((label, _amount(name, money[name])) for name, label in words.items())
+    rows = tuple(
+        (label, _amount(name, money[name]), _range(money, name)) for name, label in words.items()
+    )
     counted = f"{money['sent']:,} sent, {told['costs']} redemptions"
-    return f"Money, {told['currency']} ({counted})", ("", ""), rows
+    return f"Money, {told['currency']} ({counted})", ("", "", "interval"), rows
+
+
+def _range(money: dict[str, Any], name: str) -> str:
+    low, high = money.get(f"{name}_low"), money.get(f"{name}_high")
+    return "" if low is None or high is None else f"{_cents(low)} to {_cents(high)}"
 
 
 def _amount(name: str, value: str) -> str:

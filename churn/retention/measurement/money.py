@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,25 +11,41 @@ from churn.retention.measurement.rows import UNITS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from churn.retention.measurement.reading import Effect, Reading
     from churn.retention.measurement.rows import Measured
 
-__all__ = ["money_of"]
+__all__ = ["EARNED", "money_of"]
+
+EARNED = (
+    "incremental_retained",
+    "incremental_orders",
+    "incremental_margin",
+    "incremental_margin_low",
+    "incremental_margin_high",
+    "net",
+    "net_low",
+    "net_high",
+    "roi",
+    "cost_per_saved",
+)
 
 CENT = Decimal("0.01")
 PLACES = Decimal("0.0001")
 
 
-def money_of(measured: Measured) -> dict[str, Any]:
+def money_of(measured: Measured, reading: Reading) -> dict[str, Any]:
     """The money table: numbers of customers, and money as exact decimals.
 
     Sums are those of the rows. `incremental_*` are over the `compared`: what the treated had, less
-    what as many customers had among the kept (None without both). `net` is incremental margin
-    less cost, `roi` net over cost, `crc` cost over the retained among those who were sent an
-    offer, `cost_per_saved` cost over the incremental retained where those are more than none.
+    what as many customers had among the kept, by plain means. `net` is incremental margin less
+    cost, `roi` net over cost, `crc` cost over the retained among those who were sent an offer.
+    `*_low` and `*_high` are the bounds of the reading; `cost_per_saved`, cost over the incremental
+    retained, is told where those are clearly more than none. What no effect may be read of is None.
     """
     frame = measured.frame
     cost = _sum(frame, "contact_cost") + _sum(frame, "redemption_cost")
     sent = frame[frame["sent"]]
+    groups = _groups(frame[frame["compared"]])
     return {
         "sent": len(sent),
         "contact_cost": _sum(frame, "contact_cost"),
@@ -37,8 +54,8 @@ def money_of(measured: Measured) -> dict[str, Any]:
         "redemptions": int(frame["redemptions"].sum()) if measured.redemptions_known else None,
         "retained_of_sent": int(sent["retained"].sum()),
         "crc": _ratio(cost, int(sent["retained"].sum())),
-        **_groups(frame[frame["compared"]]),
-        **_earned(frame[frame["compared"]], cost),
+        **groups,
+        **(_earned(groups, cost, reading) if reading.effects else dict.fromkeys(EARNED)),
     }
 
 
@@ -58,27 +75,36 @@ def _groups(compared: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
-def _earned(compared: pd.DataFrame, cost: Decimal) -> dict[str, Decimal | None]:
-    """What the treated had more, and what it was worth; the comparison is that of plain means."""
-    found = _groups(compared)
-    more = {f"incremental_{name}": _more(found, name) for name in ("retained", "orders", "margin")}
-    margin, saved = more["incremental_margin"], more["incremental_retained"]
-    net = None if margin is None else (margin - cost).quantize(CENT)
-    return {
-        **more,
-        "net": net,
-        "roi": None if net is None else _ratio(net, cost),
-        "cost_per_saved": None if saved is None or saved <= 0 else _ratio(cost, saved),
-    }
+def _earned(groups: dict[str, Any], cost: Decimal, reading: Reading) -> dict[str, Decimal | None]:
+    saved, orders, margin = (_more(groups, name) for name in ("retained", "orders", "margin"))
+    low, high = _bounds(reading.effects["margin"])
+    net = (margin - cost).quantize(CENT)
+    is_saved = reading.effects["retained"].verdict == "more" and saved > 0
+    values = (saved, orders, margin, low, high, net, low - cost, high - cost, _ratio(net, cost))
+    told = dict(zip(EARNED, (*values, _ratio(cost, saved) if is_saved else None), strict=True))
+    return {name: _finite(value) for name, value in told.items()}
 
 
-def _more(found: dict[str, Any], name: str) -> Decimal | None:
+def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
+    """The interval of the margin of all treated customers, to the cent where it is finite."""
+    low, high = effect.best.interval(effect.reach)
+    customers = effect.treated_customers
+    return _cents(low * customers), _cents(high * customers)
+
+
+def _cents(money: float) -> Decimal:
+    return Decimal(repr(money)).quantize(CENT) if math.isfinite(money) else Decimal("NaN")
+
+
+def _finite(value: Decimal | None) -> Decimal | None:
+    return None if value is None or not value.is_finite() else value
+
+
+def _more(groups: dict[str, Any], name: str) -> Decimal:
     """Treated - kept x (treated customers / kept customers), to a hundredth."""
-    ours, theirs = found["treated_customers"], found["kept_customers"]
-    if not ours or not theirs:
-        return None
-    gap: Decimal = (
-        Decimal(found[f"treated_{name}"]) - Decimal(found[f"kept_{name}"]) * ours / theirs
+    ours, theirs = groups["treated_customers"], groups["kept_customers"]
+    gap: Decimal = Decimal(groups[f"treated_{name}"]) - Decimal(groups[f"kept_{name}"]) * ours / (
+        theirs
     )
     return gap.quantize(CENT)
 

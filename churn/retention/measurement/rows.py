@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,8 +58,9 @@ MEASURED_SCHEMA = pa.schema(
 class Measured:
     """The rows, money in units of a ten-thousandth, and what is known of the campaign.
 
-    `compared`: customers for whom the draw of holdout and control made a difference. Days until
-    `closes` are counted; the window is over, and its orders have arrived, where `closed`.
+    `compared`: customers for whom the draw of holdout and control made a difference. Days before
+    `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
+    `ends` and later.
     """
 
     frame: pd.DataFrame
@@ -68,6 +68,7 @@ class Measured:
     closes: date
     horizon_days: int
     closed: bool
+    ends: date
     contacts_known: bool
     redemptions_known: bool
     events_known: bool
@@ -102,14 +103,16 @@ def measured_rows(
     Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
     catalogue: a contact for each who was sent an offer, and the margin of each redemption; where
     the shop's tables do not tell who redeemed, what the plan expected. Raises DataError where a
-    customer stands twice or no day has passed, ConfigError where the catalogue lacks an offer.
+    customer stands twice, ConfigError where no day has passed or the catalogue lacks an offer.
     """
     plan_as_of, campaign = _one_plan(planned)
     lag = snapshot.tables.arrival_lag_days()
     days = min(horizon_days, (snapshot.as_of - plan_as_of).days - lag)
     if days < 1:
-        rule = f"a plan is measured from a day after its date, {plan_as_of}, on"
-        raise DataError(rule, got=snapshot.as_of, fix="Pass a later --as-of, or newer data.")
+        rule = (
+            f"a plan of {plan_as_of} is measured as of {plan_as_of + timedelta(1 + lag)} or later"
+        )
+        raise ConfigError(rule, got=snapshot.as_of, fix="Pass a later --as-of, or newer data.")
     seen = Cutoffs((plan_as_of,), days, snapshot.as_of, arrival_lag_days=lag)
     window = Window(campaign, plan_as_of, seen.label_end(plan_as_of))
     frame = planned[[*PLANNED]].reset_index(drop=True)
@@ -132,6 +135,7 @@ def measured_rows(
         closes=window.closes,
         horizon_days=horizon_days,
         closed=days == horizon_days,
+        ends=plan_as_of + timedelta(horizon_days + lag),
         contacts_known=sent is not None,
         redemptions_known=redeemed is not None,
         events_known=reacted is not None,
