@@ -16,7 +16,7 @@ PER_CUSTOMER = {
     "margin": ("margin each", 1, 3),
 }
 MONEY = {
-    "incremental_margin": "margin that would not have come",
+    "incremental_margin": "margin beyond that of the kept",
     "contact_cost": "cost of contacts",
     "redemption_cost": "cost of redemptions",
     "net": "net: margin less costs",
@@ -95,7 +95,8 @@ def _money(told: dict[str, Any]) -> ShownTable:
     rows = tuple(
         (label, _amount(name, money[name]), _range(money, name)) for name, label in words.items()
     )
-    counted = f"{money['sent']:,} sent, {told['costs']} redemptions"
+    how = "as expected" if told["costs"] == "expected" else "counted"
+    counted = f"{money['sent']:,} sent, redemptions {how}"
     return f"Money, {told['currency']} ({counted})", ("", "", "interval"), rows
 
 
