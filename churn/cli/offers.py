@@ -1,4 +1,4 @@
-"""Commands about offers: whom to treat, with what."""
+"""Commands about offers: whom to treat, with what, and what came of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["effects", "export", "plan"]
+__all__ = ["effects", "export", "measure", "plan"]
 
 
 @app.command()
@@ -119,5 +119,37 @@ def export(
             replace=replace,
             progress=progress,
         )
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def measure(
+    config: Config = CHURN_TOML,
+    plan: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="The plan; default: the campaign's newest."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", metavar="FILE", help="The plan's scores: narrower intervals."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="One row per customer: .parquet or .csv."),
+    ] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what a campaign earned.
+
+    Against those kept without it: retained customers, orders, margin, cost, and who to follow up.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.measure import measure as run
+
+        return run(config, plan=plan, scores=scores, out=out, as_of=as_of, progress=progress)
 
     run_job(job, as_json=as_json, debug=debug)

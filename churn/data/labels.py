@@ -34,8 +34,11 @@ def outcomes(tables: Tables, cutoffs: Cutoffs) -> Frame:
 
 def _settled(tables: Tables, cutoffs: Cutoffs) -> Frame:
     orders = tables.frame("orders")
-    if "loaded_day" not in orders.collect_schema().names():
+    columns = orders.collect_schema().names()
+    if "loaded_day" not in columns:
         return orders
     until = midnight(cutoffs.until, tables.settings.day_timezone)
-    newest = nw.col("superseded_day").is_null() | (nw.col("superseded_day") >= until)
-    return orders.filter((nw.col("loaded_day") < until) & newest)
+    arrived = orders.filter(nw.col("loaded_day") < until)
+    if "superseded_day" not in columns:  # orders without ids have no versions
+        return arrived
+    return arrived.filter(nw.col("superseded_day").is_null() | (nw.col("superseded_day") >= until))

@@ -30,6 +30,8 @@ from churn.files.records import (
 
 __all__ = ["Contact", "Export", "Ledger", "PlanRow", "Promotion", "Run", "Status"]
 
+RUN = "run_id, command, status, started_at, finished_at, as_of, model_id, facts"
+
 
 class Ledger:
     """The ledger at `path`, made where there is none; used in a `with` block.
@@ -110,8 +112,7 @@ class Ledger:
         """The newest runs first, of one command or of all."""
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT run_id, command, status, started_at, finished_at, as_of, model_id, facts "
-                "FROM runs WHERE command = coalesce(?, command) "
+                f"SELECT {RUN} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
                 "ORDER BY started_at DESC, run_id DESC LIMIT ?",
                 (command, limit),
             )
@@ -201,6 +202,25 @@ class Ledger:
             )
         same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
         return same[-1] if same else None
+
+    def last_plan(self, campaign_id: str, before: date) -> tuple[Run, list[PlanRow]] | None:
+        """The run and the rows of the campaign's newest plan dated strictly before `before`."""
+        with self._reading() as connection:
+            newest = connection.execute(
+                "SELECT run_id, as_of FROM planned WHERE campaign_id = ? AND as_of < ? "
+                "ORDER BY as_of DESC LIMIT 1",
+                (campaign_id, before.isoformat()),
+            ).fetchone()
+            if newest is None:
+                return None
+            found = connection.execute(
+                "SELECT customer_id, campaign_id, as_of, offer_id, channel, arm, propensity, "
+                "expected_cost FROM plans WHERE run_id = ? AND campaign_id = ? AND as_of = ? "
+                "ORDER BY customer_id",
+                (newest[0], campaign_id, newest[1]),
+            )
+            run = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", newest[:1])  # noqa: S608
+            return Run.from_values(*run.fetchone()), [PlanRow.from_values(*row) for row in found]
 
     def remember_holdout(
         self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date

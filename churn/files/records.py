@@ -126,6 +126,21 @@ class PlanRow:
     propensity: float
     expected_cost: float
 
+    @classmethod
+    def from_values(cls, customer_id: str, campaign_id: str, as_of: str, *rest: Any) -> "PlanRow":
+        """The row from its columns, in their order, without the run's id."""
+        offer_id, channel, arm, propensity, expected_cost = rest
+        return cls(
+            customer_id=customer_id,
+            campaign_id=campaign_id,
+            as_of=date.fromisoformat(as_of),
+            offer_id=offer_id,
+            channel=channel,
+            arm=arm,
+            propensity=propensity,
+            expected_cost=expected_cost,
+        )
+
     def values(self, run_id: str) -> tuple[object, ...]:
         """The row of the table, in the order of its columns."""
         return (

@@ -57,6 +57,13 @@ def test_returns_lower_the_spend_and_are_no_orders(open_shop):
     assert seen(tables, panel()) == {("anna", day_number(CUTOFF)): (2, 25.0)}
 
 
+def test_orders_without_ids_count_once_they_have_arrived(open_shop):
+    """They have no versions: nothing supersedes them."""
+    day, late = begin(CUTOFF) + timedelta(days=2), begin(date(2024, 5, 1))
+    tables = open_shop([order(day, 30.0, loaded_at=day), order(day, 40.0, loaded_at=late)])
+    assert seen(tables, panel()) == {("anna", day_number(CUTOFF)): (1, 30.0)}
+
+
 def test_whoever_only_returns_something_has_a_row_without_orders(open_shop):
     tables = open_shop([order(begin(CUTOFF), -10.0)])
     assert list(seen(tables, panel()).values()) == [(0, -10.0)]

@@ -202,6 +202,17 @@ def test_the_plan_that_is_being_made_again_can_be_left_out(ledger):
     }
 
 
+def test_the_newest_plan_of_a_campaign_before_a_date_is_found_with_its_run(ledger):
+    plan(ledger, row(as_of=JANUARY))
+    wanted = plan(ledger, row("c2", as_of=FEBRUARY), row("c1", as_of=FEBRUARY, channel=None))
+    plan(ledger, row(as_of=MARCH))
+    plan(ledger, row(campaign_id="summer", as_of=FEBRUARY))
+    run, rows = ledger.last_plan("spring", MARCH)
+    assert run.run_id == wanted
+    assert rows == [row("c1", as_of=FEBRUARY, channel=None), row("c2", as_of=FEBRUARY)]
+    assert ledger.last_plan("autumn", MARCH) is None
+
+
 def test_the_same_plan_made_twice_contacts_nobody_twice(ledger):
     plan(ledger, row("c1"), row("c2"))
     plan(ledger, row("c2", offer_id="points"))

@@ -1,0 +1,87 @@
+"""What customers did with a campaign: who was contacted, who redeemed, who opened or left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from churn.data.consent import known_before
+from churn.data.days import day_number
+from churn.data.engines.base import literal
+from churn.data.tables import Snapshot
+
+__all__ = ["Window", "contacted", "reactions", "redemptions"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days of one campaign: from `opens` to before `closes`, in the day time zone."""
+
+    campaign_id: str
+    opens: date
+    closes: date
+
+
+def contacted(snapshot: Snapshot, window: Window) -> set[str] | None:
+    """Who was really sent something by the campaign; None where no contact of it is on record."""
+    if not snapshot.tables.has("contacts"):
+        return None
+    found = snapshot.tables.engine.query(
+        "SELECT DISTINCT customer_id FROM contacts "
+        f"WHERE {_within(snapshot, 'contacts', window)} "
+        f"AND campaign_id = {literal(window.campaign_id)}{_without_controls(snapshot)}"
+    )
+    return set(found["customer_id"].to_pylist()) or None
+
+
+def redemptions(snapshot: Snapshot, window: Window) -> pa.Table | None:
+    """customer_id, offer_id (null where it was not noted), redeemed: how often, in the window.
+
+    Redemptions that name another campaign are left out; None where there is no such table.
+    """
+    if not snapshot.tables.has("redemptions"):
+        return None
+    columns = snapshot.tables.columns("redemptions")
+    offer = "offer_id" if "offer_id" in columns else "CAST(NULL AS STRING)"
+    return snapshot.tables.engine.query(
+        f"SELECT customer_id, {offer} AS offer_id, count(*) AS redeemed FROM redemptions "
+        f"WHERE {_within(snapshot, 'redemptions', window)}{_of_campaign(columns, window)} "
+        "GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+
+
+def reactions(snapshot: Snapshot, window: Window) -> pa.Table | None:
+    """customer_id, opened, unsubscribed: 1 or 0, of everyone with such an event in the window.
+
+    Opens and clicks that name another campaign do not count. None where there are no events.
+    """
+    if not snapshot.tables.has("events"):
+        return None
+    ours = _of_campaign(snapshot.tables.columns("events"), window)
+    opened = f"event_type IN ('email_open', 'email_click'){ours}"
+    return snapshot.tables.engine.query(
+        f"SELECT customer_id, max(CASE WHEN {opened} THEN 1 ELSE 0 END) AS opened, "
+        "max(CASE WHEN event_type = 'unsubscribe' THEN 1 ELSE 0 END) AS unsubscribed "
+        f"FROM events WHERE {_within(snapshot, 'events', window)} "
+        "AND event_type IN ('email_open', 'email_click', 'unsubscribe') GROUP BY 1 ORDER BY 1"
+    )
+
+
+def _within(snapshot: Snapshot, table: str, window: Window) -> str:
+    opens, closes = day_number(window.opens), day_number(window.closes)
+    known = known_before(snapshot, table)
+    return f"{known} AND local_day >= {opens} AND local_day < {closes}"
+
+
+def _of_campaign(columns: list[str], window: Window) -> str:
+    if "campaign_id" not in columns:
+        return ""
+    return f" AND (campaign_id IS NULL OR campaign_id = {literal(window.campaign_id)})"
+
+
+def _without_controls(snapshot: Snapshot) -> str:
+    if "arm" not in snapshot.tables.columns("contacts"):
+        return ""
+    return " AND coalesce(arm, 'treatment') NOT IN ('control', 'holdout')"

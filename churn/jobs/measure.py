@@ -1,0 +1,140 @@
+"""`churn measure`: what a campaign earned, told from those who were kept without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from churn.jobs.measure_tables import measure_tables
+from churn.jobs.measured_plan import MadePlan, made_plan, probabilities
+from churn.jobs.output import TableWriter, writing_table
+from churn.jobs.resolve import resolve_clock
+from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.session import Progress, Session, inputs, open_session, silent
+from churn.retention.measurement.money import money_of
+from churn.retention.measurement.reading import Reading, read
+from churn.retention.measurement.rows import Measured, measured_rows
+from churn.retention.offers import Offers
+
+__all__ = ["measure"]
+
+REFUSED = 4
+
+
+def measure(
+    config: Path,
+    *,
+    plan: Path | None = None,
+    scores: Path | None = None,
+    out: Path | None = None,
+    as_of: str | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """The effect of a plan on retained customers, orders and margin, its cost and what it earned.
+
+    `plan` is a file; without one the newest of the catalogue's campaign in the ledger. `scores`
+    are those of the plan's date, for CUPED. `out` gets one row per customer, and in its manifest
+    the money whose sums are those of the rows. Exit code 4 where the groups are not those that
+    were planned.
+    """
+    read_too = [path for path in (plan, scores) if path is not None]
+    with (
+        open_session("measure", config, as_of=as_of, progress=progress) as session,
+        _writing(out, [*inputs(config), *read_too]) as writer,
+    ):
+        offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
+        made = made_plan(session, plan, offers)
+        progress("counting what came of the plan")
+        measured = measured_rows(
+            made.rows,
+            session.tables.as_of(session.as_of),
+            offers,
+            horizon_days=resolve_clock(session).horizon_days,
+            margin_rate=session.settings.value.margin_rate,
+            probability=probabilities(scores, made),
+        )
+        reading = read(measured, made.shares)
+        told = _metrics(session, made, measured, reading)
+        session.facts |= told
+        if writer is not None:
+            writer.write(measured.table, told)
+    return _result(session, measured, reading, told, out)
+
+
+def _writing(out: Path | None, keep: list[Path]) -> AbstractContextManager[TableWriter | None]:
+    return nullcontext() if out is None else writing_table(out, keep=keep)
+
+
+def _metrics(
+    session: Session, made: MadePlan, measured: Measured, reading: Reading
+) -> dict[str, Any]:
+    """Plain JSON; money is text, so that it stays exact."""
+    ratio = reading.ratio
+    answers = measured.frame["answer"].value_counts()
+    return {
+        "plan_run_id": made.run_id,
+        "campaign_id": str(measured.frame["campaign_id"].iloc[0]),
+        "plan_as_of": str(measured.plan_as_of),
+        "closes": str(measured.closes),
+        "closed": measured.closed,
+        "horizon_days": measured.horizon_days,
+        "margin_rate": session.settings.value.margin_rate,
+        "currency": session.tables.settings.currency,
+        "costs": "redeemed" if measured.redemptions_known else "expected",
+        "sent": "contacts" if measured.contacts_known else "planned",
+        "sample_ratio": None
+        if ratio is None
+        else {**ratio.counts, "planned_kept": ratio.planned["kept"], "p_value": ratio.p_value},
+        "why_not": reading.why_not,
+        "effects": {name: effect.to_dict() for name, effect in reading.effects.items()},
+        "money": _plain(money_of(measured, reading)),
+        "answers": {str(name): int(count) for name, count in answers.items()},
+    }
+
+
+def _plain(money: dict[str, Any]) -> dict[str, Any]:
+    """Decimals as text."""
+    return {name: str(one) if isinstance(one, Decimal) else one for name, one in money.items()}
+
+
+def _result(
+    session: Session,
+    measured: Measured,
+    reading: Reading,
+    told: dict[str, Any],
+    out: Path | None,
+) -> JobResult:
+    ratio = reading.ratio
+    return JobResult(
+        command="measure",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={"horizon_days": measured.horizon_days, "plan_as_of": told["plan_as_of"]},
+        rows={"customers": len(measured.frame), "compared": int(measured.frame["compared"].sum())},
+        dropped=dropped_rows(session.tables.audits),
+        metrics=told,
+        files={} if out is None else hashed(out),
+        warnings=tuple(_notes(session, measured, reading)),
+        tables=measure_tables(told),
+        exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
+    )
+
+
+def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[str]:
+    if reading.why_not is not None:
+        yield reading.why_not
+    if not measured.closed:
+        yield (
+            f"a look before the end: {measured.elapsed:.0%} of {measured.horizon_days} days "
+            "are seen; the intervals are wider, so that they hold however often one looks; "
+            f"the end is seen from {measured.ends} on"
+        )
+    if not measured.contacts_known:
+        yield "no contact of the campaign is on record: whoever was planned counts as sent"
+    if not measured.redemptions_known:
+        yield "redemptions are not connected: their cost is what the plan expected"
+    if session.settings.churn.mode == "contractual":
+        yield "retained means a purchase here; renewals of subscriptions are not measured"

@@ -1,0 +1,83 @@
+"""The plan that is to be measured: a file with its manifest, or what the ledger remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import verify_file
+from churn.jobs.output import read_table
+from churn.jobs.session import Session
+from churn.retention.measurement.rows import PLANNED
+from churn.retention.offers import Offers
+
+__all__ = ["MadePlan", "made_plan", "probabilities"]
+
+
+@dataclass(frozen=True)
+class MadePlan:
+    """The rows of a plan, the run that made it, and the shares that it left to chance."""
+
+    rows: pd.DataFrame
+    run_id: str
+    shares: Mapping[str, float]
+
+
+def made_plan(session: Session, path: Path | None, offers: Offers) -> MadePlan:
+    """The plan in a file, checked against its manifest; without one the newest of the campaign.
+
+    DataError where the shares of a file are not on record, ConfigError where there is no plan.
+    """
+    if path is not None:
+        return _from_file(path)
+    found = session.ledger.last_plan(offers.campaign_id, session.as_of)
+    if found is None:
+        rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
+        fix = "Pass --plan FILE, or make one with `churn plan`."
+        raise ConfigError(rule, got=f"none before {session.as_of}", fix=fix)
+    run, rows = found
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in PLANNED})
+    return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
+
+
+def _from_file(path: Path) -> MadePlan:
+    table = read_table(path, what="plan", command="plan")
+    missing = [name for name in PLANNED if name not in table.column_names]
+    if missing:
+        rule = f"--plan must be a file of `churn plan`: {path.name} lacks {missing}"
+        raise DataError(rule, fix="Pass the file that `churn plan --out` wrote.")
+    facts = verify_file(path) or {}
+    run_id = str(facts.get("run_id", ""))
+    return MadePlan(table.select([*PLANNED]).to_pandas(), run_id, _shares(facts, path.name))
+
+
+def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:
+    """The shares of a plan's totals; without them nobody can tell whether it was kept to."""
+    shares: Mapping[str, float] | None = (summary or {}).get("shares")
+    if shares is None or "holdout" not in shares:
+        rule = f"{what} must say what share was held out"
+        raise DataError(rule, fix="Keep its .manifest.json beside it, or plan again.")
+    return shares
+
+
+def probabilities(path: Path | None, plan: MadePlan) -> dict[str, float]:
+    """churn_probability by customer as it was known when the plan was made; none without a file.
+
+    DataError for scores of another date: later ones know what came of the campaign.
+    """
+    if path is None:
+        return {}
+    scores = read_table(path)
+    made = set(plan.rows["as_of"])
+    dates = set(scores.column("as_of").unique().to_pylist())
+    if dates - made:
+        rule = f"scores must be as of the plan's date, {', '.join(sorted(map(str, made)))}"
+        got = ", ".join(sorted(map(str, dates)))
+        raise DataError(rule, got=got, fix="Pass the scores that the plan was made from.")
+    known = scores.select(["customer_id", "churn_probability"]).to_pandas().dropna()
+    return dict(zip(known["customer_id"], known["churn_probability"], strict=True))

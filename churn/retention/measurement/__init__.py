@@ -1,0 +1,1 @@
+"""What a campaign earned, told from those who were kept without it."""

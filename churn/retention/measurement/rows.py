@@ -1,0 +1,215 @@
+"""A plan beside what came of it: one row per customer, money in exact decimals.
+
+Money is counted in ten-thousandths, whole numbers, so that sums of rows are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.data.cutoffs import Cutoffs
+from churn.data.labels import outcomes
+from churn.data.responses import Window, contacted, reactions, redemptions
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError, DataError
+from churn.retention.arms import ARMS, CONTROL, HOLDOUT
+from churn.retention.measurement.follow_up import answers_of
+from churn.retention.offers import NO_OFFER, Offers
+
+__all__ = ["MEASURED_SCHEMA", "MONEY", "PLANNED", "UNITS", "Measured", "measured_rows"]
+
+UNITS = 10_000
+MONEY = ("net_spend", "margin", "contact_cost", "redemption_cost")
+PLANNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "expected_cost")
+KEPT = (ARMS[HOLDOUT], ARMS[CONTROL])
+_DECIMAL = pa.decimal128(18, 4)
+MEASURED_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("offer_id", pa.string()),
+        ("arm", pa.string()),
+        ("compared", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("sent", pa.bool_()),
+        ("churn_probability", pa.float64()),
+        ("retained", pa.int64()),
+        ("orders", pa.int64()),
+        ("net_spend", _DECIMAL),
+        ("margin", _DECIMAL),
+        ("redemptions", pa.int64()),
+        ("contact_cost", _DECIMAL),
+        ("redemption_cost", _DECIMAL),
+        ("answer", pa.string()),
+        ("next_step", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows, money in units of a ten-thousandth, and what is known of the campaign.
+
+    `compared`: customers for whom the draw of holdout and control made a difference. Days before
+    `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
+    `ends` and later.
+    """
+
+    frame: pd.DataFrame
+    plan_as_of: date
+    closes: date
+    horizon_days: int
+    closed: bool
+    ends: date
+    contacts_known: bool
+    redemptions_known: bool
+    events_known: bool
+
+    @property
+    def elapsed(self) -> float:
+        """The share of the horizon that was seen."""
+        return (self.closes - self.plan_as_of).days / self.horizon_days
+
+    @property
+    def table(self) -> pa.Table:
+        """`MEASURED_SCHEMA`, in the order of the plan."""
+        columns = {name: pa.array(self.frame[name], from_pandas=True) for name in self.frame}
+        exact = {name: _exact(columns[name]) for name in MONEY}
+        both = columns | exact
+        return pa.table([both[n] for n in MEASURED_SCHEMA.names], MEASURED_SCHEMA.names).cast(
+            MEASURED_SCHEMA
+        )
+
+
+def measured_rows(
+    planned: pd.DataFrame,
+    snapshot: Snapshot,
+    offers: Offers,
+    *,
+    horizon_days: int,
+    margin_rate: float,
+    probability: Mapping[str, float] | None = None,
+) -> Measured:
+    """What came of a plan (`PLANNED`, one campaign and date) as it was known at the snapshot.
+
+    Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
+    catalogue: a contact for each who was sent an offer, and the margin of each redemption; where
+    the shop's tables do not tell who redeemed, what the plan expected. Raises DataError where a
+    customer stands twice, ConfigError where no day has passed or the catalogue lacks an offer.
+    """
+    plan_as_of, campaign = _one_plan(planned)
+    lag = snapshot.tables.arrival_lag_days()
+    days = min(horizon_days, (snapshot.as_of - plan_as_of).days - lag)
+    if days < 1:
+        rule = (
+            f"a plan of {plan_as_of} is measured as of {plan_as_of + timedelta(1 + lag)} or later"
+        )
+        raise ConfigError(rule, got=snapshot.as_of, fix="Pass a later --as-of, or newer data.")
+    seen = Cutoffs((plan_as_of,), days, snapshot.as_of, arrival_lag_days=lag)
+    window = Window(campaign, plan_as_of, seen.label_end(plan_as_of))
+    frame = planned[[*PLANNED]].reset_index(drop=True)
+    frame["kept"] = frame["arm"].isin(KEPT)
+    frame["compared"] = frame["propensity"] < 1
+    frame["churn_probability"] = frame["customer_id"].map(probability or {}).astype("float64")
+    frame = _with_outcomes(frame, snapshot, seen, margin_rate)
+    sent = contacted(snapshot, window)
+    frame["offered"] = frame["offer_id"] != NO_OFFER
+    frame["sent"] = frame["offered"] & (sent is None or frame["customer_id"].isin(sent or set()))
+    redeemed, reacted = redemptions(snapshot, window), reactions(snapshot, window)
+    frame["redemptions"] = _redemptions(frame, redeemed)
+    for name in ("opened", "unsubscribed"):
+        frame[name] = _reaction(frame, reacted, name)
+    frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers)
+    frame["answer"], frame["next_step"] = answers_of(frame)
+    return Measured(
+        frame=frame,
+        plan_as_of=plan_as_of,
+        closes=window.closes,
+        horizon_days=horizon_days,
+        closed=days == horizon_days,
+        ends=plan_as_of + timedelta(horizon_days + lag),
+        contacts_known=sent is not None,
+        redemptions_known=redeemed is not None,
+        events_known=reacted is not None,
+    )
+
+
+def _one_plan(planned: pd.DataFrame) -> tuple[date, str]:
+    names = planned[["as_of", "campaign_id"]].drop_duplicates()
+    if len(names) != 1:
+        rule = "one plan is measured at a time: one campaign and one date"
+        raise DataError(rule, got=f"{len(names)} of them", fix="Pass the file of one plan.")
+    twice = int(planned["customer_id"].duplicated().sum())
+    if twice:
+        rule = "a plan must hold every customer_id once"
+        raise DataError(rule, got=f"{twice} repeated", fix="Pass the plan's file unchanged.")
+    return names["as_of"].iloc[0], str(names["campaign_id"].iloc[0])
+
+
+def _with_outcomes(
+    frame: pd.DataFrame, snapshot: Snapshot, seen: Cutoffs, margin_rate: float
+) -> pd.DataFrame:
+    tables = snapshot.tables
+    came = tables.engine.collect(outcomes(tables, seen)).to_pandas().set_index("customer_id")
+    orders, spend = (
+        frame["customer_id"].map(came[name]).fillna(0).astype("float64")
+        for name in ("horizon_orders", "horizon_net_spend")
+    )
+    return frame.assign(
+        orders=orders.astype("int64"),
+        retained=(orders > 0).astype("int64"),
+        net_spend=_units(spend),
+        margin=_units(spend.round(4) * margin_rate),
+    )
+
+
+def _redemptions(frame: pd.DataFrame, found: pa.Table | None) -> pd.Series[int]:
+    """How often each redeemed the offer they were sent; null where it is not known."""
+    if found is None:
+        return pd.Series(pd.NA, index=frame.index, dtype="Int64")
+    rows = found.to_pandas()
+    offered = rows["customer_id"].map(frame.set_index("customer_id")["offer_id"])
+    ours = rows[(rows["offer_id"].isna() | (rows["offer_id"] == offered)) & (offered != NO_OFFER)]
+    counts = ours.groupby("customer_id")["redeemed"].sum()
+    return frame["customer_id"].map(counts).fillna(0).astype("Int64")
+
+
+def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Series[int]:
+    if found is None:
+        return pd.Series(pd.NA, index=frame.index, dtype="Int64")
+    by_customer = found.to_pandas().set_index("customer_id")[name]
+    return frame["customer_id"].map(by_customer).fillna(0).astype("Int64")
+
+
+def _costs(frame: pd.DataFrame, offers: Offers) -> tuple[pd.Series[int], pd.Series[int]]:
+    """Contact and redemption costs in units; a redemption counts also where no contact does."""
+    known = {offer.offer_id: offer for offer in offers}
+    lacking = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(known))
+    if lacking:
+        rule = "the catalogue must hold the offers of the plan: it tells what they cost"
+        raise ConfigError(rule, got=f"no {lacking}", fix="Name the catalogue of that campaign.")
+    contact, margin = (
+        frame["offer_id"].map({k: getattr(one, name) for k, one in known.items()}).fillna(0.0)
+        for name in ("contact_cost", "margin_cost")
+    )
+    expected = (frame["expected_cost"] - contact).clip(lower=0.0) * frame["sent"]
+    redeemed = frame["redemptions"].astype("float64") * margin
+    return _units(contact * frame["sent"]), _units(redeemed.fillna(expected))
+
+
+def _units(money: pd.Series[float]) -> pd.Series[int]:
+    return (money * UNITS).round().astype("int64")
+
+
+def _exact(units: pa.Array) -> pa.Array:
+    """Whole ten-thousandths as decimals."""
+    whole = units.cast(pa.decimal128(19, 0))
+    return pc.multiply(whole, pa.scalar(Decimal("0.0001"), pa.decimal128(5, 4))).cast(_DECIMAL)
