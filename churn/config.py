@@ -192,7 +192,7 @@ def load_settings(
         text = json.dumps({**sections, "folder": path.absolute().parent}, default=str)
         settings = TypeAdapter(Settings).validate_json(text)
     except ValidationError as failure:
-        raise _explained(failure, path) from None
+        raise _explained(failure, path, environment) from None
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
@@ -277,9 +277,15 @@ def _override(sections: dict[str, Any], keys: list[str], text: str) -> None:
     sections[keys[-1]] = value
 
 
-def _explained(failure: ValidationError, path: Path) -> ConfigError:
+def _explained(failure: ValidationError, path: Path, environment: Mapping[str, str]) -> ConfigError:
     lines = list(dict.fromkeys(_line(error) for error in failure.errors(include_url=False)))
-    return ConfigError("; ".join(lines), fix=f"Mend {path.name}.")
+    return ConfigError("; ".join(lines), fix=f"Mend {path.name}{_or_variables(environment)}.")
+
+
+def _or_variables(environment: Mapping[str, str]) -> str:
+    """The variables that override the file, for the mistake may be in one of them."""
+    names = sorted(name for name in environment if name.startswith(PREFIX))
+    return f", or {', '.join(names)}" if names else ""
 
 
 def _line(error: Any) -> str:

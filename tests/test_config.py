@@ -193,6 +193,11 @@ def test_an_override_of_what_is_no_key_is_refused(load, name, said):
         load(LEAST + "[scoring]\ncapacity = 0.1\n", **{name: "1"})
 
 
+def test_a_mistake_under_overrides_names_the_variables_too(load):
+    with pytest.raises(ConfigError, match=r"Mend churn\.toml, or CHURN__VALUE__MARGIN\.$"):
+        load(CHURN__VALUE__MARGIN="1")
+
+
 def test_other_variables_of_the_environment_are_left_alone(load):
     assert load(CHURN_SCORING="x", PATH="/bin", churn__model__seed="1").model.seed == 7
 

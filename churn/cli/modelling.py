@@ -85,7 +85,9 @@ def score(
     explain: Annotated[
         str,
         typer.Option(
-            "--explain", metavar="WHO", help="Give reasons for at-risk, all, none, or a file's."
+            "--explain",
+            metavar="WHO",
+            help="Give reasons for at-risk, all, none, or those in a FILE.",
         ),
     ] = "at-risk",
     since: Annotated[

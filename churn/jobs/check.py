@@ -73,7 +73,7 @@ def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
         ("eligible at the newest cutoff", f"{eligible:,}, of whom {lapsed:,} lapsed"),
         (
             f"smallest effect that a {holdout:.0%} holdout shows",
-            f"{effect:.1%} in the lapse rate of {base_rate:.1%}",
+            f"{100 * effect:.1f} points in the lapse rate of {base_rate:.1%}",
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from churn.jobs.result import ShownTable
-from churn.modeling.gate import Check, Gate
+from churn.modeling.gate import LEAST_CUTOFFS, Check, Gate
 
 __all__ = ["gate_dict", "gate_table"]
 
@@ -45,7 +45,9 @@ def _figures(check: Check) -> str:
     if check.name in ("rules", "champion"):
         against = told.get("baseline") or f"the champion, {told['how']}"
         bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"
-        return f"log loss {told['difference']:+.4f} {bounds} to {against}"
+        few = told.get("cutoffs", LEAST_CUTOFFS) < LEAST_CUTOFFS
+        alone = "on 1 cutoff, which is too few: " if few else ""
+        return f"{alone}log loss {told['difference']:+.4f} {bounds} to {against}"
     if check.name == "slices":
         return f"{len(told)} kinds with 100 lapsed or more"
     return ", ".join(told) or "every feature audited"

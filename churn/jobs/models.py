@@ -65,6 +65,7 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
             found.append(_listed(desk.manifest(name), marks))
         except ModelError as failure:
             damaged.append(f"{name} cannot be used: {failure}")
+    damaged.extend(_adrift(desk.folder))
     notes = () if found or damaged else ("no models yet: `churn train` makes one",)
     return JobResult(
         command="models",
@@ -80,6 +81,15 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
             ),
         ),
     )
+
+
+def _adrift(folder: ModelsFolder) -> list[str]:
+    """A note where the champion is no bundle of the folder; a damaged one is told elsewhere."""
+    named = folder.champion
+    if named is None or named in bundles_in(folder):
+        return []
+    lacks = f"{folder.name!r} holds no such model with a manifest"
+    return [f"the pointer champion names {named!r}, but {lacks}: promote another, or train again"]
 
 
 def promote(

@@ -25,6 +25,11 @@ from churn.retention.plan import Plan
 
 __all__ = ["plan"]
 
+NO_CONSENTS = (
+    "nobody's consent is on record, so nobody gets an offer: connect [data.consents], or set "
+    '[offers] consent = "assumed" where the law lets you'
+)
+
 
 def plan(
     config: Path,
@@ -147,7 +152,7 @@ def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple
     if session.settings.offers.consent == "assumed":
         notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
     elif not session.tables.has("consents"):
-        notes.append("nobody's consent is on record: connect [data.consents]")
+        notes.append(NO_CONSENTS)
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
             "exploration ended early, at the budget, a capacity or a group's cap: "

@@ -161,6 +161,8 @@ def _result(
     dropped = dropped_rows(session.tables.audits)
     if scores.dropped:
         dropped["customers"] = dict(scores.dropped)
+    if not scores.table.num_rows:
+        notes = (f"no customer is known before {session.as_of}: the scores are empty", *notes)
     stand_in = fitted.stand_in
     if stand_in is not None:
         notes = (f"the baseline {stand_in} stands in for a model", *notes)

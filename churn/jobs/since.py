@@ -84,7 +84,7 @@ def _customers(path: Path) -> set[str]:
     table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     if "customer_id" not in table.schema.names:
         rule = f"{path.name} must have a column customer_id"
-        raise DataError(rule, fix="Rename the column of customers.")
+        raise DataError(rule, fix="Name it so, or list them one in a line in a .txt.")
     return {str(name) for name in table.column("customer_id").to_pylist() if name is not None}
 
 

@@ -18,7 +18,7 @@ from churn.modeling.metrics import Interval, log_loss, paired_log_loss_differenc
 from churn.modeling.paired import SliceDifference, slice_differences
 from churn.modeling.rivals import Rival
 
-__all__ = ["Check", "Forecasts", "Gate", "judge"]
+__all__ = ["LEAST_CUTOFFS", "Check", "Forecasts", "Gate", "judge"]
 
 SUSPICIOUS_AUC = 0.9
 LEAST_CUTOFFS = 2

@@ -46,7 +46,11 @@ def resolve_bundle(path: Path) -> Path:
         rule = f"the pointer {path.name!r} must name a model"
         raise ModelError(rule, fix="Train again, or write a model's name into it.") from None
     if not folder.is_dir():
-        raise ModelError(f"{path.name!r} names a model that is gone", got=named, fix="Retrain.")
+        raise ModelError(
+            f"{path.name!r} names a model that is gone",
+            got=named,
+            fix="Promote one of `churn models` with `churn models promote ID`, or train again.",
+        )
     return folder
 
 

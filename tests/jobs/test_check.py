@@ -25,7 +25,7 @@ def test_a_feasible_training_is_told_with_its_numbers(shop):
     assert feasible["usable cutoffs"].startswith("8, ")
     assert feasible["training, calibration, test"] == "3, 1, 2 cutoffs"
     assert "of whom" in feasible["eligible at the newest cutoff"]
-    assert "smallest effect that a 10% holdout shows" in feasible
+    assert " points in the lapse rate of " in feasible["smallest effect that a 10% holdout shows"]
     assert result.warnings == ()
 
 

@@ -15,9 +15,11 @@ from simulated_shop import (
 from churn.features import own
 from churn.features.catalogue import CATALOGUE
 from churn.files.ledger import Ledger
+from churn.jobs.gate import gate_table
 from churn.jobs.terminal import show
 from churn.jobs.train import train
 from churn.modeling.bundle import load_bundle
+from churn.modeling.gate import Check, Gate
 from churn.modeling.manifest import read_manifest
 
 CRYSTAL_BALL = '''
@@ -124,3 +126,15 @@ def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
     )
     (unread,) = (text for text in result.warnings if "champion" in text)
     assert unread.startswith("not compared with the champion: ")
+
+
+def test_a_model_that_is_better_on_one_cutoff_alone_is_not_told_to_be_worse():
+    """The gate says no beside figures that say yes; the line has to tell why."""
+    gap = {"baseline": "bg_nbd", "difference": -0.02, "low": -0.03, "high": -0.01}
+    alone, enough = (
+        Gate("bg_nbd", (Check("rules", cutoffs > 1, "", {**gap, "cutoffs": cutoffs}),))
+        for cutoffs in (1, 2)
+    )
+    (_, word, told), (_, sure, figures) = gate_table(alone)[2][0], gate_table(enough)[2][0]
+    assert (word, sure) == ("NO", "yes")
+    assert told == f"on 1 cutoff, which is too few: {figures}"

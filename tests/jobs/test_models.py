@@ -64,6 +64,21 @@ def test_a_damaged_model_is_named_and_hides_no_other(shop):
     assert "'heads/lapse.txt' was altered" in warning
 
 
+def test_a_champion_that_is_no_bundle_is_told(shop):
+    pointer = shop.parent / "models" / "champion"
+    pointer.write_text("m-9\n")
+    (warning,) = list_models(shop).warnings
+    assert warning.startswith("the pointer champion names 'm-9', but 'models' holds no such model")
+
+
+def test_a_champion_without_a_manifest_is_not_called_no_models(tmp_path):
+    shop = shop_with_models(tmp_path / "shop", "m-1")
+    crown(shop, "m-1")
+    (shop.parent / "models" / "m-1" / "manifest.json").unlink()
+    (warning,) = list_models(shop).warnings
+    assert "names 'm-1'" in warning
+
+
 def test_a_linked_folder_is_no_model(shop, tmp_path):
     """Fault 30."""
     keep_model(tmp_path / "elsewhere", "m-9")

@@ -191,7 +191,9 @@ def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     assert offered(frame).empty
     codes = set(frame["suppression"])
     assert codes == {"consent_unknown", "holdout", "status_not_served"}
-    assert result.warnings == ("nobody's consent is on record: connect [data.consents]",)
+    (warning,) = result.warnings
+    assert warning.startswith("nobody's consent is on record, so nobody gets an offer: connect ")
+    assert '[offers] consent = "assumed"' in warning
 
 
 def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):

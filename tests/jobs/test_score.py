@@ -170,6 +170,7 @@ def test_an_empty_base_gives_an_empty_file_with_its_manifest(own_shop, tmp_path,
     result = score(own_shop, out=out, as_of=as_of)
     assert result.exit_code == 0
     assert result.rows == {"scores": 0}
+    assert any(note.endswith(": the scores are empty") for note in result.warnings)
     frame = pd.read_parquet(out) if ending == "parquet" else pd.read_csv(out)
     assert list(frame.columns) == SCORE_SCHEMA.names
     assert frame.empty

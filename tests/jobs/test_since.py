@@ -151,7 +151,7 @@ def test_words_say_whom_to_explain():
 
 def test_a_file_without_customers_is_refused(tmp_path):
     (tmp_path / "who.csv").write_text("name\nann\n")
-    with pytest.raises(DataError, match=r"who\.csv must have a column customer_id"):
+    with pytest.raises(DataError, match=r"who\.csv must have a column customer_id.*in a \.txt"):
         whom_to_explain(str(tmp_path / "who.csv"))
     (tmp_path / "who.parquet").write_text("text")
     with pytest.raises(DataError, match=r"who\.parquet must be a readable file of customers"):

@@ -277,7 +277,7 @@ def test_a_pointer_leads_to_the_bundle_that_it_names(bundle):
 
 def test_a_pointer_to_a_model_that_is_gone_says_so(bundle):
     (bundle.parent / "champion").write_text("m-9\n")
-    with pytest.raises(ModelError, match=r"names a model that is gone, got m-9\. Retrain"):
+    with pytest.raises(ModelError, match=r"names a model that is gone, got m-9\. Promote one of"):
         load_bundle(bundle.parent / "champion")
 
 

@@ -72,12 +72,13 @@ def test_a_sentence_with_an_unknown_number_gives_way_to_the_next():
 
 
 def test_where_nothing_weighs_in_that_direction_the_family_is_named():
-    assert said("recency", {"recency_days": -0.4}) == "Time since the last order, as a whole."
-    assert said("recency", {}, DE) == "Zeit seit der letzten Bestellung, insgesamt."
+    whole = "The figures on time since the last order, as a whole."
+    assert said("recency", {"recency_days": -0.4}) == whole
+    assert said("recency", {}, DE) == "Die Werte insgesamt: Zeit seit der letzten Bestellung."
 
 
 def test_a_family_of_the_users_own_is_told_by_its_name():
-    assert said("shoe_sizes", {"largest_shoe": 1.0}) == "Shoe sizes, as a whole."
+    assert said("shoe_sizes", {"largest_shoe": 1.0}) == "The figures on shoe sizes, as a whole."
     assert family_name("shoe_sizes", DE) == "shoe sizes"
 
 
