@@ -107,14 +107,12 @@ def test_a_run_that_was_cut_short_is_failed_and_recorded_anew(recorded, client, 
 
 def test_the_report_of_a_bundle_is_where_people_look(folder, client):
     bundle = keep_model(folder / "models", "m-3", minute=3)
-    (bundle / "report").mkdir()
     (bundle / "report" / "gain.svg").write_text("<svg/>")
     model = load_bundle(folder / "models" / "m-1")
     model.manifest_ = {**model.manifest_, "model_id": "m-3"}
     done = record_bundle(SETTINGS, model, bundle=bundle, folder=folder)
-    assert [item.path for item in client.list_artifacts(done.run_id, "report")] == [
-        "report/gain.svg"
-    ]
+    shown = [item.path for item in client.list_artifacts(done.run_id, "report")]
+    assert "report/gain.svg" in shown
 
 
 def test_aliases_move_to_models_stay_and_go(recorded, client, folder):
