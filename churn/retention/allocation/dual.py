@@ -35,7 +35,7 @@ def lowest_dual(problem: Problem) -> tuple[Floats, float]:
         sample = np.linspace(0, rows - 1, SAMPLE_ROWS).astype(np.int64)
         part = problem.part(sample, share=SAMPLE_ROWS / rows)
         prices, _ = _descended(part, prices, reach, scale, tolerance=ROUGH)
-        reach = 0.05 * prices + 0.005 * scale
+        reach = 0.2 * prices + 0.02 * scale
     while True:
         found, dual = _descended(problem, prices, reach, scale, tolerance=TIGHT)
         at_edge = (np.abs(found - prices) > 0.99 * reach) & (found > 0)

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PASSES = 100
+MOST_AT_ONCE = 20_000
 
 
 def within_limits(problem: Problem, choice: Ints, prices: Floats) -> Ints:
@@ -50,12 +51,12 @@ def filled(problem: Problem, choice: Ints, prices: Floats) -> Ints:
         left = problem.caps - problem.usage(choice)[: len(problem.caps)]
         to, gain = _step_up(problem.part(rows), choice[rows], prices, left)
         rows, to, gain = (array[to != NOTHING] for array in (rows, to, gain))
-        ranked = np.argsort(-gain, kind="stable")
-        rows, to = rows[ranked], to[ranked]
-        taken = _fitting(problem, choice, rows, to)
+        ranked = np.argsort(-gain, kind="stable")[:MOST_AT_ONCE]
+        best, step = rows[ranked], to[ranked]
+        taken = _fitting(problem, choice, best, step)
         if not taken:
             break
-        choice[rows[:taken]] = to[:taken]
+        choice[best[:taken]] = step[:taken]
     return choice
 
 
@@ -157,11 +158,19 @@ def _admitted(problem: Problem, choice: Ints, left: Floats) -> Bools:
 
 def _fitting(problem: Problem, choice: Ints, rows: Ints, to: Ints) -> int:
     """How many of the rows, from the first, may take their step without passing a limit."""
+    caps, part, before = problem.caps, problem.part(rows), choice[rows]
+    others = (problem.usage(choice) - part.usage(before))[: len(caps)]
+    places = np.arange(len(rows))
     low, high = 0, len(rows)
     while low < high:
         middle = (low + high + 1) // 2
-        trial = choice.copy()
-        trial[rows[:middle]] = to[:middle]
-        keeps = (problem.usage(trial)[: len(problem.caps)] <= problem.caps).all()
+        use = part.usage(np.where(places < middle, to, before))[: len(caps)]
+        keeps = (others + use <= caps).all()
         low, high = (middle, high) if keeps else (low, middle - 1)
+    trial = choice.copy()
+    while low:
+        trial[rows] = np.where(places < low, to, before)
+        if (problem.usage(trial)[: len(caps)] <= caps).all():
+            break
+        low -= 1  # the parts and the whole are rounded differently
     return low
