@@ -11,10 +11,10 @@ from churn.files.ledger import Ledger
 from churn.jobs.sync import sync
 
 
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory):
+@pytest.fixture
+def offline(tmp_path):
     """A shop whose models were made while MLflow could not be reached."""
-    return shop_with_models(tmp_path_factory.mktemp("sync") / "shop", "m-1", "m-2")
+    return shop_with_models(tmp_path / "shop", "m-1", "m-2")
 
 
 def go_online(config):
