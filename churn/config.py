@@ -27,6 +27,8 @@ from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
 from churn.modeling.signing import LEAST_KEY_LENGTH
+from churn.retention.delivery.quiet import QuietHours
+from churn.retention.delivery.settings import DeliverySettings
 from churn.retention.frequency import FrequencyCap
 from churn.retention.groups import GroupRules
 from churn.scoring.language import DEFAULT_LANGUAGE, language
@@ -158,6 +160,7 @@ class Settings:
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     offers: OfferSettings = field(default_factory=OfferSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
     folder: Path = Path()
 
     def path(self, relative: str) -> Path:
@@ -168,6 +171,11 @@ class Settings:
     def ledger_path(self) -> Path:
         """The ledger of runs and plans, beside the file."""
         return self.path("ledger.db")
+
+    @property
+    def quiet_hours(self) -> QuietHours | None:
+        """When nothing is sent; ConfigError where the file writes it wrongly."""
+        return self.delivery.quiet(self.data.day_timezone)
 
 
 def load_settings(
@@ -198,6 +206,7 @@ def load_settings(
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
     language(settings.scoring.language)
     _check_key(settings.model)
+    _check_quiet_hours(settings)
     return settings
 
 
@@ -244,6 +253,14 @@ def _check_key(model: ModelSettings) -> None:
         rule = f"a signing key must have at least {LEAST_KEY_LENGTH} characters"
         got = f"{len(model.signing_key)}"
         raise ConfigError(rule, got=got, fix="Make one with `openssl rand -hex 32`.")
+
+
+def _check_quiet_hours(settings: Settings) -> None:
+    try:
+        _ = settings.quiet_hours
+    except ConfigError as failure:
+        rule = f"[delivery] {failure.rule}"
+        raise ConfigError(rule, got=failure.got, fix=failure.fix) from None
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:

@@ -284,3 +284,17 @@ def test_a_short_key_is_refused_and_no_key_is_shown(load):
         load(CHURN__MODEL__SIGNING_KEY="4711")
     assert "4711" not in str(refused.value)
     assert KEY not in repr(load(CHURN_SIGNING_KEY=KEY))
+
+
+def test_quiet_hours_are_in_the_zone_of_delivery_or_else_in_that_of_the_shops_days(load):
+    hours = '[delivery]\nquiet_hours = "21:00-08:00"\n'
+    day_zone = f'[data]\nday_timezone = "Europe/Berlin"\n{LEAST}{hours}'
+    assert load(day_zone).quiet_hours.timezone == "Europe/Berlin"
+    own_zone = day_zone + 'timezone = "America/New_York"\n'
+    assert load(own_zone).quiet_hours.timezone == "America/New_York"
+    assert load().quiet_hours is None
+
+
+def test_quiet_hours_that_are_none_are_told_when_the_file_is_read(load):
+    with pytest.raises(ConfigError, match=r"\[delivery\] quiet hours must be two times of day"):
+        load(f'{LEAST}[delivery]\nquiet_hours = "late"\n')

@@ -70,7 +70,7 @@ class Ledger:
         run_id = check_name(run_id or _new_run_id(moment), what="run_id")
         process = Process.current()
         values = (run_id, command, moment.isoformat(), _iso(as_of), process.pid, process.started)
-        with self._changing() as connection:
+        with self.changing() as connection:
             if run_id in _running(connection, alive=True):
                 rule = f"run {run_id} must have ended before it starts again"
                 raise BusyError(rule, fix="Wait until it has, or take another run_id.")
@@ -90,27 +90,27 @@ class Ledger:
         model_id: str | None = None,
     ) -> None:
         """Records how a started run ended, and what it wants remembered (JSON values)."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             _check_started(connection, run_id)
             connection.execute(
                 "UPDATE runs SET status = ?, finished_at = ?, facts = ?, model_id = ? "
                 "WHERE run_id = ?",
-                (status, self._moment(), canonical_json(facts or {}).decode(), model_id, run_id),
+                (status, self.moment(), canonical_json(facts or {}).decode(), model_id, run_id),
             )
 
     def mark_dead_runs_failed(self) -> list[str]:
         """Ids of the runs that stood as running although their process is gone; now failed."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             dead = _running(connection, alive=False)
             connection.executemany(
                 "UPDATE runs SET status = 'failed', finished_at = ?, facts = ? WHERE run_id = ?",
-                [(self._moment(), '{"cause":"its process died"}', run_id) for run_id in dead],
+                [(self.moment(), '{"cause":"its process died"}', run_id) for run_id in dead],
             )
         return dead
 
     def runs(self, command: str | None = None, *, limit: int = 100) -> list[Run]:
         """The newest runs first, of one command or of all."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 f"SELECT {RUN} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
                 "ORDER BY started_at DESC, run_id DESC LIMIT ?",
@@ -125,7 +125,7 @@ class Ledger:
         for the same campaign and as_of: the same plan made twice contacts nobody twice.
         """
         plans: set[tuple[str, date]] = set()
-        with self._changing() as connection:
+        with self.changing() as connection:
             _check_started(connection, run_id)
             count = connection.executemany(
                 "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -144,7 +144,7 @@ class Ledger:
         again. Held-out customers, controls and the offer "none" are no contacts.
         """
         campaign_id, as_of = excluding or ("", date.min)
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 f"SELECT customer_id, offer_id, max(as_of) FROM plans WHERE {TREATED} "  # noqa: S608
                 "AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
@@ -159,7 +159,7 @@ class Ledger:
     ) -> Iterator[Contact]:
         """Every contact of plans dated from `since` to strictly before `before`, as above."""
         campaign_id, as_of = excluding
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 f"SELECT customer_id, offer_id, as_of FROM plans WHERE {TREATED} "  # noqa: S608
                 "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?)",
@@ -170,7 +170,7 @@ class Ledger:
 
     def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
         """Whether that run's plan is the one that counts for the campaign and date."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM planned WHERE run_id = ? AND campaign_id = ? AND as_of = ?",
                 (run_id, campaign_id, as_of.isoformat()),
@@ -183,7 +183,7 @@ class Ledger:
         ConfigError where another plan of the same campaign and date went to that audience before:
         the same campaign would contact twice. `replace` lets the new one take its place.
         """
-        with self._changing() as connection:
+        with self.changing() as connection:
             _check_started(connection, export.run_id)
             earlier = _standing_exports(connection, export)
             others = [one for one in earlier if one.plan_digest != export.plan_digest]
@@ -198,14 +198,14 @@ class Ledger:
             connection.execute(
                 f"INSERT INTO exports ({', '.join(EXPORT_COLUMNS)}, exported_at) "  # noqa: S608
                 f"VALUES ({marks})",
-                (*export.values(), self._moment()),
+                (*export.values(), self.moment()),
             )
         same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
         return same[-1] if same else None
 
     def last_plan(self, campaign_id: str, before: date) -> tuple[Run, list[PlanRow]] | None:
         """The run and the rows of the campaign's newest plan dated strictly before `before`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             newest = connection.execute(
                 "SELECT run_id, as_of FROM planned WHERE campaign_id = ? AND as_of < ? "
                 "ORDER BY as_of DESC LIMIT 1",
@@ -231,7 +231,7 @@ class Ledger:
         """
         check_name(experiment, what="experiment")
         day = assigned_on.isoformat()
-        with self._changing() as connection:
+        with self.changing() as connection:
             count = connection.executemany(
                 "INSERT OR IGNORE INTO holdout VALUES (?, ?, ?, ?)",
                 ((experiment, customer_id, bool(member), day) for customer_id, member in members),
@@ -240,7 +240,7 @@ class Ledger:
 
     def holdout_members(self, experiment: str) -> set[str]:
         """The customers who are held out of an experiment."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 "SELECT customer_id FROM holdout WHERE experiment = ? AND member", (experiment,)
             )
@@ -249,18 +249,18 @@ class Ledger:
     @contextmanager
     def promoting(self, promotion: Promotion) -> Iterator[None]:
         """A block that moves the pointer; the promotion is on record if it ends well."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             _check_started(connection, promotion.run_id)
             connection.execute(
                 "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
                 "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*promotion.values(), self._moment()),
+                (*promotion.values(), self.moment()),
             )
             yield
 
     def promotions(self, directory: str) -> list[Promotion]:
         """Every promotion in a folder of models, the oldest first, each with its time."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(
                 "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
                 "FROM promotions WHERE directory = ? ORDER BY number",
@@ -269,18 +269,21 @@ class Ledger:
             return [Promotion.from_values(*row) for row in found]
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for the tables that modules beside this one keep in the same file."""
         if self._connection is None:
             raise ConfigError("a Ledger must be open", fix="Use it inside `with Ledger(path):`.")
         with database_errors(self.path):
             yield self._connection
 
     @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection, transaction(connection):
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """The same within a transaction: what is changed is kept whole or not at all."""
+        with self.reading() as connection, transaction(connection):
             yield connection
 
-    def _moment(self) -> str:
+    def moment(self) -> str:
+        """Now, in UTC, as the tables keep it."""
         return self.now().astimezone(UTC).isoformat()
 
 

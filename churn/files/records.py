@@ -72,6 +72,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         )""",
         "CREATE INDEX exported ON exports (campaign_id, as_of, audience)",
     ),
+    (
+        """CREATE TABLE withdrawals (
+            customer_id TEXT NOT NULL, channel TEXT NOT NULL,
+            withdrawn_at TEXT NOT NULL, source TEXT NOT NULL, again_at TEXT NOT NULL,
+            PRIMARY KEY (customer_id, channel)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 
