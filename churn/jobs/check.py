@@ -52,7 +52,7 @@ def _panel(session: Session) -> Panel:
 
 
 def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
-    dataset = build_dataset(session.tables, panel.cutoffs, panel.clock)
+    dataset = build_dataset(session.tables, panel.cutoffs, panel.clock, names=())
     check_classes(dataset.only(panel.development).eligible["lapse"])
     newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
     rows = dataset.only(newest).eligible

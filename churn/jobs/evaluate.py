@@ -72,7 +72,7 @@ def evaluate(
         run_id=session.run_id,
         as_of=session.as_of,
         resolved={"cutoffs": list(evaluation.cutoffs), "horizon_days": later.horizon_days},
-        rows={"eligible": len(dataset.only(later).eligible)},
+        rows=_counted(dataset, later),
         dropped=dropped_rows(session.tables.audits),
         model_id=fitted.manifest_["model_id"],
         metrics={**evaluation.to_dict(), "judgement": judgement.to_dict()},
@@ -93,10 +93,25 @@ def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Pat
 
 
 def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs, progress: Progress) -> Dataset:
-    """Rows at the cutoffs of the training and at those after it."""
+    """Rows at the cutoffs of the training and at those after it; of a sample of the customers
+    where they are more than `most_rows`.
+    """
     progress("building features and labels")
     every = replace(later, dates=(*fitted.cutoffs_.dates, *later.dates))
-    return build_dataset(session.tables, every, fitted.clock_, names=fitted.feature_names_)
+    return build_dataset(
+        session.tables,
+        every,
+        fitted.clock_,
+        names=fitted.feature_names_,
+        most_rows=session.settings.model.most_rows,
+    )
+
+
+def _counted(dataset: Dataset, later: Cutoffs) -> dict[str, int]:
+    """How many rows are judged, and how many customers a sample leaves out."""
+    left_out = dataset.customers_left_out
+    counts = {"eligible": len(dataset.only(later).eligible)}
+    return counts | ({"customers_left_out": left_out} if left_out else {})
 
 
 def _judge(
@@ -133,6 +148,7 @@ def _judge(
             names=fitted.feature_names_,
             lead_days=later.lead_days,
             grace_days=later.grace_days,
+            most_rows=session.settings.model.most_rows,
             seed=fitted.seed,
             progress=progress,
         )

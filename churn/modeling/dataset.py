@@ -27,6 +27,8 @@ LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend")
 WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
+LABELS_NEED = ("tenure_days", "net_spend_three_horizons")
+"""Features that the label of decline is made of, built whether or not a model asks for them."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def build_dataset(
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
     _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
-    built = build_features(source, list(cutoffs), clock, names=chosen)
+    needed = tuple(dict.fromkeys((*chosen, *LABELS_NEED)))
+    built = build_features(source, list(cutoffs), clock, names=needed)
     sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
     if sample is not None:
         built = sample.of(built)

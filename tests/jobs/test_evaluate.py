@@ -97,3 +97,11 @@ def test_without_a_mature_label_after_the_training_there_is_nothing_to_judge(sho
     ):
         evaluate(shop)
     assert not (shop.parent / "models" / "reports").exists()
+
+
+def test_a_base_that_was_sampled_to_learn_from_is_sampled_to_judge_by(later, judged, monkeypatch):
+    monkeypatch.setenv("CHURN__MODEL__MOST_ROWS", "2000")
+    result = evaluate(later, out=later.parent / "sampled")
+    assert result.rows["customers_left_out"] > 0
+    assert 0 < result.rows["eligible"] < judged.rows["eligible"]
+    assert "customers_left_out" not in judged.rows

@@ -1,11 +1,12 @@
 """A base too large to learn from gives a sample of whole customers, the same on every run."""
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated_shop import shop_dataset, shop_panel, shop_tables
 
-from churn.modeling.dataset import build_dataset
+from churn.modeling.dataset import LABELS, build_dataset
 from churn.modeling.sampling import pick_customers
 
 CUSTOMERS = 600
@@ -70,3 +71,11 @@ def test_a_base_that_fits_is_taken_whole():
     dataset = build_dataset(shop_tables(), panel.cutoffs, panel.clock, most_rows=rows)
     assert dataset.customers_left_out == 0
     assert len(dataset) == len(shop_dataset())
+
+
+def test_labels_are_the_same_whichever_features_are_asked_for():
+    panel = shop_panel()
+    without = build_dataset(shop_tables(), panel.cutoffs, panel.clock, names=())
+    assert without.feature_names == ()
+    labels = ["customer_id", "status", *LABELS]
+    pd.testing.assert_frame_equal(without.rows[labels], shop_dataset().rows[labels])

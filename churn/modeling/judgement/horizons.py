@@ -10,11 +10,12 @@ from math import log
 from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.features.clock import FeatureClock
-from churn.modeling.dataset import build_dataset
+from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.judgement.reliability import Reliability, reliability
 from churn.modeling.metrics import Interval, bootstrap_metrics
 from churn.modeling.model import ChurnModel, check_classes
 from churn.modeling.panel import Panel, resolve_panel
+from churn.modeling.sampling import MOST_ROWS
 
 __all__ = ["HorizonTrial", "neighbours", "try_horizons"]
 
@@ -57,6 +58,7 @@ def try_horizons(  # noqa: PLR0913 - what makes a panel, each by its own name
     names: Sequence[str],
     lead_days: int = 0,
     grace_days: int = 0,
+    most_rows: int = MOST_ROWS,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[HorizonTrial, ...]:
@@ -75,16 +77,16 @@ def try_horizons(  # noqa: PLR0913 - what makes a panel, each by its own name
                 mode=clock.mode,
                 grace_days=grace_days,
             )
-            found.append(_tried(recipe, tables, panel, names, seed))
+            dataset = build_dataset(
+                tables, panel.cutoffs, panel.clock, names=names, most_rows=most_rows
+            )
+            found.append(_tried(recipe, dataset, panel, seed))
         except GateError as failure:
             found.append(HorizonTrial(horizon, refused=str(failure)))
     return tuple(found)
 
 
-def _tried(
-    recipe: ChurnModel, tables: Tables, panel: Panel, names: Sequence[str], seed: int
-) -> HorizonTrial:
-    dataset = build_dataset(tables, panel.cutoffs, panel.clock, names=names)
+def _tried(recipe: ChurnModel, dataset: Dataset, panel: Panel, seed: int) -> HorizonTrial:
     learnt = dataset.only(panel.development)
     check_classes(learnt.eligible["lapse"])
     rows = dataset.only(panel.blocks.test).eligible
