@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
+from churn.modeling.dataset import row_weights
 from churn.modeling.portable import baseline, baseline_terms
 
 __all__ = [
@@ -67,8 +68,12 @@ def fit_baselines(
 
 
 def fit_line(spec: dict[str, Any], rows: pd.DataFrame, target: np.ndarray) -> dict[str, Any]:
-    """The spec with the logistic line over its terms that is likeliest to give the target."""
-    return spec | _line(baseline_terms(spec, rows), target)
+    """The spec with the logistic line over its terms that is likeliest to give the target, each
+    row counted as often as it stands for others (`row_weights`).
+    """
+    weight = row_weights(rows)
+    ones = np.ones(len(rows))
+    return spec | _line(baseline_terms(spec, rows), target, ones if weight is None else weight)
 
 
 def predict_baseline(spec: dict[str, Any], rows: pd.DataFrame) -> np.ndarray:
@@ -86,13 +91,15 @@ def _fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
     return fitted.to_dict()
 
 
-def _line(terms: np.ndarray, target: np.ndarray) -> dict[str, Any]:
+def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
     """A logistic line, standardised while it is fitted, written in the terms' own units."""
-    mean, scale = terms.mean(axis=0), terms.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    mean = np.average(terms, axis=0, weights=weight)
+    scale = np.sqrt(np.average((terms - mean) ** 2, axis=0, weights=weight))
+    scale = np.where(scale > 1e-12 * (1.0 + np.abs(mean)), scale, 1.0)  # else it is rounding
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted = LogisticRegression(C=1e4, max_iter=1000).fit((terms - mean) / scale, target)
+        line = LogisticRegression(C=1e4, max_iter=1000)
+        fitted = line.fit((terms - mean) / scale, target, sample_weight=weight)
     coefficients = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - coefficients @ mean)
     return {"intercept": intercept, "coefficients": [float(c) for c in coefficients]}

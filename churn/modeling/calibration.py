@@ -29,6 +29,7 @@ def choose_calibration(
     *,
     seed: int,
     fold: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The correction of the log-odds: none, an intercept shift, Platt's line, or the beta curve
     (Kull, Silva Filho, Flach 2017), whose two ends have slopes of their own.
@@ -37,27 +38,30 @@ def choose_calibration(
     before each and tried on it; it replaces a simpler one only when it wins on every fold tried
     and the interval of its log loss difference over all of them lies below zero. So one lucky
     cutoff corrects nothing, and a single fold never does. Without `fold` a candidate is fitted on
-    one half of the customers and tried on the other, both ways.
+    one half of the customers and tried on the other, both ways. `weight` says for how many each
+    forecast stands.
     """
+    weight = np.ones(len(target)) if weight is None else weight
     trials = _halves(customer) if fold is None else _forward(fold)
     if not trials:
         return dict(IDENTITY)
     tried = np.any([asked for _, asked in trials], axis=0)
     best, best_unseen = "none", probability
     for kind in KINDS[1:]:
-        unseen = _unseen(kind, target, probability, trials)
-        if _wins(target, unseen, best_unseen, trials) and (
+        unseen = _unseen(kind, target, probability, trials, weight)
+        if _wins(target, unseen, best_unseen, trials, weight) and (
             paired_log_loss_difference(
                 target[tried],
                 unseen[tried],
                 best_unseen[tried],
                 customer.to_numpy()[tried],
+                weights=weight[tried],
                 seed=seed,
             ).high
             < 0
         ):
             best, best_unseen = kind, unseen
-    return fit_calibration(best, target, probability)
+    return fit_calibration(best, target, probability, weight)
 
 
 def _halves(customer: pd.Series[str]) -> list[tuple[Mask, Mask]]:
@@ -70,27 +74,38 @@ def _forward(fold: np.ndarray) -> list[tuple[Mask, Mask]]:
 
 
 def _unseen(
-    kind: str, target: np.ndarray, probability: np.ndarray, trials: list[tuple[Mask, Mask]]
+    kind: str,
+    target: np.ndarray,
+    probability: np.ndarray,
+    trials: list[tuple[Mask, Mask]],
+    weight: np.ndarray,
 ) -> np.ndarray:
     """The corrected probabilities, each from a fit that did not see its row."""
     found = probability.astype("float64")
     for known, asked in trials:
-        line = fit_calibration(kind, target[known], probability[known])
+        line = fit_calibration(kind, target[known], probability[known], weight[known])
         found[asked] = corrected(line, probability[asked])
     return found
 
 
 def _wins(
-    target: np.ndarray, one: np.ndarray, other: np.ndarray, trials: list[tuple[Mask, Mask]]
+    target: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    trials: list[tuple[Mask, Mask]],
+    weight: np.ndarray,
 ) -> bool:
-    return all(
-        log_loss(target[asked], one[asked]) < log_loss(target[asked], other[asked])
-        for _, asked in trials
-    )
+    def lost(said: np.ndarray, asked: Mask) -> float:
+        return log_loss(target[asked], said[asked], weights=weight[asked])
+
+    return all(lost(one, asked) < lost(other, asked) for _, asked in trials)
 
 
-def fit_calibration(kind: str, target: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
+def fit_calibration(
+    kind: str, target: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None
+) -> dict[str, Any]:
     """The likeliest correction of that kind; none where one class alone was seen."""
+    weight = np.ones(len(target)) if weight is None else weight
     if kind == "none" or len(np.unique(target)) < 2:
         return dict(IDENTITY)
     lapse, stay = log_odds_terms(probability)
@@ -100,9 +115,9 @@ def fit_calibration(kind: str, target: np.ndarray, probability: np.ndarray) -> d
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         line = fixed + terms @ parameters
-        wrong = sigmoid(line) - target
-        value = float(np.mean(np.logaddexp(0.0, line) - target * line))
-        return value, np.asarray(wrong @ terms / len(target))
+        wrong = weight * (sigmoid(line) - target)
+        value = float(np.average(np.logaddexp(0.0, line) - target * line, weights=weight))
+        return value, np.asarray(wrong @ terms / weight.sum())
 
     start = np.array([0.0, 1.0, 1.0][: terms.shape[1]])
     bounds = [(None, None), (0.0, None), (0.0, None)][: terms.shape[1]]  # ranks stay as they are

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churn.features.clock import FeatureClock
+from churn.modeling.dataset import row_weights
 from churn.modeling.portable import fallback_group
 
 __all__ = ["fit_fallback"]
@@ -18,7 +20,7 @@ def fit_fallback(rows: pd.DataFrame, clock: FeatureClock) -> dict[str, Any]:
     """Smoothed lapse rate, and orders and net spend when retained, by status and recency bin.
 
     Bins end at half a lookback, one, two and four. Each rate is pulled towards that of its
-    status, and a status towards all, by 20 rows' worth.
+    status, and a status towards all, by 20 rows' worth. Rows count as often as `row_weights` says.
     """
     edges = [clock.lookback_days * factor for factor in (0.5, 1.0, 2.0, 4.0)]
     everyone = _smoothed(rows, {"lapse": 0.5, "orders": 1.0, "spend": 0.0}, prior_rows=1.0)
@@ -38,9 +40,11 @@ def _bin(edges: list[float], status: str) -> Any:
 def _smoothed(
     rows: pd.DataFrame, prior: dict[str, float], *, prior_rows: float = PRIOR_ROWS
 ) -> dict[str, float]:
-    retained = rows[rows["lapse"] == 0]
-    lapse = (rows["lapse"].sum() + prior_rows * prior["lapse"]) / (len(rows) + prior_rows)
-    weight = len(retained) + prior_rows
-    orders = (retained["horizon_orders"].sum() + prior_rows * prior["orders"]) / weight
-    spend = (retained["horizon_net_spend"].sum() + prior_rows * prior["spend"]) / weight
+    weight = row_weights(rows)
+    weight = np.ones(len(rows)) if weight is None else weight
+    stayed = weight * (rows["lapse"] == 0).to_numpy()
+    lapse = (rows["lapse"] @ weight + prior_rows * prior["lapse"]) / (weight.sum() + prior_rows)
+    retained = stayed.sum() + prior_rows
+    orders = (rows["horizon_orders"] @ stayed + prior_rows * prior["orders"]) / retained
+    spend = (rows["horizon_net_spend"] @ stayed + prior_rows * prior["spend"]) / retained
     return {"lapse": float(lapse), "orders": float(orders), "spend": float(max(spend, 0.0))}

@@ -151,24 +151,33 @@ def paired_log_loss_difference(
     p_other: ArrayLike,
     customer: ArrayLike,
     *,
+    weights: ArrayLike | None = None,
     replicates: int = 1000,
     seed: int,
 ) -> Interval:
     """Mean log loss of the model minus that of the other on the same rows: negative is better.
 
-    The interval comes from drawing customers with all their rows.
+    The interval comes from drawing customers with all their rows. `weights` say for how many each
+    row stands.
     """
     difference = row_log_losses(y, p_model) - row_log_losses(y, p_other)
-    return paired_mean_difference(difference, customer, replicates=replicates, seed=seed)
+    return paired_mean_difference(
+        difference, customer, weights=weights, replicates=replicates, seed=seed
+    )
 
 
 def paired_mean_difference(
-    difference: ArrayLike, customer: ArrayLike, *, replicates: int = 1000, seed: int
+    difference: ArrayLike,
+    customer: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    replicates: int = 1000,
+    seed: int,
 ) -> Interval:
     """The mean of a difference row by row; its interval draws customers with all their rows."""
-    values = np.asarray(difference, dtype=np.float64)
-    draws = [_mean(values, w) for w in customer_draws(customer, values, replicates, seed)]
-    return Interval.of(_mean(values, np.ones_like(values)), draws)
+    values, weight = np.asarray(difference, dtype=np.float64), _weights(weights, difference)
+    draws = [_mean(values, w * weight) for w in customer_draws(customer, values, replicates, seed)]
+    return Interval.of(_mean(values, weight), draws)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
 from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.dataset import Dataset, row_weights
+from churn.modeling.dataset import WEIGHT, Dataset, row_weights
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.folds import Fold, separate_folds
 from churn.modeling.portable import PortableModel, RowsError, corrected
@@ -115,15 +115,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def forecast(self, head: str, dataset: Dataset, fold: Fold) -> pd.DataFrame:
         """What `lapse` or `decline`, fitted on a fold's past and not calibrated, says of the
-        eligible at its cutoff: customer_id, cutoff, the label, `probability`. The model stays as
-        it is.
+        eligible at its cutoff: customer_id, cutoff, the label, `weight` where rows have one,
+        `probability`. The model stays as it is.
         """
         learnt, later = dataset.only(fold.learn).eligible, dataset.only(fold.judge).eligible
         later = later[later[head].notna()]
         once = clone(self)
         once.feature_names_ = list(dataset.feature_names)
         said = predict_booster(once._fit_head(head, learnt), once._matrix(later))
-        return later[["customer_id", "cutoff", head]].assign(probability=said)
+        kept = [name for name in ("customer_id", "cutoff", head, WEIGHT) if name in later]
+        return later[kept].assign(probability=said)
 
     def forecast_lapse(self, learnt: Dataset, later: pd.DataFrame) -> np.ndarray:
         """P(lapse) of eligible rows as a fit on `learnt` would say it, calibrated, by the lapse
@@ -178,6 +179,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seen["customer_id"],
             seed=self.seed,
             fold=seen["cutoff"].to_numpy(),
+            weight=row_weights(seen),
         )
 
     def _fit_win_back(self, dataset: Dataset) -> None:

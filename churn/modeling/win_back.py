@@ -11,7 +11,7 @@ import pandas as pd
 from churn.modeling.baselines import LINEAR_TERMS, fit_line, predict_baseline
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import Dataset, row_weights
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.metrics import paired_log_loss_difference
 from churn.modeling.portable import group_rates
@@ -77,7 +77,7 @@ def _fit(
     target = 1 - rows["lapse"].to_numpy()
     if kind == "logistic":
         return fit_line({"terms": LINEAR_TERMS["logistic_rfm"]}, rows, target), None
-    return None, fit_booster(_matrix(rows, settings), target, settings)
+    return None, fit_booster(_matrix(rows, settings), target, settings, weight=row_weights(rows))
 
 
 def _calibrate(
@@ -97,10 +97,13 @@ def _calibrate(
     target, customer = 1 - unseen["lapse"].to_numpy(), unseen["customer_id"]
     rates = group_rates(fit_fallback(earlier.rows, dataset.clock), unseen)
     rate = 1 - rates["lapse"].to_numpy()
-    worse = paired_log_loss_difference(target, again, rate, customer.to_numpy(), seed=seed)
+    weight = row_weights(unseen)
+    worse = paired_log_loss_difference(
+        target, again, rate, customer.to_numpy(), weights=weight, seed=seed
+    )
     if worse.low > 0:
         return None
-    return choose_calibration(target, again, customer, seed=seed)
+    return choose_calibration(target, again, customer, seed=seed, weight=weight)
 
 
 def _matrix(rows: pd.DataFrame, settings: BoosterSettings) -> np.ndarray:

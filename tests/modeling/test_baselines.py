@@ -11,7 +11,14 @@ from simulated_shop import shop_dataset, shop_model
 
 from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
-from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines, predict_baseline
+from churn.modeling.baselines import (
+    BASELINES,
+    LINEAR_TERMS,
+    RENEWALS,
+    fit_baselines,
+    fit_line,
+    predict_baseline,
+)
 from churn.modeling.portable import bg_nbd_no_purchase, logit, sigmoid
 
 NEEDED = {
@@ -146,3 +153,16 @@ def test_a_subscriber_who_never_bought_has_a_probability_by_every_rule(rows, spe
     nobody["active_window_share"] = np.nan
     for spec in specs.values():
         assert 0 < predict_baseline(spec, nobody)[0] < 1
+
+
+@pytest.mark.parametrize("name", LINEAR_TERMS)
+def test_a_weight_counts_as_so_many_rows(name, rows):
+    few = rows.head(500)
+    times = np.random.default_rng(4).integers(1, 4, size=len(few))
+    repeated = few.loc[few.index.repeat(times)]
+    spec = {"terms": LINEAR_TERMS[name]}
+    weighted = few.assign(weight=times.astype(float))
+    one = fit_line(spec, weighted, few["lapse"].to_numpy())
+    other = fit_line(spec, repeated, repeated["lapse"].to_numpy())
+    said, wanted = (predict_baseline(line, few) for line in (one, other))
+    assert said == pytest.approx(wanted, abs=1e-4)

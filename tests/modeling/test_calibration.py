@@ -132,3 +132,23 @@ def test_a_correction_without_a_second_slope_is_platts_line():
     said = np.array([0.1, 0.5, 0.9])
     line = {"kind": "platt", "intercept": 0.3, "slope": 0.7}
     np.testing.assert_allclose(corrected(line, said), sigmoid(0.3 + 0.7 * logit(said)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weight_counts_as_so_many_rows(truth, kind):
+    happened, line, _ = (column[:400] for column in truth)
+    said, times = sigmoid(1.5 * line + 0.4), np.random.default_rng(2).integers(1, 4, size=400)
+    weighted = fit_calibration(kind, happened, said, times.astype(float))
+    repeated = fit_calibration(kind, np.repeat(happened, times), np.repeat(said, times))
+    for name in ("intercept", "slope", "slope_stay"):
+        assert weighted[name] == pytest.approx(repeated[name], abs=1e-4)
+
+
+def test_the_choice_counts_weights_too(truth):
+    """Right on the rows that stand for many, wrong on those that stand for next to none."""
+    happened, line, customer = truth
+    odd = np.arange(ROWS) % 2 == 1
+    said = sigmoid(np.where(odd, line + 2.0, line))
+    weight = np.where(odd, 1e-6, 1.0)
+    assert choose_calibration(happened, said, customer, seed=1)["kind"] != "none"
+    assert choose_calibration(happened, said, customer, seed=1, weight=weight) == IDENTITY

@@ -85,3 +85,13 @@ def test_the_longer_lapsed_the_likelier_to_stay_away():
     rates = [groups[name]["lapse"] for name in sorted(groups)]
     assert rates == sorted(rates)
     assert len(rates) >= 3
+
+
+def test_a_weight_counts_as_so_many_rows():
+    rows = pd.concat([members(3, 1, recency_days=300.0), members(2, 2, recency_days=60.0)])
+    times = [1, 3, 2, 4, 1]
+    weighted = fit_fallback(rows.assign(weight=[float(n) for n in times]), CLOCK)
+    repeated = fit_fallback(rows.iloc[[i for i, n in enumerate(times) for _ in range(n)]], CLOCK)
+    assert weighted["default"] == pytest.approx(repeated["default"])
+    for group, rates in repeated["groups"].items():
+        assert weighted["groups"][group] == pytest.approx(rates)

@@ -121,8 +121,8 @@ def cycles():
 
 
 def test_five_cycles_of_training_and_treating_keep_the_calibration_that_a_naive_loop_loses(cycles):
-    aware = cycles.run_cycles(cycles.AWARE, customers=3_000, seed=1)
-    naive = cycles.run_cycles(cycles.NAIVE, customers=3_000, seed=1)
+    aware = cycles.run_cycles(cycles.AWARE, customers=10_000, seed=1)
+    naive = cycles.run_cycles(cycles.NAIVE, customers=10_000, seed=1)
     assert len(aware) == len(naive) == 5
     assert max(aware) < 0.03
     assert naive[-1] > 0.05
