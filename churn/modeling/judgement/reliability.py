@@ -159,8 +159,9 @@ def share_interval(count: float, rows: int) -> Interval:
     share, widening = count / rows, Z**2 / rows
     middle = (share + widening / 2) / (1 + widening)
     half = Z * np.sqrt(share * (1 - share) / rows + widening / (4 * rows)) / (1 + widening)
-    # Rounding may carry a bound past a share of exactly 0 or 1.
-    return Interval(share, min(share, float(middle - half)), max(share, float(middle + half)))
+    # Rounding may carry a bound past a share of exactly 0 or 1, or out of what a share can be.
+    low, high = max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    return Interval(share, min(share, low), max(share, high))
 
 
 def _mirrored(estimate: float, draws: list[float]) -> Interval:
