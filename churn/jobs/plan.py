@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from churn.files.ledger import Ledger
 from churn.files.records import PlanRow
+from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.plan_tables import plan_tables
@@ -69,6 +70,7 @@ def plan(
             run_id=session.run_id,
             planned_before=_planned_before(session, offers),
             frequency_cap=settings.offers.frequency_cap,
+            withdrawn=withdrawn(session),
         )
         writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
         if not dry_run:
@@ -148,11 +150,7 @@ def _result(
 
 
 def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
-    notes = []
-    if session.settings.offers.consent == "assumed":
-        notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
-    elif not session.tables.has("consents"):
-        notes.append(NO_CONSENTS)
+    notes = consent_notes(session, unknown=NO_CONSENTS)
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
             "exploration ended early, at the budget, a capacity or a group's cap: "

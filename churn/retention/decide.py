@@ -37,6 +37,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     run_id: str = "",
     planned_before: pa.Table | None = None,
     frequency_cap: FrequencyCap | None = None,
+    withdrawn: pa.Table | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
@@ -44,6 +45,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     `groups` limits how many of a group are served. Consents, birthdays, open service and earlier
     contacts are those known before the snapshot. `planned_before` adds contacts (customer_id,
     offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap` limits either.
+    `withdrawn` (customer_id, channel, day) are withdrawals that its consents do not hold.
     `measured` replaces the effects that the catalogue assumes. Raises DataError when the scores
     are of another date.
     """
@@ -60,7 +62,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         budget=budget,
         shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
         consent=consent,
-        consents=consent_state(snapshot),
+        consents=consent_state(snapshot, withdrawn=withdrawn),
         contacts=_joined(contacts, planned_before),
         contacted_enough=enough,
         as_of=snapshot.as_of,
