@@ -59,8 +59,15 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
 
 
 def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
-    """customer_id, channel, day: each withdrawal at its last moment; None where there is none."""
-    rows = [(one.customer_id, one.channel, instant_of(one.again_at)) for one in withdrawals]
+    """customer_id, channel, day: each withdrawal as it was told first and last; None: none was.
+
+    Told again, it holds against a consent that was given in between.
+    """
+    rows = [
+        (one.customer_id, one.channel, instant_of(at))
+        for one in withdrawals
+        for at in sorted({one.withdrawn_at, one.again_at})
+    ]
     if not rows:
         return None
     columns = zip(_WITHDRAWN.names, zip(*rows, strict=True), strict=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from churn.data.preferences import longest_cap_days, preference_state
 from churn.files.ledger import Ledger
 from churn.files.records import PlanRow
 from churn.jobs.consents import consent_notes, withdrawn
@@ -100,24 +101,31 @@ def _measured(
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
     """Offers of earlier plans as contacts, this campaign's plan of the same date aside: the latest
-    of each customer and offer, and all that a frequency cap counts.
+    of each customer and offer, and all that a frequency cap counts, ours or a customer's own.
     """
     same = (offers.campaign_id, session.as_of)
     found = list(session.ledger.last_contacts(session.as_of, excluding=same))
-    cap = session.settings.offers.frequency_cap
-    if cap is not None:
-        first = session.as_of - timedelta(days=cap.cap_days - 1)
+    days = _counted_days(session)
+    if days:
+        first = session.as_of - timedelta(days=days - 1)
         latest = set(found)
         more = session.ledger.contacts_since(first, session.as_of, excluding=same)
         found += [contact for contact in more if contact not in latest]
-    days = [float((session.as_of - contact.as_of).days) for contact in found]
+    ages = [float((session.as_of - contact.as_of).days) for contact in found]
     return pa.table(
         {
             "customer_id": pa.array([contact.customer_id for contact in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
-            "days_since": pa.array(days, pa.float64()),
+            "days_since": pa.array(ages, pa.float64()),
         }
     )
+
+
+def _counted_days(session: Session) -> int:
+    """In how many days before the plan contacts are counted by any cap; 0 without one."""
+    cap = session.settings.offers.frequency_cap
+    own = longest_cap_days(preference_state(session.tables.as_of(session.as_of)))
+    return max(own, cap.cap_days if cap else 0)
 
 
 def _remember(session: Session, decided: Plan, offers: Offers) -> None:
