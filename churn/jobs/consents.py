@@ -56,7 +56,7 @@ def _kinds(session: Session) -> dict[str, str]:
 
 def consent_notes(session: Session, *, unknown: str) -> list[str]:
     """What a command says where consent is assumed, or `unknown`, for the table is not there; and
-    where preferences are not understood.
+    where preferences are not understood. The session must be open.
     """
     notes = preference_notes(session)
     if session.settings.offers.consent == "assumed":

@@ -58,7 +58,8 @@ def export(
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
         session.facts |= facts
-    return _result(session, when, facts, out, notes=_notes(session, facts, sent, earlier))
+        notes = _notes(session, facts, sent, earlier)
+    return _result(session, when, facts, out, notes=notes)
 
 
 def _plan_table(path: Path) -> pa.Table:

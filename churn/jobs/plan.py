@@ -77,7 +77,8 @@ def plan(
         if not dry_run:
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
-    return _result(session, decided, offers, out, dry_run=dry_run)
+        notes = _notes(session, decided.summary, dry_run=dry_run)
+    return _result(session, decided, offers, out, notes=notes)
 
 
 def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Table:
@@ -139,7 +140,7 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
 
 
 def _result(
-    session: Session, decided: Plan, offers: Offers, out: Path, *, dry_run: bool
+    session: Session, decided: Plan, offers: Offers, out: Path, *, notes: tuple[str, ...]
 ) -> JobResult:
     summary = decided.summary
     return JobResult(
@@ -152,7 +153,7 @@ def _result(
         model_id=session.facts.get("model_id"),
         metrics=summary,
         files=hashed(out),
-        warnings=_notes(session, summary, dry_run=dry_run),
+        warnings=notes,
         tables=plan_tables(summary),
     )
 

@@ -45,21 +45,12 @@ SCORES = pa.table(
         "currency": ["USD"] * 3,
     }
 )
-history = st.fixed_dictionaries(
-    {
-        "consents": histories.consents,
-        "events": histories.events,
-        "withdrawals": histories.withdrawals,
-        "preferences": histories.preferences,
-    }
-)
-HAPPENED = {"consents": "changed_at", "events": "occurred_at", "preferences": "changed_at"}
 
 
 def shop(history):
     tables = {
         name: histories.table(history[name], happened)
-        for name, happened in HAPPENED.items()
+        for name, happened in histories.HAPPENED.items()
         if history[name]
     }
     return Tables.from_frames(ORDERS, bad_row_limit=0.0, **tables)
@@ -89,8 +80,8 @@ def planned(offer):
     return pa.table(columns | {"arm": ["treatment"] * 3, "expires_on": ends})
 
 
-@settings(max_examples=60)
-@given(history, st.integers(0, 3), st.sampled_from(["required", "assumed"]))
+@settings(max_examples=50)
+@given(histories.history, st.integers(0, 3), st.sampled_from(["required", "assumed"]))
 def test_what_is_sent_has_live_consent_at_that_date_and_is_wanted(history, days, consent):
     snapshot = shop(history).as_of(AS_OF + timedelta(days=days))
     consents = consent_to_send(snapshot, withdrawn=withdrawn(history))
@@ -109,8 +100,8 @@ def test_what_is_sent_has_live_consent_at_that_date_and_is_wanted(history, days,
         assert found.table.num_rows + sum(found.left_out.values()) == len(CUSTOMERS)
 
 
-@settings(max_examples=60)
-@given(history, histories.contacts, st.sampled_from(["required", "assumed"]))
+@settings(max_examples=50)
+@given(histories.history, histories.contacts, st.sampled_from(["required", "assumed"]))
 def test_what_is_planned_has_live_consent_is_wanted_and_comes_as_often_as_wanted(
     history, made, consent
 ):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
 CUSTOMERS = ["anna", "ben", "cleo"]
 CHANNELS = ["email", " Email", "EMAIL ", "sms"]
+HAPPENED = {"consents": "changed_at", "events": "occurred_at", "preferences": "changed_at"}
 OFFERS = {"coupon": ("email", "discount"), "poll": ("email", "survey"), "gift": ("sms", "gift")}
 
 _hours = st.sampled_from([-120, -48, -24, -1, 0, 1, 24, 48])
@@ -54,6 +55,14 @@ preferences = _rows(
     max_contacts=st.sampled_from([None, None, 0, 1, 2]),
     cap_days=st.sampled_from([None, 3, 60]),
 )
+history = st.fixed_dictionaries(
+    {
+        "consents": consents,
+        "events": events,
+        "withdrawals": withdrawals,
+        "preferences": preferences,
+    }
+)
 contacts = st.lists(
     st.fixed_dictionaries(
         _customer
@@ -61,6 +70,14 @@ contacts = st.lists(
     ),
     max_size=5,
 )
+
+
+# Somebody else, with whom every table has rows and all its columns.
+STRANGER = {
+    **{"customer_id": "zoe", "channel": "email", "purpose": "marketing", "granted": True},
+    **{"event_type": "visit", "kind": None, "allowed": None, "max_contacts": None},
+    **{"cap_days": None, "at": -500, "loaded": -500},
+}
 
 
 def moment(hours):
