@@ -133,6 +133,17 @@ TABLES = {
             granted="flag",
             changed_at="time",
         ),
+        _table(
+            "preferences",
+            "changed_at",
+            customer_id="id",
+            channel="?text",  # empty: every channel; so it is with kinds
+            kind="?text",
+            allowed="?flag",
+            max_contacts="?number",
+            cap_days="?number",
+            changed_at="time",
+        ),
         _table("costs", "date", date="time", category="text", amount="number"),
         _table(
             "subscriptions",

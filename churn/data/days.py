@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from churn.errors import ConfigError
 
-__all__ = ["EPOCH", "as_date", "date_of", "day_number", "midnight", "zone"]
+__all__ = ["EPOCH", "as_date", "date_of", "day_number", "instant_of", "midnight", "zone"]
 
 EPOCH = date(1970, 1, 1)
 
@@ -59,5 +59,14 @@ def midnight(value: date, day_timezone: str) -> float:
     >>> midnight(date(2017, 12, 3), "America/New_York") - day_number(date(2017, 12, 3))
     0.20833333333212067
     """
-    begins = datetime.combine(value, time(), tzinfo=zone(day_timezone)).astimezone(UTC)
-    return (begins - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() / 86_400
+    return instant_of(datetime.combine(value, time(), tzinfo=zone(day_timezone)))
+
+
+def instant_of(moment: datetime) -> float:
+    """The days from 1970-01-01 UTC to a moment that carries its zone.
+
+    >>> instant_of(datetime(1970, 1, 2, 12, tzinfo=UTC))
+    1.5
+    """
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(microseconds=1) / 86_400e6

@@ -63,6 +63,7 @@ class DataSettings:
     contacts: TableSource | None = None
     redemptions: TableSource | None = None
     consents: TableSource | None = None
+    preferences: TableSource | None = None
     costs: TableSource | None = None
     subscriptions: TableSource | None = None
 
@@ -71,6 +72,6 @@ class DataSettings:
         found = {"orders": self.orders}
         for name in ("order_lines", "customers", "events", "contacts", "redemptions"):
             found[name] = getattr(self, name)
-        for name in ("consents", "costs", "subscriptions"):
+        for name in ("consents", "preferences", "costs", "subscriptions"):
             found[name] = getattr(self, name)
         return {name: source for name, source in found.items() if source is not None}

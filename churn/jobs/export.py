@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 
 from churn.data.addresses import addresses
-from churn.data.consent import consent_to_send
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import sidecar_of
 from churn.files.records import Export
+from churn.jobs.consents import consent_notes, still_sendable
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
-from churn.retention.delivery.sendable import LEFT_OUT, Sendable, offered, sendable
+from churn.retention.delivery.sendable import LEFT_OUT, Sendable, offered
 
 __all__ = ["export"]
 
@@ -58,7 +58,8 @@ def export(
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
         session.facts |= facts
-    return _result(session, when, facts, out, notes=_notes(session, facts, sent, earlier))
+        notes = _notes(session, facts, sent, earlier)
+    return _result(session, when, facts, out, notes=notes)
 
 
 def _plan_table(path: Path) -> pa.Table:
@@ -95,18 +96,11 @@ def _check_on_record(session: Session, planned: Planned | None, path: Path) -> N
 def _sendable(
     session: Session, plan: pa.Table, kind: Audience | None, *, offer: str | None, on: date
 ) -> Sendable:
-    tables, settings = session.tables, session.settings.offers
-    sent = sendable(
-        plan,
-        consents=consent_to_send(tables.as_of(on)),
-        consent=settings.consent,
-        on=on,
-        offer_id=offer,
-        channel=ADS if kind else None,
-    )
+    sent = still_sendable(session, plan, on=on, offer=offer, channel=ADS if kind else None)
     if kind is None:
         return sent
-    return hashed_audience(sent, addresses(tables), kind, phone_region=settings.phone_region)
+    region = session.settings.offers.phone_region
+    return hashed_audience(sent, addresses(session.tables), kind, phone_region=region)
 
 
 def _facts(
@@ -193,11 +187,7 @@ def _notes(
     sent: Sendable,
     earlier: tuple[Export, bool] | None,
 ) -> tuple[str, ...]:
-    notes = []
-    if session.settings.offers.consent == "assumed":
-        notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
-    elif not session.tables.has("consents"):
-        notes.append("nobody's consent is on record: connect [data.consents]")
+    notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
     if facts["audience"] != LIST and facts["left_out"].get("other_channel"):
         notes.append(f"audiences hold offers of the channel {ADS!r} alone")
     if earlier is not None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from churn.data.preferences import longest_cap_days, preference_state
 from churn.files.ledger import Ledger
 from churn.files.records import PlanRow
+from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.plan_tables import plan_tables
@@ -69,12 +71,14 @@ def plan(
             run_id=session.run_id,
             planned_before=_planned_before(session, offers),
             frequency_cap=settings.offers.frequency_cap,
+            withdrawn=withdrawn(session),
         )
         writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
         if not dry_run:
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
-    return _result(session, decided, offers, out, dry_run=dry_run)
+        notes = _notes(session, decided.summary, dry_run=dry_run)
+    return _result(session, decided, offers, out, notes=notes)
 
 
 def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Table:
@@ -98,24 +102,31 @@ def _measured(
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
     """Offers of earlier plans as contacts, this campaign's plan of the same date aside: the latest
-    of each customer and offer, and all that a frequency cap counts.
+    of each customer and offer, and all that a frequency cap counts, ours or a customer's own.
     """
     same = (offers.campaign_id, session.as_of)
     found = list(session.ledger.last_contacts(session.as_of, excluding=same))
-    cap = session.settings.offers.frequency_cap
-    if cap is not None:
-        first = session.as_of - timedelta(days=cap.cap_days - 1)
+    days = _counted_days(session)
+    if days:
+        first = session.as_of - timedelta(days=days - 1)
         latest = set(found)
         more = session.ledger.contacts_since(first, session.as_of, excluding=same)
         found += [contact for contact in more if contact not in latest]
-    days = [float((session.as_of - contact.as_of).days) for contact in found]
+    ages = [float((session.as_of - contact.as_of).days) for contact in found]
     return pa.table(
         {
             "customer_id": pa.array([contact.customer_id for contact in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
-            "days_since": pa.array(days, pa.float64()),
+            "days_since": pa.array(ages, pa.float64()),
         }
     )
+
+
+def _counted_days(session: Session) -> int:
+    """In how many days before the plan contacts are counted by any cap; 0 without one."""
+    cap = session.settings.offers.frequency_cap
+    own = longest_cap_days(preference_state(session.tables.as_of(session.as_of)))
+    return max(own, cap.cap_days if cap else 0)
 
 
 def _remember(session: Session, decided: Plan, offers: Offers) -> None:
@@ -129,7 +140,7 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
 
 
 def _result(
-    session: Session, decided: Plan, offers: Offers, out: Path, *, dry_run: bool
+    session: Session, decided: Plan, offers: Offers, out: Path, *, notes: tuple[str, ...]
 ) -> JobResult:
     summary = decided.summary
     return JobResult(
@@ -142,17 +153,13 @@ def _result(
         model_id=session.facts.get("model_id"),
         metrics=summary,
         files=hashed(out),
-        warnings=_notes(session, summary, dry_run=dry_run),
+        warnings=notes,
         tables=plan_tables(summary),
     )
 
 
 def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
-    notes = []
-    if session.settings.offers.consent == "assumed":
-        notes.append('consent is assumed, not looked up: [offers] consent = "assumed"')
-    elif not session.tables.has("consents"):
-        notes.append(NO_CONSENTS)
+    notes = consent_notes(session, unknown=NO_CONSENTS)
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
             "exploration ended early, at the budget, a capacity or a group's cap: "

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from churn.data.consent import consent_state, earlier_contacts
 from churn.data.people import people
+from churn.data.preferences import preference_state
 from churn.data.tables import Snapshot
 from churn.errors import DataError
 from churn.retention.arms import Shares
@@ -14,6 +15,7 @@ from churn.retention.frequency import FrequencyCap, contacted_enough
 from churn.retention.groups import GroupRules
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan, assign_offers
+from churn.retention.preferences import Wishes
 from churn.retention.suppression import Consent
 
 __all__ = ["plan_offers"]
@@ -37,13 +39,15 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     run_id: str = "",
     planned_before: pa.Table | None = None,
     frequency_cap: FrequencyCap | None = None,
+    withdrawn: pa.Table | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
     `holdout`, `control` and `explore` are shares left to chance, see `churn.retention.arms`;
-    `groups` limits how many of a group are served. Consents, birthdays, open service and earlier
-    contacts are those known before the snapshot. `planned_before` adds contacts (customer_id,
-    offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap` limits either.
+    `groups` limits how many of a group are served. Consents, preferences, birthdays, open service
+    and earlier contacts are those known before the snapshot. `planned_before` adds contacts
+    (customer_id, offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap`
+    limits either. `withdrawn` (customer_id, channel, day) are withdrawals that no table holds.
     `measured` replaces the effects that the catalogue assumes. Raises DataError when the scores
     are of another date.
     """
@@ -60,7 +64,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         budget=budget,
         shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
         consent=consent,
-        consents=consent_state(snapshot),
+        consents=consent_state(snapshot, withdrawn=withdrawn),
         contacts=_joined(contacts, planned_before),
         contacted_enough=enough,
         as_of=snapshot.as_of,
@@ -69,7 +73,17 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         people=_people(scores, snapshot, groups),
         group_rules=groups,
         measured=measured,
+        wishes=_wishes(scores, snapshot, offers, contacts, planned_before),
     )
+
+
+def _wishes(
+    scores: pa.Table, snapshot: Snapshot, offers: Offers, *contacts: pa.Table | None
+) -> Wishes | None:
+    preferences = preference_state(snapshot)
+    if preferences is None:
+        return None
+    return Wishes.of(preferences, scores["customer_id"], offers.offers, *contacts)
 
 
 def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> pa.Table | None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from churn.retention.effects import Effects
     from churn.retention.groups import GroupRules
     from churn.retention.offers import Offers
+    from churn.retention.preferences import Wishes
     from churn.retention.suppression import Consent
 
 __all__ = ["PLAN_SCHEMA", "Plan", "assign_offers"]
@@ -78,6 +79,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     people: pa.Table | None = None,
     group_rules: GroupRules | None = None,
     measured: Effects | None = None,
+    wishes: Wishes | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
@@ -85,7 +87,8 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     redemptions and the contact cost. `consent` "required" admits an offer only where marketing is
     granted on its channel; "assumed" wherever it is not refused. `consents` (customer_id, channel,
     purpose, granted) is the latest state; `contacts` (customer_id, offer_id, days_since) are all
-    earlier ones, and customers `contacted_enough` get none more; `people` (customer_id and any of
+    earlier ones, and customers `contacted_enough` get none more; `wishes` are what customers say of
+    the offers, each row as in the scores; `people` (customer_id and any of
     birth_date, owed_service, group) what else is known. `measured` replaces assumed effects. Arms
     are drawn by `shares`: holdout and control get nothing, those who explore get a permitted offer
     or none by lot, before anyone else. DataError where the scores hold a customer twice, a
@@ -103,6 +106,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         consents=None if consents is None else conform(consents, CONSENTS, what="consents"),
         contacts=None if contacts is None else conform(contacts, CONTACTS, what="contacts"),
         contacted_enough=contacted_enough,
+        wishes=wishes,
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(probability, scores["status"])

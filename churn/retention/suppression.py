@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from churn.errors import ConfigError
 from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
 from churn.retention.consents import ConsentBook, known_rows
+from churn.retention.preferences import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,8 +45,9 @@ class Suppression(StrEnum):
     NO_OCCASION = "no_occasion", "no offer is for this segment, reason or date"
     CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
     CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
+    PREFERENCE = "preference", "wants no such offer, or none on its channel"
     COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
-    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap allows, whatever the offer"
+    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap, or the customer, allows"
     NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
     EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
     VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
@@ -73,14 +75,15 @@ class Gates:
     served: Served
     consented: Bools
     refused: Bools
+    wanted: Bools
     rested: Bools
     full: Bools
 
     @property
     def open(self) -> Bools:
         """Offers that nothing but their worth and the arm can stop, n x m."""
-        nobody = (self.objected | self.full)[:, None]
-        return ~nobody & self.served.all & self.consented & self.rested
+        free = ~self.objected[:, None] & ~self.full
+        return free & self.served.all & self.consented & self.wanted & self.rested
 
 
 def build_gates(
@@ -92,13 +95,14 @@ def build_gates(
     consents: pa.Table | None,
     contacts: pa.Table | None,
     contacted_enough: Collection[str] = (),
+    wishes: Wishes | None = None,
 ) -> Gates:
     """The gates of every scored customer and offer.
 
     `consents` holds the latest state of each customer, channel and purpose; should it contradict
     itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
     of them starts every offer's cooldown, except those whose offer_id is "none". Customers
-    `contacted_enough` may be offered nothing.
+    `contacted_enough` may be offered nothing; `wishes` are their own.
     """
     if consent not in get_args(Consent):
         raise ConfigError(
@@ -108,6 +112,8 @@ def build_gates(
         )
     customer_ids = scores["customer_id"]
     shape = (scores.num_rows, len(offers))
+    wishes = wishes or Wishes.none(*shape)
+    enough = pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string()))
     objected = np.zeros(scores.num_rows, dtype=bool)
     granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     if consents is not None:
@@ -122,10 +128,9 @@ def build_gates(
         served=served,
         consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
         refused=refused,
+        wanted=~wishes.unwanted,
         rested=_rested(contacts, customer_ids, offers),
-        full=np.asarray(
-            pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string())), dtype=bool
-        ),
+        full=np.asarray(enough, dtype=bool)[:, None] | wishes.enough,
     )
 
 
@@ -141,7 +146,9 @@ def suppression_codes(
     owed = served & gates.served.service_first
     fitting = owed & gates.served.occasion
     consented = fitting & gates.consented
-    rested = consented & gates.rested
+    wanted = consented & gates.wanted
+    rested = wanted & gates.rested
+    free = rested & ~gates.full
     without_consent = ~consented.any(axis=1)
     holds = {
         Suppression.OBJECTED: gates.objected,
@@ -152,11 +159,12 @@ def suppression_codes(
         Suppression.NO_OCCASION: ~fitting.any(axis=1),
         Suppression.CONSENT_REFUSED: without_consent & (fitting & gates.refused).any(axis=1),
         Suppression.CONSENT_UNKNOWN: without_consent,
+        Suppression.PREFERENCE: ~wanted.any(axis=1),
         Suppression.COOLDOWN: ~rested.any(axis=1),
-        Suppression.FREQUENCY_CAP: gates.full,
+        Suppression.FREQUENCY_CAP: ~free.any(axis=1),
         Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
         Suppression.EXPLORE: arm == EXPLORE,
-        Suppression.VALUE_NOT_POSITIVE: ~(rested & (value > 0)).any(axis=1),
+        Suppression.VALUE_NOT_POSITIVE: ~(free & (value > 0)).any(axis=1),
         Suppression.CAPACITY_EXHAUSTED: crowded_out,
         Suppression.BUDGET_EXHAUSTED: np.ones(len(choice), dtype=bool),
     }

@@ -1,12 +1,19 @@
-"""Consent is the last word before `as_of`, and a refusal wins a tie."""
+"""Consent is the last word before `as_of`, wherever it was said, and a refusal wins a tie."""
 
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
-from churn.data.consent import consent_state, consent_to_send, earlier_contacts, objectors
+from churn.data.consent import (
+    consent_state,
+    consent_to_send,
+    earlier_contacts,
+    objectors,
+    withdrawn_words,
+)
 from churn.data.tables import Tables
+from churn.files.withdrawals import Withdrawal
 
 AS_OF = "2024-05-01"
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
@@ -68,6 +75,108 @@ def test_to_send_a_refusal_counts_whenever_it_was_said(open_shop, as_table, tiny
     """A consent has to be older than the date."""
     tables = open_shop(tiny_shop, consents=as_table(words))
     assert set(consent_to_send(tables.as_of(AS_OF))["granted"].to_pylist()) == said
+
+
+@pytest.mark.parametrize(
+    ("loaded", "said"), [(BEGINS - DAY, {False}), (BEGINS + DAY, {True, False})]
+)
+def test_to_send_a_refusal_counts_although_it_arrived_late(
+    open_shop, as_table, tiny_shop, loaded, said
+):
+    """Also where a later grant, that counts not yet, is the last word of all."""
+    words = [
+        word("true", BEGINS - 3 * DAY, loaded_at=BEGINS - 3 * DAY),
+        word("false", BEGINS - 2 * DAY, loaded_at=loaded),
+        word("true", BEGINS + DAY, loaded_at=BEGINS + DAY),
+    ]
+    tables = open_shop(tiny_shop, consents=as_table(words))
+    assert set(consent_to_send(tables.as_of(AS_OF))["granted"].to_pylist()) == said
+
+
+def test_a_channel_is_one_however_it_is_written(state):
+    words = [word("true", BEGINS - 3 * DAY), word("false", BEGINS - 2 * DAY, channel=" Email ")]
+    assert state(*words) == {KEY: False}
+    assert state(*words, word("true", BEGINS - DAY, purpose="Marketing")) == {KEY: True}
+
+
+# Refusals that are said elsewhere than in the table of consents
+
+
+@pytest.fixture
+def told(open_shop, as_table, tiny_shop):
+    """Consents, unsubscriptions and withdrawals in; (channel) -> granted of anna at 2024-05-01."""
+
+    def look(words=(), left=(), withdrawn=(), ask=consent_state):
+        tables = open_shop(
+            tiny_shop,
+            **({"consents": as_table(words)} if words else {}),
+            **({"events": as_table(left)} if left else {}),
+        )
+        known = withdrawn_words(withdrawal(channel, at) for channel, at in withdrawn)
+        state = ask(tables.as_of(AS_OF), withdrawn=known)
+        return {(row["channel"], row["granted"]) for row in state.to_pylist()}
+
+    return look
+
+
+def left(at, **more):
+    event = {"customer_id": "anna", "occurred_at": str(at), "event_type": "unsubscribe"}
+    return event | more
+
+
+def withdrawal(channel, at):
+    said = {"customer_id": "anna", "channel": channel, "source": "one-click"}
+    return Withdrawal(**said, withdrawn_at=at, again_at=at)
+
+
+def test_an_unsubscription_refuses_its_channel_or_else_mail(told):
+    assert told(left=[left(BEGINS - DAY)]) == {("email", False)}
+    assert told(left=[left(BEGINS - DAY, channel=" SMS ")]) == {("sms", False)}
+    assert told(left=[left(BEGINS - DAY, channel="")]) == {("email", False)}
+    assert told(left=[left(BEGINS - DAY, event_type="visit")]) == set()
+
+
+@pytest.mark.parametrize("tell", ["left", "withdrawn"])
+def test_of_agreeing_and_leaving_the_later_holds_and_a_tie_is_a_refusal(told, tell):
+    at = BEGINS - 2 * DAY
+    gone = {tell: [left(at) if tell == "left" else ("email", at)]}
+    earlier, same, later = ([word("true", at + n * DAY)] for n in (-1, 0, 1))
+    assert told(earlier, **gone) == {("email", False)}
+    assert told(same, **gone) == {("email", False)}
+    assert told(later, **gone) == {("email", True)}
+
+
+@pytest.mark.parametrize("tell", ["left", "withdrawn"])
+def test_leaving_is_known_to_a_plan_from_its_moment_on_and_to_a_sending_at_once(told, tell):
+    at = BEGINS + 2 * DAY
+    gone = {tell: [left(at) if tell == "left" else ("email", at)]}
+    agreed = [word("true", BEGINS - DAY)]
+    assert told(agreed, **gone) == {("email", True)}
+    assert told(agreed, **gone, ask=consent_to_send) == {("email", True), ("email", False)}
+
+
+def test_an_unsubscription_that_arrived_late_is_not_yet_known_to_a_plan(told):
+    late = [left(BEGINS - 2 * DAY, loaded_at=BEGINS)]
+    assert told([word("true", BEGINS - 3 * DAY)], late) == {("email", True)}
+    ask = {"ask": consent_to_send}
+    assert told([word("true", BEGINS - 3 * DAY)], late, **ask) == {
+        ("email", True),
+        ("email", False),
+    }
+
+
+def test_a_withdrawal_counts_when_it_is_told_first_and_last():
+    """For one may agree in between."""
+    at = {"withdrawn_at": BEGINS - 3 * DAY, "again_at": BEGINS - DAY}
+    said = Withdrawal(customer_id="anna", channel="email", source="one-click", **at)
+    days = [row["day"] for row in withdrawn_words([said]).to_pylist()]
+    assert [datetime.fromtimestamp(day * 86_400, UTC) for day in days] == list(at.values())
+    assert withdrawn_words([]) is None
+
+
+def test_nobody_who_unsubscribed_objects_to_profiling(open_shop, as_table, tiny_shop):
+    tables = open_shop(tiny_shop, events=as_table([left(BEGINS - DAY)]))
+    assert objectors(tables.as_of(AS_OF)) == set()
 
 
 def test_channels_purposes_and_customers_are_kept_apart(state):

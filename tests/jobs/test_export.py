@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+import contact_histories as histories
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from simulated_shop import AS_OF, OFFERS, open_shop, simulated_orders
 
 from churn.errors import BusyError, ConfigError, DataError
+from churn.files.ledger import Ledger
 from churn.files.locks import exclusive, lock_beside
 from churn.files.manifests import verify_file
+from churn.files.withdrawals import record_withdrawal
 from churn.jobs.export import export
 from churn.jobs.plan import plan
 from churn.retention.delivery.audiences import AUDIENCES
@@ -374,70 +377,154 @@ def test_an_audience_needs_addresses_a_known_platform_and_region(shop):
         sent(shop, path, audience_name="meta")
 
 
-# Consent, whatever was said
+# What was said elsewhere than in the consents
 
 
-said = st.fixed_dictionaries(
-    {
-        "customer_id": st.sampled_from(CUSTOMERS[:12]),
-        "channel": st.sampled_from(["email", "Email ", "sms"]),
-        "purpose": st.sampled_from(["marketing", "marketing", "profiling"]),
-        "granted": st.booleans(),
-        "changed_at": st.integers(-3, 3).map(
-            lambda n: pd.Timestamp(AS_OF) + n * pd.Timedelta("1D")
-        ),
-    }
-)
+def events_of(config, frame):
+    frame.to_parquet(config.parent / "events.parquet", index=False)
+    if "[data.events]" not in config.read_text():
+        config.write_text(config.read_text() + '\n[data.events]\nsource = "events.parquet"\n')
+
+
+def unsubscribed(customers, at, **more):
+    frame = pd.DataFrame({"customer_id": customers, "event_type": "unsubscribe", **more})
+    return frame.assign(occurred_at=pd.Timestamp(at))
+
+
+@pytest.mark.parametrize("consent", ["required", "assumed"])
+def test_who_unsubscribed_after_the_plan_is_left_out_whatever_consent_is_asked_for(shop, consent):
+    shop.write_text(shop.read_text().replace('"required"', f'"{consent}"'))
+    path = planned(shop)
+    gone = sorted(offered(path))[:3]
+    events_of(shop, unsubscribed(gone, AS_OF + timedelta(days=1)))
+    frame, result = sent(shop, path)
+    assert set(frame["customer_id"]) == offered(path) - set(gone)
+    assert result.metrics["left_out"] == {"consent_refused": 3}
+
+
+def test_who_unsubscribed_from_another_channel_stays_in(shop):
+    path = planned(shop)
+    events_of(shop, unsubscribed(sorted(offered(path))[:3], AS_OF, channel="SMS"))
+    assert sent(shop, path)[1].metrics["left_out"] == {}
+
+
+def withdraw(config, customers, at=None):
+    with Ledger(config.parent / "ledger.db") as ledger:
+        for name in customers:
+            record_withdrawal(ledger, name, "email", source="one-click", at=at)
+
+
+def test_a_withdrawal_that_only_the_ledger_holds_wins_too(shop):
+    path = planned(shop)
+    gone = sorted(offered(path))[:3]
+    withdraw(shop, gone)
+    frame, result = sent(shop, path)
+    assert set(frame["customer_id"]) == offered(path) - set(gone)
+    assert result.metrics["left_out"] == {"consent_refused": 3}
+
+
+def test_who_withdrew_gets_nothing_planned_until_they_agree_anew(shop):
+    gone = CUSTOMERS[:20]
+    withdraw(shop, gone, pd.Timestamp("2023-06-01", tz="UTC").to_pydatetime())
+    assert not offered(planned(shop, "a.parquet")) & set(gone)
+    again = words(customers=gone, at="2023-07-01")
+    consents_of(shop, pd.concat([words(), again]))
+    path = planned(shop, "b.parquet")
+    assert offered(path) & set(gone)
+    assert set(sent(shop, path)[0]["customer_id"]) == offered(path)
+
+
+def preferences_of(config, **columns):
+    frame = pd.DataFrame(columns).assign(changed_at=pd.Timestamp("2023-12-31"))
+    frame.to_parquet(config.parent / "preferences.parquet", index=False)
+    text = config.read_text()
+    if "[data.preferences]" not in text:
+        config.write_text(text + '\n[data.preferences]\nsource = "preferences.parquet"\n')
+
+
+def test_what_is_not_wanted_any_more_is_not_exported(shop):
+    path = planned(shop)
+    gone = sorted(offered(path))[:4]
+    said = {"kind": ["discount", "gift", None, ""], "channel": ["email", None, "sms", "Email"]}
+    preferences_of(shop, customer_id=gone, allowed=False, **said)
+    frame, result = sent(shop, path)
+    assert offered(path) - set(frame["customer_id"]) == {gone[0], gone[3]}
+    assert result.metrics["left_out"] == {"preference": 2}
+
+
+def test_an_offer_that_left_the_catalogue_may_be_of_any_kind(shop):
+    path = planned(shop)
+    preferences_of(shop, customer_id=sorted(offered(path))[:2], kind="gift", allowed=False)
+    (shop.parent / "offers.toml").write_text(OFFERS.replace('"coupon"', '"ticket"'))
+    assert sent(shop, path)[1].metrics["left_out"] == {"preference": 2}
+
+
+def test_a_kind_that_no_offer_has_is_said(shop):
+    path = planned(shop)
+    preferences_of(shop, customer_id=["c0001"], kind="discounts", allowed=False)
+    assert "1 word(s) in the column kind of [data.preferences]" in sent(shop, path)[1].warnings[0]
+
+
+def test_contacts_of_earlier_plans_count_for_a_customers_own_limit(shop):
+    """In 40 days at most one: the cooldown would be over, and no cap is set for all."""
+    early = offered(planned(shop, "a.parquet", as_of="2023-12-01"))
+    preferences_of(shop, customer_id=CUSTOMERS[:20], max_contacts=1, cap_days=40)
+    late = planned(shop, "b.parquet")
+    assert early - set(CUSTOMERS[:20]) <= offered(late)
+    assert not early & set(CUSTOMERS[:20]) & offered(late)
+    frame = pd.read_parquet(late).set_index("customer_id")
+    assert set(frame.loc[sorted(early & set(CUSTOMERS[:20])), "suppression"]) == {"frequency_cap"}
+
+
+# Whatever was said
 
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory):
-    """A shop with a plan that was made when everybody agreed."""
-    config = open_shop(
-        tmp_path_factory.mktemp("fuzzed") / "shop",
-        simulated_orders(40),
-        consent="required",
-        budget=1e6,
-        more=CONSENTS,
-    )
-    consents_of(config, words())
-    return config, planned(config)
+    """A shop of three customers with a plan that was made when everybody agreed."""
+    names, begins = histories.CUSTOMERS, histories.BEGINS
+    orders = pd.DataFrame({"customer_id": names, "amount": 9.0})
+    orders["ordered_at"] = pd.Timestamp(begins) - pd.Timedelta(days=1)
+    folder = tmp_path_factory.mktemp("fuzzed") / "shop"
+    config = open_shop(folder, orders, consent="required", budget=1e6)
+    tables = [f'[data.{name}]\nsource = "{name}.parquet"' for name in histories.HAPPENED]
+    text = config.read_text().replace("[offers]", "[offers]\nholdout = 0.0", 1)
+    config.write_text("\n".join([text, *tables]))
+    said = {"channel": "email", "purpose": "marketing", "granted": True, "at": -200, "loaded": -200}
+    told(config, {"consents": [said | {"customer_id": name} for name in names]})
+    path = planned(config, customers=names, as_of=str(begins.date()))
+    assert offered(path) == set(names)
+    return config, path
+
+
+def told(config, history):
+    """Writes what was said into the shop's tables and, anew, into the ledger."""
+    for name, happened in histories.HAPPENED.items():
+        rows = [*history.get(name, ()), histories.STRANGER]
+        histories.table(rows, happened).to_parquet(config.parent / f"{name}.parquet", index=False)
+    with Ledger(config.parent / "ledger.db") as ledger:
+        with ledger.changing() as connection:
+            connection.execute("DELETE FROM withdrawals")
+        for row in history.get("withdrawals", ()):
+            at = histories.moment(row["at"])
+            record_withdrawal(ledger, row["customer_id"], row["channel"], source="form", at=at)
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(history=st.lists(said, min_size=1, max_size=40), days=st.integers(0, 4))
+@given(history=histories.history, days=st.integers(0, 3))
 def test_whatever_was_said_nobody_is_exported_without_live_consent(fuzzed, history, days):
     """The oracle walks through the words of each customer one by one."""
     config, path = fuzzed
-    frame = pd.DataFrame(history)
-    frame["changed_at"] = frame["changed_at"].astype("datetime64[us]")
-    consents_of(config, frame)
-    on = AS_OF + timedelta(days=days)
+    told(config, history)
+    on = histories.BEGINS.date() + timedelta(days=days)
     rows, result = sent(config, path, on=str(on))
-    assert set(rows["customer_id"]) == {c for c in offered(path) if consents(c, history, on)}
-    assert len(rows) + sum(result.metrics["left_out"].values()) == len(offered(path))
-
-
-def consents(customer, history, on):
-    """Whether the customer agrees to mail at that date, and has taken back nothing since."""
-    mine = [word for word in history if word["customer_id"] == customer]
-    before = [word for word in mine if word["changed_at"] < pd.Timestamp(on)]
-    agreed = [last(before, channel, "marketing") for channel in ("email", "Email ")]
-    latest = [last(mine, channel, "marketing") for channel in ("email", "Email ")]
-    objected = [
-        last(words, channel, "profiling") is False
-        for words in (before, mine)
-        for channel in ("email", "Email ", "sms")
-    ]
-    return True in agreed and False not in agreed + latest and not any(objected)
-
-
-def last(words, channel, purpose):
-    """The last word on it, a refusal where two were said at once; None where there is none."""
-    here = [w for w in words if (w["channel"], w["purpose"]) == (channel, purpose)]
-    if not here:
-        return None
-    newest = max(word["changed_at"] for word in here)
-    return all(word["granted"] for word in here if word["changed_at"] == newest)
+    at = {"hours": 24 * days, "sending": True}
+    assert set(rows["customer_id"]) == {
+        name
+        for name in histories.CUSTOMERS
+        if histories.live(name, "email", history, **at)
+        and histories.wanted(name, "email", "discount", history, **at)
+    }
+    assert len(rows) + sum(result.metrics["left_out"].values()) == len(histories.CUSTOMERS)

@@ -7,6 +7,7 @@ import pytest
 from churn.errors import ConfigError
 from churn.retention.eligibility import served
 from churn.retention.offers import Offers
+from churn.retention.preferences import Wishes
 from churn.retention.suppression import Suppression, build_gates, suppression_codes
 
 IDS = ["ann", "bob", "cid"]
@@ -16,7 +17,9 @@ TREATED = np.zeros(3, dtype=np.int64)
 
 @pytest.fixture
 def gates(make_offer):
-    def gates(offers=None, *, scores=SCORES, consent="assumed", consents=None, contacts=None):
+    def gates(
+        offers=None, *, scores=SCORES, consent="assumed", consents=None, contacts=None, **more
+    ):
         catalogue = Offers(tuple(offers or [make_offer()]), "c")
         return build_gates(
             scores,
@@ -25,6 +28,7 @@ def gates(make_offer):
             consent=consent,
             consents=consents and _consents(*consents),
             contacts=contacts and _contacts(*contacts),
+            **more,
         )
 
     return gates
@@ -109,6 +113,28 @@ def test_a_misspelt_consent_rule_is_refused_rather_than_taken_as_assumed(gates):
 def test_the_code_tells_a_refusal_from_silence(gates, rows, code):
     found = gates(consent="required", consents=[("bob", "email", "marketing", True), *rows])
     assert _codes(found)[0] == code
+
+
+def test_what_is_not_wanted_or_comes_too_often_for_them_is_closed_and_told_apart(gates, make_offer):
+    offers = [make_offer("mail"), make_offer("letter", channel="post")]
+    unwanted = np.array([[True, True], [True, False], [True, False]])
+    enough = np.array([[False, False], [False, False], [False, True]])
+    found = gates(offers, wishes=Wishes(unwanted, enough), contacted_enough=[])
+    assert found.open.tolist() == [[False, False], [False, True], [False, False]]
+    codes = _codes_of(found, np.ones((3, 2)), np.array([-1, 1, -1]))
+    assert codes.to_pylist() == ["preference", None, "frequency_cap"]
+
+
+def test_a_customers_own_limit_never_loosens_that_of_all(gates):
+    found = gates(wishes=Wishes.none(3, 1), contacted_enough=["bob"])
+    assert found.open[:, 0].tolist() == [True, False, True]
+
+
+def test_consent_is_named_before_a_preference_and_that_before_a_cooldown(gates):
+    everything = Wishes(np.ones((3, 1), dtype=bool), np.ones((3, 1), dtype=bool))
+    refused = [("ann", "email", "marketing", False)]
+    found = gates(consents=refused, contacts=[("bob", "other", 1.0)], wishes=everything)
+    assert _codes(found) == ["consent_refused", "preference", "preference"]
 
 
 def test_only_customers_with_an_offer_have_no_code(gates):

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from churn.retention.arms import ARMS, EXPLORE, TREATMENT
 from churn.retention.consents import ConsentBook
 from churn.retention.offers import NO_OFFER
+from churn.retention.preferences import PreferenceBook
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from churn.retention.suppression import Consent
@@ -29,6 +31,7 @@ LEFT_OUT = {
     "objected": "refuses profiling, so no score may steer an offer",
     "consent_refused": "refuses marketing on the offer's channel",
     "consent_unknown": "no recorded consent to marketing on the offer's channel",
+    "preference": "wants no such offer, or none on its channel",
     "expired": "the offer ended before the date of the export",
     "no_identifier": "neither e-mail nor phone of this customer can be hashed",
     "repeated_identifier": "the same e-mail and phone stand in the audience already",
@@ -58,6 +61,8 @@ def sendable(
     *,
     consents: pa.Table | None,
     consent: Consent,
+    preferences: Sequence[pa.Table] = (),
+    kinds: Mapping[str, str] | None = None,
     on: date,
     offer_id: str | None = None,
     channel: str | None = None,
@@ -66,7 +71,8 @@ def sendable(
 
     `consents` (customer_id, channel, purpose, granted) may contradict itself: a refusal counts.
     "required" sends only where marketing is granted on the offer's channel, "assumed" wherever it
-    is not refused. An offer may be sent on the day that it ends.
+    is not refused. Each of `preferences` has to allow the offer; its kind is looked up in `kinds`.
+    An offer may be sent on the day that it ends.
     """
     rows = offered(plan)
     nobody = np.zeros(rows.num_rows, dtype=bool)
@@ -75,12 +81,13 @@ def sendable(
         book = ConsentBook.read(consents, rows["customer_id"])
         objected = book.customers(purpose="profiling", channel=None, granted=False)
         granted, refused = (_on_channel(book, rows["channel"], granted=g) for g in (True, False))
-    holds = {
+    holds: dict[str, Bools] = {
         "other_offer": nobody if offer_id is None else _differs(rows["offer_id"], offer_id),
         "other_channel": nobody if channel is None else _differs(rows["channel"], channel),
         "objected": objected,
         "consent_refused": refused,
         "consent_unknown": ~granted if consent == "required" else nobody,
+        "preference": _unwanted(rows, preferences, kinds or {}),
         "expired": np.asarray(pc.less(rows["expires_on"], pa.scalar(on)), dtype=bool),
     }
     return _without(rows, holds)
@@ -102,6 +109,19 @@ def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) 
     for channel in pc.unique(channels).to_pylist():
         said = book.customers(purpose="marketing", channel=channel, granted=granted)
         found |= said & ~_differs(channels, channel)
+    return found
+
+
+def _unwanted(rows: pa.Table, preferences: Sequence[pa.Table], kinds: Mapping[str, str]) -> Bools:
+    """Rows whose offer the customer does not want, by any of the preferences."""
+    books = [PreferenceBook.read(table, rows["customer_id"]) for table in preferences]
+    found = np.zeros(rows.num_rows, dtype=bool)
+    pairs = rows.select(["offer_id", "channel"]).group_by(["offer_id", "channel"]).aggregate([])
+    for pair in pairs.to_pylist() if books else []:
+        here = ~_differs(rows["offer_id"], pair["offer_id"])
+        here &= ~_differs(rows["channel"], pair["channel"])
+        for book in books:
+            found |= here & book.unwanted(pair["channel"], kinds.get(pair["offer_id"]))
     return found
 
 

@@ -1,0 +1,76 @@
+"""Who may be sent what, for every command that plans or sends: one state of consent for all."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+
+from churn.data.consent import consent_to_send, withdrawn_words
+from churn.data.preferences import preference_state, preferences_to_send
+from churn.files.withdrawals import withdrawals
+from churn.jobs.session import Session
+from churn.retention.delivery.sendable import Sendable, sendable
+from churn.retention.offers import KINDS, Offers
+from churn.retention.preferences import strange_kinds
+
+__all__ = ["consent_notes", "preference_notes", "still_sendable", "withdrawn"]
+
+
+def withdrawn(session: Session) -> pa.Table | None:
+    """customer_id, channel, day of the withdrawals that the ledger holds by now."""
+    return withdrawn_words(withdrawals(session.ledger))
+
+
+def still_sendable(
+    session: Session,
+    plan: pa.Table,
+    *,
+    on: date,
+    offer: str | None = None,
+    channel: str | None = None,
+) -> Sendable:
+    """What of a plan's table may be sent on that date, of one offer and channel or of all.
+
+    The shop's tables are read as the session found them, the ledger's withdrawals at this moment.
+    """
+    snapshot = session.tables.as_of(on)
+    preferences = preferences_to_send(snapshot)
+    return sendable(
+        plan,
+        consents=consent_to_send(snapshot, withdrawn=withdrawn(session)),
+        consent=session.settings.offers.consent,
+        preferences=preferences,
+        kinds=_kinds(session) if preferences else None,
+        on=on,
+        offer_id=offer,
+        channel=channel,
+    )
+
+
+def _kinds(session: Session) -> dict[str, str]:
+    """The kind of each offer in the catalogue."""
+    offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
+    return {offer.offer_id: offer.kind for offer in offers}
+
+
+def consent_notes(session: Session, *, unknown: str) -> list[str]:
+    """What a command says where consent is assumed, or `unknown`, for the table is not there; and
+    where preferences are not understood. The session must be open.
+    """
+    notes = preference_notes(session)
+    if session.settings.offers.consent == "assumed":
+        return ['consent is assumed, not looked up: [offers] consent = "assumed"', *notes]
+    return notes if session.tables.has("consents") else [unknown, *notes]
+
+
+def preference_notes(session: Session) -> list[str]:
+    """What a command says where preferences name a kind that no offer can have."""
+    preferences = preference_state(session.tables.as_of(session.as_of))
+    strange = [] if preferences is None else strange_kinds(preferences, KINDS)
+    if not strange:
+        return []
+    return [
+        f"{len(strange)} word(s) in the column kind of [data.preferences] are no kind of offer and "
+        f"are not followed; kinds are {', '.join(KINDS)}"
+    ]
