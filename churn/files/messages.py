@@ -26,6 +26,7 @@ State = Literal["waiting", "sending", "sent", "failed", "unknown"]
 CONTACTED = ("sending", "sent", "unknown")
 """States in which a customer has the message, or may have it."""
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
     """One customer's message of a campaign's plan of one date, through "email" or "webhook".

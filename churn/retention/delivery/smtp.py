@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from churn.errors import ConfigError
 from churn.retention.delivery.parcels import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from churn.retention.delivery.settings import EmailSettings
 
@@ -27,8 +28,15 @@ class MailServer:
     offer the encryption that is asked for gets no message.
     """
 
-    def __init__(self, settings: EmailSettings, *, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: EmailSettings,
+        *,
+        ca_file: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings
+        self.sleep = sleep
         self._context = _context(ca_file) if settings.security != "none" else None
         self._connection: smtplib.SMTP | None = None
 
@@ -59,17 +67,23 @@ class MailServer:
         self._connection = None
 
     def _connected(self) -> smtplib.SMTP:
-        if self._connection is None:
-            self._connection = self._connect()
+        """The connection; a new one is tried `attempts` times, except where it makes no sense."""
+        attempt = 0
+        while self._connection is None:
+            try:
+                self._connection = self._connect()
+            except (ssl.SSLCertVerificationError, smtplib.SMTPAuthenticationError):
+                raise
+            except _BROKEN:
+                attempt += 1
+                if attempt >= self.settings.attempts:
+                    raise
+                self.sleep(2.0**attempt)
         return self._connection
 
     def _connect(self) -> smtplib.SMTP:
         options = self.settings
-        where = {"host": options.host, "port": options.port, "timeout": options.timeout_seconds}
-        if options.security == "tls":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(**where, context=self._context)
-        else:
-            connection = smtplib.SMTP(**where)
+        connection = self._greeted(options.host, options.port, timeout=options.timeout_seconds)
         try:
             if options.security == "starttls":
                 connection.starttls(context=self._context)
@@ -79,6 +93,11 @@ class MailServer:
             connection.close()
             raise
         return connection
+
+    def _greeted(self, host: str, port: int, *, timeout: float) -> smtplib.SMTP:
+        if self.settings.security == "tls":
+            return smtplib.SMTP_SSL(host, port, timeout=timeout, context=self._context)
+        return smtplib.SMTP(host, port, timeout=timeout)
 
     def _reset(self) -> None:
         """Makes ready for the next message; a server that is about to leave is left."""
