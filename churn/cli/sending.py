@@ -14,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["send"]
+__all__ = ["send", "serve"]
 
 
 @app.command()
@@ -79,5 +79,31 @@ def send(
             replace=replace,
             progress=progress,
         )
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def serve(
+    config: Config = CHURN_TOML,
+    host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
+    ] = 8080,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Serve the page to unsubscribe.
+
+    It answers the links in messages, and nothing else so far; until Ctrl-C or SIGTERM.
+    """
+
+    def job(_: Callable[[str], None]) -> JobResult:
+        from churn.jobs.serve import serve as run
+
+        def announce(address: str) -> None:
+            typer.echo(f"serving the page to unsubscribe on {address}/unsubscribe/", err=True)
+
+        return run(config, host=host, port=port, announce=announce)
 
     run_job(job, as_json=as_json, debug=debug)

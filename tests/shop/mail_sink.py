@@ -90,7 +90,9 @@ def serving(sink: MailSink, **options: Any) -> Server:
 def only(username: str, password: str) -> Callable[..., AuthResult]:
     """An authenticator that lets one user in."""
 
-    def check(server: SMTP, session: Session, envelope: Envelope, kind: str, data: Any) -> AuthResult:
+    def check(
+        server: SMTP, session: Session, envelope: Envelope, kind: str, data: Any
+    ) -> AuthResult:
         right = (data.login, data.password) == (username.encode(), password.encode())
         return AuthResult(success=right, handled=False)
 
