@@ -39,6 +39,7 @@ class EmailWay:
             email,
             Templates(email.language, folder=folder),
             {offer.offer_id: offer for offer in offers},
+            agreed=settings.offers.consent == "required",
         )
         self.ca_file: Path | None = None if email.ca_file is None else settings.path(email.ca_file)
         self.attempts = email.attempts

@@ -21,11 +21,14 @@ __all__ = ["Postman", "Writer"]
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the letters of a catalogue's offers."""
+    """Writes the letters of a catalogue's offers; `agreed` is whether who gets them said yes, and
+    not only never no.
+    """
 
     settings: EmailSettings
     templates: Templates
     offers: Mapping[str, Offer]
+    agreed: bool = True
 
     def letter(self, outgoing: Outgoing) -> Letter:
         """The subject, text and HTML of one customer's message."""
@@ -60,6 +63,7 @@ class Writer:
                 "url": self.settings.shop_url,
             },
             "offer": offer,
+            "agreed": self.agreed,
             "expires_on": None if until is None else language(self.settings.language).day(until),
             "products": list(outgoing.products),
             "link": offer.link or self.settings.shop_url,
