@@ -37,6 +37,12 @@ __all__ = ["Settings", "load_settings", "load_tables"]
 
 PREFIX = "CHURN__"
 SIGNING_KEY = "CHURN_SIGNING_KEY"
+SECRETS = {
+    "model.signing_key": SIGNING_KEY,
+    "delivery.email.password": "SMTP_PASSWORD",
+    "delivery.webhook.secret": "WEBHOOK_SECRET",
+}
+"""Settings that never stand in the file, and the variable that a message proposes for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +191,7 @@ def load_settings(
     path = Path(path)
     environment = os.environ if environment is None else environment
     written = _parse(path)
-    _refuse_written_key(written, path)
+    _refuse_written_secrets(written, path)
     sections = _filled(written, environment)
     if environment.get(SIGNING_KEY):
         quoted = json.dumps(environment[SIGNING_KEY], ensure_ascii=False)
@@ -234,14 +240,21 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path.name} must be valid TOML", got=str(failure)) from None
 
 
-def _refuse_written_key(sections: Mapping[str, Any], path: Path) -> None:
-    """ConfigError where the key itself stands in the file: files are copied and shared."""
-    model = sections.get("model")
-    key = model.get("signing_key") if isinstance(model, dict) else None
-    if key is not None and not (isinstance(key, str) and re.fullmatch(r"\$\{\w+\}", key)):
-        rule = "[model] signing_key must come from the environment"
-        fix = f'Write signing_key = "${{{SIGNING_KEY}}}" into {path.name}, or leave it out.'
-        raise ConfigError(rule, got="a value in the file", fix=fix)
+def _refuse_written_secrets(sections: Mapping[str, Any], path: Path) -> None:
+    """ConfigError where a secret itself stands in the file: files are copied and shared."""
+    for name, variable in SECRETS.items():
+        *above, key = name.split(".")
+        value: Any = sections
+        for part in (*above, key):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None and not (isinstance(value, str) and re.fullmatch(r"\$\{\w+\}", value)):
+            rule = f"[{'.'.join(above)}] {key} must come from the environment"
+            fix = f'Write {key} = "${{{variable}}}" into {path.name}, or leave it out.'
+            raise ConfigError(rule, got="a value in the file", fix=fix)
+
+
+def _is_secret(sections: list[str], key: str) -> bool:
+    return ".".join((*sections, key)) in SECRETS
 
 
 def _check_key(model: ModelSettings) -> None:
@@ -313,8 +326,8 @@ def _line(error: Any) -> str:
     if error["type"] in ("missing", "missing_argument"):
         return f"{where} is missing"
     wanted = str(error["msg"]).removeprefix("Input should be ")
-    if key == "signing_key":
-        return f"{where} must be {wanted}"  # a secret is not shown
+    if _is_secret(sections, key) or not isinstance(error["input"], str | int | float):
+        return f"{where} must be {wanted}"  # a secret is not shown, nor what may hold one
     return f"{where} must be {wanted}, got {error['input']!r}"
 
 

@@ -32,8 +32,8 @@ def run_job(job: Job, *, as_json: bool, debug: bool) -> None:
         if debug:
             raise
         _fail(failure, as_json=as_json)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
+    except KeyboardInterrupt as interrupt:
+        typer.echo(str(interrupt) or "interrupted; nothing was written", err=True)
         raise typer.Exit(130) from None
     else:
         if as_json:

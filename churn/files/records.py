@@ -79,6 +79,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             PRIMARY KEY (customer_id, channel)
         ) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE messages (
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, customer_id TEXT NOT NULL,
+            through TEXT NOT NULL, offer_id TEXT NOT NULL, channel TEXT NOT NULL,
+            token TEXT NOT NULL, parcel TEXT NOT NULL, run_id TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('waiting', 'sending', 'sent', 'failed', 'unknown')),
+            cause TEXT, at TEXT NOT NULL,
+            PRIMARY KEY (campaign_id, as_of, customer_id, through)
+        ) WITHOUT ROWID""",
+        "CREATE UNIQUE INDEX tokens ON messages (token)",
+    ),
 )
 
 

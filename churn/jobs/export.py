@@ -9,11 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from churn.data.addresses import addresses
-from churn.errors import ConfigError, DataError
-from churn.files.manifests import sidecar_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes, still_sendable
-from churn.jobs.output import read_table, writing_table
+from churn.jobs.on_record import check_on_record, delivery_date, plan_table
+from churn.jobs.output import writing_table
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
@@ -47,10 +46,10 @@ def export(
         open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
         writing_table(out, keep=[*inputs(config), plan], option="--to") as writer,
     ):
-        table = _plan_table(plan)
+        table = plan_table(plan)
         planned = Planned.read(table)
-        when = _date(session, planned, asked=on is not None)
-        _check_on_record(session, planned, plan)
+        when = delivery_date(session, planned, asked=on is not None)
+        check_on_record(session, planned, plan)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
@@ -60,37 +59,6 @@ def export(
         session.facts |= facts
         notes = _notes(session, facts, sent, earlier)
     return _result(session, when, facts, out, notes=notes)
-
-
-def _plan_table(path: Path) -> pa.Table:
-    table = read_table(path, what="plan", command="plan")
-    if not sidecar_of(path).exists():
-        rule = f"{path.name} must lie beside its manifest, {sidecar_of(path).name}"
-        raise DataError(rule, fix="Plan again, and move both files together.")
-    return table
-
-
-def _date(session: Session, planned: Planned | None, *, asked: bool) -> date:
-    """The date of the export, at or after the plan's."""
-    if planned is None or planned.as_of <= session.as_of:
-        return session.as_of
-    if asked:
-        rule = f"--date must be at or after the date of the plan, {planned.as_of}"
-        raise ConfigError(rule, got=session.as_of, fix="Pass the date on which you send.")
-    return planned.as_of
-
-
-def _check_on_record(session: Session, planned: Planned | None, path: Path) -> None:
-    if planned is None or session.ledger.is_planned(
-        planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
-    ):
-        return
-    raise DataError(
-        f"{path.name} must be the plan on record for campaign {planned.campaign_id!r} as of "
-        f"{planned.as_of}",
-        got="a dry run, one that a later plan replaced, or one of another ledger",
-        fix="Export the latest plan, or plan again without --dry-run.",
-    )
 
 
 def _sendable(

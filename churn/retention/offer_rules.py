@@ -104,6 +104,11 @@ _NEAR = Rule("whole days from 0 to 366", lambda v: _is_whole(v, least=0, most=36
 _PLACES = Rule(
     "a whole number >= 0", lambda v: _is_whole(v, least=0, most=10**12), "Write e.g. 500."
 )
+_LINK = Rule(
+    "an address that begins with https://",
+    lambda v: is_text(v) and v.startswith("https://") and v.isprintable() and " " not in v,
+    'Write e.g. "https://shop.example/survey".',
+)
 _STATUSES = Rule(
     f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
 )
@@ -130,4 +135,6 @@ RULES = {
     "holiday": _or_none(TEXT),
     "holiday_within_days": _NEAR,
     "capacity": _or_none(_PLACES),
+    "template": _or_none(TEXT),
+    "link": _or_none(_LINK),
 }

@@ -39,6 +39,8 @@ class Offer:
     for one of its `reason_families` (whatever the reason, unless some are named), and near their
     birthday or the `holiday` where it has one. `capacity` is how many a plan may give at most.
     `objective` follows from the kind unless it is given; the lapsed get nothing but "win_back".
+    `template` names the e-mail's, which follows from kind and occasion unless it is given; `link`
+    is where its button leads, the shop unless it is given.
     """
 
     offer_id: str
@@ -62,6 +64,8 @@ class Offer:
     holiday: str | None = None
     holiday_within_days: int = 14
     capacity: int | None = None
+    template: str | None = None
+    link: str | None = None
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
@@ -70,6 +74,8 @@ class Offer:
                 raise _broken(self.offer_id, f"{key} must be {rule.text}", value, rule.fix)
         check_name(self.offer_id, what="offer_id")
         check_name(self.channel, what=f"offer '{self.offer_id}': channel")
+        if self.template is not None:
+            check_name(self.template, what=f"offer '{self.offer_id}': template")
         self._check_words()
         if not self.effect_low <= self.effect <= self.effect_high:
             raise _broken(

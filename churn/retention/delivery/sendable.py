@@ -27,12 +27,20 @@ Bools = NDArray[np.bool_]
 
 LEFT_OUT = {
     "other_offer": "another offer was asked for",
-    "other_channel": "the offer does not go out on the channel `ads`, which audiences serve",
+    "other_channel": "the offer goes out on another channel",
     "objected": "refuses profiling, so no score may steer an offer",
     "consent_refused": "refuses marketing on the offer's channel",
     "consent_unknown": "no recorded consent to marketing on the offer's channel",
     "preference": "wants no such offer, or none on its channel",
     "expired": "the offer ended before the date of the export",
+    "no_address": "no e-mail address of this customer is known",
+    "bad_address": "what is known is no address that can be written to",
+    "refused_address": "another customer with the same address refuses e-mails",
+    "same_address": "the same address gets this message as another customer",
+    "sent_before": "has this campaign's message already",
+    "maybe_sent": "may have it: the sending was cut off before an answer came",
+    "failed_before": "was refused for good when it was sent before",
+    "beyond_limit": "beyond the number that was asked for",
     "no_identifier": "neither e-mail nor phone of this customer can be hashed",
     "repeated_identifier": "the same e-mail and phone stand in the audience already",
 }

@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from churn.data.settings import STRICT
+from churn.errors import ConfigError
+from churn.retention.delivery.hosts import is_loopback, loopback_or_https
+from churn.retention.delivery.mailbox import Mailbox
 from churn.retention.delivery.quiet import QuietHours
+from churn.retention.delivery.signature import key_of
+from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
 
-__all__ = ["DeliverySettings"]
+__all__ = ["DeliverySettings", "EmailSettings", "WebhookSettings"]
+
+_HTTPS = "https://"
+LONGEST_URL = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailSettings:
+    """`[delivery.email]`: the mail server, who speaks, and where one unsubscribes.
+
+    `sender` and `reply_to` are mailboxes, such as "Corner Shop <news@shop.example>"; `shop` and
+    `address` stand at the foot of each message. The link to unsubscribe is `unsubscribe_url`, a
+    slash and a token of the message. `shop_url` is where the button leads.
+    """
+
+    __pydantic_config__ = STRICT
+    host: str
+    sender: str
+    unsubscribe_url: str
+    shop: str
+    address: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    reply_to: str | None = None
+    shop_url: str | None = None
+    templates: str | None = None
+    language: str = DEFAULT_LANGUAGE
+    messages_per_minute: Annotated[int, Field(ge=1)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+    def __post_init__(self) -> None:
+        for key in ("sender", "reply_to"):
+            if getattr(self, key) is not None:
+                Mailbox.parse(getattr(self, key), what=f"[delivery.email] {key}")
+        for key in ("shop", "address", "shop_url", "unsubscribe_url", "host"):
+            _check_line(key, getattr(self, key))
+        for key in ("unsubscribe_url", "shop_url"):
+            _check_https(key, getattr(self, key))
+        self._check_security()
+        if self.language not in language_codes():
+            rule = f"[delivery.email] language must be one of {list(language_codes())}"
+            raise ConfigError(rule, got=repr(self.language), fix='Write e.g. language = "en".')
+
+    def _check_security(self) -> None:
+        if self.security == "none" and not is_loopback(self.host):
+            rule = '[delivery.email] security = "none" is for a server on this machine alone'
+            raise ConfigError(rule, got=self.host, fix='Write security = "starttls" or "tls".')
+        if (self.username is None) != (self.password is None):
+            rule = "[delivery.email] username and password must be given together"
+            fix = 'Write password = "${SMTP_PASSWORD}" beside the username.'
+            raise ConfigError(rule, fix=fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """`[delivery.webhook]`: where batches are posted, and the secret that signs them.
+
+    The secret is "whsec_" and 24 to 64 bytes in base64. A batch that was not taken is posted again
+    up to `retries` times, with the same id.
+    """
+
+    __pydantic_config__ = STRICT
+    url: str
+    secret: str = field(repr=False)
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 100
+
+    def __post_init__(self) -> None:
+        if not loopback_or_https(self.url):
+            rule = "[delivery.webhook] url must begin with https://"
+            fix = "Only a receiver on this machine may do without."
+            raise ConfigError(rule, got=self.url.split("?")[0], fix=fix)
+        key_of(self.secret)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliverySettings:
-    """`[delivery]`: the hours in which nothing is sent, such as "21:00-08:00", and their time zone.
+    """`[delivery]`: the hours in which nothing is sent, such as "21:00-08:00", and their time zone;
+    and how it is sent.
 
     Without a `timezone` of its own the shop's `day_timezone` holds.
     """
@@ -20,9 +106,31 @@ class DeliverySettings:
     __pydantic_config__ = STRICT
     quiet_hours: str | None = None
     timezone: str | None = None
+    email: EmailSettings | None = None
+    webhook: WebhookSettings | None = None
 
     def quiet(self, day_timezone: str) -> QuietHours | None:
         """The quiet hours of a shop of that zone; None where it may send at any time."""
         if self.quiet_hours is None:
             return None
         return QuietHours.parse(self.quiet_hours, timezone=self.timezone or day_timezone)
+
+
+def _check_line(key: str, text: str | None) -> None:
+    """ConfigError unless the text has something in it, and no control characters."""
+    if text is None or (text.strip() and text.isprintable()):
+        return
+    rule = f"[delivery.email] {key} must be one line of text"
+    raise ConfigError(rule, got=ascii(text), fix="Mend it.")
+
+
+def _is_https(address: str) -> bool:
+    plain = address.isascii() and not set(address) & set(' <>"')  # it stands in a header
+    return plain and len(address) <= LONGEST_URL and address.startswith(_HTTPS)
+
+
+def _check_https(key: str, address: str | None) -> None:
+    if address is None or _is_https(address):
+        return
+    rule = f"[delivery.email] {key} must begin with {_HTTPS}"
+    raise ConfigError(rule, got=address, fix="RFC 8058 asks for it; a reverse proxy brings it.")

@@ -1,0 +1,49 @@
+"""The plan that is to be delivered: whole, unaltered, and the one that counts."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from churn.errors import ConfigError, DataError
+from churn.files.manifests import sidecar_of
+from churn.jobs.output import read_table
+from churn.jobs.session import Session
+from churn.retention.delivery.planned import Planned
+
+__all__ = ["check_on_record", "delivery_date", "plan_table"]
+
+
+def plan_table(path: Path) -> pa.Table:
+    """The rows of a plan's file; DataError where its manifest is not beside it."""
+    table = read_table(path, what="plan", command="plan")
+    if not sidecar_of(path).exists():
+        rule = f"{path.name} must lie beside its manifest, {sidecar_of(path).name}"
+        raise DataError(rule, fix="Plan again, and move both files together.")
+    return table
+
+
+def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> date:
+    """The date of the delivery, at or after the plan's."""
+    if planned is None or planned.as_of <= session.as_of:
+        return session.as_of
+    if asked:
+        rule = f"--date must be at or after the date of the plan, {planned.as_of}"
+        raise ConfigError(rule, got=session.as_of, fix="Pass the date on which you send.")
+    return planned.as_of
+
+
+def check_on_record(session: Session, planned: Planned | None, path: Path) -> None:
+    """DataError unless the ledger holds it as the plan of its campaign and date."""
+    if planned is None or session.ledger.is_planned(
+        planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
+    ):
+        return
+    raise DataError(
+        f"{path.name} must be the plan on record for campaign {planned.campaign_id!r} as of "
+        f"{planned.as_of}",
+        got="a dry run, one that a later plan replaced, or one of another ledger",
+        fix="Take the latest plan, or plan again without --dry-run.",
+    )

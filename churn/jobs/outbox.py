@@ -1,0 +1,177 @@
+"""What a plan's delivery still has to send: to whom, under which name on record, and why not."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from churn.data.addresses import addresses
+from churn.data.consent import consent_to_send
+from churn.errors import DataError
+from churn.files.messages import CONTACTED, Message, doubt_unfinished, messages_of
+from churn.jobs.consents import still_sendable, withdrawn
+from churn.jobs.couriers import EMAIL, EmailWay, WebhookWay
+from churn.jobs.session import Progress, Session
+from churn.retention.delivery.addressees import addressed, refusers
+from churn.retention.delivery.dispatch import Clock
+from churn.retention.delivery.parcels import Outgoing
+from churn.retention.delivery.planned import LIST_COLUMNS, Planned
+from churn.retention.delivery.sendable import Sendable
+
+__all__ = ["Order", "Outbox", "fill_outbox"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What was asked for."""
+
+    road: EmailWay | WebhookWay
+    offer: str | None
+    limit: int | None
+    replace: bool
+    retry_unknown: bool
+    wait: bool
+    dry_run: bool
+    clock: Clock
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The messages to send, and how many offers of the plan were left out by each code."""
+
+    outgoing: tuple[Outgoing, ...]
+    left_out: Mapping[str, int]
+    rows: pa.Table
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is on record of the campaign's messages, for one way."""
+
+    contacted: frozenset[str]
+    left: Mapping[str, str]
+    mine: Mapping[str, Message]
+
+    @classmethod
+    def read(cls, messages: Iterable[Message], through: str, *, retry_unknown: bool) -> _Record:
+        """Whom it has reached in any way, why not again, and the messages of this way."""
+        left: dict[str, str] = {}
+        mine: dict[str, Message] = {}
+        for one in messages:
+            own = one.through == through
+            again = own and retry_unknown and one.state == "unknown"
+            if one.state in CONTACTED and not again:
+                left[one.customer_id] = "maybe_sent" if one.state == "unknown" else "sent_before"
+            elif own and one.state == "failed":
+                left.setdefault(one.customer_id, "failed_before")
+            if own:
+                mine[one.customer_id] = one
+        contacted = frozenset(name for name, code in left.items() if code != "failed_before")
+        return cls(contacted, left, mine)
+
+
+def fill_outbox(
+    session: Session,
+    plan: pa.Table,
+    planned: Planned | None,
+    order: Order,
+    *,
+    on: date,
+    picked: Mapping[str, tuple[str, ...]],
+) -> Outbox:
+    """Who of the plan may be sent to on that date and was not yet, up to the order's limit.
+
+    `picked` are the products that a customer's message names.
+    """
+    road = order.road
+    sent = still_sendable(session, plan, on=on, offer=order.offer, channel=road.channel)
+    record = _on_record(session, planned, order)
+    to: Sequence[str] = [""] * sent.table.num_rows
+    if road.through == EMAIL:
+        sent, to = _addressed(session, sent, record, on=on)
+    sent, kept = _not_yet(sent, record, limit=order.limit)
+    rows = sent.table.select(list(LIST_COLUMNS))
+    told = rows.to_pylist()
+    messages = _messages(told, record, road, run_id=session.run_id)
+    outgoing = tuple(
+        Outgoing(message, row, to[place], tuple(picked.get(message.customer_id, ())))
+        for message, row, place in zip(messages, told, kept, strict=True)
+    )
+    return Outbox(outgoing, sent.left_out, rows)
+
+
+def _not_yet(sent: Sendable, record: _Record, *, limit: int | None) -> tuple[Sendable, list[int]]:
+    """The rows whose customer has no message yet, up to the limit, and their places."""
+    left, kept = Counter(sent.left_out), list[int]()
+    for place, customer in enumerate(sent.table["customer_id"].to_pylist()):
+        code = record.left.get(customer)
+        if code is None and limit is not None and len(kept) >= limit:
+            code = "beyond_limit"
+        if code is None:
+            kept.append(place)
+        else:
+            left[code] += 1
+    return Sendable(sent.table.take(pa.array(kept, pa.int64())), dict(left)), kept
+
+
+def _on_record(session: Session, planned: Planned | None, order: Order) -> _Record:
+    if planned is None:
+        return _Record(frozenset(), {}, {})
+    through = order.road.through
+    doubt_unfinished(session.ledger, planned.campaign_id, planned.as_of, through)
+    found = messages_of(session.ledger, planned.campaign_id, planned.as_of)
+    return _Record.read(found, through, retry_unknown=order.retry_unknown)
+
+
+def _addressed(
+    session: Session, sent: Sendable, record: _Record, *, on: date
+) -> tuple[Sendable, list[str]]:
+    tables = session.tables
+    if not tables.has("customers") or "email" not in tables.columns("customers"):
+        rule = "sending e-mail needs the column email of the table 'customers'"
+        raise DataError(rule, fix="Connect [data.customers].")
+    consents = consent_to_send(tables.as_of(on), withdrawn=withdrawn(session))
+    return addressed(
+        sent,
+        addresses(tables),
+        refused=refusers(consents, EMAIL),
+        contacted=record.contacted,
+    )
+
+
+def _messages(
+    rows: Sequence[Mapping[str, Any]],
+    record: _Record,
+    road: EmailWay | WebhookWay,
+    *,
+    run_id: str,
+) -> list[Message]:
+    """The messages of the rows: those on record keep their token and their parcel."""
+    messages, fresh = [], 0
+    batch = ""
+    for row in rows:
+        known = record.mine.get(row["customer_id"])
+        if known is None and fresh % road.batch == 0:
+            batch = f"msg_{secrets.token_hex(16)}"
+        fresh += known is None
+        messages.append(
+            Message(
+                campaign_id=row["campaign_id"],
+                as_of=row["as_of"],
+                customer_id=row["customer_id"],
+                through=road.through,
+                offer_id=row["offer_id"],
+                channel=row["channel"],
+                token=secrets.token_urlsafe(16) if known is None else known.token,
+                parcel=batch if known is None else known.parcel,
+                run_id=run_id,
+            )
+        )
+    return messages

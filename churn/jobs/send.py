@@ -1,0 +1,263 @@
+"""`churn send`: the offers of a plan as messages, each once, with consent read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from churn.config import load_settings
+from churn.data.days import zone
+from churn.errors import ConfigError, StorageError
+from churn.files.locks import exclusive, lock_beside
+from churn.files.messages import enqueue
+from churn.files.records import Export
+from churn.jobs.consents import consent_notes
+from churn.jobs.couriers import EMAIL, way
+from churn.jobs.on_record import check_on_record, delivery_date, plan_table
+from churn.jobs.outbox import Order, Outbox, fill_outbox
+from churn.jobs.output import read_table
+from churn.jobs.preview import write_preview
+from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.session import Progress, Session, open_session, silent
+from churn.retention.delivery.dispatch import QUIET, Clock, Dispatch, Tally, parcels
+from churn.retention.delivery.picks import picks
+from churn.retention.delivery.planned import Planned, digest_of
+from churn.retention.delivery.quiet import QuietHours
+from churn.retention.delivery.sendable import LEFT_OUT, offered
+
+__all__ = ["send"]
+
+BECAME = {
+    "sent": "taken by the other side",
+    "withdrawn": "withdrew while this was running",
+    "failed": "refused for good",
+    "unknown": "went out, and no answer came",
+    "waiting": "not sent yet",
+}
+"""What can become of a message, and what it means."""
+
+
+def send(  # noqa: PLR0913 - the options of the command, each by its own name
+    config: Path,
+    *,
+    plan: Path,
+    through: str = EMAIL,
+    offer: str | None = None,
+    on: str | None = None,
+    products: Path | None = None,
+    dry_run: bool = False,
+    preview: Path | None = None,
+    limit: int | None = None,
+    replace: bool = False,
+    retry_unknown: bool = False,
+    wait: bool = False,
+    clock: Clock | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """Sends a plan's offers to those who may have them on a date and did not get them yet.
+
+    The date is that of `churn export`. A `dry_run` counts, a `preview` also writes one message of
+    each offer into a folder; neither sends anything. `limit` is how many messages are sent at most.
+    Exit code 7 where the other side could not be worked with: what is left is sent by the next run.
+    """
+    settings = load_settings(config)
+    order = Order(
+        road=way(through, settings),
+        offer=offer,
+        limit=limit,
+        replace=replace,
+        retry_unknown=retry_unknown,
+        wait=wait,
+        dry_run=dry_run or preview is not None,
+        clock=clock or Clock(),
+        progress=progress,
+    )
+    table = plan_table(plan)
+    _wait_for_opening(settings.quiet_hours, order)
+    with (
+        exclusive(lock_beside(settings.path("send")), what="sending"),
+        open_session("send", config, as_of=on, progress=progress, beyond_data=True) as session,
+    ):
+        since = session.ledger.moment()
+        planned = Planned.read(table)
+        when = delivery_date(session, planned, asked=on is not None)
+        check_on_record(session, planned, plan)
+        outbox = _outbox(session, table, planned, order, products, on=when)
+        files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
+        tally = _sent(session, planned, outbox, order, on=when, since=since)
+        facts = _facts(planned, table, outbox, tally, order, on=when)
+        session.facts |= facts
+    return JobResult(
+        command="send",
+        run_id=session.run_id,
+        as_of=when,
+        resolved={"consent": settings.offers.consent, "through": through},
+        rows={"plan": table.num_rows, "to_send": len(outbox.outgoing), "sent": facts["sent"]},
+        dropped=dropped_rows(session.tables.audits),
+        metrics=facts,
+        files=hashed(*files),
+        warnings=_notes(session, facts, order),
+        tables=(_shown(facts),),
+        exit_code=0 if facts["stopped"] in (None, QUIET) else StorageError.exit_code,
+    )
+
+
+def _wait_for_opening(quiet: QuietHours | None, order: Order) -> None:
+    """Waits for the end of the quiet hours before anything is read, where that was asked for."""
+    if quiet is None or not order.wait or order.dry_run:
+        return
+    opens = quiet.opens_at(order.clock.now())
+    order.progress(f"waiting until {_local(opens, quiet)}")
+    order.clock.wait_until(opens)
+
+
+def _outbox(
+    session: Session,
+    table: pa.Table,
+    planned: Planned | None,
+    order: Order,
+    products: Path | None,
+    *,
+    on: date,
+) -> Outbox:
+    """What is to be sent, each offer's message written once to see that it can be."""
+    order.progress("asking for consent")
+    picked = _picked(products, table)
+    outbox = fill_outbox(session, table, planned, order, on=on, picked=picked)
+    order.road.check(outbox.outgoing)
+    return outbox
+
+
+def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ...]]:
+    if products is None:
+        return {}
+    found = read_table(products, what="recommendations", command="recommend")
+    return picks(found, set(plan["customer_id"].to_pylist()))
+
+
+def _sent(
+    session: Session,
+    planned: Planned | None,
+    outbox: Outbox,
+    order: Order,
+    *,
+    on: date,
+    since: str,
+) -> Tally:
+    """What became of the messages; nothing where it was a dry run or there are none."""
+    if order.dry_run or planned is None or not outbox.outgoing:
+        return Tally()
+    _remember(session, planned, outbox, order, on=on)
+    enqueue(session.ledger, [one.message for one in outbox.outgoing])
+    total = len(outbox.outgoing)
+    dispatch = Dispatch(
+        session.ledger,
+        order.road.courier(order.clock),
+        since=since,
+        clock=order.clock,
+        quiet=session.settings.quiet_hours,
+        wait=order.wait,
+        attempts=order.road.attempts,
+        per_minute=order.road.per_minute,
+        progress=lambda done: order.progress(f"sending: {done:,} of {total:,}"),
+    )
+    try:
+        return dispatch.send(parcels(outbox.outgoing))
+    except KeyboardInterrupt:
+        told = "interrupted; what was sent is on record, and the same command sends the rest"
+        raise KeyboardInterrupt(told) from None
+
+
+def _remember(
+    session: Session, planned: Planned, outbox: Outbox, order: Order, *, on: date
+) -> None:
+    """Puts the plan on record as sent this way, unless another of its campaign and date was."""
+    record = Export(
+        run_id=session.run_id,
+        campaign_id=planned.campaign_id,
+        as_of=planned.as_of,
+        plan_digest=planned.digest,
+        audience=order.road.through,
+        offer_id=order.offer,
+        exported_on=on,
+        rows=outbox.rows.num_rows,
+        list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
+    )
+    try:
+        session.ledger.record_export(record, replace=order.replace)
+    except ConfigError as other:
+        rule = (
+            f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
+            f"through {order.road.through!r}"
+        )
+        fix = "Send that plan; or pass --replace: whoever has got a message gets no second one."
+        raise ConfigError(rule, got=other.got, fix=fix) from None
+
+
+def _facts(
+    planned: Planned | None,
+    table: pa.Table,
+    outbox: Outbox,
+    tally: Tally,
+    order: Order,
+    *,
+    on: date,
+) -> dict[str, Any]:
+    """What the ledger and `--json` tell of the sending."""
+    return {
+        "plan_run_id": None if planned is None else planned.run_id,
+        "campaign_id": None if planned is None else planned.campaign_id,
+        "plan_as_of": None if planned is None else str(planned.as_of),
+        "through": order.road.through,
+        "offer_id": order.offer,
+        "sent_on": str(on),
+        "dry_run": order.dry_run,
+        "plan_rows": table.num_rows,
+        "offered": offered(table).num_rows,
+        "left_out": dict(outbox.left_out),
+        "to_send": len(outbox.outgoing),
+        **{state: tally.of(state) for state in BECAME},
+        "causes": {
+            f"{s}: {c}": n for (s, c), n in sorted(tally.counts.items(), key=str) if c and n
+        },
+        "stopped": tally.stopped,
+    }
+
+
+def _shown(facts: dict[str, Any]) -> ShownTable:
+    left = facts["left_out"]
+    told = [
+        ("offers in the plan", f"{facts['offered']:,}", ""),
+        *(("left out: " + code, f"{left[code]:,}", LEFT_OUT[code]) for code in left),
+        ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
+        *((state, f"{facts[state]:,}", BECAME[state]) for state in BECAME if facts[state]),
+    ]
+    return "Sending", ("", "customers", "why"), tuple(told)
+
+
+def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, ...]:
+    notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
+    quiet = session.settings.quiet_hours
+    if quiet is not None and facts["stopped"] == QUIET:
+        opens = _local(quiet.opens_at(order.clock.now()), quiet)
+        notes.append(f"quiet hours: sending opens at {opens}; --wait waits for it")
+    elif facts["stopped"] is not None:
+        notes.append(f"stopped early: {facts['stopped']}")
+    if facts["waiting"] and facts["stopped"] != QUIET:
+        notes.append(f"{facts['waiting']:,} are waiting: the same command sends them")
+    doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
+    if doubtful:
+        notes.append(
+            f"whether {doubtful:,} arrived is not known; they are not sent again unless "
+            "--retry-unknown says so"
+        )
+    notes.extend(f"{number:,} {cause}" for cause, number in facts["causes"].items())
+    return tuple(notes)
+
+
+def _local(moment: datetime, quiet: QuietHours) -> str:
+    return f"{moment.astimezone(zone(quiet.timezone)):%Y-%m-%d %H:%M} ({quiet.timezone})"

@@ -1,0 +1,170 @@
+"""A conversation with a mail server in which it is always known whether it may have the message."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.errors import ConfigError
+from churn.retention.delivery.parcels import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from churn.retention.delivery.settings import EmailSettings
+
+__all__ = ["MailServer"]
+
+_BROKEN = (OSError, smtplib.SMTPException)
+
+
+class MailServer:
+    """The server of the settings; connected when it is first needed, and anew after a break.
+
+    Certificates are verified, against those of `ca_file` where it is given. A server that does not
+    offer the encryption that is asked for gets no message.
+    """
+
+    def __init__(
+        self,
+        settings: EmailSettings,
+        *,
+        ca_file: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.sleep = sleep
+        self._context = _context(ca_file) if settings.security != "none" else None
+        self._connection: smtplib.SMTP | None = None
+
+    def send(self, data: bytes, *, sender: str, to: str) -> Outcome:
+        """What became of a message; `stop` where it is the server that cannot be worked with."""
+        try:
+            connection = self._connected()
+        except smtplib.SMTPAuthenticationError as refused:
+            return Outcome("waiting", f"login refused ({refused.smtp_code})", stop=True)
+        except _BROKEN as broken:
+            return Outcome("waiting", _told(broken), stop=True)
+        try:
+            outcome = _handed_over(connection, data, sender=sender, to=to)
+        except _BROKEN:
+            self._drop()
+            return Outcome("waiting", "connection lost")
+        if outcome.state != "sent":
+            self._reset()
+        return outcome
+
+    def close(self) -> None:
+        """Says goodbye, if anybody is there."""
+        try:
+            if self._connection is not None:
+                self._connection.quit()
+        except _BROKEN:
+            pass
+        self._connection = None
+
+    def _connected(self) -> smtplib.SMTP:
+        """The connection; a new one is tried `attempts` times, except where it makes no sense."""
+        attempt = 0
+        while self._connection is None:
+            try:
+                self._connection = self._connect()
+            except (ssl.SSLCertVerificationError, smtplib.SMTPAuthenticationError):
+                raise
+            except _BROKEN:
+                attempt += 1
+                if attempt >= self.settings.attempts:
+                    raise
+                self.sleep(2.0**attempt)
+        return self._connection
+
+    def _connect(self) -> smtplib.SMTP:
+        options = self.settings
+        connection = self._greeted(options.host, options.port, timeout=options.timeout_seconds)
+        try:
+            if options.security == "starttls":
+                connection.starttls(context=self._context)
+            if options.username is not None and options.password is not None:
+                connection.login(options.username, options.password)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _greeted(self, host: str, port: int, *, timeout: float) -> smtplib.SMTP:
+        if self.settings.security == "tls":
+            return smtplib.SMTP_SSL(host, port, timeout=timeout, context=self._context)
+        return smtplib.SMTP(host, port, timeout=timeout)
+
+    def _reset(self) -> None:
+        """Makes ready for the next message; a server that is about to leave is left."""
+        try:
+            if self._connection is not None and self._connection.rset()[0] == 250:
+                return
+        except _BROKEN:
+            pass
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _handed_over(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
+    """The outcome of one message. An exception means that the server cannot have it: until the
+    last line it has not been given the whole, and after that a silence is "unknown".
+    """
+    connection.ehlo_or_helo_if_needed()
+    for step, code in _steps(connection, sender=sender, to=to):
+        if not 200 <= code < 400:
+            return _refused(code, stop=step == "sender")
+    connection.send(_stuffed(data))
+    try:
+        code, _ = connection.docmd(".")
+    except _BROKEN:
+        return Outcome("unknown", "no answer")
+    return Outcome("sent") if 200 <= code < 300 else _refused(code)
+
+
+def _steps(connection: smtplib.SMTP, *, sender: str, to: str) -> Iterator[tuple[str, int]]:
+    yield "sender", connection.mail(sender)[0]
+    yield "recipient", connection.rcpt(to)[0]
+    yield "data", connection.docmd("DATA")[0]
+
+
+def _refused(code: int, *, stop: bool = False) -> Outcome:
+    """For good by 5xx, for now by anything else. A sender who is refused stays so for everybody."""
+    if 500 <= code < 600 and not stop:
+        return Outcome("failed", str(code))
+    return Outcome("waiting", f"sender refused ({code})" if stop else str(code), stop=stop)
+
+
+def _stuffed(data: bytes) -> bytes:
+    """The message without its last line's end sign: a line that begins with a dot gets another."""
+    body = data if data.endswith(b"\r\n") else data + b"\r\n"
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as failure:
+        rule = "[delivery.email] ca_file must hold certificates in PEM"
+        got = f"{type(failure).__name__}"
+        raise ConfigError(rule, got=got, fix="Name the file of your authority.") from None
+
+
+def _told(failure: BaseException) -> str:
+    """The failure in words of ours, for a server's may hold an address."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(failure, smtplib.SMTPNotSupportedError):
+        return "it does not offer what is asked for (STARTTLS, or a login)"
+    if isinstance(failure, smtplib.SMTPResponseException):
+        return f"it answered {failure.smtp_code}"
+    return f"no connection ({type(failure).__name__})"

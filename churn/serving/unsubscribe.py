@@ -1,0 +1,150 @@
+"""Unsubscribing over HTTP by RFC 8058: a POST withdraws, however often; a GET changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from email.message import Message as MimePart
+from email.parser import BytesParser
+from email.policy import HTTP
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from churn.errors import BusyError, StorageError
+from churn.files.ledger import Ledger
+from churn.files.messages import message_of_token
+from churn.files.withdrawals import record_withdrawal
+from churn.serving.pages import Pages
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+__all__ = ["create_unsubscribe_app"]
+
+LARGEST_BODY = 16_384
+BODY_SECONDS = 10.0
+LONGEST_TOKEN = 64
+_FIELD, _VALUE = "List-Unsubscribe", "One-Click"
+
+
+def create_unsubscribe_app(ledger_path: Path, *, shop: str = "", language: str = "en") -> FastAPI:
+    """The service: `/unsubscribe/TOKEN` for the links of messages, and `/healthz`.
+
+    It needs no login, sets no cookie, and tells nobody who a customer is. A withdrawal is in the
+    ledger when the answer goes out, and so in the next plan, export and sending.
+    """
+    from fastapi import FastAPI
+    from starlette.responses import HTMLResponse, PlainTextResponse
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
+    pages = Pages(shop, language)
+    desk = _Desk(ledger_path)
+
+    def page(content: str, status: int = 200) -> Response:
+        return HTMLResponse(content, status, headers={"content-security-policy": pages.policy})
+
+    async def ask(request: Request) -> Response:
+        known = await asyncio.to_thread(desk.knows, request.path_params["token"])
+        return page(pages.question) if known else page(pages.unknown, 404)
+
+    async def withdraw(request: Request) -> Response:
+        try:
+            body = await asyncio.wait_for(request.body(), BODY_SECONDS)
+        except TimeoutError:
+            return PlainTextResponse("too slow", 408)
+        told = fields_of(request.headers.get("content-type", ""), body)
+        if told.get(_FIELD) != _VALUE:
+            return page(pages.question, 400)
+        source = "page" if told.get("source") == "page" else "one-click"
+        done = await asyncio.to_thread(desk.withdraw, request.path_params["token"], source)
+        return page(pages.done) if done else page(pages.unknown, 404)
+
+    async def alive(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    app.add_route("/unsubscribe/{token}", ask, methods=["GET", "HEAD"])
+    app.add_route("/unsubscribe/{token}", withdraw, methods=["POST"])
+    app.add_route("/healthz", alive, methods=["GET"])
+    app.add_exception_handler(BusyError, _try_later)
+    app.add_exception_handler(StorageError, _try_later)
+    app.middleware("http")(_guarded)
+    return app
+
+
+class _Desk:
+    """What the service may do with the ledger; a connection for each request."""
+
+    def __init__(self, ledger_path: Path) -> None:
+        self.ledger_path = ledger_path
+
+    def knows(self, token: str) -> bool:
+        """Whether a message has that token."""
+        if len(token) > LONGEST_TOKEN:
+            return False
+        with Ledger(self.ledger_path) as ledger:
+            return message_of_token(ledger, token) is not None
+
+    def withdraw(self, token: str, source: str) -> bool:
+        """Whether a message has that token; if so, its customer has withdrawn from its channel."""
+        if len(token) > LONGEST_TOKEN:
+            return False
+        with Ledger(self.ledger_path) as ledger:
+            message = message_of_token(ledger, token)
+            if message is not None:
+                record_withdrawal(ledger, message.customer_id, message.channel, source=source)
+        return message is not None
+
+
+def fields_of(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a form, in either of the two encodings that RFC 8058 allows; the first of each.
+
+    >>> fields_of("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click")
+    {'List-Unsubscribe': 'One-Click'}
+    """
+    if content_type.lower().startswith("multipart/form-data"):
+        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+        return _parts(BytesParser(policy=HTTP).parsebytes(head + body))
+    found = parse_qs(body.decode("ascii", "replace"), max_num_fields=20)
+    return {name: values[0] for name, values in found.items()}
+
+
+def _parts(message: MimePart) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in message.walk():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            found.setdefault(name, content.decode("utf-8", "replace").strip())
+    return found
+
+
+async def _guarded(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Refuses what two servers could read in two ways, and adds what every answer carries: the
+    address holds a token, so it is neither kept nor passed on.
+    """
+    from starlette.responses import PlainTextResponse
+
+    if {"content-length", "transfer-encoding"} <= set(request.headers):
+        answer: Response = PlainTextResponse("one length only", 400)
+    else:
+        answer = await call_next(request)
+    answer.headers.update(
+        {
+            "cache-control": "no-store",
+            "connection": "close",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "x-robots-tag": "noindex",
+        }
+    )
+    return answer
+
+
+async def _try_later(_: Request, __: Exception) -> Response:
+    """The ledger cannot be written now: whoever asked is asked to come again."""
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse("please try again", 503, headers={"retry-after": "60"})

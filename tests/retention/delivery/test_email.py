@@ -1,0 +1,86 @@
+"""A message keeps what it says and nothing gets into its headers."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churn.errors import ConfigError
+from churn.retention.delivery.email import LONGEST_SUBJECT, compose, message_id
+from churn.retention.delivery.mailbox import Mailbox
+from churn.retention.delivery.templates import Letter
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LINK = "https://shop.example/unsubscribe/" + "t" * 150
+
+
+def composed(subject="Hello", text="Some text.\n", html="<p>Some text.</p>\n", **changes):
+    parts = {
+        "sender": Mailbox("Ann, Böd & Co", "news@shop.example"),
+        "reply_to": None,
+        "to": "jo@mail.example",
+        "unsubscribe_url": LINK,
+        "message_id": "<1@shop.example>",
+        "at": NOON,
+    }
+    data = compose(Letter(subject, text, html), **{**parts, **changes})
+    return data, message_from_bytes(data, policy=policy.SMTP)
+
+
+def test_one_click_unsubscribes_by_headers_that_are_never_folded():
+    data, message = composed()
+    lines = data.split(b"\r\n")
+    assert f"List-Unsubscribe: <{LINK}>".encode() in lines
+    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
+    assert message["List-Unsubscribe"] == f"<{LINK}>"
+
+
+def test_the_headers_say_from_whom_to_whom_and_when():
+    _, message = composed(reply_to=Mailbox("", "help@shop.example"))
+    assert message["From"].addresses[0].display_name == "Ann, Böd & Co"
+    assert message["From"].addresses[0].addr_spec == "news@shop.example"
+    assert (message["To"], message["Reply-To"]) == ("jo@mail.example", "help@shop.example")
+    assert message["Date"].datetime == NOON
+    assert message["Message-ID"] == "<1@shop.example>"
+    assert (message["Auto-Submitted"], message["Precedence"]) == ("auto-generated", "bulk")
+    assert not message.defects
+
+
+def test_text_comes_before_html_and_both_are_whole():
+    _, message = composed(text="Größe: 5 €\n.\nlast\n", html="<p>Größe</p>\n")
+    text, html = message.iter_parts()
+    assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    assert text.get_content().replace("\r\n", "\n") == "Größe: 5 €\n.\nlast\n"
+    assert html.get_content().replace("\r\n", "\n") == "<p>Größe</p>\n"
+
+
+@given(
+    st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=150)
+)
+def test_any_printable_subject_is_read_as_it_was_written(subject):
+    data, message = composed(subject)
+    assert message["Subject"] == subject
+    assert max(map(len, data.split(b"\r\n"))) < 998
+    assert set(message.keys()) == HEADERS
+
+
+HEADERS = {
+    *("List-Unsubscribe", "List-Unsubscribe-Post", "From", "To", "Subject", "Date", "Message-ID"),
+    *("Auto-Submitted", "Precedence", "MIME-Version", "Content-Type"),
+}
+
+
+@pytest.mark.parametrize(
+    "subject", ["", "a\r\nBcc: li@mail.example", "a\nb", "a\0b", "a" * (LONGEST_SUBJECT + 1)]
+)
+def test_a_subject_that_no_header_can_hold_is_refused(subject):
+    with pytest.raises(ConfigError, match="a subject must be one line.*block `subject`"):
+        composed(subject)
+
+
+def test_the_id_of_a_message_stays_and_does_not_tell_its_token():
+    assert message_id("token", "shop.example") == message_id("token", "shop.example")
+    assert message_id("token", "shop.example") != message_id("other", "shop.example")
+    assert "token" not in message_id("token", "shop.example")
