@@ -12,9 +12,11 @@ from churn.data.addresses import addresses
 from churn.data.consent import consent_to_send
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import sidecar_of
+from churn.files.postgres.address import Place, TableAddress, place_of
 from churn.files.records import Export
-from churn.jobs.output import read_table, writing_table
-from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.layouts import LISTS, PLANS
+from churn.jobs.output import check_out, outputs, read_result, writing_result
+from churn.jobs.result import JobResult, ShownTable, dropped_rows
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
@@ -29,8 +31,8 @@ LIST = "list"
 def export(
     config: Path,
     *,
-    plan: Path,
-    out: Path,
+    plan: Place | str,
+    out: Place | str,
     audience_name: str | None = None,
     offer: str | None = None,
     on: str | None = None,
@@ -39,18 +41,22 @@ def export(
 ) -> JobResult:
     """The plan's offers that may be sent on a date, as a list or as an audience of hashes.
 
+    The plan and a list are files or tables, `postgresql://…#table`; an audience is a file.
     The date defaults to the end of the data, or the plan's own where that is later. The plan has to
     be the one on record for its campaign and date; what was exported is remembered in the ledger.
     """
     kind = None if audience_name is None else audience(audience_name)
+    target, given = place_of(out), place_of(plan)
+    kept = [*inputs(config), given]
+    check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
         open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
-        writing_table(out, keep=[*inputs(config), plan], option="--to") as writer,
+        writing_result(target, LISTS, keep=kept, option="--to") as writer,
     ):
-        table = _plan_table(plan)
+        table = _plan_table(given)
         planned = Planned.read(table)
         when = _date(session, planned, asked=on is not None)
-        _check_on_record(session, planned, plan)
+        _check_on_record(session, planned, given)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
@@ -58,13 +64,14 @@ def export(
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
         session.facts |= facts
-    return _result(session, when, facts, out, notes=_notes(session, facts, sent, earlier))
+    files = outputs(target, writer)
+    return _result(session, when, facts, files, notes=_notes(session, facts, sent, earlier))
 
 
-def _plan_table(path: Path) -> pa.Table:
-    table = read_table(path, what="plan", command="plan")
-    if not sidecar_of(path).exists():
-        rule = f"{path.name} must lie beside its manifest, {sidecar_of(path).name}"
+def _plan_table(place: Place) -> pa.Table:
+    table, facts = read_result(place, PLANS, what="plan", command="plan")
+    if facts is None and isinstance(place, Path):
+        rule = f"{place.name} must lie beside its manifest, {sidecar_of(place).name}"
         raise DataError(rule, fix="Plan again, and move both files together.")
     return table
 
@@ -79,13 +86,14 @@ def _date(session: Session, planned: Planned | None, *, asked: bool) -> date:
     return planned.as_of
 
 
-def _check_on_record(session: Session, planned: Planned | None, path: Path) -> None:
+def _check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
     if planned is None or session.ledger.is_planned(
         planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
     ):
         return
+    name = str(place) if isinstance(place, TableAddress) else place.name
     raise DataError(
-        f"{path.name} must be the plan on record for campaign {planned.campaign_id!r} as of "
+        f"{name} must be the plan on record for campaign {planned.campaign_id!r} as of "
         f"{planned.as_of}",
         got="a dry run, one that a later plan replaced, or one of another ledger",
         fix="Export the latest plan, or plan again without --dry-run.",
@@ -162,7 +170,12 @@ def _remember(
 
 
 def _result(
-    session: Session, on: date, facts: dict[str, Any], out: Path, *, notes: tuple[str, ...]
+    session: Session,
+    on: date,
+    facts: dict[str, Any],
+    files: dict[Path | str, str],
+    *,
+    notes: tuple[str, ...],
 ) -> JobResult:
     return JobResult(
         command="export",
@@ -172,7 +185,7 @@ def _result(
         rows={"plan": facts["plan_rows"], "exported": facts["exported"]},
         dropped=dropped_rows(session.tables.audits),
         metrics=facts,
-        files=hashed(out),
+        files=files,
         warnings=notes,
         tables=(_shown(facts),),
     )
