@@ -158,7 +158,7 @@ def _code_in(text: str) -> str | None:
 def _told(failure: Exception, address: TableAddress) -> str:
     """The first line of what the server or libpq said, without secrets and without our query."""
     line = re.split(r"\n|Query was", str(failure).strip())[0].strip()
-    line = re.sub(r"^.*?(failed: |ERROR:\s*|FATAL:\s*|libpq\] )", "", line)
-    line = re.sub(r"^(FATAL|ERROR):\s*", "", line)
+    line = re.sub(r"^.*(?:failed: |libpq\] |ERROR: )\s*", "", line)
+    line = re.sub(r"^(?:FATAL: |Failed to connect: )\s*", "", line)
     secret = address.password
     return line.replace(secret, "***") if secret else line

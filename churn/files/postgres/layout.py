@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "differing", "type_of"]
 
+_SHOWN = 8
 _TYPES = {
     "string": "text",
     "date32[day]": "date",
@@ -74,9 +75,10 @@ def differing(known: KnownTable, layout: Layout, address: TableAddress) -> DataE
     ]
     if not lacking and not other:
         return None
-    told = [f"no {', '.join(lacking)}"] if lacking else []
+    told = [*(f"no {one}" for one in lacking), *other]
+    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return DataError(
         f"the table {address} must have the columns of the result",
-        got="; ".join([*told, *other]),
+        got=", ".join(told[:_SHOWN]) + more,
         fix="Alter it, or name a table that is not there yet: it is made.",
     )

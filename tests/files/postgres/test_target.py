@@ -1,5 +1,6 @@
 """Rows of a result are in a real PostgreSQL whole or not at all, by one writer at a time."""
 
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -47,6 +48,16 @@ def written(address, rows, run_id="r-1", layout=RUNS):
     with writing_rows(address, layout) as writer:
         writer.write(rows, {"run_id": run_id})
     return writer
+
+
+def write_and(then, address):
+    with writing_rows(address, RUNS) as writer:
+        writer.write(result(customers=["cleo"]), {"run_id": "r-1"})
+        then()
+
+
+def stumble():
+    raise RuntimeError("midway")
 
 
 @pytest.fixture
@@ -116,9 +127,8 @@ def test_rows_that_were_altered_are_refused(postgres, target):
 
 def test_an_exception_leaves_the_table_as_it_was(postgres, target):
     written(target, result())
-    with pytest.raises(RuntimeError, match="midway"), writing_rows(target, RUNS) as writer:
-        writer.write(result(customers=["cleo"]), {"run_id": "r-1"})
-        raise RuntimeError("midway")
+    with pytest.raises(RuntimeError, match="midway"):
+        write_and(stumble, target)
     assert postgres.sql("SELECT customer_id FROM scores ORDER BY 1") == [("ann",), ("ben",)]
 
 
@@ -135,12 +145,10 @@ def test_readers_see_the_old_rows_until_all_new_ones_are_there(postgres, target)
 
 def test_a_second_writer_is_told_that_the_table_is_busy(target):
     """Fault 35: who holds the lock also keeps those out who name the schema."""
-    from dataclasses import replace
-
     named = replace(target, schema="public")
-    with writing_rows(target, RUNS):
-        with pytest.raises(BusyError, match=r"#public.scores must be the work of one run"):
-            written(named, result())
+    told = r"#public.scores must be the work of one run"
+    with writing_rows(target, RUNS), pytest.raises(BusyError, match=told):
+        written(named, result())
     written(named, result())
 
 
@@ -167,7 +175,9 @@ def test_hostile_names_of_tables_and_columns_are_only_names(postgres):
 
 def test_a_table_with_other_columns_is_refused_before_anything_is_computed(postgres, target):
     postgres.sql("CREATE TABLE scores (customer_id int, run_id text, as_of date, worth float8)")
-    lacking = r"got no days integer, at_risk boolean, reasons text\[\]; customer_id integer instead"
+    lacking = (
+        r"got no days integer, no at_risk boolean, no reasons text\[\], customer_id integer instead"
+    )
     with pytest.raises(DataError, match=lacking):
         check_target(target, RUNS)
 
@@ -222,10 +232,10 @@ def test_a_key_that_stands_twice_is_no_customer_s_matter_to_show(target):
 
 
 def test_a_server_that_ends_the_connection_is_told(postgres, target):
-    with pytest.raises(StorageError, match="cannot use"), writing_rows(target, RUNS) as writer:
-        postgres.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'churn' AND datname = current_database()"
-        )
-        writer.write(result(), {"run_id": "r-1"})
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'churn' AND datname = current_database()"
+    )
+    with pytest.raises(StorageError, match="cannot use"):
+        write_and(lambda: postgres.sql(ended), target)
     assert not has_run(target)
