@@ -90,8 +90,11 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server on 127.0.0.1 and on a socket, which wants a password; it ends with the block."""
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A server on 127.0.0.1 and on a socket, which wants a password; it ends with the block.
+
+    A `durable` one waits for the disk, with the settings that PostgreSQL ships with.
+    """
     programs = binaries()
     assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="churn-postgres-", dir="/tmp"))  # sockets: short names
@@ -101,7 +104,7 @@ def running_postgres() -> Iterator[Postgres]:
     password = secrets.token_hex(8)
     _initialise(programs, folder, password, dropped)
     try:
-        with _served(programs, folder, password, dropped) as server:
+        with _served(programs, folder, password, dropped, {} if durable else FAST) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -125,11 +128,15 @@ def _initialise(programs: Path, folder: Path, password: str, dropped: dict[str, 
 
 @contextmanager
 def _served(
-    programs: Path, folder: Path, password: str, dropped: dict[str, str]
+    programs: Path,
+    folder: Path,
+    password: str,
+    dropped: dict[str, str],
+    settings: dict[str, str],
 ) -> Iterator[Postgres]:
     port = _free_port()
-    settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
-    words = [f"--{name}={value}" for name, value in {**settings, **FAST}.items()]
+    place = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
+    words = [f"--{name}={value}" for name, value in {**place, **settings}.items()]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [programs / "postgres", "-D", folder / "data", *words],
