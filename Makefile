@@ -77,7 +77,7 @@ PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-f
   --python-version 3.11 --upgrade
 
 pins: ## Renew the requirements files from pyproject.toml
-	$(PIN) --extra examples --extra polars --extra dev pyproject.toml --output-file requirements.txt
+	$(PIN) --extra examples --extra polars --extra postgres --extra dev pyproject.toml --output-file requirements.txt
 	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*extras["project"]["optional-dependencies"]["spark"])' \
 	  | $(PIN) --no-header - --output-file requirements-spark.txt

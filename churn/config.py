@@ -1,7 +1,8 @@
 """The settings of a shop: one strict `churn.toml`; secrets and overrides from the environment.
 
-`${VAR}` in a text is replaced by an environment variable; `CHURN__SECTION__KEY` overrides a key
-(its value is read as TOML, else as text). Relative paths start at the file's folder.
+`${VAR}` in a text is replaced by an environment variable, percent-encoded where the text is the
+address of a database; `CHURN__SECTION__KEY` overrides a key (its value is read as TOML, else as
+text). Relative paths start at the file's folder.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -23,6 +26,7 @@ from churn.errors import ConfigError
 from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
+from churn.files.postgres.address import is_address
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
@@ -283,7 +287,10 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(inner, environment) for inner in value]
     if isinstance(value, str):
-        return re.sub(r"\$\{(\w+)\}", lambda match: _variable(match[1], environment), value)
+        encoded = partial(quote, safe="") if is_address(value) else str
+        return re.sub(
+            r"\$\{(\w+)\}", lambda match: encoded(_variable(match[1], environment)), value
+        )
     return value
 
 
@@ -328,7 +335,8 @@ def _line(error: Any) -> str:
     wanted = str(error["msg"]).removeprefix("Input should be ")
     if _is_secret(sections, key) or not isinstance(error["input"], str | int | float):
         return f"{where} must be {wanted}"  # a secret is not shown, nor what may hold one
-    return f"{where} must be {wanted}, got {error['input']!r}"
+    shown = re.sub(r"(postgres(?:ql)?://)[^#'\"]*", r"\1…", repr(error["input"]))
+    return f"{where} must be {wanted}, got {shown}"
 
 
 def _is_branch(part: object) -> bool:

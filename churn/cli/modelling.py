@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Model, Models, Out, app
+from churn.cli.options import (
+    CHURN_TOML,
+    AsJson,
+    AsOf,
+    Config,
+    Debug,
+    Model,
+    Models,
+    Out,
+    RunId,
+    app,
+)
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -91,9 +102,12 @@ def score(
         ),
     ] = "at-risk",
     since: Annotated[
-        Path | None,
-        typer.Option("--since", help="Earlier scores to compare with; default: those in --out."),
+        str | None,
+        typer.Option(
+            "--since", metavar="FILE", help="Earlier scores to compare with; default: in --out."
+        ),
     ] = None,
+    run_id: RunId = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -112,6 +126,7 @@ def score(
             model=model,
             explain=explain,
             since=since,
+            run_id=run_id,
             progress=progress,
         )
 

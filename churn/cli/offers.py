@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, app
+from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, RunId, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def plan(
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     scores: Annotated[
-        Path | None, typer.Option("--scores", metavar="FILE", help="Scores; default: score now.")
+        str | None, typer.Option("--scores", metavar="FILE", help="Scores; default: score now.")
     ] = None,
     budget: Annotated[
         float | None, typer.Option("--budget", help="Money to spend; default: [offers] budget.")
@@ -31,6 +30,7 @@ def plan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do not remember it: no cooldown begins.")
     ] = False,
+    run_id: RunId = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -49,6 +49,7 @@ def plan(
             scores=scores,
             budget=budget,
             dry_run=dry_run,
+            run_id=run_id,
             progress=progress,
         )
 
@@ -77,8 +78,13 @@ def effects(
 
 @app.command()
 def export(
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan, .parquet.")],
-    to: Annotated[Path, typer.Option("--to", help="Where to write: .parquet or .csv.")],
+    plan_file: Annotated[
+        str, typer.Argument(metavar="PLAN", help="A plan: .parquet or postgresql://…#table.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+    ],
     config: Config = CHURN_TOML,
     audience: Annotated[
         str | None,
@@ -127,15 +133,15 @@ def export(
 def measure(
     config: Config = CHURN_TOML,
     plan: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--plan", metavar="FILE", help="The plan; default: the campaign's newest."),
     ] = None,
     scores: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--scores", metavar="FILE", help="The plan's scores: narrower intervals."),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--out", metavar="FILE", help="One row per customer: .parquet or .csv."),
     ] = None,
     as_of: AsOf = None,

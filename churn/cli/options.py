@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["CHURN_TOML", "AsJson", "AsOf", "Config", "Debug", "Model", "Models", "Out", "app"]
+__all__ = [
+    "CHURN_TOML",
+    "AsJson",
+    "AsOf",
+    "Config",
+    "Debug",
+    "Model",
+    "Models",
+    "Out",
+    "OutFile",
+    "RunId",
+    "app",
+]
 
 app = typer.Typer(
     name="churn",
@@ -35,5 +47,15 @@ Model = Annotated[
 Models = Annotated[
     Path | None, typer.Option("--models", metavar="DIR", help="Where bundles are kept.")
 ]
-Out = Annotated[Path, typer.Option("--out", help="Where to write: .parquet or .csv.")]
+Out = Annotated[
+    str,
+    typer.Option("--out", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+]
+OutFile = Annotated[
+    str, typer.Option("--out", metavar="FILE", help="Where to write: .parquet or .csv.")
+]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", metavar="NAME", help="Name the run; a repeat replaces its rows."),
+]
 CHURN_TOML = Path("churn.toml")

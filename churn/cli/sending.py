@@ -19,7 +19,9 @@ __all__ = ["send", "serve"]
 
 @app.command()
 def send(
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan, .parquet.")],
+    plan_file: Annotated[
+        str, typer.Argument(metavar="PLAN", help="A plan: .parquet or postgresql://…#table.")
+    ],
     config: Config = CHURN_TOML,
     through: Annotated[
         str, typer.Option("--through", metavar="WAY", help="email or webhook.")

@@ -17,7 +17,7 @@ from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.settings import DataSettings, TableSource
 from churn.errors import DataError
 
-__all__ = ["Door", "day_begins_sql", "local_day_sql"]
+__all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
 
 EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 LONG_AGO = "before 1900"
@@ -38,11 +38,11 @@ class Door:
     ) -> TableAudit:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
-        mapped = _mapping(contract, types, source)
+        mapped = mapped_columns(contract, types, source)
         typed = partial(self._typed_sql, contract, types, source, mapped)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
-        audit = self._count(contract, notes=_unused(types, mapped, source))
+        audit = self._count(contract, notes=_unused(types, mapped, source, relation.unread))
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
@@ -139,8 +139,13 @@ def _missing(column: Column) -> str:
     return f"without a {what}{column.name}"
 
 
-def _mapping(contract: TableContract, types: dict[str, str], source: TableSource) -> dict[str, str]:
-    """Ours → theirs for every column of the contract that the source has."""
+def mapped_columns(
+    contract: TableContract, types: dict[str, str], source: TableSource
+) -> dict[str, str]:
+    """Ours → theirs for every column of the contract that the source has.
+
+    DataError where the source lacks one that is needed, or that the mapping names.
+    """
     known = {column.name for column in contract.columns}
     strange = sorted(set(source.columns) - known)
     if strange:
@@ -171,8 +176,11 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
 
 
 def _unused(
-    types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+    types: dict[str, str],
+    mapped: Mapping[str, str],
+    source: TableSource,
+    unread: tuple[str, ...],
 ) -> tuple[str, ...]:
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    spare = [name for name in types if name not in used]
+    spare = [*(name for name in types if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()

@@ -18,13 +18,14 @@ STRICT = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
-    """One table: a file, a glob or several files, and `columns` as ours → theirs.
+    """One table: a file, a glob, several files or `postgresql://…#table`, which may hold a
+    password and is not shown; and `columns` as ours → theirs.
 
     `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only.
     """
 
     __pydantic_config__ = STRICT
-    source: str | list[str]
+    source: str | list[str] = field(repr=False)
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
     decimal: Literal[".", ","] = "."

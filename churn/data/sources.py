@@ -52,10 +52,16 @@ def _check_file(path: Path, table: str) -> None:
     verify_file(path)
 
 
-def relation_of(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> Relation:
+def relation_of(
+    door: DuckDBEngine,
+    files: Sequence[Path],
+    source: TableSource,
+    *,
+    unread: tuple[str, ...] = (),
+) -> Relation:
     """The files as rows that the door can read, whole or in pieces."""
     sql = relation_sql(files, source)
-    return Relation(sql, tuple(files), partial(_pieces, door, files, source))
+    return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread)
 
 
 def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:

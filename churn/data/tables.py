@@ -9,6 +9,7 @@ from typing import Any
 
 from churn.data.audit import TableAudit
 from churn.data.contracts import TABLES
+from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
@@ -42,28 +43,54 @@ class Tables:
     engine: Engine
     settings: DataSettings
     audits: Mapping[str, TableAudit]
+    fetched: FetchedTables | None = None
     _cached: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
     def from_settings(
         cls, settings: DataSettings, *, folder: Path, clock: datetime | None = None
     ) -> "Tables":
-        """The tables of the files that `settings` names, relative to `folder`.
+        """The tables that `settings` names: files, relative to `folder`, or in a database.
 
         `clock` is the present, in any zone; rows later than it are unusable. Raises DataError
-        where a file breaks its contract and ConfigError where one is missing.
+        where a table breaks its contract and ConfigError where a file is missing.
         """
         sources = settings.sources()
+        fetched = fetch(sources)
+        try:
+            return cls._of_files(settings, fetched, folder, clock)
+        except BaseException:
+            fetched.close()
+            raise
+
+    @classmethod
+    def _of_files(
+        cls,
+        settings: DataSettings,
+        fetched: FetchedTables,
+        folder: Path,
+        clock: datetime | None,
+    ) -> "Tables":
+        sources = settings.sources()
+        theirs = fetched.tables
         files = {
-            table: files_of(source, table=table, folder=folder) for table, source in sources.items()
+            table: [theirs[table].path]
+            if table in theirs
+            else files_of(source, table=table, folder=folder)
+            for table, source in sources.items()
         }
         listed = [path for paths in files.values() for path in paths]
         engine = open_engine(settings.engine, listed, memory_limit=settings.memory_limit)
         relations = {
-            table: relation_of(engine.door, files[table], source)
+            table: relation_of(
+                engine.door,
+                files[table],
+                source,
+                unread=theirs[table].unread if table in theirs else (),
+            )
             for table, source in sources.items()
         }
-        return cls._open(engine, settings, relations, clock)
+        return cls._open(engine, settings, relations, clock, fetched)
 
     @classmethod
     def from_frames(  # noqa: PLR0913 - the settings of [data], each by its own name
@@ -111,6 +138,7 @@ class Tables:
         settings: DataSettings,
         relations: Mapping[str, Relation],
         clock: datetime | None,
+        fetched: FetchedTables | None = None,
     ) -> "Tables":
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
@@ -126,7 +154,13 @@ class Tables:
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
             audits[table] = audit
-        return cls(engine, settings, audits)
+        return cls(engine, settings, audits, fetched)
+
+    def close(self) -> None:
+        """Ends the engine and removes what it spilled and what was read of databases."""
+        self.engine.close()
+        if self.fetched is not None:
+            self.fetched.close()
 
     def has(self, table: str) -> bool:
         """Whether that table is connected; a file of lines brings order_lines, too."""

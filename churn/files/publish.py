@@ -21,6 +21,7 @@ from churn.files.processes import Process
 __all__ = [
     "ANY",
     "Anything",
+    "check_writable",
     "publish_directory",
     "publish_file",
     "read_pointer",
@@ -49,9 +50,7 @@ def publish_file(target: Path) -> Iterator[Path]:
     temporary = _temporary_beside(target)
     with storage_errors(target, doing="write", temporary=temporary):
         _prepare(target, temporary)
-        if target.exists() and not target.is_file():
-            rule = f"{target} must be a file to be replaced"
-            raise StorageError(rule, got="a directory or device", fix="Choose another name.")
+        _refuse_other_kinds(target)
         try:
             yield temporary
             _sync(temporary)
@@ -59,6 +58,14 @@ def publish_file(target: Path) -> Iterator[Path]:
             _sync(target.parent)
         finally:
             _remove(temporary)
+
+
+def check_writable(target: Path) -> None:
+    """Nothing, or the StorageError that `publish_file` would begin with."""
+    temporary = _temporary_beside(target)
+    with storage_errors(target, doing="write", temporary=temporary):
+        _prepare(target, temporary)
+        _refuse_other_kinds(target)
 
 
 @contextmanager
@@ -136,6 +143,12 @@ def _leftovers(target: Path) -> list[Path]:
 
 def _writer(match: re.Match[str]) -> Process:
     return Process(pid=int(match[1]), started=int(match[2]))
+
+
+def _refuse_other_kinds(target: Path) -> None:
+    if target.exists() and not target.is_file():
+        rule = f"{target} must be a file to be replaced"
+        raise StorageError(rule, got="a directory or device", fix="Choose another name.")
 
 
 def _refuse_existing(target: Path) -> None:

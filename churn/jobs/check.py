@@ -34,6 +34,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings = (f"no training yet: {failure}",)
         audits = session.tables.audits
         notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
+        notes = (*_read_from(session), *notes)
         return JobResult(
             command="check",
             run_id=session.run_id,
@@ -44,6 +45,12 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings=(*warnings, *notes, *preference_notes(session)),
             tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
         )
+
+
+def _read_from(session: Session) -> tuple[str, ...]:
+    """Where tables of databases lie; files are named in the configuration."""
+    there = {} if session.tables.fetched is None else session.tables.fetched.tables
+    return tuple(f"{table}: read from {fetched.address}" for table, fetched in there.items())
 
 
 def _panel(session: Session) -> Panel:

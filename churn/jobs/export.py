@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from churn.data.addresses import addresses
+from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes, still_sendable
+from churn.jobs.layouts import LISTS
 from churn.jobs.on_record import check_on_record, delivery_date, plan_table
-from churn.jobs.output import writing_table
-from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.output import check_out, outputs, writing_result
+from churn.jobs.result import JobResult, ShownTable, dropped_rows
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
@@ -28,8 +30,8 @@ LIST = "list"
 def export(
     config: Path,
     *,
-    plan: Path,
-    out: Path,
+    plan: Place | str,
+    out: Place | str,
     audience_name: str | None = None,
     offer: str | None = None,
     on: str | None = None,
@@ -38,18 +40,22 @@ def export(
 ) -> JobResult:
     """The plan's offers that may be sent on a date, as a list or as an audience of hashes.
 
+    The plan and a list are files or tables, `postgresql://…#table`; an audience is a file.
     The date defaults to the end of the data, or the plan's own where that is later. The plan has to
     be the one on record for its campaign and date; what was exported is remembered in the ledger.
     """
     kind = None if audience_name is None else audience(audience_name)
+    target, given = place_of(out), place_of(plan)
+    kept = [*inputs(config), given]
+    check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
         open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
-        writing_table(out, keep=[*inputs(config), plan], option="--to") as writer,
+        writing_result(target, LISTS, keep=kept, option="--to") as writer,
     ):
-        table = plan_table(plan)
+        table = plan_table(given)
         planned = Planned.read(table)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, plan)
+        check_on_record(session, planned, given)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
@@ -58,7 +64,7 @@ def export(
         earlier = _remember(session, planned, rows, facts, replace=replace)
         session.facts |= facts
         notes = _notes(session, facts, sent, earlier)
-    return _result(session, when, facts, out, notes=notes)
+    return _result(session, when, facts, outputs(target, writer), notes=notes)
 
 
 def _sendable(
@@ -124,7 +130,12 @@ def _remember(
 
 
 def _result(
-    session: Session, on: date, facts: dict[str, Any], out: Path, *, notes: tuple[str, ...]
+    session: Session,
+    on: date,
+    facts: dict[str, Any],
+    files: dict[Path | str, str],
+    *,
+    notes: tuple[str, ...],
 ) -> JobResult:
     return JobResult(
         command="export",
@@ -134,7 +145,7 @@ def _result(
         rows={"plan": facts["plan_rows"], "exported": facts["exported"]},
         dropped=dropped_rows(session.tables.audits),
         metrics=facts,
-        files=hashed(out),
+        files=files,
         warnings=notes,
         tables=(_shown(facts),),
     )

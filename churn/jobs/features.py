@@ -9,7 +9,7 @@ import narwhals as nw
 from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
-from churn.jobs.output import writing_table
+from churn.jobs.output import check_out, file_of, writing_table
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.session import Progress, inputs, open_session, silent
@@ -18,15 +18,17 @@ __all__ = ["features"]
 
 
 def features(
-    config: Path, *, out: Path, as_of: str | None = None, progress: Progress = silent
+    config: Path, *, out: Path | str, as_of: str | None = None, progress: Progress = silent
 ) -> JobResult:
     """One row per eligible customer: customer_id, as_of, status, the features of `[features]`.
 
     Lengths of time are those of the champion; without one, those that a training would resolve.
     """
+    file, kept = file_of(out), inputs(config)
+    check_out(file, keep=kept)
     with (
         open_session("features", config, as_of=as_of, progress=progress) as session,
-        writing_table(out, keep=inputs(config)) as writer,
+        writing_table(file, keep=kept) as writer,
     ):
         clock = resolve_clock(session)
         tables = session.tables
@@ -46,6 +48,6 @@ def features(
         resolved={"horizon_days": clock.horizon_days, "lookback_days": clock.lookback_days},
         rows={"features": rows, "columns": len(names) + 3},
         dropped=dropped_rows(session.tables.audits),
-        files=hashed(out),
+        files=hashed(file),
         tables=(("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )

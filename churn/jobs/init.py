@@ -6,6 +6,7 @@ from pathlib import Path
 
 from churn.data.sniff.guess import OrdersGuess, sniff_orders
 from churn.errors import ConfigError
+from churn.files.postgres.address import is_address
 from churn.files.publish import publish_file
 from churn.jobs.config_text import config_text
 from churn.jobs.result import JobResult, Line, hashed
@@ -32,6 +33,10 @@ def init(
     ConfigError when `out` is there already, unless `force`; DataError when the orders cannot be
     told from the files. Offers that are there are never replaced.
     """
+    if any(is_address(str(path)) for path in paths):
+        rule = "churn init looks at files, not at a database"
+        fix = "Export some rows for it to guess from, or write [data.orders] by hand."
+        raise ConfigError(rule, fix=fix)
     if out.exists() and not force:
         rule = f"{out} must not be there yet"
         raise ConfigError(rule, got="a file", fix="Pass --force to replace it, or --out FILE.")

@@ -9,24 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from churn.config import Settings
+from churn.data.databases import FetchedTable, FetchedTables
 from churn.data.sources import files_of
 from churn.files.hashes import canonical_json, sha256_of
 
 __all__ = ["data_lineage"]
 
 
-def data_lineage(settings: Settings) -> dict[str, Any]:
+def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> dict[str, Any]:
     """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 over all of that.
 
     Names are those of the files alone: where a folder lies is nobody's business. Of files of one
-    name in several folders the second is `name#2`, and so on.
+    name in several folders the second is `name#2`, and so on. A table that was `fetched` of a
+    database is named without its server, and its hash is that of the rows that were read.
     """
+    there = {} if fetched is None else fetched.tables
     files = {
-        table: _hashes(files_of(source, table=table, folder=settings.folder))
+        table: _rows_hash(there[table])
+        if table in there
+        else _hashes(files_of(source, table=table, folder=settings.folder))
         for table, source in settings.data.sources().items()
     }
     fingerprint = hashlib.sha256(canonical_json(files)).hexdigest()
     return {"files": files, "fingerprint": fingerprint}
+
+
+def _rows_hash(fetched: FetchedTable) -> dict[str, str]:
+    address = fetched.address
+    return {f"{address.database}#{address.name}": fetched.digest}
 
 
 def _hashes(files: Iterable[Path]) -> dict[str, str]:

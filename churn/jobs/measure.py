@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from churn.files.postgres.address import Place, place_of
 from churn.jobs.measure_tables import measure_tables
 from churn.jobs.measured_plan import MadePlan, made_plan, probabilities
-from churn.jobs.output import TableWriter, writing_table
+from churn.jobs.output import TableWriter, check_out, file_of, writing_table
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -27,26 +28,30 @@ REFUSED = 4
 def measure(
     config: Path,
     *,
-    plan: Path | None = None,
-    scores: Path | None = None,
-    out: Path | None = None,
+    plan: Place | str | None = None,
+    scores: Place | str | None = None,
+    out: Path | str | None = None,
     as_of: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
     """The effect of a plan on retained customers, orders and margin, its cost and what it earned.
 
-    `plan` is a file; without one the newest of the catalogue's campaign in the ledger. `scores`
-    are those of the plan's date, for CUPED. `out` gets one row per customer, and in its manifest
-    the money whose sums are those of the rows. Exit code 4 where the groups are not those that
-    were planned.
+    `plan` is a file or a table, `postgresql://…#table`; without one the newest of the catalogue's
+    campaign in the ledger. `scores` are those of the plan's date, for CUPED. `out` gets one row per
+    customer, and in its manifest the money whose sums are those of the rows. Exit code 4 where the
+    groups are not those that were planned.
     """
-    read_too = [path for path in (plan, scores) if path is not None]
+    given, scored = (None if one is None else place_of(one) for one in (plan, scores))
+    kept = [*inputs(config), *(place for place in (given, scored) if place is not None)]
+    file = None if out is None else file_of(out)
+    if file is not None:
+        check_out(file, keep=kept)
     with (
         open_session("measure", config, as_of=as_of, progress=progress) as session,
-        _writing(out, [*inputs(config), *read_too]) as writer,
+        _writing(file, kept) as writer,
     ):
         offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
-        made = made_plan(session, plan, offers)
+        made = made_plan(session, given, offers)
         progress("counting what came of the plan")
         measured = measured_rows(
             made.rows,
@@ -54,17 +59,17 @@ def measure(
             offers,
             horizon_days=resolve_clock(session).horizon_days,
             margin_rate=session.settings.value.margin_rate,
-            probability=probabilities(scores, made),
+            probability=probabilities(scored, made),
         )
         reading = read(measured, made.shares)
         told = _metrics(session, made, measured, reading)
         session.facts |= told
         if writer is not None:
             writer.write(measured.table, told)
-    return _result(session, measured, reading, told, out)
+    return _result(session, measured, reading, told, file)
 
 
-def _writing(out: Path | None, keep: list[Path]) -> AbstractContextManager[TableWriter | None]:
+def _writing(out: Path | None, keep: list[Place]) -> AbstractContextManager[TableWriter | None]:
     return nullcontext() if out is None else writing_table(out, keep=keep)
 
 

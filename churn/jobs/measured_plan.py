@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from churn.errors import ConfigError, DataError
-from churn.files.manifests import verify_file
-from churn.jobs.output import read_table
+from churn.files.postgres.address import Place
+from churn.jobs.layouts import PLANS, SCORES
+from churn.jobs.output import read_result
 from churn.jobs.session import Session
 from churn.retention.measurement.rows import PLANNED
 from churn.retention.offers import Offers
@@ -28,13 +29,13 @@ class MadePlan:
     shares: Mapping[str, float]
 
 
-def made_plan(session: Session, path: Path | None, offers: Offers) -> MadePlan:
-    """The plan in a file, checked against its manifest; without one the newest of the campaign.
+def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan:
+    """The plan in a file or table, as it was written; without one the newest of the campaign.
 
     DataError where the shares of a file are not on record, ConfigError where there is no plan.
     """
-    if path is not None:
-        return _from_file(path)
+    if place is not None:
+        return _given(place)
     found = session.ledger.last_plan(offers.campaign_id, session.as_of)
     if found is None:
         rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
@@ -45,15 +46,16 @@ def made_plan(session: Session, path: Path | None, offers: Offers) -> MadePlan:
     return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
 
 
-def _from_file(path: Path) -> MadePlan:
-    table = read_table(path, what="plan", command="plan")
+def _given(place: Place) -> MadePlan:
+    table, found = read_result(place, PLANS, what="plan", command="plan")
+    name = place.name if isinstance(place, Path) else str(place)
     missing = [name for name in PLANNED if name not in table.column_names]
     if missing:
-        rule = f"--plan must be a file of `churn plan`: {path.name} lacks {missing}"
+        rule = f"--plan must be a file of `churn plan`: {name} lacks {missing}"
         raise DataError(rule, fix="Pass the file that `churn plan --out` wrote.")
-    facts = verify_file(path) or {}
+    facts = found or {}
     run_id = str(facts.get("run_id", ""))
-    return MadePlan(table.select([*PLANNED]).to_pandas(), run_id, _shares(facts, path.name))
+    return MadePlan(table.select([*PLANNED]).to_pandas(), run_id, _shares(facts, name))
 
 
 def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:
@@ -65,14 +67,14 @@ def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]
     return shares
 
 
-def probabilities(path: Path | None, plan: MadePlan) -> dict[str, float]:
-    """churn_probability by customer as it was known when the plan was made; none without a file.
+def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
+    """churn_probability by customer as it was known when the plan was made; none without scores.
 
     DataError for scores of another date: later ones know what came of the campaign.
     """
-    if path is None:
+    if place is None:
         return {}
-    scores = read_table(path)
+    scores, _ = read_result(place, SCORES)
     made = set(plan.rows["as_of"])
     dates = set(scores.column("as_of").unique().to_pylist())
     if dates - made:

@@ -9,18 +9,20 @@ import pyarrow as pa
 
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import sidecar_of
-from churn.jobs.output import read_table
+from churn.files.postgres.address import Place, TableAddress
+from churn.jobs.layouts import PLANS
+from churn.jobs.output import read_result
 from churn.jobs.session import Session
 from churn.retention.delivery.planned import Planned
 
 __all__ = ["check_on_record", "delivery_date", "plan_table"]
 
 
-def plan_table(path: Path) -> pa.Table:
-    """The rows of a plan's file; DataError where its manifest is not beside it."""
-    table = read_table(path, what="plan", command="plan")
-    if not sidecar_of(path).exists():
-        rule = f"{path.name} must lie beside its manifest, {sidecar_of(path).name}"
+def plan_table(place: Place) -> pa.Table:
+    """The rows of a plan's file or table; DataError where a file's manifest is not beside it."""
+    table, facts = read_result(place, PLANS, what="plan", command="plan")
+    if facts is None and isinstance(place, Path):
+        rule = f"{place.name} must lie beside its manifest, {sidecar_of(place).name}"
         raise DataError(rule, fix="Plan again, and move both files together.")
     return table
 
@@ -35,14 +37,15 @@ def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> 
     return planned.as_of
 
 
-def check_on_record(session: Session, planned: Planned | None, path: Path) -> None:
+def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
     """DataError unless the ledger holds it as the plan of its campaign and date."""
     if planned is None or session.ledger.is_planned(
         planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
     ):
         return
+    name = str(place) if isinstance(place, TableAddress) else place.name
     raise DataError(
-        f"{path.name} must be the plan on record for campaign {planned.campaign_id!r} as of "
+        f"{name} must be the plan on record for campaign {planned.campaign_id!r} as of "
         f"{planned.as_of}",
         got="a dry run, one that a later plan replaced, or one of another ledger",
         fix="Take the latest plan, or plan again without --dry-run.",

@@ -1,11 +1,13 @@
-"""Result tables as files: Parquet or CSV by the ending, whole or absent, with a manifest."""
+"""Result tables as files (Parquet or CSV by the ending, with a manifest) or as rows of a database:
+whole or absent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -14,11 +16,34 @@ import pyarrow.parquet as pq
 from churn.data.engines.base import Engine, Frame
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import publish_with_manifest, verify_file
+from churn.files.postgres.address import Place, TableAddress, place_of
+from churn.files.publish import check_writable
+from churn.jobs.result import hashed
 
-__all__ = ["TableWriter", "read_table", "writing_table"]
+if TYPE_CHECKING:
+    from churn.files.postgres.layout import Layout
+
+__all__ = [
+    "RowWriter",
+    "TableWriter",
+    "check_out",
+    "file_of",
+    "outputs",
+    "read_result",
+    "read_table",
+    "writing_result",
+    "writing_table",
+]
 
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
+
+
+class RowWriter(Protocol):
+    """Takes the rows of a result, and what a manifest or a database tells of them."""
+
+    def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
+        """Writes the rows and the facts."""
 
 
 class TableWriter:
@@ -68,27 +93,94 @@ class TableWriter:
 
 @contextmanager
 def writing_table(
-    out: Path, *, keep: Iterable[Path] = (), option: str = "--out"
+    out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
 ) -> Iterator[TableWriter]:
-    """A writer for `out`, which appears when the block ends well; before it begins, StorageError
-    where nothing can be written, BusyError while another run writes the same file, and ConfigError
-    where `out` is one of the files to `keep`: what a run reads, it never replaces. `option` is
-    what the user calls `out`.
+    """A writer for the file `out`, which appears when the block ends well; before it begins,
+    StorageError where nothing can be written, BusyError while another run writes the same file, and
+    ConfigError where `out` is one of the places to `keep`: what a run reads, it never replaces.
+    `option` is what the user calls `out`.
     """
-    if out.resolve() in {path.resolve() for path in keep}:
-        rule = f"{option} must not be a file that the command reads"
-        raise ConfigError(rule, got=out.name, fix="Name another file.")
-    csv = out.suffix == ".csv"
-    if not csv and out.suffix != ".parquet":
-        raise ConfigError(f"{option} must end in .parquet or .csv", got=out.name, fix="Rename it.")
+    _check_name(out, keep, option)
     holder: list[TableWriter] = []
 
     def facts() -> dict[str, Any]:
         return holder[0].facts
 
     with publish_with_manifest(out, facts) as temporary:
-        holder.append(TableWriter(temporary, csv))
+        holder.append(TableWriter(temporary, out.suffix == ".csv"))
         yield holder[0]
+
+
+@contextmanager
+def writing_result(
+    out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
+) -> Iterator[RowWriter]:
+    """The same for a result that may also become rows of a database, where it lies as `layout`."""
+    if isinstance(out, Path):
+        with writing_table(out, keep=keep, option=option) as writer:
+            yield writer
+        return
+    from churn.files.postgres.target import writing_rows
+
+    _check_name(out, keep, option)
+    with writing_rows(out, layout) as rows:
+        yield rows
+
+
+def check_out(
+    out: Place,
+    layout: Layout | None = None,
+    *,
+    keep: Iterable[Place] = (),
+    option: str = "--out",
+) -> None:
+    """Nothing, or the error for a place where a result cannot be written: to be asked before
+    anything is computed. Without a `layout` only files will do.
+    """
+    _check_name(out, keep, option)
+    if isinstance(out, Path):
+        check_writable(out)
+    elif layout is None:
+        raise _no_file(option)
+    else:
+        from churn.files.postgres.target import check_target
+
+        check_target(out, layout)
+
+
+def file_of(out: Path | str, *, option: str = "--out") -> Path:
+    """The path that a user names; ConfigError where it is a table of a database."""
+    place = place_of(out)
+    if isinstance(place, TableAddress):
+        raise _no_file(option)
+    return place
+
+
+def _no_file(option: str) -> ConfigError:
+    rule = f"{option} of this result must be a file"
+    return ConfigError(rule, got="a database", fix="Name a .parquet or .csv.")
+
+
+def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
+    """What was written: the file with its SHA-256, or the table with that of its rows."""
+    from churn.files.postgres.target import RowsWriter
+
+    if isinstance(writer, RowsWriter):
+        return {str(out): writer.sha256}
+    return hashed(Path(str(out)))
+
+
+def _check_name(out: Place, keep: Iterable[Place], option: str) -> None:
+    kind, name = ("file", out.name) if isinstance(out, Path) else ("table", str(out))
+    if _known_as(out) in set(map(_known_as, keep)):
+        rule = f"{option} must not be a {kind} that the command reads"
+        raise ConfigError(rule, got=name, fix=f"Name another {kind}.")
+    if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"{option} must end in .parquet or .csv", got=name, fix="Rename it.")
+
+
+def _known_as(place: Place) -> Path | str:
+    return place.resolve() if isinstance(place, Path) else str(place)
 
 
 def read_table(path: Path, *, what: str = "scores", command: str = "score") -> pa.Table:
@@ -109,6 +201,19 @@ def read_table(path: Path, *, what: str = "scores", command: str = "score") -> p
     except (pa.ArrowException, OSError):
         rule = f"{path.name} must be a whole Parquet file"
         raise DataError(rule, fix=f"Write it again, e.g. with `churn {command}`.") from None
+
+
+def read_result(
+    place: Place, layout: Layout, *, what: str = "scores", command: str = "score"
+) -> tuple[pa.Table, dict[str, Any] | None]:
+    """A result that this product wrote, a file or a run's rows in a database, proved to be that;
+    and what its manifest tells, None for a file without one.
+    """
+    if isinstance(place, TableAddress):
+        from churn.files.postgres.written import read_run
+
+        return read_run(place, layout, command=command)
+    return read_table(place, what=what, command=command), verify_file(place)
 
 
 def _for_spreadsheets(table: pa.Table) -> pa.Table:

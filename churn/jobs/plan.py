@@ -10,13 +10,15 @@ import pyarrow as pa
 
 from churn.data.preferences import longest_cap_days, preference_state
 from churn.files.ledger import Ledger
+from churn.files.postgres.address import Place, place_of
 from churn.files.records import PlanRow
 from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
-from churn.jobs.output import read_table, writing_table
+from churn.jobs.layouts import PLANS, SCORES
+from churn.jobs.output import check_out, outputs, read_result, writing_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.result import JobResult, dropped_rows
 from churn.jobs.score import load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
@@ -36,25 +38,30 @@ NO_CONSENTS = (
 def plan(
     config: Path,
     *,
-    out: Path,
+    out: Place | str,
     as_of: str | None = None,
-    scores: Path | None = None,
+    scores: Place | str | None = None,
     budget: float | None = None,
     dry_run: bool = False,
+    run_id: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """The plan as of a date, from a scores file or, without one, from scoring with the champion.
+    """The plan as of a date, from given scores or, without them, from scoring with the champion.
 
-    It is written to `out` and remembered in the ledger, from which later cooldowns are read; a
-    `dry_run` is written and not remembered.
+    Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and remembered
+    in the ledger, from which later cooldowns are read; a `dry_run` is not remembered. A run of the
+    same `run_id` takes the place of an earlier one in a table.
     """
+    target, given = place_of(out), None if scores is None else place_of(scores)
+    kept = [*inputs(config), *([] if given is None else [given])]
+    check_out(target, PLANS, keep=kept)
     with (
-        open_session("plan", config, as_of=as_of, progress=progress) as session,
-        writing_table(out, keep=[*inputs(config), *([] if scores is None else [scores])]) as writer,
+        open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session,
+        writing_result(target, PLANS, keep=kept) as writer,
     ):
         settings = session.settings
         offers = Offers.load(settings.path(settings.offers.catalogue))
-        scored = _scores(session, scores, progress)
+        scored = _scores(session, given, progress)
         progress("choosing offers")
         decided = plan_offers(
             scored,
@@ -78,12 +85,12 @@ def plan(
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
         notes = _notes(session, decided.summary, dry_run=dry_run)
-    return _result(session, decided, offers, out, notes=notes)
+    return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
 
-def _scores(session: Session, scores: Path | None, progress: Progress) -> pa.Table:
+def _scores(session: Session, scores: Place | None, progress: Progress) -> pa.Table:
     if scores is not None:
-        return read_table(scores)
+        return read_result(scores, SCORES)[0]
     fitted = load_named_model(session, None)
     return score_session(session, fitted, progress=progress).table
 
@@ -140,7 +147,12 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
 
 
 def _result(
-    session: Session, decided: Plan, offers: Offers, out: Path, *, notes: tuple[str, ...]
+    session: Session,
+    decided: Plan,
+    offers: Offers,
+    files: dict[Path | str, str],
+    *,
+    notes: tuple[str, ...],
 ) -> JobResult:
     summary = decided.summary
     return JobResult(
@@ -152,7 +164,7 @@ def _result(
         dropped=dropped_rows(session.tables.audits),
         model_id=session.facts.get("model_id"),
         metrics=summary,
-        files=hashed(out),
+        files=files,
         warnings=notes,
         tables=plan_tables(summary),
     )

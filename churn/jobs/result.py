@@ -34,7 +34,7 @@ class JobResult:
     model_id: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
-    files: Mapping[Path, str] = field(default_factory=dict)
+    files: Mapping[Path | str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tables: tuple[ShownTable, ...] = ()
     exit_code: int = 0
@@ -62,6 +62,6 @@ def dropped_rows(audits: Mapping[str, TableAudit]) -> dict[str, dict[str, int]]:
     return {name: dict(audit.dropped) for name, audit in audits.items() if audit.dropped}
 
 
-def hashed(*paths: Path) -> dict[Path, str]:
+def hashed(*paths: Path) -> dict[Path | str, str]:
     """The files with their SHA-256."""
     return {path: sha256_of(path) for path in paths}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from churn.config import Settings
 from churn.errors import ConfigError
-from churn.jobs.output import writing_table
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.files.postgres.address import Place, place_of
+from churn.jobs.layouts import SCORES
+from churn.jobs.output import check_out, outputs, writing_result
+from churn.jobs.result import JobResult, dropped_rows
 from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.jobs.since import earlier_scores, whom_to_explain
@@ -26,31 +28,36 @@ __all__ = ["check_agreement", "load_named_model", "score", "score_session"]
 def score(
     config: Path,
     *,
-    out: Path,
+    out: Place | str,
     as_of: str | None = None,
     model: str | None = None,
     explain: str = "at-risk",
-    since: Path | None = None,
+    since: Place | str | None = None,
+    run_id: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """The scores of every customer known before `as_of`, written to `out` (.parquet or .csv).
+    """The scores of every customer known before `as_of`, written to `out` (.parquet, .csv, or a
+    table, `postgresql://…#table`).
 
     `model` is a bundle's folder, a pointer such as `models/champion` (the default), or a
     `models:/…` address in MLflow's registry. `explain` says whose reasons are given: `at-risk`,
     `all`, `none`, or a file of customers. What changed is told against the earlier scores in
-    `since`, else in `out`.
+    `since`, else in `out`. A run of the same `run_id` takes the place of an earlier one in a table.
     """
     asked = whom_to_explain(explain)
+    target, kept = place_of(out), inputs(config)
+    check_out(target, SCORES, keep=kept)
     with (
-        open_session("score", config, as_of=as_of, progress=progress) as session,
-        writing_table(out, keep=inputs(config)) as writer,
+        open_session("score", config, as_of=as_of, progress=progress, run_id=run_id) as session,
+        writing_result(target, SCORES, keep=kept) as writer,
     ):
         fitted = load_named_model(session, model)
-        earlier, notes = earlier_scores(out, since, as_of=session.as_of)
+        before = None if since is None else place_of(since)
+        earlier, notes = earlier_scores(target, before, as_of=session.as_of)
         scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
         writer.write(scores.table, _facts(session, fitted, scores, earlier))
     notes += (*_unknown(scores, asked), *_other_times(fitted, earlier))
-    return _result(session, fitted, scores, out, notes)
+    return _result(session, fitted, scores, outputs(target, writer), notes)
 
 
 def score_session(
@@ -156,7 +163,11 @@ def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]
 
 
 def _result(
-    session: Session, fitted: ChurnModel, scores: Scores, out: Path, notes: tuple[str, ...]
+    session: Session,
+    fitted: ChurnModel,
+    scores: Scores,
+    files: dict[Path | str, str],
+    notes: tuple[str, ...],
 ) -> JobResult:
     dropped = dropped_rows(session.tables.audits)
     if scores.dropped:
@@ -177,7 +188,7 @@ def _result(
         dropped=dropped,
         model_id=fitted.manifest_["model_id"],
         metrics={"changes": changes} if changes else {},
-        files=hashed(out),
+        files=files,
         warnings=notes,
         tables=(base_table(scores.table, session.as_of, currency), *changes_table(scores.table)),
     )

@@ -14,6 +14,7 @@ from churn.data.days import zone
 from churn.errors import ConfigError, StorageError
 from churn.files.locks import exclusive, lock_beside
 from churn.files.messages import enqueue
+from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
@@ -44,7 +45,7 @@ BECAME = {
 def send(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
-    plan: Path,
+    plan: Place | str,
     through: str = EMAIL,
     offer: str | None = None,
     on: str | None = None,
@@ -60,6 +61,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
 ) -> JobResult:
     """Sends a plan's offers to those who may have them on a date and did not get them yet.
 
+    The plan is a file or a table, `postgresql://…#table`.
     The date is that of `churn export`. A `dry_run` counts, a `preview` also writes one message of
     each offer into a folder; neither sends anything. `limit` is how many messages are sent at most.
     Exit code 7 where the other side could not be worked with: what is left is sent by the next run.
@@ -76,7 +78,8 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         clock=clock or Clock(),
         progress=progress,
     )
-    table = plan_table(plan)
+    given = place_of(plan)
+    table = plan_table(given)
     _wait_for_opening(settings.quiet_hours, order)
     with (
         exclusive(lock_beside(settings.path("send")), what="sending"),
@@ -85,7 +88,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         since = session.ledger.moment()
         planned = Planned.read(table)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, plan)
+        check_on_record(session, planned, given)
         outbox = _outbox(session, table, planned, order, products, on=when)
         files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
         tally = _sent(session, planned, outbox, order, on=when, since=since)

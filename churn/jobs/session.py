@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from churn.config import Settings, load_settings
+from churn.data.databases import address_of
 from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
 from churn.features.own import load_own_features
 from churn.files.ledger import Ledger
+from churn.files.names import check_name
+from churn.files.postgres.address import Place
 
 __all__ = ["Progress", "Session", "inputs", "on_record", "open_session", "silent"]
 
@@ -37,14 +40,14 @@ class Session:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def inputs(config: Path) -> list[Path]:
-    """The files that a configuration names: itself, its tables, its catalogue, its ledger."""
+def inputs(config: Path) -> list[Place]:
+    """What a configuration names: itself, its tables, its catalogue, its ledger."""
     settings = load_settings(config)
-    tables = [
-        path
-        for table, source in settings.data.sources().items()
-        for path in files_of(source, table=table, folder=settings.folder)
-    ]
+    tables: list[Place] = []
+    for table, source in settings.data.sources().items():
+        address = address_of(source, table=table)
+        files = files_of(source, table=table, folder=settings.folder) if address is None else []
+        tables += files if address is None else [address]
     return [config, *tables, settings.path(settings.offers.catalogue), settings.ledger_path]
 
 
@@ -56,13 +59,17 @@ def open_session(
     as_of: str | None,
     progress: Progress,
     beyond_data: bool = False,
+    run_id: str | None = None,
 ) -> Iterator[Session]:
     """A session that is on record as running, and as done or failed when the block ends.
 
     `as_of` defaults to the end of the data, and lies beyond it only where `beyond_data` allows
-    that. Runs of processes that died are marked as failed.
+    that. `run_id` is the run's name, else it gets a new one. Runs of processes that died are marked
+    as failed.
     """
     settings = load_settings(config)
+    if run_id is not None:
+        check_name(run_id, what="run_id")
     when = None if as_of is None else as_date(as_of, name="as_of")
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
@@ -71,15 +78,20 @@ def open_session(
     resolved = when if beyond_data and when is not None else _resolved(tables, when)
     facts: dict[str, Any] = {}
     try:
-        with on_record(command, settings, facts, as_of=resolved) as (ledger, run_id):
-            yield Session(run_id, settings, tables, resolved, ledger, facts)
+        with on_record(command, settings, facts, as_of=resolved, run_id=run_id) as (ledger, run):
+            yield Session(run, settings, tables, resolved, ledger, facts)
     finally:
-        tables.engine.close()
+        tables.close()
 
 
 @contextmanager
 def on_record(
-    command: str, settings: Settings, facts: dict[str, Any], *, as_of: date | None = None
+    command: str,
+    settings: Settings,
+    facts: dict[str, Any],
+    *,
+    as_of: date | None = None,
+    run_id: str | None = None,
 ) -> Iterator[tuple[Ledger, str]]:
     """The ledger and the id of a run in it, which is done or failed when the block ends.
 
@@ -87,7 +99,7 @@ def on_record(
     """
     with Ledger(settings.ledger_path) as ledger:
         ledger.mark_dead_runs_failed()
-        run_id = ledger.start_run(command, as_of=as_of)
+        run_id = ledger.start_run(command, run_id=run_id, as_of=as_of)
         try:
             yield ledger, run_id
         except BaseException as failure:

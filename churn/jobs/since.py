@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from churn.errors import ChurnError, ConfigError, DataError
-from churn.files.manifests import verify_file
-from churn.jobs.output import read_table
+from churn.files.postgres.address import Place
+from churn.files.postgres.written import has_run
+from churn.jobs.layouts import SCORES
+from churn.jobs.output import read_result
 from churn.scoring.changes import Earlier
 from churn.scoring.telling import Explained
 
@@ -24,7 +26,7 @@ WORDS: dict[str, Explained] = {"at-risk": "at_risk", "all": "all", "none": "none
 
 
 def earlier_scores(
-    out: Path, since: Path | None, *, as_of: date
+    out: Place, since: Place | None, *, as_of: date
 ) -> tuple[Earlier | None, tuple[str, ...]]:
     """The scores of an earlier date in `since`, else in `out`, and notes for people.
 
@@ -33,14 +35,14 @@ def earlier_scores(
     """
     if since is not None:
         return _earlier(since, as_of), ()
-    if not out.is_file():
+    if not (out.is_file() if isinstance(out, Path) else has_run(out)):
         return None, ()
-    if out.suffix != ".parquet":
+    if isinstance(out, Path) and out.suffix != ".parquet":
         return None, (f"{out.name} holds no types to compare with: name a .parquet by --since",)
     try:
         return _earlier(out, as_of), ()
     except ChurnError as failure:
-        return None, (f"not compared with {out.name}: {failure}",)
+        return None, (f"not compared with {_name(out)}: {failure}",)
 
 
 def whom_to_explain(words: str) -> Explained:
@@ -62,17 +64,21 @@ def whom_to_explain(words: str) -> Explained:
         ) from None
 
 
-def _earlier(path: Path, as_of: date) -> Earlier | None:
-    scores = read_table(path)
+def _name(place: Place) -> str:
+    return place.name if isinstance(place, Path) else str(place)
+
+
+def _earlier(place: Place, as_of: date) -> Earlier | None:
+    scores, facts = read_result(place, SCORES)
     missing = NEEDED - set(scores.schema.names)
     if missing:
-        rule = f"{path.name} must hold scores of `churn score`"
+        rule = f"{_name(place)} must hold scores of `churn score`"
         raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")
     found = Earlier.of(scores)
     if found is None or found.as_of < as_of:
         return found
     if found.as_of == as_of:
-        return Earlier.behind(scores, verify_file(path) or {})
+        return Earlier.behind(scores, facts or {})
     rule = f"scores to compare with must be of a date before {as_of}"
     raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
 

@@ -49,7 +49,7 @@ def train(
         if not session.tables.audits["orders"].rows_kept:
             rule = "a model needs orders to learn from"
             raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
-        lineage = data_lineage(settings)
+        lineage = data_lineage(settings, session.tables.fetched)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
         speaking, unread = _speaking(session, folder)

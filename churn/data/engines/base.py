@@ -35,12 +35,14 @@ Sweep: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]"
 class Relation:
     """Rows that DuckDB can read: `sql` reads all of them, `pieces` the same in parts.
 
-    Without `files` it is a table that the door holds already.
+    Without `files` it is a table that the door holds already. `unread` are columns that the
+    source has and that were left there.
     """
 
     sql: str
     files: tuple[Path, ...] = ()
     pieces: Callable[[], Sequence[str]] = tuple
+    unread: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

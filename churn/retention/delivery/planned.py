@@ -14,7 +14,7 @@ from churn.errors import DataError
 from churn.retention.delivery.sendable import offered
 from churn.retention.plan_inputs import conform
 
-__all__ = ["LIST_COLUMNS", "Planned", "digest_of"]
+__all__ = ["LIST_COLUMNS", "LIST_SCHEMA", "Planned", "digest_of"]
 
 LIST_COLUMNS = (
     *("customer_id", "campaign_id", "offer_id", "channel", "arm", "expires_on", "as_of", "run_id"),
@@ -33,6 +33,8 @@ _SCHEMA = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
+LIST_SCHEMA = pa.schema([_SCHEMA.field(name) for name in LIST_COLUMNS])
+"""The same with their types."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,215 @@
+"""Tables of PostgreSQL as Parquet files of our own, all seen at one moment, gone after use."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from churn.data.contracts import TABLES
+from churn.data.doors import mapped_columns
+from churn.data.engines.base import identifier, literal
+from churn.data.settings import TableSource
+from churn.errors import ConfigError
+from churn.files.causes import storage_errors
+from churn.files.postgres.address import TableAddress, is_address, table_address
+from churn.files.processes import Process
+
+if TYPE_CHECKING:
+    from churn.files.postgres.catalogue import KnownTable
+    from churn.files.postgres.connection import Server
+
+__all__ = ["FetchedTable", "FetchedTables", "address_of", "fetch"]
+
+PREFIX = "churn-tables-"
+# What Arrow and our doors read as it is; every other type comes as the text that PostgreSQL shows.
+AS_THEY_ARE = {"boolean", "smallint", "integer", "bigint", "real", "double precision"}
+TEXTS = {"text", "character varying", "name"}
+TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+LATEST = "290000-01-01"  # Arrow's microseconds end a little later
+
+
+@dataclass(frozen=True)
+class FetchedTable:
+    """A table's file, its address, and the columns there that nobody asked for."""
+
+    path: Path
+    address: TableAddress
+    unread: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the rows that were read, the same whatever their order."""
+        return _digest(self.path)
+
+
+class FetchedTables:
+    """What was read of databases, by our names of tables; `close` removes the files."""
+
+    def __init__(self, tables: Mapping[str, FetchedTable]) -> None:
+        self.tables = tables
+        self._cleanup = weakref.finalize(self, _remove, [one.path for one in tables.values()])
+
+    def close(self) -> None:
+        """Removes the files."""
+        self._cleanup()
+
+
+def address_of(source: TableSource, *, table: str) -> TableAddress | None:
+    """The address of a table in a database; None where the source is made of files.
+
+    ConfigError where it is neither, or where settings of text files stand beside it.
+    """
+    named = [source.source] if isinstance(source.source, str) else source.source
+    if not any(map(is_address, named)):
+        return None
+    if len(named) > 1:
+        rule = f"[data.{table}] source must be one table of a database, or files"
+        raise ConfigError(rule, got=f"{len(named)} of them", fix="Make a view of them there.")
+    usual = TableSource(source="")
+    for key in ("delimiter", "decimal", "encoding"):
+        if getattr(source, key) != getattr(usual, key):
+            rule = f"[data.{table}] {key} speaks of text files, not of a database"
+            raise ConfigError(rule, fix="Leave it out.")
+    return table_address(named[0], what=f"[data.{table}] source")
+
+
+def fetch(sources: Mapping[str, TableSource]) -> FetchedTables:
+    """The tables of `sources` that lie in databases, each database seen at one moment.
+
+    Of a table only the columns are read that its contract or its mapping names. What killed runs
+    left is removed.
+    """
+    addresses = {table: address_of(source, table=table) for table, source in sources.items()}
+    wanted = {table: address for table, address in addresses.items() if address is not None}
+    if not wanted:
+        return FetchedTables({})
+    _remove_leftovers()
+    folder = _new_folder()
+    try:
+        found: dict[str, FetchedTable] = {}
+        for uri in dict.fromkeys(address.uri for address in wanted.values()):
+            there = {table: address for table, address in wanted.items() if address.uri == uri}
+            found |= _fetch_snapshot(there, sources, folder)
+        return FetchedTables(found)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _fetch_snapshot(
+    addresses: Mapping[str, TableAddress], sources: Mapping[str, TableSource], folder: Path
+) -> dict[str, FetchedTable]:
+    from churn.files.postgres.connection import connected
+
+    with connected(next(iter(addresses.values()))) as server, server.snapshot():
+        return {
+            table: _fetch_table(server, table, address, sources[table], folder)
+            for table, address in addresses.items()
+        }
+
+
+def _fetch_table(
+    server: Server, table: str, address: TableAddress, source: TableSource, folder: Path
+) -> FetchedTable:
+    from churn.data.engines.parquet import write_batches
+    from churn.files.postgres.catalogue import existing_table
+
+    fix = f"Check the name after the # in [data.{table}] source; case counts."
+    known = existing_table(server, address, fix=fix)
+    names = _named(table, known, source)
+    path = folder / f"{table}.parquet"
+    rows = server.reading(_select_sql(known, names))
+    with rows as (schema, batches), storage_errors(path, doing="write"):
+        write_batches(batches, schema, path, compression="zstd")
+    unread = tuple(name for name in known.columns if name not in names)
+    return FetchedTable(path, address, unread)
+
+
+def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
+    """The columns that the contract or the mapping names, in their order there."""
+    from churn.data.casts import source_columns
+
+    types = dict(known.columns)
+    mapped = mapped_columns(TABLES[table], types, source).values()
+    used = {name for theirs in mapped for name in source_columns(theirs, types)}
+    return [name for name in types if name in used]
+
+
+def _select_sql(table: KnownTable, names: Sequence[str]) -> str:
+    shown = [f"{_as_read(name, table.columns[name])} AS {identifier(name)}" for name in names]
+    return f"SELECT {', '.join(shown)} FROM {table.sql}"
+
+
+def _as_read(name: str, kind: str) -> str:
+    """The SQL of a column in a type that Arrow holds exactly.
+
+    A numeric comes as text, for it may have more digits than any number of Arrow's; a time that
+    is infinite comes as none.
+    """
+    quoted = identifier(name)
+    if kind in AS_THEY_ARE:
+        return quoted
+    if kind in TIMES:
+        return f"CASE WHEN isfinite({quoted}) AND {quoted} < '{LATEST}' THEN {quoted} END"
+    if kind == "numeric":
+        return f"trim_scale({quoted})::text"
+    if kind == "money":
+        return f"trim_scale({quoted}::numeric)::text"
+    return quoted if kind in TEXTS else f"{quoted}::text"
+
+
+def _digest(path: Path) -> str:
+    """Rows are hashed one by one, and their hashes are summed."""
+    import hashlib
+
+    from churn.data.engines.duck import DuckDBEngine
+    from churn.data.sources import columns_of
+    from churn.files.hashes import canonical_json
+
+    engine = DuckDBEngine([path])
+    try:
+        rows = f"read_parquet({literal(path)})"
+        types = columns_of(engine, rows, name=path.name)
+        texts = [f"coalesce(CAST({identifier(name)} AS VARCHAR), chr(1))" for name in types]
+        hashed = f"md5_number(concat_ws(chr(2), {', '.join(texts)}))"
+        low, high = f"({hashed} & 18446744073709551615)", f"({hashed} >> 64)"
+        sums = engine.rows(
+            f"SELECT count(*) AS n, CAST(sum(CAST({low} AS HUGEINT)) AS VARCHAR) AS low, "
+            f"CAST(sum(CAST({high} AS HUGEINT)) AS VARCHAR) AS high FROM {rows}"
+        )
+        told = {"columns": types, "rows": sums[0]["n"], "sums": [sums[0]["low"], sums[0]["high"]]}
+        return hashlib.sha256(canonical_json(told)).hexdigest()
+    finally:
+        engine.close()
+
+
+def _new_folder() -> Path:
+    """A folder that nobody else can look into, named by its process."""
+    me = Process.current()
+    place = Path(tempfile.gettempdir())
+    with storage_errors(place, doing="write"):
+        return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{me.pid}-{me.started}-", dir=place))
+
+
+def _remove(files: Sequence[Path]) -> None:
+    """The files, and their folder with the last of them."""
+    for path in files:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def _remove_leftovers() -> None:
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        match = re.match(rf"{PREFIX}(\d+)-(\d+)-", left.name)
+        if match is not None and not Process(int(match[1]), int(match[2])).is_alive:
+            with suppress(OSError):
+                shutil.rmtree(left)

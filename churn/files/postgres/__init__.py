@@ -1,0 +1,1 @@
+"""Tables in PostgreSQL: their addresses, one connection, rows that appear whole or not at all."""
