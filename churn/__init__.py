@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from churn.modeling.model import ChurnModel
     from churn.retention.decide import plan_offers
     from churn.retention.offers import Offers
+    from churn.retention.recommend.recommend import recommend
     from churn.scoring.explain import explain
     from churn.scoring.score import score
 
@@ -58,6 +59,7 @@ __all__ = [
     "load_settings",
     "load_tables",
     "plan_offers",
+    "recommend",
     "score",
     "sums",
 ]
@@ -78,6 +80,7 @@ _HOMES = {
     "churn.modeling.model": ("ChurnModel",),
     "churn.retention.decide": ("plan_offers",),
     "churn.retention.offers": ("Offers",),
+    "churn.retention.recommend.recommend": ("recommend",),
     "churn.scoring.explain": ("explain",),
     "churn.scoring.score": ("score",),
 }

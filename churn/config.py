@@ -35,6 +35,7 @@ from churn.retention.delivery.quiet import QuietHours
 from churn.retention.delivery.settings import DeliverySettings
 from churn.retention.frequency import FrequencyCap
 from churn.retention.groups import GroupRules
+from churn.retention.recommend.settings import RecommendSettings
 from churn.scoring.language import DEFAULT_LANGUAGE, language
 
 __all__ = ["Settings", "load_settings", "load_tables"]
@@ -170,6 +171,7 @@ class Settings:
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     offers: OfferSettings = field(default_factory=OfferSettings)
+    recommend: RecommendSettings = field(default_factory=RecommendSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     folder: Path = Path()
 

@@ -5,8 +5,26 @@ configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 inp
 """
 
 # Importing a module registers its commands, in this order.
-from churn.cli import shops, history, modelling, offers, sending, registry  # isort: skip
+from churn.cli import (  # isort: skip
+    shops,
+    history,
+    modelling,
+    offers,
+    recommending,
+    sending,
+    registry,
+)
 from churn.cli.options import app
 from churn.cli.running import main
 
-__all__ = ["app", "history", "main", "modelling", "offers", "registry", "sending", "shops"]
+__all__ = [
+    "app",
+    "history",
+    "main",
+    "modelling",
+    "offers",
+    "recommending",
+    "registry",
+    "sending",
+    "shops",
+]

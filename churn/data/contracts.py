@@ -68,8 +68,9 @@ TABLES = {
             currency="?text",
             channel="?text",
             store="?id",
-            product_id="?id",  # this and the next two where a row is a line of an order
+            product_id="?id",  # this and the next three where a row is a line of an order
             category="?text",
+            product_name="?text",
             quantity="?number",
         ),
         _table(
@@ -78,6 +79,7 @@ TABLES = {
             order_id="id",
             product_id="id",
             category="?text",
+            product_name="?text",
             quantity="number",
             amount="number",
             discount="?number",

@@ -14,7 +14,10 @@ __all__ = ["line_days", "lines_of_orders"]
 
 OF_THE_ORDER = ("order_id", "customer_id", "local_day", "loaded_day", "superseded_day")
 LEAST_MEASURE = 1_000.0
-OF_THE_LINE = ("order_id", "product_id", "category", "quantity", "amount", "discount")
+OF_THE_LINE = (
+    *("order_id", "product_id", "category", "product_name"),
+    *("quantity", "amount", "discount"),
+)
 
 
 def lines_of_orders(tables: Tables) -> Frame:

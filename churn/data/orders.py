@@ -12,7 +12,7 @@ from churn.errors import DataError
 
 __all__ = ["drop_checked", "orders_from_lines", "orders_from_orders", "single_currency"]
 
-LINE = ("order_id", "product_id", "category", "quantity", "amount", "discount")
+LINE = ("order_id", "product_id", "category", "product_name", "quantity", "amount", "discount")
 DETAILS = ("currency", "channel", "store")
 CHECKED = ("currency", "store")
 

@@ -4,6 +4,7 @@ whole or absent.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from churn.data.engines.base import Engine, Frame
+from churn.data.engines.parquet import write_batches
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import publish_with_manifest, verify_file
 from churn.files.postgres.address import Place, TableAddress, place_of
@@ -78,6 +80,17 @@ class TableWriter:
             rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
         else:
             rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
+        self.facts = {"rows": rows, **facts}
+        return rows
+
+    def write_batches(
+        self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
+    ) -> int:
+        """Writes rows that come in batches, never all in memory; their number."""
+        if self._csv:
+            rows = self._stream_csv(itertools.chain(schema.empty_table().to_batches(), batches))
+        else:
+            rows = write_batches(batches, schema, self._path, compression="zstd")
         self.facts = {"rows": rows, **facts}
         return rows
 

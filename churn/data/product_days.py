@@ -1,0 +1,90 @@
+"""Who bought which product, or category, on which day, and from when to when that was known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import narwhals as nw
+
+from churn.data.days import day_number
+from churn.data.engines.base import Frame
+from churn.data.line_days import lines_of_orders
+from churn.data.tables import Snapshot, Tables
+from churn.errors import DataError
+
+__all__ = ["Level", "product_days", "product_facts"]
+
+Level = Literal["product", "category"]
+
+COLUMN_OF = {"product": "product_id", "category": "category"}
+KEYS = ("customer_id", "product", "local_day")
+KNOWN = ("known_from", "known_until")
+ALWAYS, FOR_EVER = -1e9, 1e9  # days before and after all that a shop can date
+
+
+def product_days(snapshot: Snapshot, *, level: Level = "product") -> Frame:
+    """customer_id, product, local_day: a row for each day on which a customer bought a product
+    (`level`: anything of a category), as far as it had happened and arrived by the snapshot.
+
+    Where rows arrive late also known_from and known_until, instants in days: an earlier moment c
+    knows the row where known_from < c <= known_until, for then that version of its order counted.
+    Raises DataError where the shop has no lines that name products, or categories.
+    """
+    _check(snapshot.tables, level)
+    lines = _lines(snapshot.tables, level)
+    known = [name for name in KNOWN if name in lines.collect_schema().names()]
+    once = snapshot.tables.once(f"{level}_days", lines.select(*KEYS, *known).unique())
+    return _before(once, snapshot)
+
+
+def product_facts(snapshot: Snapshot, *, level: Level = "product") -> Frame:
+    """product, and its last_day before the snapshot, category and name where lines have them: of
+    several the first by name.
+    """
+    _check(snapshot.tables, level)
+    lines = _before(_lines(snapshot.tables, level), snapshot)
+    facts = {"last_day": nw.col("local_day").max()}
+    if level == "product":
+        columns = lines.collect_schema().names()
+        told = {"category": "category", "name": "product_name"}
+        facts |= {ours: nw.col(name).min() for ours, name in told.items() if name in columns}
+    return lines.group_by("product").agg(**facts)
+
+
+def _check(tables: Tables, level: Level) -> None:
+    column = COLUMN_OF[level]
+    if not tables.has("order_lines") or column not in tables.columns("order_lines"):
+        raise DataError(
+            f"recommendations by {level} need lines of orders that have a {column}",
+            got="none",
+            fix=f"Connect [data.order_lines], or map {column} where a row of orders is a line.",
+        )
+
+
+def _lines(tables: Tables, level: Level) -> Frame:
+    """The lines bought, each with its `product`; where rows arrive late, when it was known."""
+    lines = lines_of_orders(tables).with_columns(product=nw.col(COLUMN_OF[level]))
+    return _dated(lines.filter(~nw.col("product").is_null()))
+
+
+def _dated(lines: Frame) -> Frame:
+    columns = lines.collect_schema().names()
+    arrivals = [name for name in ("loaded_day", "line_loaded_day") if name in columns]
+    if not arrivals:
+        return lines
+    came = [nw.col(name).fill_null(ALWAYS) for name in arrivals]
+    last = (
+        came[0] if len(came) == 1 else nw.when(came[0] > came[1]).then(came[0]).otherwise(came[1])
+    )
+    until = nw.lit(FOR_EVER)
+    if "superseded_day" in columns:
+        until = nw.col("superseded_day").fill_null(FOR_EVER)
+    return lines.with_columns(known_from=last, known_until=until)
+
+
+def _before(rows: Frame, snapshot: Snapshot) -> Frame:
+    """The rows that had happened by the snapshot, and of which some version had arrived."""
+    seen = nw.col("local_day") < day_number(snapshot.as_of)
+    if "known_from" in rows.collect_schema().names():
+        seen = seen & (nw.col("known_from") < snapshot.instant)
+    return rows.filter(seen)

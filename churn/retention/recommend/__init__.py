@@ -1,0 +1,1 @@
+"""Which product, or category, to put into an offer or a message: from baskets, judged forward."""

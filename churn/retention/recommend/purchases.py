@@ -1,0 +1,143 @@
+"""Purchases as arrays: who bought what on which day, seen from any moment up to the snapshot's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.data.days import day_number, midnight
+from churn.data.product_days import KEYS, KNOWN
+from churn.retention.recommend.arrays import Bools, Floats, Ints
+
+__all__ = ["Moment", "Past", "Purchases", "whole_customers"]
+
+AGES_APART = 2**20  # a key and an age in days are one integer
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A date as a day number, and the instant in days at which it begins."""
+
+    day: int
+    instant: float
+
+    @classmethod
+    def of(cls, when: date, day_timezone: str) -> Self:
+        """The midnight that begins that date in that zone."""
+        return cls(day_number(when), midnight(when, day_timezone))
+
+
+@dataclass(frozen=True)
+class Past:
+    """Every customer and product bought before a moment, a row each, by customer and product.
+
+    `times` counts days, `decayed` weighs each by 2^(-age / half-life); `visits`, by customer, is
+    the same of all purchase days. Ages are whole days, at least 1.
+    """
+
+    customer: Ints
+    product: Ints
+    times: Ints
+    first_age: Ints
+    last_age: Ints
+    decayed: Floats
+    visits: Floats
+
+    def of(self, customers: Bools) -> Self:
+        """Only those customers' rows; customers keep their numbers."""
+        rows = customers[self.customer]
+        names = ("customer", "product", "times", "first_age", "last_age", "decayed")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """A row for each customer, product and day on which it was bought, and when it was known.
+
+    Customers are numbered as they stand in `customer_ids`, `products` of them as in a catalogue.
+    """
+
+    customer_ids: pa.Array
+    products: int
+    customer: Ints
+    product: Ints
+    day: Ints
+    known: tuple[Floats, Floats] | None
+
+    @classmethod
+    def of(cls, rows: pa.Table, product_ids: pa.Array) -> Self:
+        """The rows of `product_days`; those of products outside the catalogue fall away."""
+        place = pc.index_in(rows["product"], value_set=product_ids)
+        rows = rows.append_column("place", place).filter(pc.is_valid(place)).combine_chunks()
+        customer_ids = pc.unique(rows["customer_id"]).cast(pa.string())
+        arrivals = [np.asarray(rows[name]) for name in KNOWN if name in rows.column_names]
+        return cls(
+            customer_ids=customer_ids,
+            products=len(product_ids),
+            customer=np.asarray(pc.index_in(rows["customer_id"], customer_ids), dtype=np.int64),
+            product=np.asarray(rows["place"], dtype=np.int64),
+            day=np.asarray(rows[KEYS[-1]], dtype=np.int64),
+            known=(arrivals[0], arrivals[1]) if arrivals else None,
+        )
+
+    def before(self, at: Moment, *, half_life_days: float) -> Past:
+        """What each customer had bought strictly before the moment, as it was known then."""
+        rows = self._known(at) & (self.day < at.day)
+        customer, age = self.customer[rows], at.day - self.day[rows]
+        pairs, ages = _distinct(customer * self.products + self.product[rows], age)
+        pair, first, times = np.unique(pairs, return_index=True, return_counts=True)
+        visitor, visit_age = _distinct(customer, age)
+        weights = np.exp2(-ages / half_life_days)
+        visits = np.exp2(-visit_age / half_life_days)
+        return Past(
+            customer=pair // max(1, self.products),
+            product=pair % max(1, self.products),
+            times=times,
+            first_age=ages[first + times - 1],
+            last_age=ages[first],
+            decayed=np.add.reduceat(weights, first) if first.size else weights,
+            visits=np.bincount(visitor, visits, len(self.customer_ids)).astype(np.float64),
+        )
+
+    def bought(self, since: Moment, days: int, *, known: Moment) -> Ints:
+        """The pairs (customer x products + product) bought in the days from a moment on, in order,
+        as they were known at a later one.
+        """
+        inside = (self.day >= since.day) & (self.day < since.day + days)
+        rows = inside & self._known(known)
+        return np.unique(self.customer[rows] * self.products + self.product[rows])
+
+    def _known(self, at: Moment) -> Bools:
+        if self.known is None:
+            return np.ones(self.day.size, dtype=bool)
+        since, until = self.known
+        return np.asarray((since < at.instant) & (until >= at.instant))
+
+
+def _distinct(key: Ints, age: Ints) -> tuple[Ints, Ints]:
+    """The distinct pairs of a key and an age, by key, the least age first."""
+    both = np.unique(key * AGES_APART + age)
+    return both // AGES_APART, both % AGES_APART
+
+
+def whole_customers(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Table]:
+    """Batches sorted by customer, as tables of some `rows` that part no customer."""
+    held: list[pa.Table] = []
+    wanted = rows
+    for batch in batches:
+        held.append(pa.Table.from_batches([batch]))
+        if sum(one.num_rows for one in held) >= wanted:
+            table = pa.concat_tables(held).combine_chunks()
+            cut = pc.index(table["customer_id"], table["customer_id"][-1]).as_py()
+            if cut:
+                yield table.slice(0, cut)
+            held = [table.slice(cut)]
+            wanted = rows + held[0].num_rows  # a customer with more rows is not looked at each time
+    if held:
+        yield pa.concat_tables(held)
