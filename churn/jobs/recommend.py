@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
+from churn.files.postgres.address import Place
 from churn.jobs.output import TableWriter, writing_table
 from churn.jobs.recommend_tables import recommend_tables
 from churn.jobs.resolve import resolve_clock
@@ -89,7 +90,7 @@ def _check(out: Path | None, level: str, top: int, *, judge_only: bool) -> None:
         raise ConfigError(rule, got=got, fix="With --out it judges the lists, too.")
 
 
-def _writing(out: Path | None, keep: list[Path]) -> AbstractContextManager[TableWriter | None]:
+def _writing(out: Path | None, keep: list[Place]) -> AbstractContextManager[TableWriter | None]:
     return nullcontext() if out is None else writing_table(out, keep=keep)
 
 
