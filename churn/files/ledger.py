@@ -36,7 +36,7 @@ RUN = "run_id, command, status, started_at, finished_at, as_of, model_id, facts"
 class Ledger:
     """The ledger at `path`, made where there is none; used in a `with` block.
 
-    `now` tells the time, with its zone.
+    `now` tells the time, with its zone; `wait_seconds` is how long another writer is waited for.
 
     >>> with Ledger(Path(":memory:")) as ledger:
     ...     run_id = ledger.start_run("score", run_id="nightly-1")
@@ -45,13 +45,20 @@ class Ledger:
     [('nightly-1', 'done', {'rows': 12})]
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wait_seconds: float = 30.0,
+    ):
         self.path = path
         self.now = now
+        self.wait_seconds = wait_seconds
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> "Ledger":
-        self._connection = open_database(self.path, MIGRATIONS)
+        self._connection = open_database(self.path, MIGRATIONS, wait_seconds=self.wait_seconds)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -25,11 +25,11 @@ def serve(config: Path, *, host: str, port: int, announce: Callable[[str], None]
 
     settings = load_settings(config)
     email = settings.delivery.email
-    words = {} if email is None else {"shop": email.shop, "language": email.language}
+    shop, language = ("", "en") if email is None else (email.shop, email.language)
     facts: dict[str, Any] = {}
     with on_record("serve", settings, facts) as (ledger, run_id):
         before = len(withdrawals(ledger))
-        app = create_unsubscribe_app(settings.ledger_path, **words)
+        app = create_unsubscribe_app(settings.ledger_path, shop=shop, language=language)
         run(app, host=host, port=port, announce=announce)
         facts["new_withdrawals"] = len(withdrawals(ledger)) - before
     notes = (

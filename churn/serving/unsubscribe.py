@@ -28,18 +28,21 @@ LONGEST_TOKEN = 64
 _FIELD, _VALUE = "List-Unsubscribe", "One-Click"
 
 
-def create_unsubscribe_app(ledger_path: Path, *, shop: str = "", language: str = "en") -> FastAPI:
+def create_unsubscribe_app(
+    ledger_path: Path, *, shop: str = "", language: str = "en", wait_seconds: float = 5.0
+) -> FastAPI:
     """The service: `/unsubscribe/TOKEN` for the links of messages, and `/healthz`.
 
     It needs no login, sets no cookie, and tells nobody who a customer is. A withdrawal is in the
-    ledger when the answer goes out, and so in the next plan, export and sending.
+    ledger when the answer goes out, and so in the next plan, export and sending. Where the ledger
+    stays busy for `wait_seconds`, the answer is to come again.
     """
     from fastapi import FastAPI
     from starlette.responses import HTMLResponse, PlainTextResponse
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
     pages = Pages(shop, language)
-    desk = _Desk(ledger_path)
+    desk = _Desk(ledger_path, wait_seconds)
 
     def page(content: str, status: int = 200) -> Response:
         return HTMLResponse(content, status, headers={"content-security-policy": pages.policy})
@@ -75,21 +78,22 @@ def create_unsubscribe_app(ledger_path: Path, *, shop: str = "", language: str =
 class _Desk:
     """What the service may do with the ledger; a connection for each request."""
 
-    def __init__(self, ledger_path: Path) -> None:
+    def __init__(self, ledger_path: Path, wait_seconds: float) -> None:
         self.ledger_path = ledger_path
+        self.wait_seconds = wait_seconds
 
     def knows(self, token: str) -> bool:
         """Whether a message has that token."""
         if len(token) > LONGEST_TOKEN:
             return False
-        with Ledger(self.ledger_path) as ledger:
+        with Ledger(self.ledger_path, wait_seconds=self.wait_seconds) as ledger:
             return message_of_token(ledger, token) is not None
 
     def withdraw(self, token: str, source: str) -> bool:
         """Whether a message has that token; if so, its customer has withdrawn from its channel."""
         if len(token) > LONGEST_TOKEN:
             return False
-        with Ledger(self.ledger_path) as ledger:
+        with Ledger(self.ledger_path, wait_seconds=self.wait_seconds) as ledger:
             message = message_of_token(ledger, token)
             if message is not None:
                 record_withdrawal(ledger, message.customer_id, message.channel, source=source)
@@ -105,7 +109,7 @@ def fields_of(content_type: str, body: bytes) -> dict[str, str]:
     if content_type.lower().startswith("multipart/form-data"):
         head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
         return _parts(BytesParser(policy=HTTP).parsebytes(head + body))
-    found = parse_qs(body.decode("ascii", "replace"), max_num_fields=20)
+    found = parse_qs(body.decode("ascii", "replace"))
     return {name: values[0] for name, values in found.items()}
 
 

@@ -18,6 +18,7 @@ __all__ = ["Webhook", "body_of"]
 
 EVENT = "offers.planned"
 LONGEST_WAIT_SECONDS = 120.0
+UNREACHED = 0
 _OURS = (401, 403, 404, 405, 410)
 """Answers that speak of the address or the secret and not of the batch: no batch would pass."""
 
@@ -35,13 +36,17 @@ class Webhook:
     def __init__(
         self, settings: WebhookSettings, *, clock: Clock | None = None, seed: int | None = None
     ) -> None:
-        from urllib3 import PoolManager, Timeout
+        from urllib3 import Timeout, connection_from_url
+        from urllib3.util import parse_url
 
         self.settings = settings
         self.clock = clock or Clock()
         self._key = key_of(settings.secret)
         self._chance = random.Random(seed)  # noqa: S311 - spreads retries, hides nothing
-        self._pool = PoolManager(timeout=Timeout(settings.timeout_seconds), retries=False)
+        self._path = parse_url(settings.url).request_uri
+        self._pool = connection_from_url(
+            settings.url, timeout=Timeout(settings.timeout_seconds), retries=False
+        )
 
     def deliver(self, parcel: Parcel) -> Outcome:
         """What became of the batch: "unknown" where it went out and no answer ever came."""
@@ -55,16 +60,18 @@ class Webhook:
                 return outcome
             if attempt < self.settings.retries:
                 self.clock.sleep(after if after is not None else self._pause(attempt))
-        cause = "no answer" if status is None else str(status)
+        cause = {None: "no answer", UNREACHED: "no connection"}.get(status, str(status))
         return Outcome("unknown" if silent else "waiting", cause, stop=True)
 
     def close(self) -> None:
         """Closes the connections."""
-        self._pool.clear()
+        self._pool.close()
 
     def _posted(self, message_id: str, body: bytes) -> tuple[int | None, float | None]:
-        """The status of the answer, None where there was none, and how long it asks to wait."""
-        from urllib3.exceptions import HTTPError, NewConnectionError
+        """The status of the answer and how long it asks to wait; the status is None where there
+        was none, and `UNREACHED` where not even the question got there.
+        """
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
         timestamp = int(self.clock.now().timestamp())
         headers = {
@@ -78,10 +85,10 @@ class Webhook:
         }
         try:
             answer = self._pool.request(
-                "POST", self.settings.url, body=body, headers=headers, redirect=False
+                "POST", self._path, body=body, headers=headers, redirect=False
             )
-        except NewConnectionError:
-            return 503, None  # nobody was there, so nobody has it: as good as "come again"
+        except (NewConnectionError, ConnectTimeoutError, SSLError):
+            return UNREACHED, None
         except HTTPError:
             return None, None
         return answer.status, _seconds(answer.headers.get("retry-after"))
@@ -104,7 +111,7 @@ def _plain(row: Mapping[str, Any], name: str) -> str | None:
 
 def _outcome(status: int | None) -> Outcome | None:
     """What an answer means; None where the batch is to be posted again."""
-    if status is None or status == 429 or status >= 500:
+    if status in (None, UNREACHED) or status == 429 or status >= 500:
         return None
     if 200 <= status < 300:
         return Outcome("sent")

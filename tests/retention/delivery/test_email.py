@@ -76,7 +76,7 @@ HEADERS = {
     "subject", ["", "a\r\nBcc: li@mail.example", "a\nb", "a\0b", "a" * (LONGEST_SUBJECT + 1)]
 )
 def test_a_subject_that_no_header_can_hold_is_refused(subject):
-    with pytest.raises(ConfigError, match="a subject must be one line.*block `subject`"):
+    with pytest.raises(ConfigError, match=r"a subject must be one line.*block `subject`"):
         composed(subject)
 
 

@@ -71,5 +71,5 @@ def test_a_mailbox_has_a_name_or_none():
     "text", ["", "Shop", "Shop <a@b>", "S <a@b.example> <c@d.example>", "S\n<a@b.example>"]
 )
 def test_what_is_no_mailbox_is_told_with_its_setting(text):
-    with pytest.raises(ConfigError, match="sender must be one e-mail address.*Corner Shop <news@"):
+    with pytest.raises(ConfigError, match=r"sender must be one e-mail address.*Corner Shop <news@"):
         Mailbox.parse(text, what="sender")

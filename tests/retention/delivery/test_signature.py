@@ -28,6 +28,6 @@ def test_the_published_example_is_signed_as_published():
     ],
 )
 def test_what_is_no_secret_is_refused_and_not_repeated(secret):
-    with pytest.raises(ConfigError, match="24 to 64 bytes in base64.*openssl rand") as refused:
+    with pytest.raises(ConfigError, match=r"24 to 64 bytes in base64.*openssl rand") as refused:
         key_of(secret)
     assert refused.value.got is None

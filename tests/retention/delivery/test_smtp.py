@@ -1,4 +1,4 @@
-"""Against a real mail server: what arrives, over what encryption, and what is known after a failure."""
+"""Against a real mail server: what arrives, how encrypted, and what is known after a failure."""
 
 import socket
 import ssl

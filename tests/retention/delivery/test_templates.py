@@ -55,7 +55,8 @@ def test_without_end_products_or_link_nothing_is_said_of_them():
 
 
 def test_a_template_of_the_shop_goes_before_ours(tmp_path):
-    text = "{% extends layout %}{% block subject %}Psst{% endblock %}{% block headline %}Oh{% endblock %}"
+    text = "{% extends layout %}{% block subject %}Psst{% endblock %}"
+    text += "{% block headline %}Oh{% endblock %}"
     (tmp_path / "offer.j2").write_text(
         text + "{% block body %}One.\n\nTwo & {{ offer.name }}{% endblock %}"
     )

@@ -1,0 +1,278 @@
+"""The page to unsubscribe over real HTTP: a POST withdraws once and for all, a GET does nothing."""
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import date
+from urllib.parse import urlencode
+
+import pytest
+
+from churn.files.ledger import Ledger
+from churn.files.messages import Message, enqueue
+from churn.files.withdrawals import withdrawals
+from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fields_of
+
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+FORM = "application/x-www-form-urlencoded"
+
+
+def message(customer):
+    return Message(
+        campaign_id="spring",
+        as_of=date(2027, 1, 1),
+        customer_id=customer,
+        through="email",
+        offer_id="coupon",
+        channel="email",
+        token=f"token-of-{customer}",
+        parcel=customer,
+        run_id="run-1",
+    )
+
+
+class Service:
+    """A running `churn serve`, and what it said."""
+
+    def __init__(self, process, port, folder):
+        self.process, self.port, self.folder = process, port, folder
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read().decode()
+        finally:
+            connection.close()
+
+    def post(self, token, body=ONE_CLICK, kind=FORM):
+        return self.ask("POST", f"/unsubscribe/{token}", body, {"content-type": kind})
+
+    def withdrawn(self):
+        with Ledger(self.folder / "ledger.db") as ledger:
+            return {one.customer_id: (one.channel, one.source) for one in withdrawals(ledger)}
+
+
+@contextmanager
+def service(folder, *customers):
+    """`churn serve` in a process of its own, with a message to each of the customers on record."""
+    (folder / "churn.toml").write_text('[data.orders]\nsource = "orders.parquet"\n')
+    with Ledger(folder / "ledger.db") as ledger:
+        enqueue(ledger, [message(customer) for customer in customers])
+    words = ["serve", "--json", "--port", "0", "--config", str(folder / "churn.toml")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "churn", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/unsubscribe/", line)
+        assert found, line + process.stderr.read()
+        yield Service(process, int(found[1]), folder)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A service for tests that withdraw for customers of their own."""
+    customers = [*"abcdefgh", "page", "multi", *(f"many{n}" for n in range(20))]
+    with service(tmp_path_factory.mktemp("service"), *customers) as running:
+        yield running
+
+
+def test_a_get_shows_a_page_with_one_button_and_changes_nothing(shared):
+    for method in ("GET", "HEAD", "GET"):
+        status, headers, page = shared.ask(method, "/unsubscribe/token-of-a")
+        assert status == 200
+        assert headers["content-type"] == "text/html; charset=utf-8"
+        assert page.count("<button") == (method == "GET")
+        assert "<script" not in page
+    assert '<form method="post">' in page
+    assert "a" not in shared.withdrawn()
+
+
+def test_a_post_withdraws_and_the_second_says_the_same(shared):
+    first, second = shared.post("token-of-b"), shared.post("token-of-b")
+    assert (first[0], first[2]) == (second[0], second[2])
+    assert first[0] == 200
+    assert "You are unsubscribed" in first[2]
+    assert shared.withdrawn()["b"] == ("email", "one-click")
+
+
+def test_the_button_of_the_page_withdraws(shared):
+    _, _, page = shared.ask("GET", "/unsubscribe/token-of-page")
+    fields = dict(re.findall(r'<input type="hidden" name="(.+?)" value="(.+?)">', page))
+    assert shared.post("token-of-page", urlencode(fields))[0] == 200
+    assert shared.withdrawn()["page"] == ("email", "page")
+
+
+def test_a_form_in_parts_withdraws_as_well(shared):
+    head = b'--x\r\ncontent-disposition: form-data; name="List-Unsubscribe"\r\n\r\n'
+    parts = head + b"One-Click\r\n--x--\r\n"
+    assert shared.post("token-of-multi", parts, "multipart/form-data; boundary=x")[0] == 200
+    assert shared.withdrawn()["multi"] == ("email", "one-click")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", FORM),
+        (b"List-Unsubscribe=Maybe", FORM),
+        (b"List-Unsubscribe=Maybe&List-Unsubscribe=One-Click", FORM),
+        (b'{"List-Unsubscribe": "One-Click"}', "application/json"),
+        (b"\xff\xfe\0", FORM),
+        (b"&" * 100, FORM),
+        (b"--x", "multipart/form-data; boundary=x"),
+        (ONE_CLICK, "multipart/form-data"),
+        (ONE_CLICK, 'multipart/form-data; boundary="\u00e4'.encode("latin-1").decode("latin-1")),
+    ],
+)
+def test_a_post_that_does_not_say_so_changes_nothing(shared, body, kind):
+    assert shared.post("token-of-c", body, kind)[0] == 400
+    assert "c" not in shared.withdrawn()
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "token-of-", "token-of-nobody", "a" * 5000, "%00", "%ff", "';--"]
+)
+def test_a_link_to_nothing_tells_nothing(shared, token):
+    answers = [shared.post(token), shared.ask("GET", f"/unsubscribe/{token}")]
+    assert [status for status, _, _ in answers] == [404, 404]
+    pages = {page for _, _, page in answers} | {shared.post("y")[2]}
+    assert len(pages) == 1
+    assert "This link does not work" in pages.pop()
+
+
+def test_every_answer_keeps_the_link_to_itself(shared):
+    asked = [
+        ("GET", "/unsubscribe/token-of-d"),
+        ("GET", "/unsubscribe/x"),
+        ("PUT", "/unsubscribe/token-of-d"),
+        ("GET", "/"),
+    ]
+    for method, path in asked:
+        _, headers, _ = shared.ask(method, path)
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert not {"set-cookie", "server", "access-control-allow-origin"} & set(headers)
+    policy = shared.ask("GET", "/unsubscribe/token-of-d")[1]["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("size", [LARGEST_BODY + 1, 10 * LARGEST_BODY])
+def test_a_body_that_is_too_large_is_refused_told_or_not(shared, size):
+    body = b"a" * size
+    assert shared.post("token-of-e", body)[0] == 413
+    assert shared.post("token-of-e", iter([body]))[0] == 413
+
+
+def test_two_lengths_at_once_are_refused(shared):
+    request = (
+        "POST /unsubscribe/token-of-f HTTP/1.1\r\nhost: a\r\ncontent-length: 26\r\n"
+        "transfer-encoding: chunked\r\n\r\n1a\r\nList-Unsubscribe=One-Click\r\n0\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as raw:
+        raw.sendall(request.encode())
+        assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 400")
+    assert "f" not in shared.withdrawn()
+
+
+def test_many_at_once_are_all_on_record(shared):
+    names = [f"many{n}" for n in range(20)]
+    threads = [
+        threading.Thread(target=shared.post, args=[f"token-of-{name}"])
+        for name in names
+        for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(names) <= set(shared.withdrawn())
+
+
+def test_a_silent_connection_holds_nobody_up(shared):
+    silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(40)]
+    try:
+        for one in silent:
+            one.sendall(b"GET /unsub")
+        assert shared.ask("GET", "/healthz")[0] == 200
+        silent[0].settimeout(20)
+        assert silent[0].recv(1) == b""  # it was hung up on
+    finally:
+        for one in silent:
+            one.close()
+
+
+def test_it_ends_when_told_to_and_has_told_nobody_who_came(tmp_path):
+    with service(tmp_path, "anna") as running:
+        running.post("token-of-anna")
+        running.post("token-of-nobody")
+        running.process.send_signal(signal.SIGTERM)
+        out, err = running.process.communicate(timeout=30)
+    assert running.process.returncode == 0
+    assert json.loads(out)["metrics"] == {"new_withdrawals": 1}
+    assert "token" not in err + out
+    assert "anna" not in err + out
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path, shared):
+    (tmp_path / "churn.toml").write_text('[data.orders]\nsource = "orders.parquet"\n')
+    words = ["serve", "--port", str(shared.port), "--config", str(tmp_path / "churn.toml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "churn", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert done.returncode == 7
+    assert re.fullmatch(
+        r"error: cannot listen on 127\.0\.0\.1, port \d+: .*--port.*\n", done.stderr
+    )
+
+
+def test_a_ledger_that_is_busy_asks_to_come_again(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        enqueue(ledger, [message("anna")])
+        app = create_unsubscribe_app(tmp_path / "ledger.db", wait_seconds=0.05)
+        with ledger.changing():
+            assert asyncio.run(status_of(app, "token-of-anna")) == (503, b"60")
+        assert asyncio.run(status_of(app, "token-of-anna")) == (200, None)
+
+
+async def status_of(app, token):
+    """The status and `Retry-After` of a POST to the application itself."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": ONE_CLICK, "more_body": False}
+
+    async def send(said):
+        sent.append(said)
+
+    headers = [(b"content-type", FORM.encode())]
+    path = f"/unsubscribe/{token}"
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    await app({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"]).get(b"retry-after")
+
+
+def test_the_first_of_two_fields_counts():
+    assert fields_of(FORM, b"a=1&a=2&b=%20x") == {"a": "1", "b": " x"}
