@@ -1,0 +1,105 @@
+"""kill -9 while messages go out: nobody gets two, and what is in doubt is told."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from mail_sink import TAKEN, MailSink, serving
+from mailing_shop import addresses_of, mailing_shop, offered, states
+
+from churn.jobs.send import send
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("base")
+
+
+def started(config, *words):
+    command = [sys.executable, "-m", "churn", "send", str(config.parent / "plan.parquet")]
+    return subprocess.Popen(
+        [*command, "--config", str(config), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_killed_between_the_servers_yes_and_the_record_of_it(base, tmp_path):
+    """The server has the message, the ledger does not know: never sent a second time by itself."""
+    sink, process = MailSink(), None
+
+    def kill_at_the_fifth(_):
+        if len(sink.envelopes) == 4:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        return TAKEN
+
+    sink.answer = kill_at_the_fifth
+    with serving(sink) as server:
+        config = mailing_shop(base, tmp_path / "shop", port=server.port)
+        plan = config.parent / "plan.parquet"
+        process = started(config)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        assert len(sink.envelopes) == 5
+        assert Counter(states(config).values())["sending"] == 1
+
+        result = send(config, plan=plan)
+        assert result.metrics["left_out"] == {"sent_before": 4, "maybe_sent": 1}
+        assert any("--retry-unknown" in note for note in result.warnings)
+        assert sorted(sink.recipients) == addresses_of(offered(plan))
+        assert Counter(states(config).values())["unknown"] == 1
+
+        assert send(config, plan=plan).rows["sent"] == 0
+        first = sink.messages[4]
+        assert send(config, plan=plan, retry_unknown=True).rows["sent"] == 1
+        assert sink.messages[-1]["Message-ID"] == first["Message-ID"]
+        assert sink.messages[-1]["List-Unsubscribe"] == first["List-Unsubscribe"]
+        assert set(states(config).values()) == {"sent"}
+
+
+def test_killed_at_any_moment_and_run_again_nobody_gets_two(base, tmp_path):
+    sink = MailSink()
+    sink.answer = lambda _: time.sleep(0.02) or TAKEN
+    chance = random.Random(5)
+    with serving(sink) as server:
+        config = mailing_shop(base, tmp_path / "shop", port=server.port)
+        for _ in range(4):
+            seen = len(sink.envelopes)
+            process = started(config)
+            while len(sink.envelopes) == seen and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(chance.random() * 0.15)
+            process.kill()
+            process.communicate()
+        plan = config.parent / "plan.parquet"
+        send(config, plan=plan)
+    assert max(Counter(sink.recipients).values()) == 1
+    known = Counter(states(config).values())
+    assert known["sent"] + known["unknown"] == len(offered(plan))
+    assert known["unknown"] <= 4
+    got = set(sink.recipients)
+    assert {c for c, state in states(config).items() if state == "sent"} <= {
+        c for c in offered(plan) if addresses_of([c])[0] in got
+    }
+
+
+def test_interrupted_by_hand_it_says_that_the_rest_can_be_sent(base, tmp_path):
+    sink = MailSink()
+    sink.answer = lambda _: time.sleep(0.05) or TAKEN
+    with serving(sink) as server:
+        config = mailing_shop(base, tmp_path / "shop", port=server.port)
+        process = started(config)
+        while not sink.envelopes and process.poll() is None:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search("what was sent is on record, and the same command sends the rest", err)
