@@ -298,3 +298,58 @@ def test_quiet_hours_are_in_the_zone_of_delivery_or_else_in_that_of_the_shops_da
 def test_quiet_hours_that_are_none_are_told_when_the_file_is_read(load):
     with pytest.raises(ConfigError, match=r"\[delivery\] quiet hours must be two times of day"):
         load(f'{LEAST}[delivery]\nquiet_hours = "late"\n')
+
+
+EMAIL = """[delivery.email]
+host = "mail.shop.example"
+sender = "news@shop.example"
+unsubscribe_url = "https://shop.example/unsubscribe"
+shop = "Shop"
+address = "1 High Street"
+username = "jo"
+password = "${SMTP_PASSWORD}"
+"""
+HOOK = """[delivery.webhook]
+url = "https://tool.example/hook"
+secret = "${WEBHOOK_SECRET}"
+"""
+WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_the_ways_to_send_come_with_their_secrets_from_the_environment(load):
+    delivery = load(LEAST + EMAIL + HOOK, SMTP_PASSWORD="hunter2", WEBHOOK_SECRET=WHSEC).delivery
+    assert (delivery.email.password, delivery.email.security) == ("hunter2", "starttls")
+    assert delivery.webhook.secret == WHSEC
+    assert "hunter2" not in repr(delivery)
+    assert WHSEC not in repr(delivery)
+    assert (load().delivery.email, load().delivery.webhook) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            EMAIL.replace("${SMTP_PASSWORD}", "hunter2"),
+            r"\[delivery.email\] password must come from",
+        ),
+        (HOOK.replace("${WEBHOOK_SECRET}", WHSEC), r"\[delivery.webhook\] secret must come from"),
+        ("[delivery.webhook]\nsecret = 5\n", r"secret must come from the environment"),
+    ],
+)
+def test_a_secret_of_sending_that_stands_in_the_file_is_refused_and_not_repeated(load, text, told):
+    with pytest.raises(ConfigError, match=told) as refused:
+        load(LEAST + text)
+    assert "hunter2" not in str(refused.value)
+    assert WHSEC not in str(refused.value)
+
+
+def test_a_mistake_near_a_secret_does_not_show_it(load):
+    with pytest.raises(ConfigError, match=r"\[delivery\.email\] host must be .*string") as refused:
+        load(LEAST + EMAIL.replace('"mail.shop.example"', "5"), SMTP_PASSWORD="hunter2")
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"\[delivery\] email must be") as refused:
+        load(CHURN__DELIVERY__EMAIL='[{ password = "hunter2" }]')
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"\[delivery\.email\] password must be") as refused:
+        load(CHURN__DELIVERY__EMAIL__PASSWORD="4711")
+    assert "4711" not in str(refused.value)

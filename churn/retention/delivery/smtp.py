@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -85,6 +86,7 @@ class MailServer:
         options = self.settings
         connection = self._greeted(options.host, options.port, timeout=options.timeout_seconds)
         try:
+            _at_once(connection)
             if options.security == "starttls":
                 connection.starttls(context=self._context)
             if options.username is not None and options.password is not None:
@@ -112,6 +114,12 @@ class MailServer:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+def _at_once(connection: smtplib.SMTP) -> None:
+    """Has short lines go out without waiting for the answer to the one before (40 ms a message)."""
+    if connection.sock is not None:
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _handed_over(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
