@@ -12,7 +12,7 @@ from churn.files.withdrawals import withdrawals
 from churn.jobs.session import Session
 from churn.retention.delivery.sendable import Sendable, sendable
 from churn.retention.offers import KINDS, Offers
-from churn.retention.preferences import strange_kinds
+from churn.retention.preferences import saying_nothing, strange_kinds
 
 __all__ = ["consent_notes", "preference_notes", "still_sendable", "withdrawn"]
 
@@ -65,12 +65,20 @@ def consent_notes(session: Session, *, unknown: str) -> list[str]:
 
 
 def preference_notes(session: Session) -> list[str]:
-    """What a command says where preferences name a kind that no offer can have."""
+    """What a command says of preferences that it cannot follow."""
     preferences = preference_state(session.tables.as_of(session.as_of))
-    strange = [] if preferences is None else strange_kinds(preferences, KINDS)
-    if not strange:
+    if preferences is None:
         return []
-    return [
-        f"{len(strange)} word(s) in the column kind of [data.preferences] are no kind of offer and "
-        f"are not followed; kinds are {', '.join(KINDS)}"
-    ]
+    notes, strange = [], strange_kinds(preferences, KINDS)
+    if strange:
+        notes.append(
+            f"{len(strange)} word(s) in the column kind of [data.preferences] are no kind of offer "
+            f"and are not followed; kinds are {', '.join(KINDS)}"
+        )
+    silent = saying_nothing(preferences)
+    if silent:
+        notes.append(
+            f"{silent:,} preference(s) say nothing: allowed is neither true nor false, and "
+            "max_contacts no number"
+        )
+    return notes

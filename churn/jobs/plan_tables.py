@@ -66,12 +66,16 @@ def _sources(summary: dict[str, Any]) -> str:
 
 
 def _curve_table(summary: dict[str, Any]) -> ShownTable:
+    """Nothing where no budget would earn anything, for nobody may get an offer or none pays."""
+    title = f"What other budgets would earn, {summary['currency']}"
+    header = ("budget", "expected cost", "expected net value")
+    if not any(one["expected_cost"] or one["expected_value"] for one in summary["value_curve"]):
+        return title, header, ()
     rows = tuple(
         (_money(one["budget"]), _money(one["expected_cost"]), _money(one["expected_value"]))
         for one in summary["value_curve"]
     )
-    title = f"What other budgets would earn, {summary['currency']}"
-    return title, ("budget", "expected cost", "expected net value"), rows
+    return title, header, rows
 
 
 def _groups_table(summary: dict[str, Any]) -> ShownTable:

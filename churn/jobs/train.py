@@ -11,6 +11,7 @@ from typing import Any
 from churn.errors import BusyError, GateError, ModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.jobs.gate import gate_dict, gate_table
+from churn.jobs.in_place import in_place_notes
 from churn.jobs.judged import judgement_tables
 from churn.jobs.lineage import data_lineage
 from churn.jobs.promotion import ModelsFolder
@@ -74,7 +75,7 @@ def train(
         check_canaries(bundle)
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
-        promoted, warnings = promoted and won, unread + told
+        promoted, warnings = promoted and won, (*unread, *told, *in_place_notes(session))
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from churn.retention.offers import Offer
 
-__all__ = ["PreferenceBook", "Wishes", "strange_kinds"]
+__all__ = ["PreferenceBook", "Wishes", "saying_nothing", "strange_kinds"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -125,6 +125,13 @@ class Wishes:
 def strange_kinds(preferences: pa.Table, kinds: Sequence[str]) -> list[str]:
     """Words in the column `kind` that are no kind of offer, so that no preference is followed."""
     return sorted(set(pc.unique(preferences["kind"]).to_pylist()) - {ANY, *kinds})
+
+
+def saying_nothing(preferences: pa.Table) -> int:
+    """How many preferences neither allow nor limit anything, perhaps for they could not be read."""
+    limited = pc.is_valid(preferences["max_contacts"])
+    told = pc.or_(pc.is_valid(preferences["allowed"]), limited)
+    return int(pc.sum(pc.invert(told)).as_py() or 0)
 
 
 def _is_for(offer: Offer, channel: str, kind: str) -> bool:

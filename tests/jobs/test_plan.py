@@ -194,6 +194,9 @@ def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     (warning,) = result.warnings
     assert warning.startswith("nobody's consent is on record, so nobody gets an offer: connect ")
     assert '[offers] consent = "assumed"' in warning
+    assert not [rows for title, _, rows in result.tables if "other budgets" in title and rows]
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        assert list(ledger.last_contacts(AS_OF + timedelta(days=1))) == []
 
 
 def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from churn.retention.offers import KINDS
-from churn.retention.preferences import PreferenceBook, Wishes, strange_kinds
+from churn.retention.preferences import PreferenceBook, Wishes, saying_nothing, strange_kinds
 
 IDS = pa.chunked_array([["ann", "bob"]])
 NO, YES = False, True
@@ -117,3 +117,9 @@ def test_sources_are_not_added_up_and_none_is_no_contact(enough):
 def test_words_that_are_no_kind_of_offer_are_found():
     known = preferences(word("", "discounts", NO), word("", "survey", NO), word("", "", NO))
     assert strange_kinds(known, KINDS) == ["discounts"]
+
+
+def test_preferences_that_neither_allow_nor_limit_are_counted():
+    known = preferences(word("", "", None), word("email", "", NO), limit("sms", "", 1.0))
+    assert saying_nothing(known) == 1
+    assert saying_nothing(preferences()) == 0
