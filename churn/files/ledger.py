@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from churn.errors import BusyError, ConfigError
 from churn.files.database import database_errors, open_database, transaction
+from churn.files.exported import EXPORTED, keep_as_contacts
 from churn.files.hashes import canonical_json
 from churn.files.names import check_name
 from churn.files.processes import Process
@@ -129,7 +130,8 @@ class Ledger:
         """Number of rows written, all or none.
 
         A customer's row of the same run is replaced, and so is every plan that another run made
-        for the same campaign and as_of: the same plan made twice contacts nobody twice.
+        for the same campaign and as_of: the same plan made twice contacts nobody twice. Of a plan
+        that was exported the rows stay as contacts, for somebody may have been sent something.
         """
         plans: set[tuple[str, date]] = set()
         with self.changing() as connection:
@@ -164,12 +166,15 @@ class Ledger:
     def contacts_since(
         self, since: date, before: date, *, excluding: tuple[str, date]
     ) -> Iterator[Contact]:
-        """Every contact of plans dated from `since` to strictly before `before`, as above."""
+        """Every contact of plans dated from `since` to strictly before `before`, as above; one for
+        each campaign and date, however often it was planned.
+        """
         campaign_id, as_of = excluding
         with self.reading() as connection:
             found = connection.execute(
-                f"SELECT customer_id, offer_id, as_of FROM plans WHERE {TREATED} "  # noqa: S608
-                "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?)",
+                f"SELECT customer_id, max(offer_id), as_of FROM plans WHERE {TREATED} "  # noqa: S608
+                "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                "GROUP BY customer_id, campaign_id, as_of",
                 (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
             )
             for customer_id, offer_id, day in found:
@@ -207,6 +212,7 @@ class Ledger:
                 f"VALUES ({marks})",
                 (*export.values(), self.moment()),
             )
+            keep_as_contacts(connection, export.campaign_id, export.as_of.isoformat())
         same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
         return same[-1] if same else None
 
@@ -347,9 +353,10 @@ def _replace_others(
 ) -> None:
     plan = (campaign_id, as_of, run_id)
     connection.execute(
-        "DELETE FROM plans WHERE campaign_id = ? AND as_of = ? AND run_id IN "
-        "(SELECT run_id FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?)",
-        (campaign_id, as_of, *plan),
+        "DELETE FROM plans WHERE campaign_id = ? AND as_of = ? AND run_id IN "  # noqa: S608
+        "(SELECT run_id FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?) "
+        f"AND run_id NOT IN ({EXPORTED})",
+        (campaign_id, as_of, *plan, campaign_id, as_of),
     )
     connection.execute(
         "DELETE FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?", plan

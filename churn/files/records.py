@@ -91,6 +91,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID""",
         "CREATE UNIQUE INDEX tokens ON messages (token)",
     ),
+    (
+        """CREATE TABLE exported_plans (
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, run_id TEXT NOT NULL,
+            PRIMARY KEY (campaign_id, as_of, run_id)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -108,17 +108,16 @@ def _measured(
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
-    """Offers of earlier plans as contacts, this campaign's plan of the same date aside: the latest
-    of each customer and offer, and all that a frequency cap counts, ours or a customer's own.
+    """Offers of earlier plans as contacts, this campaign's plan of the same date aside: all in the
+    days that a frequency cap counts, ours or a customer's own, and the latest of each customer and
+    offer before them.
     """
     same = (offers.campaign_id, session.as_of)
-    found = list(session.ledger.last_contacts(session.as_of, excluding=same))
-    days = _counted_days(session)
-    if days:
-        first = session.as_of - timedelta(days=days - 1)
-        latest = set(found)
-        more = session.ledger.contacts_since(first, session.as_of, excluding=same)
-        found += [contact for contact in more if contact not in latest]
+    first = session.as_of - timedelta(days=max(_counted_days(session) - 1, 0))
+    found = [
+        *session.ledger.last_contacts(first, excluding=same),
+        *session.ledger.contacts_since(first, session.as_of, excluding=same),
+    ]
     ages = [float((session.as_of - contact.as_of).days) for contact in found]
     return pa.table(
         {

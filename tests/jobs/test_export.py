@@ -252,6 +252,33 @@ def test_another_plan_of_the_same_campaign_and_date_is_refused_unless_it_replace
     assert "the same rows again" in sent(shop, other)[1].warnings[0]
 
 
+def contacted(config):
+    with Ledger(config.parent / "ledger.db") as ledger:
+        return [contact.customer_id for contact in ledger.last_contacts(date(2030, 1, 1))]
+
+
+def test_what_was_exported_stays_a_contact_when_another_plan_is_made(shop):
+    """Without it, the next campaign would write again to whoever has the list's offer."""
+    path = planned(shop)
+    exported = offered(path)
+    sent(shop, path)
+    planned(shop, "none.parquet", budget=0.0)
+    assert sorted(contacted(shop)) == sorted(exported)
+    planned(shop, "again.parquet")
+    assert sorted(contacted(shop)) == sorted(exported)
+
+
+def test_what_was_never_exported_or_is_replaced_is_no_contact_any_more(shop):
+    planned(shop)
+    path = planned(shop, "small.parquet", budget=1.0)
+    assert sorted(contacted(shop)) == sorted(offered(path))
+    sent(shop, path)
+    smaller = planned(shop, "smaller.parquet", budget=0.5)
+    assert set(contacted(shop)) == offered(path)
+    sent(shop, smaller, replace=True)
+    assert sorted(contacted(shop)) == sorted(offered(smaller))
+
+
 def test_audiences_and_lists_do_not_stand_in_each_others_way(shop):
     path = planned(shop, catalogue=OFFERS.replace('"email"', '"ads"'))
     sent(shop, path)
