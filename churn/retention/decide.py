@@ -15,8 +15,8 @@ from churn.retention.frequency import FrequencyCap, contacted_enough
 from churn.retention.groups import GroupRules
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan, assign_offers
-from churn.retention.preferences import Wishes
 from churn.retention.suppression import Consent
+from churn.retention.wishes import Wishes
 
 __all__ = ["plan_offers"]
 

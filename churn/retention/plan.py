@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from churn.retention.effects import Effects
     from churn.retention.groups import GroupRules
     from churn.retention.offers import Offers
-    from churn.retention.preferences import Wishes
     from churn.retention.suppression import Consent
+    from churn.retention.wishes import Wishes
 
 __all__ = ["PLAN_SCHEMA", "Plan", "assign_offers"]
 

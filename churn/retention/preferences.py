@@ -1,10 +1,10 @@
-"""Which offers customers do not want, and which would come more often than they want."""
+"""What customers say of offers: which kinds, on which channels, how often."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +12,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from churn.retention.consents import known_rows
-from churn.retention.frequency import FrequencyCap, contacted_enough
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from churn.retention.offers import Offer
-
-__all__ = ["PreferenceBook", "Wishes", "saying_nothing", "strange_kinds"]
+__all__ = ["ANY", "Limit", "PreferenceBook", "saying_nothing", "strange_kinds"]
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ANY = ""
+"""Stands for every channel, or every kind."""
+
+
+class Limit(NamedTuple):
+    """At most how many contacts, in so many days, each of some customers (as positions) allows."""
+
+    channel: str
+    kind: str
+    days: float
+    position: Ints
+    most: Floats
 
 
 @dataclass(frozen=True)
@@ -31,17 +40,26 @@ class PreferenceBook:
     """Preferences (see `churn.data.preferences`) of known customers, as positions among them."""
 
     size: int
-    position: Ints
     rows: pa.Table
-    channel: np.ndarray[Any, Any]
-    kind: np.ndarray[Any, Any]
+    position: Ints
+    channel: Words
+    kind: Words
+    no: Bools
+    yes: Bools
 
     @classmethod
     def read(cls, preferences: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
         """The preferences of these customers."""
         rows = known_rows(preferences, customer_ids)
-        words = (rows[name].to_numpy() for name in ("channel", "kind"))
-        return cls(len(customer_ids), rows["position"].to_numpy(), rows, *words)
+        return cls(
+            size=len(customer_ids),
+            rows=rows,
+            position=rows["position"].to_numpy(),
+            channel=Words.of(rows["channel"]),
+            kind=Words.of(rows["kind"]),
+            no=_true(pc.invert(rows["allowed"])),
+            yes=_true(rows["allowed"]),
+        )
 
     def unwanted(self, channel: str, kind: str | None) -> Bools:
         """Customers who want no offer of that kind on that channel.
@@ -50,32 +68,26 @@ class PreferenceBook:
         in the other. Of a kind that is not known every "no" counts that may be meant.
         """
         if kind is None:
-            return self._customers(self._on(channel) & self._says(allowed=False))
-        no, yes = partial(self._at, allowed=False), partial(self._at, allowed=True)
+            return self._customers(self.no & (self.channel.are(ANY) | self.channel.are(channel)))
+        no, yes = partial(self._at, self.no), partial(self._at, self.yes)
         broad = no(channel, ANY) | no(ANY, kind)
         broad |= no(ANY, ANY) & ~yes(channel, ANY) & ~yes(ANY, kind)
         return no(channel, kind) | broad & ~yes(channel, kind)
 
-    def caps(self) -> Iterator[tuple[str, str, FrequencyCap, Bools]]:
-        """Each limit that somebody set, with its channel and kind, and the customers who did."""
+    def limits(self) -> Iterator[Limit]:
+        """Every limit that somebody set."""
         limited = self.rows.filter(pc.is_valid(self.rows["max_contacts"]))
-        keys = ["channel", "kind", "max_contacts", "cap_days"]
-        for limit in limited.group_by(keys).aggregate([("position", "list")]).to_pylist():
-            customers = np.zeros(self.size, dtype=bool)
-            customers[limit["position_list"]] = True
-            cap = FrequencyCap(int(limit["max_contacts"]), int(limit["cap_days"]))
-            yield limit["channel"], limit["kind"], cap, customers
+        listed = [("position", "list"), ("max_contacts", "list")]
+        grouped = limited.group_by(["channel", "kind", "cap_days"]).aggregate(listed)
+        for row in range(grouped.num_rows):
+            channel, kind, days = (
+                grouped[name][row].as_py() for name in ("channel", "kind", "cap_days")
+            )
+            each = (grouped[f"{name}_list"][row].values.to_numpy() for name, _ in listed)
+            yield Limit(channel, kind, days, *each)
 
-    def _at(self, channel: str, kind: str, *, allowed: bool) -> Bools:
-        here = (self.channel == channel) & (self.kind == kind)
-        return self._customers(here & self._says(allowed=allowed))
-
-    def _on(self, channel: str) -> Bools:
-        return np.asarray((self.channel == ANY) | (self.channel == channel), dtype=bool)
-
-    def _says(self, *, allowed: bool) -> Bools:
-        said = pc.equal(self.rows["allowed"], allowed)
-        return np.asarray(pc.fill_null(said, False), dtype=bool)
+    def _at(self, rows: Bools, channel: str, kind: str) -> Bools:
+        return self._customers(rows & self.channel.are(channel) & self.kind.are(kind))
 
     def _customers(self, rows: Bools) -> Bools:
         found = np.zeros(self.size, dtype=bool)
@@ -84,42 +96,22 @@ class PreferenceBook:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What n customers say of m offers, n x m: not wanted, or sent as often as they allow."""
+class Words:
+    """A column of words as numbers, which are quick to compare."""
 
-    unwanted: Bools
-    enough: Bools
-
-    @classmethod
-    def none(cls, customers: int, offers: int) -> Self:
-        """Nobody has said anything."""
-        return cls(*(np.zeros((customers, offers), dtype=bool) for _ in range(2)))
+    code: Ints
+    codes: dict[str, int]
 
     @classmethod
-    def of(
-        cls,
-        preferences: pa.Table,
-        customer_ids: pa.ChunkedArray,
-        offers: Sequence[Offer],
-        *sources: pa.Table | None,
-    ) -> Self:
-        """The wishes of these customers, given the contacts of each source.
+    def of(cls, column: pa.ChunkedArray) -> Self:
+        """The words of a column without gaps."""
+        words = pc.unique(column)
+        code = pc.index_in(column, value_set=words).to_numpy()
+        return cls(code, {word: number for number, word in enumerate(words.to_pylist())})
 
-        Contacts (customer_id, offer_id, days_since) are counted as under a `FrequencyCap`; to a
-        limit for a channel or kind count those of the offers that it is for, and of offers that the
-        catalogue does not hold.
-        """
-        book = PreferenceBook.read(preferences, customer_ids)
-        found = cls.none(len(customer_ids), len(offers))
-        for column, offer in enumerate(offers):
-            found.unwanted[:, column] = book.unwanted(offer.channel, offer.kind)
-        for channel, kind, cap, customers in book.caps():
-            limited = [_is_for(offer, channel, kind) for offer in offers]
-            others = [o.offer_id for o, mine in zip(offers, limited, strict=True) if not mine]
-            full = contacted_enough(cap, *(_without(source, others) for source in sources))
-            reached = customers & np.asarray(pc.is_in(customer_ids, _ids(full)), dtype=bool)
-            found.enough[:, limited] |= reached[:, None]
-        return found
+    def are(self, word: str) -> Bools:
+        """Where that word stands."""
+        return np.asarray(self.code == self.codes.get(word, -1), dtype=bool)
 
 
 def strange_kinds(preferences: pa.Table, kinds: Sequence[str]) -> list[str]:
@@ -134,15 +126,5 @@ def saying_nothing(preferences: pa.Table) -> int:
     return int(pc.sum(pc.invert(told)).as_py() or 0)
 
 
-def _is_for(offer: Offer, channel: str, kind: str) -> bool:
-    return channel in (ANY, offer.channel) and kind in (ANY, offer.kind)
-
-
-def _without(source: pa.Table | None, offer_ids: Sequence[str]) -> pa.Table | None:
-    if source is None or not offer_ids:
-        return source
-    return source.filter(pc.invert(pc.is_in(source["offer_id"], _ids(offer_ids))))
-
-
-def _ids(names: Iterable[str]) -> pa.Array:
-    return pa.array(sorted(names), pa.string())
+def _true(flags: Any) -> Bools:
+    return np.asarray(pc.fill_null(flags, False), dtype=bool)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from churn.errors import ConfigError
 from churn.retention.arms import CONTROL, EXPLORE, HOLDOUT
 from churn.retention.consents import ConsentBook, known_rows
-from churn.retention.preferences import Wishes
+from churn.retention.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

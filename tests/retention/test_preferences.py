@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from churn.retention.offers import KINDS
-from churn.retention.preferences import PreferenceBook, Wishes, saying_nothing, strange_kinds
+from churn.retention.preferences import PreferenceBook, saying_nothing, strange_kinds
 
 IDS = pa.chunked_array([["ann", "bob"]])
 NO, YES = False, True
@@ -25,17 +25,6 @@ def word(channel, kind, allowed):
 
 def limit(channel, kind, most, days=28.0):
     return (channel, kind, None, most, days)
-
-
-def contacts(*rows):
-    names, offers, days = zip(*rows, strict=True)
-    return pa.table(
-        {
-            "customer_id": names,
-            "offer_id": pa.array(offers, pa.string()),
-            "days_since": pa.array(days, pa.float64()),
-        }
-    )
 
 
 @pytest.mark.parametrize(
@@ -70,48 +59,6 @@ def test_a_no_holds_unless_a_narrower_yes_lifts_it(words, unwanted):
 def test_of_an_offer_whose_kind_is_not_known_any_no_may_be_meant(said, unwanted):
     book = PreferenceBook.read(preferences(word(*said)), IDS)
     assert book.unwanted("email", None).tolist() == [unwanted, False]
-
-
-@pytest.fixture
-def enough(make_offer):
-    """Preferences and contacts in; whether ann has had enough of the poll, and of the gift."""
-    offers = [
-        make_offer("poll", kind="survey"),
-        make_offer("gift", kind="gift", channel="sms"),
-    ]
-
-    def look(limits, *sources):
-        found = Wishes.of(preferences(*limits), IDS, offers, *sources)
-        assert not found.unwanted.any()
-        assert not found.enough[1].any()
-        return found.enough[0].tolist()
-
-    return look
-
-
-def test_contacts_are_counted_up_to_the_limit_and_no_longer_than_its_days(enough):
-    made = contacts(("ann", "poll", 6.0), ("ann", "gift", 20.0), ("bob", "poll", 1.0))
-    assert enough([limit("", "", 2.0)], made) == [True, True]
-    assert enough([limit("", "", 2.0, 20.0)], made) == [False, False]
-    assert enough([limit("", "", 3.0)], made) == [False, False]
-    assert enough([limit("", "", 1.0, 6.0)], made) == [False, False]
-
-
-def test_a_limit_for_a_channel_or_kind_counts_and_closes_its_own_offers(enough):
-    made = contacts(("ann", "poll", 6.0))
-    assert enough([limit("email", "", 1.0)], made) == [True, False]
-    assert enough([limit("", "gift", 1.0)], made) == [False, False]
-    assert enough([limit("sms", "", 1.0), limit("", "survey", 1.0)], made) == [True, False]
-
-
-def test_contacts_for_offers_that_the_catalogue_does_not_hold_count_for_every_limit(enough):
-    made = contacts(("ann", None, 6.0), ("ann", "of last year", 7.0))
-    assert enough([limit("email", "", 2.0), limit("", "gift", 2.0)], made) == [True, True]
-
-
-def test_sources_are_not_added_up_and_none_is_no_contact(enough):
-    once = contacts(("ann", "poll", 6.0), ("ann", "none", 3.0))
-    assert enough([limit("", "", 2.0)], once, once, None) == [False, False]
 
 
 def test_words_that_are_no_kind_of_offer_are_found():

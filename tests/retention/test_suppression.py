@@ -7,8 +7,8 @@ import pytest
 from churn.errors import ConfigError
 from churn.retention.eligibility import served
 from churn.retention.offers import Offers
-from churn.retention.preferences import Wishes
 from churn.retention.suppression import Suppression, build_gates, suppression_codes
+from churn.retention.wishes import Wishes
 
 IDS = ["ann", "bob", "cid"]
 SCORES = pa.table({"customer_id": IDS, "status": ["eligible"] * 3})
