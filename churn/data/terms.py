@@ -13,9 +13,10 @@ __all__ = ["share_renewed", "terms", "terms_at_cutoffs"]
 def share_renewed(tables: Tables) -> float | None:
     """The share of subscribers who began more than one term; None where nobody subscribed."""
     begun = "SELECT customer_id, count(DISTINCT day) AS n FROM subscriptions GROUP BY customer_id"
-    counted = "SELECT avg(CASE WHEN n > 1 THEN 1.0 ELSE 0.0 END) AS share"
+    counted = "SELECT count(*) AS customers, count(CASE WHEN n > 1 THEN 1 END) AS renewed"
     (row,) = tables.engine.rows(f"{counted} FROM ({begun}) AS begun")
-    return None if row["share"] is None else float(str(row["share"]))
+    customers, renewed = (int(str(row[name])) for name in ("customers", "renewed"))
+    return renewed / customers if customers else None
 
 
 def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
