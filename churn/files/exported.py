@@ -8,12 +8,14 @@ EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = 
 """The runs whose plans of a campaign and date were exported."""
 
 _PLAN = "campaign_id = ? AND as_of = ?"
+_REACHED = "state IN ('sending', 'sent', 'unknown')"
 
 
 def keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> None:
     """Notes that the plan on record was exported.
 
-    Another one of that campaign and date is forgotten once nothing stands that was made of it.
+    Another one of that campaign and date is forgotten once nothing stands that was made of it, but
+    for customers who have a message of the campaign, or may have it.
     """
     plan = (campaign_id, as_of)
     connection.execute(
@@ -26,9 +28,10 @@ def keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: st
         plan,
     )
     if standing.fetchone() == (1,):
-        on_record = f"SELECT run_id FROM planned WHERE {_PLAN}"  # noqa: S608
-        for table in ("plans", "exported_plans"):
-            connection.execute(
-                f"DELETE FROM {table} WHERE {_PLAN} AND run_id NOT IN ({on_record})",  # noqa: S608
-                plan * 2,
-            )
+        other = f"{_PLAN} AND run_id NOT IN (SELECT run_id FROM planned WHERE {_PLAN})"  # noqa: S608
+        reached = f"SELECT customer_id FROM messages WHERE {_PLAN} AND {_REACHED}"  # noqa: S608
+        connection.execute(
+            f"DELETE FROM plans WHERE {other} AND customer_id NOT IN ({reached})",  # noqa: S608
+            plan * 3,
+        )
+        connection.execute(f"DELETE FROM exported_plans WHERE {other}", plan * 2)  # noqa: S608

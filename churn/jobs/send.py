@@ -94,6 +94,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         tally = _sent(session, planned, outbox, order, on=when, since=since)
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
+        notes = _notes(session, facts, order)
     return JobResult(
         command="send",
         run_id=session.run_id,
@@ -103,7 +104,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         dropped=dropped_rows(session.tables.audits),
         metrics=facts,
         files=hashed(*files),
-        warnings=_notes(session, facts, order),
+        warnings=notes,
         tables=(_shown(facts),),
         exit_code=0 if facts["stopped"] in (None, QUIET) else StorageError.exit_code,
     )
