@@ -33,7 +33,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(churn.__path__, "churn.")
 
 HEAVY = {
     *("numpy", "pandas", "narwhals", "duckdb", "pyarrow", "lightgbm", "mlflow", "sklearn"),
-    *("scipy", "pydantic", "joblib", "polars"),
+    *("scipy", "pydantic", "joblib", "polars", "fastapi", "uvicorn", "jinja2", "urllib3"),
 }
 # Modules that nobody imports a name from, and why.
 WITHOUT_ALL = {

@@ -225,9 +225,7 @@ def _facts(
         "left_out": dict(outbox.left_out),
         "to_send": len(outbox.outgoing),
         **{state: tally.of(state) for state in BECAME},
-        "causes": {
-            f"{s}: {c}": n for (s, c), n in sorted(tally.counts.items(), key=str) if c and n
-        },
+        "causes": _causes(tally),
         "stopped": tally.stopped,
     }
 
@@ -238,9 +236,25 @@ def _shown(facts: dict[str, Any]) -> ShownTable:
         ("offers in the plan", f"{facts['offered']:,}", ""),
         *(("left out: " + code, f"{left[code]:,}", LEFT_OUT[code]) for code in left),
         ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
-        *((state, f"{facts[state]:,}", BECAME[state]) for state in BECAME if facts[state]),
+        *((state, f"{facts[state]:,}", _why(state, facts)) for state in BECAME if facts[state]),
     ]
     return "Sending", ("", "customers", "why"), tuple(told)
+
+
+def _why(state: str, facts: dict[str, Any]) -> str:
+    """What the state means, with what the other side said."""
+    said = facts["causes"].get(state, {})
+    told = ", ".join(f"{number:,} x {cause}" for cause, number in said.items())
+    return f"{BECAME[state]} ({told})" if told else BECAME[state]
+
+
+def _causes(tally: Tally) -> dict[str, dict[str, int]]:
+    """By state, how many messages had which answer; without those that had none."""
+    found: dict[str, dict[str, int]] = {}
+    for (state, cause), number in sorted(tally.counts.items(), key=str):
+        if cause is not None and number:
+            found.setdefault(state, {})[cause] = number
+    return found
 
 
 def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, ...]:
@@ -252,14 +266,13 @@ def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, 
     elif facts["stopped"] is not None:
         notes.append(f"stopped early: {facts['stopped']}")
     if facts["waiting"] and facts["stopped"] != QUIET:
-        notes.append(f"{facts['waiting']:,} are waiting: the same command sends them")
+        notes.append(f"still waiting: {facts['waiting']:,}; the same command sends them")
     doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
     if doubtful:
         notes.append(
             f"whether {doubtful:,} arrived is not known; they are not sent again unless "
             "--retry-unknown says so"
         )
-    notes.extend(f"{number:,} {cause}" for cause, number in facts["causes"].items())
     return tuple(notes)
 
 

@@ -204,7 +204,7 @@ def test_what_is_refused_for_good_is_not_tried_again(shop, plan, sink):
     bad = addresses_of(offered(plan))[0]
     sink.recipient = lambda to: "550 nobody" if to == bad else "250 OK"
     result = sent(shop, plan)
-    assert (result.metrics["failed"], result.metrics["causes"]) == (1, {"failed: 550": 1})
+    assert (result.metrics["failed"], result.metrics["causes"]) == (1, {"failed": {"550": 1}})
     sink.recipient = lambda _: "250 OK"
     assert "failed_before" in sent(shop, plan).metrics["left_out"]
     assert bad not in sink.recipients

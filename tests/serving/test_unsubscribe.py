@@ -257,11 +257,19 @@ def test_a_ledger_that_is_busy_asks_to_come_again(tmp_path):
         assert asyncio.run(status_of(app, "token-of-anna")) == (200, None)
 
 
-async def status_of(app, token):
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("churn.serving.unsubscribe.BODY_SECONDS", 0.05)
+    app = create_unsubscribe_app(tmp_path / "ledger.db")
+    assert asyncio.run(status_of(app, "token-of-anna", silent=True)) == (408, None)
+
+
+async def status_of(app, token, *, silent=False):
     """The status and `Retry-After` of a POST to the application itself."""
     sent = []
 
     async def receive():
+        if silent:
+            await asyncio.sleep(60)
         return {"type": "http.request", "body": ONE_CLICK, "more_body": False}
 
     async def send(said):
