@@ -14,6 +14,7 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
+from churn.data.erased import ERASED, ErasedRows
 from churn.data.settings import DataSettings, TableSource
 from churn.errors import DataError
 
@@ -32,6 +33,7 @@ class Door:
     engine: Engine
     settings: DataSettings
     clock: datetime
+    erased: ErasedRows
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -42,7 +44,9 @@ class Door:
         typed = partial(self._typed_sql, contract, types, source, mapped)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
-        audit = self._count(contract, notes=_unused(types, mapped, source, relation.unread))
+        erased = self.erased.leave_out(table)
+        notes = _unused(types, mapped, source, relation.unread)
+        audit = self._count(contract, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
@@ -103,7 +107,7 @@ class Door:
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, notes: tuple[str, ...]) -> TableAudit:
+    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -114,7 +118,9 @@ class Door:
         nobody = _missing(Column("customer_id", "id"))
         unusable = {reason: n for reason, n in counts.items() if reason != nobody}
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
-        return audit
+        if erased:
+            counts = {ERASED: erased, **counts}
+        return TableAudit(contract.name, total + erased, counts, notes)
 
 
 def _absurd_sql(name: str) -> str:

@@ -15,6 +15,7 @@ from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
 from churn.features.own import load_own_features
+from churn.files.erasures import Erased
 from churn.files.ledger import Ledger
 from churn.files.names import check_name
 from churn.files.postgres.address import Place
@@ -37,6 +38,7 @@ class Session:
     tables: Tables
     as_of: date
     ledger: Ledger
+    erased: Erased | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -74,12 +76,13 @@ def open_session(
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
     progress("reading the tables")
-    tables = Tables.from_settings(settings.data, folder=settings.folder)
+    erased = settings.erased()
+    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
     resolved = when if beyond_data and when is not None else _resolved(tables, when)
     facts: dict[str, Any] = {}
     try:
         with on_record(command, settings, facts, as_of=resolved, run_id=run_id) as (ledger, run):
-            yield Session(run, settings, tables, resolved, ledger, facts)
+            yield Session(run, settings, tables, resolved, ledger, erased, facts)
     finally:
         tables.close()
 
