@@ -1,0 +1,55 @@
+"""Commands for a customer's rights: what is held on them, and its erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
+from churn.cli.running import run_job
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["forget"]
+
+
+@app.command()
+def forget(
+    customers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads them from standard input."),
+    ] = None,
+    config: Config = CHURN_TOML,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="A list of more customers.")
+    ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("--in", metavar="DIR", help="A folder with copies of what churn wrote."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is held.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Erase customers for good.
+
+    From the ledger and all that was written; a keyed hash keeps them from coming back.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.forget import forget as run
+        from churn.jobs.named_customers import named_customers
+
+        return run(
+            config,
+            customers=named_customers(customers or (), file),
+            folders=folders or (),
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    run_job(job, as_json=as_json, debug=debug)
