@@ -14,7 +14,34 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["forget"]
+__all__ = ["access", "forget"]
+
+
+@app.command()
+def access(
+    customer: Annotated[
+        str,
+        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads it from standard input."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="All of it: .json.")
+    ] = None,
+    config: Config = CHURN_TOML,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what is held on a customer.
+
+    Their rows, score, reasons, offers, lots, consents and exports, and what all of it means.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.access import access as run
+        from churn.jobs.named_customers import only_customer
+
+        return run(config, customer=only_customer(customer), out=out, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
 
 
 @app.command()

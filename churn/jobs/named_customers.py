@@ -13,7 +13,7 @@ import pyarrow as pa
 from churn.errors import ConfigError, DataError
 from churn.jobs.since import customers_in
 
-__all__ = ["named_customers"]
+__all__ = ["named_customers", "only_customer"]
 
 STANDARD_INPUT = "-"
 
@@ -30,6 +30,15 @@ def named_customers(words: Iterable[str], file: Path | None = None) -> list[str]
         rule = "at least one customer must be named"
         raise ConfigError(rule, fix="Pass CUSTOMER, --file FILE, or - to read standard input.")
     return list(named)
+
+
+def only_customer(word: str) -> str:
+    """The one customer who is named; ConfigError where standard input names several."""
+    named = named_customers([word])
+    if len(named) > 1:
+        rule = "exactly one customer must be named"
+        raise ConfigError(rule, got=f"{len(named):,}", fix="Ask for one after the other.")
+    return named[0]
 
 
 def _meant(word: str) -> list[str]:

@@ -17,7 +17,7 @@ __all__ = ["StillHeld", "still_held"]
 
 @dataclass(frozen=True)
 class StillHeld:
-    """Erased customers by table, who they are, and e-mail and phone of those whom the list of customers has.
+    """Erased customers by table, who they are, and the e-mail and phone of those listed.
 
     `addresses` is None where none of them is known there; `failure` says why nothing was read.
     """
