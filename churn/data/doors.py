@@ -5,6 +5,7 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,10 +176,23 @@ def mapped_columns(
 
 
 def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
+    if any(looks_like_data(name) for name in types):  # a header would name no customer
+        rule = f"table {contract.name!r} must have a header with column names"
+        fix = "Write the names of the columns above the first row."
+        return DataError(rule, got="a first row that looks like data", fix=fix)
     return DataError(
         f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
         fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
     )
+
+
+def looks_like_data(name: str) -> bool:
+    """Whether a column's name is rather the first value in it: an address, a number or a date.
+
+    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
+    [True, True, True, False]
+    """
+    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
 
 
 def _unused(
@@ -188,5 +202,6 @@ def _unused(
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    spare = [*(name for name in types if name not in used), *unread]
+    there = [name for name in types if not looks_like_data(name)]
+    spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()
