@@ -163,15 +163,11 @@ def _score(
 def _names(value: Any) -> set[str]:
     """The names of the fields of every row, however deep."""
     if isinstance(value, list):
-        return {name for row in value for name in row} if value and _is_row(value[0]) else set()
+        return set[str]().union(*map(_names, value))
     if not isinstance(value, dict):
         return set()
-    own = set(value) if "customer_id" in value else set()
-    return own.union(*(_names(inner) for inner in value.values()))
-
-
-def _is_row(value: object) -> bool:
-    return isinstance(value, dict)
+    own = set(value) if value.keys() & {"customer_id", "audience"} else set()
+    return own.union(*map(_names, value.values()))
 
 
 def _counts(held: Row) -> dict[str, int]:
