@@ -54,9 +54,11 @@ def forget(
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="A list of more customers.")
     ] = None,
-    folders: Annotated[
-        list[Path] | None,
-        typer.Option("--in", metavar="DIR", help="A folder with copies of what churn wrote."),
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--in", metavar="PLACE", help="A folder with copies, or postgresql://…#table."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is held.")] = False,
     as_json: AsJson = False,
@@ -74,7 +76,7 @@ def forget(
         return run(
             config,
             customers=named_customers(customers or (), file),
-            folders=folders or (),
+            places=places or (),
             dry_run=dry_run,
             progress=progress,
         )

@@ -78,7 +78,7 @@ def _writing(
     """A path to write to that becomes `out`; the ledger remembers it, so that it can be erased."""
     if out is None:
         return nullcontext()
-    if out.resolve() in {path.resolve() for path in inputs(config)}:
+    if out.resolve() in {place.resolve() for place in inputs(config) if isinstance(place, Path)}:
         rule = "--out must not be a file that the command reads"
         raise ConfigError(rule, fix="Name another file.")
     remember_output(session.ledger, out, command="access")

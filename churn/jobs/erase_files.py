@@ -30,7 +30,7 @@ from churn.jobs.erase_audiences import AudienceRows
 from churn.jobs.output import FORMULA_STARTS
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned
 
-__all__ = ["FileEraser", "files_below"]
+__all__ = ["FileEraser", "files_below", "follow_plan"]
 
 WRITTEN = (".parquet", ".csv", ".json")
 MANIFEST = ".manifest.json"
@@ -96,7 +96,9 @@ class FileEraser:
             count = sum(sum(matches(rows)) for rows in _batches(file, columns))
             if not count or self.dry_run:
                 return count
-            self._follow_plan(path, file.schema_arrow.names, matches)
+            if set(LIST_COLUMNS) <= set(file.schema_arrow.names):
+                whole = pq.read_table(path, columns=[*LIST_COLUMNS])
+                follow_plan(self.ledger, whole, _kept(whole, matches(whole)))
             with (
                 publish_with_manifest(path, _with_erased(facts, count)) as temporary,
                 pq.ParquetWriter(temporary, file.schema_arrow, compression="zstd") as writer,
@@ -104,19 +106,6 @@ class FileEraser:
                 for rows in _batches(file, None):
                     writer.write_table(_kept(rows, matches(rows)))
         return count
-
-    def _follow_plan(self, path: Path, names: list[str], matches: Matches) -> None:
-        """Exports know a plan again by what it decided: from now on by what is left of it."""
-        if not set(LIST_COLUMNS) <= set(names):
-            return
-        whole = pq.read_table(path, columns=[*LIST_COLUMNS])
-        before, after = Planned.read(whole), Planned.read(_kept(whole, matches(whole)))
-        if before is not None and after is not None:
-            with self.ledger.changing() as connection:
-                connection.execute(
-                    "UPDATE exports SET plan_digest = ? WHERE plan_digest = ?",
-                    (after.digest, before.digest),
-                )
 
     def _erase_csv(self, path: Path, facts: dict[str, Any]) -> int:
         with path.open(encoding="utf-8", newline="") as text:
@@ -148,6 +137,19 @@ class FileEraser:
             with suppress(OSError):
                 lock_beside(path).unlink()
         return 1
+
+
+def follow_plan(ledger: Ledger, before: pa.Table, after: pa.Table) -> None:
+    """Exports know a plan again by what it decided: from now on by what is left of it."""
+    if not set(LIST_COLUMNS) <= set(before.column_names):
+        return
+    then, now = Planned.read(before), Planned.read(after)
+    if then is not None and now is not None:
+        with ledger.changing() as connection:
+            connection.execute(
+                "UPDATE exports SET plan_digest = ? WHERE plan_digest = ?",
+                (now.digest, then.digest),
+            )
 
 
 def _with_erased(facts: dict[str, Any], count: int) -> dict[str, Any]:

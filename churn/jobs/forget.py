@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from churn.config import Settings, load_settings
 from churn.data.engines.spills import remove_dead_spills
-from churn.errors import ChurnError, ConfigError
+from churn.errors import BusyError, ChurnError, ConfigError
 from churn.files.erase_rows import check_alone, compact, erase_rows, exports_to
 from churn.files.erasure_key import made_key, stored_key
 from churn.files.erasures import Erased, hashed, record_erased
 from churn.files.ledger import Ledger
 from churn.files.locks import exclusive, lock_beside
 from churn.files.outputs import forget_output, outputs
+from churn.files.postgres.address import Place, TableAddress, is_address, place_of
+from churn.files.postgres.erase import erase_from_table
 from churn.jobs.erase_audiences import AddressesUnknownError, AudienceRows
-from churn.jobs.erase_files import FileEraser, files_below
+from churn.jobs.erase_files import FileEraser, files_below, follow_plan
 from churn.jobs.forget_tables import forget_tables, notes
+from churn.jobs.layouts import LISTS, PLANS, SCORES
 from churn.jobs.result import JobResult
 from churn.jobs.session import Progress, inputs, on_record, silent
 from churn.jobs.still_held import StillHeld, still_held
@@ -32,6 +36,7 @@ from churn.jobs.still_held import StillHeld, still_held
 __all__ = ["forget"]
 
 INCOMPLETE = 3
+LAYOUTS = (SCORES, PLANS, LISTS)
 ANSWERS = "answers of churn access"
 
 
@@ -78,12 +83,12 @@ def forget(
     config: Path,
     *,
     customers: Iterable[str],
-    folders: Iterable[Path] = (),
+    places: Iterable[Path | str] = (),
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
-    """Erases customers from the ledger and from every file that the product wrote: where the
-    ledger says, and in `folders` and below.
+    """Erases customers from the ledger and from all that the product wrote: where the ledger says,
+    in the folders among `places` and below, and in the tables, `postgresql://…#table`, among them.
 
     A keyed hash of each stays on the list of the erased, by which every later import leaves them
     out. Exit code 3 where a file could not be looked into. BusyError while other runs are under
@@ -91,7 +96,7 @@ def forget(
     """
     asked = list(customers)
     settings = load_settings(config)
-    folders = [_folder(path) for path in folders]
+    wanted = [_place(named) for named in places]
     facts: dict[str, Any] = {}
     with (
         exclusive(lock_beside(settings.path("erasure.key")), what="forgetting customers"),
@@ -105,7 +110,7 @@ def forget(
         found.unknown = 0 if found.held.failure else len(set(asked) - found.held.names)
         found.take_off = exports_to(ledger, erased)
         progress("looking into what was written")
-        _erase_files(config, settings, ledger, erased, found, folders=folders, dry_run=dry_run)
+        _erase_results(config, settings, ledger, erased, found, places=wanted, dry_run=dry_run)
         progress("looking into the ledger")
         found.tables = erase_rows(ledger, erased, dry_run=dry_run)
         facts |= {**found.facts(), "dry_run": dry_run}
@@ -139,53 +144,70 @@ def _listed(
     )
 
 
-def _erase_files(
+def _erase_results(
     config: Path,
     settings: Settings,
     ledger: Ledger,
     erased: Erased,
     found: Forgotten,
     *,
-    folders: list[Path],
+    places: list[Place],
     dry_run: bool,
 ) -> None:
+    """Erases from every place in turn; what cannot be looked into is told, and stops nothing."""
     region = settings.offers.phone_region
-    eraser = FileEraser(ledger, erased, AudienceRows(found.held.addresses, region), dry_run)
-    keep = {path.resolve() for path in inputs(config) if isinstance(path, Path)}
-    for path in _targets(ledger, folders, found):
-        if path.resolve() in keep:
+    files = FileEraser(ledger, erased, AudienceRows(found.held.addresses, region), dry_run)
+    keep = {str(place) for place in inputs(config)}
+    for place in _targets(ledger, places, found):
+        if str(place) in keep:
             continue
         try:
-            count = eraser.erase(path)
+            count = files.erase(place) if isinstance(place, Path) else _from_table(place, files)
         except AddressesUnknownError:
-            found.unseen.append(str(path))
+            found.unseen.append(str(place))
             continue
         except ChurnError as failure:
-            if failure.exit_code != INCOMPLETE:
+            if isinstance(failure, BusyError):
                 raise
             found.unread.append(str(failure))
             continue
         if count:
-            place = ANSWERS if path.suffix == ".json" else str(path)  # who names it so, names them
-            found.files[place] = found.files.get(place, 0) + count
-        if not dry_run and not path.exists():
-            forget_output(ledger, path)
+            named = not (isinstance(place, Path) and place.suffix == ".json")
+            shown = str(place) if named else ANSWERS  # who names its file so, names the customer
+            found.files[shown] = found.files.get(shown, 0) + count
+        if isinstance(place, Path) and not dry_run and not place.exists():
+            forget_output(ledger, place)
 
 
-def _targets(ledger: Ledger, folders: list[Path], found: Forgotten) -> list[Path]:
-    """The files to look into, each once; targets of other kinds are left to people."""
-    written = []
-    for target in outputs(ledger):
-        if "://" in target:
-            found.unread.append(f"{target} is not a file: delete the rows there yourself.")
-        else:
-            written.append(Path(target))
-    there = [path for path in written if path.is_file()]
-    found.missing = len(written) - len(there)
-    return list(dict.fromkeys(path.absolute() for path in [*there, *files_below(folders)]))
+def _from_table(address: TableAddress, files: FileEraser) -> int:
+    return erase_from_table(
+        replace(address, run_id=None),
+        LAYOUTS,
+        files.erased,
+        follow=partial(follow_plan, files.ledger),
+        dry_run=files.dry_run,
+    )
 
 
-def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise ConfigError("--in must name a folder", got=path.name, fix="Check the path.")
-    return path
+def _targets(ledger: Ledger, places: list[Place], found: Forgotten) -> list[Place]:
+    """Where to look, each once: what is on record and there, and what was named."""
+    named = {str(place): place for place in places if isinstance(place, TableAddress)}
+    folders = [place for place in places if isinstance(place, Path)]
+    written = outputs(ledger)
+    for target in written:
+        if is_address(target) and target not in named:
+            found.unread.append(f"{target} needs its user and password: name it by --in")
+    paths = [Path(target) for target in written if not is_address(target)]
+    there = [path for path in paths if path.is_file()]
+    found.missing = len(paths) - len(there)
+    files = dict.fromkeys(path.absolute() for path in [*there, *files_below(folders)])
+    return [*files, *named.values()]
+
+
+def _place(named: Path | str) -> Place:
+    """A folder or a table of a database; ConfigError where it is neither."""
+    place = place_of(named)
+    if isinstance(place, Path) and not place.is_dir():
+        rule = "--in must name a folder, or a table as postgresql://…#table"
+        raise ConfigError(rule, got=place.name, fix="Check the path.")
+    return place

@@ -164,7 +164,7 @@ def test_a_run_that_was_killed_after_the_list_is_completed_by_the_next_whomever_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(forget_module, "_erase_files", killed)
+        patched.setattr(forget_module, "_erase_results", killed)
         with pytest.raises(KeyboardInterrupt):
             forget(shop, customers=[name])
     assert {place for place, _ in names_in(ours, [name])} >= {"ledger.db", "plan.parquet"}
@@ -208,12 +208,12 @@ def test_copies_in_other_folders_are_found_where_they_are_named(shop, tmp_path):
     shutil.copy(shop.parent / "out" / "plan.parquet", folder)
     shutil.copy(sidecar_of(shop.parent / "out" / "plan.parquet"), folder)
     (folder / "foreign.csv").write_text(f"customer_id\n{name}\n")
-    result = forget(shop, customers=[name], folders=[tmp_path / "archive"])
+    result = forget(shop, customers=[name], places=[tmp_path / "archive"])
     assert str(folder / "plan.parquet") in result.metrics["files"]
     assert names_in([folder / "plan.parquet"], [name]) == set()
     assert name in (folder / "foreign.csv").read_text()
-    with pytest.raises(ConfigError, match="--in must name a folder"):
-        forget(shop, customers=[name], folders=[folder / "plan.parquet"])
+    with pytest.raises(ConfigError, match="--in must name a folder, or a table"):
+        forget(shop, customers=[name], places=[folder / "plan.parquet"])
 
 
 def test_the_shops_own_files_are_left_alone_and_told(shop):
@@ -221,7 +221,7 @@ def test_the_shops_own_files_are_left_alone_and_told(shop):
         shutil.copy(shop.parent / "orders.parquet", temporary)
     shop.write_text(shop.read_text().replace("orders.parquet", "orders2.parquet"))
     held = (shop.parent / "orders2.parquet").read_bytes()
-    result = forget(shop, customers=[CUSTOMERS[1]], folders=[shop.parent])
+    result = forget(shop, customers=[CUSTOMERS[1]], places=[shop.parent])
     assert (shop.parent / "orders2.parquet").read_bytes() == held
     assert result.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
     assert any("your table 'orders' still holds 1 erased customer" in w for w in result.warnings)
@@ -369,3 +369,30 @@ def test_every_command_writes_through_the_session_which_remembers_where():
 def test_the_key_is_readable_by_its_owner_alone(shop):
     forget(shop, customers=[CUSTOMERS[0]])
     assert (shop.parent / "erasure.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_rows_in_a_database_go_and_what_is_left_is_still_the_plan_on_record(shop, postgres):
+    table, name = postgres.address("plans"), offered(shop, "coupon")
+    plan(shop, out=table, scores=scored(shop.parent), as_of=NIGHT)
+    lists = postgres.address("lists")
+    export(shop, plan=table, out=lists, replace=True)
+    counted = forget(shop, customers=[name], places=[table, lists], dry_run=True)
+    assert sorted(counted.metrics["files"].values())[-2:] == [1, 1]
+    result = forget(shop, customers=[name], places=[table, lists])
+    for there in ("plans", "lists"):
+        assert postgres.sql(f"SELECT count(*) FROM {there} WHERE customer_id = '{name}'") == [(0,)]
+    ((facts, rows),) = postgres.sql("SELECT facts, rows FROM plans_runs")
+    assert (json.loads(facts)["erased"], rows) == (1, len(CUSTOMERS) - 1)
+    assert name not in facts
+    assert (result.exit_code, result.metrics["unread"]) == (0, [])
+    again = export(shop, plan=table, out=lists)
+    assert again.metrics["plan_rows"] == len(CUSTOMERS) - 1
+
+
+def test_a_table_on_record_that_was_not_named_with_its_password_is_told_and_no_success(
+    shop, postgres
+):
+    plan(shop, out=postgres.address("plans"), scores=scored(shop.parent), as_of=NIGHT)
+    result = forget(shop, customers=[CUSTOMERS[0]])
+    assert result.exit_code == 3
+    assert any("#plans needs its user and password: name it by --in" in w for w in result.warnings)
