@@ -20,12 +20,15 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
 from churn.errors import ConfigError
 from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
+from churn.files.erasure_key import KEY_VARIABLE, stored_key
+from churn.files.erasures import Erased, read_erased
 from churn.files.postgres.address import is_address
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
@@ -44,10 +47,13 @@ PREFIX = "CHURN__"
 SIGNING_KEY = "CHURN_SIGNING_KEY"
 SECRETS = {
     "model.signing_key": SIGNING_KEY,
+    "privacy.key": KEY_VARIABLE,
     "delivery.email.password": "SMTP_PASSWORD",
     "delivery.webhook.secret": "WEBHOOK_SECRET",
 }
 """Settings that never stand in the file, and the variable that a message proposes for each."""
+TAKEN = ("model.signing_key", "privacy.key")
+"""Of these, the ones that are taken from their variable although the file does not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +179,7 @@ class Settings:
     offers: OfferSettings = field(default_factory=OfferSettings)
     recommend: RecommendSettings = field(default_factory=RecommendSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     folder: Path = Path()
 
     def path(self, relative: str) -> Path:
@@ -183,6 +190,10 @@ class Settings:
     def ledger_path(self) -> Path:
         """The ledger of runs and plans, beside the file."""
         return self.path("ledger.db")
+
+    def erased(self) -> Erased | None:
+        """Who was erased, None where nobody was; ConfigError where their key is not at hand."""
+        return read_erased(self.ledger_path, self.privacy.key)
 
     @property
     def quiet_hours(self) -> QuietHours | None:
@@ -199,9 +210,10 @@ def load_settings(
     written = _parse(path)
     _refuse_written_secrets(written, path)
     sections = _filled(written, environment)
-    if environment.get(SIGNING_KEY):
-        quoted = json.dumps(environment[SIGNING_KEY], ensure_ascii=False)
-        _override(sections, ["model", "signing_key"], quoted)
+    for secret in TAKEN:
+        if environment.get(SECRETS[secret]):
+            quoted = json.dumps(environment[SECRETS[secret]], ensure_ascii=False)
+            _override(sections, secret.split("."), quoted)
     for name, value in environment.items():
         if name.startswith(PREFIX):
             _override(sections, name.removeprefix(PREFIX).lower().split("__"), value)
@@ -218,6 +230,8 @@ def load_settings(
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
     language(settings.scoring.language)
     _check_key(settings.model)
+    if settings.privacy.key is not None:
+        stored_key(settings.ledger_path, settings.privacy.key)
     _check_quiet_hours(settings)
     return settings
 
@@ -230,7 +244,8 @@ def load_tables(path: Path | str = "churn.toml") -> Tables:
     settings = load_settings(path)
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
-    return Tables.from_settings(settings.data, folder=settings.folder)
+    erased = settings.erased()
+    return Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -286,6 +286,21 @@ def test_a_short_key_is_refused_and_no_key_is_shown(load):
     assert KEY not in repr(load(CHURN_SIGNING_KEY=KEY))
 
 
+def test_the_key_of_the_erased_comes_from_the_environment_alone(load):
+    assert load(CHURN_PRIVACY_KEY=KEY).privacy.key == KEY
+    assert load(f'{LEAST}[privacy]\nkey = "${{SHOP_KEY}}"\n', SHOP_KEY=KEY).privacy.key == KEY
+    assert KEY not in repr(load(CHURN_PRIVACY_KEY=KEY))
+    with pytest.raises(ConfigError, match=r"\[privacy\] key must come from the env") as refused:
+        load(f'{LEAST}[privacy]\nkey = "{KEY}"\n')
+    assert KEY not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"\[privacy\] key must have at least 32") as refused:
+        load(CHURN_PRIVACY_KEY="tell-none")
+    assert "tell-none" not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"\[privacy\] key must be a valid string") as refused:
+        load(CHURN__PRIVACY__KEY="4711")
+    assert "4711" not in str(refused.value)
+
+
 def test_quiet_hours_are_in_the_zone_of_delivery_or_else_in_that_of_the_shops_days(load):
     hours = '[delivery]\nquiet_hours = "21:00-08:00"\n'
     day_zone = f'[data]\nday_timezone = "Europe/Berlin"\n{LEAST}{hours}'

@@ -12,6 +12,7 @@ from churn.cli import (  # isort: skip
     offers,
     recommending,
     sending,
+    privacy,
     registry,
 )
 from churn.cli.options import app
@@ -23,6 +24,7 @@ __all__ = [
     "main",
     "modelling",
     "offers",
+    "privacy",
     "recommending",
     "registry",
     "sending",

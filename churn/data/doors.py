@@ -5,6 +5,7 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
+from churn.data.erased import ERASED, ErasedRows
 from churn.data.settings import DataSettings, TableSource
 from churn.errors import DataError
 
@@ -32,6 +34,7 @@ class Door:
     engine: Engine
     settings: DataSettings
     clock: datetime
+    erased: ErasedRows
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -42,7 +45,9 @@ class Door:
         typed = partial(self._typed_sql, contract, types, source, mapped)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
-        audit = self._count(contract, notes=_unused(types, mapped, source, relation.unread))
+        erased = self.erased.leave_out(table)
+        notes = _unused(types, mapped, source, relation.unread)
+        audit = self._count(contract, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
@@ -103,7 +108,7 @@ class Door:
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, notes: tuple[str, ...]) -> TableAudit:
+    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -114,7 +119,9 @@ class Door:
         nobody = _missing(Column("customer_id", "id"))
         unusable = {reason: n for reason, n in counts.items() if reason != nobody}
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
-        return audit
+        if erased:
+            counts = {ERASED: erased, **counts}
+        return TableAudit(contract.name, total + erased, counts, notes)
 
 
 def _absurd_sql(name: str) -> str:
@@ -169,10 +176,23 @@ def mapped_columns(
 
 
 def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
+    if any(looks_like_data(name) for name in types):  # a header would name no customer
+        rule = f"table {contract.name!r} must have a header with column names"
+        fix = "Write the names of the columns above the first row."
+        return DataError(rule, got="a first row that looks like data", fix=fix)
     return DataError(
         f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
         fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
     )
+
+
+def looks_like_data(name: str) -> bool:
+    """Whether a column's name is rather the first value in it: an address, a number or a date.
+
+    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
+    [True, True, True, False]
+    """
+    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
 
 
 def _unused(
@@ -182,5 +202,6 @@ def _unused(
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    spare = [*(name for name in types if name not in used), *unread]
+    there = [name for name in types if not looks_like_data(name)]
+    spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()

@@ -94,7 +94,7 @@ def single_currency(engine: Engine, currency: str) -> None:
     if names and names != [currency]:
         raise DataError(
             f"orders must be in the one currency of [data] currency = {currency!r}",
-            got=names[:10],
+            got=sorted({name if len(name) == 3 else "no code of one" for name in names})[:10],
             fix="Convert the amounts in the export, or name the currency that they are in.",
         )
 

@@ -14,6 +14,7 @@ from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
+from churn.data.erased import ErasedRows
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -23,6 +24,7 @@ from churn.data.orders import (
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
+from churn.files.erasures import Erased
 
 __all__ = ["Snapshot", "Swept", "Tables"]
 
@@ -48,17 +50,23 @@ class Tables:
 
     @classmethod
     def from_settings(
-        cls, settings: DataSettings, *, folder: Path, clock: datetime | None = None
+        cls,
+        settings: DataSettings,
+        *,
+        folder: Path,
+        clock: datetime | None = None,
+        erased: Erased | None = None,
     ) -> "Tables":
         """The tables that `settings` names: files, relative to `folder`, or in a database.
 
-        `clock` is the present, in any zone; rows later than it are unusable. Raises DataError
-        where a table breaks its contract and ConfigError where a file is missing.
+        `clock` is the present, in any zone; rows later than it are unusable. The rows of the
+        `erased` are left out. Raises DataError where a table breaks its contract and ConfigError
+        where a file is missing.
         """
         sources = settings.sources()
         fetched = fetch(sources)
         try:
-            return cls._of_files(settings, fetched, folder, clock)
+            return cls._of_files(settings, fetched, folder, clock, erased)
         except BaseException:
             fetched.close()
             raise
@@ -70,6 +78,7 @@ class Tables:
         fetched: FetchedTables,
         folder: Path,
         clock: datetime | None,
+        erased: Erased | None,
     ) -> "Tables":
         sources = settings.sources()
         theirs = fetched.tables
@@ -90,7 +99,7 @@ class Tables:
             )
             for table, source in sources.items()
         }
-        return cls._open(engine, settings, relations, clock, fetched)
+        return cls._open(engine, settings, relations, clock, erased, fetched)
 
     @classmethod
     def from_frames(  # noqa: PLR0913 - the settings of [data], each by its own name
@@ -105,6 +114,7 @@ class Tables:
         bad_row_limit: float = 0.01,
         engine: EngineName = "duckdb",
         clock: datetime | None = None,
+        erased: Erased | None = None,
         **others: object,
     ) -> "Tables":
         """The tables of pandas, Polars or Arrow frames; `columns` maps ours → theirs for orders.
@@ -129,7 +139,7 @@ class Tables:
         relations = {
             name: Relation(identifier(opened.door.accept(frame))) for name, frame in frames.items()
         }
-        return cls._open(opened, settings, relations, clock)
+        return cls._open(opened, settings, relations, clock, erased)
 
     @classmethod
     def _open(
@@ -138,11 +148,13 @@ class Tables:
         settings: DataSettings,
         relations: Mapping[str, Relation],
         clock: datetime | None,
+        erased: Erased | None,
         fetched: FetchedTables | None = None,
     ) -> "Tables":
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
-        door = Door(engine, settings, clock or datetime.now(UTC))
+        leaving = ErasedRows(engine, erased)
+        door = Door(engine, settings, clock or datetime.now(UTC), leaving)
         audits = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")

@@ -25,6 +25,7 @@ __all__ = [
     "publish_directory",
     "publish_file",
     "read_pointer",
+    "remove_leftovers",
     "swap_pointer",
 ]
 
@@ -87,6 +88,17 @@ def publish_directory(target: Path) -> Iterator[Path]:
             _sync(target.parent)
         finally:
             _remove(temporary)
+
+
+def remove_leftovers(target: Path) -> int:
+    """How many temporary files of writers of `target` that were killed are removed."""
+    if not target.parent.is_dir():
+        return 0
+    with storage_errors(target, doing="write"):
+        found = _leftovers(target)
+        for leftover in found:
+            _remove(leftover)
+    return len(found)
 
 
 def read_pointer(pointer: Path) -> str | None:

@@ -97,6 +97,15 @@ MIGRATIONS: tuple[Migration, ...] = (
             PRIMARY KEY (campaign_id, as_of, run_id)
         ) WITHOUT ROWID""",
     ),
+    (
+        "CREATE TABLE erased (hash TEXT PRIMARY KEY, erased_on TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE erasure_key (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1), check_value TEXT NOT NULL
+        )""",
+        """CREATE TABLE outputs (
+            target TEXT PRIMARY KEY, command TEXT NOT NULL, written_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -7,10 +7,11 @@ from datetime import date
 import pyarrow as pa
 
 from churn.data.consent import consent_to_send, withdrawn_words
+from churn.data.erased import without_erased
 from churn.data.preferences import preference_state, preferences_to_send
 from churn.files.withdrawals import withdrawals
 from churn.jobs.session import Session
-from churn.retention.delivery.sendable import Sendable, sendable
+from churn.retention.delivery.sendable import Sendable, offered, sendable
 from churn.retention.offers import KINDS, Offers
 from churn.retention.preferences import saying_nothing, strange_kinds
 
@@ -36,8 +37,9 @@ def still_sendable(
     """
     snapshot = session.tables.as_of(on)
     preferences = preferences_to_send(snapshot)
-    return sendable(
-        plan,
+    known = without_erased(plan, session.erased)
+    sent = sendable(
+        known,
         consents=consent_to_send(snapshot, withdrawn=withdrawn(session)),
         consent=session.settings.offers.consent,
         preferences=preferences,
@@ -46,6 +48,8 @@ def still_sendable(
         offer_id=offer,
         channel=channel,
     )
+    gone = offered(plan).num_rows - offered(known).num_rows
+    return Sendable(sent.table, {"erased": gone, **sent.left_out}) if gone else sent
 
 
 def _kinds(session: Session) -> dict[str, str]:

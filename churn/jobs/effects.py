@@ -85,6 +85,7 @@ def _learn(session: Session, progress: Progress) -> Learnt:
             "observational": dict(found.observational),
             "left_out": dict(found.left_out),
         },
+        signing_key=settings.model.signing_key,
     )
     return Learnt(found, trial, saved)
 
@@ -197,7 +198,8 @@ def known_effects(session: Session) -> LearntEffects | None:
 
     ModelError where they are of another horizon than the model's.
     """
-    found = current_effects(_directory(session))
+    key = session.settings.model.signing_key
+    found = current_effects(_directory(session), signing_key=key)
     if found is None:
         return None
     horizon_days = resolve_clock(session).horizon_days

@@ -14,7 +14,7 @@ from churn.files.records import Export
 from churn.jobs.consents import consent_notes, still_sendable
 from churn.jobs.layouts import LISTS
 from churn.jobs.on_record import check_on_record, delivery_date, plan_table
-from churn.jobs.output import check_out, outputs, writing_result
+from churn.jobs.output import check_out, outputs
 from churn.jobs.result import JobResult, ShownTable, dropped_rows
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
@@ -50,7 +50,7 @@ def export(
     check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
         open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
-        writing_result(target, LISTS, keep=kept, option="--to") as writer,
+        session.writing_result(target, LISTS, keep=kept, option="--to") as writer,
     ):
         table = plan_table(given)
         planned = Planned.read(table)

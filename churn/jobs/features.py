@@ -9,7 +9,7 @@ import narwhals as nw
 from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
-from churn.jobs.output import check_out, file_of, writing_table
+from churn.jobs.output import check_out, file_of
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.session import Progress, inputs, open_session, silent
@@ -28,7 +28,7 @@ def features(
     check_out(file, keep=kept)
     with (
         open_session("features", config, as_of=as_of, progress=progress) as session,
-        writing_table(file, keep=kept) as writer,
+        session.writing(file, keep=kept) as writer,
     ):
         clock = resolve_clock(session)
         tables = session.tables

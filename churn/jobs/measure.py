@@ -11,7 +11,7 @@ from typing import Any
 from churn.files.postgres.address import Place, place_of
 from churn.jobs.measure_tables import measure_tables
 from churn.jobs.measured_plan import MadePlan, made_plan, probabilities
-from churn.jobs.output import TableWriter, check_out, file_of, writing_table
+from churn.jobs.output import TableWriter, check_out, file_of
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -48,7 +48,7 @@ def measure(
         check_out(file, keep=kept)
     with (
         open_session("measure", config, as_of=as_of, progress=progress) as session,
-        _writing(file, kept) as writer,
+        _writing(session, file, kept) as writer,
     ):
         offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
         made = made_plan(session, given, offers)
@@ -69,8 +69,10 @@ def measure(
     return _result(session, measured, reading, told, file)
 
 
-def _writing(out: Path | None, keep: list[Place]) -> AbstractContextManager[TableWriter | None]:
-    return nullcontext() if out is None else writing_table(out, keep=keep)
+def _writing(
+    session: Session, out: Path | None, keep: list[Place]
+) -> AbstractContextManager[TableWriter | None]:
+    return nullcontext() if out is None else session.writing(out, keep=keep)
 
 
 def _metrics(

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from churn.data.erased import without_erased
 from churn.errors import ConfigError, DataError
+from churn.files.erasures import Erased
 from churn.files.postgres.address import Place
 from churn.jobs.layouts import PLANS, SCORES
 from churn.jobs.output import read_result
@@ -35,7 +37,7 @@ def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan
     DataError where the shares of a file are not on record, ConfigError where there is no plan.
     """
     if place is not None:
-        return _given(place)
+        return _given(place, session.erased)
     found = session.ledger.last_plan(offers.campaign_id, session.as_of)
     if found is None:
         rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
@@ -46,7 +48,7 @@ def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan
     return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
 
 
-def _given(place: Place) -> MadePlan:
+def _given(place: Place, erased: Erased | None) -> MadePlan:
     table, found = read_result(place, PLANS, what="plan", command="plan")
     name = place.name if isinstance(place, Path) else str(place)
     missing = [name for name in PLANNED if name not in table.column_names]
@@ -55,7 +57,8 @@ def _given(place: Place) -> MadePlan:
         raise DataError(rule, fix="Pass the file that `churn plan --out` wrote.")
     facts = found or {}
     run_id = str(facts.get("run_id", ""))
-    return MadePlan(table.select([*PLANNED]).to_pandas(), run_id, _shares(facts, name))
+    rows = without_erased(table.select([*PLANNED]), erased)
+    return MadePlan(rows.to_pandas(), run_id, _shares(facts, name))
 
 
 def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:

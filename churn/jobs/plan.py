@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from churn.data.erased import without_erased
 from churn.data.preferences import longest_cap_days, preference_state
 from churn.files.ledger import Ledger
 from churn.files.postgres.address import Place, place_of
@@ -15,7 +16,7 @@ from churn.files.records import PlanRow
 from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
 from churn.jobs.layouts import PLANS, SCORES
-from churn.jobs.output import check_out, outputs, read_result, writing_result
+from churn.jobs.output import check_out, outputs, read_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows
@@ -57,7 +58,7 @@ def plan(
     check_out(target, PLANS, keep=kept)
     with (
         open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session,
-        writing_result(target, PLANS, keep=kept) as writer,
+        session.writing_result(target, PLANS, keep=kept) as writer,
     ):
         settings = session.settings
         offers = Offers.load(settings.path(settings.offers.catalogue))
@@ -90,7 +91,7 @@ def plan(
 
 def _scores(session: Session, scores: Place | None, progress: Progress) -> pa.Table:
     if scores is not None:
-        return read_result(scores, SCORES)[0]
+        return without_erased(read_result(scores, SCORES)[0], session.erased)
     fitted = load_named_model(session, None)
     return score_session(session, fitted, progress=progress).table
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
 from churn.files.postgres.address import Place
-from churn.jobs.output import TableWriter, writing_table
+from churn.jobs.output import TableWriter
 from churn.jobs.recommend_tables import recommend_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
@@ -52,7 +52,7 @@ def recommend(
     _check(out, level, top, judge_only=judge_only)
     with (
         open_session("recommend", config, as_of=as_of, progress=progress) as session,
-        _writing(out, inputs(config)) as writer,
+        _writing(session, out, inputs(config)) as writer,
     ):
         progress("learning from baskets")
         recommender = learn_recommender(
@@ -90,8 +90,10 @@ def _check(out: Path | None, level: str, top: int, *, judge_only: bool) -> None:
         raise ConfigError(rule, got=got, fix="With --out it judges the lists, too.")
 
 
-def _writing(out: Path | None, keep: list[Place]) -> AbstractContextManager[TableWriter | None]:
-    return nullcontext() if out is None else writing_table(out, keep=keep)
+def _writing(
+    session: Session, out: Path | None, keep: list[Place]
+) -> AbstractContextManager[TableWriter | None]:
+    return nullcontext() if out is None else session.writing(out, keep=keep)
 
 
 def _horizon_days(session: Session) -> int:

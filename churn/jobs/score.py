@@ -9,7 +9,7 @@ from churn.config import Settings
 from churn.errors import ConfigError
 from churn.files.postgres.address import Place, place_of
 from churn.jobs.layouts import SCORES
-from churn.jobs.output import check_out, outputs, writing_result
+from churn.jobs.output import check_out, outputs
 from churn.jobs.result import JobResult, dropped_rows
 from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -49,7 +49,7 @@ def score(
     check_out(target, SCORES, keep=kept)
     with (
         open_session("score", config, as_of=as_of, progress=progress, run_id=run_id) as session,
-        writing_result(target, SCORES, keep=kept) as writer,
+        session.writing_result(target, SCORES, keep=kept) as writer,
     ):
         fitted = load_named_model(session, model)
         before = None if since is None else place_of(since)

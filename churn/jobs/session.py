@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,9 +15,13 @@ from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
 from churn.features.own import load_own_features
+from churn.files.erasures import Erased
 from churn.files.ledger import Ledger
 from churn.files.names import check_name
+from churn.files.outputs import remember_output
 from churn.files.postgres.address import Place
+from churn.files.postgres.layout import Layout
+from churn.jobs.output import RowWriter, TableWriter, writing_result, writing_table
 
 __all__ = ["Progress", "Session", "inputs", "on_record", "open_session", "silent"]
 
@@ -32,12 +36,28 @@ def silent(_: str) -> None:
 class Session:
     """One run of one command; what it learns of itself goes into `facts` and so into the ledger."""
 
+    command: str
     run_id: str
     settings: Settings
     tables: Tables
     as_of: date
     ledger: Ledger
+    erased: Erased | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def writing(
+        self, out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
+    ) -> AbstractContextManager[TableWriter]:
+        """`writing_table`, remembered in the ledger, so that `churn forget` finds the rows."""
+        remember_output(self.ledger, out, command=self.command)
+        return writing_table(out, keep=keep, option=option)
+
+    def writing_result(
+        self, out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
+    ) -> AbstractContextManager[RowWriter]:
+        """The same of `writing_result`; of a database without its user and password."""
+        remember_output(self.ledger, out, command=self.command)
+        return writing_result(out, layout, keep=keep, option=option)
 
 
 def inputs(config: Path) -> list[Place]:
@@ -74,12 +94,13 @@ def open_session(
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
     progress("reading the tables")
-    tables = Tables.from_settings(settings.data, folder=settings.folder)
+    erased = settings.erased()
+    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
     resolved = when if beyond_data and when is not None else _resolved(tables, when)
     facts: dict[str, Any] = {}
     try:
         with on_record(command, settings, facts, as_of=resolved, run_id=run_id) as (ledger, run):
-            yield Session(run, settings, tables, resolved, ledger, facts)
+            yield Session(command, run, settings, tables, resolved, ledger, erased, facts)
     finally:
         tables.close()
 

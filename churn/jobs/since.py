@@ -16,7 +16,7 @@ from churn.jobs.output import read_result
 from churn.scoring.changes import Earlier
 from churn.scoring.telling import Explained
 
-__all__ = ["earlier_scores", "whom_to_explain"]
+__all__ = ["customers_in", "earlier_scores", "whom_to_explain"]
 
 NEEDED = {
     *("customer_id", "as_of", "horizon_days", "status"),
@@ -56,7 +56,7 @@ def whom_to_explain(words: str) -> Explained:
         rule = f"--explain must be one of {', '.join(WORDS)} or a file of customers"
         raise ConfigError(rule, got=path.name, fix="Pass e.g. --explain at-risk.")
     try:
-        return _customers(path)
+        return customers_in(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         rule = f"{path.name} must be a readable file of customers"
         raise DataError(
@@ -83,7 +83,8 @@ def _earlier(place: Place, as_of: date) -> Earlier | None:
     raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
 
 
-def _customers(path: Path) -> set[str]:
+def customers_in(path: Path) -> set[str]:
+    """The customers in a file: a column customer_id of .parquet or .csv, else one in a line."""
     if path.suffix not in (".parquet", ".csv"):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         return {line for line in lines if line}

@@ -33,10 +33,18 @@ def signed(manifest: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     return {**bare, SIGNATURE: {"algorithm": ALGORITHM, "value": _code(bare, key)}}
 
 
-def check_signature(manifest: Mapping[str, Any], key: str | None, *, name: str) -> None:
+def check_signature(
+    manifest: Mapping[str, Any],
+    key: str | None,
+    *,
+    name: str,
+    what: str = "model",
+    again: str = "train again",
+) -> None:
     """Nothing, or ModelError when a key is given and the manifest of `name` is not signed by it.
 
-    The comparison takes the same time wherever the first difference is.
+    The comparison takes the same time wherever the first difference is. `what` it is of and how
+    it is made `again` are what errors speak of.
     """
     if key is None:
         return
@@ -44,12 +52,13 @@ def check_signature(manifest: Mapping[str, Any], key: str | None, *, name: str) 
     given = given if isinstance(given, dict) else {}
     value = given.get("value")
     if not isinstance(value, str) or given.get("algorithm") != ALGORITHM:
-        rule = f"the model {name!r} must be signed"
-        raise ModelError(rule, got="no signature", fix="Train again with the key set.")
+        rule = f"the {what} {name!r} must be signed"
+        fix = f"{again[0].upper()}{again[1:]} with the key set."
+        raise ModelError(rule, got="no signature", fix=fix)
     bare = {key: inner for key, inner in manifest.items() if key != SIGNATURE}
     if not hmac.compare_digest(value.encode(), _code(bare, key).encode()):
-        rule = f"the model {name!r} must be signed with the key that is set"
-        fix = "It was altered, or signed with another key: restore it, or train again."
+        rule = f"the {what} {name!r} must be signed with the key that is set"
+        fix = f"It was altered, or signed with another key: restore it, or {again}."
         raise ModelError(rule, got="another signature", fix=fix)
 
 

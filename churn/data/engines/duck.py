@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-import tempfile
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from churn.data.engines.base import (
     literal,
 )
 from churn.data.engines.parquet import write_batches
+from churn.data.engines.spills import new_spill_folder
 from churn.errors import DataError, StorageError
 
 __all__ = ["DuckDBEngine", "as_arrow", "constants", "damaged"]
@@ -58,7 +58,7 @@ class DuckDBEngine:
         memory_limit: str | None = None,
         threads: int | None = None,
     ) -> None:
-        self._spill = tempfile.mkdtemp(prefix="churn-spill-")
+        self._spill = new_spill_folder()
         self._cleanup = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
         self._names = itertools.count()
         self._connection = duckdb.connect()

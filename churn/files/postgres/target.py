@@ -24,7 +24,7 @@ from churn.files.postgres.layout import Layout, differing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LATEST", "RUNS", "RowsWriter", "check_target", "writing_rows"]
+__all__ = ["LATEST", "RUNS", "RowsWriter", "check_target", "hold_table", "writing_rows"]
 
 RUNS, LATEST = "_runs", "_latest"
 """What the name of a table ends in that tells of its runs, and that of a view of the last run."""
@@ -126,7 +126,7 @@ def writing_rows(address: TableAddress, layout: Layout) -> Iterator[RowsWriter]:
     """
     with connected(address) as server:
         target = _checked(server, address, layout)
-        _lock(server, target)
+        hold_table(server, target)
         writer = RowsWriter(server, target, layout)
         yield writer
         writer.commit()
@@ -196,7 +196,7 @@ def _no_right(target: TableAddress, right: str) -> ChurnError:
     return StorageError(rule, fix="Grant it, or connect as somebody who has it.")
 
 
-def _lock(server: Server, target: TableAddress) -> None:
+def hold_table(server: Server, target: TableAddress) -> None:
     """Holds the table's lock for as long as the connection lives; readers never wait for it."""
     named = f"churn {target.schema}\0{target.table}".encode()
     number = int.from_bytes(hashlib.sha256(named).digest()[:8], "big", signed=True)

@@ -16,7 +16,7 @@ from churn.files.postgres.target import RUNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["has_run", "read_run"]
+__all__ = ["has_run", "read_run", "rows_of_run"]
 
 
 def has_run(address: TableAddress) -> bool:
@@ -43,7 +43,7 @@ def read_run(
         if run is None:
             rule = f"{address} must hold the run {address.run_id or 'that was written last'}"
             raise ConfigError(rule, got="none on record beside it", fix=fix)
-        rows = _rows(server, table, layout, run["run_id"])
+        rows = rows_of_run(server, table, layout, run["run_id"])
     if digest_of_rows(rows, layout.key) != run["sha256"]:
         rule = f"{address} must hold the rows that run {run['run_id']} wrote"
         fix = f"They were altered: write them again with `churn {command}`."
@@ -63,7 +63,8 @@ def _run(server: Server, table: KnownTable, address: TableAddress) -> dict[str, 
     return found[0] if found else None
 
 
-def _rows(server: Server, table: KnownTable, layout: Layout, run_id: str) -> pa.Table:
+def rows_of_run(server: Server, table: KnownTable, layout: Layout, run_id: str) -> pa.Table:
+    """The rows of one run as they stand there."""
     import pyarrow as pa
 
     from churn.files.postgres.address import identifier

@@ -26,6 +26,7 @@ __all__ = ["LEFT_OUT", "Sendable", "offered", "sendable"]
 Bools = NDArray[np.bool_]
 
 LEFT_OUT = {
+    "erased": "was erased after the plan was made",
     "other_offer": "another offer was asked for",
     "other_channel": "the offer goes out on another channel",
     "objected": "refuses profiling, so no score may steer an offer",

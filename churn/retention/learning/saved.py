@@ -1,7 +1,8 @@
 """Learnt effects as a folder of plain texts: `effects/<id>/`, each file hash-checked.
 
 `manifest.json` holds what is known of each offer and the SHA-256 of the trees, which nothing
-parses before its hash is right. The pointer `current` names the folder in use.
+parses before its hash is right. The pointer `current` names the folder in use. Where a key is set
+the manifest is signed with it, as those of models are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from churn.errors import ConfigError, ModelError
 from churn.files.manifests import hash_files, verify_files
 from churn.files.names import check_name, inside
 from churn.files.publish import publish_directory, read_pointer, swap_pointer
+from churn.modeling.signing import check_signature, signed
 from churn.retention.learning.learnt import KnownEffect, LearntEffects
 
 __all__ = ["CURRENT", "current_effects", "load_effects", "save_effects"]
@@ -25,11 +27,16 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def save_effects(
-    effects: LearntEffects, directory: Path, *, effects_id: str, facts: Mapping[str, Any]
+    effects: LearntEffects,
+    directory: Path,
+    *,
+    effects_id: str,
+    facts: Mapping[str, Any],
+    signing_key: str | None = None,
 ) -> Path:
     """The folder `directory`/`effects_id`, complete or absent, which `current` then names.
 
-    `facts` go into the manifest beside what the effects say of themselves.
+    `facts` go into the manifest beside what the effects say of themselves; a key signs it.
     """
     target = directory / check_name(effects_id, what="effects_id")
     with publish_directory(target) as folder:
@@ -47,14 +54,18 @@ def save_effects(
             "offers": {name: one.to_dict() for name, one in effects.known.items()},
             "files": hash_files(folder),
         }
-        text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
+        shown = signed(manifest, signing_key)
+        text = json.dumps(shown, indent=1, sort_keys=True, allow_nan=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
     swap_pointer(directory / CURRENT, effects_id)
     return target
 
 
-def current_effects(directory: Path) -> LearntEffects | None:
-    """What the pointer `current` of a directory names; None where nothing was ever learnt."""
+def current_effects(directory: Path, *, signing_key: str | None = None) -> LearntEffects | None:
+    """What the pointer `current` of a directory names; None where nothing was ever learnt.
+
+    With a key it has to be signed by it.
+    """
     named = read_pointer(directory / CURRENT)
     if named is None:
         return None
@@ -63,11 +74,13 @@ def current_effects(directory: Path) -> LearntEffects | None:
     except ConfigError:
         rule = f"the pointer {CURRENT!r} must name learnt effects"
         raise ModelError(rule, fix="Run `churn effects` again.") from None
-    return load_effects(folder)
+    return load_effects(folder, signing_key=signing_key)
 
 
-def load_effects(folder: Path) -> LearntEffects:
-    """The effects of a folder; ModelError where a file is missing, altered or not its own."""
+def load_effects(folder: Path, *, signing_key: str | None = None) -> LearntEffects:
+    """The effects of a folder; ModelError where a file is missing, altered or not its own, or a
+    key is given that the manifest is not signed with.
+    """
     try:
         manifest = json.loads(inside(folder, "manifest.json").read_text(encoding="utf-8"))
         known, hashes = manifest["schema"], dict(manifest["files"])
@@ -76,6 +89,8 @@ def load_effects(folder: Path) -> LearntEffects:
     if known != SCHEMA:
         rule = f"this release reads learnt effects of schema {SCHEMA}"
         raise ModelError(rule, got=known, fix="Run `churn effects` again.")
+    what = {"what": "learnt effects", "again": "run `churn effects` again"}
+    check_signature(manifest, signing_key, name=folder.name, **what)
     verify_files(folder, hashes)
     try:
         return LearntEffects(

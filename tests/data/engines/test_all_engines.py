@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
+from churn.files.erasures import Erased, hashed
 
 HOSTILE = """x"; DROP TABLE t; -- '\\n`$"""
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
@@ -196,9 +198,11 @@ def columns_of_dirty() -> dict[str, str]:
 def opened(tmp_path: Path) -> Callable[..., Tables]:
     """The tables of files in the test's folder, on one engine."""
 
-    def build(engine: str, orders: OrdersSource, **others: Any) -> Tables:
+    def build(
+        engine: str, orders: OrdersSource, *, erased: Erased | None = None, **others: Any
+    ) -> Tables:
         settings = DataSettings(orders=orders, engine=engine, bad_row_limit=1.0, **others)
-        return Tables.from_settings(settings, folder=tmp_path, clock=CLOCK)
+        return Tables.from_settings(settings, folder=tmp_path, clock=CLOCK, erased=erased)
 
     return build
 
@@ -434,3 +438,25 @@ def test_every_engine_reads_the_tables_of_a_database_alike(name, postgres):
         assert (row["s"], row["m"]) == (pytest.approx(1987.65), pytest.approx(25.2))
     finally:
         tables.close()
+
+
+def test_the_erased_and_the_lines_of_their_orders_are_left_out_alike(other, opened, tmp_path):
+    key = b"0123456789abcdef0123456789abcdef"
+    erased = Erased(key, {hashed(key, name): date(2024, 5, 1) for name in ("c1", "c3", "it's")})
+    names = ["c1", "c2", "c3", "it's", "\\c1"]
+    orders = pd.DataFrame({"customer_id": names, "order_id": [f"o{n}" for n in range(5)]})
+    orders = orders.assign(ordered_at=pd.Timestamp("2024-03-01", tz="UTC"), amount=10.0)
+    orders.to_parquet(tmp_path / "orders.parquet", index=False)
+    lines = orders[["order_id"]].assign(product_id="x", quantity=1.0, amount=1.0)
+    lines.to_parquet(tmp_path / "lines.parquet", index=False)
+    source = OrdersSource(source="orders.parquet")
+    tables = assert_same(
+        partial(opened, erased=erased),
+        other,
+        source,
+        order_lines=TableSource(source="lines.parquet"),
+    )
+    assert {name: dict(audit.dropped) for name, audit in tables.audits.items()} == {
+        "orders": {"erased": 3},
+        "order_lines": {"erased": 3},
+    }

@@ -81,3 +81,39 @@ def test_a_pointer_that_leads_elsewhere_is_refused(saved):
     (folder.parent / "current").write_text("../elsewhere\n")
     with pytest.raises(ModelError, match="must name learnt effects"):
         current_effects(folder.parent)
+
+
+KEY, OTHER = "k" * 32, "o" * 32
+
+
+def altered(path):
+    """The effects with doubled averages, and hashes that fit: what a stranger could write."""
+    told = json.loads(path.read_text())
+    for offer in told["offers"].values():
+        offer["average"] = 2.0
+    path.write_text(json.dumps(told))
+
+
+def test_signed_effects_are_read_with_their_key_and_without_one(studied, tmp_path):
+    effects = LearntEffects.of_study(studied)
+    folder = save_effects(effects, tmp_path, effects_id="one", facts={"f": 0.1}, signing_key=KEY)
+    assert current_effects(tmp_path, signing_key=KEY).known.keys() == effects.known.keys()
+    assert load_effects(folder).known.keys() == effects.known.keys()
+    with pytest.raises(ModelError, match=r"learnt effects 'one' must be signed with the key"):
+        load_effects(folder, signing_key=OTHER)
+
+
+def test_effects_that_somebody_altered_are_refused_though_their_hashes_fit(studied, tmp_path):
+    """Fault 26."""
+    effects = LearntEffects.of_study(studied)
+    folder = save_effects(effects, tmp_path, effects_id="one", facts={}, signing_key=KEY)
+    altered(folder / "manifest.json")
+    with pytest.raises(ModelError, match="got another signature") as refused:
+        current_effects(tmp_path, signing_key=KEY)
+    assert refused.value.exit_code == 5
+
+
+def test_effects_without_a_signature_are_refused_where_a_key_is_set(saved):
+    _, folder = saved
+    with pytest.raises(ModelError, match=r"got no signature\. Run `churn effects` again with the"):
+        current_effects(folder.parent, signing_key=KEY)

@@ -1,0 +1,84 @@
+"""Commands for a customer's rights: what is held on them, and its erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
+from churn.cli.running import run_job
+
+if TYPE_CHECKING:
+    from churn.jobs.result import JobResult
+
+__all__ = ["access", "forget"]
+
+
+@app.command()
+def access(
+    customer: Annotated[
+        str,
+        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads it from standard input."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="All of it: .json.")
+    ] = None,
+    config: Config = CHURN_TOML,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what is held on a customer.
+
+    Their rows, score, reasons, offers, lots, consents and exports, and what all of it means.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.access import access as run
+        from churn.jobs.named_customers import only_customer
+
+        return run(config, customer=only_customer(customer), out=out, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def forget(
+    customers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads them from standard input."),
+    ] = None,
+    config: Config = CHURN_TOML,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="A list of more customers.")
+    ] = None,
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--in", metavar="PLACE", help="A folder with copies, or postgresql://…#table."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is held.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Erase customers for good.
+
+    From the ledger and all that was written; a keyed hash keeps them from coming back.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.forget import forget as run
+        from churn.jobs.named_customers import named_customers
+
+        return run(
+            config,
+            customers=named_customers(customers or (), file),
+            places=places or (),
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    run_job(job, as_json=as_json, debug=debug)

@@ -1,0 +1,119 @@
+"""What `churn access` says in plain words: purposes, logic, rights, and what each field means."""
+
+from __future__ import annotations
+
+__all__ = ["ARMS_IN_WORDS", "FIELDS", "LOGIC", "PURPOSES", "RETENTION", "RIGHTS", "meanings"]
+
+PURPOSES = (
+    "To tell which customers are likely to stop buying, to choose who gets which offer, and to "
+    "measure what offers change. Scores steer offers only: they never make a price or a term worse."
+)
+LOGIC = (
+    "From what the customer bought and did before a date, a model that learnt from the past of all "
+    "customers estimates the probability of no purchase in the time that follows, and what would "
+    "be lost. The reasons given are what weighed most in that estimate; they go along with the "
+    "risk and need not cause it. An offer is chosen where it is expected to earn more than it "
+    "costs, within a budget and consent. Some customers are kept without offers by lot, so that "
+    "the effect of offers can be measured. No decision with legal effect is made."
+)
+RETENTION = (
+    "Rows of the shop's tables are read anew at each run and not kept. What was planned, sent and "
+    "drawn by lot stays in the ledger, and scores, plans and lists stay in their files, until the "
+    "shop deletes them or erases the customer with `churn forget`. Of an erased customer a keyed "
+    "hash and the date stay, so that they do not come back."
+)
+RIGHTS = (
+    "The customer may have wrong data corrected, object to direct marketing and to profiling for "
+    "it, withdraw a consent, have the data erased, receive it, and complain to a supervisory "
+    "authority."
+)
+ARMS_IN_WORDS = {
+    "treatment": "got what the plan chose",
+    "holdout": "kept without any offer by lot, so that the effect of offers can be measured",
+    "control": "kept without an offer of this campaign by lot, so that it can be measured",
+    "explore": "drew an offer, or none, by lot, so that the effect of offers can be learnt",
+}
+FIELDS = {
+    "customer_id": "the shop's name for the customer",
+    "order_id": "the shop's name for the order",
+    "ordered_at": "when the order was placed",
+    "amount": "money of the order or line",
+    "discount": "money taken off",
+    "currency": "in which money",
+    "channel": "by which way: of an order, an event, a consent, an offer or a message",
+    "store": "in which store",
+    "product_id": "the shop's name for the product",
+    "category": "kind of product or cost",
+    "quantity": "how many or how much",
+    "loaded_at": "when the row arrived",
+    "superseded_at": "when a newer version of the order arrived",
+    "signed_up_at": "when the customer signed up",
+    "birth_date": "date of birth",
+    "region": "where the customer lives",
+    "acquisition_source": "how the customer came to the shop",
+    "loyalty_tier": "level in the loyalty programme",
+    "email": "e-mail address",
+    "phone": "phone number",
+    "occurred_at": "when the event happened",
+    "event_type": "what happened, e.g. a visit, a complaint",
+    "value": "the number that belongs to the event",
+    "ref": "what the event refers to",
+    "campaign_id": "the campaign",
+    "contacted_at": "when the customer was contacted",
+    "offer_id": 'the offer; "none" is no offer',
+    "arm": "what decided about the offer: the plan, or a lot",
+    "arm_means": "the arm in words",
+    "propensity": "probability that this customer got this offer, over all draws of the lots",
+    "lot": "what the customer could have drawn",
+    "redeemed_at": "when the offer was used",
+    "purpose": "what was agreed to or refused",
+    "granted": "whether it was agreed to",
+    "changed_at": "when it was said",
+    "started_at": "when the subscription began",
+    "expires_at": "when the subscription ends",
+    "cancelled_at": "when the subscription was cancelled",
+    "run_id": "the run of the product that wrote the row",
+    "as_of": "the date on which the row stands: only what was known before it counts",
+    "horizon_days": "the days ahead that are meant",
+    "status": "eligible: judged by the model; else new, lapsed or covered by a subscription",
+    "churn_probability": "probability of no purchase (or no renewal) in the horizon",
+    "probability_source": "what gave the probability: the model, a rule, or the rate of a group",
+    "decline_probability": "probability of spending less than half of the usual in the horizon",
+    "expected_orders": "orders expected in the horizon",
+    "expected_margin": "margin expected in the horizon, in the currency",
+    "value_at_risk": "margin that a lapse would cost, times its probability, in the currency",
+    "risk_band": "high: among those to look after first; medium; low",
+    "at_risk": "whether the customer is among those to look after first",
+    "segment": "the customer's group by recency, frequency and money",
+    "reasons": "what weighed most in the estimate; + raises the risk, - lowers it",
+    "reason_families": "the kinds of reasons for a higher risk, the strongest first",
+    "change": "what changed since the scores before",
+    "since": "the date of the scores before",
+    "probability_before": "the probability in the scores before",
+    "moved": "what rose most in the estimate since then",
+    "model_id": "the model",
+    "effect": "expected change of the probability to stay by the offer",
+    "effect_low": "its lower bound",
+    "effect_source": "whether the effect was measured or assumed",
+    "expected_gain": "margin that the offer is expected to keep",
+    "expected_cost": "what the offer is expected to cost",
+    "expected_value": "the one less the other",
+    "suppression": "why there is no offer, as a code",
+    "suppression_means": "the same in words",
+    "expires_on": "last day of the offer",
+    "experiment": "global: no offers in any campaign; else the campaign",
+    "member": "1: kept without offers; 0: not",
+    "member_means": "the same in words",
+    "assigned_on": "when the lot was drawn",
+    "withdrawn_at": "when marketing on the channel was first refused to us",
+    "again_at": "when it was last refused to us",
+    "source": "by what way it was said",
+    "exported_on": "the date of the list",
+    "audience": "to which advertising platform as hashes; list: to a campaign tool",
+}
+
+
+def meanings(names: set[str]) -> dict[str, str]:
+    """The meaning of each field that occurs; of features and others where it is to be found."""
+    other = "see the documentation of the product, or ask the shop"
+    return {name: FIELDS.get(name, other) for name in sorted(names)}
