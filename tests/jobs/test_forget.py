@@ -30,7 +30,7 @@ from churn.files.erase_rows import compact, tables_of_customers
 from churn.files.erasures import read_erased
 from churn.files.ledger import Ledger
 from churn.files.manifests import publish_with_manifest, sidecar_of, verify_file
-from churn.files.outputs import outputs
+from churn.files.outputs import outputs, remember_output
 from churn.files.records import MIGRATIONS
 from churn.files.withdrawals import record_withdrawal
 from churn.jobs import forget as forget_module
@@ -352,7 +352,8 @@ def test_csv_is_rewritten_record_by_record_whatever_stands_in_a_cell(shop):
     names = ['a "b"', "c,d", "e\nf", "=1+1", "", "plain"]
     path = shop.parent / "out" / "hostile.csv"
     table = pa.table({"n": range(6), "customer_id": names, "t": ['x\n"y'] * 6})
-    with Ledger(shop.parent / "ledger.db") as ledger, writing_table(path, ledger=ledger) as writer:
+    with Ledger(shop.parent / "ledger.db") as ledger, writing_table(path) as writer:
+        remember_output(ledger, path, command="export")
         writer.write(table, {})
     forget(shop, customers=["c,d", "e\nf", "=1+1"])
     left = pd.read_csv(path, keep_default_na=False)
