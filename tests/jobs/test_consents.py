@@ -20,8 +20,8 @@ AS_OF = date(2024, 5, 1)
 ORDERS = pa.table(
     {
         "customer_id": CUSTOMERS,
-        "ordered_at": pa.array([BEGINS - timedelta(days=9)] * 3, pa.timestamp("us", "UTC")),
-        "amount": [9.0] * 3,
+        "ordered_at": pa.array([BEGINS - timedelta(days=9)] * 2, pa.timestamp("us", "UTC")),
+        "amount": [9.0] * 2,
     }
 )
 TERMS = {
@@ -38,11 +38,11 @@ CATALOGUE = Offers(
 SCORES = pa.table(
     {
         "customer_id": CUSTOMERS,
-        "as_of": [AS_OF] * 3,
-        "status": ["eligible"] * 3,
-        "churn_probability": [0.3, 0.4, 0.5],
-        "value_at_risk": [500.0] * 3,
-        "currency": ["USD"] * 3,
+        "as_of": [AS_OF] * 2,
+        "status": ["eligible"] * 2,
+        "churn_probability": [0.3, 0.4],
+        "value_at_risk": [500.0] * 2,
+        "currency": ["USD"] * 2,
     }
 )
 
@@ -75,9 +75,9 @@ def withdrawn(history):
 
 def planned(offer):
     """A plan that offers it to everybody."""
-    columns = {"customer_id": CUSTOMERS, "offer_id": [offer] * 3, "channel": [OFFERS[offer][0]] * 3}
-    ends = pa.array([AS_OF + timedelta(days=30)] * 3)
-    return pa.table(columns | {"arm": ["treatment"] * 3, "expires_on": ends})
+    columns = {"customer_id": CUSTOMERS, "offer_id": [offer] * 2, "channel": [OFFERS[offer][0]] * 2}
+    ends = pa.array([AS_OF + timedelta(days=30)] * 2)
+    return pa.table(columns | {"arm": ["treatment"] * 2, "expires_on": ends})
 
 
 @settings(max_examples=50)

@@ -508,7 +508,7 @@ def test_contacts_of_earlier_plans_count_for_a_customers_own_limit(shop):
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory):
-    """A shop of three customers with a plan that was made when everybody agreed."""
+    """A shop of two customers with a plan that was made when everybody agreed."""
     names, begins = histories.CUSTOMERS, histories.BEGINS
     orders = pd.DataFrame({"customer_id": names, "amount": 9.0})
     orders["ordered_at"] = pd.Timestamp(begins) - pd.Timedelta(days=1)

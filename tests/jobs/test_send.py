@@ -107,6 +107,22 @@ def test_who_withdrew_since_the_plan_gets_none(shop, plan, sink):
     assert sorted(sink.recipients) == addresses_of(offered(plan) - set(gone))
 
 
+def test_who_unsubscribed_or_wants_no_such_offer_since_the_plan_gets_none(shop, plan, sink):
+    left, unwilling = sorted(offered(plan))[:2]
+    at = pd.Timestamp(AS_OF) + pd.Timedelta(days=3)
+    said = {
+        "events": {"customer_id": [left], "event_type": "unsubscribe", "occurred_at": at},
+        "preferences": {"customer_id": [unwilling], "allowed": False, "changed_at": at},
+    }
+    for name, columns in said.items():
+        pd.DataFrame(columns).to_parquet(shop.parent / f"{name}.parquet")
+        text = f'\n[data.{name}]\nsource = "{name}.parquet"\n'
+        shop.write_text(shop.read_text() + text)
+    result = sent(shop, plan)
+    assert result.metrics["left_out"] == {"consent_refused": 1, "preference": 1}
+    assert sorted(sink.recipients) == addresses_of(offered(plan) - {left, unwilling})
+
+
 def test_who_withdraws_while_others_get_theirs_gets_none(shop, plan, sink):
     order = sorted(offered(plan))
 

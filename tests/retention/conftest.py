@@ -1,9 +1,15 @@
+"""An offer to change, and what is shared with the tests of other rooms."""
+
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from churn.retention.offers import Offer
+
+sys.path.append(str(Path(__file__).parents[1] / "shop"))
 
 
 @pytest.fixture(scope="session")

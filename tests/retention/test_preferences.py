@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 import pytest
+from contact_histories import is_wanted
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.retention.offers import KINDS
 from churn.retention.preferences import PreferenceBook, saying_nothing, strange_kinds
@@ -50,6 +53,20 @@ def limit(channel, kind, most, days=28.0):
 def test_a_no_holds_unless_a_narrower_yes_lifts_it(words, unwanted):
     book = PreferenceBook.read(preferences(*(word(*said) for said in words)), IDS)
     assert book.unwanted("email", "survey").tolist() == [unwanted, False]
+
+
+places = st.tuples(st.sampled_from(["", "email", "sms"]), st.sampled_from(["", "survey", "gift"]))
+
+
+@given(st.dictionaries(places, st.sampled_from([None, True, False])))
+def test_no_and_yes_weigh_as_an_oracle_weighs_them(words):
+    book = PreferenceBook.read(preferences(*(word(*at, says) for at, says in words.items())), IDS)
+    none = {"at": 0, "max_contacts": None}
+    rows = [{"channel": c, "kind": k, "allowed": says} | none for (c, k), says in words.items()]
+    for channel in ("email", "sms"):
+        for kind in ("survey", "gift"):
+            found = book.unwanted(channel, kind)[0]
+            assert found == (not is_wanted(rows, channel, kind))
 
 
 @pytest.mark.parametrize(

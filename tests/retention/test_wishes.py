@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 import pytest
+from contact_histories import OFFERS, often_enough
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.retention.wishes import Wishes
 
@@ -67,6 +70,31 @@ def test_a_limit_for_a_channel_or_kind_counts_and_closes_its_own_offers(enough):
 def test_contacts_for_offers_that_the_catalogue_does_not_hold_count_for_every_limit(enough):
     made = contacts(("ann", None, 6.0), ("ann", "of last year", 7.0))
     assert enough([limit("email", "", 2.0), limit("", "gift", 2.0)], made) == [True, True]
+
+
+limits = st.dictionaries(
+    st.tuples(st.sampled_from(["", "email", "sms"]), st.sampled_from(["", "survey", "gift"])),
+    st.tuples(st.integers(1, 3), st.sampled_from([3.0, 20.0])),
+)
+made = st.lists(st.tuples(st.sampled_from(["poll", "gift", "old", None]), st.integers(1, 25)))
+
+
+@given(limits, made)
+def test_limits_close_what_an_oracle_counts_as_enough(make_offer, limits, made):
+    set_by_ann = [limit(*at, float(most), days) for at, (most, days) in limits.items()]
+    sent = contacts(*(("ann", offer, float(days)) for offer, days in made)) if made else None
+    names = ["poll", "gift"]
+    offers = [make_offer(n, channel=OFFERS[n][0], kind=OFFERS[n][1]) for n in names]
+    found = Wishes.of(preferences(*set_by_ann), IDS, offers, sent)
+    ann = {"customer_id": "ann"}
+    said = [
+        ann | {"channel": c, "kind": k, "max_contacts": most, "cap_days": days, "at": -1}
+        for (c, k), (most, days) in limits.items()
+    ]
+    history = {"preferences": [row | {"loaded": -1} for row in said]}
+    rows = [ann | {"offer_id": offer, "days": days} for offer, days in made]
+    expected = [often_enough("ann", *OFFERS[name], history, rows) for name in names]
+    assert found.enough.tolist() == [expected, [False, False]]
 
 
 def test_sources_are_not_added_up_and_none_is_no_contact(enough):

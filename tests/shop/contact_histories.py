@@ -10,8 +10,8 @@ import pandas as pd
 from hypothesis import strategies as st
 
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)
-CUSTOMERS = ["anna", "ben", "cleo"]
-CHANNELS = ["email", " Email", "EMAIL ", "sms"]
+CUSTOMERS = ["anna", "ben"]
+CHANNELS = ["email", "email", " Email", "EMAIL ", "sms"]
 HAPPENED = {"consents": "changed_at", "events": "occurred_at", "preferences": "changed_at"}
 OFFERS = {"coupon": ("email", "discount"), "poll": ("email", "survey"), "gift": ("sms", "gift")}
 
@@ -50,8 +50,8 @@ events = _rows(
 withdrawals = _rows(channel=st.sampled_from(["email", "sms"])).map(_first_and_last)
 preferences = _rows(
     channel=st.sampled_from([None, "", "email", "Sms"]),
-    kind=st.sampled_from([None, "survey", "Discount ", "gift"]),
-    allowed=st.sampled_from([None, True, False]),
+    kind=st.sampled_from([None, "survey", "Discount "]),
+    allowed=st.sampled_from([None, True, False, False]),
     max_contacts=st.sampled_from([None, None, 0, 1, 2]),
     cap_days=st.sampled_from([None, 3, 60]),
 )
@@ -149,10 +149,10 @@ def live(customer, channel, history, hours, *, sending, required=True):
 def wanted(customer, channel, kind, history, hours, *, sending):
     """Whether no "no" stands that a narrower "yes" does not lift."""
     mine = [row for row in history["preferences"] if row["customer_id"] == customer]
-    return all(_wanted(rows, channel, kind) for rows in views(mine, hours, sending=sending))
+    return all(is_wanted(rows, channel, kind) for rows in views(mine, hours, sending=sending))
 
 
-def _wanted(rows, channel, kind):
+def is_wanted(rows, channel, kind):
     no, yes = [], []
     for (on, of), here in newest(rows, "channel", "kind").items():
         if on not in ("", channel) or of not in ("", kind):
