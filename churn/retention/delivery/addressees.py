@@ -23,8 +23,8 @@ UNSENT = {
     "failed_before": "was refused for good when it was sent before",
     "beyond_limit": "beyond the number that was asked for",
 }
-"""The code of each reason for which an offer that may be sent is not, and its meaning; where several
-hold, the first in this order is counted."""
+"""The code of each reason for which an offer that may be sent is not, and its meaning; where
+several hold, the first in this order is counted."""
 
 
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:
