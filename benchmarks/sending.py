@@ -4,7 +4,7 @@
 
 The server takes everything and keeps nothing; it runs in a process of its own. Of each message are
 told the time on the clock, the processor time of the sender, and the part of the clock's time that
-went into the ledger, which is written to the disk twice a message.
+went into the ledger, which is written to the disk once a message.
 """
 
 import re
@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from churn.files.ledger import Ledger
-from churn.files.messages import Message, claim, enqueue, settle
+from churn.files.messages import Message, Settled, claim, enqueue
 from churn.retention.delivery.dispatch import Dispatch, parcels
 from churn.retention.delivery.parcels import Outgoing
 from churn.retention.delivery.postman import Postman, Writer
@@ -118,8 +118,10 @@ def main(count: int = 1000) -> None:
             assert tally.of("sent") == count
             items = waiting(ledger, count, "ledger-alone")
             begin = time.perf_counter()
+            before = None
             for (one,) in items:
-                settle(ledger, claim(ledger, [one.message], since=since), "sent")
+                claimed = claim(ledger, [one.message], since=since, before=before)
+                before = Settled(claimed, "sent")
             disk = time.perf_counter() - begin
     print(f"{count / wall:,.0f} messages a second")
     print(f"a message: {1e3 * wall / count:.1f} ms, of which ledger {1e3 * disk / count:.1f} ms")

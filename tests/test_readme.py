@@ -254,6 +254,14 @@ def test_every_reason_for_leaving_an_offer_out_is_explained_in_its_own_words_and
     assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(LEFT_OUT.items())
 
 
+def test_every_reason_for_not_sending_is_explained_in_its_own_words_and_order():
+    from churn.retention.delivery.addressees import UNSENT
+
+    page = (ROOT / "docs/sending.md").read_text(encoding="utf-8")
+    table = page.split("| `left_out` | meaning |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(UNSENT.items())
+
+
 def test_keys_that_the_readme_explains_are_keys_of_the_settings():
     from churn.config import load_settings
 

@@ -12,6 +12,7 @@ from churn.files.ledger import Ledger
 __all__ = [
     "CONTACTED",
     "Message",
+    "Settled",
     "State",
     "claim",
     "doubt_unfinished",
@@ -104,26 +105,40 @@ def doubt_unfinished(ledger: Ledger, campaign_id: str, as_of: date, through: str
         ).rowcount
 
 
-def claim(ledger: Ledger, messages: Sequence[Message], *, since: str) -> list[Message]:
+@dataclass(frozen=True)
+class Settled:
+    """What became of messages that were claimed."""
+
+    messages: Sequence[Message]
+    state: State
+    cause: str | None = None
+
+
+def claim(
+    ledger: Ledger, messages: Sequence[Message], *, since: str, before: Settled | None = None
+) -> list[Message]:
     """Those of the waiting messages that may go out now, on record as being sent.
 
     Whoever withdrew from the channel after the moment `since`, when consent was read, is not among
-    them.
+    them. What became of the ones `before` is recorded in the same write to the disk.
     """
     with ledger.changing() as connection:
+        if before is not None:
+            _settle(connection, before, ledger.moment())
         return [one for one in messages if _claimed(connection, one, ledger.moment(), since)]
 
 
-def settle(
-    ledger: Ledger, messages: Iterable[Message], state: State, cause: str | None = None
-) -> None:
+def settle(ledger: Ledger, settled: Settled) -> None:
     """Records what became of messages that were claimed."""
-    moment = ledger.moment()
     with ledger.changing() as connection:
-        connection.executemany(
-            f"UPDATE messages SET state = ?, cause = ?, at = ? WHERE {_KEY}",  # noqa: S608
-            [(state, cause, moment, *one.values()[:4]) for one in messages],
-        )
+        _settle(connection, settled, ledger.moment())
+
+
+def _settle(connection: Any, settled: Settled, moment: str) -> None:
+    connection.executemany(
+        f"UPDATE messages SET state = ?, cause = ?, at = ? WHERE {_KEY}",  # noqa: S608
+        [(settled.state, settled.cause, moment, *one.values()[:4]) for one in settled.messages],
+    )
 
 
 def _claimed(connection: Any, message: Message, moment: str, since: str) -> bool:

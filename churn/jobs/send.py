@@ -24,6 +24,7 @@ from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
+from churn.retention.delivery.addressees import UNSENT
 from churn.retention.delivery.dispatch import QUIET, Clock, Dispatch, Tally, parcels
 from churn.retention.delivery.picks import picks
 from churn.retention.delivery.planned import Planned, digest_of
@@ -231,10 +232,10 @@ def _facts(
 
 
 def _shown(facts: dict[str, Any]) -> ShownTable:
-    left = facts["left_out"]
+    left, meaning = facts["left_out"], LEFT_OUT | UNSENT
     told = [
         ("offers in the plan", f"{facts['offered']:,}", ""),
-        *(("left out: " + code, f"{left[code]:,}", LEFT_OUT[code]) for code in left),
+        *(("left out: " + code, f"{left[code]:,}", meaning[code]) for code in left),
         ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
         *((state, f"{facts[state]:,}", _why(state, facts)) for state in BECAME if facts[state]),
     ]

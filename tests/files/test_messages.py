@@ -7,6 +7,7 @@ import pytest
 from churn.files.ledger import Ledger
 from churn.files.messages import (
     Message,
+    Settled,
     claim,
     doubt_unfinished,
     enqueue,
@@ -62,10 +63,18 @@ def test_only_a_waiting_message_can_be_claimed_and_only_once(ledger):
     assert claimed(ledger, message()) == [message()]
     assert claimed(ledger, message()) == []
     for state in ("sent", "failed", "unknown"):
-        settle(ledger, [message()], state)
+        settle(ledger, Settled([message()], state))
         assert claimed(ledger, message()) == []
-    settle(ledger, [message()], "waiting", "421")
+    settle(ledger, Settled([message()], "waiting", "421"))
     assert claimed(ledger, message(), message("nobody")) == [message()]
+
+
+def test_what_became_of_the_one_before_is_written_with_the_next_claim(ledger):
+    enqueue(ledger, [message("anna"), message("ben")])
+    claimed(ledger, message("anna"))
+    before = Settled([message("anna")], "failed", "550")
+    claim(ledger, [message("ben")], since=NOON.isoformat(), before=before)
+    assert states(ledger) == {"anna": "failed", "ben": "sending"}
 
 
 def test_whoever_withdraws_while_it_is_sent_is_not_claimed(ledger):

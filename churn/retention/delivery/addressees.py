@@ -11,7 +11,20 @@ import pyarrow.compute as pc
 from churn.retention.delivery.mailbox import checked_address
 from churn.retention.delivery.sendable import Sendable
 
-__all__ = ["addressed", "refusers"]
+__all__ = ["UNSENT", "addressed", "refusers"]
+
+UNSENT = {
+    "no_address": "no e-mail address of this customer is known",
+    "bad_address": "what is known is no address that can be written to",
+    "refused_address": "another customer with the same address refuses e-mails",
+    "same_address": "the same address gets this message as another customer",
+    "sent_before": "has this campaign's message already",
+    "maybe_sent": "may have it: the sending was cut off before an answer came",
+    "failed_before": "was refused for good when it was sent before",
+    "beyond_limit": "beyond the number that was asked for",
+}
+"""The code of each reason for which an offer that may be sent is not, and its meaning; where
+several hold, the first in this order is counted."""
 
 
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from churn.files.ledger import Ledger
-from churn.files.messages import claim, settle
+from churn.files.messages import Settled, claim, settle
 from churn.retention.delivery.parcels import Courier, Outcome, Outgoing, Parcel
 from churn.retention.delivery.quiet import QuietHours
 
@@ -76,15 +76,18 @@ class Dispatch:
         self._tried: dict[str, str | None] = {}
         self._refusals = 0
         self._done = 0
+        self._settled: Settled | None = None
 
     def send(self, waiting: Sequence[Parcel]) -> Tally:
         """What became of the messages; those that were not even tried are "waiting"."""
         try:
             for attempt in range(self.attempts):
                 if attempt and waiting and not self._tally.stopped:
+                    self._write_down()
                     self.clock.sleep(2.0**attempt)
                 waiting = [again for parcel in waiting if (again := self._deliver(parcel))]
         finally:
+            self._write_down()
             self.courier.close()
         for parcel in waiting:
             cause = self._tried.get(parcel[0].message.parcel, self._tally.stopped)
@@ -95,14 +98,16 @@ class Dispatch:
         """What of the parcel is still waiting."""
         if self._tally.stopped or not self._may_send():
             return parcel
-        claimed = claim(self.ledger, [one.message for one in parcel], since=self.since)
+        messages = [one.message for one in parcel]
+        claimed = claim(self.ledger, messages, since=self.since, before=self._settled)
+        self._settled = None
         may_go = set(claimed)
         going = [one for one in parcel if one.message in may_go]
         self._tally.counts["withdrawn", None] += len(parcel) - len(going)
         if not going:
             return []
         outcome = self.courier.deliver(going)
-        settle(self.ledger, claimed, outcome.state, outcome.cause)
+        self._settled = Settled(claimed, outcome.state, outcome.cause)
         return self._counted(going, outcome)
 
     def _counted(self, parcel: Parcel, outcome: Outcome) -> Parcel:
@@ -119,11 +124,19 @@ class Dispatch:
         self.progress(self._done)
         return []
 
+    def _write_down(self) -> None:
+        """Records what became of the last parcel now, and not together with the next claim."""
+        if self._settled is not None:
+            settle(self.ledger, self._settled)
+        self._settled = None
+
     def _may_send(self) -> bool:
         """Whether it is no quiet hour, after waiting for the pace and, if wished, for its end."""
         if self._free_at is not None:
+            self._write_down()
             self.clock.wait_until(self._free_at)
         if self.quiet is not None and self.quiet.is_quiet(self.clock.now()):
+            self._write_down()
             opens = self.quiet.opens_at(self.clock.now())
             if not self.wait:
                 self._tally.stopped = QUIET
