@@ -1,0 +1,131 @@
+"""Faults 1 and 2: kill -9 at any moment of a run leaves the whole old result, or the whole new."""
+
+import itertools
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from forked import forking, moments, waited_for
+from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
+
+from churn.files.ledger import Ledger
+from churn.files.manifests import verify_file
+from churn.files.postgres.address import table_address
+from churn.files.postgres.written import read_run
+from churn.jobs.layouts import PLANS
+from churn.jobs.plan import plan
+
+ROWS = 60_000
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """A process that has loaded everything; its runs are forked."""
+    with forking("forked_runs") as parent:
+        yield parent
+
+
+@pytest.fixture
+def shop(tmp_path, tmp_path_factory):
+    """A small shop with a champion."""
+    config, *_ = stand_in_trainings(tmp_path_factory.getbasetemp() / "stand-in")
+    copied = copied_shop(config, tmp_path / "shop")
+    bundles = copied.parent / "bundles"
+    bundles.rename(copied.parent / "models")
+    return copied
+
+
+def whole(out):
+    """The run whose result a reader finds: every row of it, as the manifest tells."""
+    facts, rows = verify_file(out), pd.read_parquet(out)
+    assert len(rows) == facts["rows"]
+    return facts["run_id"]
+
+
+def kill(warm, count, name, look, **options):
+    """Kills so many runs at moments of their usual time, and looks at what is there after each."""
+    usual = min(warm.run(name, **options).seconds for _ in range(2))
+    ends = []
+    for moment in itertools.islice(moments(usual, seed=7), 3 * count):
+        ended = warm.run(name, kill_after=moment, **options)
+        assert ended.killed or ended.code == 0
+        ends.append(ended.killed)
+        look()
+        if sum(ends) == count:
+            return
+    pytest.fail(f"only {sum(ends)} of {len(ends)} runs were killed")
+
+
+def check_kills(warm, count, name, out, **options):
+    """Readers find a whole result after each kill, and after a last run the new one, alone."""
+    seen = []
+    kill(warm, count, name, lambda: seen.append(whole(out)), out=str(out), **options)
+    assert warm.run(name, out=str(out), **options).code == 0
+    assert whole(out) not in seen
+    assert not list(out.parent.glob(".*.tmp"))
+
+
+def statuses(config, command):
+    with Ledger(config.parent / "ledger.db") as ledger:
+        return [run.status for run in ledger.runs(command)]
+
+
+def test_scorings_killed_at_forty_moments_leave_whole_scores_and_no_litter(warm, shop, tmp_path):
+    out = tmp_path / "out" / "scores.parquet"
+    options = {"config": str(shop), "as_of": MEMORYLESS_AS_OF}
+    check_kills(warm, 40, "score", out, **options)
+    assert set(statuses(shop, "score")) == {"done", "failed"}
+
+
+def test_exports_killed_at_ten_moments_leave_a_whole_list_and_no_litter(warm, shop, tmp_path):
+    made = tmp_path / "plan.parquet"
+    plan(shop, out=made, as_of=MEMORYLESS_AS_OF)
+    options = {"config": str(shop), "plan": str(made), "on": MEMORYLESS_AS_OF}
+    out = tmp_path / "out" / "list.parquet"
+    check_kills(warm, 10, "export", out, **options)
+
+
+def run_in(address):
+    """The run of the newest rows, each of them proved to be there."""
+    return read_run(table_address(address), PLANS, command="plan")[1]["run_id"]
+
+
+def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_new(warm, postgres):
+    """Fault 2. What a killed one left undone the next one does, and nothing else is left."""
+    options = {"address": postgres.address("plans"), "rows": ROWS}
+    assert warm.run("write_rows", run_id="first", **options).code == 0
+
+    def look():
+        assert run_in(postgres.address("plans")) in ("first", "second")
+        counts = dict(postgres.sql("SELECT run_id, count(*) FROM plans GROUP BY 1"))
+        assert counts in ({"first": ROWS}, {"first": ROWS, "second": ROWS})
+
+    kill(warm, 10, "write_rows", look, run_id="second", **options)
+    assert warm.run("write_rows", run_id="first", **options).code == 0
+    assert run_in(postgres.address("plans")) == "first"
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    names = {name for (name,) in postgres.sql(tables + " AND relkind IN ('r', 'v')")}
+    assert names == {"plans", "plans_runs", "plans_latest"}
+
+
+def test_a_scoring_killed_in_the_midst_of_its_write_can_be_run_again(shop, postgres):
+    """Fault 2: the very command, killed while the server keeps it waiting inside its write."""
+    words = ["--config", str(shop), "--out", postgres.address("scores"), "--run-id", "night-1"]
+    command = [sys.executable, "-m", "churn", "score", "--as-of", MEMORYLESS_AS_OF, *words]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    before = postgres.sql("SELECT * FROM scores ORDER BY customer_id")
+    with postgres.cursor() as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE scores IN SHARE MODE")
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        waited_for(lambda: postgres.sql(waiting), seconds=60)
+        process.kill()
+        assert process.wait() == -9
+        holder.execute("COMMIT")
+    assert postgres.sql("SELECT * FROM scores ORDER BY customer_id") == before
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    assert postgres.sql("SELECT run_id, count(*) FROM scores GROUP BY 1") == [
+        ("night-1", len(before))
+    ]
