@@ -46,7 +46,7 @@ _CAUSES: dict[str, tuple[type[ChurnError], str, str]] = {
     "23502": (DataError, "a column there may not be null and is none of ours", "Drop it there."),
     "42P01": (DataError, "the table is not there", "Check its name; case counts."),
 }
-_LOST = "Check the network and the server's log, then try again."
+_LOST = "Check the address, the password and the server, then try again."
 
 
 class Server:

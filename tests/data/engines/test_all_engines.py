@@ -412,3 +412,25 @@ def test_a_damaged_file_is_named(other, opened, tmp_path):
     (tmp_path / "orders.parquet").write_bytes(data[:4] + b"\xff" * 60 + data[64:])
     with pytest.raises(DataError, match="table 'orders' must be a whole, readable file"):
         opened(other, OrdersSource(source="orders.parquet"))
+
+
+def test_every_engine_reads_the_tables_of_a_database_alike(name, postgres):
+    postgres.sql(
+        "CREATE TABLE lines AS SELECT 'c' || n % 90 % 7 AS customer_id, 'o' || n % 90 AS order_id, "
+        "'p' || n % 3 AS product_id, 1 AS quantity, n * 0.01 AS price, "
+        "'2024-01-01'::timestamptz + n % 90 * interval '1 day' AS ordered_at "
+        "FROM generate_series(1, 630) AS n"
+    )
+    source = OrdersSource(
+        source=postgres.address("lines"), grain="line", columns={"amount": "quantity * price"}
+    )
+    people = TableSource(source=postgres.address("people"))
+    postgres.sql("CREATE TABLE people AS SELECT DISTINCT customer_id FROM lines")
+    data = DataSettings(orders=source, customers=people, engine=name)
+    tables = Tables.from_settings(data, folder=Path(), clock=CLOCK)
+    try:
+        assert (tables.count("orders"), tables.count("customers")) == (90, 7)
+        (row,) = tables.engine.rows("SELECT sum(amount) AS s, max(amount) AS m FROM orders")
+        assert (row["s"], row["m"]) == (pytest.approx(1987.65), pytest.approx(25.2))
+    finally:
+        tables.close()
