@@ -30,6 +30,7 @@ RUNS, LATEST = "_runs", "_latest"
 """What the name of a table ends in that tells of its runs, and that of a view of the last run."""
 
 LOCK_WAIT_SECONDS = 3.0  # a killed writer's server process may take a moment to notice
+_TABLES = ("r", "p")  # PostgreSQL's letters for tables that are written to
 _RUNS_SQL = (
     "run_id text PRIMARY KEY, written_at timestamp with time zone NOT NULL DEFAULT now(), "
     "rows bigint NOT NULL, sha256 text NOT NULL, facts text NOT NULL"
@@ -142,20 +143,29 @@ def _checked(server: Server, address: TableAddress, layout: Layout) -> TableAddr
     if address.run_id is not None:
         rule = "a table that is written to is named without ?run_id="
         raise ConfigError(rule, got=address.run_id, fix="Leave it out.")
-    if len((address.table + LATEST).encode()) > LONGEST_NAME_BYTES:
-        rule = f"the name of a table that is written to has at most {_LONGEST} bytes"
+    longest = LONGEST_NAME_BYTES - len(LATEST)
+    if len(address.table.encode()) > longest:
+        rule = f"the name of a table that is written to has at most {longest} bytes"
         raise ConfigError(rule, got=len(address.table.encode()), fix="Choose a shorter one.")
     known = find_table(server, address.table, address.schema)
-    schema = _schema(server, address, known)
-    target = replace(address, schema=schema)
+    target = replace(address, schema=_schema(server, address, known))
     if known is not None:
-        _check_known(server, known, layout, target)
-    elif not server.rows(_MAY_CREATE, schema)[0]["may"]:
-        raise _no_right(target, "to make a table there")
+        _check_known(known, layout, target)
+    _check_rights(server, layout, target)
     return target
 
 
-_LONGEST = LONGEST_NAME_BYTES - len(LATEST)
+def _check_rights(server: Server, layout: Layout, target: TableAddress) -> None:
+    """Nothing, or StorageError where the user may not write what is there or make what is not."""
+    endings = ("", RUNS, LATEST) if layout.keeps_runs else ("",)
+    there = [find_table(server, target.table + ending, target.schema) for ending in endings]
+    if None in there and not server.rows(_MAY_CREATE, str(target.schema))[0]["may"]:
+        raise _no_right(target, "to make a table there")
+    for one in there:
+        if one is not None and one.kind in _TABLES:
+            lacking = [row["right"] for row in server.rows(_RIGHTS, one.sql)]
+            if lacking:
+                raise _no_right(replace(target, table=one.name), ", ".join(lacking))
 
 
 def _schema(server: Server, address: TableAddress, known: KnownTable | None) -> str:
@@ -172,16 +182,13 @@ def _schema(server: Server, address: TableAddress, known: KnownTable | None) -> 
     return str(found["name"])
 
 
-def _check_known(server: Server, known: KnownTable, layout: Layout, target: TableAddress) -> None:
-    if known.kind not in ("r", "p"):
+def _check_known(known: KnownTable, layout: Layout, target: TableAddress) -> None:
+    if known.kind not in _TABLES:
         rule = f"{target} must be a table to be written to"
         raise ConfigError(rule, got="a view or a foreign table", fix="Name another.")
     unlike = differing(known, layout, target)
     if unlike is not None:
         raise unlike
-    rights = [row["right"] for row in server.rows(_RIGHTS, known.sql)]
-    if rights:
-        raise _no_right(target, ", ".join(rights))
 
 
 def _no_right(target: TableAddress, right: str) -> ChurnError:
