@@ -29,7 +29,7 @@ def warm():
 @pytest.fixture
 def shop(tmp_path, tmp_path_factory):
     """A small shop with a champion."""
-    config, *_ = stand_in_trainings(tmp_path_factory.getbasetemp() / "stand-in")
+    config, *_ = stand_in_trainings(tmp_path_factory.getbasetemp() / "stand-in-shop")
     copied = copied_shop(config, tmp_path / "shop")
     bundles = copied.parent / "bundles"
     bundles.rename(copied.parent / "models")

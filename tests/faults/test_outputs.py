@@ -31,7 +31,7 @@ COMMANDS = ("score", "plan", "export")
 def shop(tmp_path_factory):
     """A small shop with a champion and a plan on record. Its files are not to be changed."""
     base = tmp_path_factory.getbasetemp()
-    config, *_ = stand_in_trainings(base / "stand-in")
+    config, *_ = stand_in_trainings(base / "stand-in-shop")
     folder = tmp_path_factory.mktemp("outputs") / "shop"
     copied = copied_shop(config, folder)
     (folder / "bundles").rename(folder / "models")
