@@ -206,10 +206,10 @@ def test_what_is_not_there_or_not_allowed_is_told_before_anything_is_computed(po
             check_target(guest, RUNS)
         written(target, result())
         postgres.sql("GRANT SELECT, INSERT ON scores TO guest")
-        with pytest.raises(StorageError, match="#public.scores: the user lacks the right DELETE"):
+        with pytest.raises(StorageError, match=r"#public\.scores: the user lacks the right DELETE"):
             check_target(guest, RUNS)
         postgres.sql("GRANT DELETE ON scores TO guest")
-        with pytest.raises(StorageError, match="#public.scores_runs: the user lacks the right SEL"):
+        with pytest.raises(StorageError, match=r"#public\.scores_runs: the user lacks the right S"):
             check_target(guest, RUNS)
         postgres.sql("GRANT SELECT, INSERT, DELETE ON scores_runs TO guest")
         written(guest, result("r-2"), "r-2")
