@@ -29,7 +29,7 @@ __all__ = ["LATEST", "RUNS", "RowsWriter", "check_target", "hold_table", "writin
 RUNS, LATEST = "_runs", "_latest"
 """What the name of a table ends in that tells of its runs, and that of a view of the last run."""
 
-LOCK_WAIT_SECONDS = 3.0  # a killed writer's server process may take a moment to notice
+LOCK_WAIT_SECONDS = 5.0  # a killed writer's server process may take a moment to notice
 _TABLES = ("r", "p")  # PostgreSQL's letters for tables that are written to
 _RUNS_SQL = (
     "run_id text PRIMARY KEY, written_at timestamp with time zone NOT NULL DEFAULT now(), "
