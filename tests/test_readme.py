@@ -27,7 +27,7 @@ from churn.scoring.score import SCORE_SCHEMA
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"),
-    "docs/delivery.md",
+    *("docs/delivery.md", "docs/privacy.md"),
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 AS_OF = "2017-12-01"

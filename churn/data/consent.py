@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,10 +20,12 @@ __all__ = [
     "last_words",
     "objectors",
     "plain_word",
+    "standing_objectors",
     "withdrawn_words",
 ]
 
 Known = Callable[[str], str]
+END_OF_TIME = date(9000, 1, 1)
 MAIL = "email"
 """The channel that an `unsubscribe` closes whose event names none."""
 
@@ -135,6 +138,14 @@ def objectors(snapshot: Snapshot) -> set[str]:
         shown="bool_and(granted) AS granted",
     )
     return set(state.filter(pc.invert(state["granted"]))["customer_id"].to_pylist())
+
+
+def standing_objectors(tables: Tables) -> set[str]:
+    """The same by all that the tables hold: whose last word is a refusal, whenever it was said.
+
+    Nothing is learnt from them, not even of the time before they objected.
+    """
+    return objectors(tables.as_of(END_OF_TIME))
 
 
 def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:

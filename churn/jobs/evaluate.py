@@ -109,9 +109,12 @@ def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs, progress: Pro
 
 def _counted(dataset: Dataset, later: Cutoffs) -> dict[str, int]:
     """How many rows are judged, and how many customers a sample leaves out."""
-    left_out = dataset.customers_left_out
+    left_out = {
+        "customers_left_out": dataset.customers_left_out,
+        "objectors_left_out": dataset.objectors_left_out,
+    }
     counts = {"eligible": len(dataset.only(later).eligible)}
-    return counts | ({"customers_left_out": left_out} if left_out else {})
+    return counts | {name: count for name, count in left_out.items() if count}
 
 
 def _judge(

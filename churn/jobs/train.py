@@ -94,8 +94,11 @@ def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None
 
 def _rows(trained: Trained) -> dict[str, int]:
     counts = {"panel": len(trained.dataset), "eligible": len(trained.dataset.eligible)}
-    left_out = trained.dataset.customers_left_out
-    return counts | ({"customers_left_out": left_out} if left_out else {})
+    left_out = {
+        "customers_left_out": trained.dataset.customers_left_out,
+        "objectors_left_out": trained.dataset.objectors_left_out,
+    }
+    return counts | {name: count for name, count in left_out.items() if count}
 
 
 def _resolved_table(trained: Trained) -> ShownTable:
@@ -169,6 +172,7 @@ def _facts(
             "rows": len(trained.dataset),
             "eligible_rows": len(trained.dataset.eligible),
             "customers_left_out": trained.dataset.customers_left_out,
+            "objectors_left_out": trained.dataset.objectors_left_out,
             "day_timezone": session.settings.data.day_timezone,
             "currency": session.settings.data.currency,
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from churn.data.consent import standing_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
 from churn.data.engines.base import Frame
@@ -36,7 +37,8 @@ class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
-    its label window was still open; `customers_left_out` are those that a sample leaves out. A
+    its label window was still open; `customers_left_out` are those that a sample leaves out,
+    `objectors_left_out` those who object to profiling by now, whatever they did before. A
     column `weight`, where there is one, says for how many rows each stands.
     """
 
@@ -46,6 +48,7 @@ class Dataset:
     feature_names: tuple[str, ...]
     dropped_rows: Mapping[str, int] = field(default_factory=dict)
     customers_left_out: int = 0
+    objectors_left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -119,8 +122,23 @@ def build_dataset(
         table = source.engine.collect(came_next).to_pandas()
         rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
-    left_out = 0 if sample is None else sample.left_out
-    return Dataset(_labelled(rows, clock), cutoffs, clock, chosen, customers_left_out=left_out)
+    rows, objecting = _without_objectors(rows, source)
+    return Dataset(
+        _labelled(rows, clock),
+        cutoffs,
+        clock,
+        chosen,
+        customers_left_out=0 if sample is None else sample.left_out,
+        objectors_left_out=objecting,
+    )
+
+
+def _without_objectors(rows: pd.DataFrame, tables: Tables) -> tuple[pd.DataFrame, int]:
+    """The rows of those who let themselves be profiled, and how many customers do not."""
+    objecting = set(rows["customer_id"]) & standing_objectors(tables)
+    if objecting:
+        rows = rows[~rows["customer_id"].isin(objecting)].reset_index(drop=True)
+    return rows, len(objecting)
 
 
 def _source(tables: Tables | Snapshot) -> Tables:

@@ -49,6 +49,22 @@ def test_a_lapse_is_no_purchase_in_the_horizon():
     assert found.loc["back", "horizon_net_spend"] == -4.0
 
 
+def test_nothing_is_learnt_from_objectors_whatever_they_did_before_they_objected():
+    """Fault 49: an objection counts from the day it is known; one that was taken back does not."""
+    names = ("stays", "objects", "objected", "returned")
+    frame = pd.DataFrame({"customer_id": names, "amount": 10.0})
+    frame["ordered_at"] = pd.Timestamp(CUTOFF) - pd.Timedelta("5D")
+    said = [("objects", 100, False), ("objected", -300, False)]
+    said += [("returned", -300, False), ("returned", -200, True), ("stays", 9, True)]
+    words = pd.DataFrame(said, columns=["customer_id", "day", "granted"])
+    words["changed_at"] = pd.Timestamp(CUTOFF) + pd.to_timedelta(words.pop("day"), unit="D")
+    words = words.assign(channel="email", purpose="profiling")
+    dataset = build_dataset(Tables.from_frames(frame, consents=words), TEN_DAYS)
+    assert set(dataset.rows["customer_id"]) == {"stays", "returned"}
+    assert dataset.objectors_left_out == 2
+    assert build_dataset(Tables.from_frames(frame), TEN_DAYS).objectors_left_out == 0
+
+
 def test_a_decline_is_under_half_of_the_usual_spend():
     """Thirty days of one a day make ten in ten days usual; five of them are half, not under it."""
     usual = [("half", day, 1.0) for day in range(-30, 0)]

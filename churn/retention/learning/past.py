@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from churn.data.consent import standing_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import date_of, day_number
 from churn.data.labels import outcomes
@@ -28,6 +29,7 @@ CUTOFFS_AT_ONCE = 8
 NOT_NAMED = "no offer is named"
 OPEN = "the days after it are not over"
 AGAIN = "contacted before in the same campaign"
+OBJECTED = "objected to profiling"
 UNKNOWN = "not known before the contact"
 UNFIT = "the lot does not fit its propensities"
 
@@ -93,8 +95,14 @@ def _contacts(
     seen = found[found["cutoff"] < day_number(as_of)]
     named = seen[seen["offer_id"].notna()]
     closed = named[named["cutoff"] + horizon_days <= end]
-    first = closed.drop_duplicates(["campaign_id", "customer_id"])
-    steps = {NOT_NAMED: (seen, named), OPEN: (named, closed), AGAIN: (closed, first)}
+    willing = closed[~closed["customer_id"].isin(standing_objectors(tables))]
+    first = willing.drop_duplicates(["campaign_id", "customer_id"])
+    steps = {
+        NOT_NAMED: (seen, named),
+        OPEN: (named, closed),
+        OBJECTED: (closed, willing),
+        AGAIN: (willing, first),
+    }
     return first, {reason: len(more) - len(less) for reason, (more, less) in steps.items()}
 
 

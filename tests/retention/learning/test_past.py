@@ -8,7 +8,15 @@ import pytest
 
 from churn.errors import DataError
 from churn.features.clock import FeatureClock
-from churn.retention.learning.past import AGAIN, NOT_NAMED, OPEN, UNFIT, UNKNOWN, build_trial
+from churn.retention.learning.past import (
+    AGAIN,
+    NOT_NAMED,
+    OBJECTED,
+    OPEN,
+    UNFIT,
+    UNKNOWN,
+    build_trial,
+)
 
 CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
 SENT = datetime(2024, 3, 1, 9, tzinfo=UTC)
@@ -50,6 +58,15 @@ def test_a_row_holds_what_was_known_before_and_what_came_after(built):
     assert rows["margin"].to_dict() == {"ann": pytest.approx(3.0), "bob": 0.0}
     assert rows["recency_days"].to_dict() == {"ann": 20.0, "bob": 10.0}
     assert rows["offer_id"].to_dict() == {"ann": "coupon", "bob": "none"}
+
+
+def test_contacts_of_objectors_are_left_out_whenever_they_objected(open_shop):
+    word = {"customer_id": "bob", "channel": "email", "purpose": "profiling", "granted": False}
+    consents = pd.DataFrame([word | {"changed_at": SENT + timedelta(days=60)}])
+    tables = open_shop(BOUGHT, contacts=pd.DataFrame(PAIR), consents=consents)
+    trial = build_trial(tables, as_of=END, clock=CLOCK, names=NAMES)
+    assert trial.rows["customer_id"].tolist() == ["ann"]
+    assert trial.left_out == {OBJECTED: 1}
 
 
 def test_features_do_not_see_the_day_of_the_contact_or_later(built):
