@@ -64,6 +64,7 @@ def recommend(
         told = _metrics(session, recommender, kind)
         rows: Counter[str] = Counter()
         if writer is not None:
+            rows.update(dict.fromkeys(("customers", "recommendations", "new"), 0))
             progress("making the lists")
             batches = recommender.batches(kind=kind, top=top, run_id=session.run_id)
             writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, told)
