@@ -10,6 +10,7 @@ customers, each difference paired.
 """
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,11 @@ product_id = "StockCode"
 product_name = "Description"
 quantity = "Quantity"
 """
-HEADER = "| shop | lists | rated | hit rate | recall | NDCG | hit rate: learnt more | NDCG: learnt more |"
+HEADER = (
+    *("shop", "lists", "learnt", "own", "own, then shop", "shop"),
+    *("learnt has more hits by", "NDCG, learnt", "more by"),
+)
+SHOWN = ("learnt", "own", "own_then_shop", "shop")
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ WHOLESALER = (
 
 def main() -> None:
     """Print the table."""
-    print(HEADER, "|---" * 8 + "|", sep="\n")
+    print(row(HEADER), row(["---"] * len(HEADER)), sep="\n")
     show(churn.load_tables(ROOT / "churn.toml"), JOURNEY)
     if not RETAIL.exists():
         print("skipped: there is no ../shared/data/online_retail_ii beside the project")
@@ -81,7 +86,7 @@ def main() -> None:
 
 
 def show(tables: Tables, cases: tuple[Case, ...], exclude: tuple[str, ...] = ()) -> None:
-    """The lines of a shop's cases."""
+    """The lines of a shop's cases, one for each kind of list."""
     for case in cases:
         learnt = learn_recommender(
             tables.as_of(case.as_of),
@@ -92,27 +97,31 @@ def show(tables: Tables, cases: tuple[Case, ...], exclude: tuple[str, ...] = ())
         )
         dates = ", ".join(str(one) for one in sorted(learnt.cutoffs))
         for kind, judged in learnt.judgement.items():
-            for line in lines(f"{case.shop}, from {dates}", kind, judged):
-                print(line, flush=True)
+            print(row([f"{case.shop}, from {dates}", *cells(kind, judged)]), flush=True)
     tables.engine.close()
 
 
-def lines(shop: str, kind: str, judged: KindJudged) -> list[str]:
-    """A line for each predictor."""
-    found = []
-    for name, figures in judged.figures.items():
-        shown = [text(one) for one in figures.values()]
-        gaps = judged.differences.get(name)
-        more = ["", ""] if gaps is None else [text(gaps[m], "+") for m in ("hit_rate", "ndcg")]
-        lists = f"{judged.lists:,} {kind}"
-        found.append("| " + " | ".join([shop, lists, name, *shown, *more]) + " |")
-    return found
+def cells(kind: str, judged: KindJudged) -> list[str]:
+    """Hit rates of all predictors, and by how much the learnt lists beat what would stand in."""
+    rates = [
+        f"{judged.figures[name]['hit_rate'].estimate:.3f}" if name in judged.figures else ""
+        for name in SHOWN
+    ]
+    more = judged.differences[judged.stand_in]
+    ndcg = f"{judged.figures['learnt']['ndcg'].estimate:.3f}"
+    gaps = text(more["hit_rate"]), ndcg, text(more["ndcg"])
+    return [f"{judged.lists:,} {kind}", *rates, *gaps]
 
 
-def text(found: Interval, sign: str = "") -> str:
-    """`.123 [.111, .135]`."""
-    numbers = (f"{one:{sign}.3f}" for one in (found.estimate, found.low, found.high))
+def text(found: Interval) -> str:
+    """`+.123 [+.111, +.135]`."""
+    numbers = (f"{one:+.3f}" for one in (found.estimate, found.low, found.high))
     return "{} [{}, {}]".format(*numbers)
+
+
+def row(texts: Iterable[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(texts)} |"
 
 
 if __name__ == "__main__":
