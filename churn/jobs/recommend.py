@@ -156,6 +156,9 @@ def _notes(recommender: Recommender, kind: Kind) -> Iterator[str]:
     if recommender.objectors:
         refused = f"{recommender.objectors:,} customers"
         yield f"{refused} refuse profiling: nothing is recommended to them"
+    if recommender.catalogue.never_sold:
+        named = ", ".join(recommender.catalogue.never_sold[:10])
+        yield f"[recommend] exclude names what was never sold by then: {named}"
     if recommender.learnt(kind):
         return
     judged = recommender.judgement.get(kind)

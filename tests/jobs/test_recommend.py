@@ -54,9 +54,11 @@ def test_where_best_sellers_stand_in_a_note_says_why(shop, tmp_path):
     assert set(pd.read_csv(tmp_path / "all.csv")["source"]) == {"best_sellers"}
 
 
-def test_a_shop_too_small_to_judge_says_so(tmp_path):
-    config = written_shop(tmp_path / "shop", basket_lines(20))
+def test_a_shop_too_small_to_judge_and_an_exclusion_that_fits_nothing_are_told(tmp_path):
+    more = 'exclude = ["taste 1", "POST"]\n'
+    config = written_shop(tmp_path / "shop", basket_lines(20), more=more)
     result = recommend(config, out=tmp_path / "lists.parquet")
+    assert result.warnings[0] == "[recommend] exclude names what was never sold by then: POST"
     assert result.warnings[-1].endswith("stand in, for fewer than 100 customers could be judged")
 
 

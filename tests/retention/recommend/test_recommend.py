@@ -182,8 +182,6 @@ def test_what_cannot_be_asked_for_is_told():
         churn.recommend(snapshot, kind="old")
     with pytest.raises(ConfigError, match="top must be between 1 and 50, got 51"):
         churn.recommend(snapshot, top=51)
-    with pytest.raises(ConfigError, match=r"exclude must name products .* got \['px'\]"):
-        churn.recommend(snapshot, settings=RecommendSettings(exclude=("px",)))
 
 
 def test_a_shop_without_lines_is_told_how_to_connect_them(open_shop, tiny_shop):
