@@ -88,7 +88,8 @@ class TableWriter:
     ) -> int:
         """Writes rows that come in batches, never all in memory; their number."""
         if self._csv:
-            rows = self._stream_csv(itertools.chain(schema.empty_table().to_batches(), batches))
+            none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+            rows = self._stream_csv(itertools.chain([none], batches))
         else:
             rows = write_batches(batches, schema, self._path, compression="zstd")
         self.facts = {"rows": rows, **facts}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
@@ -64,6 +65,7 @@ def recommend(
         told = _metrics(session, recommender, kind)
         rows: Counter[str] = Counter()
         if writer is not None:
+            rows.update(dict.fromkeys(("customers", "recommendations", "new"), 0))
             progress("making the lists")
             batches = recommender.batches(kind=kind, top=top, run_id=session.run_id)
             writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, told)
@@ -111,8 +113,8 @@ def _counted(batches: Iterator[pa.RecordBatch], rows: Counter[str]) -> Iterator[
     """The batches as they pass, counted by kind, customers and rows."""
     for batch in batches:
         rows["recommendations"] += batch.num_rows
-        rows["customers"] += sum(one == 1 for one in batch["rank"].to_pylist())
-        rows["new"] += sum(one == "new" for one in batch["kind"].to_pylist())
+        rows["customers"] += pc.sum(pc.equal(batch["rank"], 1)).as_py()
+        rows["new"] += pc.sum(pc.equal(batch["kind"], "new")).as_py()
         yield batch
 
 
@@ -143,7 +145,7 @@ def _result(
         run_id=session.run_id,
         as_of=session.as_of,
         resolved={"horizon_days": recommender.horizon_days, "source": told["source"]},
-        rows={"products": len(recommender.catalogue), **rows},
+        rows={"products": len(recommender.catalogue), "buyers": recommender.customers, **rows},
         dropped=dropped_rows(session.tables.audits),
         metrics=told,
         files={} if out is None else hashed(out),
@@ -156,6 +158,9 @@ def _notes(recommender: Recommender, kind: Kind) -> Iterator[str]:
     if recommender.objectors:
         refused = f"{recommender.objectors:,} customers"
         yield f"{refused} refuse profiling: nothing is recommended to them"
+    if recommender.catalogue.never_sold:
+        named = ", ".join(recommender.catalogue.never_sold[:10])
+        yield f"[recommend] exclude names what was never sold by then: {named}"
     if recommender.learnt(kind):
         return
     judged = recommender.judgement.get(kind)

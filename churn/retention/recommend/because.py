@@ -25,8 +25,9 @@ def because(lists: Lists, past: Past, shop: Shop, catalogue: Catalogue, products
     own = _own_words(lists, past, products)
     told = pc.coalesce(catalogue.names, catalogue.ids)
     basis = basis_of(lists, past, shop)
+    basis = np.where(np.isnan(lists.score), -1, basis)  # best sellers stand on nothing else
     with_it = told.take(pa.array(basis, mask=basis < 0))
-    goes = pc.binary_join_element_wise("goes with", with_it, "which they bought", " ")
+    goes = pc.binary_join_element_wise("goes with ", with_it, ", which they bought", "")
     return pc.if_else(pa.array(lists.is_new), pc.coalesce(goes, BEST_SELLER), own)
 
 

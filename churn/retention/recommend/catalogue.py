@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from churn.data.days import day_number
 from churn.data.product_days import Level, product_facts
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError
 from churn.retention.recommend.arrays import Bools, Ints
 
 __all__ = ["Catalogue"]
@@ -24,7 +23,8 @@ __all__ = ["Catalogue"]
 class Catalogue:
     """Products in the order of their ids; `tie` is a number for each by a hash of its id, which
     orders those that are equal in everything else; `categories` and `names` are null where lines
-    tell none; `last_day` is that of the last sale.
+    tell none; `last_day` is that of the last sale. `never_sold` are names that should have been
+    excluded and are none of a product or category: typing errors, mostly.
     """
 
     level: Level
@@ -33,26 +33,24 @@ class Catalogue:
     names: pa.Array
     last_day: Ints
     tie: Ints
+    never_sold: tuple[str, ...]
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, level: Level, exclude: Collection[str]) -> Self:
-        """Everything sold before the snapshot, but for the products and categories in `exclude`.
-
-        Raises ConfigError where `exclude` names nothing that was sold.
-        """
+        """Everything sold before the snapshot, but for the products and categories in `exclude`."""
         engine = snapshot.tables.engine
         facts = engine.collect(product_facts(snapshot, level=level)).sort_by("product")
-        _check_known(facts, exclude)
-        left = pc.invert(_named(facts, exclude))
-        facts = facts.filter(left).combine_chunks()
+        never_sold = _never_sold(facts, exclude)
+        facts = facts.filter(pc.invert(_named(facts, exclude))).combine_chunks()
         ids = _text(facts, "product")
         return cls(
             level=level,
             ids=ids,
             categories=_text(facts, "category"),
-            names=_text(facts, "name"),
+            names=pc.utf8_trim_whitespace(_text(facts, "name")),
             last_day=np.asarray(facts["last_day"], dtype=np.int64),
             tie=_ties(ids),
+            never_sold=never_sold,
         )
 
     def __len__(self) -> int:
@@ -70,15 +68,10 @@ def _named(facts: pa.Table, names: Collection[str]) -> pa.Array:
     return pc.or_(found, pc.is_in(_text(facts, "category"), value_set=wanted))
 
 
-def _check_known(facts: pa.Table, names: Collection[str]) -> None:
-    if not len(facts):
-        return
+def _never_sold(facts: pa.Table, names: Collection[str]) -> tuple[str, ...]:
+    """The names that no product and no category has."""
     sold = {*_text(facts, "product").to_pylist(), *_text(facts, "category").to_pylist()}
-    strange = sorted(set(names) - sold)
-    if strange:
-        rule = "[recommend] exclude must name products or categories that were sold"
-        fix = "Write them as they stand in the data, or take them out."
-        raise ConfigError(rule, got=strange[:10], fix=fix)
+    return tuple(sorted(set(names) - sold))
 
 
 def _text(facts: pa.Table, column: str) -> pa.Array:

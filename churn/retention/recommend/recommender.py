@@ -55,7 +55,8 @@ class Recommender:
     """A shop at a date, the ranker that was learnt before it, and how its like did at the cutoffs
     before: `judgement` by kind of list, of those kinds that could be judged.
 
-    `customers` have bought something and may be recommended to; `objectors` may not.
+    `customers` counts those who bought something and may be recommended to, `objectors` those who
+    refuse profiling.
     """
 
     snapshot: Snapshot

@@ -23,6 +23,7 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.engines.base import identifier, literal
 from churn.data.engines.choice import open_engine
 from churn.data.labels import outcomes
+from churn.data.product_days import product_days, product_facts
 from churn.data.renewals import renewals
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import PIECE_ROWS
@@ -384,6 +385,22 @@ def test_versions_lines_and_features_are_the_same(other, opened, written):
         assert_close(found, expected)
     mine.engine.close()
     tables.engine.close()
+
+
+def test_what_was_bought_on_which_day_is_the_same(other, opened, tmp_path):
+    shop(5, lines=True)["orders"].to_parquet(tmp_path / "orders.parquet", index=False)
+    source = {"orders": OrdersSource(source="orders.parquet", grain="line")}
+    found = []
+    for engine in ("duckdb", other):
+        tables = opened(engine, **source)
+        snapshot = tables.as_of(CUTOFFS[1])
+        made = (product_days(snapshot), product_facts(snapshot))
+        rows = [tables.engine.collect(frame).to_pandas() for frame in made]
+        found.append([one.sort_values(list(one.columns), ignore_index=True) for one in rows])
+        tables.engine.close()
+    for expected, seen in zip(*found, strict=True):
+        assert len(expected)
+        pd.testing.assert_frame_equal(seen, expected, check_dtype=False)
 
 
 def assert_close(found: pd.DataFrame, expected: pd.DataFrame) -> None:
