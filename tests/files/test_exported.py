@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from churn.files.ledger import Export, Ledger, PlanRow
-from churn.files.messages import Message, enqueue, settle
+from churn.files.messages import Message, Settled, enqueue, settle
 
 JANUARY, MARCH = date(2026, 1, 1), date(2026, 3, 1)
 
@@ -36,7 +36,7 @@ def message(ledger, customer, state):
     sent |= {"channel": "email", "token": customer, "parcel": customer, "run_id": "r"}
     one = Message(customer_id=customer, **sent)
     enqueue(ledger, [one])
-    settle(ledger, [one], state)
+    settle(ledger, Settled([one], state))
 
 
 def contacts(ledger):
