@@ -15,6 +15,8 @@ from datetime import date
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.files.ledger import Ledger
 from churn.files.messages import Message, enqueue
@@ -23,6 +25,7 @@ from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fiel
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 FORM = "application/x-www-form-urlencoded"
+FORM_TYPE = FORM.encode()
 
 
 def message(customer):
@@ -263,19 +266,37 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
     assert asyncio.run(status_of(app, "token-of-anna", silent=True)) == (408, None)
 
 
-async def status_of(app, token, *, silent=False):
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    return create_unsubscribe_app(tmp_path_factory.mktemp("fuzzed") / "ledger.db")
+
+
+KINDS = st.one_of(
+    st.sampled_from([FORM_TYPE, b"multipart/form-data; boundary=x", b"multipart/form-data"]),
+    st.binary(max_size=40),
+)
+
+
+@given(st.text(min_size=1, max_size=80), KINDS, st.binary(max_size=200), st.booleans())
+def test_no_link_and_no_body_is_a_failure_of_ours(application, token, kind, rest, said):
+    body = ONE_CLICK + rest if said else rest
+    status, _ = asyncio.run(status_of(application, token.replace("/", ""), body=body, kind=kind))
+    assert status in (400, 404)
+
+
+async def status_of(app, token, *, silent=False, body=ONE_CLICK, kind=FORM_TYPE):
     """The status and `Retry-After` of a POST to the application itself."""
     sent = []
 
     async def receive():
         if silent:
             await asyncio.sleep(60)
-        return {"type": "http.request", "body": ONE_CLICK, "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(said):
         sent.append(said)
 
-    headers = [(b"content-type", FORM.encode())]
+    headers = [(b"content-type", kind)]
     path = f"/unsubscribe/{token}"
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     await app({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
