@@ -61,10 +61,15 @@ class _Record:
 
     @classmethod
     def read(cls, messages: Iterable[Message], through: str, *, retry_unknown: bool) -> _Record:
-        """Whom it has reached in any way, why not again, and the messages of this way."""
+        """Whom it may have reached in any way, who gets none now and why, and the messages of this
+        way.
+        """
+        contacted: set[str] = set()
         left: dict[str, str] = {}
         mine: dict[str, Message] = {}
         for one in messages:
+            if one.state in CONTACTED:
+                contacted.add(one.customer_id)
             own = one.through == through
             again = own and retry_unknown and one.state == "unknown"
             if one.state in CONTACTED and not again:
@@ -73,8 +78,7 @@ class _Record:
                 left.setdefault(one.customer_id, "failed_before")
             if own:
                 mine[one.customer_id] = one
-        contacted = frozenset(name for name, code in left.items() if code != "failed_before")
-        return cls(contacted, left, mine)
+        return cls(frozenset(contacted), left, mine)
 
 
 def fill_outbox(
