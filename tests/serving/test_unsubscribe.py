@@ -196,6 +196,12 @@ def test_two_lengths_at_once_are_refused(shared):
     assert "f" not in shared.withdrawn()
 
 
+def test_a_head_without_end_is_refused(shared):
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 100_000)
+        assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 400")
+
+
 def test_many_at_once_are_all_on_record(shared):
     names = [f"many{n}" for n in range(20)]
     threads = [
@@ -211,7 +217,7 @@ def test_many_at_once_are_all_on_record(shared):
 
 
 def test_a_silent_connection_holds_nobody_up(shared):
-    silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(40)]
+    silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(200)]
     try:
         for one in silent:
             one.sendall(b"GET /unsub")
