@@ -138,6 +138,22 @@ def test_who_withdraws_while_others_get_theirs_gets_none(shop, plan, sink):
     assert sorted(sink.recipients) == addresses_of(order[:-1])
 
 
+def test_a_refusal_that_the_shop_hears_of_in_a_long_run_counts(shop, plan, sink):
+    order = sorted(offered(plan))
+    moment = [NIGHT]
+
+    def slow(_):
+        if len(sink.envelopes) == 1:
+            moment[0] += timedelta(minutes=20)
+            add_consents(shop, consents(False, customers=order[-2:], at="2023-01-01"))
+        return "250 OK"
+
+    sink.answer = slow
+    result = sent(shop, plan, clock=Clock(lambda: moment[0], lambda _: None))
+    assert result.metrics["withdrawn"] == 2
+    assert sorted(sink.recipients) == addresses_of(order[:-2])
+
+
 def test_addresses_that_are_missing_bad_shared_or_refused_are_counted(shop, plan, sink):
     names = sorted(offered(plan))
     outside = next(iter(set(CUSTOMERS) - set(names)))
