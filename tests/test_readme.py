@@ -27,7 +27,7 @@ from churn.scoring.score import SCORE_SCHEMA
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"),
-    *("docs/delivery.md", "docs/privacy.md"),
+    *("docs/delivery.md", "docs/privacy.md", "docs/sending.md"),
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 AS_OF = "2017-12-01"
@@ -252,6 +252,34 @@ def test_every_reason_for_leaving_an_offer_out_is_explained_in_its_own_words_and
     page = (ROOT / "docs/delivery.md").read_text(encoding="utf-8")
     table = page.split("| `left_out` | meaning |")[1].split("\n\n")[0]
     assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(LEFT_OUT.items())
+
+
+def test_the_settings_of_the_page_on_sending_are_settings(tmp_path: Path):
+    from churn.config import load_settings
+
+    text = '[data.orders]\nsource = "orders.parquet"\n'
+    (tmp_path / "churn.toml").write_text(text + "\n".join(blocks("docs/sending.md", "toml")))
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    given = {"SMTP_PASSWORD": "secret", "WEBHOOK_SECRET": secret}
+    delivery = load_settings(tmp_path / "churn.toml", environment=given).delivery
+    assert delivery.email is not None
+    assert delivery.webhook is not None
+    assert (delivery.email.password, delivery.webhook.batch) == ("secret", 100)
+
+
+def test_the_template_of_the_page_on_sending_makes_a_letter(tmp_path: Path):
+    from churn.retention.delivery.templates import Templates
+
+    (text,) = blocks("docs/sending.md", "jinja")
+    (tmp_path / "spring.j2").write_text(text)
+    said = ("expires_on", "products", "link", "unsubscribe_url", "agreed")
+    values = dict.fromkeys(said) | {
+        "shop": {"name": "Shop", "address": "1"},
+        "offer": {"name": "A"},
+    }
+    letter = Templates("en", folder=tmp_path).render("spring", values)
+    assert "Paragraphs are what lies between empty lines.\n\nWe look forward" in letter.text
+    assert letter.html.count("Paragraphs are what") == 2  # in the message, and in its preview
 
 
 def test_every_reason_for_not_sending_is_explained_in_its_own_words_and_order():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from churn.data.addresses import addresses
 from churn.data.consent import consent_to_send
+from churn.data.tables import Tables
 from churn.errors import DataError
 from churn.files.messages import CONTACTED, Message, doubt_unfinished, messages_of
 from churn.jobs.consents import still_sendable, withdrawn
@@ -24,7 +25,7 @@ from churn.retention.delivery.parcels import Outgoing
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned
 from churn.retention.delivery.sendable import Sendable
 
-__all__ = ["Order", "Outbox", "fill_outbox"]
+__all__ = ["Order", "Outbox", "fill_outbox", "still_reachable"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +62,15 @@ class _Record:
 
     @classmethod
     def read(cls, messages: Iterable[Message], through: str, *, retry_unknown: bool) -> _Record:
-        """Whom it has reached in any way, why not again, and the messages of this way."""
+        """Whom it may have reached in any way, who gets none now and why, and the messages of this
+        way.
+        """
+        contacted: set[str] = set()
         left: dict[str, str] = {}
         mine: dict[str, Message] = {}
         for one in messages:
+            if one.state in CONTACTED:
+                contacted.add(one.customer_id)
             own = one.through == through
             again = own and retry_unknown and one.state == "unknown"
             if one.state in CONTACTED and not again:
@@ -73,8 +79,7 @@ class _Record:
                 left.setdefault(one.customer_id, "failed_before")
             if own:
                 mine[one.customer_id] = one
-        contacted = frozenset(name for name, code in left.items() if code != "failed_before")
-        return cls(contacted, left, mine)
+        return cls(frozenset(contacted), left, mine)
 
 
 def fill_outbox(
@@ -91,11 +96,8 @@ def fill_outbox(
     `picked` are the products that a customer's message names.
     """
     road = order.road
-    sent = still_sendable(session, plan, on=on, offer=order.offer, channel=road.channel)
     record = _on_record(session, planned, order)
-    to: Sequence[str] = [""] * sent.table.num_rows
-    if road.through == EMAIL:
-        sent, to = _addressed(session, sent, record, on=on)
+    sent, to = _reachable(session, plan, record, order, on=on)
     sent, kept = _not_yet(sent, record, limit=order.limit)
     rows = sent.table.select(list(LIST_COLUMNS))
     told = rows.to_pylist()
@@ -105,6 +107,32 @@ def fill_outbox(
         for message, row, place in zip(messages, told, kept, strict=True)
     )
     return Outbox(outgoing, sent.left_out, rows)
+
+
+def still_reachable(
+    session: Session, plan: pa.Table, planned: Planned | None, order: Order, *, on: date
+) -> set[str]:
+    """Who of the plan may be sent to, by what the shop's tables say now, and not at the start."""
+    settings = session.settings
+    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=session.erased)
+    try:
+        anew = replace(session, tables=tables)
+        found = messages_of(session.ledger, planned.campaign_id, planned.as_of) if planned else []
+        record = _Record.read(found, order.road.through, retry_unknown=order.retry_unknown)
+        sent, _ = _reachable(anew, plan, record, order, on=on)
+        return set(sent.table["customer_id"].to_pylist())
+    finally:
+        tables.close()
+
+
+def _reachable(
+    session: Session, plan: pa.Table, record: _Record, order: Order, *, on: date
+) -> tuple[Sendable, Sequence[str]]:
+    """The offers that may be sent, and the addresses in their order, empty for a webhook."""
+    sent = still_sendable(session, plan, on=on, offer=order.offer, channel=order.road.channel)
+    if order.road.through != EMAIL:
+        return sent, [""] * sent.table.num_rows
+    return _addressed(session, sent, record, on=on)
 
 
 def _not_yet(sent: Sendable, record: _Record, *, limit: int | None) -> tuple[Sendable, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from churn.files.records import Export
 from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
 from churn.jobs.on_record import check_on_record, delivery_date, plan_table
-from churn.jobs.outbox import Order, Outbox, fill_outbox
+from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
@@ -92,7 +93,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         check_on_record(session, planned, given)
         outbox = _outbox(session, table, planned, order, products, on=when)
         files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
-        tally = _sent(session, planned, outbox, order, on=when, since=since)
+        tally = _sent(session, table, planned, outbox, order, on=when, since=since)
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
         notes = _notes(session, facts, order)
@@ -146,6 +147,7 @@ def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ..
 
 def _sent(
     session: Session,
+    table: pa.Table,
     planned: Planned | None,
     outbox: Outbox,
     order: Order,
@@ -169,6 +171,7 @@ def _sent(
         attempts=order.road.attempts,
         per_minute=order.road.per_minute,
         progress=lambda done: order.progress(f"sending: {done:,} of {total:,}"),
+        ask_again=partial(still_reachable, session, table, planned, order, on=on),
     )
     try:
         return dispatch.send(parcels(outbox.outgoing))

@@ -17,7 +17,7 @@ __all__ = ["serve"]
 
 HEADER_SECONDS = 5.0
 GRACE_SECONDS = 10
-MOST_CONNECTIONS = 200
+MOST_CONNECTIONS = 500
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
+from hook_sink import Receiver, ids
 from mail_sink import MailSink, serving
 from mailing_shop import (
     CUSTOMERS,
@@ -137,6 +138,22 @@ def test_who_withdraws_while_others_get_theirs_gets_none(shop, plan, sink):
     assert sorted(sink.recipients) == addresses_of(order[:-1])
 
 
+def test_a_refusal_that_the_shop_hears_of_in_a_long_run_counts(shop, plan, sink):
+    order = sorted(offered(plan))
+    moment = [NIGHT]
+
+    def slow(_):
+        if len(sink.envelopes) == 1:
+            moment[0] += timedelta(minutes=20)
+            add_consents(shop, consents(False, customers=order[-2:], at="2023-01-01"))
+        return "250 OK"
+
+    sink.answer = slow
+    result = sent(shop, plan, clock=Clock(lambda: moment[0], lambda _: None))
+    assert result.metrics["withdrawn"] == 2
+    assert sorted(sink.recipients) == addresses_of(order[:-2])
+
+
 def test_addresses_that_are_missing_bad_shared_or_refused_are_counted(shop, plan, sink):
     names = sorted(offered(plan))
     outside = next(iter(set(CUSTOMERS) - set(names)))
@@ -195,11 +212,16 @@ def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     shop = mailing_shop(base, tmp_path / "own", port=server.port, more=more)
     own = shop.parent / "letters" / "offer.j2"
     own.parent.mkdir()
-    own.write_text("{% block subject %}Psst: {{ offer.name }}{% endblock %}{{ nobody }}")
-    with pytest.raises(ConfigError, match="the template 'offer' must work, got UndefinedError"):
-        sent(shop, shop.parent / "plan.parquet")
+    subject = "{% block subject %}Psst: {{ offer.name }}{% endblock %}"
+    for text, told in [
+        ("{{ nobody }}", "the template 'offer' must work, got UndefinedError"),
+        ("No way out", r"the template 'offer' must hold unsubscribe_url .*Extend `layout`"),
+    ]:
+        own.write_text(subject + text)
+        with pytest.raises(ConfigError, match=told):
+            sent(shop, shop.parent / "plan.parquet")
     assert states(shop) == {}
-    own.write_text("{% block subject %}Psst: {{ offer.name }}{% endblock %}")
+    own.write_text(subject + "{{ unsubscribe_url }}")
     sent(shop, shop.parent / "plan.parquet", limit=1)
     assert sink.messages[0]["Subject"] == "Psst: 5 % off"
 
@@ -329,40 +351,60 @@ def test_the_command_tells_what_it_did_and_no_address(shop, plan, sink):
 
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+HOOK = """
+[delivery.webhook]
+url = "{url}"
+secret = "${{WEBHOOK_SECRET}}"
+batch = 10
+retries = 0
+timeout_seconds = 0.5
+"""
 
 
-def test_a_webhook_gets_the_list_in_batches_and_nobody_who_has_an_email(
-    base, tmp_path, server, monkeypatch
-):
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-    from threading import Thread
-
-    bodies = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
+@pytest.fixture
+def hooked(base, tmp_path, monkeypatch):
+    """Opens a shop whose webhook is at an address."""
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
-    with HTTPServer(("127.0.0.1", 0), Handler) as receiver:
-        thread = Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        url = f"http://127.0.0.1:{receiver.server_address[1]}/"
-        more = f'[delivery.webhook]\nurl = "{url}"\nsecret = "${{WEBHOOK_SECRET}}"\nbatch = 10\n'
-        shop = mailing_shop(base, tmp_path / "hook", port=server.port, more=more)
+
+    def build(url, port=9):
+        return mailing_shop(base, tmp_path / "hook", port=port, more=HOOK.format(url=url))
+
+    return build
+
+
+def customers_in(receiver):
+    bodies = [json.loads(body) for _, _, body in receiver.requests]
+    return [one["customer_id"] for body in bodies for one in body["data"]["contacts"]]
+
+
+def test_a_webhook_gets_the_list_in_batches_and_nobody_who_has_an_email(hooked, server):
+    receiver = Receiver()
+    with receiver.at() as url:
+        shop = hooked(url, server.port)
         plan = shop.parent / "plan.parquet"
         sent(shop, plan, limit=5)
         result = sent(shop, plan, through="webhook")
         again = sent(shop, plan, through="webhook")
-        receiver.shutdown()
-        thread.join()
-    posted = [one["customer_id"] for body in bodies for one in body["data"]["contacts"]]
-    assert posted == sorted(offered(plan))[5:]
-    assert len(bodies) == -(-len(posted) // 10)
+    assert customers_in(receiver) == sorted(offered(plan))[5:]
+    assert len(receiver.requests) == 3
     assert result.metrics["left_out"] == {"sent_before": 5}
     assert again.rows["sent"] == 0
+
+
+def test_a_batch_keeps_its_id_from_one_run_to_the_next(hooked):
+    receiver = Receiver(200, 503, 200, 200, 0.7)
+    with receiver.at() as url:
+        shop = hooked(url)
+        plan = shop.parent / "plan.parquet"
+        first = sent(shop, plan, through="webhook")
+        second = sent(shop, plan, through="webhook")
+        third = sent(shop, plan, through="webhook")
+        last = sent(shop, plan, through="webhook", retry_unknown=True)
+    assert (first.exit_code, first.rows["sent"]) == (7, 10)
+    assert (second.exit_code, second.metrics["unknown"]) == (7, len(offered(plan)) - 30)
+    assert third.rows["to_send"] == 0
+    assert last.rows["sent"] == len(offered(plan)) - 30
+    one, two, again, three, four, four_again = ids(receiver)
+    assert (two, four) == (again, four_again)
+    assert len({one, two, three, four}) == 4
+    assert set(states(shop).values()) == {"sent"}

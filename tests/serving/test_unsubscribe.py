@@ -15,6 +15,8 @@ from datetime import date
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.files.ledger import Ledger
 from churn.files.messages import Message, enqueue
@@ -23,6 +25,7 @@ from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fiel
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 FORM = "application/x-www-form-urlencoded"
+FORM_TYPE = FORM.encode()
 
 
 def message(customer):
@@ -193,6 +196,12 @@ def test_two_lengths_at_once_are_refused(shared):
     assert "f" not in shared.withdrawn()
 
 
+def test_a_head_without_end_is_refused(shared):
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 100_000)
+        assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 400")
+
+
 def test_many_at_once_are_all_on_record(shared):
     names = [f"many{n}" for n in range(20)]
     threads = [
@@ -208,7 +217,7 @@ def test_many_at_once_are_all_on_record(shared):
 
 
 def test_a_silent_connection_holds_nobody_up(shared):
-    silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(40)]
+    silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(200)]
     try:
         for one in silent:
             one.sendall(b"GET /unsub")
@@ -263,19 +272,37 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
     assert asyncio.run(status_of(app, "token-of-anna", silent=True)) == (408, None)
 
 
-async def status_of(app, token, *, silent=False):
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    return create_unsubscribe_app(tmp_path_factory.mktemp("fuzzed") / "ledger.db")
+
+
+KINDS = st.one_of(
+    st.sampled_from([FORM_TYPE, b"multipart/form-data; boundary=x", b"multipart/form-data"]),
+    st.binary(max_size=40),
+)
+
+
+@given(st.text(min_size=1, max_size=80), KINDS, st.binary(max_size=200), st.booleans())
+def test_no_link_and_no_body_is_a_failure_of_ours(application, token, kind, rest, said):
+    body = ONE_CLICK + rest if said else rest
+    status, _ = asyncio.run(status_of(application, token.replace("/", ""), body=body, kind=kind))
+    assert status in (400, 404)
+
+
+async def status_of(app, token, *, silent=False, body=ONE_CLICK, kind=FORM_TYPE):
     """The status and `Retry-After` of a POST to the application itself."""
     sent = []
 
     async def receive():
         if silent:
             await asyncio.sleep(60)
-        return {"type": "http.request", "body": ONE_CLICK, "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(said):
         sent.append(said)
 
-    headers = [(b"content-type", FORM.encode())]
+    headers = [(b"content-type", kind)]
     path = f"/unsubscribe/{token}"
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     await app({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +20,7 @@ from churn.retention.delivery.quiet import QuietHours
 __all__ = ["QUIET", "Clock", "Dispatch", "Tally", "parcels"]
 
 QUIET = "quiet hours"
+ASKED_AGAIN_AFTER = timedelta(minutes=15)
 REFUSALS_IN_A_ROW = 25
 """After so many messages that are refused for good, one after the other, something is wrong with
 all of them, and the rest is kept for later."""
@@ -56,8 +57,10 @@ class Dispatch:
     """Sends parcels through a courier.
 
     `since` is when consent was read, as the ledger writes moments: whoever withdraws after it is
-    left out. A parcel that cannot be sent now is tried again after the others, `attempts` times in
-    all. With `wait` the quiet hours are waited for, else they end the run.
+    left out. `ask_again` tells which customers may be sent to by then; it is asked where a quarter
+    of an hour has passed since it was. A parcel that cannot be sent now is tried again after the
+    others, `attempts` times in all. With `wait` the quiet hours are waited for, else they end the
+    run.
     """
 
     ledger: Ledger
@@ -69,6 +72,7 @@ class Dispatch:
     attempts: int = 1
     per_minute: int | None = None
     progress: Callable[[int], None] = lambda _: None
+    ask_again: Callable[[], Collection[str]] | None = None
 
     def __post_init__(self) -> None:
         self._tally = Tally()
@@ -77,6 +81,8 @@ class Dispatch:
         self._refusals = 0
         self._done = 0
         self._settled: Settled | None = None
+        self._asked_at = self.clock.now()
+        self._allowed: Collection[str] | None = None
 
     def send(self, waiting: Sequence[Parcel]) -> Tally:
         """What became of the messages; those that were not even tried are "waiting"."""
@@ -98,7 +104,7 @@ class Dispatch:
         """What of the parcel is still waiting."""
         if self._tally.stopped or not self._may_send():
             return parcel
-        messages = [one.message for one in parcel]
+        messages = [one.message for one in parcel if self._is_allowed(one)]
         claimed = claim(self.ledger, messages, since=self.since, before=self._settled)
         self._settled = None
         may_go = set(claimed)
@@ -123,6 +129,14 @@ class Dispatch:
         self._done += len(parcel)
         self.progress(self._done)
         return []
+
+    def _is_allowed(self, one: Outgoing) -> bool:
+        """Whether the customer was among those who may be sent to when it was asked last."""
+        if self.ask_again is not None and self.clock.now() - self._asked_at >= ASKED_AGAIN_AFTER:
+            self._write_down()
+            self._allowed = self.ask_again()
+            self._asked_at = self.clock.now()
+        return self._allowed is None or one.message.customer_id in self._allowed
 
     def _write_down(self) -> None:
         """Records what became of the last parcel now, and not together with the next claim."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
+from churn.errors import ConfigError
 from churn.retention.delivery.email import compose, message_id
 from churn.retention.delivery.mailbox import Mailbox
 from churn.retention.delivery.parcels import Outcome, Outgoing, Parcel
@@ -31,9 +33,17 @@ class Writer:
     agreed: bool = True
 
     def letter(self, outgoing: Outgoing) -> Letter:
-        """The subject, text and HTML of one customer's message."""
+        """The subject, text and HTML of one customer's message.
+
+        ConfigError where its template leaves out the link to unsubscribe, in either form.
+        """
         offer = self.offers[outgoing.message.offer_id]
-        return self.templates.render(template_of(offer), self._values(offer, outgoing))
+        letter = self.templates.render(template_of(offer), self._values(offer, outgoing))
+        link = self.unsubscribe_url(outgoing.message.token)
+        if link not in letter.text or escape(link) not in letter.html:
+            rule = f"the template {template_of(offer)!r} must hold unsubscribe_url in text and HTML"
+            raise ConfigError(rule, fix="Extend `layout`, or put {{ unsubscribe_url }} into both.")
+        return letter
 
     def unsubscribe_url(self, token: str) -> str:
         """Where the message of that token is unsubscribed from."""

@@ -57,6 +57,9 @@ class EmailSettings:
             _check_line(key, getattr(self, key))
         for key in ("unsubscribe_url", "shop_url"):
             _check_https(key, getattr(self, key))
+        if set(self.unsubscribe_url) & set("?#"):
+            rule = "[delivery.email] unsubscribe_url must end in a path: a token is put after it"
+            raise ConfigError(rule, got=self.unsubscribe_url, fix="Take the ? and # out.")
         self._check_security()
         if self.language not in language_codes():
             rule = f"[delivery.email] language must be one of {list(language_codes())}"

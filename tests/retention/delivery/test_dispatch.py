@@ -148,6 +148,21 @@ def test_the_pace_is_kept(ledger):
     assert [moment - NOON for moment in at] == [timedelta(seconds=s) for s in (0, 3, 6)]
 
 
+def test_in_a_long_run_it_is_asked_again_who_may_be_sent_to(ledger):
+    time, asked = Time(), []
+    courier = Script(during=lambda: time.sleep(10 * 60))
+
+    def ask_again():
+        asked.append(time.at - NOON)
+        return {"anna", "ben", "dora"}
+
+    items = waiting(ledger, "anna", "ben", "cleo", "dora")
+    tally = dispatched(ledger, courier, items, time=time, ask_again=ask_again)
+    assert courier.carried == [["anna"], ["ben"], ["dora"]]
+    assert asked == [timedelta(minutes=20)]
+    assert (tally.of("sent"), tally.of("withdrawn")) == (3, 1)
+
+
 QUIET_HOURS = QuietHours.parse("21:00-08:00", timezone="UTC")
 
 

@@ -19,6 +19,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         ({"unsubscribe_url": "https://shop.example/a b"}, "unsubscribe_url must begin with https"),
         ({"unsubscribe_url": "https://shop.example/>,<x"}, "unsubscribe_url must begin with"),
         ({"unsubscribe_url": "https://a/" + "b" * 500}, "unsubscribe_url must begin with https"),
+        ({"unsubscribe_url": "https://shop.example/?u="}, "must end in a path: a token is put"),
         ({"shop_url": "javascript:alert(1)"}, "shop_url must begin with https"),
         ({"shop": "Shop\nBcc: x"}, "shop must be one line of text"),
         ({"address": " "}, "address must be one line of text"),
