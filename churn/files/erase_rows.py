@@ -51,12 +51,12 @@ def compact(ledger: Ledger) -> None:
 
 def check_alone(ledger: Ledger, run_id: str) -> None:
     """Nothing, or BusyError while other runs are under way: they may have read the tables before,
-    and write what they read when they end.
+    and write what they read when they end. `serve` looks into the ledger at each request anew.
     """
     with ledger.reading() as connection:
         found = connection.execute(
             "SELECT DISTINCT command FROM runs WHERE status = 'running' AND run_id <> ? "
-            "ORDER BY command",
+            "AND command <> 'serve' ORDER BY command",
             (run_id,),
         ).fetchall()
     if found:

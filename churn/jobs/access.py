@@ -29,6 +29,7 @@ from churn.jobs.session import Progress, Session, inputs, on_record, open_sessio
 __all__ = ["access"]
 
 SCHEMA = 1
+PLANS_SHOWN = 10
 
 
 def access(
@@ -190,9 +191,14 @@ def _shown(held: Row) -> tuple[ShownTable, ...]:
         (row["channel"], row["purpose"], "granted" if row["granted"] else "refused")
         for row in held["consents_now"]
     ]
+    planned = [
+        (row["as_of"], row["campaign_id"], row["offer_id"], row["arm_means"])
+        for row in held["ledger"].get("plans", {"rows": []})["rows"]
+    ]
     return (
         ("Rows on the customer", ("where", "rows"), tuple(counts)),
         ("Score now", ("", ""), tuple(about) if score else ()),
+        ("Offers planned", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
         ("Consent now", ("channel", "purpose", ""), tuple(consents)),
     )
 

@@ -42,6 +42,8 @@ def _word(check: Check) -> str:
 def _figures(check: Check) -> str:
     """The one line of figures that fits a table; the reason in words says the rest."""
     told = check.figures
+    if check.name == "champion" and not told:
+        return "it cannot be read"
     if check.name in ("rules", "champion"):
         against = told.get("baseline") or f"the champion, {told['how']}"
         bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"

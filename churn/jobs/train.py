@@ -66,6 +66,8 @@ def train(
             capacity=settings.scoring.capacity,
             progress=progress,
         )
+        if unread is not None and champion is not None:
+            trained = replace(trained, gate=trained.gate.without_champion(champion, unread))
         stands_in = speaking is not None and speaking.stand_in is not None
         stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
         trained.model.set_params(stand_in=stand_in)
@@ -75,21 +77,21 @@ def train(
         check_canaries(bundle)
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
-        promoted, warnings = promoted and won, (*unread, *told, *in_place_notes(session))
+        promoted, warnings = promoted and won, (*told, *in_place_notes(session))
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)
 
 
-def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, tuple[str, ...]]:
-    """The champion, or None and a warning where its bundle cannot be read."""
+def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, str | None]:
+    """The champion, or None and why its bundle cannot be read."""
     if folder.champion is None:
-        return None, ()
+        return None, None
     try:
         key = session.settings.model.signing_key
-        return load_bundle(folder.directory / CHAMPION, signing_key=key), ()
+        return load_bundle(folder.directory / CHAMPION, signing_key=key), None
     except ModelError as failure:
-        return None, (f"not compared with the champion: {failure}",)
+        return None, failure.rule
 
 
 def _rows(trained: Trained) -> dict[str, int]:

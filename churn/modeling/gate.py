@@ -5,7 +5,7 @@ is nowhere worse, and has not seen what it is to foretell.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,18 @@ class Gate:
         """Why the gate is shut; where it is open, what the model beats."""
         refused = tuple(check.reason for check in self.checks if not check.passed)
         return refused or (self.checks[0].reason,)
+
+    def without_champion(self, name: str, why: str) -> Gate:
+        """The gate shut, for the champion of that name cannot be read: nobody knows whether the
+        model would be a step back. A person decides.
+        """
+        reason = (
+            f"the champion {name} cannot be read ({why.rstrip('.')}), so nobody knows whether the "
+            "model is a step back: restore its folder from a copy, go back with `churn models "
+            "rollback`, or choose with `churn models promote ID --force --reason TEXT`"
+        )
+        first, *others = self.checks
+        return replace(self, checks=(first, Check("champion", False, reason), *others))
 
     def stand_in(self, champion: str | None, *, stands_in: bool) -> str | None:
         """The rule that is promoted in the model's place, or None.

@@ -177,7 +177,7 @@ def test_the_erased_are_in_no_score_audience_ledger_log_or_cache_and_stay_away(l
     assert told["ledger"]["plans"] == 2
     assert told["unread"] == []
     assert verify_file(folder / "out" / "scores.parquet")["erased"] == 2
-    again = [one.replace("--to", "--replace --to") for one in COMMANDS if one[:5] in AGAIN]
+    again = [one.replace("--to", "--replace --to") for one in COMMANDS if one.startswith(AGAIN)]
     heard = said(folder, again)
     assert len(again) > 6
     assert not any(word in text for text in heard.values() for word in SECRET)
@@ -186,7 +186,7 @@ def test_the_erased_are_in_no_score_audience_ledger_log_or_cache_and_stay_away(l
 
 
 SECRET = [*GONE, *map(address, GONE)]
-AGAIN = ("score", "featu", "effec", "plan ", "expor", "measu")
+AGAIN = ("score --out out/scores.parquet", "plan", "export", "measure")
 INPUTS = {"orders.parquet", "customers.parquet", "consents.parquet", "contacts.parquet"}
 
 
@@ -221,11 +221,11 @@ def test_a_forgetting_that_is_killed_leaves_whole_files_and_is_completed_by_the_
     """Real kills at moments spread over a run, of which some come before the list is made."""
     config = known_shop(tmp_path / "shop")
     written(config)
-    asked = KNOWN[:8]
+    asked = KNOWN[:6]
     seconds = forgetting(config, asked[0], kill_after=None)
     rng = random.Random(49)
     for place, name in enumerate(asked[1:-1]):
-        forgetting(config, name, kill_after=seconds * (place + rng.random()) / 6)
+        forgetting(config, name, kill_after=seconds * (place + rng.random()) / 4)
         for path in (config.parent / "out").glob("*.[pc]*[tv]"):
             assert verify_file(path) is not None
     forgetting(config, *asked, kill_after=None)

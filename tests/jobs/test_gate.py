@@ -118,14 +118,29 @@ def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
     config.write_text(config.read_text() + '\n[features]\nmodule = "ours.py"\n')
     result = train(config)
     assert_refused(config, result, champion)
-    (leaks,) = (check for check in result.gate["checks"] if not check["passed"])
+    unread, leaks = (check for check in result.gate["checks"] if not check["passed"])
     assert [*leaks["figures"]] == ["crystal_ball"]
     assert leaks["figures"]["crystal_ball"]["days"] == 1
-    assert result.gate["reasons"][0].startswith(
+    assert result.gate["reasons"][1].startswith(
         "the feature 'crystal_ball' sees the cutoff's own day: its correlation with a purchase"
     )
-    (unread,) = (text for text in result.warnings if "champion" in text)
-    assert unread.startswith("not compared with the champion: ")
+    assert unread["name"] == "champion"
+    assert unread["reason"].startswith(f"the champion {champion} cannot be read (")
+    assert "churn models rollback" in unread["reason"]
+
+
+def test_a_gate_is_shut_while_the_champion_cannot_be_read_and_no_rule_stands_in():
+    """However good the model: nobody knows whether it is a step back."""
+    gap = {"baseline": "bg_nbd", "difference": -0.02, "low": -0.03, "high": -0.01}
+    for passed in (True, False):
+        rules = Check("rules", passed, "it beats all", gap)
+        gate = Gate("bg_nbd", (rules, Check("leaks", True, "")))
+        shut = gate.without_champion("m-1", "the file heads/lapse.txt was altered.")
+        assert not shut.open
+        assert shut.stand_in("m-1", stands_in=False) is None
+        assert [check.name for check in shut.checks] == ["rules", "champion", "leaks"]
+        assert gate_table(shut)[2][1][1:] == ("NO", "it cannot be read")
+        assert any("(the file heads/lapse.txt was altered), so" in why for why in shut.reasons)
 
 
 def test_a_model_that_is_better_on_one_cutoff_alone_is_not_told_to_be_worse():
