@@ -13,6 +13,7 @@ import typer
 
 sys.path.append(str(Path(__file__).parent / "shop"))
 
+from basket_shop import basket_lines, written_shop
 from simulated_shop import (
     AS_OF,
     MEMORYLESS_AS_OF,
@@ -102,6 +103,19 @@ def test_every_command_prints_the_same_keys(churn, shop, tmp_path, command):
     assert set(told) == KEYS
     assert told["command"] == command
     assert told["run_id"]
+
+
+def test_recommendations_print_them_too_of_the_kind_that_was_asked_for(churn, tmp_path):
+    shop = written_shop(tmp_path / "shop", basket_lines(20))
+    out = tmp_path / "new.csv"
+    options = ["--new-only", "--top", 3, "--level", "category", "--json"]
+    code, said, err = churn("recommend", "-c", shop, "--out", out, *options)
+    told = one_object(said)
+    assert (code, err, set(told)) == (0, "", KEYS)
+    assert (told["metrics"]["kind"], told["metrics"]["level"]) == ("new", "category")
+    assert set(pd.read_csv(out)["rank"]) == {1, 2, 3}
+    code, _, err = churn("recommend", "-c", shop, "--judge", "--new-only", "--repeat-only")
+    assert (code, err.count("\n")) == (2, 1)
 
 
 def test_an_export_prints_them_too_and_refuses_with_its_exit_codes(churn, shop, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,8 @@ __all__ = ["recommend"]
 @app.command()
 def recommend(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to write: .parquet or .csv.")
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Where to write: .parquet or .csv."),
     ] = None,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,

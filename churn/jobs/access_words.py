@@ -5,8 +5,9 @@ from __future__ import annotations
 __all__ = ["ARMS_IN_WORDS", "FIELDS", "LOGIC", "PURPOSES", "RETENTION", "RIGHTS", "meanings"]
 
 PURPOSES = (
-    "To tell which customers are likely to stop buying, to choose who gets which offer, and to "
-    "measure what offers change. Scores steer offers only: they never make a price or a term worse."
+    "To tell which customers are likely to stop buying, to choose who gets which offer and "
+    "which products to name, and to measure what offers change. Scores steer offers only: they "
+    "never make a price or a term worse."
 )
 LOGIC = (
     "From what the customer bought and did before a date, a model that learnt from the past of all "
@@ -44,6 +45,7 @@ FIELDS = {
     "store": "in which store",
     "product_id": "the shop's name for the product",
     "category": "kind of product or cost",
+    "product_name": "name of the product",
     "quantity": "how many or how much",
     "loaded_at": "when the row arrived",
     "superseded_at": "when a newer version of the order arrived",
@@ -107,7 +109,12 @@ FIELDS = {
     "assigned_on": "when the lot was drawn",
     "withdrawn_at": "when marketing on the channel was first refused to us",
     "again_at": "when it was last refused to us",
-    "source": "by what way it was said",
+    "source": "by what way it was said; what made a recommendation: baskets, or best sellers",
+    "rank": "place in the list of recommendations",
+    "name": "name of the product",
+    "kind": "repeat: bought before; new: not",
+    "score": "probability of buying the product in the horizon",
+    "because": "what the recommendation stands on",
     "exported_on": "the date of the list",
     "audience": "to which advertising platform as hashes; list: to a campaign tool",
 }

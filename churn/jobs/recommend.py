@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
 from churn.files.postgres.address import Place
-from churn.jobs.output import TableWriter
+from churn.jobs.output import TableWriter, check_out, file_of
 from churn.jobs.recommend_tables import recommend_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows, hashed
@@ -37,7 +37,7 @@ WORDS = {
 def recommend(
     config: Path,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     as_of: str | None = None,
     level: str = "product",
     kind: Kind = "all",
@@ -50,10 +50,13 @@ def recommend(
     The lists are judged on the horizons before the date, at every run; where the learnt ones are
     not better than best sellers these stand in, and a warning says so.
     """
-    _check(out, level, top, judge_only=judge_only)
+    _check(level, top, is_written=out is not None, judge_only=judge_only)
+    file, kept = None if out is None else file_of(out), inputs(config)
+    if file is not None:
+        check_out(file, keep=kept)
     with (
         open_session("recommend", config, as_of=as_of, progress=progress) as session,
-        _writing(session, out, inputs(config)) as writer,
+        _writing(session, file, kept) as writer,
     ):
         progress("learning from baskets")
         recommender = learn_recommender(
@@ -70,7 +73,7 @@ def recommend(
             batches = recommender.batches(kind=kind, top=top, run_id=session.run_id)
             writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, told)
         session.facts |= told
-    return _result(session, recommender, kind, told, rows, out)
+    return _result(session, recommender, kind, told, rows, file)
 
 
 def kind_of(*, new_only: bool, repeat_only: bool) -> Kind:
@@ -81,12 +84,12 @@ def kind_of(*, new_only: bool, repeat_only: bool) -> Kind:
     return "new" if new_only else "repeat" if repeat_only else "all"
 
 
-def _check(out: Path | None, level: str, top: int, *, judge_only: bool) -> None:
+def _check(level: str, top: int, *, is_written: bool, judge_only: bool) -> None:
     if level not in COLUMN_OF:
         raise ConfigError(f"--level must be one of {list(COLUMN_OF)}", got=repr(level))
     if not 1 <= top <= MOST:
         raise ConfigError(f"--top must be between 1 and {MOST}", got=top, fix="Pass e.g. 10.")
-    if judge_only == (out is not None):
+    if judge_only == is_written:
         rule = "churn recommend takes either --out FILE or --judge"
         got = "both" if judge_only else "neither"
         raise ConfigError(rule, got=got, fix="With --out it judges the lists, too.")

@@ -6,7 +6,9 @@ from basket_shop import AS_OF, basket_lines, written_shop
 
 from churn.errors import ConfigError
 from churn.files.manifests import verify_file
+from churn.jobs.access_words import FIELDS
 from churn.jobs.recommend import kind_of, recommend
+from churn.retention.recommend.recommender import RECOMMENDED_SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,10 @@ def test_the_file_has_a_row_for_each_customer_and_rank(made):
     assert set(rows["run_id"]) == {result.run_id}
     assert set(rows["as_of"]) == {AS_OF}
     assert rows["name"].str.startswith("Product ").all()
+
+
+def test_whoever_asks_what_is_held_of_them_is_told_what_each_column_means():
+    assert set(RECOMMENDED_SCHEMA.names) <= set(FIELDS)
 
 
 def test_the_judgement_stands_in_the_result_the_manifest_and_on_the_terminal(made):

@@ -17,7 +17,7 @@ from churn.retention.recommend.arrays import Bools, Floats, Ints
 
 __all__ = ["Moment", "Past", "Purchases", "whole_customers"]
 
-AGES_APART = 2**20  # a key and an age in days are one integer
+AGES_APART = 2**17  # a key and an age in days (358 years) are one integer
 
 
 @dataclass(frozen=True)
