@@ -22,6 +22,7 @@ from churn.data.simulate.settings import Bools, Floats, Ints, ShopSettings, Stre
 
 __all__ = [
     "CURRENCY",
+    "as_text",
     "consents_table",
     "customer_ids",
     "customers_table",
@@ -196,6 +197,7 @@ def customer_ids(people: People) -> pa.Array:
 
 
 def as_text(numbers: Ints, *, missing: Bools | None = None) -> pa.Array:
+    """Whole numbers as text; null where missing."""
     return pc.cast(pa.array(numbers, mask=missing), pa.string())
 
 
