@@ -55,7 +55,8 @@ class Grown:
         self._writers[name] = self._stack.enter_context(writer)
         self.files[name] = path
         for rows in () if old is None else self._before(name, old):
-            self._write(name, rows)
+            if rows.num_rows:
+                self._write(name, rows)
 
     def _write(self, name: str, rows: pa.Table) -> None:
         writer = self._writers[name]
