@@ -15,10 +15,11 @@ from churn.errors import ChurnError
 
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
+    from churn.jobs.terminal import Teller
 
 __all__ = ["Job", "main", "run_job"]
 
-Job = Callable[[Callable[[str], None]], "JobResult"]
+Job = Callable[["Teller"], "JobResult"]
 
 
 def run_job(job: Job, *, as_json: bool, debug: bool) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.config import load_settings
 from churn.data.simulate.grown import end_of
 from churn.data.simulate.live_on import CONTACTS, LivedOn
 from churn.data.simulate.live_on import live_on as grow
 from churn.errors import ConfigError
+from churn.files.ledger import Ledger
+from churn.files.messages import CONTACTED, messages_of
 from churn.jobs.output import read_table
 from churn.jobs.result import JobResult, Line, hashed
 from churn.jobs.session import Progress, silent
@@ -34,8 +37,9 @@ def live_on(
     """The tables of a simulated shop with `days` more in them, and what offers really changed.
 
     The offers of `plan`, which has to be of the day on which the shop ends, act on those to whom
-    they went: with `sent`, a list of `churn export`, on its customers alone. Those whom the plan
-    kept without live on as they would have.
+    they went: those in `sent`, a list of `churn export`; without it those whom the shop's ledger
+    holds messages to; where it holds none, all with an offer. Those whom the plan kept without
+    live on as they would have.
     """
     contacts = CONTACTS.empty_table() if plan is None else _contacts(shop, plan, sent)
     lived = grow(shop, days=days, contacts=contacts, progress=progress)
@@ -54,10 +58,11 @@ def live_on(
 def _contacts(shop: Path, plan: Path, sent: Path | None) -> pa.Table:
     """Who was sent an offer, and who was kept without it by a draw."""
     table = read_table(plan, what="plan", command="plan")
-    _check_day(shop, table)
+    planned = Planned.read(table)
+    _check_day(shop, planned)
     got = offered(table)
-    if sent is not None:
-        reached = read_table(sent, what="list", command="export")["customer_id"]
+    reached = _reached(shop, planned, sent)
+    if reached is not None:
         got = got.filter(pc.is_in(got["customer_id"], reached))
     none = pc.invert(pc.is_in(table["customer_id"], offered(table)["customer_id"]))
     kept = table.filter(pc.and_(none, pc.less(table["propensity"], 1.0)))
@@ -66,8 +71,20 @@ def _contacts(shop: Path, plan: Path, sent: Path | None) -> pa.Table:
     return pa.concat_tables([part.select(CONTACTS.names).cast(CONTACTS) for part in (got, kept)])
 
 
-def _check_day(shop: Path, plan: pa.Table) -> None:
-    planned = Planned.read(plan)
+def _reached(shop: Path, planned: Planned | None, sent: Path | None) -> Any:
+    """The customers to whom the offers went, as far as that is on record."""
+    if sent is not None:
+        return read_table(sent, what="list", command="export")["customer_id"]
+    ledger = load_settings(shop / "churn.toml").ledger_path
+    if planned is None or not ledger.exists():
+        return None
+    with Ledger(ledger) as records:
+        messages = messages_of(records, planned.campaign_id, planned.as_of)
+    went = sorted({one.customer_id for one in messages if one.state in CONTACTED})
+    return pa.array(went, pa.string()) if messages else None
+
+
+def _check_day(shop: Path, planned: Planned | None) -> None:
     ends = end_of(shop)
     if planned is not None and planned.as_of != ends:
         rule = f"the plan must be as of {ends}, the day from which the shop lives on"
