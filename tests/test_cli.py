@@ -40,7 +40,7 @@ KEYS = {
     "files",
     "warnings",
 }
-COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_every_command_has_help_with_its_options(churn, command):
     assert "--debug" in out
 
 
-@pytest.mark.parametrize("words", [["--json"], ["show", "ID"], ["compare", "A", "B"]])
+@pytest.mark.parametrize("words", [["--json"], ["list"], ["show", "ID"], ["compare", "A", "B"]])
 def test_models_are_told_for_machines_and_for_people(churn, shop, words):
     model_id = (shop.parent / "models" / "champion").read_text().strip()
     words = [model_id if word in ("ID", "A", "B") else word for word in words]
@@ -292,7 +292,7 @@ def test_an_option_before_the_command_of_a_group_is_refused(churn, shop):
     assert "write --config after `churn models show`" in err
 
 
-@pytest.mark.parametrize("command", ["show", "compare", "promote", "rollback"])
+@pytest.mark.parametrize("command", ["list", "show", "compare", "promote", "rollback"])
 def test_every_command_about_models_has_help(churn, command):
     code, out, err = churn("models", command, "--help")
     assert (code, err) == (0, "")

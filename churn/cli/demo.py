@@ -35,4 +35,4 @@ def demo(
 
         return run(out, customers=customers, seed=seed, say=teller.say, progress=teller)
 
-    run_job(job, as_json=as_json, debug=debug)
+    run_job(job, as_json=as_json, debug=debug, takes_long=True)

@@ -21,15 +21,16 @@ COUNTS = re.compile(r"[\d.,]+")
 
 
 class Teller:
-    """Tells the step at hand: with a spinner on a terminal, as a line elsewhere.
+    """Tells the step at hand: with a spinner on a terminal, and elsewhere, with `lines`, as a line.
 
     Of steps that differ in their numbers alone one line is written, as far from the left as what
     was said last.
     """
 
-    def __init__(self, console: Console, status: Status) -> None:
+    def __init__(self, console: Console, status: Status, *, lines: bool) -> None:
         self._console = console
         self._status = status
+        self._lines = lines and not console.is_terminal
         self._last = ""
         self._indent = 0
 
@@ -37,7 +38,7 @@ class Teller:
         """The step that begins."""
         self._status.update(f"{step} …")
         same, self._last = COUNTS.sub("", step) == self._last, COUNTS.sub("", step)
-        if not self._console.is_terminal and not same:
+        if self._lines and not same:
             self._write(f"{' ' * self._indent}{step} …", style="dim")
 
     def say(self, text: str, *, style: str = "", indent: int = 0, mark: str = "") -> None:
@@ -61,11 +62,11 @@ class Teller:
 
 
 @contextmanager
-def progress_on_terminal(*, quiet: bool) -> Iterator[Teller]:
+def progress_on_terminal(*, quiet: bool, lines: bool = False) -> Iterator[Teller]:
     """A teller on standard error, silent where that was asked for."""
     console = Console(stderr=True, quiet=quiet, highlight=False)
     with console.status("starting") as status:
-        yield Teller(console, status)
+        yield Teller(console, status, lines=lines)
 
 
 def show(result: JobResult, *, quiet: bool) -> None:

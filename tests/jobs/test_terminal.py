@@ -8,11 +8,11 @@ from rich.console import Console
 from churn.jobs.terminal import Teller, progress_on_terminal
 
 
-def told(*, is_terminal: bool, width: int = 40):
+def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
     """A teller and what it wrote."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=is_terminal, width=width, highlight=False)
-    return Teller(console, console.status("starting")), written
+    return Teller(console, console.status("starting"), lines=lines), written
 
 
 def test_off_a_terminal_each_step_is_a_line():
@@ -27,6 +27,12 @@ def test_steps_that_differ_in_their_numbers_alone_are_one_line():
     for done in ("1", "200", "1,400"):
         teller(f"sending: {done} of 1,400")
     assert written.getvalue() == "sending: 1 of 1,400 …\n"
+
+
+def test_a_command_that_is_soon_done_tells_no_steps_off_a_terminal():
+    teller, written = told(is_terminal=False, lines=False)
+    teller("asking for consent")
+    assert written.getvalue() == ""
 
 
 def test_on_a_terminal_steps_are_no_lines():
@@ -54,7 +60,7 @@ def test_a_long_word_is_left_whole():
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_machines_hear_nothing_of_it(capfd, quiet):
-    with progress_on_terminal(quiet=quiet) as teller:
+    with progress_on_terminal(quiet=quiet, lines=True) as teller:
         teller("fitting")
         teller.say("done")
     out, err = capfd.readouterr()
