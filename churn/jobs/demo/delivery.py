@@ -64,7 +64,7 @@ def withdraw_one(story: Story, sink: MailSink, exported: JobResult) -> JobResult
     story.command("churn serve &")
     with unsubscribe_service(story.config) as service:
         address = unsubscribe(sink.message, service)
-    story.command(f"curl -d List-Unsubscribe=One-Click {address}")
+    story.command(f"curl -d List-Unsubscribe=One-Click \\\n    {address}")
     done = _exported(story, "list-after.parquet")
     before, now = exported.metrics["exported"], done.metrics["exported"]
     if now != before - 1:

@@ -81,7 +81,7 @@ def _measure(story: Story) -> JobResult:
     story.begin("What did it earn? Those with an offer against those kept without")
     plan, scores, out = (story.path(f"{name}.parquet") for name in ("plan", "scores", "measured"))
     story.command(
-        "churn measure --plan plan.parquet --scores scores.parquet --out measured.parquet"
+        "churn measure --plan plan.parquet --scores scores.parquet \\\n    --out measured.parquet"
     )
     done = measure(story.config, plan=plan, scores=scores, out=out, progress=story.progress)
     money = done.metrics["money"]
