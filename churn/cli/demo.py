@@ -20,7 +20,7 @@ __all__ = ["demo"]
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
-    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 12_000,
+    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="Another one makes another shop.")] = 7,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from churn.jobs.demo.delivery import export_list, send_mails, withdraw_one
 from churn.jobs.demo.money import Earned, earned, money_table, verdict
@@ -27,7 +28,7 @@ HOW_TO_READ = (
 def demo(
     out: Path,
     *,
-    customers: int = 12_000,
+    customers: int = 10_000,
     seed: int = 7,
     say: Say = nothing,
     progress: Progress = silent,
@@ -86,11 +87,15 @@ def _measure(story: Story) -> JobResult:
     done = measure(story.config, plan=plan, scores=scores, out=out, progress=story.progress)
     money = done.metrics["money"]
     story.tell(
-        f"{money['treated_retained']:,} of {money['treated_customers']:,} with an offer bought, "
-        f"{money['kept_retained']:,} of {money['kept_customers']:,} without."
+        f"{_bought(money, 'treated')} with an offer bought, {_bought(money, 'kept')} kept without."
     )
     story.say("")
     return done
+
+
+def _bought(money: Mapping[str, Any], group: str) -> str:
+    retained, customers = money[f"{group}_retained"], money[f"{group}_customers"]
+    return f"{retained / max(customers, 1):.1%} of the {customers:,}"
 
 
 def _result(
