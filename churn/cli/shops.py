@@ -115,7 +115,9 @@ def live_on(
     ] = None,
     sent: Annotated[
         Path | None,
-        typer.Option("--sent", metavar="LIST", help="An export: to whom; default: to all."),
+        typer.Option(
+            "--sent", metavar="LIST", help="An export: to whom; default: as the ledger says."
+        ),
     ] = None,
     days: Annotated[int, typer.Option("--days", help="How many; simulated with --ahead.")] = 28,
     as_json: AsJson = False,

@@ -87,7 +87,8 @@ def _measure(story: Story) -> JobResult:
     done = measure(story.config, plan=plan, scores=scores, out=out, progress=story.progress)
     money = done.metrics["money"]
     story.tell(
-        f"{_bought(money, 'treated')} with an offer bought, {_bought(money, 'kept')} kept without."
+        f"{_bought(money, 'treated')} with an offer bought, and {_bought(money, 'kept')} who would "
+        "have got one and were kept without."
     )
     story.say("")
     return done
