@@ -80,6 +80,7 @@ def live_on(
             tables = lived_tables(world, [*earlier, new] if sent.num_rows else earlier, seen)
             told.append(told_table(world, new, tables))
             grown.add({name: rows for name, rows in tables.items() if name != WITHOUT})
+            del world, tables  # gone before the next is drawn
         _check_known(sent.num_rows - sum(table.num_rows for table in told))
         if contacts.num_rows:
             grown.add({"contacts": _contacts_table(recipe.shop, contacts, seen.since)})

@@ -79,6 +79,7 @@ class Recipe:
                 fix = "Simulate the shop again."
                 raise DataError(rule, got=f"other chance with numpy {np.__version__}", fix=fix)
             yield world
+            del world  # gone before the next is drawn
 
 
 def _settings(found: dict[str, Any]) -> ShopSettings:

@@ -54,6 +54,7 @@ def write_shop(
                     writers[name] = open_files.enter_context(_writer(folder, name, table))
                 writers[name].write_table(table)
                 rows[name] = rows.get(name, 0) + table.num_rows
+            del world, table  # gone before the next is drawn
         (folder / "churn.toml").write_text(_config(shop, rows), encoding="utf-8")
         if shop.ahead_days:
             recipe.write(folder, fingerprints)
