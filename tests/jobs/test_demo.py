@@ -164,6 +164,7 @@ def line(name, low, high, value=5):
         ((1, 9), (-9, -1), "customers were kept and it loses money"),
         ((-9, -1), (-1, 9), "customers were driven away and whether it pays is too small to tell"),
         ((-1, 9), (1, 9), "whether customers were kept is too small to tell, and it pays"),
+        ((-1, 9), (-1, 9), "too few customers to tell whether any were kept, or whether it pays"),
         ((None, None), (None, None), "too few customers to tell anything"),
     ],
 )

@@ -124,6 +124,8 @@ def verdict(lines: tuple[Earned, ...]) -> str:
     kept, net = _sign(found[KEPT]), _sign(found[NET])
     if kept is None or net is None:
         return "too few customers to tell anything"
+    if kept == net == 0:
+        return "too few customers to tell whether any were kept, or whether it pays"
     customers = {1: "customers were kept", -1: "customers were driven away"}
     money = {1: "and it pays", -1: "and it loses money"}
     open_ = "whether customers were kept is too small to tell,"
