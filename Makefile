@@ -10,7 +10,7 @@ SPARK  := $(VENV)/.spark
 DATA   := data/complete_journey/redemptions.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate score plan mlflow spark test check docs format pins clean
+.PHONY: help install train demo evaluate score plan mlflow spark test check docs format pins clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ endif
 
 train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), judge, promote
 	$(CHURN) train --config $(CONFIG)
+
+demo: $(READY) ## Show the whole loop on a simulated shop, in out/demo
+	rm -rf out/demo
+	$(CHURN) demo --out out/demo
 
 evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, judge on the 28 days after
 	$(CHURN) train --as-of 2017-12-03 --models out/evaluate

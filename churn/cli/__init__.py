@@ -14,12 +14,14 @@ from churn.cli import (  # isort: skip
     sending,
     privacy,
     registry,
+    demo,
 )
 from churn.cli.options import app
 from churn.cli.running import main
 
 __all__ = [
     "app",
+    "demo",
     "history",
     "main",
     "modelling",

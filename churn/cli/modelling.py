@@ -46,7 +46,7 @@ def train(
 
         return run(config, as_of=as_of, models=models, progress=progress)
 
-    run_job(job, as_json=as_json, debug=debug)
+    run_job(job, as_json=as_json, debug=debug, takes_long=True)
 
 
 @app.command()
@@ -84,7 +84,7 @@ def evaluate(
         extras = [name for name, wanted in asked.items() if wanted]
         return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
 
-    run_job(job, as_json=as_json, debug=debug)
+    run_job(job, as_json=as_json, debug=debug, takes_long=True)
 
 
 @app.command()

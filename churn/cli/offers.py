@@ -73,7 +73,7 @@ def effects(
 
         return run(config, as_of=as_of, progress=progress)
 
-    run_job(job, as_json=as_json, debug=debug)
+    run_job(job, as_json=as_json, debug=debug, takes_long=True)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["compare", "models", "promote", "rollback", "show", "sync"]
+__all__ = ["compare", "list_", "models", "promote", "rollback", "show", "sync"]
 
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
@@ -39,7 +40,21 @@ def models(
     if context.invoked_subcommand is not None:
         _refuse_misplaced(context)
         return
+    _list(config, models, as_json=as_json, debug=debug)
 
+
+@models_app.command(name="list")
+def list_(
+    config: Config = CHURN_TOML,
+    models: Models = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the models and the champion, as `churn models` does."""
+    _list(config, models, as_json=as_json, debug=debug)
+
+
+def _list(config: Path, models: Path | None, *, as_json: bool, debug: bool) -> None:
     def job(_: Callable[[str], None]) -> JobResult:
         from churn.jobs.models import list_models
 

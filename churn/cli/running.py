@@ -15,18 +15,22 @@ from churn.errors import ChurnError
 
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
+    from churn.jobs.terminal import Teller
 
 __all__ = ["Job", "main", "run_job"]
 
-Job = Callable[[Callable[[str], None]], "JobResult"]
+Job = Callable[["Teller"], "JobResult"]
 
 
-def run_job(job: Job, *, as_json: bool, debug: bool) -> None:
-    """Runs a job and says what came of it: a result, or one line of cause and its exit code."""
+def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -> None:
+    """Runs a job and says what came of it: a result, or one line of cause and its exit code.
+
+    One that takes long tells its steps off a terminal, too.
+    """
     from churn.jobs.terminal import progress_on_terminal, show
 
     try:
-        with progress_on_terminal(quiet=as_json) as progress:
+        with progress_on_terminal(quiet=as_json, lines=takes_long) as progress:
             result = job(progress)
     except ChurnError as failure:
         if debug:

@@ -14,7 +14,7 @@ from churn.cli.running import run_job
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
 
-__all__ = ["example", "init", "simulate"]
+__all__ = ["example", "init", "live_on", "simulate"]
 
 
 @app.command()
@@ -77,6 +77,9 @@ def simulate(
     randomised: Annotated[
         float, typer.Option("--randomised", help="Share of customers for whom a lot decided.")
     ] = 0.5,
+    ahead: Annotated[
+        int, typer.Option("--ahead", help="Days held back, so that the shop can live on.")
+    ] = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -97,7 +100,37 @@ def simulate(
             late_share=late_share,
             campaigns=campaigns,
             randomised_share=randomised,
+            ahead_days=ahead,
             progress=progress,
         )
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command(name="live-on")
+def live_on(
+    shop: Annotated[Path, typer.Argument(metavar="SHOP", help="A folder of `churn simulate`.")],
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Whose offers were sent.")
+    ] = None,
+    sent: Annotated[
+        Path | None,
+        typer.Option(
+            "--sent", metavar="LIST", help="An export: to whom; default: as the ledger says."
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", help="How many; simulated with --ahead.")] = 28,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Let a simulated shop live on.
+
+    Offers of a plan having been sent: its tables grow, and the truth is told.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.jobs.live_on import live_on as run
+
+        return run(shop, plan=plan, sent=sent, days=days, progress=progress)
 
     run_job(job, as_json=as_json, debug=debug)

@@ -21,7 +21,7 @@ MONEY = {
     "redemption_cost": "cost of redemptions",
     "net": "net: margin less costs",
     "roi": "return on cost",
-    "crc": "cost per retained customer of those sent (CRC)",
+    "crc": "cost per retained of those sent (CRC)",
     "cost_per_saved": "cost per customer who would have left",
 }
 
@@ -55,11 +55,11 @@ def _effects(told: dict[str, Any]) -> ShownTable:
             found = effect[how]
             if found is not None:
                 verdict = effect["verdict"] if how == _read_from(effect) else ""
-                what = label if how == "plain" else f"{label}, CUPED"
+                what = label if how == "plain" else "  with CUPED"
                 rows.append((what, *_numbers(found, scale, digits), verdict))
     look = "" if told["closed"] else ", at every look"
     title = f"What the treated did more, per customer (intervals of 95 %{look})"
-    return title, ("", "treated", "kept", "difference", "interval", "verdict"), tuple(rows)
+    return title, ("", "treated", "kept", "difference", "verdict"), tuple(rows)
 
 
 def _read_from(effect: dict[str, Any]) -> str:
@@ -71,8 +71,8 @@ def _numbers(found: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
         value = found[name]
         return "?" if value is None else f"{value * scale:{sign}.{digits}f}"
 
-    interval = f"{text('low')} to {text('high')}"
-    return text("treated", ""), text("kept", ""), text("estimate"), interval
+    difference = f"{text('estimate')} [{text('low')}, {text('high')}]"
+    return text("treated", ""), text("kept", ""), difference
 
 
 def _needed(told: dict[str, Any]) -> ShownTable:

@@ -24,13 +24,15 @@ def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
     late_share: float = 0.0,
     campaigns: int = 0,
     randomised_share: float = 0.5,
+    ahead_days: int = 0,
     progress: Progress = silent,
 ) -> JobResult:
     """A shop's tables, churn.toml, and the truth in a folder of its own, in a new directory `out`.
 
     `lines` also writes the order lines, the bulk; `late_share` is the share of orders that arrive
     days after they were placed. `campaigns` is how many campaigns went out, with a lot for
-    `randomised_share` of the customers; their true effects lie beside the truth.
+    `randomised_share` of the customers; their true effects lie beside the truth. `ahead_days` are
+    held back, so that the shop can live on.
     """
     shop = ShopSettings(
         days=days,
@@ -38,6 +40,7 @@ def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
         late_share=late_share,
         campaigns=campaigns,
         randomised_share=randomised_share,
+        ahead_days=ahead_days,
     )
     written = write_shop(out, shop, customers=customers, seed=seed, progress=progress)
     shown: tuple[Line, ...] = tuple((name, f"{rows:,}") for name, rows in written.rows.items())
@@ -52,6 +55,7 @@ def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
             "late_share": late_share,
             "campaigns": campaigns,
             "randomised_share": randomised_share if campaigns else None,
+            "ahead_days": ahead_days,
         },
         rows=written.rows,
         files=hashed(*written.files),

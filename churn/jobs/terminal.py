@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from churn.jobs.result import JobResult, Line
 
-__all__ = ["progress_on_terminal", "show"]
+__all__ = ["Teller", "progress_on_terminal", "show"]
 
 NUMERIC = frozenset("0123456789,.-+%± ")
+COUNTS = re.compile(r"[\d.,]+")
+
+
+class Teller:
+    """Tells the step at hand: with a spinner on a terminal, and elsewhere, with `lines`, as a line.
+
+    Of steps that differ in their numbers alone one line is written, as far from the left as what
+    was said last.
+    """
+
+    def __init__(self, console: Console, status: Status, *, lines: bool) -> None:
+        self._console = console
+        self._status = status
+        self._lines = lines and not console.is_terminal
+        self._last = ""
+        self._indent = 0
+
+    def __call__(self, step: str) -> None:
+        """The step that begins."""
+        self._status.update(f"{step} …")
+        same, self._last = COUNTS.sub("", step) == self._last, COUNTS.sub("", step)
+        if self._lines and not same:
+            self._write(f"{' ' * self._indent}{step} …", style="dim")
+
+    def say(self, text: str, *, style: str = "", indent: int = 0, mark: str = "") -> None:
+        """Text that stays, wrapped to the width of the terminal; each line begins with the mark."""
+        self._indent = indent
+        begin = " " * indent + mark
+        for line in text.splitlines() or [""]:
+            pieces = wrap(
+                line,
+                self._console.width,
+                initial_indent=begin,
+                subsequent_indent=begin,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for piece in pieces or [begin.rstrip()]:
+                self._write(piece, style=style)
+
+    def _write(self, line: str, *, style: str) -> None:
+        self._console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function that tells the step at hand: a spinner on a terminal, nothing elsewhere."""
-    console = Console(stderr=True, quiet=quiet)
+def progress_on_terminal(*, quiet: bool, lines: bool = False) -> Iterator[Teller]:
+    """A teller on standard error, silent where that was asked for."""
+    console = Console(stderr=True, quiet=quiet, highlight=False)
     with console.status("starting") as status:
-        yield lambda step: status.update(f"{step} …")
+        yield Teller(console, status, lines=lines)
 
 
 def show(result: JobResult, *, quiet: bool) -> None:
@@ -45,10 +90,8 @@ def show(result: JobResult, *, quiet: bool) -> None:
 def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, ...]) -> None:
     if not rows:
         return
+    console.print(title, style="bold", markup=False)
     table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         show_header=any(header),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -21,10 +21,15 @@ from churn.data.simulate.settings import DAYS_A_CAMPAIGN, Bools, Floats, Ints, S
 
 __all__ = [
     "EFFECT_DAYS",
+    "LEAST_WAIT_DAYS",
+    "NOTHING",
     "OFFERS",
+    "REDEEMED",
     "Contacts",
     "Truth",
+    "buys",
     "campaign_days",
+    "chances",
     "draw_contacts",
     "redeemed",
     "retained_without",
@@ -155,9 +160,9 @@ def _campaign(
     by_lot = rng.random(customer.size) < shop.randomised_share
     drawn = rng.integers(NOTHING, len(OFFERS), customer.size)
     offer = np.where(by_lot, drawn, _by_rule(purchases, customer, day))
-    to_win, to_annoy = _chances(people, customer, offer)
+    to_win, to_annoy = chances(people, customer, offer)
     is_won, is_annoyed = rng.random(customer.size) < to_win, rng.random(customer.size) < to_annoy
-    would = _buys(purchases, len(people), day)[customer]
+    would = buys(purchases, len(people), day)[customer]
     outcome = np.where(would, -1 * is_annoyed, 1 * is_won)
     propensity = np.where(by_lot, 1 / (1 + len(OFFERS)), np.nan)
     reached = by_lot | (offer != NOTHING)  # who gets nothing by rule is not on the list
@@ -181,14 +186,14 @@ def _by_rule(purchases: Purchases, customer: Ints, day: float) -> Ints:
     return np.where(day - last[customer] > QUIET_DAYS, OFFERS.index("discount"), NOTHING)
 
 
-def _chances(people: People, customer: Ints, offer: Ints) -> tuple[Floats, Floats]:
+def chances(people: People, customer: Ints, offer: Ints) -> tuple[Floats, Floats]:
     """The chances to win and to annoy of what each customer was given; 0 for none."""
     at = customer, np.maximum(offer, 0)
     given = offer != NOTHING
     return wins(people)[at] * given, annoys(people)[at] * given
 
 
-def _buys(purchases: Purchases, customers: int, day: float) -> Bools:
+def buys(purchases: Purchases, customers: int, day: float) -> Bools:
     """Who buys within the 28 days without any offer."""
     inside = (purchases.day >= day) & (purchases.day < day + EFFECT_DAYS)
     buys = np.zeros(customers, dtype=np.bool_)

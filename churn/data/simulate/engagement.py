@@ -12,7 +12,19 @@ from churn.data.simulate.purchases import Purchases
 from churn.data.simulate.seasons import Seasons, whole_seconds
 from churn.data.simulate.settings import Bools, Floats, Ints
 
-__all__ = ["Consents", "consents", "newsletter_days", "newsletters", "visits"]
+__all__ = [
+    "CLICKS",
+    "LEAVES",
+    "LEAVES_WHEN_GONE",
+    "MINUTE",
+    "OPENS_WHEN_GONE",
+    "Consents",
+    "consents",
+    "newsletter_days",
+    "newsletters",
+    "visits",
+    "visits_before",
+]
 
 GRANTS_MARKETING, REFUSES_MARKETING = 0.65, 0.2  # the others were never asked
 REFUSES_PROFILING = 0.03
@@ -110,20 +122,30 @@ def visits(
     rng: np.random.Generator, seasons: Seasons, people: People, purchases: Purchases
 ) -> Events:
     """Visits and carts: before half of the web orders, and from browsing without buying."""
-    seen = purchases.is_web & (rng.random(purchases.day.size) < TRACKED_SHARE)
-    buyer, bought = purchases.customer[seen], purchases.day[seen]
-    earliest = people.signed_up[buyer]
-    came = np.maximum(bought - MINUTE * rng.integers(6, 40, buyer.size), earliest)
-    filled = np.maximum(bought - MINUTE * rng.integers(1, 6, buyer.size), earliest)
+    before = visits_before(rng, people, purchases)
     idler, idled = _browsing(rng, seasons, people, purchases)
     unsure = rng.random(idler.size) < ABANDONED_CARTS
     left_at = idled[unsure] + MINUTE * rng.integers(1, 20, int(unsure.sum()))
     return Events.together(
         [
-            Events.of("visit", buyer, whole_seconds(came)),
-            Events.of("cart", buyer, whole_seconds(filled)),
+            before,
             Events.of("visit", idler, idled),
             Events.of("cart", idler[unsure], whole_seconds(left_at)),
+        ]
+    )
+
+
+def visits_before(rng: np.random.Generator, people: People, purchases: Purchases) -> Events:
+    """The visit and the cart before half of the web orders."""
+    seen = purchases.is_web & (rng.random(purchases.day.size) < TRACKED_SHARE)
+    buyer, bought = purchases.customer[seen], purchases.day[seen]
+    earliest = people.signed_up[buyer]
+    came = np.maximum(bought - MINUTE * rng.integers(6, 40, buyer.size), earliest)
+    filled = np.maximum(bought - MINUTE * rng.integers(1, 6, buyer.size), earliest)
+    return Events.together(
+        [
+            Events.of("visit", buyer, whole_seconds(came)),
+            Events.of("cart", buyer, whole_seconds(filled)),
         ]
     )
 

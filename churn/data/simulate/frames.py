@@ -17,11 +17,12 @@ from churn.data.simulate.loyalty import TIERS, tier
 from churn.data.simulate.orders import Orders, Returns
 from churn.data.simulate.people import CATEGORIES, REGIONS, SOURCES, People
 from churn.data.simulate.purchases import Purchases
-from churn.data.simulate.seasons import Seasons, whole_seconds
-from churn.data.simulate.settings import Bools, Floats, Ints, ShopSettings
+from churn.data.simulate.seasons import whole_seconds
+from churn.data.simulate.settings import Bools, Floats, Ints, ShopSettings, Stretch
 
 __all__ = [
     "CURRENCY",
+    "as_text",
     "consents_table",
     "customer_ids",
     "customers_table",
@@ -42,18 +43,25 @@ SECONDS_A_DAY = 86_400
 
 
 def orders_table(
-    rng: np.random.Generator, shop: ShopSettings, people: People, orders: Orders, returns: Returns
+    rng: np.random.Generator,
+    shop: ShopSettings,
+    people: People,
+    orders: Orders,
+    returns: Returns,
+    *,
+    seen: Stretch,
 ) -> pa.Table:
-    """Purchases and, as orders of their own with a negative amount, returns."""
+    """Purchases and, as orders of their own with a negative amount, returns, of some days."""
     bought = orders.purchases
-    source = np.concatenate([np.arange(orders.cents.size), returns.order])
-    customer = bought.customer[source]
-    day = np.concatenate([bought.day, returns.day])
-    cents = np.concatenate([orders.cents, -returns.cents])
-    reduced = np.concatenate([orders.discount_cents, np.zeros_like(returns.order)])
+    days = np.concatenate([bought.day, returns.day])
+    rows = np.flatnonzero(seen.holds(days))
+    source = np.concatenate([np.arange(orders.cents.size), returns.order])[rows]
+    customer, day = bought.customer[source], days[rows]
+    cents = np.concatenate([orders.cents, -returns.cents])[rows]
+    reduced = np.concatenate([orders.discount_cents, np.zeros_like(returns.order)])[rows]
     columns = {
         "customer_id": customer_ids(people).take(pa.array(customer)),
-        "order_id": as_text(np.concatenate([orders.number, returns.number])),
+        "order_id": as_text(np.concatenate([orders.number, returns.number])[rows]),
         "ordered_at": times(shop, day),
         "amount": pa.array(cents / 100),
         "discount": pa.array(reduced / 100),
@@ -80,22 +88,29 @@ def _stores(people: People, customer: Ints, *, at_store: Bools) -> pa.Array:
     return named(names, np.where(at_store, number[customer], -1))
 
 
-def lines_table(rng: np.random.Generator, lines: Lines) -> pa.Table:
-    """Order lines."""
+def lines_table(
+    rng: np.random.Generator, lines: Lines, orders: Orders, returns: Returns, *, seen: Stretch
+) -> pa.Table:
+    """Lines of the orders of some days."""
+    days = np.concatenate([orders.purchases.day, returns.day])
+    numbers = np.concatenate([orders.number, returns.number])[seen.holds(days)]
+    rows = np.flatnonzero(np.isin(lines.order_number, numbers))
     columns = {
-        "order_id": as_text(lines.order_number),
-        "product_id": named([f"p{number:04d}" for number in range(PRODUCTS)], lines.product),
-        "category": named(CATEGORIES, lines.category),
-        "quantity": pa.array(lines.quantity),
-        "amount": pa.array(lines.cents / 100),
+        "order_id": as_text(lines.order_number[rows]),
+        "product_id": named([f"p{number:04d}" for number in range(PRODUCTS)], lines.product[rows]),
+        "category": named(CATEGORIES, lines.category[rows]),
+        "quantity": pa.array(lines.quantity[rows]),
+        "amount": pa.array(lines.cents[rows] / 100),
     }
     return shuffled(rng, columns)
 
 
 def customers_table(
-    rng: np.random.Generator, shop: ShopSettings, people: People, orders: Orders
+    rng: np.random.Generator, shop: ShopSettings, people: People, orders: Orders, *, seen: Stretch
 ) -> pa.Table:
-    """What the shop knows of each customer; e-mail addresses end in a domain kept for examples."""
+    """What the shop knows of each customer by then; e-mail addresses end in a domain kept for
+    examples.
+    """
     ids = customer_ids(people)
     born = (day_number(shop.start) - people.birth_age_days).astype("datetime64[D]")
     columns = {
@@ -104,55 +119,60 @@ def customers_table(
         "birth_date": pa.array(born, pa.date32()),
         "region": named(REGIONS, people.region),
         "acquisition_source": named(SOURCES, people.source),
-        "loyalty_tier": named(TIERS, tier(people, orders)),
+        "loyalty_tier": named(TIERS, tier(people, orders, seen)),
         "email": pc.binary_join_element_wise(ids, "example.com", "@"),
     }
-    return shuffled(rng, columns)
+    there = pa.array(seen.holds(people.signed_up))
+    return shuffled(rng, {name: pc.filter(column, there) for name, column in columns.items()})
 
 
 def events_table(
     rng: np.random.Generator,
     shop: ShopSettings,
-    seasons: Seasons,
     people: People,
     events: Events,
     *,
     campaigns: Sequence[str],
+    seen: Stretch,
 ) -> pa.Table:
-    """The events before the end."""
-    seen = events.only(events.day < seasons.days)
+    """The events of some days."""
+    some = events.only(seen.holds(events.day))
     columns = {
-        "customer_id": customer_ids(people).take(pa.array(seen.customer)),
-        "occurred_at": times(shop, seen.day),
-        "event_type": named(EVENT_TYPES, seen.kind),
-        "value": pa.array(seen.value, from_pandas=True),
-        "ref": as_text(seen.ref, missing=seen.ref < 0),
-        "channel": named(CHANNELS, seen.channel),
-        "campaign_id": named(campaigns, seen.campaign),
+        "customer_id": customer_ids(people).take(pa.array(some.customer)),
+        "occurred_at": times(shop, some.day),
+        "event_type": named(EVENT_TYPES, some.kind),
+        "value": pa.array(some.value, from_pandas=True),
+        "ref": as_text(some.ref, missing=some.ref < 0),
+        "channel": named(CHANNELS, some.channel),
+        "campaign_id": named(campaigns, some.campaign),
     }
     return shuffled(rng, columns)
 
 
 def consents_table(
-    rng: np.random.Generator, shop: ShopSettings, seasons: Seasons, people: People, words: Consents
+    rng: np.random.Generator, shop: ShopSettings, people: People, words: Consents, *, seen: Stretch
 ) -> pa.Table:
-    """The words before the end."""
-    seen = np.flatnonzero(words.day < seasons.days)
+    """The words of some days."""
+    some = np.flatnonzero(seen.holds(words.day))
     columns = {
-        "customer_id": customer_ids(people).take(pa.array(words.customer[seen])),
-        "channel": named(("email",), np.zeros_like(seen)),
-        "purpose": named(("profiling", "marketing"), words.is_marketing[seen].astype(np.int64)),
-        "granted": pa.array(words.granted[seen]),
-        "changed_at": times(shop, words.day[seen]),
+        "customer_id": customer_ids(people).take(pa.array(words.customer[some])),
+        "channel": named(("email",), np.zeros_like(some)),
+        "purpose": named(("profiling", "marketing"), words.is_marketing[some].astype(np.int64)),
+        "granted": pa.array(words.granted[some]),
+        "changed_at": times(shop, words.day[some]),
     }
     return shuffled(rng, columns)
 
 
-def truth_table(shop: ShopSettings, people: People, purchases: Purchases) -> pa.Table:
-    """What the shop cannot see, and what came of it: a row per customer, in order."""
+def truth_table(
+    shop: ShopSettings, people: People, purchases: Purchases, *, seen: Stretch
+) -> pa.Table:
+    """What the shop cannot see, and what came of it by then: a row per customer, in order."""
     names = [segment.name for segment in shop.segments]
     gone = purchases.dropped_out
-    return pa.table(
+    alive = ~seen.holds(gone)  # NaN is alive, too
+    by_now = seen.holds(purchases.day)
+    table = pa.table(
         {
             "customer_id": customer_ids(people),
             "segment": named(names, people.segment),
@@ -162,11 +182,12 @@ def truth_table(shop: ShopSettings, people: People, purchases: Purchases) -> pa.
             "bargain_share": pa.array(people.bargain_share),
             "open_rate": pa.array(people.open_rate),
             "favourite_category": named(CATEGORIES, people.taste.argmax(axis=1)),
-            "dropped_out_at": times(shop, np.nan_to_num(gone), missing=np.isnan(gone)),
-            "purchases": pa.array(purchases.per_customer(np.ones_like(purchases.customer))),
-            "badly_served": pa.array(purchases.per_customer(purchases.is_bad)),
+            "dropped_out_at": times(shop, np.nan_to_num(gone), missing=alive),
+            "purchases": pa.array(purchases.per_customer(by_now)),
+            "badly_served": pa.array(purchases.per_customer(purchases.is_bad & by_now)),
         }
     )
+    return table.filter(pa.array(seen.holds(people.signed_up)))
 
 
 def customer_ids(people: People) -> pa.Array:
@@ -176,6 +197,7 @@ def customer_ids(people: People) -> pa.Array:
 
 
 def as_text(numbers: Ints, *, missing: Bools | None = None) -> pa.Array:
+    """Whole numbers as text; null where missing."""
     return pc.cast(pa.array(numbers, mask=missing), pa.string())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from churn.data.simulate.events import Events
 from churn.data.simulate.orders import Orders
 from churn.data.simulate.people import People
-from churn.data.simulate.settings import Ints
+from churn.data.simulate.settings import Ints, Stretch
 
 __all__ = ["TIERS", "loyalty", "tier"]
 
@@ -38,7 +38,7 @@ def loyalty(rng: np.random.Generator, people: People, orders: Orders) -> Events:
     )
 
 
-def tier(people: People, orders: Orders) -> Ints:
-    """The position in TIERS by all points earned; -1 for who is no member."""
-    points = orders.purchases.per_customer(orders.cents // 100)
+def tier(people: People, orders: Orders, seen: Stretch) -> Ints:
+    """The position in TIERS by all points earned in these days; -1 for who is no member."""
+    points = orders.purchases.per_customer(orders.cents // 100 * seen.holds(orders.purchases.day))
     return np.where(people.is_member, np.searchsorted(TIER_POINTS, points, side="right"), -1)

@@ -20,10 +20,10 @@ BY_HOUR = (*(0.1,) * 7, 0.4, 0.8, *(1.4,) * 3, *(1.2,) * 4, *(2.0,) * 4, *(1.6,)
 
 
 class Seasons:
-    """Shop time and calendar time, both in days since the start."""
+    """Shop time and calendar time, both in days since the start, the days ahead included."""
 
     def __init__(self, shop: ShopSettings) -> None:
-        day = np.arange(shop.days)
+        day = np.arange(shop.all_days)
         number = day_number(shop.start) + day
         yearly = np.cos(2 * np.pi * (number % 365.25 - BUSIEST_DAY_OF_YEAR) / 365.25)
         week = np.array(MONDAY_TO_SUNDAY) / np.mean(MONDAY_TO_SUNDAY)
@@ -31,7 +31,7 @@ class Seasons:
         hourly = np.array(BY_HOUR) / np.sum(BY_HOUR)
         busy = (daily[:, None] * hourly).ravel()
         self._shop = np.concatenate([[0.0], np.cumsum(busy)])
-        self._calendar = np.linspace(0.0, shop.days, busy.size + 1)
+        self._calendar = np.linspace(0.0, shop.all_days, busy.size + 1)
 
     @property
     def days(self) -> float:

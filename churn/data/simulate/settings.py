@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 
-__all__ = ["SEGMENTS", "Bools", "Floats", "Ints", "Segment", "ShopSettings"]
+__all__ = ["SEGMENTS", "Bools", "Floats", "Ints", "Segment", "ShopSettings", "Stretch"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -98,6 +98,18 @@ SEGMENTS = (
 )
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Calendar days since the start: from `since` to before `before`."""
+
+    since: float
+    before: float
+
+    def holds(self, day: Floats) -> Bools:
+        """Whether each moment lies within."""
+        return np.asarray((day >= self.since) & (day < self.before))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
     """The shop: it opens at midnight UTC of `start` and is watched for `days`.
@@ -105,11 +117,13 @@ class ShopSettings:
     `lines` also writes order lines, the bulk of the data. With `late_share` above 0 orders carry
     `loaded_at`, and that share of them arrives days late. With `campaigns` above 0 the last of them
     went out 56 days before the end; a lot decided for `randomised_share` of those who could be sent
-    an offer, and a rule for the others.
+    an offer, and a rule for the others. `ahead_days` after the end are made up, too, and held back:
+    what they bring is seen when the shop lives on.
     """
 
     start: date = date(2022, 1, 1)
     days: int = 730
+    ahead_days: int = 0
     lines: bool = True
     late_share: float = 0.0
     campaigns: int = 0
@@ -120,6 +134,9 @@ class ShopSettings:
         if not 1 <= self.days <= LONGEST_DAYS:
             rule = f"days must be between 1 and {LONGEST_DAYS}"
             raise ConfigError(rule, got=self.days, fix="Pass e.g. 730.")
+        if not 0 <= self.ahead_days <= LONGEST_DAYS - self.days:
+            rule = f"ahead_days must be between 0 and {LONGEST_DAYS - self.days}"
+            raise ConfigError(rule, got=self.ahead_days, fix="Pass e.g. 28, or fewer days.")
         if not 0 <= self.late_share <= 1:
             rule = "late_share must be between 0 and 1"
             raise ConfigError(rule, got=self.late_share, fix="Pass e.g. 0.05.")
@@ -129,15 +146,20 @@ class ShopSettings:
         if not 0 <= self.randomised_share <= 1:
             rule = "randomised_share must be between 0 and 1"
             raise ConfigError(rule, got=self.randomised_share, fix="Pass e.g. 0.5.")
-        if self.until > datetime.now(UTC).date():
+        if self.until + timedelta(days=self.ahead_days) > datetime.now(UTC).date():
             rule = "the simulated days must be over by today, for later rows are not read"
             fix = "Pass an earlier start or fewer days."
             raise ConfigError(rule, got=f"an end of {self.until}", fix=fix)
 
     @property
     def until(self) -> date:
-        """The day after the last."""
+        """The day after the last that is seen."""
         return self.start + timedelta(days=self.days)
+
+    @property
+    def all_days(self) -> int:
+        """The days that are seen, and those ahead."""
+        return self.days + self.ahead_days
 
     def of_segment(self, field: str) -> Floats:
         """One parameter of all segments, to be indexed by a customer's segment."""
