@@ -160,10 +160,10 @@ def line(name, low, high, value=5):
 @pytest.mark.parametrize(
     ("kept", "net", "words"),
     [
-        ((1, 9), (1, 9), "customers were kept and it pays"),
-        ((1, 9), (-9, -1), "customers were kept and it loses money"),
-        ((-9, -1), (-1, 9), "customers were driven away and whether it pays is too small to tell"),
-        ((-1, 9), (1, 9), "whether customers were kept is too small to tell, and it pays"),
+        ((1, 9), (1, 9), "customers were kept; it pays"),
+        ((1, 9), (-9, -1), "customers were kept; it loses money"),
+        ((-9, -1), (-1, 9), "customers were driven away; whether it pays is too small to tell"),
+        ((-1, 9), (1, 9), "whether customers were kept is too small to tell; it pays"),
         ((-1, 9), (-1, 9), "too few customers to tell whether any were kept, or whether it pays"),
         ((None, None), (None, None), "too few customers to tell anything"),
     ],

@@ -126,11 +126,13 @@ def verdict(lines: tuple[Earned, ...]) -> str:
         return "too few customers to tell anything"
     if kept == net == 0:
         return "too few customers to tell whether any were kept, or whether it pays"
-    customers = {1: "customers were kept", -1: "customers were driven away"}
-    money = {1: "and it pays", -1: "and it loses money"}
-    open_ = "whether customers were kept is too small to tell,"
-    unsure = "whether it pays is too small to tell with so few customers"
-    return f"{customers.get(kept, open_)} {money.get(net, 'and ' + unsure)}"
+    customers = (
+        "whether customers were kept is too small to tell",
+        "customers were kept",
+        "customers were driven away",
+    )
+    money = ("whether it pays is too small to tell with so few", "it pays", "it loses money")
+    return f"{customers[kept]}; {money[net]}"
 
 
 def _sign(line: Earned) -> int | None:
