@@ -65,8 +65,11 @@ def _count(server: Server, table: KnownTable, name: str) -> int:
 
 
 def _layout_of(table: KnownTable, layouts: Sequence[Layout]) -> Layout | None:
-    columns = set(table.columns)
-    return next((one for one in layouts if set(one.schema.names) == columns), None)
+    """What the table was written as: of the layouts that it holds, the widest; columns of the
+    shop's own may stand beside it.
+    """
+    held = [one for one in layouts if set(one.schema.names) <= set(table.columns)]
+    return max(held, key=lambda one: len(one.schema), default=None)
 
 
 def _erase(
