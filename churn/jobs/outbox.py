@@ -114,9 +114,10 @@ def still_reachable(
 ) -> set[str]:
     """Who of the plan may be sent to, by what the shop's tables say now, and not at the start."""
     settings = session.settings
-    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=session.erased)
+    erased = settings.erased()  # who was asked to be forgotten since is on the list by now
+    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
     try:
-        anew = replace(session, tables=tables)
+        anew = replace(session, tables=tables, erased=erased)
         found = messages_of(session.ledger, planned.campaign_id, planned.as_of) if planned else []
         record = _Record.read(found, order.road.through, retry_unknown=order.retry_unknown)
         sent, _ = _reachable(anew, plan, record, order, on=on)

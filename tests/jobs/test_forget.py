@@ -414,3 +414,12 @@ def test_a_table_on_record_that_was_not_named_with_its_password_is_told_and_no_s
     result = forget(shop, customers=[CUSTOMERS[0]])
     assert result.exit_code == 3
     assert any("#plans needs its user and password: name it by --in" in w for w in result.warnings)
+
+
+def test_every_command_reads_tables_without_the_erased():
+    """All but the erasing itself, which tells what the shop still holds of them."""
+    jobs = {path.name: path.read_text() for path in JOBS.glob("*.py")}
+    opened = [name for name, text in jobs.items() if "Tables.from_settings(" in text]
+    assert "still_held.py" in opened
+    with_erased = [name for name in opened if "erased=" in jobs[name]]
+    assert sorted(set(opened) - set(with_erased)) == ["still_held.py"]
