@@ -2,7 +2,7 @@
 
 import sqlite3
 
-__all__ = ["EXPORTED", "keep_as_contacts"]
+__all__ = ["EXPORTED", "keep_as_contacts", "ways_out"]
 
 EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
 """The runs whose plans of a campaign and date were exported."""
@@ -35,3 +35,15 @@ def keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: st
             plan * 3,
         )
         connection.execute(f"DELETE FROM exported_plans WHERE {other}", plan * 2)  # noqa: S608
+
+
+def ways_out(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> dict[str, str]:
+    """The audiences to which a campaign's plan of that date stands as exported or sent, each with
+    the run that did it last.
+    """
+    found = connection.execute(
+        f"SELECT audience, run_id FROM exports WHERE {_PLAN} AND replaced_by IS NULL "  # noqa: S608
+        "ORDER BY number",
+        (campaign_id, as_of),
+    )
+    return dict(found.fetchall())

@@ -12,8 +12,9 @@ from churn.data.addresses import addresses
 from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes, still_sendable
+from churn.jobs.couriers import WAYS
 from churn.jobs.layouts import LISTS
-from churn.jobs.on_record import check_on_record, delivery_date, plan_table
+from churn.jobs.on_record import LIST, check_on_record, delivery_date, plan_table, ways_notes
 from churn.jobs.output import check_out, outputs
 from churn.jobs.result import JobResult, ShownTable, dropped_rows
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -22,9 +23,6 @@ from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
 from churn.retention.delivery.sendable import LEFT_OUT, Sendable, offered
 
 __all__ = ["export"]
-
-LIST = "list"
-"""The name in the ledger of a list by customer_id, as beside the audiences."""
 
 
 def export(
@@ -169,6 +167,8 @@ def _notes(
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
     if facts["audience"] != LIST and facts["left_out"].get("other_channel"):
         notes.append(f"audiences hold offers of the channel {ADS!r} alone")
+    if facts["audience"] == LIST:
+        notes += ways_notes(session, facts, others=WAYS)
     if earlier is not None:
         notes.append(_told_again(*earlier, rows=facts["exported"]))
     return tuple(notes)

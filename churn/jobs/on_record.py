@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from churn.errors import ConfigError, DataError
+from churn.files.exported import ways_out
 from churn.files.manifests import sidecar_of
 from churn.files.postgres.address import Place, TableAddress
 from churn.jobs.layouts import PLANS
@@ -15,7 +18,10 @@ from churn.jobs.output import read_result
 from churn.jobs.session import Session
 from churn.retention.delivery.planned import Planned
 
-__all__ = ["check_on_record", "delivery_date", "plan_table"]
+__all__ = ["LIST", "check_on_record", "delivery_date", "plan_table", "ways_notes"]
+
+LIST = "list"
+"""The name in the ledger of a list by customer_id, as beside the audiences."""
 
 
 def plan_table(place: Place) -> pa.Table:
@@ -50,3 +56,18 @@ def check_on_record(session: Session, planned: Planned | None, place: Place) -> 
         got="a dry run, one that a later plan replaced, or one of another ledger",
         fix="Take the latest plan, or plan again without --dry-run.",
     )
+
+
+def ways_notes(session: Session, facts: Mapping[str, Any], *, others: Iterable[str]) -> list[str]:
+    """What a command says where the plan went one of these other ways, too: what becomes of a list
+    is not known here, so its customers may be contacted twice. `facts` name campaign and date.
+    """
+    if facts["campaign_id"] is None:
+        return []
+    with session.ledger.reading() as connection:
+        gone = ways_out(connection, facts["campaign_id"], facts["plan_as_of"])
+    return [
+        f"the same plan went out through {way!r} in run {gone[way]}: both are two contacts"
+        for way in others
+        if way in gone
+    ]

@@ -19,7 +19,7 @@ from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
-from churn.jobs.on_record import check_on_record, delivery_date, plan_table
+from churn.jobs.on_record import LIST, check_on_record, delivery_date, plan_table, ways_notes
 from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
@@ -263,6 +263,7 @@ def _causes(tally: Tally) -> dict[str, dict[str, int]]:
 
 def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, ...]:
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
+    notes += ways_notes(session, facts, others=[LIST])
     quiet = session.settings.quiet_hours
     if quiet is not None and facts["stopped"] == QUIET:
         opens = _local(quiet.opens_at(order.clock.now()), quiet)

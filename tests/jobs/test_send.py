@@ -90,6 +90,15 @@ def test_each_message_says_whose_it_is_and_how_to_end_it(shop, plan, sink):
         assert "agreed to e-mails" in text
 
 
+def test_a_plan_that_went_out_two_ways_is_told_each_time(shop, plan, tmp_path):
+    assert sent(shop, plan, limit=1).warnings == ()
+    listed = export(shop, plan=plan, out=tmp_path / "list.csv")
+    again = sent(shop, plan)
+    assert "the same plan went out through 'email' in run " in listed.warnings[0]
+    assert "the same plan went out through 'list' in run " in again.warnings[0]
+    assert listed.run_id in again.warnings[0]
+
+
 def test_a_limit_sends_the_first_and_the_next_run_goes_on(shop, plan, sink):
     assert sent(shop, plan, limit=10).metrics["left_out"] == {
         "beyond_limit": len(offered(plan)) - 10
