@@ -73,6 +73,10 @@ class ModelError(ChurnError):
     exit_code = 5
 
 
+class OutdatedModelError(ModelError):
+    """A model that another release wrote, in a form that this one does not read."""
+
+
 class BusyError(ChurnError):
     """Another run holds the lock."""
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from churn.errors import BusyError, GateError, ModelError, StorageError
+from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.in_place import in_place_notes
@@ -29,6 +29,8 @@ from churn.modeling.training import Trained, canary_rows, reference_rows, train_
 from churn.modeling.tuning import Tuned
 
 __all__ = ["train"]
+
+OUTDATED = "not compared with the champion: another release wrote {name}"
 
 
 def train(
@@ -53,7 +55,7 @@ def train(
         lineage = data_lineage(settings, session.tables.fetched)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
-        speaking, unread = _speaking(session, folder)
+        speaking, unread, outdated = _speaking(session, folder)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
         trained = train_model(
             recipe,
@@ -68,7 +70,7 @@ def train(
         )
         if unread is not None and champion is not None:
             trained = replace(trained, gate=trained.gate.without_champion(champion, unread))
-        stands_in = speaking is not None and speaking.stand_in is not None
+        stands_in = outdated or (speaking is not None and speaking.stand_in is not None)
         stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
         trained.model.set_params(stand_in=stand_in)
         promoted = trained.gate.open or stand_in is not None
@@ -77,21 +79,27 @@ def train(
         check_canaries(bundle)
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
-        promoted, warnings = promoted and won, (*told, *in_place_notes(session))
+        unlike = (OUTDATED.format(name=champion),) if outdated else ()
+        promoted, warnings = promoted and won, (*told, *unlike, *in_place_notes(session))
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)
 
 
-def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, str | None]:
-    """The champion, or None and why its bundle cannot be read."""
+def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, str | None, bool]:
+    """The champion, why its bundle cannot be read, and whether another release wrote it.
+
+    Where a key is set a form that cannot be read proves nothing: anybody may have written it.
+    """
     if folder.champion is None:
-        return None, None
+        return None, None, False
+    key = session.settings.model.signing_key
     try:
-        key = session.settings.model.signing_key
-        return load_bundle(folder.directory / CHAMPION, signing_key=key), None
+        return load_bundle(folder.directory / CHAMPION, signing_key=key), None, False
     except ModelError as failure:
-        return None, failure.rule
+        if isinstance(failure, OutdatedModelError) and key is None:
+            return None, None, True
+        return None, failure.rule, False
 
 
 def _rows(trained: Trained) -> dict[str, int]:

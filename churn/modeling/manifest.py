@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from churn.errors import ConfigError, ModelError
+from churn.errors import ConfigError, ModelError, OutdatedModelError
 from churn.files.manifests import verify_files
 from churn.files.names import check_name, inside
 from churn.files.publish import read_pointer
@@ -79,7 +79,8 @@ def read_unverified(folder: Path) -> dict[str, Any]:
         raise not_whole(folder) from None
     if known != SCHEMA:
         rule = f"this release reads bundles of schema {SCHEMA}"
-        raise ModelError(rule, got=known, fix="Train again, or use the release that wrote it.")
+        fix = "Train again, or use the release that wrote it."
+        raise OutdatedModelError(rule, got=known, fix=fix)
     return manifest
 
 

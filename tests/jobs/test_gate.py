@@ -2,6 +2,8 @@
 the same.
 """
 
+import json
+
 import pytest
 from simulated_shop import (
     AS_OF,
@@ -104,6 +106,20 @@ def test_data_that_teaches_nothing_is_refused_and_the_champion_stays(base, tmp_p
     assert_refused(config, result, champion)
     assert "does not beat the best baseline" in result.gate["reasons"][0]
     assert {check["name"] for check in result.gate["checks"]} >= {"rules", "champion"}
+
+
+def test_a_champion_of_another_release_is_replaced_and_that_is_said(base, tmp_path):
+    """Nothing of this release can speak with it, so a rule is better than no word at all."""
+    config = copied_shop(trained_shop(base), tmp_path / "shop")
+    champion = champion_of(config)
+    manifest = config.parent / "models" / champion / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": 1}))
+    simulated_orders(150, days=300, memoryless=True).to_parquet(config.with_name("orders.parquet"))
+    result = train(config, as_of=MEMORYLESS_AS_OF)
+    assert f"not compared with the champion: another release wrote {champion}" in result.warnings
+    assert champion_of(config) == result.model_id != champion
+    assert result.gate["stand_in"] is not None
+    assert result.exit_code == 0
 
 
 def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
