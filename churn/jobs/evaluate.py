@@ -14,7 +14,7 @@ from churn.errors import GateError
 from churn.files.manifests import hash_files
 from churn.files.publish import publish_directory
 from churn.jobs.gate import gate_dict, gate_table
-from churn.jobs.judged import judgement_tables, report_tables
+from churn.jobs.judged import amount_notes, judgement_tables, report_tables
 from churn.jobs.result import JobResult, dropped_rows, hashed
 from churn.jobs.score import load_named_model
 from churn.jobs.session import Progress, Session, open_session, silent
@@ -78,7 +78,7 @@ def evaluate(
         metrics={**evaluation.to_dict(), "judgement": judgement.to_dict()},
         gate=gate_dict(gate, promoted=None),
         files=hashed(folder / "card.md", folder / "judgement.json"),
-        warnings=gate.warnings,
+        warnings=(*gate.warnings, *amount_notes(evaluation)),
         tables=(*judgement_tables(evaluation), *report_tables(judgement), gate_table(gate)),
     )
 

@@ -12,7 +12,7 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
 
-__all__ = ["judgement_tables", "report_tables"]
+__all__ = ["amount_notes", "judgement_tables", "report_tables"]
 
 SHOWN = {
     "roc_auc": "AUC",
@@ -22,6 +22,9 @@ SHOWN = {
     "brier": "Brier",
 }
 BY_KIND = ("roc_auc", "log_loss", "brier")
+LEAST_SHARE = 0.8
+"""Of what came should have been expected; less, or as much more, is told in a note."""
+
 LEAST_SLICE_ROWS = 2_000
 """Smaller slices are in the report; on a terminal their chance error would drown the rest."""
 
@@ -49,6 +52,23 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
         _by_kind("The model by kind of customer", "lapsed", strata),
         ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
         *_win_back_table(evaluation),
+    )
+
+
+def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """A note where the margin that the model expected is a fifth or more off what came, beyond
+    chance.
+    """
+    ratios = [
+        one.ratio
+        for one in evaluation.amounts
+        if (one.amount, one.predictor) == ("margin", "model")
+    ]
+    return tuple(
+        f"the margin expected at the test cutoffs was {ratio.estimate:.0%} of what came: values at "
+        "risk, and with them plans, may be as far off. A season that was seen once does that"
+        for ratio in ratios
+        if ratio.high < LEAST_SHARE or ratio.low > 1 / LEAST_SHARE
     )
 
 

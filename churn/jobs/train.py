@@ -12,7 +12,7 @@ from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, S
 from churn.features.catalogue import feature_names
 from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.in_place import in_place_notes
-from churn.jobs.judged import judgement_tables
+from churn.jobs.judged import amount_notes, judgement_tables
 from churn.jobs.lineage import data_lineage
 from churn.jobs.promotion import ModelsFolder
 from churn.jobs.recording import followed, record
@@ -20,7 +20,7 @@ from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
-from churn.modeling.card import model_card
+from churn.modeling.card import campaigns_in_words, model_card
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
@@ -80,7 +80,8 @@ def train(
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
         unlike = (OUTDATED.format(name=champion),) if outdated else ()
-        promoted, warnings = promoted and won, (*told, *unlike, *in_place_notes(session))
+        noted = (*unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
+        promoted, warnings = promoted and won, (*told, *noted)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)
@@ -108,7 +109,8 @@ def _rows(trained: Trained) -> dict[str, int]:
         "customers_left_out": trained.dataset.customers_left_out,
         "objectors_left_out": trained.dataset.objectors_left_out,
     }
-    return counts | {name: count for name, count in left_out.items() if count}
+    touched = {f"campaigns_{name}": count for name, count in trained.campaigns.items()}
+    return counts | {name: count for name, count in (left_out | touched).items() if count}
 
 
 def _resolved_table(trained: Trained) -> ShownTable:
@@ -126,6 +128,8 @@ def _resolved_table(trained: Trained) -> ShownTable:
     if trained.dataset.customers_left_out:
         sampled = f"{trained.dataset.customers_left_out:,} customers left out by most_rows"
         rows.append(("sample", sampled))
+    if any(trained.campaigns.values()):
+        rows.append(("campaigns", campaigns_in_words(trained.campaigns)))
     if trained.tuned is not None:
         rows.append(("recipe", _told(trained.tuned)))
     return "Resolved", ("", ""), tuple(rows)
@@ -183,6 +187,7 @@ def _facts(
             "eligible_rows": len(trained.dataset.eligible),
             "customers_left_out": trained.dataset.customers_left_out,
             "objectors_left_out": trained.dataset.objectors_left_out,
+            "campaigns": dict(trained.campaigns),
             "day_timezone": session.settings.data.day_timezone,
             "currency": session.settings.data.currency,
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from churn.modeling.bundle import REPORT
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.page import judgement_page
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
 
-__all__ = ["judged_again", "model_card"]
+__all__ = ["campaigns_in_words", "judged_again", "model_card"]
 
-LIMITS = [
-    "## Limits",
-    "",
-    "The past treated some customers with campaigns; the model has learnt from what happened "
-    "then, offers included. Reasons describe what goes along with lapsing, not what causes it: "
-    "they are TreeSHAP contributions summed by family, families that measure nearly the same "
-    "share their weight, and what the shop itself decides is left out of them.",
-    "",
-]
+AS_IT_CAME = (
+    "The past treated some customers with campaigns; what is counted here happened then, offers "
+    "included."
+)
+BY_LOT = (
+    "A lot decided on some offers of the past, so the model is one of what customers do without "
+    "them: {told}. The judgement counts each row that is left once."
+)
+REASONS = (
+    "Reasons describe what goes along with lapsing, not what causes it: they are TreeSHAP "
+    "contributions summed by family, families that measure nearly the same share their weight, "
+    "and what the shop itself decides is left out of them."
+)
+
+
+def campaigns_in_words(counts: Mapping[str, int]) -> str:
+    """What was done with the rows of a panel that offers touched.
+
+    >>> campaigns_in_words({"treated": 1200, "kept_by_lot": 60, "by_rule": 0})
+    '1,200 rows with an offer by lot left out, 60 kept without by lot stand for them'
+    """
+    told = (
+        f"{counts['treated']:,} rows with an offer by lot left out, "
+        f"{counts['kept_by_lot']:,} kept without by lot stand for them"
+    )
+    by_rule = f", {counts['by_rule']:,} with an offer that no lot decided stay as they came"
+    return told + (by_rule if counts["by_rule"] else "")
 
 
 def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
@@ -36,7 +56,7 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
             "of these cutoffs; what ships was fitted on all.",
             "",
             *judgement_page(trained.judgement, pictures=f"{REPORT}/"),
-            *LIMITS,
+            *_limits(trained.campaigns),
         ]
     )
 
@@ -61,9 +81,15 @@ def judged_again(
             "All cutoffs of the test come after everything that the model has learnt from.",
             "",
             *judgement_page(judgement),
-            *LIMITS,
+            *_limits({}),
         ]
     )
+
+
+def _limits(campaigns: Mapping[str, int]) -> list[str]:
+    touched = any(campaigns.values())
+    first = BY_LOT.format(told=campaigns_in_words(campaigns)) if touched else AS_IT_CAME
+    return ["## Limits", "", f"{first} {REASONS}", ""]
 
 
 def _predicts(model: ChurnModel) -> str:

@@ -42,7 +42,22 @@ def test_a_row_treated_within_its_window_is_left_out():
     contacts = pd.DataFrame([contact(name, day, treated=True) for name, day in days.items()])
     found = untreated(dataset_of(*days), contacts)
     assert weights(found) == {"before": 1.0, "after": 1.0}
-    assert found.counts == {"treated": 2, "kept_by_lot": 0}
+    assert found.counts == {"treated": 2, "kept_by_lot": 0, "by_rule": 0}
+
+
+@pytest.mark.parametrize("propensity", [float("nan"), 1.0, 0.0])
+def test_an_offer_that_no_lot_decided_leaves_its_row_as_it_came(propensity):
+    """Nobody stands for whom a rule picked: without them the riskiest would be missing."""
+    contacts = pd.DataFrame(
+        [
+            contact("by rule", 3, treated=True, propensity=propensity),
+            contact("by both", 3, treated=True, propensity=propensity),
+            contact("by both", 5, treated=True),
+        ]
+    )
+    found = untreated(dataset_of("by rule", "by both", "nobody"), contacts)
+    assert weights(found) == {"by rule": 1.0, "nobody": 1.0}
+    assert found.counts == {"treated": 1, "kept_by_lot": 0, "by_rule": 1}
 
 
 def test_who_was_kept_by_lot_stands_for_the_others_and_who_was_no_candidate_for_himself():

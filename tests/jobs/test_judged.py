@@ -1,0 +1,30 @@
+"""What is said of a judgement beside its tables."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from churn.jobs.judged import amount_notes
+from churn.modeling.expectations import JudgedAmount
+from churn.modeling.metrics import Interval
+
+
+def judged(low, high, *, amount="margin", predictor="model"):
+    ratio = Interval((low + high) / 2, low, high)
+    return JudgedAmount(amount, predictor, 1.0, 1.0, ratio, ratio)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.7), (1.3, 1.5)])
+def test_a_margin_far_from_what_came_is_told(low, high):
+    (note,) = amount_notes(SimpleNamespace(amounts=[judged(low, high)]))
+    assert f"was {(low + high) / 2:.0%} of what came" in note
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.7, 0.9), (0.9, 1.1), (1.2, 1.4)])
+def test_a_margin_that_may_be_near_is_not(low, high):
+    assert amount_notes(SimpleNamespace(amounts=[judged(low, high)])) == ()
+
+
+def test_other_amounts_and_predictors_are_in_the_table_alone():
+    others = [judged(0.1, 0.2, amount="orders"), judged(0.1, 0.2, predictor="own_rate")]
+    assert amount_notes(SimpleNamespace(amounts=others)) == ()
