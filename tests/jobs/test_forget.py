@@ -260,6 +260,13 @@ def test_tables_that_cannot_be_read_do_not_stop_an_erasure(shop, ours):
     assert any("your tables could not be looked into" in note for note in result.warnings)
 
 
+def test_a_list_of_customers_without_addresses_does_not_stop_an_erasure(shop, ours):
+    path = shop.parent / "customers.parquet"
+    pd.read_parquet(path)[["customer_id"]].to_parquet(path, index=False)
+    forget(shop, customers=[CUSTOMERS[0]])
+    assert names_in(ours, [CUSTOMERS[0]]) == set()
+
+
 def test_a_misspelt_customer_is_noticed(shop):
     result = forget(shop, customers=["zqx-4711", CUSTOMERS[0]])
     assert any("1 of the customers named are in none of your tables" in w for w in result.warnings)
