@@ -10,6 +10,7 @@ from simulated_shop import AS_OF, copied_shop, simulated_orders, trained_shop
 from churn.errors import ConfigError, DataError
 from churn.files.ledger import Ledger
 from churn.files.manifests import verify_file
+from churn.files.withdrawals import record_withdrawal
 from churn.jobs.plan import plan
 from churn.jobs.score import score
 from churn.retention.plan import PLAN_SCHEMA
@@ -252,6 +253,21 @@ def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):
     assert len(offered(frame)) > 10
     assert "consent_refused" in set(frame["suppression"])
     assert result.warnings == ()
+
+
+def test_no_budget_is_spent_on_who_withdrew_here_since_the_date_of_the_plan(
+    planned, shop, tmp_path
+):
+    """The usual case: the data ended yesterday, and the link was clicked today."""
+    gone = offered(planned[2])["customer_id"].head(5).tolist()
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        for name in gone:
+            record_withdrawal(ledger, name, "email", source="one-click")
+    scores = planned[4].with_name("scores.parquet")
+    plan(shop, out=tmp_path / "p.parquet", scores=scores, as_of=NIGHT)
+    frame = pd.read_parquet(tmp_path / "p.parquet").set_index("customer_id")
+    assert frame.loc[gone, "suppression"].tolist() == ["consent_refused"] * 5
+    assert len(offered(frame)) == len(offered(planned[2]))
 
 
 def test_contacts_of_the_shops_own_table_count_for_the_cooldown(planned, shop, tmp_path):
