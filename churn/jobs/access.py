@@ -17,7 +17,7 @@ from churn.files.erase_rows import exports_to
 from churn.files.erasures import Erased
 from churn.files.erasures import hashed as keyed_hash
 from churn.files.manifests import publish_with_manifest
-from churn.files.outputs import outputs, remember_output
+from churn.files.outputs import outputs, remembered
 from churn.jobs.access_rows import Row, explained, file_rows, ledger_rows, plain, table_rows
 from churn.jobs.access_words import LOGIC, PURPOSES, RETENTION, RIGHTS, meanings
 from churn.jobs.consents import consents_now
@@ -83,8 +83,8 @@ def _writing(
     if out.resolve() in {place.resolve() for place in inputs(config) if isinstance(place, Path)}:
         rule = "--out must not be a file that the command reads"
         raise ConfigError(rule, fix="Name another file.")
-    remember_output(session.ledger, out, command="access")
-    return publish_with_manifest(out, {"run_id": session.run_id, "command": "access"})
+    writing = publish_with_manifest(out, {"run_id": session.run_id, "command": "access"})
+    return remembered(writing, session.ledger, out, command="access")
 
 
 def _write(file: Path, held: Row) -> None:
