@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from churn.files.withdrawals import Withdrawal
 
 __all__ = [
     "consent_state",
+    "consent_to_plan",
     "consent_to_send",
     "earlier_contacts",
     "known_before",
@@ -26,6 +27,7 @@ __all__ = [
 
 Known = Callable[[str], str]
 END_OF_TIME = date(9000, 1, 1)
+MARKETING = "marketing"
 MAIL = "email"
 """The channel that an `unsubscribe` closes whose event names none."""
 
@@ -43,6 +45,22 @@ def consent_state(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> p
     holds. Channels and purposes are compared in lower case, without space around them.
     """
     return _last_said(snapshot, withdrawn, lambda table: known_before(snapshot, table))
+
+
+def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
+    """The same, with every refusal on a channel that the customer withdrew from here, where it is
+    the last word of all, whenever it was told.
+
+    What an export would not send is not worth budget. The shop's own words stay those of `as_of`.
+    """
+    state = consent_state(snapshot, withdrawn=withdrawn)
+    ever = _last_said(snapshot, withdrawn, lambda _: "day IS NOT NULL")
+    if withdrawn is None or state is None or ever is None:
+        return state
+    here = set(_pairs(withdrawn))
+    refused = ever.filter(pc.and_(pc.equal(ever["purpose"], MARKETING), pc.invert(ever["granted"])))
+    mine = pa.array([pair in here for pair in _pairs(refused)], pa.bool_())
+    return pa.concat_tables([state, refused.filter(mine)])
 
 
 def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
@@ -113,6 +131,11 @@ def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> 
     return last_words(tables, rows, keys=_KEYS, shown="bool_and(granted) AS granted")
 
 
+def _pairs(words: pa.Table) -> Iterator[tuple[str, str]]:
+    """Customer and channel of each row."""
+    return zip(words["customer_id"].to_pylist(), words["channel"].to_pylist(), strict=True)
+
+
 def _unsubscribed(columns: Sequence[str], known: str) -> str:
     """The SQL of refusals in `events`."""
     named = f"nullif({plain_word('channel')}, '')" if "channel" in columns else "NULL"
@@ -122,7 +145,7 @@ def _unsubscribed(columns: Sequence[str], known: str) -> str:
 
 
 def _refused(channel: str) -> str:
-    return f"customer_id, {channel} AS channel, 'marketing' AS purpose, false AS granted, day"
+    return f"customer_id, {channel} AS channel, '{MARKETING}' AS purpose, false AS granted, day"
 
 
 def objectors(snapshot: Snapshot) -> set[str]:

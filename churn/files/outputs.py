@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+from churn.errors import StorageError
 from churn.files.ledger import Ledger
 from churn.files.postgres.address import Place
 
-__all__ = ["forget_output", "outputs", "remember_output"]
+__all__ = ["forget_output", "outputs", "remember_output", "remembered"]
+
+Writer = TypeVar("Writer")
+
+
+@contextmanager
+def remembered(
+    writing: AbstractContextManager[Writer], ledger: Ledger, target: Place, *, command: str
+) -> Iterator[Writer]:
+    """What `writing` gives, with the target on record once it let us in, and before anything is
+    written. A file that a failed run did not make is taken off again, unless it was on record.
+    """
+    new = _named(target) not in outputs(ledger)
+    try:
+        with writing as writer:
+            remember_output(ledger, target, command=command)
+            yield writer
+    except BaseException:
+        if new and isinstance(target, Path) and not target.exists():
+            with suppress(StorageError):  # the failure itself is what has to be told
+                forget_output(ledger, target)
+        raise
 
 
 def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
@@ -15,11 +40,9 @@ def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
 
     A file is kept by its absolute path, a table of a database without user and password.
     """
-    named = str(target.absolute()) if isinstance(target, Path) else str(target)
+    values = (_named(target), command, ledger.moment())
     with ledger.changing() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)", (named, command, ledger.moment())
-        )
+        connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)", values)
 
 
 def outputs(ledger: Ledger) -> dict[str, str]:
@@ -31,4 +54,8 @@ def outputs(ledger: Ledger) -> dict[str, str]:
 def forget_output(ledger: Ledger, target: Path) -> None:
     """Takes a file off the record that is not there any more."""
     with ledger.changing() as connection:
-        connection.execute("DELETE FROM outputs WHERE target = ?", (str(target.absolute()),))
+        connection.execute("DELETE FROM outputs WHERE target = ?", (_named(target),))
+
+
+def _named(target: Place) -> str:
+    return str(target.absolute()) if isinstance(target, Path) else str(target)

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from churn.config import load_settings
-from churn.data.consent import consent_state, objectors
+from churn.data.consent import objectors
 from churn.errors import ConfigError, ModelError
 from churn.files.erase_rows import exports_to
 from churn.files.erasures import Erased
 from churn.files.erasures import hashed as keyed_hash
 from churn.files.manifests import publish_with_manifest
-from churn.files.outputs import outputs, remember_output
+from churn.files.outputs import outputs, remembered
 from churn.jobs.access_rows import Row, explained, file_rows, ledger_rows, plain, table_rows
 from churn.jobs.access_words import LOGIC, PURPOSES, RETENTION, RIGHTS, meanings
+from churn.jobs.consents import consents_now
 from churn.jobs.erase_audiences import AudienceRows
 from churn.jobs.erase_files import FileEraser
 from churn.jobs.result import JobResult, ShownTable, hashed
@@ -82,8 +83,8 @@ def _writing(
     if out.resolve() in {place.resolve() for place in inputs(config) if isinstance(place, Path)}:
         rule = "--out must not be a file that the command reads"
         raise ConfigError(rule, fix="Name another file.")
-    remember_output(session.ledger, out, command="access")
-    return publish_with_manifest(out, {"run_id": session.run_id, "command": "access"})
+    writing = publish_with_manifest(out, {"run_id": session.run_id, "command": "access"})
+    return remembered(writing, session.ledger, out, command="access")
 
 
 def _write(file: Path, held: Row) -> None:
@@ -105,11 +106,9 @@ def _held(session: Session, customer: str, progress: Progress) -> Row:
     snapshot = session.tables.as_of(session.as_of)
     objects = customer in objectors(snapshot)
     score, why_not = _score(session, customer, objects, progress)
-    state = consent_state(snapshot)
-    mine = [row for row in state.to_pylist() if row["customer_id"] == customer] if state else []
     found: Row = {
         "tables": {name: {"count": len(rows), "rows": rows} for name, rows in tables.items()},
-        "consents_now": mine,
+        "consents_now": consents_now(session, customer),
         "objects_to_profiling": objects,
         "score_now": score,
         "no_score_because": why_not,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.data.consent import consent_to_send, withdrawn_words
 from churn.data.erased import without_erased
@@ -15,12 +16,29 @@ from churn.retention.delivery.sendable import Sendable, offered, sendable
 from churn.retention.offers import KINDS, Offers
 from churn.retention.preferences import saying_nothing, strange_kinds
 
-__all__ = ["consent_notes", "preference_notes", "still_sendable", "withdrawn"]
+__all__ = ["consent_notes", "consents_now", "preference_notes", "still_sendable", "withdrawn"]
 
 
 def withdrawn(session: Session) -> pa.Table | None:
     """customer_id, channel, day of the withdrawals that the ledger holds by now."""
     return withdrawn_words(withdrawals(session.ledger))
+
+
+def consents_now(session: Session, customer_id: str) -> list[dict[str, object]]:
+    """customer_id, channel, purpose, granted of one customer, as an export or a sending reads it
+    at the session's date: any refusal counts.
+    """
+    known = consent_to_send(session.tables.as_of(session.as_of), withdrawn=withdrawn(session))
+    if known is None:
+        return []
+    said: dict[tuple[str, str], bool] = {}
+    for row in known.filter(pc.equal(known["customer_id"], customer_id)).to_pylist():
+        place = row["channel"], row["purpose"]
+        said[place] = said.get(place, True) and row["granted"]
+    return [
+        {"customer_id": customer_id, "channel": channel, "purpose": purpose, "granted": granted}
+        for (channel, purpose), granted in sorted(said.items())
+    ]
 
 
 def still_sendable(

@@ -51,7 +51,7 @@ class Forgotten:
     take_off: list[dict[str, object]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
-    missing: int = 0
+    missing: list[str] = field(default_factory=list)
     unknown: int = 0
     held: StillHeld = field(default_factory=StillHeld)
 
@@ -73,7 +73,8 @@ class Forgotten:
             "take_off": self.take_off,
             "unread": self.unread,
             "audiences_not_seen": self.unseen,
-            "outputs_not_there": self.missing,
+            "outputs_not_there": len(self.missing),
+            "missing_outputs": self.missing,
             "still_in_your_tables": self.held.tables,
             "not_in_your_tables": self.unknown,
         }
@@ -172,8 +173,7 @@ def _erase_results(
             found.unread.append(str(failure))
             continue
         if count:
-            named = not (isinstance(place, Path) and place.suffix == ".json")
-            shown = str(place) if named else ANSWERS  # who names its file so, names the customer
+            shown = _shown(place)
             found.files[shown] = found.files.get(shown, 0) + count
         if isinstance(place, Path) and not dry_run and not place.exists():
             forget_output(ledger, place)
@@ -199,9 +199,14 @@ def _targets(ledger: Ledger, places: list[Place], found: Forgotten) -> list[Plac
             found.unread.append(f"{target} needs its user and password: name it by --in")
     paths = [Path(target) for target in written if not is_address(target)]
     there = [path for path in paths if path.is_file()]
-    found.missing = len(paths) - len(there)
+    found.missing = [_shown(path) for path in paths if path not in set(there)]
     files = dict.fromkeys(path.absolute() for path in [*there, *files_below(folders)])
     return [*files, *named.values()]
+
+
+def _shown(place: Place) -> str:
+    """Its name; not that of an answer, for who names such a file names the customer."""
+    return ANSWERS if isinstance(place, Path) and place.suffix == ".json" else str(place)
 
 
 def _place(named: Path | str) -> Place:

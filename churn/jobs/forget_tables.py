@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from churn.jobs.result import ShownTable
 from churn.jobs.still_held import StillHeld
 
-__all__ = ["forget_tables", "notes"]
+__all__ = ["forget_tables", "notes", "still_in_your_tables"]
 
 
 def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
@@ -30,6 +30,7 @@ def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
     )
 
 
+PATHS_SHOWN = 10
 TAKE_OFF = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
 
 
@@ -37,18 +38,15 @@ def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:
     """What is left for people, and what could not be seen."""
     if facts["dry_run"]:
         yield "a dry run: nothing was changed"
-    for table, count in held.tables.items():
-        yield (
-            f"your table {table!r} still holds {count:,} erased "
-            f"customer{'s' if count > 1 else ''}: delete the rows there; until then they are "
-            "left out whenever it is read"
-        )
+    if held.tables:
+        yield still_in_your_tables(held.tables)
     if held.failure is not None:
         yield f"your tables could not be looked into: {held.failure}"
-    if facts["not_in_your_tables"]:
+    unknown = facts["not_in_your_tables"]
+    if unknown:
         yield (
-            f"{facts['not_in_your_tables']:,} of the customers named are in none of your tables: "
-            "check the spelling, unless you deleted them there before"
+            f"{unknown:,} of the customers named {'is' if unknown == 1 else 'are'} in none of your "
+            "tables: check the spelling, unless you deleted them there before"
         )
     for failure in facts["unread"]:
         yield f"not erased: {failure}"
@@ -58,7 +56,24 @@ def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:
             "their addresses cannot be hashed; export it anew and remove the old one"
         )
     if facts["outputs_not_there"]:
-        yield (
-            f"{facts['outputs_not_there']:,} files of earlier runs are not where they were "
-            "written: where you moved or copied them, name the folder by --in"
-        )
+        yield _not_there(facts["missing_outputs"])
+
+
+def still_in_your_tables(tables: Mapping[str, int]) -> str:
+    """The shop's own tables that hold erased customers, and how many."""
+    listed = ", ".join(f"{table} ({count:,})" for table, count in tables.items())
+    several = len(tables) > 1
+    return (
+        f"your table{'s' if several else ''} still hold{'' if several else 's'} erased customers: "
+        f"{listed}; delete the rows there, until then they are left out at every reading"
+    )
+
+
+def _not_there(paths: Sequence[str]) -> str:
+    listed = [*sorted(paths)[:PATHS_SHOWN]]
+    if len(paths) > PATHS_SHOWN:
+        listed.append(f"and {len(paths) - PATHS_SHOWN:,} more")
+    return (
+        f"not there any more, where earlier runs wrote: {', '.join(listed)}; "
+        "what you moved or copied is looked through where its folder is named by --in"
+    )

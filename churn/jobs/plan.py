@@ -109,15 +109,15 @@ def _measured(
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
-    """Offers of earlier plans as contacts, this campaign's plan of the same date aside: all in the
-    days that a frequency cap counts, ours or a customer's own, and the latest of each customer and
-    offer before them.
+    """Offers of plans made before as contacts, of other campaigns also those of the same date: all
+    in the days that a frequency cap counts, ours or a customer's own, and the latest of each
+    customer and offer before them. This campaign's plan of the same date is aside.
     """
     same = (offers.campaign_id, session.as_of)
     first = session.as_of - timedelta(days=max(_counted_days(session) - 1, 0))
     found = [
         *session.ledger.last_contacts(first, excluding=same),
-        *session.ledger.contacts_since(first, session.as_of, excluding=same),
+        *session.ledger.contacts_since(first, session.as_of + timedelta(days=1), excluding=same),
     ]
     ages = [float((session.as_of - contact.as_of).days) for contact in found]
     return pa.table(

@@ -171,7 +171,7 @@ def _result(
 ) -> JobResult:
     dropped = dropped_rows(session.tables.audits)
     if scores.dropped:
-        dropped["customers"] = dict(scores.dropped)
+        dropped["customers"] = {**dropped.get("customers", {}), **scores.dropped}
     if not scores.table.num_rows:
         notes = (f"no customer is known before {session.as_of}: the scores are empty", *notes)
     stand_in = fitted.stand_in

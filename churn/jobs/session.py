@@ -18,7 +18,7 @@ from churn.features.own import load_own_features
 from churn.files.erasures import Erased
 from churn.files.ledger import Ledger
 from churn.files.names import check_name
-from churn.files.outputs import remember_output
+from churn.files.outputs import remembered
 from churn.files.postgres.address import Place
 from churn.files.postgres.layout import Layout
 from churn.jobs.output import RowWriter, TableWriter, writing_result, writing_table
@@ -49,15 +49,15 @@ class Session:
         self, out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
     ) -> AbstractContextManager[TableWriter]:
         """`writing_table`, remembered in the ledger, so that `churn forget` finds the rows."""
-        remember_output(self.ledger, out, command=self.command)
-        return writing_table(out, keep=keep, option=option)
+        writing = writing_table(out, keep=keep, option=option)
+        return remembered(writing, self.ledger, out, command=self.command)
 
     def writing_result(
         self, out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
     ) -> AbstractContextManager[RowWriter]:
         """The same of `writing_result`; of a database without its user and password."""
-        remember_output(self.ledger, out, command=self.command)
-        return writing_result(out, layout, keep=keep, option=option)
+        writing = writing_result(out, layout, keep=keep, option=option)
+        return remembered(writing, self.ledger, out, command=self.command)
 
 
 def inputs(config: Path) -> list[Place]:

@@ -49,9 +49,10 @@ def still_held(settings: Settings, erased: Erased) -> StillHeld:
 
 def _addresses(tables: Tables, names: list[str]) -> list[tuple[str | None, str | None]] | None:
     """Every e-mail and phone that stands beside one of those customers."""
-    if not names:
+    there = tables.columns("customers") if names else ()
+    columns = [name for name in ("email", "phone") if name in there]
+    if not columns:
         return None
-    columns = [name for name in ("email", "phone") if name in tables.columns("customers")]
     rows = tables.frame("customers").filter(nw.col("customer_id").is_in(names)).select(*columns)
-    found = tables.engine.collect(rows).to_pylist() if columns else []
+    found = tables.engine.collect(rows).to_pylist()
     return [(row.get("email"), row.get("phone")) for row in found] or None

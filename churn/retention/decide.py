@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from churn.data.consent import consent_state, earlier_contacts
+from churn.data.consent import consent_to_plan, earlier_contacts
 from churn.data.people import people
 from churn.data.preferences import preference_state
 from churn.data.tables import Snapshot
@@ -47,9 +47,9 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     `groups` limits how many of a group are served. Consents, preferences, birthdays, open service
     and earlier contacts are those known before the snapshot. `planned_before` adds contacts
     (customer_id, offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap`
-    limits either. `withdrawn` (customer_id, channel, day) are withdrawals that no table holds.
-    `measured` replaces the effects that the catalogue assumes. Raises DataError when the scores
-    are of another date.
+    limits either. `withdrawn` (customer_id, channel, day) are withdrawals that no table holds; they
+    count whenever they were told. `measured` replaces the effects that the catalogue assumes.
+    Raises DataError when the scores are of another date.
     """
     dates = set(scores.column("as_of").unique().to_pylist())
     if dates - {snapshot.as_of}:
@@ -64,7 +64,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         budget=budget,
         shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
         consent=consent,
-        consents=consent_state(snapshot, withdrawn=withdrawn),
+        consents=consent_to_plan(snapshot, withdrawn=withdrawn),
         contacts=_joined(contacts, planned_before),
         contacted_enough=enough,
         as_of=snapshot.as_of,

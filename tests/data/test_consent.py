@@ -7,6 +7,7 @@ import pytest
 
 from churn.data.consent import (
     consent_state,
+    consent_to_plan,
     consent_to_send,
     earlier_contacts,
     objectors,
@@ -153,6 +154,20 @@ def test_leaving_is_known_to_a_plan_from_its_moment_on_and_to_a_sending_at_once(
     agreed = [word("true", BEGINS - DAY)]
     assert told(agreed, **gone) == {("email", True)}
     assert told(agreed, **gone, ask=consent_to_send) == {("email", True), ("email", False)}
+
+
+def test_a_plan_knows_a_withdrawal_that_was_told_here_after_its_date_and_no_other_word(told):
+    agreed, at = [word("true", BEGINS - DAY)], BEGINS + 2 * DAY
+    ask = {"ask": consent_to_plan}
+    refused = {("email", True), ("email", False)}
+    assert told(agreed, withdrawn=[("email", at)], **ask) == refused
+    assert told(agreed, [left(at)], **ask) == {("email", True)}
+    again = [*agreed, word("true", at + DAY)]
+    assert told(again, withdrawn=[("email", at)], **ask) == {("email", True)}
+    assert told(agreed, [left(at)], withdrawn=[("sms", at)], **ask) == {
+        ("email", True),
+        ("sms", False),
+    }
 
 
 def test_an_unsubscription_that_arrived_late_is_not_yet_known_to_a_plan(told):

@@ -58,6 +58,23 @@ def test_what_was_decided_is_there_with_its_codes_in_words(held):
     assert rows(held, "ledger", "withdrawals")[0]["channel"] == "sms"
 
 
+def test_consent_now_is_what_an_export_would_ask_and_a_withdrawal_of_today_refuses(held):
+    """The sms was withdrawn in the ledger, after the end of the data."""
+    told = {row["channel"]: row["granted"] for row in held["consents_now"]}
+    assert told == {"ads": True, "email": True, "sms": False}
+
+
+def test_a_consent_that_was_withdrawn_here_is_told_as_refused(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    with Ledger(config.parent / "ledger.db") as ledger:
+        record_withdrawal(ledger, PERSON, "email", source="one-click")
+    result = access(config, customer=PERSON)
+    told = {row["channel"]: row["granted"] for row in result.metrics["consents_now"]}
+    assert told == {"ads": True, "email": False}
+    (shown,) = [rows for title, _, rows in result.tables if title == "Consent now"]
+    assert ("email", "marketing", "refused") in shown
+
+
 def test_files_that_hold_them_are_named_with_their_rows_and_why_there_was_no_offer(shop):
     plan = pd.read_parquet(shop.parent / "out" / "plan.parquet").set_index("customer_id")
     without = plan.index[plan["suppression"].notna()][0]

@@ -4,7 +4,16 @@ from datetime import date, timedelta
 
 import contact_histories as histories
 import pyarrow as pa
-from contact_histories import BEGINS, CUSTOMERS, OFFERS, live, moment, often_enough, wanted
+from contact_histories import (
+    BEGINS,
+    CUSTOMERS,
+    OFFERS,
+    live,
+    moment,
+    often_enough,
+    wanted,
+    withdrew,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +139,7 @@ def test_what_is_planned_has_live_consent_is_wanted_and_comes_as_often_as_wanted
             offer
             for offer, (channel, kind) in OFFERS.items()
             if live(name, channel, history, required=consent == "required", **at)
+            and not withdrew(name, channel, history)
             and wanted(name, channel, kind, history, **at)
             and not often_enough(name, channel, kind, history, made)
         }

@@ -26,7 +26,7 @@ from known_customers import (
 )
 
 from churn.data.engines.spills import new_spill_folder
-from churn.errors import BusyError, ConfigError
+from churn.errors import BusyError, ChurnError, ConfigError
 from churn.files.erase_rows import compact, tables_of_customers
 from churn.files.erasures import read_erased
 from churn.files.ledger import Ledger
@@ -35,6 +35,7 @@ from churn.files.outputs import outputs
 from churn.files.records import MIGRATIONS
 from churn.files.withdrawals import record_withdrawal
 from churn.jobs import forget as forget_module
+from churn.jobs.access import access
 from churn.jobs.check import check
 from churn.jobs.export import export
 from churn.jobs.forget import forget
@@ -239,7 +240,8 @@ def test_the_shops_own_files_are_left_alone_and_told(shop):
     result = forget(shop, customers=[CUSTOMERS[1]], places=[shop.parent])
     assert (shop.parent / "orders2.parquet").read_bytes() == held
     assert result.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
-    assert any("your table 'orders' still holds 1 erased customer" in w for w in result.warnings)
+    (told,) = [note for note in result.warnings if "your table" in note]
+    assert told.startswith("your tables still hold erased customers: orders (1), customers (1), ")
 
 
 def test_a_file_that_is_not_what_its_manifest_says_is_told_and_no_success(shop):
@@ -260,9 +262,52 @@ def test_tables_that_cannot_be_read_do_not_stop_an_erasure(shop, ours):
     assert any("your tables could not be looked into" in note for note in result.warnings)
 
 
+def test_a_list_of_customers_without_addresses_does_not_stop_an_erasure(shop, ours):
+    path = shop.parent / "customers.parquet"
+    pd.read_parquet(path)[["customer_id"]].to_parquet(path, index=False)
+    forget(shop, customers=[CUSTOMERS[0]])
+    assert names_in(ours, [CUSTOMERS[0]]) == set()
+
+
 def test_a_misspelt_customer_is_noticed(shop):
     result = forget(shop, customers=["zqx-4711", CUSTOMERS[0]])
-    assert any("1 of the customers named are in none of your tables" in w for w in result.warnings)
+    assert any("1 of the customers named is in none of your tables" in w for w in result.warnings)
+
+
+def test_files_that_are_not_where_they_were_written_are_named(shop):
+    path = shop.parent / "out" / "list.csv"
+    path.unlink()
+    sidecar_of(path).unlink()
+    result = forget(shop, customers=[CUSTOMERS[0]])
+    assert result.metrics["outputs_not_there"] == 1
+    (told,) = [note for note in result.warnings if "earlier runs" in note]
+    assert told.startswith(f"not there any more, where earlier runs wrote: {path}; what you moved")
+
+
+def test_what_a_refused_command_never_wrote_is_not_missed(shop):
+    folder, earlier = shop.parent, "2023-12-01"
+    (folder / "a folder.parquet").mkdir()
+    for name in ("a folder.parquet", "orders.parquet", "x.txt"):
+        with pytest.raises(ChurnError):
+            plan(shop, out=folder / name, scores=scored(folder), as_of=NIGHT)
+    with pytest.raises(ChurnError, match="scores must be as of the plan's date"):
+        plan(
+            shop, out=folder / "new.parquet", scores=folder / "made-up.parquet", as_of="2023-12-01"
+        )
+    with pytest.raises(ConfigError, match="nothing is held on a customer"):
+        access(shop, customer="zqx-4711", out=folder / "nobody.json")
+    result = forget(shop, customers=[CUSTOMERS[0]])
+    assert result.metrics["missing_outputs"] == []
+
+
+def test_a_file_on_record_stays_there_when_a_later_run_fails(shop):
+    """It may lie elsewhere by now, with its rows."""
+    path = shop.parent / "out" / "plan.parquet"
+    path.rename(path.with_name("moved.parquet"))
+    with pytest.raises(ChurnError, match="scores must be as of the plan's date"):
+        plan(shop, out=path, scores=shop.parent / "made-up.parquet", as_of="2023-12-01")
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        assert str(path) in outputs(ledger)
 
 
 def test_what_killed_processes_left_is_removed_with_its_rows(shop, monkeypatch, tmp_path):

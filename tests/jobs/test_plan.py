@@ -10,6 +10,7 @@ from simulated_shop import AS_OF, copied_shop, simulated_orders, trained_shop
 from churn.errors import ConfigError, DataError
 from churn.files.ledger import Ledger
 from churn.files.manifests import verify_file
+from churn.files.withdrawals import record_withdrawal
 from churn.jobs.plan import plan
 from churn.jobs.score import score
 from churn.retention.plan import PLAN_SCHEMA
@@ -184,6 +185,45 @@ def test_a_plan_is_not_bound_by_those_of_later_dates(shop, tmp_path):
     assert "cooldown" not in set(pd.read_parquet(tmp_path / "a.parquet")["suppression"])
 
 
+def campaign(shop, name, *, cooldown_days=28):
+    """A configuration of the same shop and ledger whose catalogue is of another campaign."""
+    text = (shop.parent / "offers.toml").read_text().replace('"spring"', f'"{name}"')
+    assert f'id = "{name}"' in text
+    text = text.replace("cooldown_days = 28", f"cooldown_days = {cooldown_days}")
+    (shop.parent / f"{name}.toml").write_text(text)
+    config = shop.with_name(f"churn-{name}.toml")
+    config.write_text(shop.read_text().replace('"offers.toml"', f'"{name}.toml"'))
+    return config
+
+
+def test_another_campaigns_plan_of_the_same_date_begins_the_cooldown(planned, shop, tmp_path):
+    scores = planned[4].with_name("scores.parquet")
+    spring, summer = tmp_path / "spring.parquet", tmp_path / "summer.parquet"
+    plan(shop, out=spring, scores=scores, as_of=NIGHT)
+    plan(campaign(shop, "summer"), out=summer, scores=scores, as_of=NIGHT)
+    contacted = set(offered(pd.read_parquet(spring))["customer_id"])
+    second = pd.read_parquet(summer).set_index("customer_id")
+    assert len(contacted) > 10
+    assert set(second.loc[sorted(contacted), "suppression"]) == {"cooldown"}
+    assert offered(second).shape[0] > 10
+    plan(shop, out=spring, scores=scores, as_of=NIGHT)  # made again it does not bind itself
+    assert set(offered(pd.read_parquet(spring))["customer_id"]) == contacted
+
+
+def test_another_campaigns_plan_of_the_same_date_counts_for_the_cap(planned, shop, tmp_path):
+    """Even of offers that need no rest."""
+    cap = "[offers]\nmax_contacts = 1\ncap_days = 20"
+    shop.write_text(shop.read_text().replace("[offers]", cap, 1))
+    scores = planned[4].with_name("scores.parquet")
+    for name in ("spring", "summer"):
+        out, config = tmp_path / f"{name}.parquet", campaign(shop, name, cooldown_days=0)
+        plan(config, out=out, scores=scores, as_of=NIGHT)
+    contacted = set(offered(pd.read_parquet(tmp_path / "spring.parquet"))["customer_id"])
+    second = pd.read_parquet(tmp_path / "summer.parquet").set_index("customer_id")
+    assert len(contacted) > 10
+    assert set(second.loc[sorted(contacted), "suppression"]) == {"frequency_cap"}
+
+
 def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     shop.write_text(shop.read_text().replace('"assumed"', '"required"'))
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
@@ -213,6 +253,21 @@ def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):
     assert len(offered(frame)) > 10
     assert "consent_refused" in set(frame["suppression"])
     assert result.warnings == ()
+
+
+def test_no_budget_is_spent_on_who_withdrew_here_since_the_date_of_the_plan(
+    planned, shop, tmp_path
+):
+    """The usual case: the data ended yesterday, and the link was clicked today."""
+    gone = offered(planned[2])["customer_id"].head(5).tolist()
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        for name in gone:
+            record_withdrawal(ledger, name, "email", source="one-click")
+    scores = planned[4].with_name("scores.parquet")
+    plan(shop, out=tmp_path / "p.parquet", scores=scores, as_of=NIGHT)
+    frame = pd.read_parquet(tmp_path / "p.parquet").set_index("customer_id")
+    assert frame.loc[gone, "suppression"].tolist() == ["consent_refused"] * 5
+    assert len(offered(frame)) == len(offered(planned[2]))
 
 
 def test_contacts_of_the_shops_own_table_count_for_the_cooldown(planned, shop, tmp_path):

@@ -1,6 +1,7 @@
 """The scores of a base as a file: complete, in the agreed columns, the same whenever it is run."""
 
 import json
+import shutil
 from datetime import date
 
 import pandas as pd
@@ -11,6 +12,7 @@ from simulated_shop import AS_OF, FIRST_DAY, copied_shop, simulated_orders, trai
 from churn.errors import BusyError, ConfigError, ModelError, StorageError
 from churn.files.ledger import Ledger
 from churn.files.manifests import verify_file
+from churn.jobs.forget import forget
 from churn.jobs.output import read_table, writing_table
 from churn.jobs.score import score
 from churn.scoring.score import SCORE_SCHEMA
@@ -65,6 +67,19 @@ def test_one_row_for_each_known_customer_and_none_for_objectors(night):
     assert ids == sorted(known)
     assert result.rows == {"scores": len(known)}
     assert result.dropped["customers"] == {"objected to profiling": 1}
+
+
+def test_objectors_and_erased_are_both_told_so_that_the_numbers_add_up(shop, tmp_path):
+    folder = tmp_path / "shop"
+    shutil.copytree(shop.parent, folder)
+    config = folder / "churn.toml"
+    everybody = sorted({*simulated_orders()["customer_id"], "visitor"})
+    pd.DataFrame({"customer_id": everybody}).to_parquet(folder / "customers.parquet")
+    forget(config, customers=["c0001", "c0002"])
+    result = score(config, out=tmp_path / "s.parquet", as_of=NIGHT, explain="none")
+    left_out = result.dropped["customers"]
+    assert left_out == {"erased": 2, "objected to profiling": 1}
+    assert result.rows["scores"] + sum(left_out.values()) == len(everybody)
 
 
 def test_the_manifest_vouches_for_the_file_and_counts_who_was_left_out(night):

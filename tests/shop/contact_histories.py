@@ -146,6 +146,17 @@ def live(customer, channel, history, hours, *, sending, required=True):
     return False not in answers and (answers[0] is True or not required)
 
 
+def withdrew(customer, channel, history):
+    """Whether the customer told a withdrawal here, and the last word of all is a refusal."""
+    told = [
+        row
+        for row in history["withdrawals"]
+        if (row["customer_id"], row["channel"]) == (customer, channel)
+    ]
+    last = newest(said(customer, history), "channel", "purpose").get((channel, "marketing"), [])
+    return bool(told) and not all(row["granted"] for row in last)
+
+
 def wanted(customer, channel, kind, history, hours, *, sending):
     """Whether no "no" stands that a narrower "yes" does not lift."""
     mine = [row for row in history["preferences"] if row["customer_id"] == customer]
