@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -91,12 +91,13 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         planned = Planned.read(table)
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
-        outbox = _outbox(session, table, planned, order, products, on=when)
+        picked = _picked(products, table)
+        outbox = _outbox(session, table, planned, order, picked, on=when)
         files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
         tally = _sent(session, table, planned, outbox, order, on=when, since=since)
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
-        notes = _notes(session, facts, order)
+        notes = (*_notes(session, facts, order), *_unnamed(outbox, picked))
     return JobResult(
         command="send",
         run_id=session.run_id,
@@ -126,13 +127,12 @@ def _outbox(
     table: pa.Table,
     planned: Planned | None,
     order: Order,
-    products: Path | None,
+    picked: Mapping[str, tuple[str, ...]],
     *,
     on: date,
 ) -> Outbox:
     """What is to be sent, each offer's message written once to see that it can be."""
     order.progress("asking for consent")
-    picked = _picked(products, table)
     outbox = fill_outbox(session, table, planned, order, on=on, picked=picked)
     order.road.check(outbox.outgoing)
     return outbox
@@ -143,6 +143,16 @@ def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ..
         return {}
     found = read_table(products, what="recommendations", command="recommend")
     return picks(found, set(plan["customer_id"].to_pylist()))
+
+
+def _unnamed(outbox: Outbox, picked: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """What is said of messages whose products have no name that a customer could read."""
+    unnamed = sum(picked.get(one.message.customer_id) == () for one in outbox.outgoing)
+    if unnamed:
+        yield (
+            f"{unnamed:,} {'message names' if unnamed == 1 else 'messages name'} no product, for "
+            "the recommendations hold no names: map product_name of the lines, and recommend again"
+        )
 
 
 def _sent(

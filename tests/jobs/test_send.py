@@ -214,6 +214,19 @@ def test_products_are_named_where_they_are_given(shop, plan, sink, tmp_path):
     assert "Picked for you" not in second
 
 
+def test_products_without_a_name_are_left_out_and_it_is_told_how_many(shop, plan, sink, tmp_path):
+    names = sorted(offered(plan))
+    rows = {"customer_id": names[:3], "rank": 1, "product_id": "p0250"}
+    rows["name"] = [None, None, "Tea"]
+    pd.DataFrame(rows).to_parquet(tmp_path / "picks.parquet")
+    result = sent(shop, plan, products=tmp_path / "picks.parquet", limit=3)
+    texts = [message.get_body(("plain",)).get_content() for message in sink.messages]
+    assert [text.count("Picked for you") for text in texts] == [0, 0, 1]
+    assert "p0250" not in "".join(texts)
+    assert result.warnings[-1].startswith("2 messages name no product, for the recommendations")
+    assert "product_name" in result.warnings[-1]
+
+
 def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     base, tmp_path, server, sink
 ):
