@@ -19,7 +19,15 @@ from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
 from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
-from churn.jobs.on_record import LIST, check_on_record, delivery_date, plan_table, ways_notes
+from churn.jobs.on_record import (
+    LIST,
+    asked_date,
+    check_offer,
+    check_on_record,
+    delivery_date,
+    plan_table,
+    ways_notes,
+)
 from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
@@ -80,15 +88,16 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         clock=clock or Clock(),
         progress=progress,
     )
-    given = place_of(plan)
+    given, asked = place_of(plan), asked_date(on)
     table = plan_table(given)
     _wait_for_opening(settings.quiet_hours, order)
     with (
         exclusive(lock_beside(settings.path("send")), what="sending"),
-        open_session("send", config, as_of=on, progress=progress, beyond_data=True) as session,
+        open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
     ):
         since = session.ledger.moment()
         planned = Planned.read(table)
+        check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
         picked = _picked(products, table)

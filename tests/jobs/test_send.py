@@ -322,9 +322,11 @@ def test_two_sendings_at_once_are_one(shop, plan):
     [
         ({"through": "pigeon"}, "--through must be one of email, webhook, got pigeon"),
         ({"through": "webhook"}, r"needs the section \[delivery.webhook\]"),
+        ({"offer": "nope"}, r"must be an offer of the plan, got 'nope'\. It offers coupon\."),
+        ({"on": "2024-13-01"}, "--date must be an ISO date, got '2024-13-01'"),
     ],
 )
-def test_a_way_that_is_not_there_is_told(shop, plan, options, told):
+def test_a_way_an_offer_or_a_date_that_is_not_there_is_told(shop, plan, options, told):
     with pytest.raises(ConfigError, match=told):
         sent(shop, plan, **options)
 
