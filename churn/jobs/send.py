@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,24 @@ from typing import Any
 import pyarrow as pa
 
 from churn.config import load_settings
-from churn.data.days import zone
 from churn.errors import ConfigError, StorageError
 from churn.files.locks import exclusive, lock_beside
 from churn.files.messages import enqueue
 from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
-from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
 from churn.jobs.on_record import (
-    LIST,
     asked_date,
     check_offer,
     check_on_record,
     delivery_date,
     plan_table,
-    ways_notes,
 )
 from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.send_notes import local_time, sending_notes
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.retention.delivery.addressees import UNSENT
 from churn.retention.delivery.dispatch import QUIET, Clock, Dispatch, Tally, parcels
@@ -102,11 +99,13 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         check_on_record(session, planned, given)
         picked = _picked(products, table)
         outbox = _outbox(session, table, planned, order, picked, on=when)
+        if planned is not None and outbox.outgoing:
+            _remember(session, planned, outbox, order, on=when)
         files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
         tally = _sent(session, table, planned, outbox, order, on=when, since=since)
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
-        notes = (*_notes(session, facts, order), *_unnamed(outbox, picked))
+        notes = sending_notes(session, facts, order, outbox, picked)
     return JobResult(
         command="send",
         run_id=session.run_id,
@@ -127,7 +126,7 @@ def _wait_for_opening(quiet: QuietHours | None, order: Order) -> None:
     if quiet is None or not order.wait or order.dry_run:
         return
     opens = quiet.opens_at(order.clock.now())
-    order.progress(f"waiting until {_local(opens, quiet)}")
+    order.progress(f"waiting until {local_time(opens, quiet)}")
     order.clock.wait_until(opens)
 
 
@@ -154,16 +153,6 @@ def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ..
     return picks(found, set(plan["customer_id"].to_pylist()))
 
 
-def _unnamed(outbox: Outbox, picked: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """What is said of messages whose products have no name that a customer could read."""
-    unnamed = sum(picked.get(one.message.customer_id) == () for one in outbox.outgoing)
-    if unnamed:
-        yield (
-            f"{unnamed:,} {'message names' if unnamed == 1 else 'messages name'} no product, for "
-            "the recommendations hold no names: map product_name of the lines, and recommend again"
-        )
-
-
 def _sent(
     session: Session,
     table: pa.Table,
@@ -177,7 +166,6 @@ def _sent(
     """What became of the messages; nothing where it was a dry run or there are none."""
     if order.dry_run or planned is None or not outbox.outgoing:
         return Tally()
-    _remember(session, planned, outbox, order, on=on)
     enqueue(session.ledger, [one.message for one in outbox.outgoing])
     total = len(outbox.outgoing)
     dispatch = Dispatch(
@@ -202,7 +190,10 @@ def _sent(
 def _remember(
     session: Session, planned: Planned, outbox: Outbox, order: Order, *, on: date
 ) -> None:
-    """Puts the plan on record as sent this way, unless another of its campaign and date was."""
+    """Puts the plan on record as sent this way, unless another of its campaign and date was.
+
+    A dry run only finds out whether it could.
+    """
     record = Export(
         run_id=session.run_id,
         campaign_id=planned.campaign_id,
@@ -214,8 +205,10 @@ def _remember(
         rows=outbox.rows.num_rows,
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
+    ledger = session.ledger
+    put = ledger.check_export if order.dry_run else ledger.record_export
     try:
-        session.ledger.record_export(record, replace=order.replace)
+        put(record, replace=order.replace)
     except ConfigError as other:
         rule = (
             f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
@@ -278,27 +271,3 @@ def _causes(tally: Tally) -> dict[str, dict[str, int]]:
         if cause is not None and number:
             found.setdefault(state, {})[cause] = number
     return found
-
-
-def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, ...]:
-    notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
-    notes += ways_notes(session, facts, others=[LIST])
-    quiet = session.settings.quiet_hours
-    if quiet is not None and facts["stopped"] == QUIET:
-        opens = _local(quiet.opens_at(order.clock.now()), quiet)
-        notes.append(f"quiet hours: sending opens at {opens}; --wait waits for it")
-    elif facts["stopped"] is not None:
-        notes.append(f"stopped early: {facts['stopped']}")
-    if facts["waiting"] and facts["stopped"] != QUIET:
-        notes.append(f"still waiting: {facts['waiting']:,}; the same command sends them")
-    doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
-    if doubtful:
-        notes.append(
-            f"whether {doubtful:,} arrived is not known; they are not sent again unless "
-            "--retry-unknown says so"
-        )
-    return tuple(notes)
-
-
-def _local(moment: datetime, quiet: QuietHours) -> str:
-    return f"{moment.astimezone(zone(quiet.timezone)):%Y-%m-%d %H:%M} ({quiet.timezone})"

@@ -32,7 +32,7 @@ from churn.jobs.export import export
 from churn.jobs.send import send
 from churn.retention.delivery.dispatch import Clock
 
-NIGHT = datetime(2024, 1, 2, 23, tzinfo=UTC)
+NOON, NIGHT = (datetime(2024, 1, 2, hour, tzinfo=UTC) for hour in (12, 23))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,11 @@ def plan(shop):
 
 
 def sent(shop, plan, **options):
-    return send(shop, plan=plan, **{"clock": Clock(sleep=lambda _: None), **options})
+    return send(shop, plan=plan, **{"clock": clock_at(NOON), **options})
+
+
+def clock_at(moment):
+    return Clock(lambda: moment, lambda _: None)
 
 
 def test_every_offer_arrives_once_and_the_second_run_sends_none(shop, plan, sink):
@@ -227,6 +231,19 @@ def test_products_without_a_name_are_left_out_and_it_is_told_how_many(shop, plan
     assert "product_name" in result.warnings[-1]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_offers_that_ended_before_today_are_told(shop, plan, dry_run):
+    ends = datetime(2024, 1, 15, 23, tzinfo=UTC)
+    assert sent(shop, plan, limit=1, clock=clock_at(ends), dry_run=dry_run).warnings == ()
+    late = clock_at(ends + timedelta(hours=1))
+    (note,) = sent(shop, plan, limit=2, clock=late, dry_run=dry_run).warnings
+    assert note.startswith("2 messages speak of offers that ended before today, 2024-01-16: ")
+    assert "as of 2024-01-01; pass --date 2024-01-16 to leave them out" in note
+    none = sent(shop, plan, clock=late, on="2024-01-16", dry_run=dry_run)
+    assert none.metrics["left_out"].keys() <= {"expired", "sent_before"}
+    assert none.rows["to_send"] == 0
+
+
 def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     base, tmp_path, server, sink
 ):
@@ -288,7 +305,10 @@ def test_another_plan_of_the_same_date_has_to_replace_and_reaches_only_the_other
         sent(shop, plan)
     with pytest.raises(ConfigError, match=r"one plan of campaign 'spring'.*sent through 'email'"):
         sent(shop, other)
-    sent(shop, other, replace=True)
+    with pytest.raises(ConfigError, match=r"may be sent through 'email', got another .*--replace"):
+        sent(shop, other, dry_run=True)
+    assert sent(shop, other, dry_run=True, replace=True).rows["to_send"] > 0
+    assert sent(shop, other, replace=True).rows["sent"] > 0
     assert sorted(sink.recipients) == addresses_of(offered(other) | set(sorted(before)[:10]))
 
 
