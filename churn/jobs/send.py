@@ -28,10 +28,10 @@ from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
-from churn.jobs.send_notes import local_time, sending_notes
+from churn.jobs.send_notes import cause_of_end, local_time, sending_notes
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.retention.delivery.addressees import UNSENT
-from churn.retention.delivery.dispatch import QUIET, Clock, Dispatch, Tally, parcels
+from churn.retention.delivery.dispatch import Clock, Dispatch, Tally, parcels
 from churn.retention.delivery.picks import picks
 from churn.retention.delivery.planned import Planned, digest_of
 from churn.retention.delivery.quiet import QuietHours
@@ -106,6 +106,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
         notes = sending_notes(session, facts, order, outbox, picked)
+        failure = cause_of_end(facts)
     return JobResult(
         command="send",
         run_id=session.run_id,
@@ -117,7 +118,8 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         files=hashed(*files),
         warnings=notes,
         tables=(_shown(facts),),
-        exit_code=0 if facts["stopped"] in (None, QUIET) else StorageError.exit_code,
+        exit_code=0 if failure is None else StorageError.exit_code,
+        failure=failure,
     )
 
 

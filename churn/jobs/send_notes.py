@@ -14,7 +14,7 @@ from churn.jobs.session import Session
 from churn.retention.delivery.dispatch import QUIET
 from churn.retention.delivery.quiet import QuietHours
 
-__all__ = ["local_time", "sending_notes"]
+__all__ = ["cause_of_end", "local_time", "sending_notes"]
 
 
 def sending_notes(
@@ -29,7 +29,7 @@ def sending_notes(
     notes += ways_notes(session, facts, others=[LIST])
     notes += _over(outbox, today=_today(session, order), on=facts["sent_on"])
     notes += _unnamed(outbox, picked)
-    notes += _stopped(session, facts, order)
+    notes += _quiet(session, facts, order)
     if facts["waiting"] and facts["stopped"] != QUIET:
         notes.append(f"still waiting: {facts['waiting']:,}; the same command sends them")
     doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
@@ -39,6 +39,13 @@ def sending_notes(
             "--retry-unknown says so"
         )
     return tuple(notes)
+
+
+def cause_of_end(facts: Mapping[str, Any]) -> str | None:
+    """Why the sending ended before all was sent; None where it did not, or for quiet hours."""
+    if facts["stopped"] in (None, QUIET):
+        return None
+    return f"sending stopped early: {facts['stopped']}"
 
 
 def local_time(moment: datetime, quiet: QuietHours) -> str:
@@ -80,11 +87,9 @@ def _count(messages: int, does: str, do: str) -> str:
     return f"1 message {does}" if messages == 1 else f"{messages:,} messages {do}"
 
 
-def _stopped(session: Session, facts: Mapping[str, Any], order: Order) -> Iterator[str]:
-    """Why the sending ended before its end, if it did."""
+def _quiet(session: Session, facts: Mapping[str, Any], order: Order) -> Iterator[str]:
+    """When the quiet hours that ended the sending are over."""
     quiet = session.settings.quiet_hours
     if quiet is not None and facts["stopped"] == QUIET:
         opens = local_time(quiet.opens_at(order.clock.now()), quiet)
         yield f"quiet hours: sending opens at {opens}; --wait waits for it"
-    elif facts["stopped"] is not None:
-        yield f"stopped early: {facts['stopped']}"

@@ -290,10 +290,17 @@ def test_what_is_refused_for_good_is_not_tried_again(shop, plan, sink):
 def test_a_server_that_is_away_leaves_all_waiting_and_exits_with_7(base, tmp_path):
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        shop = mailing_shop(base, tmp_path / "away", port=unheard.getsockname()[1])
+        port = unheard.getsockname()[1]
+        shop = mailing_shop(base, tmp_path / "away", port=port, more="attempts = 1\n")
         result = sent(shop, shop.parent / "plan.parquet")
-    assert result.exit_code == 7
-    assert result.metrics["stopped"] == "no connection (ConnectionRefusedError)"
+        words = [sys.executable, "-m", "churn", "send", str(shop.parent / "plan.parquet")]
+        done = subprocess.run(
+            [*words, "--config", str(shop)], capture_output=True, text=True, check=False
+        )
+    assert result.exit_code == done.returncode == 7
+    assert result.metrics["stopped"] == f"no connection to 127.0.0.1:{port} (connection refused)"
+    assert done.stderr.splitlines()[-1] == f"error: {result.failure}"
+    assert result.failure == f"sending stopped early: {result.metrics['stopped']}"
     assert set(states(shop).values()) == {"waiting"}
 
 
