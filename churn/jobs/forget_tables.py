@@ -46,9 +46,10 @@ def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:
     if held.failure is not None:
         yield f"your tables could not be looked into: {held.failure}"
     if facts["not_in_your_tables"]:
+        strange = facts["not_in_your_tables"]
         yield (
-            f"{facts['not_in_your_tables']:,} of the customers named are in none of your tables: "
-            "check the spelling, unless you deleted them there before"
+            f"{strange:,} of the customers named {'is' if strange == 1 else 'are'} in none of your "
+            "tables: check the spelling, unless you deleted them there before"
         )
     for failure in facts["unread"]:
         yield f"not erased: {failure}"
@@ -58,7 +59,10 @@ def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:
             "their addresses cannot be hashed; export it anew and remove the old one"
         )
     if facts["outputs_not_there"]:
-        yield (
-            f"{facts['outputs_not_there']:,} files of earlier runs are not where they were "
-            "written: where you moved or copied them, name the folder by --in"
+        gone = facts["outputs_not_there"]
+        told = (
+            "1 file of earlier runs is not where it was"
+            if gone == 1
+            else (f"{gone:,} files of earlier runs are not where they were")
         )
+        yield f"{told} written: where you moved or copied them, name the folder by --in"

@@ -263,7 +263,7 @@ def test_tables_that_cannot_be_read_do_not_stop_an_erasure(shop, ours):
 
 def test_a_misspelt_customer_is_noticed(shop):
     result = forget(shop, customers=["zqx-4711", CUSTOMERS[0]])
-    assert any("1 of the customers named are in none of your tables" in w for w in result.warnings)
+    assert any("1 of the customers named is in none of your tables" in w for w in result.warnings)
 
 
 def test_what_killed_processes_left_is_removed_with_its_rows(shop, monkeypatch, tmp_path):
