@@ -20,7 +20,7 @@ __all__ = ["recommend"]
 def recommend(
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="Where to write: .parquet or .csv."),
+        typer.Option("--out", metavar="FILE", help="Write .parquet, which `send` reads, or .csv."),
     ] = None,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,

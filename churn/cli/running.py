@@ -43,6 +43,8 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
         if as_json:
             typer.echo(json.dumps(result.to_dict(), default=str))
         show(result, quiet=as_json)
+        if result.failure is not None:
+            typer.echo(f"error: {result.failure}", err=True)
         if result.exit_code:
             raise typer.Exit(result.exit_code)
 

@@ -35,7 +35,7 @@ def send(
     ] = None,
     products: Annotated[
         Path | None,
-        typer.Option("--products", metavar="FILE", help="Recommendations to name in messages."),
+        typer.Option("--products", metavar="FILE", help="Recommendations to name, .parquet."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many messages.")

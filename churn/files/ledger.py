@@ -198,9 +198,7 @@ class Ledger:
         with self.changing() as connection:
             _check_started(connection, export.run_id)
             earlier = _standing_exports(connection, export)
-            others = [one for one in earlier if one.plan_digest != export.plan_digest]
-            if others and not replace:
-                raise _already_exported(others[-1])
+            others = _other_plans(earlier, export, replace=replace)
             for other in others:
                 connection.execute(
                     "UPDATE exports SET replaced_by = ? WHERE run_id = ?",
@@ -215,6 +213,11 @@ class Ledger:
             keep_as_contacts(connection, export.campaign_id, export.as_of.isoformat())
         same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
         return same[-1] if same else None
+
+    def check_export(self, export: Export, *, replace: bool = False) -> None:
+        """The ConfigError of `record_export`, if it would raise one; nothing is recorded."""
+        with self.reading() as connection:
+            _other_plans(_standing_exports(connection, export), export, replace=replace)
 
     def last_plan(self, campaign_id: str, before: date) -> tuple[Run, list[PlanRow]] | None:
         """The run and the rows of the campaign's newest plan dated strictly before `before`."""
@@ -331,6 +334,14 @@ def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Ex
         (export.campaign_id, export.as_of.isoformat(), export.audience),
     )
     return [Export.from_values(*row) for row in found]
+
+
+def _other_plans(earlier: Iterable[Export], export: Export, *, replace: bool) -> list[Export]:
+    """Those that were made of another plan; ConfigError where they may not be replaced."""
+    others = [one for one in earlier if one.plan_digest != export.plan_digest]
+    if others and not replace:
+        raise _already_exported(others[-1])
+    return others
 
 
 def _already_exported(other: Export) -> ConfigError:

@@ -123,9 +123,14 @@ def _notes(learnt: Learnt) -> Iterator[str]:
     if learnt.study is None:
         yield NO_LOT
     for offer, count in learnt.trial.observational.items():
-        yield f"{offer}: {count:,} contacts that no lot decided are observational, and not used"
+        told = _contacts(count, " that no lot decided")
+        yield f"{offer}: {told} observational, and not used"
     for reason, count in learnt.trial.left_out.items():
-        yield f"{count:,} contacts are left out: {reason}"
+        yield f"{_contacts(count)} left out: {reason}"
+
+
+def _contacts(count: int, which: str = "") -> str:
+    return f"1 contact{which} is" if count == 1 else f"{count:,} contacts{which} are"
 
 
 def _offers_table(found: Mapping[str, Finding], offers: Offers) -> ShownTable:

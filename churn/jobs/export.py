@@ -14,7 +14,15 @@ from churn.files.records import Export
 from churn.jobs.consents import consent_notes, still_sendable
 from churn.jobs.couriers import WAYS
 from churn.jobs.layouts import LISTS
-from churn.jobs.on_record import LIST, check_on_record, delivery_date, plan_table, ways_notes
+from churn.jobs.on_record import (
+    LIST,
+    asked_date,
+    check_offer,
+    check_on_record,
+    delivery_date,
+    plan_table,
+    ways_notes,
+)
 from churn.jobs.output import check_out, outputs
 from churn.jobs.result import JobResult, ShownTable, dropped_rows
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -43,15 +51,16 @@ def export(
     be the one on record for its campaign and date; what was exported is remembered in the ledger.
     """
     kind = None if audience_name is None else audience(audience_name)
-    target, given = place_of(out), place_of(plan)
+    target, given, asked = place_of(out), place_of(plan), asked_date(on)
     kept = [*inputs(config), given]
     check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
-        open_session("export", config, as_of=on, progress=progress, beyond_data=True) as session,
+        open_session("export", config, as_of=asked, progress=progress, beyond_data=True) as session,
         session.writing_result(target, LISTS, keep=kept, option="--to") as writer,
     ):
         table = plan_table(given)
         planned = Planned.read(table)
+        check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
         progress("asking for consent")

@@ -36,6 +36,10 @@ from churn.jobs.still_held import StillHeld, still_held
 __all__ = ["forget"]
 
 INCOMPLETE = 3
+INCOMPLETE_CAUSE = (
+    "not all is erased: rows may be left in what could not be read or looked through. The notes "
+    "name it: mend it, and run the same command again."
+)
 LAYOUTS = (SCORES, PLANS, LISTS)
 ANSWERS = "answers of churn access"
 
@@ -126,6 +130,7 @@ def forget(
         warnings=tuple(notes(facts, found.held)),
         tables=forget_tables(facts),
         exit_code=INCOMPLETE if found.is_incomplete else 0,
+        failure=INCOMPLETE_CAUSE if found.is_incomplete else None,
     )
 
 

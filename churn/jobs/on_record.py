@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from churn.data.days import as_date
 from churn.errors import ConfigError, DataError
 from churn.files.exported import ways_out
 from churn.files.manifests import sidecar_of
@@ -16,9 +17,18 @@ from churn.files.postgres.address import Place, TableAddress
 from churn.jobs.layouts import PLANS
 from churn.jobs.output import read_result
 from churn.jobs.session import Session
-from churn.retention.delivery.planned import Planned
+from churn.retention.delivery.planned import LIST_COLUMNS, Planned
+from churn.retention.offers import NO_OFFER
 
-__all__ = ["LIST", "check_on_record", "delivery_date", "plan_table", "ways_notes"]
+__all__ = [
+    "LIST",
+    "asked_date",
+    "check_offer",
+    "check_on_record",
+    "delivery_date",
+    "plan_table",
+    "ways_notes",
+]
 
 LIST = "list"
 """The name in the ledger of a list by customer_id, as beside the audiences."""
@@ -30,7 +40,28 @@ def plan_table(place: Place) -> pa.Table:
     if facts is None and isinstance(place, Path):
         rule = f"{place.name} must lie beside its manifest, {sidecar_of(place).name}"
         raise DataError(rule, fix="Plan again, and move both files together.")
+    if set(table.column_names) == set(LIST_COLUMNS):
+        rule = f"{_name(place)} must be a plan"
+        raise DataError(
+            rule, got="a list of `churn export`", fix="Take the file that `churn plan` wrote."
+        )
     return table
+
+
+def check_offer(offer: str | None, planned: Planned | None) -> None:
+    """ConfigError unless the offer that is asked for, if one is, stands in the plan."""
+    if offer is None or planned is None:
+        return
+    known = sorted(set(planned.table["offer_id"].to_pylist()) - {NO_OFFER})
+    if offer in known:
+        return
+    fix = f"It offers {', '.join(known)}." if known else "It offers nothing to anybody."
+    raise ConfigError("--offer must be an offer of the plan", got=repr(offer), fix=fix)
+
+
+def asked_date(on: str | None) -> date | None:
+    """The date of `--date`, None where it was not asked for; ConfigError where it is none."""
+    return None if on is None else as_date(on, name="--date")
 
 
 def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> date:
@@ -49,13 +80,16 @@ def check_on_record(session: Session, planned: Planned | None, place: Place) -> 
         planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
     ):
         return
-    name = str(place) if isinstance(place, TableAddress) else place.name
     raise DataError(
-        f"{name} must be the plan on record for campaign {planned.campaign_id!r} as of "
+        f"{_name(place)} must be the plan on record for campaign {planned.campaign_id!r} as of "
         f"{planned.as_of}",
         got="a dry run, one that a later plan replaced, or one of another ledger",
         fix="Take the latest plan, or plan again without --dry-run.",
     )
+
+
+def _name(place: Place) -> str:
+    return str(place) if isinstance(place, TableAddress) else place.name
 
 
 def ways_notes(session: Session, facts: Mapping[str, Any], *, others: Iterable[str]) -> list[str]:

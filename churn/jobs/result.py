@@ -22,7 +22,8 @@ ShownTable = tuple[str, Line, tuple[Line, ...]]
 class JobResult:
     """One finished command. `tables` are for people: title, header and rows of text each.
 
-    `exit_code` is 4 where the job was done but the quality gate refused its model.
+    `exit_code` is 4 where the job was done but the quality gate refused its model. `failure` is the
+    cause in one line where a job ended before all was done.
     """
 
     command: str
@@ -38,6 +39,7 @@ class JobResult:
     warnings: tuple[str, ...] = ()
     tables: tuple[ShownTable, ...] = ()
     exit_code: int = 0
+    failure: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The one object of `--json`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,27 @@ from typing import Any
 import pyarrow as pa
 
 from churn.config import load_settings
-from churn.data.days import zone
 from churn.errors import ConfigError, StorageError
 from churn.files.locks import exclusive, lock_beside
 from churn.files.messages import enqueue
 from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
-from churn.jobs.consents import consent_notes
 from churn.jobs.couriers import EMAIL, way
-from churn.jobs.on_record import LIST, check_on_record, delivery_date, plan_table, ways_notes
+from churn.jobs.on_record import (
+    asked_date,
+    check_offer,
+    check_on_record,
+    delivery_date,
+    plan_table,
+)
 from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
 from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.send_notes import cause_of_end, local_time, sending_notes
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.retention.delivery.addressees import UNSENT
-from churn.retention.delivery.dispatch import QUIET, Clock, Dispatch, Tally, parcels
+from churn.retention.delivery.dispatch import Clock, Dispatch, Tally, parcels
 from churn.retention.delivery.picks import picks
 from churn.retention.delivery.planned import Planned, digest_of
 from churn.retention.delivery.quiet import QuietHours
@@ -80,23 +85,28 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         clock=clock or Clock(),
         progress=progress,
     )
-    given = place_of(plan)
+    given, asked = place_of(plan), asked_date(on)
     table = plan_table(given)
     _wait_for_opening(settings.quiet_hours, order)
     with (
         exclusive(lock_beside(settings.path("send")), what="sending"),
-        open_session("send", config, as_of=on, progress=progress, beyond_data=True) as session,
+        open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
     ):
         since = session.ledger.moment()
         planned = Planned.read(table)
+        check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
-        outbox = _outbox(session, table, planned, order, products, on=when)
+        picked = _picked(products, table)
+        outbox = _outbox(session, table, planned, order, picked, on=when)
+        if planned is not None and outbox.outgoing:
+            _remember(session, planned, outbox, order, on=when)
         files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
         tally = _sent(session, table, planned, outbox, order, on=when, since=since)
         facts = _facts(planned, table, outbox, tally, order, on=when)
         session.facts |= facts
-        notes = _notes(session, facts, order)
+        notes = sending_notes(session, facts, order, outbox, picked)
+        failure = cause_of_end(facts)
     return JobResult(
         command="send",
         run_id=session.run_id,
@@ -108,7 +118,8 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         files=hashed(*files),
         warnings=notes,
         tables=(_shown(facts),),
-        exit_code=0 if facts["stopped"] in (None, QUIET) else StorageError.exit_code,
+        exit_code=0 if failure is None else StorageError.exit_code,
+        failure=failure,
     )
 
 
@@ -117,7 +128,7 @@ def _wait_for_opening(quiet: QuietHours | None, order: Order) -> None:
     if quiet is None or not order.wait or order.dry_run:
         return
     opens = quiet.opens_at(order.clock.now())
-    order.progress(f"waiting until {_local(opens, quiet)}")
+    order.progress(f"waiting until {local_time(opens, quiet)}")
     order.clock.wait_until(opens)
 
 
@@ -126,13 +137,12 @@ def _outbox(
     table: pa.Table,
     planned: Planned | None,
     order: Order,
-    products: Path | None,
+    picked: Mapping[str, tuple[str, ...]],
     *,
     on: date,
 ) -> Outbox:
     """What is to be sent, each offer's message written once to see that it can be."""
     order.progress("asking for consent")
-    picked = _picked(products, table)
     outbox = fill_outbox(session, table, planned, order, on=on, picked=picked)
     order.road.check(outbox.outgoing)
     return outbox
@@ -158,7 +168,6 @@ def _sent(
     """What became of the messages; nothing where it was a dry run or there are none."""
     if order.dry_run or planned is None or not outbox.outgoing:
         return Tally()
-    _remember(session, planned, outbox, order, on=on)
     enqueue(session.ledger, [one.message for one in outbox.outgoing])
     total = len(outbox.outgoing)
     dispatch = Dispatch(
@@ -183,7 +192,10 @@ def _sent(
 def _remember(
     session: Session, planned: Planned, outbox: Outbox, order: Order, *, on: date
 ) -> None:
-    """Puts the plan on record as sent this way, unless another of its campaign and date was."""
+    """Puts the plan on record as sent this way, unless another of its campaign and date was.
+
+    A dry run only finds out whether it could.
+    """
     record = Export(
         run_id=session.run_id,
         campaign_id=planned.campaign_id,
@@ -195,8 +207,10 @@ def _remember(
         rows=outbox.rows.num_rows,
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
+    ledger = session.ledger
+    put = ledger.check_export if order.dry_run else ledger.record_export
     try:
-        session.ledger.record_export(record, replace=order.replace)
+        put(record, replace=order.replace)
     except ConfigError as other:
         rule = (
             f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
@@ -259,27 +273,3 @@ def _causes(tally: Tally) -> dict[str, dict[str, int]]:
         if cause is not None and number:
             found.setdefault(state, {})[cause] = number
     return found
-
-
-def _notes(session: Session, facts: dict[str, Any], order: Order) -> tuple[str, ...]:
-    notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
-    notes += ways_notes(session, facts, others=[LIST])
-    quiet = session.settings.quiet_hours
-    if quiet is not None and facts["stopped"] == QUIET:
-        opens = _local(quiet.opens_at(order.clock.now()), quiet)
-        notes.append(f"quiet hours: sending opens at {opens}; --wait waits for it")
-    elif facts["stopped"] is not None:
-        notes.append(f"stopped early: {facts['stopped']}")
-    if facts["waiting"] and facts["stopped"] != QUIET:
-        notes.append(f"still waiting: {facts['waiting']:,}; the same command sends them")
-    doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
-    if doubtful:
-        notes.append(
-            f"whether {doubtful:,} arrived is not known; they are not sent again unless "
-            "--retry-unknown says so"
-        )
-    return tuple(notes)
-
-
-def _local(moment: datetime, quiet: QuietHours) -> str:
-    return f"{moment.astimezone(zone(quiet.timezone)):%Y-%m-%d %H:%M} ({quiet.timezone})"

@@ -76,7 +76,7 @@ def open_session(
     command: str,
     config: Path,
     *,
-    as_of: str | None,
+    as_of: date | str | None,
     progress: Progress,
     beyond_data: bool = False,
     run_id: str | None = None,

@@ -175,15 +175,35 @@ def test_the_date_lies_at_or_after_the_plan(shop):
     path = planned(shop)
     with pytest.raises(ConfigError, match=r"--date must be at or after the date of the plan"):
         sent(shop, path, on="2023-06-01")
-    with pytest.raises(ConfigError, match="as_of must be an ISO date"):
-        sent(shop, path, on="tomorrow")
+    with pytest.raises(ConfigError, match="--date must be an ISO date, got '2024-13-01'"):
+        sent(shop, path, on="2024-13-01")
 
 
 def test_one_offer_of_several_may_be_asked_for(shop):
+    agreed = words(channels=["email"], customers=CUSTOMERS[:20])
+    consents_of(shop, pd.concat([agreed, words(channels=["ads"], customers=CUSTOMERS[20:])]))
     path = planned(shop, catalogue=OFFERS + "[[offers]]" + ADS)
     frame, result = sent(shop, path, offer="banner")
-    assert set(frame["offer_id"]) <= {"banner"}
-    assert len(frame) + result.metrics["left_out"].get("other_offer", 0) == len(offered(path))
+    assert set(frame["offer_id"]) == {"banner"}
+    assert result.metrics["left_out"] == {"other_offer": len(offered(path)) - len(frame)}
+    assert set(frame["customer_id"]) <= set(CUSTOMERS[20:])
+
+
+def test_an_offer_that_is_not_in_the_plan_is_told_and_nothing_is_written(shop):
+    path = planned(shop)
+    told = r"--offer must be an offer of the plan, got 'nope'\. It offers coupon\."
+    with pytest.raises(ConfigError, match=told):
+        sent(shop, path, offer="nope")
+    assert not (shop.parent / "list.parquet").exists()
+    with Ledger(shop.parent / "ledger.db") as ledger:
+        assert [run.status for run in ledger.runs("export")] == ["failed"]
+
+
+def test_a_list_is_no_plan_and_is_told_so(shop):
+    sent(shop, planned(shop))
+    told = "list.parquet must be a plan, got a list of `churn export`. Take the file that"
+    with pytest.raises(DataError, match=told):
+        export(shop, plan=shop.parent / "list.parquet", out=shop.parent / "again.parquet")
 
 
 def test_the_manifest_counts_and_names_no_customer(shop):

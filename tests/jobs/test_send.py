@@ -32,7 +32,7 @@ from churn.jobs.export import export
 from churn.jobs.send import send
 from churn.retention.delivery.dispatch import Clock
 
-NIGHT = datetime(2024, 1, 2, 23, tzinfo=UTC)
+NOON, NIGHT = (datetime(2024, 1, 2, hour, tzinfo=UTC) for hour in (12, 23))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,11 @@ def plan(shop):
 
 
 def sent(shop, plan, **options):
-    return send(shop, plan=plan, **{"clock": Clock(sleep=lambda _: None), **options})
+    return send(shop, plan=plan, **{"clock": clock_at(NOON), **options})
+
+
+def clock_at(moment):
+    return Clock(lambda: moment, lambda _: None)
 
 
 def test_every_offer_arrives_once_and_the_second_run_sends_none(shop, plan, sink):
@@ -214,6 +218,32 @@ def test_products_are_named_where_they_are_given(shop, plan, sink, tmp_path):
     assert "Picked for you" not in second
 
 
+def test_products_without_a_name_are_left_out_and_it_is_told_how_many(shop, plan, sink, tmp_path):
+    names = sorted(offered(plan))
+    rows = {"customer_id": names[:3], "rank": 1, "product_id": "p0250"}
+    rows["name"] = [None, None, "Tea"]
+    pd.DataFrame(rows).to_parquet(tmp_path / "picks.parquet")
+    result = sent(shop, plan, products=tmp_path / "picks.parquet", limit=3)
+    texts = [message.get_body(("plain",)).get_content() for message in sink.messages]
+    assert [text.count("Picked for you") for text in texts] == [0, 0, 1]
+    assert "p0250" not in "".join(texts)
+    assert result.warnings[-1].startswith("2 messages name no product, for the recommendations")
+    assert "product_name" in result.warnings[-1]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_offers_that_ended_before_today_are_told(shop, plan, dry_run):
+    ends = datetime(2024, 1, 15, 23, tzinfo=UTC)
+    assert sent(shop, plan, limit=1, clock=clock_at(ends), dry_run=dry_run).warnings == ()
+    late = clock_at(ends + timedelta(hours=1))
+    (note,) = sent(shop, plan, limit=2, clock=late, dry_run=dry_run).warnings
+    assert note.startswith("2 messages speak of offers that ended before today, 2024-01-16: ")
+    assert "as of 2024-01-01; pass --date 2024-01-16 to leave them out" in note
+    none = sent(shop, plan, clock=late, on="2024-01-16", dry_run=dry_run)
+    assert none.metrics["left_out"].keys() <= {"expired", "sent_before"}
+    assert none.rows["to_send"] == 0
+
+
 def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     base, tmp_path, server, sink
 ):
@@ -260,10 +290,17 @@ def test_what_is_refused_for_good_is_not_tried_again(shop, plan, sink):
 def test_a_server_that_is_away_leaves_all_waiting_and_exits_with_7(base, tmp_path):
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        shop = mailing_shop(base, tmp_path / "away", port=unheard.getsockname()[1])
+        port = unheard.getsockname()[1]
+        shop = mailing_shop(base, tmp_path / "away", port=port, more="attempts = 1\n")
         result = sent(shop, shop.parent / "plan.parquet")
-    assert result.exit_code == 7
-    assert result.metrics["stopped"] == "no connection (ConnectionRefusedError)"
+        words = [sys.executable, "-m", "churn", "send", str(shop.parent / "plan.parquet")]
+        done = subprocess.run(
+            [*words, "--config", str(shop)], capture_output=True, text=True, check=False
+        )
+    assert result.exit_code == done.returncode == 7
+    assert result.metrics["stopped"] == f"no connection to 127.0.0.1:{port} (connection refused)"
+    assert done.stderr.splitlines()[-1] == f"error: {result.failure}"
+    assert result.failure == f"sending stopped early: {result.metrics['stopped']}"
     assert set(states(shop).values()) == {"waiting"}
 
 
@@ -275,7 +312,10 @@ def test_another_plan_of_the_same_date_has_to_replace_and_reaches_only_the_other
         sent(shop, plan)
     with pytest.raises(ConfigError, match=r"one plan of campaign 'spring'.*sent through 'email'"):
         sent(shop, other)
-    sent(shop, other, replace=True)
+    with pytest.raises(ConfigError, match=r"may be sent through 'email', got another .*--replace"):
+        sent(shop, other, dry_run=True)
+    assert sent(shop, other, dry_run=True, replace=True).rows["to_send"] > 0
+    assert sent(shop, other, replace=True).rows["sent"] > 0
     assert sorted(sink.recipients) == addresses_of(offered(other) | set(sorted(before)[:10]))
 
 
@@ -309,9 +349,11 @@ def test_two_sendings_at_once_are_one(shop, plan):
     [
         ({"through": "pigeon"}, "--through must be one of email, webhook, got pigeon"),
         ({"through": "webhook"}, r"needs the section \[delivery.webhook\]"),
+        ({"offer": "nope"}, r"must be an offer of the plan, got 'nope'\. It offers coupon\."),
+        ({"on": "2024-13-01"}, "--date must be an ISO date, got '2024-13-01'"),
     ],
 )
-def test_a_way_that_is_not_there_is_told(shop, plan, options, told):
+def test_a_way_an_offer_or_a_date_that_is_not_there_is_told(shop, plan, options, told):
     with pytest.raises(ConfigError, match=told):
         sent(shop, plan, **options)
 

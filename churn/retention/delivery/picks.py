@@ -12,24 +12,23 @@ from churn.errors import DataError
 __all__ = ["MOST_PRODUCTS", "picks"]
 
 MOST_PRODUCTS = 3
-_NAMES = ("name", "product_id", "category")
 
 
 def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:
-    """The first `MOST_PRODUCTS` texts of each of the customers who have some, by `rank`.
+    """The first `MOST_PRODUCTS` texts of each of the customers who have rows, by `rank`.
 
-    `products` has customer_id, rank, and of name, product_id and category at least one: the first
-    that a row has is told, each text once. DataError where a column is missing.
+    `products` has customer_id, rank, and name or category. A row is told by its name, one of a
+    category alone by that, and by its product_id never, which says nothing to a customer: who has
+    such rows alone has no texts. Each text is told once. DataError where a column is missing.
     """
-    known = [name for name in _NAMES if name in products.column_names]
+    known = {"name", "category"} & set(products.column_names)
     if not known or not {"customer_id", "rank"} <= set(products.column_names):
-        rule = "--products must hold customer_id, rank, and name, product_id or category"
+        rule = "--products must hold customer_id, rank, and name or category"
         raise DataError(rule, got=products.column_names, fix="Take the file of recommendations.")
-    texts = pc.coalesce(*(pc.cast(products[name], pa.string()) for name in known))
-    columns = {"customer_id": products["customer_id"], "rank": products["rank"], "text": texts}
+    columns = {"customer_id": products["customer_id"], "rank": products["rank"]}
     wanted = pc.is_in(products["customer_id"], value_set=pa.array(sorted(customers), pa.string()))
     rows = (
-        pa.table(columns)
+        pa.table(columns | {"text": _texts(products)})
         .filter(wanted)
         .sort_by([("customer_id", "ascending"), ("rank", "ascending")])
     )
@@ -37,6 +36,17 @@ def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[
     for customer, text in zip(
         rows["customer_id"].to_pylist(), rows["text"].to_pylist(), strict=True
     ):
-        if text:
-            found.setdefault(customer, {})[text] = None
+        found.setdefault(customer, {}).update({text: None} if text else {})
     return {customer: tuple(texts)[:MOST_PRODUCTS] for customer, texts in found.items()}
+
+
+def _texts(products: pa.Table) -> pa.ChunkedArray:
+    """The name of each row; where it speaks of no product, the category."""
+    name, category, product = (
+        pc.cast(products[column], pa.string())
+        if column in products.column_names
+        else pa.chunked_array([pa.nulls(products.num_rows, pa.string())])
+        for column in ("name", "category", "product_id")
+    )
+    only_category = pc.if_else(pc.is_null(product), category, pa.scalar(None, pa.string()))
+    return pc.coalesce(name, only_category)

@@ -48,7 +48,7 @@ class MailServer:
         except smtplib.SMTPAuthenticationError as refused:
             return Outcome("waiting", f"login refused ({refused.smtp_code})", stop=True)
         except _BROKEN as broken:
-            return Outcome("waiting", _told(broken), stop=True)
+            return Outcome("waiting", _told(broken, self.settings), stop=True)
         try:
             outcome = _handed_over(connection, data, sender=sender, to=to)
         except _BROKEN:
@@ -167,12 +167,27 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         raise ConfigError(rule, got=got, fix="Name the file of your authority.") from None
 
 
-def _told(failure: BaseException) -> str:
+def _told(failure: BaseException, settings: EmailSettings) -> str:
     """The failure in words of ours, for a server's may hold an address."""
     if isinstance(failure, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted"
+        return "the mail server's certificate is not trusted"
     if isinstance(failure, smtplib.SMTPNotSupportedError):
-        return "it does not offer what is asked for (STARTTLS, or a login)"
+        wanted = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's own words
+        return f"the mail server does not offer {wanted}"
     if isinstance(failure, smtplib.SMTPResponseException):
-        return f"it answered {failure.smtp_code}"
-    return f"no connection ({type(failure).__name__})"
+        return f"the mail server answered {failure.smtp_code}"
+    return f"no connection to {settings.host}:{settings.port} ({_plainly(failure)})"
+
+
+def _plainly(failure: BaseException) -> str:
+    """What stood in the way of a connection."""
+    words: dict[type[BaseException], str] = {
+        ConnectionRefusedError: "connection refused",
+        socket.gaierror: "no such host",
+        TimeoutError: "no answer in time",
+        ssl.SSLError: "it speaks no TLS there",
+        smtplib.SMTPServerDisconnected: "it hung up",
+        ConnectionResetError: "it hung up",
+        smtplib.SMTPException: "no way to log in that both sides know",
+    }
+    return next((told for kind, told in words.items() if isinstance(failure, kind)), "unreachable")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from churn.errors import ConfigError
 
@@ -93,6 +93,8 @@ class Templates:
     def _subject(self, name: str, values: dict[str, Any]) -> str:
         template = self._text.get_template(f"{name}.j2")
         context = template.new_context({**values, "layout": "layout.txt"})
+        if "subject" not in template.blocks:
+            raise _LackingError("subject")
         return " ".join("".join(template.blocks["subject"](context)).split())
 
 
@@ -119,6 +121,7 @@ def _environment(language: str, folder: Path | None, *, escape: bool) -> Environ
         lstrip_blocks=True,
     )
     environment.filters["paragraphs"] = _paragraphs
+    environment.globals["lacks"] = _lacks
     return environment
 
 
@@ -139,7 +142,21 @@ def _template_errors(name: str) -> Iterator[None]:
         rule = f"there must be a template {missing.name or name!r}"
         fix = f"Ours are {', '.join(TEMPLATES)}; your own lie in [delivery.email] templates."
         raise ConfigError(rule, fix=fix) from None
+    except _LackingError as lacking:
+        block = str(lacking)
+        rule = f"the template {name!r} must have the block {block}, and {name}.j2 has none"
+        fix = f"Write {{% block {block} %}} … {{% endblock %}} into it."
+        raise ConfigError(rule, fix=fix) from None
     except (TemplateError, KeyError, TypeError, ValueError, ArithmeticError) as failure:
         rule = f"the template {name!r} must work"
         got = f"{type(failure).__name__}: {failure}"
         raise ConfigError(rule, got=got, fix="Mend it, then look at it with --preview.") from None
+
+
+class _LackingError(Exception):
+    """The name of a compulsory block that no template of a letter has."""
+
+
+def _lacks(block: str) -> NoReturn:
+    """What a layout puts into a block that the letter has to fill."""
+    raise _LackingError(block)

@@ -15,6 +15,7 @@ from churn.retention.delivery.smtp import MailServer
 
 DATA = b"Subject: hello\r\n\r\nfirst\r\n.\r\n..second\r\n.third"
 FROM, TO = "news@shop.example", "jo@mail.example"
+UNTRUSTED = Outcome("waiting", "the mail server's certificate is not trusted", stop=True)
 
 
 @pytest.fixture
@@ -130,7 +131,9 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_message(send, certificate
     )
     with encrypted(sink, options) as port:
         (outcome,) = send(port, security=security)
-        assert outcome == Outcome("waiting", "its certificate is not trusted", stop=True)
+        assert outcome == Outcome(
+            "waiting", "the mail server's certificate is not trusted", stop=True
+        )
         assert send(port, security=security, ca_file=certificate[0]) == [Outcome("sent")]
     assert len(sink.envelopes) == 1
 
@@ -138,7 +141,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_message(send, certificate
 def test_a_certificate_of_another_host_gets_no_message(send, certificate):
     with encrypted(MailSink(), {"tls_context": tls_context(*certificate)}) as port:
         (outcome,) = send(port, security="starttls", host="localhost", ca_file=certificate[0])
-    assert outcome == Outcome("waiting", "its certificate is not trusted", stop=True)
+    assert outcome == UNTRUSTED
 
 
 def test_a_server_without_starttls_gets_no_message_in_the_clear(send):
@@ -146,19 +149,24 @@ def test_a_server_without_starttls_gets_no_message_in_the_clear(send):
     with serving(sink) as server:
         (outcome,) = send(server.port, security="starttls")
     assert outcome.stop
-    assert outcome.cause == "it does not offer what is asked for (STARTTLS, or a login)"
+    assert outcome.cause == "the mail server does not offer STARTTLS"
     assert sink.envelopes == []
+
+
+def test_a_server_without_a_login_is_told_to_have_none(send):
+    with serving(MailSink()) as server:
+        (outcome,) = send(server.port, username="jo", password="hunter2")
+    assert outcome == Outcome("waiting", "the mail server does not offer a login", stop=True)
 
 
 def test_nobody_there_stops_the_run_after_the_attempts(make_email_settings):
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        waits = []
-        server = MailServer(
-            make_email_settings(port=unheard.getsockname()[1], attempts=3), sleep=waits.append
-        )
+        waits, port = [], unheard.getsockname()[1]
+        server = MailServer(make_email_settings(port=port, attempts=3), sleep=waits.append)
         outcome = server.send(DATA, sender=FROM, to=TO)
-    assert outcome == Outcome("waiting", "no connection (ConnectionRefusedError)", stop=True)
+    cause = f"no connection to 127.0.0.1:{port} (connection refused)"
+    assert outcome == Outcome("waiting", cause, stop=True)
     assert waits == [2.0, 4.0]
 
 

@@ -67,6 +67,16 @@ def test_a_template_of_the_shop_goes_before_ours(tmp_path):
     assert Templates("en", folder=tmp_path).render("survey", VALUES).subject == "8 € off <today>"
 
 
+@pytest.mark.parametrize("missing", ["subject", "headline", "body"])
+def test_a_block_that_is_missing_is_told_with_its_file(tmp_path, missing):
+    blocks = [f"{{% block {one} %}}x{{% endblock %}}" for one in ("subject", "headline", "body")]
+    kept = [block for block in blocks if missing not in block]
+    (tmp_path / "offer.j2").write_text("".join(["{% extends layout %}", *kept]))
+    told = f"'offer' must have the block {missing}, and offer.j2 has none. Write {{% block"
+    with pytest.raises(ConfigError, match=told):
+        Templates("en", folder=tmp_path).render("offer", VALUES)
+
+
 def test_html_and_text_of_the_shop_stand_for_the_whole_part(tmp_path):
     (tmp_path / "offer.html").write_text("<b>{{ offer.name }}</b>")
     (tmp_path / "offer.txt").write_text("{{ offer.name }} & more")
