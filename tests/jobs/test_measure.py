@@ -210,6 +210,15 @@ def test_money_is_found_again_to_the_cent_from_the_exported_files_alone(shop):
     assert Decimal(money["crc"]) == (cost / len(saved)).quantize(Decimal("0.0001"))
 
 
+@pytest.mark.parametrize("as_of", [None, "2024-03-15"])
+def test_the_interval_of_the_money_is_centred_on_the_money(shop, as_of):
+    folder, files, _ = shop
+    money = measure(folder / "connected.toml", **files, as_of=as_of).metrics["money"]
+    for name in ("incremental_margin", "net"):
+        middle = (Decimal(money[f"{name}_low"]) + Decimal(money[f"{name}_high"])) / 2
+        assert abs(middle - Decimal(money[name])) <= Decimal("0.02")
+
+
 def test_each_margin_is_net_spend_times_the_rate_of_the_shop(measured):
     _, rows = measured
     for spend, margin in zip(rows["net_spend"], rows["margin"], strict=True):
@@ -358,6 +367,33 @@ def test_an_offer_that_left_the_catalogue_is_named(shop, tmp_path):
     path = altered(shop, tmp_path, lambda _: renamed)
     with pytest.raises(ConfigError, match=r"must hold the offers of the plan.*no \['voucher'\]"):
         measure(shop[0] / "churn.toml", plan=path)
+
+
+def test_a_cost_without_any_redemption_is_said_to_be_of_contacts_alone(measured, shop):
+    folder, files, _ = shop
+    elsewhere = pd.read_parquet(folder / "redemptions.parquet").assign(campaign_id="summer")
+    elsewhere.to_parquet(folder / "elsewhere.parquet")
+    config = folder / "elsewhere.toml"
+    config.write_text(CONFIG + CONNECTED.replace("redemptions.parquet", "elsewhere.parquet"))
+    alone = measure(config, plan=files["plan"])
+    assert alone.metrics["money"]["cost"] == alone.metrics["money"]["contact_cost"]
+    note = "no redemption is on record: the cost is that of contacts alone"
+    assert note in alone.warnings
+    assert note not in measured[0].warnings
+
+
+def test_treated_without_an_offer_are_told_apart(measured, shop, tmp_path):
+    """As with exploration, where the lot may give none."""
+    coupon = shop[2]["offer_id"] == "coupon"
+    none = coupon & (coupon.cumsum() <= 100)
+    path = altered(shop, tmp_path, lambda p: p.assign(offer_id=p["offer_id"].mask(none, "none")))
+    result = measure(shop[0] / "churn.toml", plan=path)
+    money, offered = result.metrics["money"], int(coupon.sum()) - 100
+    assert (money["treated_customers"], money["treated_offered"]) == (offered + 100, offered)
+    assert money["kept_offered"] == 0
+    (note,) = [one for one in result.warnings if "got an offer" in one]
+    assert note.startswith(f"of {offered + 100:,} treated {offered:,} got an offer; for the others")
+    assert not any("got an offer" in one for one in measured[0].warnings)
 
 
 def test_without_any_plan_the_ledger_says_so(shop):

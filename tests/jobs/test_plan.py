@@ -224,6 +224,11 @@ def test_another_campaigns_plan_of_the_same_date_counts_for_the_cap(planned, sho
     assert set(second.loc[sorted(contacted), "suppression"]) == {"frequency_cap"}
 
 
+def test_a_plan_of_scores_that_know_the_future_says_so(shop, tmp_path):
+    early = plan(shop, out=tmp_path / "p.parquet", as_of=str(AS_OF - timedelta(days=1)))
+    assert any("these scores know the future" in note for note in early.warnings)
+
+
 def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     shop.write_text(shop.read_text().replace('"assumed"', '"required"'))
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
