@@ -38,6 +38,7 @@ def create_unsubscribe_app(
     stays busy for `wait_seconds`, the answer is to come again.
     """
     from fastapi import FastAPI
+    from starlette.exceptions import HTTPException
     from starlette.responses import HTMLResponse, PlainTextResponse
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
@@ -71,6 +72,7 @@ def create_unsubscribe_app(
     app.add_route("/healthz", alive, methods=["GET"])
     app.add_exception_handler(BusyError, _try_later)
     app.add_exception_handler(StorageError, _try_later)
+    app.add_exception_handler(HTTPException, _refused)
     app.middleware("http")(_guarded)
     return app
 
@@ -152,3 +154,16 @@ async def _try_later(_: Request, __: Exception) -> Response:
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse("please try again", 503, headers={"retry-after": "60"})
+
+
+async def _refused(_: Request, failure: Exception) -> Response:
+    """What is no address of ours, no method of it, or a body too large, in plain words."""
+    from http import HTTPStatus
+
+    from starlette.exceptions import HTTPException
+    from starlette.responses import PlainTextResponse
+
+    status, headers = HTTPStatus.NOT_FOUND, None
+    if isinstance(failure, HTTPException):
+        status, headers = HTTPStatus(failure.status_code), failure.headers
+    return PlainTextResponse(f"{status.phrase.lower()}\n", status, headers=headers)

@@ -159,6 +159,21 @@ def test_a_link_to_nothing_tells_nothing(shared, token):
     assert "This link does not work" in pages.pop()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("GET", "/", 404, "not found\n"),
+        ("GET", "/unsubscribe/", 404, "not found\n"),
+        ("PUT", "/unsubscribe/x", 405, "method not allowed\n"),
+        ("POST", "/healthz", 405, "method not allowed\n"),
+    ],
+)
+def test_what_is_not_there_is_told_in_plain_words(shared, method, path, status, told):
+    found, headers, page = shared.ask(method, path)
+    assert (found, page) == (status, told)
+    assert headers["content-type"].startswith("text/plain")
+
+
 def test_every_answer_keeps_the_link_to_itself(shared):
     asked = [
         ("GET", "/unsubscribe/token-of-d"),

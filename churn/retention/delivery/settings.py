@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -18,6 +20,9 @@ from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
 __all__ = ["DeliverySettings", "EmailSettings", "WebhookSettings"]
 
 _HTTPS = "https://"
+_ODD = ' <>"'
+"""What would end an address early where it stands in a header or a text."""
+
 LONGEST_URL = 500
 
 
@@ -127,13 +132,25 @@ def _check_line(key: str, text: str | None) -> None:
     raise ConfigError(rule, got=ascii(text), fix="Mend it.")
 
 
-def _is_https(address: str) -> bool:
-    plain = address.isascii() and not set(address) & set(' <>"')  # it stands in a header
-    return plain and len(address) <= LONGEST_URL and address.startswith(_HTTPS)
-
-
 def _check_https(key: str, address: str | None) -> None:
-    if address is None or _is_https(address):
+    """ConfigError unless it is an address that may stand in a header and a message as it is."""
+    if address is None:
         return
-    rule = f"[delivery.email] {key} must begin with {_HTTPS}"
-    raise ConfigError(rule, got=address, fix="RFC 8058 asks for it; a reverse proxy brings it.")
+    key = f"[delivery.email] {key}"
+    if not address.startswith(_HTTPS):
+        fix = f"Mail programs follow no other; write {_HTTPS}…"
+        raise ConfigError(f"{key} must begin with {_HTTPS}", got=address, fix=fix)
+    odd = sorted({one for one in address if not one.isascii() or one in _ODD})
+    if odd:
+        rule = f"{key} must not hold {' '.join(odd)!r}"
+        raise ConfigError(rule, got=address, fix=_spelt(odd, address))
+    if len(address) > LONGEST_URL:
+        rule = f"{key} must have at most {LONGEST_URL} characters"
+        raise ConfigError(rule, got=len(address), fix="Take a shorter one.")
+
+
+def _spelt(odd: Sequence[str], address: str) -> str:
+    host = address.removeprefix(_HTTPS).partition("/")[0]
+    if not host.isascii():
+        return "Write the host in its ASCII form, which begins with xn--."
+    return f"Percent-encode: write {' '.join(quote(one, safe='') for one in odd)} in their place."
