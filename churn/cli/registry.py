@@ -19,7 +19,7 @@ __all__ = ["compare", "list_", "models", "promote", "rollback", "show", "sync"]
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
-ModelId = Annotated[str, typer.Argument(metavar="ID", help="A model's name in the folder.")]
+ModelId = Annotated[str, typer.Argument(metavar="ID", help="A model's name, or how it begins.")]
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the ledger.")
 ]

@@ -21,6 +21,7 @@ Figures = Mapping[str, Mapping[str, float | None]]
 def show_model(config: Path, model_id: str, *, models: Path | None = None) -> JobResult:
     """What the bundle's manifest tells, after every file of it was verified."""
     desk = Desk.at(config, models)
+    model_id = desk.named(model_id)
     manifest = desk.manifest(model_id)
     with Ledger(desk.settings.ledger_path) as ledger:
         moves = [m for m in ledger.promotions(desk.folder.name) if m.model_id == model_id]
@@ -44,6 +45,7 @@ def compare_models(
     cutoffs, customers and label; else why the figures say nothing about each other.
     """
     desk = Desk.at(config, models)
+    first, second = desk.named(first), desk.named(second)
     one, other = desk.manifest(first), desk.manifest(second)
     reasons = differences(one, other)
     figures = {

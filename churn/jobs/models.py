@@ -24,7 +24,7 @@ from churn.modeling.manifest import gate_open, read_manifest
 
 __all__ = ["Desk", "list_models", "promote", "rollback"]
 
-HEADER = ("model", "as of", "AUC", "loss", "rule", "gate", "")
+HEADER = ("model", "as of", "AUC", "loss", "rule", "gate")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,20 @@ class Desk:
             rule = f"there is no model {model_id!r} in {self.folder.name!r}"
             raise ModelError(rule, fix="`churn models` lists those that are there.")
         return place
+
+    def named(self, asked: str) -> str:
+        """The model of that name, else the only one whose name begins so, else the name as asked.
+
+        ConfigError for a name that is none, and where several begin so.
+        """
+        if (self.folder.directory / check_name(asked, what="model")).exists():
+            return asked
+        meant = [name for name in bundles_in(self.folder) if name.startswith(asked)]
+        if len(meant) > 1:
+            rule = f"a model must be named by its name or an unambiguous beginning of it: {asked!r}"
+            fix = "Add what tells them apart."
+            raise ConfigError(rule, got=", ".join(meant), fix=fix)
+        return meant[0] if meant else asked
 
     def manifest(self, model_id: str) -> dict[str, Any]:
         """What the model says of itself, every file of it verified."""
@@ -110,7 +124,7 @@ def promote(
         rule = "--force needs a reason, which is kept"
         raise ConfigError(rule, fix='Add e.g. --reason "new assortment, judged by hand".')
     desk = Desk.at(config, models)
-    expected = desk.folder.champion
+    expected, model_id = desk.folder.champion, desk.named(model_id)
     manifest = desk.manifest(model_id)
     if not gate_open(manifest) and not force:
         raise GateError(
@@ -216,16 +230,15 @@ def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, 
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """Six figures and the mark; they fit a terminal of 80 columns."""
-    gate = "open" if one["gate_open"] else "closed"
+    """The name, its date and figures, the gate with the mark; they fit a terminal of 80 columns."""
+    gate = "stand-in" if one["stand_in"] else "open" if one["gate_open"] else "closed"
     return (
         one["model_id"],
         one["as_of"] or "-",
         _decimal(one, "roc_auc"),
         _decimal(one, "log_loss"),
         _decimal(one, "best_rule_log_loss"),
-        "stand-in" if one["stand_in"] else gate,
-        one["mark"] or "",
+        ", ".join(filter(None, (gate, one["mark"]))),
     )
 
 

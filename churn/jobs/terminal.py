@@ -17,6 +17,7 @@ from churn.jobs.result import JobResult, Line
 __all__ = ["Teller", "progress_on_terminal", "show"]
 
 NUMERIC = frozenset("0123456789,.-+%± ")
+UNBOUNDED = 10_000  # columns: more than any table needs
 COUNTS = re.compile(r"[\d.,]+")
 
 
@@ -88,6 +89,7 @@ def show(result: JobResult, *, quiet: bool) -> None:
 
 
 def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, ...]) -> None:
+    """No word is cut, for it may be a name to copy: a table rather passes the terminal's edge."""
     if not rows:
         return
     console.print(title, style="bold", markup=False)
@@ -97,11 +99,20 @@ def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, .
         padding=(0, 1, 0, 0),
     )
     for number, name in enumerate(header):
-        numeric = all(set(row[number]) <= NUMERIC for row in rows)
-        table.add_column(name, justify="right" if numeric else "left")
+        cells = [row[number] for row in rows]
+        numeric = all(set(cell) <= NUMERIC for cell in cells)
+        longest = max(len(word) for cell in (name, *cells) for word in cell.split() or [""])
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            min_width=longest,
+            no_wrap=longest == max(len(cell) for cell in (name, *cells)),
+        )
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
-    console.print(table)
+    least = console.measure(table, options=console.options.update(width=UNBOUNDED)).minimum
+    table.width = least if least > console.width else None
+    console.print(table, crop=False)
 
 
 def _plain(cell: str) -> str:

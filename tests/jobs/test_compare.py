@@ -78,3 +78,15 @@ def test_names_that_are_none_are_refused(shop):
         compare_models(shop, "m-1", "../m-2")
     with pytest.raises(ModelError, match="there is no model 'm-9'"):
         show_model(shop, "m-9")
+
+
+def test_models_are_told_and_compared_by_the_beginnings_of_their_names(tmp_path):
+    own = shop_with_models(tmp_path / "shop", "spring-1", "summer-1")
+    crown(own, "summer-1", reason="warm")
+    told = show_model(own, "su")
+    assert (told.model_id, told.resolved["champion"]) == ("summer-1", True)
+    assert cells(told, "Model summer-1")["champion from"][0].endswith(": warm")
+    resolved = compare_models(own, "sp", "su").resolved
+    assert (resolved["first"], resolved["second"]) == ("spring-1", "summer-1")
+    with pytest.raises(ConfigError, match="got spring-1, summer-1"):
+        compare_models(own, "s", "summer-1")

@@ -101,6 +101,18 @@ def test_a_model_that_is_not_there_is_named(shop):
         promote(shop, "m-7")
 
 
+def test_the_beginning_of_a_name_promotes_the_only_model_that_it_can_mean(tmp_path):
+    shop = shop_with_models(tmp_path / "shop", "spring-1", "summer-1", "summer-12")
+    assert promote(shop, "sp").model_id == "spring-1"
+    assert champion_of(shop) == "spring-1"
+    assert promote(shop, "summer-1").model_id == "summer-1", "a whole name means itself"
+
+
+def test_a_beginning_of_several_names_is_refused_with_all_of_them(shop):
+    with pytest.raises(ConfigError, match="unambiguous beginning of it: 'm-', got m-1, m-2, m-3"):
+        promote(shop, "m-")
+
+
 def test_a_reason_is_kept_where_none_was_needed(shop):
     promote(shop, "m-2", reason="the newest")
     assert [move[-1] for move in history(shop)] == ["the newest"]

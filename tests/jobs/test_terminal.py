@@ -5,7 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from churn.jobs.terminal import Teller, progress_on_terminal
+from churn.jobs.models import HEADER
+from churn.jobs.result import JobResult
+from churn.jobs.terminal import Teller, progress_on_terminal, show
 
 
 def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
@@ -66,3 +68,30 @@ def test_machines_hear_nothing_of_it(capfd, quiet):
     out, err = capfd.readouterr()
     assert out == ""
     assert err == ("" if quiet else "fitting …\ndone\n")
+
+
+def shown(capsys, monkeypatch, header, *rows, width=80):
+    """The lines of a table on a terminal of that width."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    show(JobResult(command="models", tables=(("Models", header, rows),)), quiet=False)
+    return capsys.readouterr().err.splitlines()
+
+
+LISTED = ("2024-01-01", ".8123", ".4123", ".4212")
+
+
+@pytest.mark.parametrize("gate", ["open", "closed, former", "stand-in, challenger"])
+def test_the_name_of_a_model_is_whole_on_a_terminal_of_80_columns(capsys, monkeypatch, gate):
+    name = "churn-20261125t032852-1a2b3c"
+    lines = shown(capsys, monkeypatch, HEADER, (name, *LISTED, gate))
+    assert any(f" {name} " in line for line in lines)
+    assert all(word in " ".join(lines) for word in (*LISTED, *gate.split()))
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_no_word_of_a_table_is_cut(capsys, monkeypatch, width):
+    rows = [("a" * 64, "some words", ""), ("b", "more of them that wrap", "c" * 30)]
+    lines = shown(capsys, monkeypatch, ("model", "", "gate"), *rows, width=width)
+    words = {word for row in rows for cell in row for word in cell.split()}
+    assert words <= {word for line in lines for word in line.split()}
