@@ -20,7 +20,7 @@ from churn.jobs.output import check_out, outputs, read_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, dropped_rows
-from churn.jobs.score import load_named_model, score_session
+from churn.jobs.score import foreknowledge, load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
 from churn.retention.effects import Effects
@@ -62,7 +62,7 @@ def plan(
     ):
         settings = session.settings
         offers = Offers.load(settings.path(settings.offers.catalogue))
-        scored = _scores(session, given, progress)
+        scored, notes = _scores(session, given, progress)
         progress("choosing offers")
         decided = plan_offers(
             scored,
@@ -85,15 +85,19 @@ def plan(
         if not dry_run:
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
-        notes = _notes(session, decided.summary, dry_run=dry_run)
+        notes += _notes(session, decided.summary, dry_run=dry_run)
     return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
 
-def _scores(session: Session, scores: Place | None, progress: Progress) -> pa.Table:
+def _scores(
+    session: Session, scores: Place | None, progress: Progress
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """The scores that were given, or those of the champion with what is to be said of them."""
     if scores is not None:
-        return without_erased(read_result(scores, SCORES)[0], session.erased)
+        return without_erased(read_result(scores, SCORES)[0], session.erased), ()
     fitted = load_named_model(session, None)
-    return score_session(session, fitted, progress=progress).table
+    scored = score_session(session, fitted, progress=progress).table
+    return scored, foreknowledge(fitted, session.as_of)
 
 
 def _measured(

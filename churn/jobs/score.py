@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 from churn.config import Settings
@@ -22,7 +23,7 @@ from churn.scoring.changes import Earlier
 from churn.scoring.score import Scores, score_snapshot
 from churn.scoring.telling import Explained
 
-__all__ = ["check_agreement", "load_named_model", "score", "score_session"]
+__all__ = ["check_agreement", "foreknowledge", "load_named_model", "score", "score_session"]
 
 
 def score(
@@ -57,6 +58,7 @@ def score(
         scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
         writer.write(scores.table, _facts(session, fitted, scores, earlier))
     notes += (*_unknown(scores, asked), *_other_times(fitted, earlier))
+    notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 
 
@@ -93,6 +95,17 @@ def load_named_model(session: Session, model: str | None) -> ChurnModel:
         fitted = load_bundle(place, signing_key=settings.model.signing_key)
     check_agreement(settings, fitted)
     return fitted
+
+
+def foreknowledge(fitted: ChurnModel, as_of: date) -> tuple[str, ...]:
+    """A note where the model was trained on days from `as_of` on; nothing where it was not."""
+    until = fitted.cutoffs_.until
+    if until <= as_of:
+        return ()
+    return (
+        f"the model learnt from what came after {as_of}, up to before {until}: these scores know "
+        "the future; judge nothing by them",
+    )
 
 
 def _fetched(settings: Settings, address: str) -> ChurnModel:

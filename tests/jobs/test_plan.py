@@ -184,6 +184,11 @@ def test_a_plan_is_not_bound_by_those_of_later_dates(shop, tmp_path):
     assert "cooldown" not in set(pd.read_parquet(tmp_path / "a.parquet")["suppression"])
 
 
+def test_a_plan_of_scores_that_know_the_future_says_so(shop, tmp_path):
+    early = plan(shop, out=tmp_path / "p.parquet", as_of=str(AS_OF - timedelta(days=1)))
+    assert any("these scores know the future" in note for note in early.warnings)
+
+
 def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     shop.write_text(shop.read_text().replace('"assumed"', '"required"'))
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)

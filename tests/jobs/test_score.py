@@ -1,7 +1,7 @@
 """The scores of a base as a file: complete, in the agreed columns, the same whenever it is run."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -85,6 +85,15 @@ def test_a_tenth_of_the_eligible_is_at_risk_unless_set_otherwise(
     monkeypatch.setenv("CHURN__SCORING__CAPACITY", "17")
     score(shop, out=tmp_path / "s.parquet", as_of=NIGHT)
     assert pd.read_parquet(tmp_path / "s.parquet")["at_risk"].sum() == 17
+
+
+def test_scores_of_a_day_before_the_end_of_training_are_said_to_know_the_future(
+    night, shop, tmp_path
+):
+    early = score(shop, out=tmp_path / "early.parquet", as_of=str(AS_OF - timedelta(days=1)))
+    (warning,) = [note for note in early.to_dict()["warnings"] if "know the future" in note]
+    assert warning.startswith(f"the model learnt from what came after {early.as_of}, up to before")
+    assert not any("know the future" in note for note in night[0].warnings)
 
 
 def test_every_row_carries_the_run_and_the_model(night):
