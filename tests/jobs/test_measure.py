@@ -210,6 +210,15 @@ def test_money_is_found_again_to_the_cent_from_the_exported_files_alone(shop):
     assert Decimal(money["crc"]) == (cost / len(saved)).quantize(Decimal("0.0001"))
 
 
+@pytest.mark.parametrize("as_of", [None, "2024-03-15"])
+def test_the_interval_of_the_money_is_centred_on_the_money(shop, as_of):
+    folder, files, _ = shop
+    money = measure(folder / "connected.toml", **files, as_of=as_of).metrics["money"]
+    for name in ("incremental_margin", "net"):
+        middle = (Decimal(money[f"{name}_low"]) + Decimal(money[f"{name}_high"])) / 2
+        assert abs(middle - Decimal(money[name])) <= Decimal("0.02")
+
+
 def test_each_margin_is_net_spend_times_the_rate_of_the_shop(measured):
     _, rows = measured
     for spend, margin in zip(rows["net_spend"], rows["margin"], strict=True):

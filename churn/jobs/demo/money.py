@@ -73,9 +73,9 @@ def earned(measured: Mapping[str, Any], lived: Mapping[str, Any]) -> tuple[Earne
 def _customers(
     line: str, name: str, measured: Mapping[str, Any], truth: Mapping[str, Decimal]
 ) -> Earned:
-    """How many more there were among the treated; the interval is that of the verdict."""
+    """How many more there were among the treated, with the interval of that same difference."""
     effect = measured["effects"].get(name)
-    found = None if effect is None else effect["cuped"] or effect["plain"]
+    found = None if effect is None else effect["plain"]
     customers = measured["money"]["treated_customers"]
     low, high = (
         None if found is None or found[side] is None else _whole(found[side] * customers)

@@ -39,8 +39,9 @@ def money_of(measured: Measured, reading: Reading) -> dict[str, Any]:
     Sums are those of the rows. `incremental_*` are over the `compared`: what the treated had, less
     what as many customers had among the kept, by plain means. `net` is incremental margin less
     cost, `roi` net over cost, `crc` cost over the retained among those who were sent an offer.
-    `*_low` and `*_high` are the bounds of the reading; `cost_per_saved`, cost over the incremental
-    retained, is told where those are clearly more than none. What no effect may be read of is None.
+    `*_low` and `*_high` bound the same plain difference, at the reach of the reading;
+    `cost_per_saved`, cost over the incremental retained, is told where those are clearly more than
+    none. What no effect may be read of is None.
     """
     frame = measured.frame
     cost = _sum(frame, "contact_cost") + _sum(frame, "redemption_cost")
@@ -86,8 +87,11 @@ def _earned(groups: dict[str, Any], cost: Decimal, reading: Reading) -> dict[str
 
 
 def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
-    """The interval of the margin of all treated customers, to the cent where it is finite."""
-    low, high = effect.best.interval(effect.reach)
+    """The interval of the margin of all treated customers, to the cent where it is finite.
+
+    The plain one, for the money is a plain difference: that of CUPED is centred on another.
+    """
+    low, high = effect.plain.interval(effect.reach)
     customers = effect.treated_customers
     return _cents(low * customers), _cents(high * customers)
 
