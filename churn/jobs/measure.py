@@ -124,7 +124,7 @@ def _result(
         dropped=dropped_rows(session.tables.audits),
         metrics=told,
         files={} if out is None else hashed(out),
-        warnings=tuple(_notes(session, measured, reading)),
+        warnings=(*_notes(session, measured, reading), *_about(told["money"])),
         tables=measure_tables(told),
         exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
     )
@@ -145,3 +145,15 @@ def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[s
         yield "redemptions are not connected: their cost is what the plan expected"
     if session.settings.churn.mode == "contractual":
         yield "retained means a purchase here; renewals of subscriptions are not measured"
+
+
+def _about(money: dict[str, Any]) -> Iterator[str]:
+    """What a reader of the money should know: who counts as treated, and a cost that lacks much."""
+    treated, offered = money["treated_customers"], money["treated_offered"]
+    if offered < treated:
+        yield (
+            f"of {treated:,} treated {offered:,} got an offer; for the others none was worth its "
+            "cost, or the lot gave none: they count as treated all the same"
+        )
+    if money["redemptions"] == 0 and money["sent"]:
+        yield "no redemption is on record: the cost is that of contacts alone"

@@ -37,6 +37,7 @@ def _groups(told: dict[str, Any]) -> ShownTable:
         (
             word,
             f"{money[f'{name}_customers']:,}",
+            f"{money[f'{name}_offered']:,}",
             f"{money[f'{name}_retained']:,}",
             f"{money[f'{name}_orders']:,}",
             _cents(money[f"{name}_margin"]),
@@ -44,7 +45,8 @@ def _groups(told: dict[str, Any]) -> ShownTable:
         for name, word in (("treated", "treated"), ("kept", "kept without"))
     )
     title = f"Campaign {told['campaign_id']}, {told['plan_as_of']} to before {told['closes']}"
-    return title, ("", "customers", "retained", "orders", f"margin, {told['currency']}"), rows
+    header = ("", "customers", "got an offer", "retained", "orders", f"margin, {told['currency']}")
+    return title, header, rows
 
 
 def _effects(told: dict[str, Any]) -> ShownTable:
@@ -106,7 +108,7 @@ def _range(money: dict[str, Any], name: str) -> str:
 
 
 def _amount(name: str, value: str) -> str:
-    return f"{Decimal(value):+.1%}" if name == "roi" else _cents(value)
+    return f"{Decimal(value):+,.1%}" if name == "roi" else _cents(value)
 
 
 def _cents(value: str) -> str:

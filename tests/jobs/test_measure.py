@@ -369,6 +369,33 @@ def test_an_offer_that_left_the_catalogue_is_named(shop, tmp_path):
         measure(shop[0] / "churn.toml", plan=path)
 
 
+def test_a_cost_without_any_redemption_is_said_to_be_of_contacts_alone(measured, shop):
+    folder, files, _ = shop
+    elsewhere = pd.read_parquet(folder / "redemptions.parquet").assign(campaign_id="summer")
+    elsewhere.to_parquet(folder / "elsewhere.parquet")
+    config = folder / "elsewhere.toml"
+    config.write_text(CONFIG + CONNECTED.replace("redemptions.parquet", "elsewhere.parquet"))
+    alone = measure(config, plan=files["plan"])
+    assert alone.metrics["money"]["cost"] == alone.metrics["money"]["contact_cost"]
+    note = "no redemption is on record: the cost is that of contacts alone"
+    assert note in alone.warnings
+    assert note not in measured[0].warnings
+
+
+def test_treated_without_an_offer_are_told_apart(measured, shop, tmp_path):
+    """As with exploration, where the lot may give none."""
+    coupon = shop[2]["offer_id"] == "coupon"
+    none = coupon & (coupon.cumsum() <= 100)
+    path = altered(shop, tmp_path, lambda p: p.assign(offer_id=p["offer_id"].mask(none, "none")))
+    result = measure(shop[0] / "churn.toml", plan=path)
+    money, offered = result.metrics["money"], int(coupon.sum()) - 100
+    assert (money["treated_customers"], money["treated_offered"]) == (offered + 100, offered)
+    assert money["kept_offered"] == 0
+    (note,) = [one for one in result.warnings if "got an offer" in one]
+    assert note.startswith(f"of {offered + 100:,} treated {offered:,} got an offer; for the others")
+    assert not any("got an offer" in one for one in measured[0].warnings)
+
+
 def test_without_any_plan_the_ledger_says_so(shop):
     with pytest.raises(ConfigError, match=r"must remember a plan of campaign 'spring'.*--plan"):
         measure(shop[0] / "churn.toml", as_of="2024-02-20")

@@ -68,6 +68,7 @@ def _groups(compared: pd.DataFrame) -> dict[str, Any]:
     ):
         found |= {
             f"{name}_customers": len(group),
+            f"{name}_offered": int(group["offered"].sum()),
             f"{name}_retained": int(group["retained"].sum()),
             f"{name}_orders": int(group["orders"].sum()),
             f"{name}_net_spend": _sum(group, "net_spend"),
