@@ -76,6 +76,8 @@ def _fitness(role: str, column: ColumnProfile) -> float:
         return float(column.is_date)
     if role in NUMBERS:
         return float(column.is_number and not (column.is_date and role != "quantity"))
+    if role == "product_name":
+        return float(not column.is_number and not column.is_date)
     if role in TEXTS:
         return float(column.distinct <= TEXTS[role] and not column.is_date)
     return _id_fitness(role, column)

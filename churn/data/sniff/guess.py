@@ -17,7 +17,7 @@ from churn.errors import DataError
 
 __all__ = ["OrdersGuess", "sniff_orders"]
 
-LINE_ONLY = ("product_id", "category", "quantity")
+LINE_ONLY = ("product_id", "category", "product_name", "quantity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,8 @@ def _columns(look: Look) -> dict[str, str]:
         left_out.add("order_id")
     if look.counts.grain == "order":
         left_out.update(LINE_ONLY)
+    if "product_id" not in found:
+        left_out.add("product_name")
     order = ("customer_id", "order_id", "ordered_at", "amount")
     ordered = [*order, *(name for name in found if name not in order)]
     return {name: found[name] for name in ordered if name in found and name not in left_out}

@@ -102,12 +102,19 @@ ROLES: dict[str, Vocabulary] = {
         (0.8, "product sku stockcode artikel articulo producto produit produkt prodotto"),
         (0.7, "item ean upc asin gtin article barcode"),
         helps=KEYS,
-        hurts=f"name description desc title category type quantity qty count {MONEY} {CLOCKS}",
+        hurts="name description desc title bezeichnung omschrijving libelle opis category type "
+        f"quantity qty count {MONEY} {CLOCKS}",
     ),
     "category": _vocabulary(
         (0.8, "category kategorie categoria categorie warengruppe"),
         (0.65, "department productgroup commodity"),
         hurts=f"id {PEOPLE}",
+    ),
+    "product_name": _vocabulary(
+        (0.8, "productname itemname articlename artikelname produktname productdescription"),
+        (0.7, "description bezeichnung descripcion descrizione omschrijving libelle opis"),
+        hurts=f"id code category department commodity kategorie group gruppe order ship payment "
+        f"status channel store discount campaign coupon {PEOPLE} {CLOCKS}",
     ),
 }
 

@@ -155,6 +155,24 @@ def test_lines_are_told_by_order_ids_that_repeat_and_their_amount_is_price_times
     assert sum(amount for _, _, amount in read_back(guess)) == -5.5
 
 
+LINES = "2,{code},1,2024-01-02,2.50,9,{text}\n"
+
+
+@pytest.mark.parametrize("text", ["WHITE METAL LANTERN", "85123"])
+def test_the_products_of_lines_have_their_names_where_those_are_words(tmp_path, text):
+    header = "Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID,Description\n"
+    guess = look(tmp_path, header + "".join(LINES.format(code=c, text=text) for c in "abc"))
+    assert guess.columns["product_id"] == "StockCode"
+    assert guess.columns.get("product_name") == ("Description" if " " in text else None)
+
+
+def test_a_description_without_a_product_is_none_of_a_product(tmp_path):
+    header = "Invoice,Quantity,InvoiceDate,Price,Customer ID,Description\n"
+    guess = look(tmp_path, header + "2,1,2024-01-02,2.50,9,a lantern\n2,1,2024-01-02,1,9,a cup\n")
+    assert guess.grain == "line"
+    assert "product_name" not in guess.columns
+
+
 def test_exact_copies_of_an_order_do_not_make_it_lines(tmp_path):
     rows = "".join(f"o{i},{i % 3},2024-01-0{i},2\n" for i in range(1, 8))
     guess = look(tmp_path, f"order_id,customer_id,date,amount\n{rows}o1,1,2024-01-01,2\n")

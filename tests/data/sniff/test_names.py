@@ -18,7 +18,8 @@ NAMES = {
     "channel": "channel Kanal",
     "store": "store_id Filiale tienda",
     "product_id": "StockCode sku product_id Artikelnummer",
-    "category": "product_category Warengruppe",
+    "category": "product_category Warengruppe commodity_desc product_category_name",
+    "product_name": "Description product_name Artikelbezeichnung itemName",
 }
 PAIRS = [(role, name) for role, names in NAMES.items() for name in names.split()]
 
@@ -38,6 +39,8 @@ def test_a_usual_name_points_to_its_role_first(role, name):
         ("order_id", "order_status"),
         ("amount", "shipping_total"),
         ("discount", "discount_code"),
+        ("product_name", "order_description"),
+        ("product_name", "sub_commodity_desc"),
     ],
 )
 def test_a_name_that_speaks_of_something_else_does_not_convince(role, name):
