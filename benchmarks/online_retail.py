@@ -9,13 +9,11 @@ Prints Markdown; each figure with its 95 % interval over customers.
 """
 
 import sys
-import tempfile
 from datetime import date
 from pathlib import Path
 
 import churn
 from churn.data.cutoffs import Cutoffs
-from churn.data.tables import Tables
 from churn.modeling.evaluate import evaluate
 from churn.modeling.judgement.judgement import judge_run
 from churn.modeling.judgement.page import judgement_page
@@ -26,43 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared/data/online_retail_ii/online_retail_ii.parquet"
 CUTOFF = date(2011, 9, 10)
 HORIZON_DAYS = 90
-SETTINGS = """
-[data]
-currency = "GBP"
-bad_row_limit = 0.5  # a quarter of the lines name no customer
-
-[data.orders]
-source = "{source}"
-grain = "line"
-
-[data.orders.columns]
-customer_id = "CustomerID"
-order_id = "InvoiceNo"
-ordered_at = "InvoiceDate"
-amount = "Quantity * UnitPrice"
-product_id = "StockCode"
-quantity = "Quantity"
-"""
-
-
-def open_tables(folder: Path) -> Tables:
-    """The wholesaler's orders and their lines."""
-    config = folder / "churn.toml"
-    config.write_text(SETTINGS.format(source=DATA), encoding="utf-8")
-    return churn.load_tables(config)
 
 
 def main() -> None:
     """Print the judgement."""
     if not DATA.exists():
         sys.exit("skipped: there is no ../shared/data/online_retail_ii beside the project")
-    with tempfile.TemporaryDirectory() as folder:
-        tables = open_tables(Path(folder))
-        panel = resolve_panel(tables, CUTOFF, horizon_days=HORIZON_DAYS)
-        dates = (*panel.cutoffs.dates, CUTOFF)
-        every = Cutoffs(dates, HORIZON_DAYS, tables.end())
-        dataset = churn.build_dataset(tables, every, panel.clock)
-        tables.engine.close()
+    tables = churn.load_tables(Path(__file__).with_suffix(".toml"))
+    panel = resolve_panel(tables, CUTOFF, horizon_days=HORIZON_DAYS)
+    every = Cutoffs((*panel.cutoffs.dates, CUTOFF), HORIZON_DAYS, tables.end())
+    dataset = churn.build_dataset(tables, every, panel.clock)
+    tables.close()
     learnt, test = dataset.only(panel.cutoffs), dataset.only(every.since(CUTOFF))
     model = churn.ChurnModel(seed=7).fit(learnt)
     evaluation = evaluate(model, test, seed=7)

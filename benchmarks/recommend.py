@@ -9,7 +9,6 @@ absent. The method and its constants were chosen on label windows that end by 20
 customers, each difference paired.
 """
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,24 +25,6 @@ ROOT = Path(__file__).resolve().parents[1]
 RETAIL = ROOT.parent / "shared/data/online_retail_ii/online_retail_ii.parquet"
 # What stands among the wholesaler's products and is none: postage, fees, corrections, samples.
 NO_PRODUCTS = ("ADJUST", "BANK CHARGES", "C2", "D", "DOT", "M", "PADS", "POST")
-RETAIL_SETTINGS = """
-[data]
-currency = "GBP"
-bad_row_limit = 0.5  # a quarter of the lines name no customer
-
-[data.orders]
-source = "{source}"
-grain = "line"
-
-[data.orders.columns]
-customer_id = "CustomerID"
-order_id = "InvoiceNo"
-ordered_at = "InvoiceDate"
-amount = "Quantity * UnitPrice"
-product_id = "StockCode"
-product_name = "Description"
-quantity = "Quantity"
-"""
 HEADER = (
     *("shop", "lists", "learnt", "own", "own, then shop", "shop"),
     *("learnt has more hits by", "NDCG, learnt", "more by"),
@@ -79,10 +60,8 @@ def main() -> None:
     if not RETAIL.exists():
         print("skipped: there is no ../shared/data/online_retail_ii beside the project")
         return
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "churn.toml"
-        config.write_text(RETAIL_SETTINGS.format(source=RETAIL), encoding="utf-8")
-        show(churn.load_tables(config), WHOLESALER, exclude=NO_PRODUCTS)
+    tables = churn.load_tables(ROOT / "benchmarks/online_retail.toml")
+    show(tables, WHOLESALER, exclude=NO_PRODUCTS)
 
 
 def show(tables: Tables, cases: tuple[Case, ...], exclude: tuple[str, ...] = ()) -> None:

@@ -1,6 +1,5 @@
 """The real shops that a recipe is chosen and judged on, each as rows of features and labels."""
 
-import tempfile
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,23 +14,6 @@ __all__ = ["Shop", "shops"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT.parent / "shared/data/online_retail_ii/online_retail_ii.parquet"
-RETAIL_CONFIG = """
-[data]
-currency = "GBP"
-bad_row_limit = 0.5
-
-[data.orders]
-source = "{source}"
-grain = "line"
-
-[data.orders.columns]
-customer_id = "CustomerID"
-order_id = "InvoiceNo"
-ordered_at = "InvoiceDate"
-amount = "Quantity * UnitPrice"
-product_id = "StockCode"
-quantity = "Quantity"
-"""
 
 
 @dataclass(frozen=True)
@@ -87,12 +69,8 @@ def _complete_journey() -> Shop:
 
 
 def _online_retail() -> Shop:
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "churn.toml"
-        config.write_text(RETAIL_CONFIG.format(source=RETAIL))
-        rows = _rows(
-            load_tables(config), horizon=90, step=15, test=date(2011, 9, 10), first=date(2010, 3, 1)
-        )
+    tables = load_tables(ROOT / "benchmarks/online_retail.toml")
+    rows = _rows(tables, horizon=90, step=15, test=date(2011, 9, 10), first=date(2010, 3, 1))
     return Shop("Online Retail II", rows, date(2011, 9, 10), folds=6, panel=13, dense_step_days=15)
 
 
