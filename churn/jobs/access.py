@@ -18,6 +18,7 @@ from churn.files.erasures import Erased
 from churn.files.erasures import hashed as keyed_hash
 from churn.files.manifests import publish_with_manifest
 from churn.files.outputs import outputs, remembered
+from churn.jobs.access_erased import told_of_erased
 from churn.jobs.access_rows import Row, explained, file_rows, ledger_rows, plain, table_rows
 from churn.jobs.access_words import LOGIC, PURPOSES, RETENTION, RIGHTS, meanings
 from churn.jobs.consents import consents_now
@@ -38,16 +39,17 @@ def access(
 ) -> JobResult:
     """What is held on the customer, written to `out` (.json), and for `--json` in `metrics`.
 
-    ConfigError for a customer of whom nothing is held. Of an erased one it says so, and since when.
+    ConfigError for a customer of whom nothing is held. Of an erased one it says since when, or what
+    an erasure that did not finish left.
     """
     settings = load_settings(config)
     if out is not None and out.suffix != ".json":
         raise ConfigError("--out must end in .json", got=out.suffix, fix="Rename it.")
     erased = settings.erased()
     gone = None if erased is None else erased.date_of(customer)
-    if gone is not None:
-        with on_record("access", settings, {"found": False}):
-            return _nothing_held(str(gone))
+    if erased is not None and gone is not None:
+        with on_record("access", settings, {"found": False}) as (ledger, _):
+            return told_of_erased(settings, ledger, erased, customer, gone)
     with (
         open_session("access", config, as_of=None, progress=progress) as session,
         _writing(session, out, config) as file,
@@ -66,12 +68,6 @@ def access(
         tables=_shown(held),
         warnings=tuple(_notes(held)),
     )
-
-
-def _nothing_held(day: str) -> JobResult:
-    told = f"erased on {day}: nothing is held but a keyed hash and that date"
-    metrics = {"schema": SCHEMA, "held": False, "erased_on": day, "told": told}
-    return JobResult(command="access", metrics=metrics, warnings=(told,))
 
 
 def _writing(

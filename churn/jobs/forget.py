@@ -27,7 +27,7 @@ from churn.files.postgres.address import Place, TableAddress, is_address, place_
 from churn.files.postgres.erase import erase_from_table
 from churn.jobs.erase_audiences import AddressesUnknownError, AudienceRows
 from churn.jobs.erase_files import FileEraser, files_below, follow_plan
-from churn.jobs.forget_tables import forget_tables, notes
+from churn.jobs.forget_tables import forget_tables, notes, shown_place
 from churn.jobs.layouts import LISTS, PLANS, SCORES
 from churn.jobs.result import JobResult
 from churn.jobs.session import Progress, inputs, on_record, silent
@@ -41,7 +41,6 @@ INCOMPLETE_CAUSE = (
     "name it: mend it, and run the same command again."
 )
 LAYOUTS = (SCORES, PLANS, LISTS)
-ANSWERS = "answers of churn access"
 
 
 @dataclass
@@ -77,6 +76,7 @@ class Forgotten:
             "take_off": self.take_off,
             "unread": self.unread,
             "audiences_not_seen": self.unseen,
+            "incomplete": self.is_incomplete,
             "outputs_not_there": len(self.missing),
             "missing_outputs": self.missing,
             "still_in_your_tables": self.held.tables,
@@ -178,7 +178,7 @@ def _erase_results(
             found.unread.append(str(failure))
             continue
         if count:
-            shown = _shown(place)
+            shown = shown_place(place)
             found.files[shown] = found.files.get(shown, 0) + count
         if isinstance(place, Path) and not dry_run and not place.exists():
             forget_output(ledger, place)
@@ -204,14 +204,9 @@ def _targets(ledger: Ledger, places: list[Place], found: Forgotten) -> list[Plac
             found.unread.append(f"{target} needs its user and password: name it by --in")
     paths = [Path(target) for target in written if not is_address(target)]
     there = [path for path in paths if path.is_file()]
-    found.missing = [_shown(path) for path in paths if path not in set(there)]
+    found.missing = [shown_place(path) for path in paths if path not in set(there)]
     files = dict.fromkeys(path.absolute() for path in [*there, *files_below(folders)])
     return [*files, *named.values()]
-
-
-def _shown(place: Place) -> str:
-    """Its name; not that of an answer, for who names such a file names the customer."""
-    return ANSWERS if isinstance(place, Path) and place.suffix == ".json" else str(place)
 
 
 def _place(named: Path | str) -> Place:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from churn.files.postgres.address import Place
 from churn.jobs.result import ShownTable
 from churn.jobs.still_held import StillHeld
 
-__all__ = ["forget_tables", "notes", "still_in_your_tables"]
+__all__ = ["forget_tables", "notes", "shown_place", "still_in_your_tables"]
+
+ANSWERS = "answers of churn access"
 
 
 def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
@@ -32,6 +36,11 @@ def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
 
 PATHS_SHOWN = 10
 TAKE_OFF = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
+
+
+def shown_place(place: Place) -> str:
+    """Its name; not that of an answer, for who names such a file names the customer."""
+    return ANSWERS if isinstance(place, Path) and place.suffix == ".json" else str(place)
 
 
 def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:

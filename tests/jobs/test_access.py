@@ -8,8 +8,10 @@ import pytest
 from known_customers import CUSTOMERS, address, files_of, known_shop, names_in, written
 from simulated_shop import copied_shop, trained_shop
 
-from churn.errors import ConfigError
+from churn.errors import BusyError, ConfigError
 from churn.files.ledger import Ledger
+from churn.files.outputs import remember_output
+from churn.files.postgres.address import place_of
 from churn.files.withdrawals import record_withdrawal
 from churn.jobs.access import access
 from churn.jobs.access_words import FIELDS
@@ -160,6 +162,56 @@ def test_the_file_is_its_owners_alone_and_goes_with_the_customer(tmp_path):
     assert not told.metrics["held"]
     assert told.warnings[0].startswith("erased on 20")
     assert PERSON not in json.dumps(told.to_dict())
+
+
+def test_an_erasure_that_did_not_finish_is_told_with_what_is_still_held(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    written(config)
+    with Ledger(config.parent / "ledger.db") as ledger:
+        other = ledger.start_run("score")
+        with pytest.raises(BusyError, match="must wait for runs that began before it"):
+            forget(config, customers=[PERSON])
+        ledger.finish_run(other, status="done")
+    result = access(config, customer=PERSON)
+    assert result.metrics["held"]
+    begun = f"erasure begun on {result.metrics['erased_on']} is not finished: run `churn forget`"
+    assert result.warnings[0].startswith(begun)
+    assert "nothing is held" not in " ".join(result.warnings)
+    held = result.metrics["still_held"]
+    assert (held["ledger, plans"], held["ledger, holdout"]) == (1, 2)
+    assert held[str(config.parent / "out" / "plan.parquet")] == 1
+    assert PERSON not in json.dumps(result.to_dict())
+    forget(config, customers=[PERSON])
+    after = access(config, customer=PERSON)
+    assert (after.metrics["held"], after.metrics["still_held"]) == (False, {})
+    assert after.warnings[0].endswith("nothing is held but a keyed hash and that date")
+    assert after.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
+
+
+def test_of_an_erased_customer_files_that_cannot_be_read_are_told(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    path = written(config)["plan.parquet"]
+    path.write_bytes(path.read_bytes() + b"x")
+    assert forget(config, customers=[PERSON]).exit_code == 3
+    result = access(config, customer=PERSON)
+    assert result.metrics["not_looked_into"] == [str(path)]
+    assert "may not be finished: run `churn forget` again; where it could be" in result.warnings[0]
+    assert any(note.startswith(f"not looked into: {path}") for note in result.warnings)
+
+
+def test_a_table_of_a_database_is_taken_as_erased_once_a_forget_went_through_it(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    table = place_of("postgresql://somebody@nowhere/shop#scores")
+    with Ledger(config.parent / "ledger.db") as ledger:
+        remember_output(ledger, table, command="score")
+    assert forget(config, customers=[PERSON]).exit_code == 3
+    assert access(config, customer=PERSON).metrics["not_looked_into"] == [str(table)]
+    with Ledger(config.parent / "ledger.db") as ledger, ledger.changing() as connection:
+        connection.execute("DELETE FROM outputs WHERE target = ?", (str(table),))
+    assert forget(config, customers=[PERSON]).exit_code == 0
+    with Ledger(config.parent / "ledger.db") as ledger:
+        remember_output(ledger, table, command="score")
+    assert access(config, customer=PERSON).metrics["not_looked_into"] == []
 
 
 def test_other_endings_and_files_that_are_read_are_refused(shop, tmp_path):

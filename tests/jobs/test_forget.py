@@ -292,9 +292,7 @@ def test_what_a_refused_command_never_wrote_is_not_missed(shop):
         with pytest.raises(ChurnError):
             plan(shop, out=folder / name, scores=scored(folder), as_of=NIGHT)
     with pytest.raises(ChurnError, match="scores must be as of the plan's date"):
-        plan(
-            shop, out=folder / "new.parquet", scores=folder / "made-up.parquet", as_of="2023-12-01"
-        )
+        plan(shop, out=folder / "new.parquet", scores=folder / "made-up.parquet", as_of=earlier)
     with pytest.raises(ConfigError, match="nothing is held on a customer"):
         access(shop, customer="zqx-4711", out=folder / "nobody.json")
     result = forget(shop, customers=[CUSTOMERS[0]])
