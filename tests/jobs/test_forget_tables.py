@@ -1,0 +1,29 @@
+"""What a person reads of an erasure."""
+
+import pytest
+
+from churn.jobs.forget_tables import notes
+from churn.jobs.still_held import StillHeld
+
+NOTHING = {
+    "dry_run": False,
+    "not_in_your_tables": 0,
+    "unread": [],
+    "audiences_not_seen": [],
+    "outputs_not_there": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(1, "1 file of earlier runs is not where it was"), (2, "2 files of earlier runs are not")],
+)
+def test_one_file_that_is_gone_is_told_as_one(number, told):
+    (note,) = notes({**NOTHING, "outputs_not_there": number}, StillHeld())
+    assert note.startswith(told)
+
+
+@pytest.mark.parametrize(("number", "told"), [(1, "1 of the customers named is"), (3, "3 of the")])
+def test_one_customer_who_is_nowhere_is_told_as_one(number, told):
+    (note,) = notes({**NOTHING, "not_in_your_tables": number}, StillHeld())
+    assert note.startswith(told)
