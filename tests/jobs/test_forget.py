@@ -286,7 +286,7 @@ def test_files_that_are_not_where_they_were_written_are_named(shop):
 
 
 def test_what_a_refused_command_never_wrote_is_not_missed(shop):
-    folder = shop.parent
+    folder, earlier = shop.parent, "2023-12-01"
     (folder / "a folder.parquet").mkdir()
     for name in ("a folder.parquet", "orders.parquet", "x.txt"):
         with pytest.raises(ChurnError):
