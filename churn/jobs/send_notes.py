@@ -43,9 +43,11 @@ def sending_notes(
 
 def cause_of_end(facts: Mapping[str, Any]) -> str | None:
     """Why the sending ended before all was sent; None where it did not, or for quiet hours."""
-    if facts["stopped"] in (None, QUIET):
+    cause = facts["stopped"]
+    if cause in (None, QUIET):
         return None
-    return f"sending stopped early: {facts['stopped']}"
+    said = f"the other side answered {cause}" if cause.isdecimal() else cause
+    return f"sending stopped early: {said}"
 
 
 def local_time(moment: datetime, quiet: QuietHours) -> str:

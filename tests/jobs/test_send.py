@@ -452,6 +452,7 @@ def test_a_batch_keeps_its_id_from_one_run_to_the_next(hooked):
         third = sent(shop, plan, through="webhook")
         last = sent(shop, plan, through="webhook", retry_unknown=True)
     assert (first.exit_code, first.rows["sent"]) == (7, 10)
+    assert first.failure == "sending stopped early: the other side answered 503"
     assert (second.exit_code, second.metrics["unknown"]) == (7, len(offered(plan)) - 30)
     assert third.rows["to_send"] == 0
     assert last.rows["sent"] == len(offered(plan)) - 30

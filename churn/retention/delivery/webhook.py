@@ -43,7 +43,8 @@ class Webhook:
         self.clock = clock or Clock()
         self._key = key_of(settings.secret)
         self._chance = random.Random(seed)  # noqa: S311 - spreads retries, hides nothing
-        self._path = parse_url(settings.url).request_uri
+        address = parse_url(settings.url)
+        self._path, self._host = address.request_uri, address.netloc
         self._pool = connection_from_url(
             settings.url, timeout=Timeout(settings.timeout_seconds), retries=False
         )
@@ -60,7 +61,9 @@ class Webhook:
                 return outcome
             if attempt < self.settings.retries:
                 self.clock.sleep(after if after is not None else self._pause(attempt))
-        cause = {None: "no answer", UNREACHED: "no connection"}.get(status, str(status))
+        cause = {None: "no answer", UNREACHED: f"no connection to {self._host}"}.get(
+            status, str(status)
+        )
         return Outcome("unknown" if silent else "waiting", cause, stop=True)
 
     def close(self) -> None:

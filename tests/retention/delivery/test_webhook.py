@@ -135,9 +135,9 @@ def test_silence_leaves_in_doubt_whether_it_arrived():
 def test_nobody_there_leaves_no_doubt():
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unheard.getsockname()[1]}/"
-        outcomes, waits = posted(Receiver(), url=url)
-    assert outcomes == [Outcome("waiting", "no connection", stop=True)]
+        port = unheard.getsockname()[1]
+        outcomes, waits = posted(Receiver(), url=f"http://127.0.0.1:{port}/")
+    assert outcomes == [Outcome("waiting", f"no connection to 127.0.0.1:{port}", stop=True)]
     assert len(waits) == 2
 
 
