@@ -14,15 +14,6 @@ NOTHING = {
 }
 
 
-@pytest.mark.parametrize(
-    ("number", "told"),
-    [(1, "1 file of earlier runs is not where it was"), (2, "2 files of earlier runs are not")],
-)
-def test_one_file_that_is_gone_is_told_as_one(number, told):
-    (note,) = notes({**NOTHING, "outputs_not_there": number}, StillHeld())
-    assert note.startswith(told)
-
-
 @pytest.mark.parametrize(("number", "told"), [(1, "1 of the customers named is"), (3, "3 of the")])
 def test_one_customer_who_is_nowhere_is_told_as_one(number, told):
     (note,) = notes({**NOTHING, "not_in_your_tables": number}, StillHeld())
