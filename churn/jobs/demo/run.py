@@ -144,12 +144,12 @@ def _found(lines: tuple[Earned, ...]) -> tuple[Line, ...]:
 
 def _where(story: Story) -> ShownTable:
     rows = (
-        (str(story.path("churn.toml")), "the settings; offers.toml beside it are the offers"),
-        (str(story.path("models/champion")), "names the model in use; its card.md tells of it"),
-        (str(story.path("plan.parquet")), "who gets which offer or none, and why"),
-        (str(story.path("one-mail.eml")), "an e-mail as it arrived; open it in a mail program"),
-        (str(story.path("measured.parquet")), "a row per customer: the table's money is their sum"),
-        (str(story.path("truth")), "what no shop can see"),
+        ("churn.toml", "the settings; offers.toml beside it are the offers"),
+        ("models/champion", "names the model in use; its card.md tells of it"),
+        ("plan.parquet", "who gets which offer or none, and why"),
+        ("one-mail.eml", "an e-mail as it arrived; open it in a mail program"),
+        ("measured.parquet", "a row per customer: the table's money is their sum"),
+        ("truth", "what no shop can see"),
         ("churn init orders.csv", "the same with your own orders: README.md"),
     )
-    return "Where to look next", ("", ""), rows
+    return f"Where to look next, in {story.folder}", ("", ""), rows
