@@ -10,12 +10,16 @@ __all__ = ["TableAudit", "check_share"]
 
 @dataclass(frozen=True)
 class TableAudit:
-    """Row counts of one table: read, dropped by reason, and notes worth a person's attention."""
+    """Row counts of one table: read, dropped by reason, and what a person should know of it.
+
+    `notes` are shown by `churn check`; `warnings` by every command that reads the table.
+    """
 
     table: str
     rows_read: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows_kept(self) -> int:

@@ -7,7 +7,7 @@ Of the times that a contract calls dated there is `<column without _at>_local_da
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -121,7 +121,7 @@ class Door:
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
         if erased:
             counts = {ERASED: erased, **counts}
-        return TableAudit(contract.name, total + erased, counts, notes)
+        return replace(audit, rows_read=total + erased, dropped=counts)
 
 
 def _absurd_sql(name: str) -> str:

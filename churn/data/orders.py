@@ -5,6 +5,7 @@ did (null for the last): a cutoff c sees the version with loaded_day < c <= supe
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine
@@ -74,7 +75,7 @@ def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
     copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
     _supersede(engine)
     dropped = {**audit.dropped, "exact copies of an order": copies} if copies else audit.dropped
-    return TableAudit(audit.table, audit.rows_read, dropped, audit.notes)
+    return replace(audit, dropped=dropped)
 
 
 def _without_copies(engine: Engine, version: Sequence[str]) -> int:

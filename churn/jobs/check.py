@@ -9,7 +9,7 @@ from churn.errors import GateError
 from churn.jobs.consents import preference_notes
 from churn.jobs.in_place import in_place_notes
 from churn.jobs.resolve import resolve_from_settings
-from churn.jobs.result import JobResult, Line, dropped_rows
+from churn.jobs.result import JobResult, Line
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import check_classes
@@ -42,7 +42,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             as_of=session.as_of,
             resolved=resolved,
             rows={name: audit.rows_kept for name, audit in audits.items()},
-            dropped=dropped_rows(audits),
+            audits=audits,
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
         )

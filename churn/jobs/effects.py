@@ -10,7 +10,7 @@ from typing import Any
 from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, Line, ShownTable, dropped_rows, hashed
+from churn.jobs.result import JobResult, Line, ShownTable, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.retention.learning.learners import LearnerSettings
 from churn.retention.learning.learnt import LearntEffects
@@ -51,7 +51,8 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
         as_of=session.as_of,
         resolved={"horizon_days": None if learnt.trial is None else learnt.trial.horizon_days},
         rows={"contacts_by_lot": 0 if learnt.trial is None else len(learnt.trial)},
-        dropped=_dropped(session, learnt.trial),
+        audits=session.tables.audits,
+        left_out={} if learnt.trial is None else {"trial": learnt.trial.left_out},
         metrics=_metrics(learnt, offers),
         files={} if learnt.saved is None else hashed(learnt.saved / "manifest.json"),
         warnings=tuple(_notes(learnt)),
@@ -88,11 +89,6 @@ def _learn(session: Session, progress: Progress) -> Learnt:
         signing_key=settings.model.signing_key,
     )
     return Learnt(found, trial, saved)
-
-
-def _dropped(session: Session, trial: Trial | None) -> dict[str, Mapping[str, int]]:
-    left_out = {} if trial is None else trial.left_out
-    return dropped_rows(session.tables.audits) | ({"trial": left_out} if left_out else {})
 
 
 def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from churn.files.manifests import hash_files
 from churn.files.publish import publish_directory
 from churn.jobs.gate import gate_dict, gate_table
 from churn.jobs.judged import amount_notes, judgement_tables, report_tables
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.result import JobResult, hashed
 from churn.jobs.score import load_named_model
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.audit import audit_days, purchase_days_ahead, some_customers
@@ -73,7 +73,7 @@ def evaluate(
         as_of=session.as_of,
         resolved={"cutoffs": list(evaluation.cutoffs), "horizon_days": later.horizon_days},
         rows=_counted(dataset, later),
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         model_id=fitted.manifest_["model_id"],
         metrics={**evaluation.to_dict(), "judgement": judgement.to_dict()},
         gate=gate_dict(gate, promoted=None),

@@ -24,7 +24,7 @@ from churn.jobs.on_record import (
     ways_notes,
 )
 from churn.jobs.output import check_out, outputs
-from churn.jobs.result import JobResult, ShownTable, dropped_rows
+from churn.jobs.result import JobResult, ShownTable
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
 from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
@@ -150,7 +150,7 @@ def _result(
         as_of=on,
         resolved={"consent": session.settings.offers.consent, "audience": facts["audience"]},
         rows={"plan": facts["plan_rows"], "exported": facts["exported"]},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         metrics=facts,
         files=files,
         warnings=notes,

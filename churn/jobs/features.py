@@ -11,7 +11,7 @@ from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.jobs.output import check_out, file_of
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.result import JobResult, hashed
 from churn.jobs.session import Progress, inputs, open_session, silent
 
 __all__ = ["features"]
@@ -47,7 +47,7 @@ def features(
         as_of=session.as_of,
         resolved={"horizon_days": clock.horizon_days, "lookback_days": clock.lookback_days},
         rows={"features": rows, "columns": len(names) + 3},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         files=hashed(file),
         tables=(("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )

@@ -13,7 +13,7 @@ from churn.jobs.measure_tables import measure_tables
 from churn.jobs.measured_plan import MadePlan, made_plan, probabilities
 from churn.jobs.output import TableWriter, check_out, file_of
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.result import JobResult, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.measurement.money import money_of
 from churn.retention.measurement.reading import Reading, read
@@ -121,7 +121,7 @@ def _result(
         as_of=session.as_of,
         resolved={"horizon_days": measured.horizon_days, "plan_as_of": told["plan_as_of"]},
         rows={"customers": len(measured.frame), "compared": int(measured.frame["compared"].sum())},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         metrics=told,
         files={} if out is None else hashed(out),
         warnings=(*_notes(session, measured, reading), *_about(told["money"])),

@@ -19,7 +19,7 @@ from churn.jobs.layouts import PLANS, SCORES
 from churn.jobs.output import check_out, outputs, read_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, dropped_rows
+from churn.jobs.result import JobResult
 from churn.jobs.score import foreknowledge, load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
@@ -165,7 +165,7 @@ def _result(
         as_of=session.as_of,
         resolved={"campaign_id": offers.campaign_id, "consent": session.settings.offers.consent},
         rows={"plan": decided.table.num_rows},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         model_id=session.facts.get("model_id"),
         metrics=summary,
         files=files,

@@ -17,7 +17,7 @@ from churn.files.postgres.address import Place
 from churn.jobs.output import TableWriter, check_out, file_of
 from churn.jobs.recommend_tables import recommend_tables
 from churn.jobs.resolve import resolve_clock
-from churn.jobs.result import JobResult, dropped_rows, hashed
+from churn.jobs.result import JobResult, hashed
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.recommend.judge import LEAST_JUDGED, STAND_INS
 from churn.retention.recommend.lists import MOST, Kind
@@ -149,7 +149,7 @@ def _result(
         as_of=session.as_of,
         resolved={"horizon_days": recommender.horizon_days, "source": told["source"]},
         rows={"products": len(recommender.catalogue), "buyers": recommender.customers, **rows},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         metrics=told,
         files={} if out is None else hashed(out),
         warnings=tuple(_notes(recommender, kind)),

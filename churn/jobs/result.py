@@ -11,7 +11,7 @@ from typing import Any
 from churn.data.audit import TableAudit
 from churn.files.hashes import sha256_of
 
-__all__ = ["JobResult", "Line", "ShownTable", "dropped_rows", "hashed"]
+__all__ = ["JobResult", "Line", "ShownTable", "hashed", "table_warnings"]
 
 SCHEMA = 1
 Line = tuple[str, ...]
@@ -22,6 +22,8 @@ ShownTable = tuple[str, Line, tuple[Line, ...]]
 class JobResult:
     """One finished command. `tables` are for people: title, header and rows of text each.
 
+    `audits` are those of the tables that were read: their warnings are shown by every command.
+    `left_out` counts what the command itself left out, by table and reason.
     `exit_code` is 4 where the job was done but the quality gate refused its model. `failure` is the
     cause in one line where a job ended before all was done.
     """
@@ -31,7 +33,8 @@ class JobResult:
     as_of: date | None = None
     resolved: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
-    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    audits: Mapping[str, TableAudit] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     model_id: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
@@ -40,6 +43,19 @@ class JobResult:
     tables: tuple[ShownTable, ...] = ()
     exit_code: int = 0
     failure: str | None = None
+
+    @property
+    def dropped(self) -> dict[str, dict[str, int]]:
+        """Rows that were read and not used, by table and reason."""
+        dropped = {name: dict(audit.dropped) for name, audit in self.audits.items()}
+        for name, counts in self.left_out.items():
+            dropped[name] = {**dropped.get(name, {}), **counts}
+        return {name: counts for name, counts in dropped.items() if counts}
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """What a person has to know of the tables, and then of what the command did."""
+        return (*table_warnings(self.audits), *self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
         """The one object of `--json`."""
@@ -50,18 +66,18 @@ class JobResult:
             "as_of": None if self.as_of is None else str(self.as_of),
             "resolved": dict(self.resolved),
             "rows": dict(self.rows),
-            "dropped": {table: dict(counts) for table, counts in self.dropped.items()},
+            "dropped": self.dropped,
             "model_id": self.model_id,
             "metrics": dict(self.metrics),
             "gate": self.gate,
             "files": [{"path": str(path), "sha256": sha} for path, sha in self.files.items()],
-            "warnings": list(self.warnings),
+            "warnings": list(self.all_warnings),
         }
 
 
-def dropped_rows(audits: Mapping[str, TableAudit]) -> dict[str, dict[str, int]]:
-    """Rows that the tables lost at the door, by table and reason."""
-    return {name: dict(audit.dropped) for name, audit in audits.items() if audit.dropped}
+def table_warnings(audits: Mapping[str, TableAudit]) -> tuple[str, ...]:
+    """The warnings of every table, each with the table's name."""
+    return tuple(f"{name}: {text}" for name, audit in audits.items() for text in audit.warnings)
 
 
 def hashed(*paths: Path) -> dict[Path | str, str]:

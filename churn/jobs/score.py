@@ -11,7 +11,7 @@ from churn.errors import ConfigError
 from churn.files.postgres.address import Place, place_of
 from churn.jobs.layouts import SCORES
 from churn.jobs.output import check_out, outputs
-from churn.jobs.result import JobResult, dropped_rows
+from churn.jobs.result import JobResult
 from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.jobs.since import earlier_scores, whom_to_explain
@@ -182,9 +182,6 @@ def _result(
     files: dict[Path | str, str],
     notes: tuple[str, ...],
 ) -> JobResult:
-    dropped = dropped_rows(session.tables.audits)
-    if scores.dropped:
-        dropped["customers"] = {**dropped.get("customers", {}), **scores.dropped}
     if not scores.table.num_rows:
         notes = (f"no customer is known before {session.as_of}: the scores are empty", *notes)
     stand_in = fitted.stand_in
@@ -198,7 +195,8 @@ def _result(
         as_of=session.as_of,
         resolved={"horizon_days": fitted.clock_.horizon_days, "at_risk_from": scores.threshold},
         rows={"scores": scores.table.num_rows},
-        dropped=dropped,
+        audits=session.tables.audits,
+        left_out={"customers": scores.dropped},
         model_id=fitted.manifest_["model_id"],
         metrics={"changes": changes} if changes else {},
         files=files,

@@ -27,7 +27,7 @@ from churn.jobs.on_record import (
 from churn.jobs.outbox import Order, Outbox, fill_outbox, still_reachable
 from churn.jobs.output import read_table
 from churn.jobs.preview import write_preview
-from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.result import JobResult, ShownTable, hashed
 from churn.jobs.send_notes import cause_of_end, local_time, sending_notes
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.retention.delivery.addressees import UNSENT
@@ -113,7 +113,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         as_of=when,
         resolved={"consent": settings.offers.consent, "through": through},
         rows={"plan": table.num_rows, "to_send": len(outbox.outgoing), "sent": facts["sent"]},
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         metrics=facts,
         files=hashed(*files),
         warnings=notes,

@@ -82,7 +82,7 @@ def show(result: JobResult, *, quiet: bool) -> None:
     if result.gate is not None and result.gate["promoted"] is not None:
         word = "promoted" if result.gate["promoted"] else "not promoted"
         console.print(f"{result.model_id} was {word}", markup=False)
-    for warning in result.warnings:
+    for warning in result.all_warnings:
         console.print(f"note: {warning}", markup=False, style="yellow")
     for path in result.files:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)

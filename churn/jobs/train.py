@@ -17,7 +17,7 @@ from churn.jobs.lineage import data_lineage
 from churn.jobs.promotion import ModelsFolder
 from churn.jobs.recording import followed, record
 from churn.jobs.resolve import resolve_from_settings
-from churn.jobs.result import JobResult, ShownTable, dropped_rows, hashed
+from churn.jobs.result import JobResult, ShownTable, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
@@ -263,7 +263,7 @@ def _result(
         as_of=session.as_of,
         resolved=panel.to_dict(),
         rows=_rows(trained),
-        dropped=dropped_rows(session.tables.audits),
+        audits=session.tables.audits,
         model_id=bundle.name,
         metrics={
             **trained.evaluation.to_dict(),
