@@ -12,7 +12,7 @@ from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import DataError
 
-__all__ = ["cast_sql", "source_columns"]
+__all__ = ["cast_sql", "source_columns", "text_sql"]
 
 NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE
@@ -44,6 +44,15 @@ def cast_sql(
     if column.kind == "flag":
         return _flag_sql(column, name, kind)
     return f"CAST({name} AS VARCHAR)"
+
+
+def text_sql(
+    column: Column, theirs: str, types: dict[str, str], source: TableSource, timezone: str
+) -> str:
+    """The SQL of a column's text as it was written, where the door reads it as a word."""
+    if theirs in types:
+        return f"CAST({identifier(theirs)} AS VARCHAR)"
+    return f"CAST({cast_sql(column, theirs, types, source, timezone)} AS VARCHAR)"
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:

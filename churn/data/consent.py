@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.data.days import instant_of
+from churn.data.days import instant_of, moment_of
+from churn.data.misunderstood import LATER_GRANTS, UNSUBSCRIPTIONS
 from churn.data.tables import Snapshot, Tables
+from churn.data.words import ALL, MARKETING, PROFILING, channel_of
 from churn.files.withdrawals import Withdrawal
 
 __all__ = [
@@ -18,21 +21,27 @@ __all__ = [
     "consent_to_send",
     "earlier_contacts",
     "known_before",
-    "last_words",
+    "known_word",
+    "last_words_sql",
+    "newest_grant",
+    "newest_grants",
     "objectors",
-    "plain_word",
     "standing_objectors",
     "withdrawn_words",
 ]
 
 Known = Callable[[str], str]
 END_OF_TIME = date(9000, 1, 1)
-MARKETING = "marketing"
-MAIL = "email"
-"""The channel that an `unsubscribe` closes whose event names none."""
+EVERYWHERE = ""
+"""Stands, in a state of consent, for every channel of which the state says nothing else."""
 
 _WITHDRAWN = pa.schema(
-    [("customer_id", pa.string()), ("channel", pa.string()), ("day", pa.float64())]
+    [
+        ("customer_id", pa.string()),
+        ("channel", pa.string()),
+        ("day", pa.float64()),
+        ("undated", pa.bool_()),
+    ]
 )
 _KEYS = ("customer_id", "channel", "purpose")
 
@@ -40,11 +49,12 @@ _KEYS = ("customer_id", "channel", "purpose")
 def consent_state(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
     """customer_id, channel, purpose, granted: the last word before `as_of`; None: no such tables.
 
-    Words are the rows of `consents` and, as refusals of marketing, events of the type `unsubscribe`
+    Words are the rows of `consents` and, as refusals of marketing, the unsubscriptions among events
     and what was `withdrawn` (see `withdrawn_words`). Of two words at the same moment the refusal
-    holds. Channels and purposes are compared in lower case, without space around them.
+    holds. A refusal on the channel `EVERYWHERE` holds on each channel that has no row; one without
+    a date is known always. Purposes are "marketing", "profiling", and others that nothing asks for.
     """
-    return _last_said(snapshot, withdrawn, lambda table: known_before(snapshot, table))
+    return _last_said(snapshot, withdrawn, lambda table: known_word(snapshot, table))
 
 
 def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
@@ -54,7 +64,7 @@ def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     What an export would not send is not worth budget. The shop's own words stay those of `as_of`.
     """
     state = consent_state(snapshot, withdrawn=withdrawn)
-    ever = _last_said(snapshot, withdrawn, lambda _: "day IS NOT NULL")
+    ever = _last_said(snapshot, withdrawn, lambda _: "true")
     if withdrawn is None or state is None or ever is None:
         return state
     here = set(_pairs(withdrawn))
@@ -73,21 +83,24 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     state = consent_state(snapshot, withdrawn=withdrawn)
     if state is None:
         return None
-    happened = _last_said(snapshot, withdrawn, lambda _: f"day < {snapshot.instant!r}")
-    ever = _last_said(snapshot, withdrawn, lambda _: "day IS NOT NULL")
+    said = f"(undated OR day < {snapshot.instant!r})"
+    happened = _last_said(snapshot, withdrawn, lambda _: said)
+    ever = _last_said(snapshot, withdrawn, lambda _: "true")
     later = [words.filter(pc.invert(words["granted"])) for words in (happened, ever) if words]
     return pa.concat_tables([state, *later])
 
 
 def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
-    """customer_id, channel, day: each withdrawal as it was told first and last; None: none was.
+    """customer_id, channel, day, undated: each withdrawal as it was told first and last; None: none
+    was.
 
-    Told again, it holds against a consent that was given in between.
+    Told again, it holds against a consent that was given in between. One that was told while the
+    clock was in doubt has no date (see `Withdrawal.in_doubt`), so no consent is later.
     """
     rows = [
-        (one.customer_id, one.channel, instant_of(at))
+        (one.customer_id, channel_of(one.channel), day, one.in_doubt)
         for one in withdrawals
-        for at in sorted({one.withdrawn_at, one.again_at})
+        for day in _told_on(one)
     ]
     if not rows:
         return None
@@ -95,9 +108,10 @@ def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
     return pa.table(dict(columns), schema=_WITHDRAWN)
 
 
-def plain_word(column: str) -> str:
-    """The SQL of a text in lower case, without space around it."""
-    return f"lower(trim({column}))"
+def _told_on(one: Withdrawal) -> list[float]:
+    if one.in_doubt:
+        return [math.inf]
+    return [instant_of(at) for at in sorted({one.withdrawn_at, one.again_at})]
 
 
 def last_words(tables: Tables, rows: str, *, keys: Sequence[str], shown: str) -> pa.Table:
@@ -105,10 +119,16 @@ def last_words(tables: Tables, rows: str, *, keys: Sequence[str], shown: str) ->
     moment, what the aggregates in `shown` make of them.
     """
     listed = ", ".join(keys)
-    return tables.engine.query(
+    return tables.engine.query(f"{last_words_sql(rows, keys=keys, shown=shown)} ORDER BY {listed}")
+
+
+def last_words_sql(rows: str, *, keys: Sequence[str], shown: str) -> str:
+    """The SQL of the same, in no order."""
+    listed = ", ".join(keys)
+    return (
         f"SELECT {listed}, {shown} FROM (SELECT *, rank() OVER ("
         f"PARTITION BY {listed} ORDER BY day DESC) AS place FROM ({rows}) AS said"
-        f") AS ranked WHERE place = 1 GROUP BY {listed} ORDER BY {listed}"
+        f") AS ranked WHERE place = 1 GROUP BY {listed}"
     )
 
 
@@ -117,18 +137,51 @@ def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> 
     tables = snapshot.tables
     sources = []
     if tables.has("consents"):
-        channel, purpose = plain_word("channel"), plain_word("purpose")
-        said = f"customer_id, {channel} AS channel, {purpose} AS purpose, granted, day"
-        sources.append(f"SELECT {said} FROM consents WHERE {known('consents')}")
+        sources.append(_consents(known("consents")))
     if tables.has("events"):
-        sources.append(_unsubscribed(tables.columns("events"), known("events")))
+        sources.append(_refused(UNSUBSCRIPTIONS, known(UNSUBSCRIPTIONS)))
     if withdrawn is not None:
         told = tables.engine.accept(withdrawn)
-        sources.append(f"SELECT {_refused('channel')} FROM {told} WHERE {known(told)}")
+        everywhere = f"(SELECT *, false AS everywhere FROM {told}) AS told"
+        sources.append(_refused(everywhere, known(told)))
     if not sources:
         return None
-    rows = " UNION ALL ".join(sources)
-    return last_words(tables, rows, keys=_KEYS, shown="bool_and(granted) AS granted")
+    return tables.engine.query(_on_each_channel(_last(" UNION ALL ".join(sources))))
+
+
+def _consents(known: str) -> str:
+    """The SQL of the words in `consents`; a refusal of every purpose refuses both that count."""
+    said = "SELECT customer_id, channel, {} AS purpose, granted, everywhere, day FROM consents"
+    first = said.format(f"CASE WHEN purpose = '{ALL}' THEN '{MARKETING}' ELSE purpose END")
+    second = said.format(f"'{PROFILING}'")
+    return f"{first} WHERE {known} UNION ALL {second} WHERE purpose = '{ALL}' AND {known}"
+
+
+def _refused(rows: str, known: str) -> str:
+    """The SQL of refusals of marketing."""
+    said = f"customer_id, channel, '{MARKETING}' AS purpose, false AS granted, everywhere, day"
+    return f"SELECT {said} FROM {rows} WHERE {known}"
+
+
+def _last(rows: str) -> str:
+    """The SQL of the last word of each key, with its day, and whether it refuses everywhere."""
+    shown = "bool_and(granted) AS granted, bool_or(everywhere) AS everywhere, max(day) AS day"
+    return last_words_sql(rows, keys=_KEYS, shown=shown)
+
+
+def _on_each_channel(last: str) -> str:
+    """The SQL of what holds on each channel: a refusal of every channel goes before older words."""
+    listed = ", ".join(_KEYS)
+    same = " AND ".join(f"said.{key} = refused.{key}" for key in ("customer_id", "purpose"))
+    holds = "said.granted AND (refused.day IS NULL OR said.day > refused.day)"
+    return (
+        f"WITH said AS ({last}), refused AS (SELECT customer_id, purpose, max(day) AS day "
+        f"FROM said WHERE everywhere GROUP BY customer_id, purpose) "
+        f"SELECT said.customer_id, said.channel, said.purpose, {holds} AS granted "
+        f"FROM said LEFT JOIN refused ON {same} WHERE said.channel <> '{EVERYWHERE}' "
+        f"UNION ALL SELECT customer_id, '{EVERYWHERE}' AS channel, purpose, false AS granted "
+        f"FROM refused ORDER BY {listed}"
+    )
 
 
 def _pairs(words: pa.Table) -> Iterator[tuple[str, str]]:
@@ -136,31 +189,47 @@ def _pairs(words: pa.Table) -> Iterator[tuple[str, str]]:
     return zip(words["customer_id"].to_pylist(), words["channel"].to_pylist(), strict=True)
 
 
-def _unsubscribed(columns: Sequence[str], known: str) -> str:
-    """The SQL of refusals in `events`."""
-    named = f"nullif({plain_word('channel')}, '')" if "channel" in columns else "NULL"
-    channel = f"coalesce({named}, '{MAIL}')"
-    left = f"{plain_word('event_type')} = 'unsubscribe'"
-    return f"SELECT {_refused(channel)} FROM events WHERE {left} AND {known}"
-
-
-def _refused(channel: str) -> str:
-    return f"customer_id, {channel} AS channel, '{MARKETING}' AS purpose, false AS granted, day"
-
-
 def objectors(snapshot: Snapshot) -> set[str]:
     """Customers whose last word on profiling, on any channel, is a refusal: never scored."""
     if not snapshot.tables.has("consents"):
         return set()
-    asked = f"{plain_word('purpose')} = 'profiling' AND {known_before(snapshot, 'consents')}"
-    said = f"SELECT customer_id, {plain_word('channel')} AS channel, granted, day FROM consents"
+    asked = f"purpose IN ('{PROFILING}', '{ALL}') AND {known_word(snapshot, 'consents')}"
     state = last_words(
         snapshot.tables,
-        f"{said} WHERE {asked}",
+        f"SELECT customer_id, channel, granted, day FROM consents WHERE {asked}",
         keys=_KEYS[:2],
         shown="bool_and(granted) AS granted",
     )
     return set(state.filter(pc.invert(state["granted"]))["customer_id"].to_pylist())
+
+
+def newest_grant(tables: Tables) -> datetime | None:
+    """The newest moment of a grant in `consents`, also of one that is later than the clock."""
+    if not tables.has("consents"):
+        return None
+    (row,) = tables.engine.rows(f"SELECT max(day) AS day FROM ({_GRANTS}) AS grants")
+    return None if row["day"] is None else moment_of(float(str(row["day"])))
+
+
+def newest_grants(tables: Tables, customers: Collection[str]) -> dict[tuple[str, str], datetime]:
+    """The same of each of some customers and channels."""
+    if not tables.has("consents"):
+        return {}
+    asked = tables.engine.accept(pa.table({"customer_id": pa.array(customers, pa.string())}))
+    found = tables.engine.rows(
+        f"SELECT customer_id, channel, max(day) AS day FROM ({_GRANTS}) AS grants "
+        f"WHERE customer_id IN (SELECT customer_id FROM {asked}) GROUP BY customer_id, channel"
+    )
+    return {
+        (str(row["customer_id"]), str(row["channel"])): moment_of(float(str(row["day"])))
+        for row in found
+    }
+
+
+_GRANTS = (
+    "SELECT customer_id, channel, day FROM consents WHERE granted "
+    f"UNION ALL SELECT customer_id, channel, day FROM {LATER_GRANTS}"
+)
 
 
 def standing_objectors(tables: Tables) -> set[str]:
@@ -185,6 +254,11 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
         f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since "
         f"FROM contacts WHERE {known_before(snapshot, 'contacts')}{treated} ORDER BY 1, 2, 3"
     )
+
+
+def known_word(snapshot: Snapshot, table: str) -> str:
+    """The same of a word of a customer's: one without a date is known always."""
+    return f"(undated OR {known_before(snapshot, table)})"
 
 
 def known_before(snapshot: Snapshot, table: str) -> str:

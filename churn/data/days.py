@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from churn.errors import ConfigError
 
-__all__ = ["EPOCH", "as_date", "date_of", "day_number", "instant_of", "midnight", "zone"]
+__all__ = [
+    "EPOCH",
+    "as_date",
+    "date_of",
+    "day_number",
+    "instant_of",
+    "midnight",
+    "moment_of",
+    "zone",
+]
 
 EPOCH = date(1970, 1, 1)
 
@@ -70,3 +79,15 @@ def instant_of(moment: datetime) -> float:
     """
     since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return since // timedelta(microseconds=1) / 86_400e6
+
+
+def moment_of(instant: float) -> datetime:
+    """The moment of an instant, in UTC; years that no date reaches become the last one.
+
+    >>> moment_of(1.5)
+    datetime.datetime(1970, 1, 2, 12, 0, tzinfo=datetime.timezone.utc)
+    """
+    latest = datetime(9999, 12, 31, tzinfo=UTC)
+    if instant >= instant_of(latest):
+        return latest
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=instant)

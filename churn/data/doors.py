@@ -12,17 +12,20 @@ from datetime import datetime
 from functools import partial
 
 from churn.data.audit import TableAudit, check_share
-from churn.data.casts import cast_sql, source_columns
+from churn.data.casts import cast_sql, source_columns, text_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import ERASED, ErasedRows
+from churn.data.misunderstood import check_words, keep_restricting
+from churn.data.restricting import EARLIEST, KEPT, RAW, RAW_AS, WORDS, Rows, restricting_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.words import arm_sql
 from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
 
-EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 LONG_AGO = "before 1900"
+LATER = "later than the clock"
 # Optional as a column; but a row without its own would be no order, or would never have arrived.
 NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES))
 
@@ -48,11 +51,15 @@ class Door:
         erased = self.erased.leave_out(table)
         notes = _unused(types, mapped, source, relation.unread)
         audit = self._count(contract, notes=notes, erased=erased)
-        if audit.dropped:
+        if table in WORDS:
+            audit = keep_restricting(self.engine, audit)
+        elif audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        self.engine.drop_column(table, "unusable")
-        return audit
+            self.engine.drop_column(table, "unusable")
+        else:
+            self.engine.drop_column(table, "unusable")
+        return _with_later(audit)
 
     def _typed_sql(
         self,
@@ -62,18 +69,56 @@ class Door:
         mapped: Mapping[str, str],
         relation: str,
     ) -> str:
+        timezone = self.settings.timezone
+        texts = WORDS.get(contract.name, ())
         casts = [
-            f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
+            f"{(text_sql if ours in texts else cast_sql)(column, theirs, types, source, timezone)} "
             f"AS {identifier(ours)}"
             for ours, theirs in mapped.items()
+            if (column := contract.column(ours))
+        ]
+        casts += [
+            f"{text_sql(contract.column(ours), mapped[ours], types, source, timezone)} "
+            f"AS {identifier(RAW_AS + ours)}"
+            for ours in RAW.get(contract.name, ())
+            if ours in mapped
         ]
         columns = [contract.column(ours) for ours in mapped]
-        shown = ", ".join(self._column_sql(contract, column) for column in columns)
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
+        if contract.name in WORDS:
+            rows = self._restricting_rows(contract, columns, cast, source)
+            return restricting_sql(contract.name, rows)
+        shown = ", ".join(self._column_sql(contract, column, source) for column in columns)
         return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
 
-    def _column_sql(self, contract: TableContract, column: Column) -> str:
+    def _restricting_rows(
+        self, contract: TableContract, columns: list[Column], casts: str, source: TableSource
+    ) -> Rows:
+        """What makes rows that restrict, from the text of their words."""
+        check_words(contract, source)
+        made = (*WORDS[contract.name], *RAW.get(contract.name, ()))
+        others = [one for one in columns if one.kind != "time" and one.name not in made]
+        assert contract.happened is not None
+        happened = identifier(contract.happened)
+        return Rows(
+            casts=casts,
+            has=frozenset(column.name for column in columns),
+            others=tuple(identifier(column.name) for column in others),
+            unusable=self._unusable_sql(contract, columns),
+            nobody=self._unusable_sql(contract, [contract.column("customer_id")]),
+            happened=happened,
+            latest=self._now_sql(),
+            local_day=local_day_sql(happened, self.settings.day_timezone),
+            words=source.words,
+        )
+
+    def _now_sql(self) -> str:
+        return f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
+
+    def _column_sql(self, contract: TableContract, column: Column, source: TableSource) -> str:
         name = identifier(column.name)
+        if (contract.name, column.name) == ("contacts", "arm"):
+            return f"{arm_sql(name, source.words)} AS {name}"
         if column.kind != "time":
             return name
         day = f"epoch_us({name}) / 86400e6"
@@ -102,8 +147,8 @@ class Door:
                     (f"{name} < '{EARLIEST}'::TIMESTAMPTZ", f"with {column.name} {LONG_AGO}")
                 )
             if column.name in (contract.happened, "loaded_at"):
-                now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
-                rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
+                later = f"{name} > {self._now_sql()}"
+                rules.append((later, f"with {column.name} {LATER}"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
@@ -117,11 +162,29 @@ class Door:
         total = sum(int(str(row["n"])) for row in counted)
         audit = TableAudit(contract.name, total, counts, notes)
         nobody = _missing(Column("customer_id", "id"))
-        unusable = {reason: n for reason, n in counts.items() if reason != nobody}
+        unusable = {
+            reason: n
+            for reason, n in counts.items()
+            if reason != nobody and not reason.startswith(KEPT)
+        }
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
         if erased:
             counts = {ERASED: erased, **counts}
         return replace(audit, rows_read=total + erased, dropped=counts)
+
+
+def _with_later(audit: TableAudit) -> TableAudit:
+    """The audit with a warning of rows that are later than the clock: it may be the clock."""
+    later = sum(
+        n
+        for reason, n in audit.dropped.items()
+        if reason.endswith(LATER) and not reason.startswith(KEPT)
+    )
+    if not later or audit.table in ("consents", "preferences"):  # they have warnings of their own
+        return audit
+    rows = "1 row is" if later == 1 else f"{later:,} rows are"
+    warning = f"{rows} later than this machine's clock and left out"
+    return replace(audit, warnings=(*audit.warnings, warning))
 
 
 def _absurd_sql(name: str) -> str:

@@ -10,15 +10,11 @@ import narwhals as nw
 
 from churn.data.engines.base import Frame
 from churn.data.tables import Tables
+from churn.data.words import EVENT_TYPES
 
 __all__ = ["KINDS", "event_days", "event_rows", "is_kind"]
 
 # What stands for each kind in `kind`: no text is carried through joins and groups.
-EVENT_TYPES = (
-    *("email_sent", "email_open", "email_click", "unsubscribe", "visit", "cart"),
-    *("ticket_opened", "ticket_closed", "complaint", "delivery_late", "review", "nps"),
-    *("points_earned", "points_spent"),
-)
 OTHER_TABLES = {"contacts": "contact", "redemptions": "redemption"}
 DERIVED = ("ticket_begun", "ticket_ended", "review_change", "nps_change")
 KINDS = {kind: code for code, kind in enumerate((*EVENT_TYPES, *OTHER_TABLES.values(), *DERIVED))}

@@ -22,6 +22,7 @@ class TableSource:
     password and is not shown; and `columns` as ours → theirs.
 
     `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only.
+    `words` says for a column what words of the shop's own mean.
     """
 
     __pydantic_config__ = STRICT
@@ -31,6 +32,7 @@ class TableSource:
     decimal: Literal[".", ","] = "."
     encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
     date_format: str | None = None
+    words: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

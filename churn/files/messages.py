@@ -115,12 +115,13 @@ class Settled:
 
 
 def claim(
-    ledger: Ledger, messages: Sequence[Message], *, since: str, before: Settled | None = None
+    ledger: Ledger, messages: Sequence[Message], *, since: int, before: Settled | None = None
 ) -> list[Message]:
     """Those of the waiting messages that may go out now, on record as being sent.
 
-    Whoever withdrew from the channel after the moment `since`, when consent was read, is not among
-    them. What became of the ones `before` is recorded in the same write to the disk.
+    Whoever told a withdrawal from the channel after number `since` (`last_told` when consent was
+    read) is not among them. What became of the ones `before` is recorded in the same write to the
+    disk.
     """
     with ledger.changing() as connection:
         if before is not None:
@@ -141,12 +142,12 @@ def _settle(connection: Any, settled: Settled, moment: str) -> None:
     )
 
 
-def _claimed(connection: Any, message: Message, moment: str, since: str) -> bool:
+def _claimed(connection: Any, message: Message, moment: str, since: int) -> bool:
     done = connection.execute(
         f"UPDATE messages SET state = 'sending', cause = NULL, at = ? WHERE {_KEY} "  # noqa: S608
         "AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM withdrawals "
         "WHERE withdrawals.customer_id = messages.customer_id "
-        "AND withdrawals.channel = lower(trim(messages.channel)) AND again_at >= ?)",
+        "AND withdrawals.channel = lower(trim(messages.channel)) AND told > ?)",
         (moment, *message.values()[:4], since),
     )
     return bool(done.rowcount)

@@ -106,6 +106,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             target TEXT PRIMARY KEY, command TEXT NOT NULL, written_at TEXT NOT NULL
         ) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE withdrawals ADD COLUMN told INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE withdrawals ADD COLUMN in_doubt INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX told ON withdrawals (told)",
+        """CREATE TABLE newest_grant (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1), moment TEXT NOT NULL
+        )""",
+    ),
 )
 
 

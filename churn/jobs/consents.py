@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.data.consent import consent_to_send, withdrawn_words
+from churn.data.consent import consent_to_send, newest_grant, newest_grants, withdrawn_words
 from churn.data.erased import without_erased
 from churn.data.preferences import preference_state, preferences_to_send
-from churn.files.withdrawals import withdrawals
+from churn.data.words import channel_of
+from churn.files.withdrawals import (
+    Withdrawal,
+    remember_grant,
+    settle_doubts,
+    withdrawals,
+)
 from churn.jobs.session import Session
 from churn.retention.delivery.sendable import Sendable, offered, sendable
-from churn.retention.offers import KINDS, Offers
-from churn.retention.preferences import saying_nothing, strange_kinds
+from churn.retention.offers import Offers
+from churn.retention.preferences import saying_nothing
 
 __all__ = ["consent_notes", "consents_now", "preference_notes", "still_sendable", "withdrawn"]
 
 
 def withdrawn(session: Session) -> pa.Table | None:
-    """customer_id, channel, day of the withdrawals that the ledger holds by now."""
-    return withdrawn_words(withdrawals(session.ledger))
+    """customer_id, channel, day, undated of the withdrawals that the ledger holds by now.
+
+    Of those in doubt it is put on record that they are later than every consent read so far.
+    """
+    found = [_doubted(one, session.ledger.now()) for one in withdrawals(session.ledger)]
+    doubts = [one for one in found if one.in_doubt]
+    _remember_newest(session)
+    if doubts:
+        settle_doubts(session.ledger, _settled(session, doubts))
+    return withdrawn_words(found)
+
+
+def _doubted(one: Withdrawal, now: datetime) -> Withdrawal:
+    """The withdrawal, in doubt where it is later than the clock, which was wrong then or is now."""
+    return replace(one, in_doubt=one.in_doubt or one.again_at > now)
+
+
+def _settled(session: Session, doubts: list[Withdrawal]) -> Iterator[Withdrawal]:
+    """The withdrawals as of now, or of the newest consent to their channel where it is later."""
+    now = session.ledger.now()
+    newest = newest_grants(session.tables, {one.customer_id for one in doubts})
+    for one in doubts:
+        latest = newest.get((one.customer_id, channel_of(one.channel)))
+        yield replace(one, again_at=max(now, latest) if latest else now)
+
+
+def _remember_newest(session: Session) -> None:
+    newest = newest_grant(session.tables)
+    if newest is not None:
+        remember_grant(session.ledger, newest)
 
 
 def consents_now(session: Session, customer_id: str) -> list[dict[str, object]]:
@@ -91,12 +127,7 @@ def preference_notes(session: Session) -> list[str]:
     preferences = preference_state(session.tables.as_of(session.as_of))
     if preferences is None:
         return []
-    notes, strange = [], strange_kinds(preferences, KINDS)
-    if strange:
-        notes.append(
-            f"{len(strange)} word(s) in the column kind of [data.preferences] are no kind of offer "
-            f"and are not followed; kinds are {', '.join(KINDS)}"
-        )
+    notes = []
     silent = saying_nothing(preferences)
     if silent:
         notes.append(

@@ -16,6 +16,7 @@ from churn.files.locks import exclusive, lock_beside
 from churn.files.messages import enqueue
 from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
+from churn.files.withdrawals import last_told
 from churn.jobs.couriers import EMAIL, way
 from churn.jobs.on_record import (
     asked_date,
@@ -92,7 +93,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         exclusive(lock_beside(settings.path("send")), what="sending"),
         open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
     ):
-        since = session.ledger.moment()
+        since = last_told(session.ledger)
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
@@ -163,7 +164,7 @@ def _sent(
     order: Order,
     *,
     on: date,
-    since: str,
+    since: int,
 ) -> Tally:
     """What became of the messages; nothing where it was a dry run or there are none."""
     if order.dry_run or planned is None or not outbox.outgoing:

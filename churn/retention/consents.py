@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from churn.data.consent import EVERYWHERE
+from churn.data.words import channel_of
 
 __all__ = ["ConsentBook", "known_rows"]
 
@@ -33,16 +37,27 @@ class ConsentBook:
         return cls(
             size=len(customer_ids),
             position=table["position"].to_numpy(),
-            channel=_lower_case(table["channel"]),
-            purpose=_lower_case(table["purpose"]),
+            channel=_named(table["channel"], channel_of),
+            purpose=_named(table["purpose"], lambda word: word.strip().lower()),
             granted=table["granted"].to_numpy(),
         )
 
     def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
-        """Customers with a row in this state; channel None means any."""
-        rows = (self.purpose == purpose) & (self.granted == granted)
-        if channel is not None:
-            rows &= self.channel == channel
+        """Customers with a row in this state; channel None means any.
+
+        A refusal on every channel holds where the customer has no row for the channel itself.
+        """
+        rows = self.purpose == purpose
+        if channel is None:
+            return self._are(rows & (self.granted == granted))
+        named = rows & (self.channel == channel_of(channel))
+        found = self._are(named & (self.granted == granted))
+        if granted:
+            return found
+        everywhere = self._are(rows & (self.channel == EVERYWHERE) & ~self.granted)
+        return found | (everywhere & ~self._are(named))
+
+    def _are(self, rows: Bools) -> Bools:
         found = np.zeros(self.size, dtype=bool)
         found[self.position[rows]] = True
         return found
@@ -55,6 +70,8 @@ def known_rows(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
     return placed.filter(pc.is_valid(placed["position"]))
 
 
-def _lower_case(words: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """The words without case and surrounding space: 'Email ' refuses what 'email' would send."""
-    return np.asarray(pc.utf8_lower(pc.utf8_trim_whitespace(words)))
+def _named(words: pa.ChunkedArray, naming: Callable[[str], str]) -> np.ndarray[Any, Any]:
+    """What the words name: 'E-Mail ' refuses what 'email' would send."""
+    unique = pc.unique(words)
+    names = pa.array([naming(word) for word in unique.to_pylist()], pa.string())
+    return np.asarray(names.take(pc.index_in(words, value_set=unique)))

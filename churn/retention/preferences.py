@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from churn.retention.consents import known_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-__all__ = ["ANY", "Limit", "PreferenceBook", "saying_nothing", "strange_kinds"]
+__all__ = ["ANY", "Limit", "PreferenceBook", "saying_nothing"]
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -112,11 +112,6 @@ class Words:
     def are(self, word: str) -> Bools:
         """Where that word stands."""
         return np.asarray(self.code == self.codes.get(word, -1), dtype=bool)
-
-
-def strange_kinds(preferences: pa.Table, kinds: Sequence[str]) -> list[str]:
-    """Words in the column `kind` that are no kind of offer, so that no preference is followed."""
-    return sorted(set(pc.unique(preferences["kind"]).to_pylist()) - {ANY, *kinds})
 
 
 def saying_nothing(preferences: pa.Table) -> int:

@@ -114,7 +114,9 @@ class _Desk:
         with Ledger(self.ledger_path, wait_seconds=self.wait_seconds) as ledger:
             message = message_of_token(ledger, token)
             if message is not None:
-                record_withdrawal(ledger, message.customer_id, message.channel, source=source)
+                record_withdrawal(
+                    ledger, message.customer_id, message.channel, source=source, token=token
+                )
         return message is not None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.retention.consents import ConsentBook
 from churn.retention.delivery.mailbox import checked_address
 from churn.retention.delivery.sendable import Sendable
 
@@ -30,16 +31,15 @@ several hold, the first in this order is counted."""
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:
     """Customers who refuse marketing on the channel, or profiling on any.
 
-    `consents` are customer_id, channel, purpose (in lower case) and granted.
+    `consents` are customer_id, channel, purpose and granted.
     """
     if consents is None:
         return set()
-    marketing = pc.and_(
-        pc.equal(consents["purpose"], "marketing"), pc.equal(consents["channel"], channel)
-    )
-    asked = pc.or_(marketing, pc.equal(consents["purpose"], "profiling"))
-    refused = consents.filter(pc.and_(asked, pc.invert(consents["granted"])))
-    return set(refused["customer_id"].to_pylist())
+    customers = pc.unique(consents["customer_id"])
+    book = ConsentBook.read(consents, pa.chunked_array([customers]))
+    refused = book.customers(purpose="marketing", channel=channel, granted=False)
+    refused |= book.customers(purpose="profiling", channel=None, granted=False)
+    return set(customers.filter(pa.array(refused)).to_pylist())
 
 
 def addressed(

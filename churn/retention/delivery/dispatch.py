@@ -56,7 +56,7 @@ class Tally:
 class Dispatch:
     """Sends parcels through a courier.
 
-    `since` is when consent was read, as the ledger writes moments: whoever withdraws after it is
+    `since` is the number of the last withdrawal when consent was read: whoever tells a later one is
     left out. `ask_again` tells which customers may be sent to by then; it is asked where a quarter
     of an hour has passed since it was. A parcel that cannot be sent now is tried again after the
     others, `attempts` times in all. With `wait` the quiet hours are waited for, else they end the
@@ -65,7 +65,7 @@ class Dispatch:
 
     ledger: Ledger
     courier: Courier
-    since: str
+    since: int
     clock: Clock = field(default_factory=Clock)
     quiet: QuietHours | None = None
     wait: bool = False

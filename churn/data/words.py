@@ -1,0 +1,262 @@
+"""What shops call channels, purposes and unsubscriptions, and what we take each word for.
+
+A refusal whose word is not understood refuses all that it may mean; a grant grants only what it
+names. `[data.<table>.words]` adds a shop's own words, which come before these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from churn.data.engines.base import literal
+from churn.data.notations.flags import (
+    NO_WORDS,
+    YES_WORDS,
+    bare_word,
+    bare_word_sql,
+    words_sql,
+)
+
+__all__ = [
+    "ALL",
+    "EVENT_TYPES",
+    "MARKETING",
+    "PROFILING",
+    "Words",
+    "arm_sql",
+    "channel_of",
+    "channel_sql",
+    "closed_channel_sql",
+    "event_type_sql",
+    "granted_sql",
+    "is_blank_sql",
+    "kind_sql",
+    "purpose_sql",
+    "unsubscribed_sql",
+]
+
+Words = Mapping[str, Mapping[str, str | bool]]
+"""`[data.<table>.words]`: for each of our columns, a shop's word → what it means."""
+
+ALL = "all"
+MARKETING = "marketing"
+PROFILING = "profiling"
+
+# What an event may be; churn/data/event_days.py gives each a number.
+EVENT_TYPES = (
+    *("email_sent", "email_open", "email_click", "unsubscribe", "visit", "cart"),
+    *("ticket_opened", "ticket_closed", "complaint", "delivery_late", "review", "nps"),
+    *("points_earned", "points_spent"),
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# All words are bare (see `bare_word`). "mail" is on no list: it may be e-mail or a letter.
+_CHANNELS = {
+    "email": "email emails emailaddress emailmarketing marketingemail emailmarketingconsent "
+    "electronicmail epost courriel couriel correoelectronico postaelettronica",
+    "sms": "sms text texts txt textmessage textmessages smsmarketing marketingsms mms "
+    "kurznachricht",
+    "push": "push pushnotification pushnotifications apppush webpush mobilepush pushmarketing",
+    "post": "post postal letter letters directmail postalmail brief briefpost courrier "
+    "correopostal postacartacea",
+    "call": "call calls phone telephone phonecall telemarketing telefon anruf appel llamada "
+    "telefono telefoon",
+    "ads": "ads ad advertising audiences customaudiences retargeting",
+    **{name: name for name in ("whatsapp", "messenger", "telegram", "rcs", "viber", "line")},
+    **{"wechat": "wechat", "inapp": "inapp app", "web": "web website onsite", "fax": "fax"},
+}
+# Where a refusal names them the channel is plain; a grant of a newsletter is none of other mails.
+_REFUSED_CHANNELS = {"email": "newsletter newsletters mailing mailings mailinglist mailchimp"}
+_EVERYWHERE = _words(
+    "all any every each everything everywhere global allchannels anychannel everychannel alle "
+    "alles allen allekanale tout tous toutes todo todos todas tutto tutti tutte"
+)
+_MARKETING = _words(
+    "marketing emailmarketing marketingemail marketingemails smsmarketing directmarketing "
+    "marketingcommunication marketingcommunications promotion promotions promotional promo "
+    "advertising werbung publicite publicidad pubblicita reclame"
+)
+_REFUSED_MARKETING = _words(
+    "newsletter newsletters news offers deals campaigns commercial communications crm "
+    "nieuwsbrief infolettre boletin angebote"
+)
+_PROFILING = _words(
+    "profiling profile personalisation personalization personalised personalized "
+    "automateddecisions automateddecisionmaking scoring profilage profilazione perfilado "
+    "profilierung profilering"
+)
+_EVERY_PURPOSE = _EVERYWHERE | _words("allpurposes anypurpose everypurpose")
+_OTHER_PURPOSES = _words(
+    "other transactional transaction transactions order orders orderupdates shipping delivery "
+    "service serviceupdates support account terms tos"
+)
+_KINDS = {
+    "discount": "discounts coupon coupons voucher vouchers rabatt rabatte",
+    "points": "loyaltypoints",
+    "gift": "gifts",
+    "free_delivery": "freeshipping",
+    "referral": "referrals",
+    "subscription": "subscriptions",
+    "greeting": "greetings",
+    "win_back": "",
+    "service": "",
+    "survey": "surveys umfrage",
+    "content": "",
+    "other": "",
+}
+"""The kinds of offers, with other words for them."""
+_UNSUBSCRIBED = _words(
+    "stop spam spamreport spamreported reportedspam reportedasspam markedemailasspam "
+    "complained emailcomplaint emailcomplained abuse abusereport cleaned abgemeldet abmeldung "
+    "desinscription desinscrit desabonnement baja disiscrizione disiscritto uitgeschreven "
+    "uitschrijving afgemeld afmelding"
+)
+_CLEARLY_UNSUBSCRIBED = "unsub|optout|optedout|spamcomplaint|markedasspam"
+_BOUNCED = _words(
+    "bounce bounced hardbounce hardbounced bouncehard emailbounce emailbounced "
+    "emailhardbounce emailhardbounced permanentbounce bouncedemail"
+)
+"""The address is gone: no choice of the customer's, but the channel is closed."""
+_LOOKS_UNSUBSCRIBED = (
+    "unsub|optout|optedout|optsout|optingout|^stop|smsstop|stopsms|donotcontact|donotemail|"
+    "donotcall|donotsell|blocklist|blacklist|suppress|withdr[ae]w|revoke|objected|"
+    "spam|abuse|complain|bounce|listremov|removedfromlist|"
+    "abmeld|abgemeld|abbestell|austrag|ausgetrag|widerruf|widerspr|"
+    "desinscr|desabon|desuscri|baja$|^baja|disiscri|disdett|"
+    "uitschr|uitgeschr|afmeld|afgemeld"
+)
+_LEAVES_NOTHING = "soft|transient|notspam|nospam"
+"""Of what looks so: a bounce that passes, and the like."""
+_HINTS = (("sms|text|whatsapp", "sms"), ("push", "push"), ("mail|newsletter|list", "email"))
+# A clear yes may hold no sign that could turn it round.
+_CLEAR = r"[\s\p{Z}\p{Cf}''\"]*[\p{L}\p{N}][\p{L}\p{N}\p{M} _.-]*[\s\p{Z}\p{Cf}''\"]*"
+
+
+def channel_of(text: str) -> str:
+    """The channel that a word names, in our words; else the bare word.
+
+    >>> channel_of(" E-Mail"), channel_of("Letter"), channel_of("Tik Tok"), channel_of("all")
+    ('email', 'post', 'tiktok', 'all')
+    """
+    bare = bare_word(text)
+    return next((ours for ours, words in _CHANNELS.items() if bare in words.split()), bare)
+
+
+def is_blank_sql(text: str) -> str:
+    """The SQL of whether a text is missing or holds nothing but space."""
+    return rf"coalesce(regexp_full_match({text}, '[\s\p{{Z}}\p{{Cf}}]*'), true)"
+
+
+def granted_sql(text: str, words: Words, column: str = "granted") -> str:
+    """The SQL of true for a clear yes, false for a clear no, else null."""
+    bare = bare_word_sql(text)
+    own = _own_sql(text, words.get(column, {}))
+    yes = f"{bare} IN {words_sql(YES_WORDS)} AND regexp_full_match({text}, '{_CLEAR}')"
+    return f"CASE {own} WHEN {yes} THEN true WHEN {bare} IN {words_sql(NO_WORDS)} THEN false END"
+
+
+def channel_sql(text: str, words: Words, *, refused: bool) -> str:
+    """The SQL of the channel that a text names in a refusal, or else in a grant: ours, `ALL`, or
+    null where it is not understood.
+    """
+    named = {ours: frozenset(known.split()) for ours, known in _CHANNELS.items()}
+    if refused:
+        named = {ours: known | _more(ours) for ours, known in named.items()}
+    every = f"WHEN trim({text}) = '*' THEN '{ALL}'"
+    return _named_sql(text, words.get("channel", {}), {**named, ALL: _EVERYWHERE}, every)
+
+
+def _more(channel: str) -> frozenset[str]:
+    return frozenset(_REFUSED_CHANNELS.get(channel, "").split())
+
+
+def purpose_sql(text: str, words: Words, *, refused: bool) -> str:
+    """The SQL of the purpose that a text names: marketing, profiling, `ALL`, "other", or null."""
+    named = {
+        MARKETING: _MARKETING | (_REFUSED_MARKETING if refused else frozenset()),
+        PROFILING: _PROFILING,
+        ALL: _EVERY_PURPOSE,
+        "other": _OTHER_PURPOSES,
+    }
+    every = f"WHEN trim({text}) = '*' THEN '{ALL}'"
+    return _named_sql(text, words.get("purpose", {}), named, every)
+
+
+def kind_sql(text: str, words: Words) -> str:
+    """The SQL of the kind of offer that a text names: ours, `ALL`, or null."""
+    named = {ours: frozenset([bare_word(ours), *more.split()]) for ours, more in _KINDS.items()}
+    return _named_sql(text, words.get("kind", {}), {**named, ALL: _EVERYWHERE})
+
+
+def arm_sql(text: str, words: Words) -> str:
+    """The SQL of a contact's arm: control and holdout however they are written, else lower case."""
+    named = {
+        "control": frozenset(("control", "controlgroup", "kontrollgruppe", "controls")),
+        "holdout": frozenset(("holdout", "holdoutgroup", "heldout", "globalholdout")),
+    }
+    known = _named_sql(text, words.get("arm", {}), named)
+    return f"coalesce({known}, nullif(trim(lower({text})), ''))"
+
+
+def event_type_sql(text: str, words: Words) -> str:
+    """The SQL of the type of an event in our words where it is one of them, however written; of
+    what unsubscribes, "unsubscribe", of a lost address "bounce"; else null.
+    """
+    named = {kind: frozenset([bare_word(kind)]) for kind in EVENT_TYPES}
+    named |= {"unsubscribe": named["unsubscribe"] | _UNSUBSCRIBED, "bounce": _BOUNCED}
+    clearly = f"regexp_matches({bare_word_sql(text)}, '{_CLEARLY_UNSUBSCRIBED}')"
+    own = words.get("event_type", {})
+    return (
+        f"CASE {_own_sql(text, own)} WHEN {text} IN {words_sql(frozenset(EVENT_TYPES))} "
+        f"THEN {text} ELSE coalesce({_named_sql(text, {}, named)}, "
+        f"CASE WHEN {clearly} THEN 'unsubscribe' END) END"
+    )
+
+
+def unsubscribed_sql(text: str) -> str:
+    """The SQL of whether an event's type that is not known looks as if it unsubscribed."""
+    bare = bare_word_sql(text)
+    return (
+        f"(regexp_matches({bare}, '{_LOOKS_UNSUBSCRIBED}') "
+        f"AND NOT regexp_matches({bare}, '{_LEAVES_NOTHING}'))"
+    )
+
+
+def closed_channel_sql(text: str) -> str:
+    """The SQL of the channel that the type of an unsubscription hints at; `ALL` where at none.
+
+    Plain `unsubscribe`, and what mail services say of a message, is about e-mail.
+    """
+    bare = bare_word_sql(text)
+    hints = " ".join(
+        f"WHEN regexp_matches({bare}, '{pattern}') THEN '{channel}'" for pattern, channel in _HINTS
+    )
+    every = f"WHEN regexp_matches({bare}, 'all|global|everything') THEN '{ALL}'"
+    mail = f"WHEN regexp_matches({bare}, 'unsub|spam|bounce|complain|abuse|cleaned') THEN 'email'"
+    return f"CASE {every} {hints} {mail} ELSE '{ALL}' END"
+
+
+def _named_sql(
+    text: str, own: Mapping[str, str | bool], named: Mapping[str, frozenset[str]], more: str = ""
+) -> str:
+    bare = bare_word_sql(text)
+    cases = " ".join(
+        f"WHEN {bare} IN {words_sql(known)} THEN {literal(ours)}" for ours, known in named.items()
+    )
+    return f"CASE {_own_sql(text, own)} {more} {cases} END"
+
+
+def _own_sql(text: str, own: Mapping[str, str | bool]) -> str:
+    """The cases of a shop's own words, compared bare; signs without a letter as they are."""
+    cases = []
+    for word, ours in own.items():
+        theirs = literal(word)
+        same = f"trim({text}) = trim({theirs})"
+        if bare_word(word):
+            same = f"({same} OR {bare_word_sql(text)} = {bare_word_sql(theirs)})"
+        cases.append(f"WHEN {same} THEN {literal(ours)}")
+    return " ".join(cases)
