@@ -87,7 +87,7 @@ class Door:
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
         if contract.name in WORDS:
             rows = self._restricting_rows(contract, columns, cast, source)
-            return restricting_sql(contract.name, rows)
+            return restricting_sql(rows)
         shown = ", ".join(self._column_sql(contract, column, source) for column in columns)
         return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
 
@@ -101,6 +101,7 @@ class Door:
         assert contract.happened is not None
         happened = identifier(contract.happened)
         return Rows(
+            table=contract.name,
             casts=casts,
             has=frozenset(column.name for column in columns),
             others=tuple(identifier(column.name) for column in others),

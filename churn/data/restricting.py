@@ -14,18 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from churn.data.notations.flags import bare_word_sql
 from churn.data.words import (
     ALL,
+    CLEAN_CHANNELS,
+    CLEAN_FLAGS,
+    CLEAN_PURPOSES,
+    EVENT_TYPES,
     MARKETING,
     Words,
     channel_sql,
     closed_channel_sql,
     event_type_sql,
     granted_sql,
-    is_blank_sql,
     kind_sql,
     purpose_sql,
+    read_word_sql,
     unsubscribed_sql,
 )
 
@@ -48,6 +51,16 @@ WORDS = {
     "events": ("event_type", "channel"),
 }
 """The columns of each restricting table that are read as text first, and then as words."""
+READ_FIRST = {
+    "consents": {
+        "channel": CLEAN_CHANNELS,
+        "purpose": CLEAN_PURPOSES,
+        "granted": CLEAN_FLAGS,
+    },
+    "preferences": {"channel": CLEAN_CHANNELS, "kind": frozenset[str](), "allowed": CLEAN_FLAGS},
+    "events": {"event_type": frozenset(EVENT_TYPES)},
+}
+"""Of these, what is looked at in every row, with the words that are clean as they stand."""
 RAW = {"preferences": ("max_contacts", "cap_days")}
 """Numbers that limit: they are read as text, too (`raw_…`), to see where they are not numbers."""
 RAW_AS = "raw_"
@@ -69,6 +82,7 @@ class Rows:
     and `latest` are the column of its time and the present.
     """
 
+    table: str
     casts: str
     has: frozenset[str]
     others: tuple[str, ...]
@@ -78,6 +92,22 @@ class Rows:
     latest: str
     local_day: str
     words: Words
+
+    @property
+    def read(self) -> str:
+        """The SQL of the rows with what is known of each word, and of their times."""
+        words = [
+            read_word_sql(name, f'"{name}"', known=known)
+            for name, known in READ_FIRST[self.table].items()
+        ]
+        lacking = [
+            f'CAST(NULL AS VARCHAR) AS "{name}"'
+            for name in WORDS[self.table]
+            if name not in self.has
+        ]
+        filled = f"SELECT {', '.join(['*', *lacking])} FROM ({self.casts})"
+        shown = ", ".join([*words, f"{self.dated} AS dated", f"{self.arrived} AS arrived"])
+        return f"SELECT *, {shown} FROM ({filled})"
 
     @property
     def dated(self) -> str:
@@ -112,10 +142,6 @@ class Rows:
     def _loads(self) -> bool:
         return "loaded_at" in self.has
 
-    def text(self, column: str) -> str:
-        """A column of words; null where the source has none."""
-        return f'"{column}"' if column in self.has else "CAST(NULL AS VARCHAR)"
-
     def number(self, column: str) -> str:
         """A column of numbers, null where it holds none that could be one of contacts or days."""
         name = f'"{column}"'
@@ -126,60 +152,62 @@ class Rows:
         """Whether something stands there that is no number."""
         if column not in self.has:
             return "false"
-        return f"({self.number(column)} IS NULL AND NOT {is_blank_sql(RAW_AS + column)})"
+        return (
+            f"({self.number(column)} IS NULL AND NOT coalesce(trim({RAW_AS}{column}) = '', true))"
+        )
 
 
-def restricting_sql(table: str, rows: Rows) -> str:
+def restricting_sql(rows: Rows) -> str:
     """The SQL of the table's rows, with `unusable`: why a row is to be dropped, else null."""
     make: dict[str, Callable[[Rows], str]] = {
         "consents": _consents,
         "preferences": _preferences,
         "events": _events,
     }
-    return make[table](rows)
+    return make[rows.table](rows)
 
 
 def _day(time: str) -> str:
     return f"epoch_us({time}) / 86400e6"
 
 
-def _said(text: str, understood: str, column: str) -> str:
+def _said(column: str, understood: str) -> str:
     """What was not understood, "" for nothing at all."""
-    said = f"CASE WHEN {understood} THEN NULL WHEN {is_blank_sql(text)} THEN '' ELSE trim({text})"
-    return f"{said} END AS {SAID}{column}"
+    return (
+        f"""CASE WHEN {understood} THEN NULL WHEN blank_{column} THEN '' ELSE trim("{column}") """
+        f"END AS {SAID}{column}"
+    )
 
 
 def _consents(rows: Rows) -> str:
-    granted, channel, purpose = map(rows.text, ("granted", "channel", "purpose"))
-    said = granted_sql(granted, rows.words)
-    read = f"SELECT *, {said} AS said, {_sane(rows)} FROM ({rows.casts})"
+    words = rows.words
     named = (
-        f"SELECT *, coalesce(said, false) AS yes, "
-        f"{_by_answer(channel_sql, channel, rows.words)} AS on_channel, "
-        f"{_by_answer(purpose_sql, purpose, rows.words)} AS to_purpose FROM ({read})"
+        f"SELECT *, coalesce(said, false) AS yes, {_by_answer(channel_sql, 'channel', words)} "
+        f"AS on_channel, {_by_answer(purpose_sql, 'purpose', words)} AS to_purpose FROM "
+        f"(SELECT *, {granted_sql('granted', words)} AS said FROM ({rows.read}))"
     )
     shown = [
         *rows.others,
-        f"coalesce(on_channel, {_bare(channel)}) AS channel",
-        f"CASE WHEN to_purpose = 'other' THEN coalesce(nullif({_bare(purpose)}, ''), 'other') "
+        "coalesce(on_channel, bare_channel) AS channel",
+        "CASE WHEN to_purpose = 'other' THEN coalesce(nullif(bare_purpose, ''), 'other') "
         f"WHEN NOT yes THEN coalesce(to_purpose, '{MARKETING}') "
         f"WHEN to_purpose = '{ALL}' THEN 'everything' "
-        f"ELSE coalesce(to_purpose, {_bare(purpose)}) END AS purpose",
+        "ELSE coalesce(to_purpose, bare_purpose) END AS purpose",
         "yes AS granted",
         *rows.times("NOT yes"),
         f"{_day(rows.happened)} AS later_day",
         f"(NOT yes AND coalesce(on_channel = '{ALL}', true)) AS everywhere",
-        _said(granted, "said IS NOT NULL", "granted"),
-        _said(channel, _is_named("on_channel"), "channel"),
-        _said(purpose, _is_named("to_purpose"), "purpose"),
+        _said("granted", "said IS NOT NULL"),
+        _said("channel", _is_named("on_channel")),
+        _said("purpose", _is_named("to_purpose")),
         f"CASE WHEN yes THEN {rows.unusable} ELSE {rows.nobody} END AS unusable",
     ]
     return f"SELECT {', '.join(shown)} FROM ({named})"
 
 
-def _by_answer(naming: Callable[..., str], text: str, words: Words) -> str:
-    """What a text names, in a grant or in a refusal."""
-    granted, refused = (naming(text, words, refused=refused) for refused in (False, True))
+def _by_answer(naming: Callable[..., str], column: str, words: Words) -> str:
+    """What a word names, in a grant or in a refusal."""
+    granted, refused = (naming(column, words, refused=refused) for refused in (False, True))
     return f"CASE WHEN said THEN {granted} ELSE {refused} END"
 
 
@@ -188,81 +216,72 @@ def _is_named(column: str) -> str:
     return f"{column} IS NOT NULL AND NOT (yes AND {column} = '{ALL}')"
 
 
-def _bare(text: str) -> str:
-    return f"coalesce({bare_word_sql(text)}, '')"
-
-
 def _preferences(rows: Rows) -> str:
-    channel, kind, allowed = map(rows.text, WORDS["preferences"])
     most, days = (rows.number(name) for name in RAW["preferences"])
-    no_number = {name: rows.is_no_number(name) for name in RAW["preferences"]}
-    said = granted_sql(allowed, rows.words, "allowed")
+    strange = {name: rows.is_no_number(name) for name in RAW["preferences"]}
+    words = rows.words
     read = (
-        f"SELECT *, {said} AS said, {_sane(rows)}, {is_blank_sql(allowed)} AS silent, "
-        f"{channel_sql(channel, rows.words, refused=True)} AS on_channel, "
-        f"{kind_sql(kind, rows.words)} AS of_kind FROM ({rows.casts})"
+        f"SELECT *, {granted_sql('allowed', words)} AS said, "
+        f"{channel_sql('channel', words, refused=True)} AS on_channel, "
+        f"{kind_sql('kind', words)} AS of_kind FROM ({rows.read})"
     )
-    no = f"(NOT silent AND NOT coalesce(said, false)) OR coalesce({most} < 1, false)"
-    refusing = f"SELECT *, ({no} OR {no_number['max_contacts']}) AS refuses FROM ({read})"
+    no = f"(NOT blank_allowed AND NOT coalesce(said, false)) OR coalesce({most} < 1, false)"
+    refusing = f"SELECT *, ({no} OR {strange['max_contacts']}) AS refuses FROM ({read})"
     limiting = f"SELECT *, (refuses OR {most} IS NOT NULL) AS restricts FROM ({refusing})"
-    named = " AND ".join(
-        f"({column} IS NOT NULL OR {is_blank_sql(text)})"
-        for column, text in (("on_channel", channel), ("of_kind", kind))
-    )
+    places = {"channel": "on_channel", "kind": "of_kind"}
+    named = " AND ".join(f"({ours} IS NOT NULL OR blank_{name})" for name, ours in places.items())
     shown = [
         *rows.others,
         *(
             f"CASE WHEN {ours} = '{ALL}' THEN '' WHEN restricts THEN coalesce({ours}, '') "
-            f"ELSE coalesce({ours}, {_bare(text)}) END AS {name}"
-            for ours, text, name in (("on_channel", channel, "channel"), ("of_kind", kind, "kind"))
+            f"ELSE coalesce({ours}, bare_{name}) END AS {name}"
+            for name, ours in places.items()
         ),
         f"CASE WHEN refuses THEN false WHEN said AND dated AND ({named} OR NOT restricts) "
         "THEN true END AS allowed",
         f"CASE WHEN {most} >= 1 THEN {most} END AS max_contacts",
-        f"CASE WHEN {no_number['cap_days']} THEN {LONGEST_DAYS} ELSE {days} END AS cap_days",
+        f"CASE WHEN {strange['cap_days']} THEN {LONGEST_DAYS} ELSE {days} END AS cap_days",
         *rows.times("restricts"),
-        _said(allowed, "silent OR said IS NOT NULL", "allowed"),
-        _said(channel, f"on_channel IS NOT NULL OR {is_blank_sql(channel)}", "channel"),
-        _said(kind, f"of_kind IS NOT NULL OR {is_blank_sql(kind)}", "kind"),
-        *(f"CASE WHEN {no_number[name]} THEN '' END AS {SAID}{name}" for name in no_number),
+        _said("allowed", "blank_allowed OR said IS NOT NULL"),
+        *(_said(name, f"{ours} IS NOT NULL OR blank_{name}") for name, ours in places.items()),
+        *(f"CASE WHEN {test} THEN '' END AS {SAID}{name}" for name, test in strange.items()),
         f"CASE WHEN restricts THEN {rows.nobody} ELSE {rows.unusable} END AS unusable",
     ]
     return f"SELECT {', '.join(shown)} FROM ({limiting})"
 
 
 def _events(rows: Rows) -> str:
-    event_type, channel = map(rows.text, WORDS["events"])
-    read = (
-        f"SELECT *, {event_type_sql(event_type, rows.words)} AS known_type, {_sane(rows)} "
-        f"FROM ({rows.casts})"
-    )
-    looks = f"known_type IS NULL AND {unsubscribed_sql(event_type)}"
+    known = f"SELECT *, {event_type_sql('event_type', rows.words)} AS known_type FROM ({rows.read})"
+    looks = f"known_type IS NULL AND {unsubscribed_sql('event_type')}"
     of_campaign = "campaign_id IS NOT NULL" if "campaign_id" in rows.has else "false"
-    seen = f"SELECT *, coalesce({looks}, false) AS looks_so FROM ({read})"
+    seen = f"SELECT *, coalesce({looks}, false) AS looks_so FROM ({known})"
     leaving = (
         f"SELECT *, (looks_so OR coalesce(known_type IN ('unsubscribe', 'bounce') OR "
         f"known_type = 'complaint' AND {of_campaign}, false)) AS leaves FROM ({seen})"
     )
-    named = channel_sql(channel, rows.words, refused=True)
-    blank = is_blank_sql(channel)
-    closed = f"CASE WHEN {blank} THEN {closed_channel_sql(event_type)} ELSE {named} END"
+    text = 'CASE WHEN leaves THEN "channel" END'
+    words = read_word_sql("channel", text, known=CLEAN_CHANNELS)
+    reading = f"SELECT *, {words} FROM ({leaving})"
+    closing = (
+        f"SELECT *, CASE WHEN leaves AND NOT blank_channel THEN "
+        f"{channel_sql('channel', rows.words, refused=True)} END AS on_channel FROM ({reading})"
+    )
+    closed = f"CASE WHEN blank_channel THEN {closed_channel_sql('event_type')} ELSE on_channel END"
+    customer, *others = rows.others
     shown = [
-        *rows.others,
-        f"CASE WHEN looks_so THEN 'unsubscribe' ELSE coalesce(known_type, {event_type}) END "
-        "AS event_type",
-        *([channel] if "channel" in rows.has else []),
+        customer,
         *rows.times("leaves"),
+        """CASE WHEN looks_so THEN 'unsubscribe' ELSE coalesce(known_type, "event_type") END """
+        "AS event_type",
+        *others,
+        *(["channel"] if "channel" in rows.has else []),
         f"CASE WHEN leaves THEN coalesce({closed}, '{ALL}') END AS closes",
-        _said(event_type, "NOT looks_so", "event_type"),
-        _said(channel, f"NOT leaves OR {blank} OR {named} IS NOT NULL", "channel"),
+        _said("event_type", "NOT looks_so"),
+        _said("channel", "NOT leaves OR blank_channel OR on_channel IS NOT NULL"),
         f"CASE WHEN leaves THEN coalesce({rows.nobody}, '{KEPT}' || ({rows.unusable})) "
         f"ELSE {rows.unusable} END AS unusable",
     ]
-    return f"SELECT {', '.join(shown)} FROM ({leaving})"
-
-
-def _sane(rows: Rows) -> str:
-    return f"{rows.dated} AS dated, {rows.arrived} AS arrived"
+    return f"SELECT {', '.join(shown)} FROM ({closing})"
 
 
 def unsubscriptions_sql(columns: Sequence[str]) -> str:

@@ -19,6 +19,9 @@ from churn.data.notations.flags import (
 
 __all__ = [
     "ALL",
+    "CLEAN_CHANNELS",
+    "CLEAN_FLAGS",
+    "CLEAN_PURPOSES",
     "EVENT_TYPES",
     "MARKETING",
     "PROFILING",
@@ -29,9 +32,9 @@ __all__ = [
     "closed_channel_sql",
     "event_type_sql",
     "granted_sql",
-    "is_blank_sql",
     "kind_sql",
     "purpose_sql",
+    "read_word_sql",
     "unsubscribed_sql",
 ]
 
@@ -136,6 +139,11 @@ _HINTS = (("sms|text|whatsapp", "sms"), ("push", "push"), ("mail|newsletter|list
 _CLEAR = r"[\s\p{Z}\p{Cf}''\"]*[\p{L}\p{N}][\p{L}\p{N}\p{M} _.-]*[\s\p{Z}\p{Cf}''\"]*"
 
 
+CLEAN_CHANNELS = frozenset(("email", "sms", "push", "post", "call", "ads"))
+CLEAN_PURPOSES = frozenset((MARKETING, PROFILING))
+CLEAN_FLAGS = frozenset(("true", "false", "1", "0"))
+
+
 def channel_of(text: str) -> str:
     """The channel that a word names, in our words; else the bare word.
 
@@ -146,92 +154,103 @@ def channel_of(text: str) -> str:
     return next((ours for ours, words in _CHANNELS.items() if bare in words.split()), bare)
 
 
-def is_blank_sql(text: str) -> str:
-    """The SQL of whether a text is missing or holds nothing but space."""
-    return rf"coalesce(regexp_full_match({text}, '[\s\p{{Z}}\p{{Cf}}]*'), true)"
+def read_word_sql(column: str, text: str, *, known: frozenset[str] = frozenset()) -> str:
+    """The SQL of the columns that the others need of a word: `bare_…`, its bare word or "", and
+    `blank_…`, whether nothing was written. What is `known` as it stands needs no work.
+    """
+    bare = f"coalesce({bare_word_sql(text)}, '')"
+    blank = rf"coalesce(regexp_full_match({text}, '[\s\p{{Z}}\p{{Cf}}]*'), true)"
+    if known:
+        bare = f"CASE WHEN {text} IN {words_sql(known)} THEN {text} ELSE {bare} END"
+        blank = f"CASE WHEN {text} IN {words_sql(known)} THEN false ELSE {blank} END"
+    return f"{bare} AS bare_{column}, {blank} AS blank_{column}"
 
 
-def granted_sql(text: str, words: Words, column: str = "granted") -> str:
+def granted_sql(column: str, words: Words) -> str:
     """The SQL of true for a clear yes, false for a clear no, else null."""
-    bare = bare_word_sql(text)
-    own = _own_sql(text, words.get(column, {}))
-    yes = f"{bare} IN {words_sql(YES_WORDS)} AND regexp_full_match({text}, '{_CLEAR}')"
-    return f"CASE {own} WHEN {yes} THEN true WHEN {bare} IN {words_sql(NO_WORDS)} THEN false END"
+    bare, text = f"bare_{column}", f'"{column}"'
+    clear = f"regexp_full_match({text}, '{_CLEAR}')"
+    yes = f"{bare} IN {words_sql(YES_WORDS)} AND ({text} IN ('true', '1') OR {clear})"
+    return (
+        f"CASE {_own_sql(column, words)} WHEN {yes} THEN true "
+        f"WHEN {bare} IN {words_sql(NO_WORDS)} THEN false END"
+    )
 
 
-def channel_sql(text: str, words: Words, *, refused: bool) -> str:
-    """The SQL of the channel that a text names in a refusal, or else in a grant: ours, `ALL`, or
+def channel_sql(column: str, words: Words, *, refused: bool) -> str:
+    """The SQL of the channel that a word names in a refusal, or else in a grant: ours, `ALL`, or
     null where it is not understood.
     """
     named = {ours: frozenset(known.split()) for ours, known in _CHANNELS.items()}
     if refused:
         named = {ours: known | _more(ours) for ours, known in named.items()}
-    every = f"WHEN trim({text}) = '*' THEN '{ALL}'"
-    return _named_sql(text, words.get("channel", {}), {**named, ALL: _EVERYWHERE}, every)
+    return _named_sql(column, words, {**named, ALL: _EVERYWHERE})
 
 
 def _more(channel: str) -> frozenset[str]:
     return frozenset(_REFUSED_CHANNELS.get(channel, "").split())
 
 
-def purpose_sql(text: str, words: Words, *, refused: bool) -> str:
-    """The SQL of the purpose that a text names: marketing, profiling, `ALL`, "other", or null."""
+def purpose_sql(column: str, words: Words, *, refused: bool) -> str:
+    """The SQL of the purpose that a word names: marketing, profiling, `ALL`, "other", or null."""
     named = {
         MARKETING: _MARKETING | (_REFUSED_MARKETING if refused else frozenset()),
         PROFILING: _PROFILING,
         ALL: _EVERY_PURPOSE,
         "other": _OTHER_PURPOSES,
     }
-    every = f"WHEN trim({text}) = '*' THEN '{ALL}'"
-    return _named_sql(text, words.get("purpose", {}), named, every)
+    return _named_sql(column, words, named)
 
 
-def kind_sql(text: str, words: Words) -> str:
-    """The SQL of the kind of offer that a text names: ours, `ALL`, or null."""
+def kind_sql(column: str, words: Words) -> str:
+    """The SQL of the kind of offer that a word names: ours, `ALL`, or null."""
     named = {ours: frozenset([bare_word(ours), *more.split()]) for ours, more in _KINDS.items()}
-    return _named_sql(text, words.get("kind", {}), {**named, ALL: _EVERYWHERE})
+    return _named_sql(column, words, {**named, ALL: _EVERYWHERE})
 
 
 def arm_sql(text: str, words: Words) -> str:
     """The SQL of a contact's arm: control and holdout however they are written, else lower case."""
-    named = {
-        "control": frozenset(("control", "controlgroup", "kontrollgruppe", "controls")),
-        "holdout": frozenset(("holdout", "holdoutgroup", "heldout", "globalholdout")),
-    }
-    known = _named_sql(text, words.get("arm", {}), named)
-    return f"coalesce({known}, nullif(trim(lower({text})), ''))"
+    plain = f"nullif(trim(lower({text})), '')"
+    own = " ".join(
+        f"WHEN {plain} = {literal(word.strip().lower())} THEN {literal(ours)}"
+        for word, ours in words.get("arm", {}).items()
+    )
+    letters = f"replace(replace(replace({plain}, '-', ''), '_', ''), ' ', '')"
+    control = "WHEN {} IN ('control', 'controls', 'controlgroup', 'kontrollgruppe') THEN 'control'"
+    holdout = "WHEN {} IN ('holdout', 'heldout', 'holdoutgroup', 'globalholdout') THEN 'holdout'"
+    return f"CASE {own} {control.format(letters)} {holdout.format(letters)} ELSE {plain} END"
 
 
-def event_type_sql(text: str, words: Words) -> str:
+def event_type_sql(column: str, words: Words) -> str:
     """The SQL of the type of an event in our words where it is one of them, however written; of
     what unsubscribes, "unsubscribe", of a lost address "bounce"; else null.
     """
+    bare, text = f"bare_{column}", f'"{column}"'
     named = {kind: frozenset([bare_word(kind)]) for kind in EVENT_TYPES}
     named |= {"unsubscribe": named["unsubscribe"] | _UNSUBSCRIBED, "bounce": _BOUNCED}
-    clearly = f"regexp_matches({bare_word_sql(text)}, '{_CLEARLY_UNSUBSCRIBED}')"
-    own = words.get("event_type", {})
+    clearly = f"regexp_matches({bare}, '{_CLEARLY_UNSUBSCRIBED}')"
     return (
-        f"CASE {_own_sql(text, own)} WHEN {text} IN {words_sql(frozenset(EVENT_TYPES))} "
-        f"THEN {text} ELSE coalesce({_named_sql(text, {}, named)}, "
-        f"CASE WHEN {clearly} THEN 'unsubscribe' END) END"
+        f"CASE {_own_sql(column, words)} "
+        f"WHEN {text} IN {words_sql(frozenset(EVENT_TYPES))} THEN {text} "
+        f"{_cases(bare, named)} WHEN {clearly} THEN 'unsubscribe' END"
     )
 
 
-def unsubscribed_sql(text: str) -> str:
+def unsubscribed_sql(column: str) -> str:
     """The SQL of whether an event's type that is not known looks as if it unsubscribed."""
-    bare = bare_word_sql(text)
+    bare = f"bare_{column}"
     return (
         f"(regexp_matches({bare}, '{_LOOKS_UNSUBSCRIBED}') "
         f"AND NOT regexp_matches({bare}, '{_LEAVES_NOTHING}'))"
     )
 
 
-def closed_channel_sql(text: str) -> str:
+def closed_channel_sql(column: str) -> str:
     """The SQL of the channel that the type of an unsubscription hints at; `ALL` where at none.
 
     Plain `unsubscribe`, and what mail services say of a message, is about e-mail.
     """
-    bare = bare_word_sql(text)
+    bare = f"bare_{column}"
     hints = " ".join(
         f"WHEN regexp_matches({bare}, '{pattern}') THEN '{channel}'" for pattern, channel in _HINTS
     )
@@ -240,23 +259,24 @@ def closed_channel_sql(text: str) -> str:
     return f"CASE {every} {hints} {mail} ELSE '{ALL}' END"
 
 
-def _named_sql(
-    text: str, own: Mapping[str, str | bool], named: Mapping[str, frozenset[str]], more: str = ""
-) -> str:
-    bare = bare_word_sql(text)
-    cases = " ".join(
+def _named_sql(column: str, words: Words, named: Mapping[str, frozenset[str]]) -> str:
+    star = f"""WHEN trim("{column}") = '*' THEN '{ALL}'"""
+    return f"CASE {_own_sql(column, words)} {star} {_cases(f'bare_{column}', named)} END"
+
+
+def _cases(bare: str, named: Mapping[str, frozenset[str]]) -> str:
+    return " ".join(
         f"WHEN {bare} IN {words_sql(known)} THEN {literal(ours)}" for ours, known in named.items()
     )
-    return f"CASE {_own_sql(text, own)} {more} {cases} END"
 
 
-def _own_sql(text: str, own: Mapping[str, str | bool]) -> str:
+def _own_sql(column: str, words: Words) -> str:
     """The cases of a shop's own words, compared bare; signs without a letter as they are."""
     cases = []
-    for word, ours in own.items():
-        theirs = literal(word)
-        same = f"trim({text}) = trim({theirs})"
-        if bare_word(word):
-            same = f"({same} OR {bare_word_sql(text)} = {bare_word_sql(theirs)})"
+    for word, ours in words.get(column, {}).items():
+        bare = bare_word(word)
+        same = f'trim("{column}") = {literal(word.strip())}'
+        if bare:
+            same = f"({same} OR bare_{column} = {literal(bare)})"
         cases.append(f"WHEN {same} THEN {literal(ours)}")
     return " ".join(cases)

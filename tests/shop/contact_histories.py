@@ -165,7 +165,8 @@ def wanted(customer, channel, kind, history, hours, *, sending):
 
 def is_wanted(rows, channel, kind):
     no, yes = [], []
-    for (on, of), here in newest(rows, "channel", "kind").items():
+    saying = [row for row in rows if row["allowed"] is not None or row["max_contacts"] == 0]
+    for (on, of), here in newest(saying, "channel", "kind").items():
         if on not in ("", channel) or of not in ("", kind):
             continue
         says = [False if row["max_contacts"] == 0 else row["allowed"] for row in here]

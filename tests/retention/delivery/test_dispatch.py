@@ -79,9 +79,7 @@ def waiting(ledger, *customers, batch=None):
 
 def dispatched(ledger, courier, items, *, time=None, **options):
     time = time or Time()
-    dispatch = Dispatch(
-        ledger, courier, since=NOON.isoformat(), clock=time.clock, **{"attempts": 3, **options}
-    )
+    dispatch = Dispatch(ledger, courier, since=0, clock=time.clock, **{"attempts": 3, **options})
     return dispatch.send(items)
 
 
