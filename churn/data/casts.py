@@ -8,6 +8,7 @@ import re
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import DataError
 
@@ -43,7 +44,7 @@ def cast_sql(
     if column.kind == "number":
         return _number_sql(column, name, kind, source)
     if column.kind == "flag":
-        return f"TRY_CAST({name} AS BOOLEAN)"
+        return _flag_sql(column, name, kind)
     return f"CAST({name} AS VARCHAR)"
 
 
@@ -93,6 +94,16 @@ def _number_sql(column: Column, name: str, kind: str, source: TableSource) -> st
         exact = f"regexp_full_match({name}, {literal(DECIMAL_COMMA)})"
         return f"CASE WHEN {exact} THEN TRY_CAST({point} AS DOUBLE) END"
     return f"TRY_CAST({name} AS DOUBLE)"
+
+
+def _flag_sql(column: Column, name: str, kind: str) -> str:
+    if kind == "BOOLEAN":
+        return name
+    if NUMERIC.match(kind):
+        return f"CASE WHEN {name} = 1 THEN true WHEN {name} = 0 THEN false END"
+    if kind != "VARCHAR":
+        raise _wrong_type(column, kind, "true and false, 1 and 0, or words such as yes and no")
+    return flag_sql(name)
 
 
 def _arithmetic_sql(
