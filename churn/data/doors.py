@@ -115,7 +115,7 @@ class Door:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
             if column.name == "customer_id":
                 rules.append((f"trim({name}) = ''", _missing(column)))
@@ -176,7 +176,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
