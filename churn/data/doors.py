@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +16,7 @@ from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import ERASED, ErasedRows
 from churn.data.settings import DataSettings, TableSource
+from churn.data.text_layout import looks_like_data
 from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
@@ -46,7 +46,7 @@ class Door:
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, source, relation.unread)
+        notes = (*relation.notes, *_unused(types, mapped, source, relation.unread))
         audit = self._count(contract, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
@@ -184,15 +184,6 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
         f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
         fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
     )
-
-
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
 
 
 def _unused(
