@@ -89,7 +89,7 @@ class Door:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
@@ -142,7 +142,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
