@@ -15,6 +15,7 @@ from churn.data.contracts import TABLES
 from churn.data.doors import mapped_columns
 from churn.data.engines.base import identifier, literal
 from churn.data.settings import TableSource
+from churn.data.where import where_of
 from churn.errors import ConfigError
 from churn.files.causes import storage_errors
 from churn.files.postgres.address import TableAddress, is_address, table_address
@@ -135,8 +136,9 @@ def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
     from churn.data.casts import source_columns
 
     types = dict(known.columns)
-    mapped = mapped_columns(TABLES[table], types, source).values()
-    used = {name for theirs in mapped for name in source_columns(theirs, types)}
+    mapped = mapped_columns(TABLES[table], types, source)
+    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used.update(where_of(table, types, source, "UTC", mapped=mapped).columns)
     return [name for name in types if name in used]
 
 

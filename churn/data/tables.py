@@ -15,6 +15,7 @@ from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
+from churn.data.guests import Guests
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -22,7 +23,7 @@ from churn.data.orders import (
     single_currency,
 )
 from churn.data.readable import Copies, Readable
-from churn.data.settings import DataSettings, OrdersSource, TableSource
+from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
 from churn.files.erasures import Erased
@@ -118,6 +119,9 @@ class Tables:
         day_timezone: str = "UTC",
         currency: str = "USD",
         bad_row_limit: float = 0.01,
+        customer_id: IdRule = "exact",
+        guests: tuple[str, ...] | None = None,
+        where: Mapping[str, str] | None = None,
         engine: EngineName = "duckdb",
         clock: datetime | None = None,
         erased: Erased | None = None,
@@ -125,12 +129,19 @@ class Tables:
     ) -> "Tables":
         """The tables of pandas, Polars or Arrow frames; `columns` maps ours → theirs for orders.
 
-        Other tables come by name, e.g. `contacts=frame`, in our own column names.
+        Other tables come by name, e.g. `contacts=frame`, in our own column names; `where` maps
+        tables to the condition that their rows must meet.
         """
         strange = sorted(set(others) - set(TABLES))
         if strange:
             raise ConfigError(f"tables must be among {sorted(TABLES)}", got=strange)
-        source = OrdersSource(source="", columns=columns or {}, grain=grain)  # type: ignore[arg-type]
+        where = where or {}
+        source = OrdersSource(
+            source="",
+            columns=columns or {},
+            grain=grain,  # type: ignore[arg-type]
+            where=where.get("orders"),
+        )
         settings = DataSettings(
             orders=source,
             engine=engine,
@@ -138,7 +149,9 @@ class Tables:
             day_timezone=day_timezone,
             currency=currency,
             bad_row_limit=bad_row_limit,
-            **{name: TableSource(source="") for name in others},  # type: ignore[arg-type]
+            customer_id=customer_id,
+            guests=guests,
+            **{name: TableSource(source="", where=where.get(name)) for name in others},  # type: ignore[arg-type]
         )
         opened = open_engine(engine)
         frames = {"orders": orders, **others}
@@ -160,7 +173,7 @@ class Tables:
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
-        door = Door(engine, settings, clock or datetime.now(UTC), leaving)
+        door = Door(engine, settings, clock or datetime.now(UTC), leaving, Guests(settings))
         audits = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
