@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from churn.data.ids import canonical_sql
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
 from churn.data.status_check import StatusCheck
+from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
 
@@ -56,7 +56,7 @@ class Door:
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, where, relation.unread)
+        notes = (*relation.notes, *_unused(types, mapped, where, relation.unread))
         audit = self._count(contract, where, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
@@ -247,15 +247,6 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
         f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
         fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
     )
-
-
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
 
 
 def _unused(

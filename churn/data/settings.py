@@ -20,10 +20,11 @@ STRICT = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
-    """One table: a file, a glob, several files or `postgresql://…#table`, which may hold a
-    password and is not shown; and `columns` as ours → theirs.
+    """One table: a file, a folder, a glob, several of these or `postgresql://…#table`, which may
+    hold a password and is not shown; and `columns` as ours → theirs.
 
-    `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only.
+    `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only,
+    `sheet` of Excel workbooks. `skip` counts the lines above the header; without it they are found.
     `where` is a condition over the source's own columns: rows that do not meet it are left out.
     """
 
@@ -34,6 +35,8 @@ class TableSource:
     decimal: Literal[".", ","] = "."
     encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
     date_format: str | None = None
+    sheet: str | None = None
+    skip: int | None = None
     where: str | None = None
 
 

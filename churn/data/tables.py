@@ -1,7 +1,7 @@
 """A shop's tables behind one engine: checked at the door, then seen through a point in time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from churn.data.orders import (
     orders_from_orders,
     single_currency,
 )
+from churn.data.readable import Copies, Readable
 from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
@@ -47,6 +48,7 @@ class Tables:
     settings: DataSettings
     audits: Mapping[str, TableAudit]
     fetched: FetchedTables | None = None
+    copies: Copies | None = None
     _cached: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
@@ -64,12 +66,12 @@ class Tables:
         `erased` are left out. Raises DataError where a table breaks its contract and ConfigError
         where a file is missing.
         """
-        sources = settings.sources()
-        fetched = fetch(sources)
+        fetched, copies = fetch(settings.sources()), Copies()
         try:
-            return cls._of_files(settings, fetched, folder, clock, erased)
+            return cls._of_files(settings, fetched, copies, folder, clock, erased)
         except BaseException:
             fetched.close()
+            copies.close()
             raise
 
     @classmethod
@@ -77,30 +79,34 @@ class Tables:
         cls,
         settings: DataSettings,
         fetched: FetchedTables,
+        copies: Copies,
         folder: Path,
         clock: datetime | None,
         erased: Erased | None,
     ) -> "Tables":
         sources = settings.sources()
         theirs = fetched.tables
-        files = {
-            table: [theirs[table].path]
+        readable = {
+            table: Readable((theirs[table].path,))
             if table in theirs
-            else files_of(source, table=table, folder=folder)
+            else copies.of(files_of(source, table=table, folder=folder), source, table=table)
             for table, source in sources.items()
         }
-        listed = [path for paths in files.values() for path in paths]
+        listed = [path for found in readable.values() for path in found.paths]
         engine = open_engine(settings.engine, listed, memory_limit=settings.memory_limit)
         relations = {
             table: relation_of(
                 engine.door,
-                files[table],
+                readable[table].paths,
                 source,
                 unread=theirs[table].unread if table in theirs else (),
+                notes=readable[table].notes,
             )
             for table, source in sources.items()
         }
-        return cls._open(engine, settings, relations, clock, erased, fetched)
+        return replace(
+            cls._open(engine, settings, relations, clock, erased, fetched), copies=copies
+        )
 
     @classmethod
     def from_frames(  # noqa: PLR0913 - the settings of [data], each by its own name
@@ -182,10 +188,11 @@ class Tables:
         return cls(engine, settings, audits, fetched)
 
     def close(self) -> None:
-        """Ends the engine and removes what it spilled and what was read of databases."""
+        """Ends the engine and removes what it spilled and what was copied to be read."""
         self.engine.close()
-        if self.fetched is not None:
-            self.fetched.close()
+        for copied in (self.fetched, self.copies):
+            if copied is not None:
+                copied.close()
 
     def has(self, table: str) -> bool:
         """Whether that table is connected; a file of lines brings order_lines, too."""
