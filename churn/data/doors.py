@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,10 +14,16 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns, text_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
-from churn.data.erased import ERASED, ErasedRows
+from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.guests import GUEST, Guests
+from churn.data.ids import canonical_sql
 from churn.data.misunderstood import check_words, keep_restricting
+from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.restricting import EARLIEST, KEPT, RAW, RAW_AS, WORDS, Rows, restricting_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.status_check import StatusCheck
+from churn.data.text_layout import looks_like_data
+from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.data.words import arm_sql
 from churn.errors import DataError
 
@@ -38,6 +43,7 @@ class Door:
     settings: DataSettings
     clock: datetime
     erased: ErasedRows
+    guests: Guests
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -45,21 +51,50 @@ class Door:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
-        typed = partial(self._typed_sql, contract, types, source, mapped)
+        where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
+        used = _used(types, mapped, where)
+        status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
+        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
+        typed = partial(self._typed_sql, contract, types, source, mapped, where, extras)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, source, relation.unread)
-        audit = self._count(contract, notes=notes, erased=erased)
+        notes = (*relation.notes, *_unused(types, mapped, where, relation.unread))
+        audit = self._count(contract, where, notes=notes, erased=erased)
         if table in WORDS:
             audit = keep_restricting(self.engine, audit)
         elif audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-            self.engine.drop_column(table, "unusable")
-        else:
-            self.engine.drop_column(table, "unusable")
-        return _with_later(audit)
+        audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
+        audit = self._refunded(audit) if "refund" in mapped else audit
+        audit = _with_later(audit)
+        for column in extras if table in WORDS else ("unusable", *extras):
+            self.engine.drop_column(table, column)
+        return self._without_guests(audit) if table == "orders" else audit
+
+    def _as_written(
+        self, types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+    ) -> dict[str, str]:
+        """The customers' ids as they are written, where the erased have to be known by them."""
+        compared_as_written = self.settings.customer_id == "exact"
+        if compared_as_written or not self.erased.as_written or "customer_id" not in mapped:
+            return {}
+        column = Column("customer_id", "id")
+        cast = cast_sql(column, mapped["customer_id"], types, source, self.settings.timezone)
+        return {AS_WRITTEN: cast}
+
+    def _refunded(self, audit: TableAudit) -> TableAudit:
+        notes, warnings = count_refunds(self.engine)
+        self.engine.drop_column(audit.table, "refund")
+        return replace(audit, notes=(*audit.notes, *notes), warnings=(*audit.warnings, *warnings))
+
+    def _without_guests(self, audit: TableAudit) -> TableAudit:
+        rows, warnings = self.guests.leave_out_numbers(self.engine)
+        if not rows:
+            return audit
+        dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
+        return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
     def _typed_sql(
         self,
@@ -67,13 +102,13 @@ class Door:
         types: dict[str, str],
         source: TableSource,
         mapped: Mapping[str, str],
+        where: Where,
+        extras: Mapping[str, str],
         relation: str,
     ) -> str:
         timezone = self.settings.timezone
-        texts = WORDS.get(contract.name, ())
         casts = [
-            f"{(text_sql if ours in texts else cast_sql)(column, theirs, types, source, timezone)} "
-            f"AS {identifier(ours)}"
+            f"{self._word_or_cast(contract, column, theirs, types, source)} AS {identifier(ours)}"
             for ours, theirs in mapped.items()
             if (column := contract.column(ours))
         ]
@@ -84,15 +119,52 @@ class Door:
             if ours in mapped
         ]
         columns = [contract.column(ours) for ours in mapped]
+        casts += [f"{sql} AS {name}" for name, sql in extras.items()]
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
         if contract.name in WORDS:
-            rows = self._restricting_rows(contract, columns, cast, source)
+            rows = self._restricting_rows(contract, columns, cast, source, where, extras)
             return restricting_sql(rows)
-        shown = ", ".join(self._column_sql(contract, column, source) for column in columns)
-        return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
+        shown = [self._column_sql(contract, column, source) for column in columns]
+        if "refund" in mapped:
+            shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
+        unusable = self._unusable_sql(contract, columns, where)
+        shown += [f"{unusable} AS unusable", *extras]
+        return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _word_or_cast(
+        self,
+        contract: TableContract,
+        column: Column,
+        theirs: str,
+        types: dict[str, str],
+        source: TableSource,
+    ) -> str:
+        """A value in our kind, or the text of what is read as a word."""
+        if column.name in WORDS.get(contract.name, ()):
+            return text_sql(column, theirs, types, source, self.settings.timezone)
+        return self._cast_sql(column, theirs, types, source)
+
+    def _cast_sql(
+        self, column: Column, theirs: str, types: dict[str, str], source: TableSource
+    ) -> str:
+        """A value in our kind; ids in the form in which they are compared."""
+        if column == REFUND:
+            return refund_sql(theirs, types, source, self.settings.timezone)
+        cast = cast_sql(column, theirs, types, source, self.settings.timezone)
+        if column.name == "customer_id":
+            return canonical_sql(cast, self.settings.customer_id)
+        if column.name == "order_id":
+            return canonical_sql(cast, self.settings.order_id)
+        return cast
 
     def _restricting_rows(
-        self, contract: TableContract, columns: list[Column], casts: str, source: TableSource
+        self,
+        contract: TableContract,
+        columns: list[Column],
+        casts: str,
+        source: TableSource,
+        where: Where,
+        extras: Mapping[str, str],
     ) -> Rows:
         """What makes rows that restrict, from the text of their words."""
         check_words(contract, source)
@@ -104,9 +176,11 @@ class Door:
             table=contract.name,
             casts=casts,
             has=frozenset(column.name for column in columns),
-            others=tuple(identifier(column.name) for column in others),
-            unusable=self._unusable_sql(contract, columns),
-            nobody=self._unusable_sql(contract, [contract.column("customer_id")]),
+            others=(*(identifier(column.name) for column in others), *extras),
+            unusable=self._unusable_sql(contract, columns, where),
+            nobody=self._unusable_sql(
+                contract, [contract.column("customer_id")], where, restricts=True
+            ),
             happened=happened,
             latest=self._now_sql(),
             local_day=local_day_sql(happened, self.settings.day_timezone),
@@ -131,15 +205,25 @@ class Door:
         dated = f", {local_day} AS {identifier(short + '_local_day')}"
         return shown + dated if column.name in contract.dated else shown
 
-    def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
+    def _unusable_sql(
+        self,
+        contract: TableContract,
+        columns: list[Column],
+        where: Where,
+        *,
+        restricts: bool = False,
+    ) -> str:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
+            if column.name == "customer_id":
+                rules.append((f"trim({name}) = ''", _missing(column)))
+                rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
-            if column.required or (contract.name, column.name) in NEVER_NULL:
+            if column.required or (contract.name, column.name) in NEVER_NULL or column == REFUND:
                 rules.append((f"{name} IS NULL", _missing(column)))
             if column.kind == "time":
                 rules.append((f"isinf({name})", _missing(column)))
@@ -151,10 +235,13 @@ class Door:
                 later = f"{name} > {self._now_sql()}"
                 rules.append((later, f"with {column.name} {LATER}"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        rules = [*where.rules(restricts=restricts), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
+    def _count(
+        self, contract: TableContract, where: Where, *, notes: tuple[str, ...], erased: int
+    ) -> TableAudit:
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -162,16 +249,18 @@ class Door:
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
         audit = TableAudit(contract.name, total, counts, notes)
-        nobody = _missing(Column("customer_id", "id"))
+        meant = (_missing(Column("customer_id", "id")), GUEST, LEFT_OUT, UNDECIDED)
         unusable = {
             reason: n
             for reason, n in counts.items()
-            if reason != nobody and not reason.startswith(KEPT)
+            if reason not in meant and not reason.startswith(KEPT)
         }
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
+        dropped = where.count(self.engine, counts, total)
         if erased:
-            counts = {ERASED: erased, **counts}
-        return replace(audit, rows_read=total + erased, dropped=counts)
+            dropped = {ERASED: erased, **dropped}
+        warnings = where.warnings(counts, total)
+        return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
 
 
 def _with_later(audit: TableAudit) -> TableAudit:
@@ -206,7 +295,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
@@ -250,22 +339,19 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
     )
 
 
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
-
-
 def _unused(
     types: dict[str, str],
     mapped: Mapping[str, str],
-    source: TableSource,
+    where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
-    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used = _used(types, mapped, where)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()
+
+
+def _used(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
+    """The columns of the source that the mapping or the condition names."""
+    named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    return named.union(where.columns)

@@ -9,8 +9,11 @@ from dataclasses import replace
 from churn.data.audit import TableAudit
 from churn.data.contracts import TABLES, TableContract
 from churn.data.engines.base import Engine, identifier
+from churn.data.erased import ERASED
+from churn.data.guests import GUEST
 from churn.data.restricting import KEPT, RAW, SAID, WORDS, unsubscriptions_sql
 from churn.data.settings import TableSource
+from churn.data.where import LEFT_OUT
 from churn.errors import ConfigError
 
 __all__ = ["LATER_GRANTS", "UNSUBSCRIPTIONS", "check_words", "keep_restricting"]
@@ -102,7 +105,8 @@ def _warnings(engine: Engine, audit: TableAudit, said: Sequence[str]) -> Iterato
 
 
 def _is_grant(table: str, reason: str) -> bool:
-    return table != "events" and reason not in (NOBODY, "erased")
+    aside = (NOBODY, ERASED, GUEST)
+    return table != "events" and reason not in aside and not reason.startswith(LEFT_OUT)
 
 
 def _rows(count: int) -> str:

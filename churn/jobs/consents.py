@@ -32,12 +32,14 @@ def withdrawn(session: Session) -> pa.Table | None:
 
     Of those in doubt it is put on record that they are later than every consent read so far.
     """
-    found = [_doubted(one, session.ledger.now()) for one in withdrawals(session.ledger)]
+    now, told = session.ledger.now(), withdrawals(session.ledger)
+    found = [_doubted(one, now) for one in told]
     doubts = [one for one in found if one.in_doubt]
     _remember_newest(session)
     if doubts:
         settle_doubts(session.ledger, _settled(session, doubts))
-    return withdrawn_words(found)
+    same = session.settings.same_customer
+    return withdrawn_words(replace(one, customer_id=same(one.customer_id)) for one in found)
 
 
 def _doubted(one: Withdrawal, now: datetime) -> Withdrawal:
@@ -48,9 +50,10 @@ def _doubted(one: Withdrawal, now: datetime) -> Withdrawal:
 def _settled(session: Session, doubts: list[Withdrawal]) -> Iterator[Withdrawal]:
     """The withdrawals as of now, or of the newest consent to their channel where it is later."""
     now = session.ledger.now()
-    newest = newest_grants(session.tables, {one.customer_id for one in doubts})
+    same = session.settings.same_customer
+    newest = newest_grants(session.tables, {same(one.customer_id) for one in doubts})
     for one in doubts:
-        latest = newest.get((one.customer_id, channel_of(one.channel)))
+        latest = newest.get((same(one.customer_id), channel_of(one.channel)))
         yield replace(one, again_at=max(now, latest) if latest else now)
 
 
