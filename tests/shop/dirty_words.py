@@ -75,16 +75,17 @@ def written(row):
 
 
 def refusals(consents, events, purpose):
-    """(channel, day, the same word or None) of every refusal of the purpose."""
+    """(channel, day, by which word a grant would lift it) of every refusal of the purpose."""
     for row in consents:
         closes, _, word = _channel(row)
         if row["granted"] not in GRANTED and PURPOSE_WORDS[row["purpose"]][0] in (purpose, ALL):
-            yield closes, _day_of(row), word
+            yield closes, _day_of(row), word if closes == ALL else closes
     for row in events if purpose == "marketing" else ():
         closed = EVENT_WORDS[row["event_type"]]
         if closed is not None:
             named = (row["channel"] or "").strip().lower()
-            yield {"": closed, "kanal 7": ALL}.get(named, named), _day_of(row), ALL
+            closes = {"": closed, "kanal 7": ALL}.get(named, named)
+            yield closes, _day_of(row), closes
 
 
 def grants(consents, purpose):
