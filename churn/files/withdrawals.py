@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from churn.errors import ConfigError
@@ -26,6 +26,7 @@ class Withdrawal:
 
     `source` says by what it was told, such as "one-click". Where the clock cannot have been right
     (`in_doubt`) nothing is known of the moment, and the withdrawal holds against every consent.
+    `told` numbers withdrawals as they arrived.
     """
 
     customer_id: str
@@ -34,6 +35,7 @@ class Withdrawal:
     source: str
     again_at: datetime
     in_doubt: bool = False
+    told: int = field(default=0, compare=False)
 
 
 def record_withdrawal(
@@ -84,7 +86,7 @@ def withdrawals(ledger: Ledger) -> list[Withdrawal]:
     """Every withdrawal on record, by customer and channel."""
     with ledger.reading() as connection:
         found = connection.execute(
-            "SELECT customer_id, channel, withdrawn_at, source, again_at, in_doubt "
+            "SELECT customer_id, channel, withdrawn_at, source, again_at, in_doubt, told "
             "FROM withdrawals ORDER BY customer_id, channel"
         )
         return [_withdrawal(*row) for row in found]
@@ -97,9 +99,9 @@ def settle_doubts(ledger: Ledger, settled: Iterable[Withdrawal]) -> None:
     with ledger.changing() as connection:
         connection.executemany(
             "UPDATE withdrawals SET withdrawn_at = min(withdrawn_at, ?), again_at = ?, "
-            "in_doubt = 0 WHERE customer_id = ? AND channel = ?",
+            "in_doubt = 0 WHERE customer_id = ? AND channel = ? AND told = ?",
             [
-                (moment, moment, one.customer_id, one.channel)
+                (moment, moment, one.customer_id, one.channel, one.told)
                 for one in settled
                 if (moment := one.again_at.isoformat())
             ],
@@ -137,7 +139,7 @@ _MOMENTS = (
 
 
 def _withdrawal(
-    customer_id: str, channel: str, withdrawn_at: str, source: str, again_at: str, in_doubt: int
+    customer_id: str, channel: str, withdrawn_at: str, source: str, again_at: str, *more: int
 ) -> Withdrawal:
     return Withdrawal(
         customer_id=customer_id,
@@ -145,7 +147,8 @@ def _withdrawal(
         withdrawn_at=datetime.fromisoformat(withdrawn_at),
         source=source,
         again_at=datetime.fromisoformat(again_at),
-        in_doubt=bool(in_doubt),
+        in_doubt=bool(more[0]),
+        told=more[1],
     )
 
 
