@@ -25,6 +25,7 @@ from churn.data.words import (
     channel_sql,
     closed_channel_sql,
     event_type_sql,
+    flag_word_sql,
     granted_sql,
     kind_sql,
     purpose_sql,
@@ -109,6 +110,10 @@ class Rows:
         shown = ", ".join([*words, f"{self.dated} AS dated", f"{self.arrived} AS arrived"])
         return f"SELECT *, {shown} FROM ({filled})"
 
+    def read_flag(self, column: str) -> str:
+        """The SQL of the same with what a flag's word means."""
+        return f"SELECT *, {flag_word_sql(column)} FROM ({self.read})"
+
     @property
     def dated(self) -> str:
         """Whether the time at which a row happened is readable, and not after the present."""
@@ -182,9 +187,10 @@ def _said(column: str, understood: str) -> str:
 def _consents(rows: Rows) -> str:
     words = rows.words
     named = (
-        f"SELECT *, coalesce(said, false) AS yes, {_by_answer(channel_sql, 'channel', words)} "
-        f"AS on_channel, {_by_answer(purpose_sql, 'purpose', words)} AS to_purpose FROM "
-        f"(SELECT *, {granted_sql('granted', words)} AS said FROM ({rows.read}))"
+        f"SELECT *, coalesce(said, false) AS yes, "
+        f"{channel_sql('channel', words, granted='said')} AS on_channel, "
+        f"{purpose_sql('purpose', words, granted='said')} AS to_purpose FROM "
+        f"(SELECT *, {granted_sql('granted', words)} AS said FROM ({rows.read_flag('granted')}))"
     )
     shown = [
         *rows.others,
@@ -205,12 +211,6 @@ def _consents(rows: Rows) -> str:
     return f"SELECT {', '.join(shown)} FROM ({named})"
 
 
-def _by_answer(naming: Callable[..., str], column: str, words: Words) -> str:
-    """What a word names, in a grant or in a refusal."""
-    granted, refused = (naming(column, words, refused=refused) for refused in (False, True))
-    return f"CASE WHEN said THEN {granted} ELSE {refused} END"
-
-
 def _is_named(column: str) -> str:
     """Whether it was understood; a grant of all channels or purposes names none."""
     return f"{column} IS NOT NULL AND NOT (yes AND {column} = '{ALL}')"
@@ -222,8 +222,8 @@ def _preferences(rows: Rows) -> str:
     words = rows.words
     read = (
         f"SELECT *, {granted_sql('allowed', words)} AS said, "
-        f"{channel_sql('channel', words, refused=True)} AS on_channel, "
-        f"{kind_sql('kind', words)} AS of_kind FROM ({rows.read})"
+        f"{channel_sql('channel', words)} AS on_channel, "
+        f"{kind_sql('kind', words)} AS of_kind FROM ({rows.read_flag('allowed')})"
     )
     no = f"(NOT blank_allowed AND NOT coalesce(said, false)) OR coalesce({most} < 1, false)"
     refusing = f"SELECT *, ({no} OR {strange['max_contacts']}) AS refuses FROM ({read})"
@@ -264,7 +264,7 @@ def _events(rows: Rows) -> str:
     reading = f"SELECT *, {words} FROM ({leaving})"
     closing = (
         f"SELECT *, CASE WHEN leaves AND NOT blank_channel THEN "
-        f"{channel_sql('channel', rows.words, refused=True)} END AS on_channel FROM ({reading})"
+        f"{channel_sql('channel', rows.words)} END AS on_channel FROM ({reading})"
     )
     closed = f"CASE WHEN blank_channel THEN {closed_channel_sql('event_type')} ELSE on_channel END"
     customer, *others = rows.others

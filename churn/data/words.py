@@ -31,6 +31,7 @@ __all__ = [
     "channel_sql",
     "closed_channel_sql",
     "event_type_sql",
+    "flag_word_sql",
     "granted_sql",
     "kind_sql",
     "purpose_sql",
@@ -159,47 +160,49 @@ def read_word_sql(column: str, text: str, *, known: frozenset[str] = frozenset()
     `blank_…`, whether nothing was written. What is `known` as it stands needs no work.
     """
     bare = f"coalesce({bare_word_sql(text)}, '')"
-    blank = rf"coalesce(regexp_full_match({text}, '[\s\p{{Z}}\p{{Cf}}]*'), true)"
+    signs = f"replace(replace({text}, chr(9), ''), chr(160), '')"
+    blank = f"coalesce(trim({signs}) = '', true)"
     if known:
         bare = f"CASE WHEN {text} IN {words_sql(known)} THEN {text} ELSE {bare} END"
         blank = f"CASE WHEN {text} IN {words_sql(known)} THEN false ELSE {blank} END"
     return f"{bare} AS bare_{column}, {blank} AS blank_{column}"
 
 
+def flag_word_sql(column: str) -> str:
+    """The SQL of `flag_…`: whether a bare word means yes or no."""
+    flags = _lookup(f"bare_{column}", {"yes": YES_WORDS, "no": NO_WORDS})
+    return f"{flags} AS flag_{column}"
+
+
 def granted_sql(column: str, words: Words) -> str:
     """The SQL of true for a clear yes, false for a clear no, else null."""
-    bare, text = f"bare_{column}", f'"{column}"'
-    clear = f"regexp_full_match({text}, '{_CLEAR}')"
-    yes = f"{bare} IN {words_sql(YES_WORDS)} AND ({text} IN ('true', '1') OR {clear})"
+    text, flag = f'"{column}"', f"flag_{column}"
+    clear = f"({text} IN ('true', '1') OR regexp_full_match({text}, '{_CLEAR}'))"
     return (
-        f"CASE {_own_sql(column, words)} WHEN {yes} THEN true "
-        f"WHEN {bare} IN {words_sql(NO_WORDS)} THEN false END"
+        f"CASE {_own_sql(column, words)} WHEN {flag} = 'yes' THEN CASE WHEN {clear} THEN true END "
+        f"WHEN {flag} = 'no' THEN false END"
     )
 
 
-def channel_sql(column: str, words: Words, *, refused: bool) -> str:
-    """The SQL of the channel that a word names in a refusal, or else in a grant: ours, `ALL`, or
-    null where it is not understood.
+def channel_sql(column: str, words: Words, *, granted: str = "false") -> str:
+    """The SQL of the channel that a word names: ours, `ALL`, or null where it is not understood.
+
+    `granted` tells which rows are grants: they name less than a refusal by the same word.
     """
     named = {ours: frozenset(known.split()) for ours, known in _CHANNELS.items()}
-    if refused:
-        named = {ours: known | _more(ours) for ours, known in named.items()}
-    return _named_sql(column, words, {**named, ALL: _EVERYWHERE})
+    refused = {ours: frozenset(known.split()) for ours, known in _REFUSED_CHANNELS.items()}
+    return _named_sql(column, words, {**named, ALL: _EVERYWHERE}, refused, granted)
 
 
-def _more(channel: str) -> frozenset[str]:
-    return frozenset(_REFUSED_CHANNELS.get(channel, "").split())
-
-
-def purpose_sql(column: str, words: Words, *, refused: bool) -> str:
+def purpose_sql(column: str, words: Words, *, granted: str = "false") -> str:
     """The SQL of the purpose that a word names: marketing, profiling, `ALL`, "other", or null."""
     named = {
-        MARKETING: _MARKETING | (_REFUSED_MARKETING if refused else frozenset()),
+        MARKETING: _MARKETING,
         PROFILING: _PROFILING,
         ALL: _EVERY_PURPOSE,
         "other": _OTHER_PURPOSES,
     }
-    return _named_sql(column, words, named)
+    return _named_sql(column, words, named, {MARKETING: _REFUSED_MARKETING}, granted)
 
 
 def kind_sql(column: str, words: Words) -> str:
@@ -232,7 +235,7 @@ def event_type_sql(column: str, words: Words) -> str:
     return (
         f"CASE {_own_sql(column, words)} "
         f"WHEN {text} IN {words_sql(frozenset(EVENT_TYPES))} THEN {text} "
-        f"{_cases(bare, named)} WHEN {clearly} THEN 'unsubscribe' END"
+        f"ELSE coalesce({_lookup(bare, named)}, CASE WHEN {clearly} THEN 'unsubscribe' END) END"
     )
 
 
@@ -259,15 +262,26 @@ def closed_channel_sql(column: str) -> str:
     return f"CASE {every} {hints} {mail} ELSE '{ALL}' END"
 
 
-def _named_sql(column: str, words: Words, named: Mapping[str, frozenset[str]]) -> str:
+def _named_sql(
+    column: str,
+    words: Words,
+    named: Mapping[str, frozenset[str]],
+    refused: Mapping[str, frozenset[str]] | None = None,
+    granted: str = "false",
+) -> str:
+    """What a word names; what only names something where it is `refused`, nothing in a grant."""
+    bare = f"bare_{column}"
     star = f"""WHEN trim("{column}") = '*' THEN '{ALL}'"""
-    return f"CASE {_own_sql(column, words)} {star} {_cases(f'bare_{column}', named)} END"
+    more = f"WHEN NOT coalesce({granted}, false) THEN {_lookup(bare, refused)}" if refused else ""
+    known = f"coalesce({_lookup(bare, named)}, CASE {more} END)" if more else _lookup(bare, named)
+    return f"CASE {_own_sql(column, words)} {star} ELSE {known} END"
 
 
-def _cases(bare: str, named: Mapping[str, frozenset[str]]) -> str:
-    return " ".join(
-        f"WHEN {bare} IN {words_sql(known)} THEN {literal(ours)}" for ours, known in named.items()
-    )
+def _lookup(bare: str, named: Mapping[str, frozenset[str]]) -> str:
+    """A constant map: long lists after IN are planned as joins, however few the rows."""
+    pairs = sorted((word, ours) for ours, known in named.items() for word in known)
+    entries = ", ".join(f"{literal(word)}: {literal(ours)}" for word, ours in pairs)
+    return f"MAP {{{entries}}}[{bare}]"
 
 
 def _own_sql(column: str, words: Words) -> str:

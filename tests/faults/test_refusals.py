@@ -1,0 +1,172 @@
+"""By real commands on files: who refused is on no list, and a withdrawal outlives a wrong clock."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_shop import AS_OF, open_shop, simulated_orders
+
+from churn.files.ledger import Ledger
+from churn.files.messages import Message, enqueue
+
+CUSTOMERS = [f"c{number:04d}" for number in range(40)]
+AGREED = {"channel": "email", "purpose": "marketing", "granted": "true", "changed_at": "2022-01-01"}
+REFUSAL = AGREED | {"granted": "false", "changed_at": "2023-06-01"}
+WRONG = (
+    *({"granted": word} for word in ("", "nein", "off", "opted_out", "unsubscribed", "perhaps")),
+    *({"changed_at": day} for day in ("", "31.06.2023", "15/04/2023 10:00", "2099-01-01")),
+    *({"channel": word} for word in ("", "e-mail", "E-Mail ", "all", "*", "mail", "Kanal 7")),
+    *({"purpose": word} for word in ("", "newsletter", "*", "Aktionen")),
+)
+EVENTS = ("unsubscribed", "Unsubscribed from Email Marketing", "spam_complaint", "STOP", "widerruf")
+TABLES = """
+[data.consents]
+source = "consents.csv"
+
+[data.events]
+source = "events.csv"
+"""
+# A process whose machine is years back, as one that boots without network time.
+BACK = """
+import sys
+from datetime import datetime, timedelta
+import churn.files.ledger as ledger
+from churn.cli import main
+
+class Back(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(days=2600)
+
+ledger.datetime = Back
+sys.argv[0] = "churn"
+main()
+"""
+
+
+def churn(folder, *words):
+    """What a command said as JSON, after it ended well."""
+    command = [sys.executable, "-m", "churn", *words, "--json", "--config", "churn.toml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A shop without a holdout, with scores that make an offer worth its cost for everybody."""
+    folder = tmp_path / "shop"
+    orders = simulated_orders(40)
+    config = open_shop(folder, orders, consent="required", budget=1e6, more=TABLES)
+    config.write_text(config.read_text().replace("[offers]", "[offers]\nholdout = 0.0", 1))
+    scores = pd.DataFrame({"customer_id": CUSTOMERS, "status": "eligible", "currency": "EUR"})
+    scores["churn_probability"] = np.linspace(0.2, 0.7, len(scores))
+    scores.assign(value_at_risk=500.0, as_of=AS_OF).to_parquet(folder / "scores.parquet")
+    written(folder, [])
+    return folder
+
+
+def written(folder, refusals, events=()):
+    """The files of consents, of which all agreed first, and of events, which are mostly visits."""
+    said = [{"customer_id": name} | AGREED for name in CUSTOMERS]
+    pd.DataFrame([*said, *refusals]).to_csv(folder / "consents.csv", index=False)
+    visits = [{"customer_id": name, "event_type": "visit"} for name in CUSTOMERS]
+    done = pd.DataFrame([*visits, *events]).assign(occurred_at="2023-06-01", channel="email")
+    done.to_csv(folder / "events.csv", index=False)
+
+
+def listed(folder):
+    """Who is planned for, who is on the list, and the warnings of both commands."""
+    as_of = str(AS_OF)
+    plan = churn(
+        folder, "plan", "--scores", "scores.parquet", "--out", "plan.csv", "--as-of", as_of
+    )
+    export = churn(folder, "export", "plan.csv", "--to", "list.csv")
+    rows = pd.read_csv(folder / "plan.csv", dtype=str)
+    planned = set(rows.loc[rows["offer_id"] != "none", "customer_id"])
+    exported = set(pd.read_csv(folder / "list.csv", dtype=str)["customer_id"])
+    return planned, exported, [plan["warnings"], export["warnings"]]
+
+
+def test_whoever_refused_in_whatever_words_is_planned_for_and_sent_nothing(shop):
+    left = CUSTOMERS[len(WRONG) : len(WRONG) + len(EVENTS)]
+    refusals = [
+        {"customer_id": name} | REFUSAL | wrong
+        for name, wrong in zip(CUSTOMERS, WRONG, strict=False)
+    ]
+    events = [
+        {"customer_id": name, "event_type": kind} for name, kind in zip(left, EVENTS, strict=True)
+    ]
+    nobody = REFUSAL | {"customer_id": ""}
+    written(shop, [*refusals, nobody], events)
+    planned, exported, said = listed(shop)
+    assert planned == exported == set(CUSTOMERS[len(WRONG) + len(EVENTS) :])
+    for warnings in said:
+        (unclear,) = [
+            text for text in warnings if text.startswith("consents: ") and "not clear" in text
+        ]
+        for told in ("'perhaps' (1)", "'Kanal 7' (1)", "'Aktionen' (1)", "changed_at is no date"):
+            assert told in unclear
+        assert any("1 refusal names no customer" in text for text in warnings)
+        assert any("'widerruf' (1)" in text for text in warnings)
+        assert not any("c00" in text for text in warnings)
+
+
+def test_a_withdrawal_by_a_server_that_is_years_back_is_on_no_list(shop):
+    planned, exported, _ = listed(shop)
+    assert planned == exported == set(CUSTOMERS)
+    token, told = "token-of-c0003", {"customer_id": "c0003", "channel": "email"}
+    message = Message(
+        **told,
+        campaign_id="spring",
+        as_of=date(2024, 1, 1),
+        through="email",
+        offer_id="coupon",
+        token=token,
+        parcel="p",
+        run_id="r",
+        state="sent",
+    )
+    with Ledger(shop / "ledger.db") as ledger:
+        enqueue(ledger, [message])
+    unsubscribe(shop, token)
+    for _ in range(2):
+        planned, exported, _ = listed(shop)
+        assert planned == exported == set(CUSTOMERS) - {"c0003"}
+
+
+def unsubscribe(folder, token):
+    """Posts to `churn serve`, whose clock is years back."""
+    words = ["serve", "--json", "--port", "0", "--config", "churn.toml"]
+    server = subprocess.Popen(
+        [sys.executable, "-c", BACK, *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = port_of(server)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"/unsubscribe/{token}", b"List-Unsubscribe=One-Click", form)
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def port_of(server):
+    """The port that the server says it listens on."""
+    for line in server.stderr:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        if found:
+            return int(found[1])
+    raise AssertionError("the server ended before it listened")
