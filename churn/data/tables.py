@@ -1,13 +1,14 @@
 """A shop's tables behind one engine: checked at the door, then seen through a point in time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from churn.data.audit import TableAudit
+from churn.data.calendar import OrderDays, quiet_warning, without_strays
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
@@ -163,6 +164,7 @@ class Tables:
                 _check_line_table(engine.columns("orders"), settings)
                 single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
+                audit = _without_strays(engine, audit, settings)
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
             audits[table] = audit
@@ -234,11 +236,24 @@ class Tables:
 
     def span(self) -> tuple[date, date]:
         """The dates of the first and the last order. Raises DataError where there is none."""
-        row = self.engine.rows("SELECT min(local_day) AS a, max(local_day) AS b FROM orders")[0]
-        if row["a"] is None:
+        days = self._order_days.days
+        if not days.size:
             rule = "table 'orders' must hold at least one usable order"
             raise DataError(rule, got="0 rows", fix="Check the source and what was dropped.")
-        return date_of(int(str(row["a"]))), date_of(int(str(row["b"])))
+        return date_of(int(days[0])), date_of(int(days[-1]))
+
+    @cached_property
+    def _order_days(self) -> OrderDays:
+        return OrderDays.of(self.engine)
+
+    def noting_quiet_days(self, as_of: date) -> "Tables":
+        """The same, with a warning where no order came for long shortly before `as_of`."""
+        quiet = quiet_warning(self._order_days, min(as_of, self.limit()))
+        if quiet is None:
+            return self
+        orders = self.audits["orders"]
+        noted = replace(orders, warnings=(*orders.warnings, quiet))
+        return replace(self, audits={**self.audits, "orders": noted})
 
     def end(self) -> date:
         """The default as_of, exclusive: after the last date, or the last midnight of timestamps.
@@ -328,6 +343,16 @@ def _check_line_table(columns: list[str], settings: DataSettings) -> None:
     if settings.orders.grain == "line":
         rule = 'orders of grain = "line" bring their own order_lines'
         raise ConfigError(rule, fix="Leave [data.order_lines] out.")
+
+
+def _without_strays(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
+    """The orders without those on days far from all others, unless the settings keep them."""
+    if settings.keep_outlying_dates:
+        return audit
+    lines = settings.orders.grain == "line" and "order_id" in engine.columns("orders")
+    ends = settings.until is None
+    limit = settings.bad_row_limit
+    return without_strays(engine, audit, lines=lines, ends=ends, limit=limit)
 
 
 def _as_stored(column: str) -> str:
