@@ -7,7 +7,7 @@ from the last order, so that one order dated a year ahead would make every custo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.days import date_of, day_number
 from churn.data.engines.base import Engine
 
-__all__ = ["OrderDays", "quiet_warning", "without_strays"]
+__all__ = ["OrderDays", "noting_the_clock", "quiet_warning", "without_strays"]
 
 Days = NDArray[np.int64]
 
@@ -38,6 +38,7 @@ LEAST_QUIET = 10
 """Fewer order days do not show when a shop is quiet."""
 YEAR = 365
 
+LATER_THAN_CLOCK = "later than the clock"
 AFTER = "dated far after all other orders"
 BEFORE = "dated far before all other orders"
 
@@ -88,6 +89,11 @@ class OrderDays:
         return int(gaps.max()) if gaps.size else 0
 
     @property
+    def quiet_days(self) -> int:
+        """So many days without an order are within what is usual."""
+        return max(QUIET_DAYS, QUIET_GAPS * self.longest_gap)
+
+    @property
     def orders_per_day(self) -> float:
         """The orders of a usual day on which the shop was open: a closed season is no such day."""
         gaps = np.diff(self.usual)
@@ -133,7 +139,7 @@ class OrderDays:
         if len(known.usual) < LEAST_QUIET:
             return None
         bounds = np.append(known.days, as_of)[known.middle.stop - 1 :]
-        quiet = np.diff(bounds) > max(QUIET_DAYS, QUIET_GAPS * known.longest_gap)
+        quiet = np.diff(bounds) > known.quiet_days
         if not quiet.any():
             return None
         before, after = bounds[quiet.argmax()], bounds[quiet.argmax() + 1]
@@ -165,6 +171,18 @@ def without_strays(
         dropped={**audit.dropped, **dropped},
         warnings=(*audit.warnings, *warnings),
     )
+
+
+def noting_the_clock(audit: TableAudit, clock: datetime) -> TableAudit:
+    """The audit with a warning where rows were left out because their date is yet to come."""
+    ahead = sum(n for reason, n in audit.dropped.items() if reason.endswith(LATER_THAN_CLOCK))
+    if not ahead:
+        return audit
+    warning = (
+        f"{ahead:,} {'row' if ahead == 1 else 'rows'} dated after now ({clock.date()} by this "
+        "machine's clock) left out: check the export, and the clock"
+    )
+    return replace(audit, warnings=(*audit.warnings, warning))
 
 
 def _rows_on(engine: Engine, days: Days) -> int:

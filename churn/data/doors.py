@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from churn.data.audit import TableAudit, check_share
+from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
@@ -103,7 +104,7 @@ class Door:
                 )
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
-                rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
+                rules.append((f"{name} > {now}", f"with {column.name} {LATER_THAN_CLOCK}"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"

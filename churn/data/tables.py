@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.data.audit import TableAudit
-from churn.data.calendar import OrderDays, quiet_warning, without_strays
+from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning, without_strays
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
@@ -155,11 +155,12 @@ class Tables:
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
-        door = Door(engine, settings, clock or datetime.now(UTC), leaving)
+        now = clock or datetime.now(UTC)
+        door = Door(engine, settings, now, leaving)
         audits = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
-            audit = door.open(table, relations[table], types, source)
+            audit = noting_the_clock(door.open(table, relations[table], types, source), now)
             if table == "orders":
                 _check_line_table(engine.columns("orders"), settings)
                 single_currency(engine, settings.currency)  # grouping would hide a second one
@@ -245,6 +246,11 @@ class Tables:
     @cached_property
     def _order_days(self) -> OrderDays:
         return OrderDays.of(self.engine)
+
+    @property
+    def quiet_days(self) -> int:
+        """For so many days this shop may be without an order; beyond that it is remarkable."""
+        return self._order_days.quiet_days
 
     def noting_quiet_days(self, as_of: date) -> "Tables":
         """The same, with a warning where no order came for long shortly before `as_of`."""

@@ -216,3 +216,12 @@ def test_a_shop_may_keep_its_outlying_dates(tmp_path):
         assert tables.audits["orders"].warnings == ()
         quiet = tables.noting_quiet_days(tables.end()).audits["orders"].warnings
         assert quiet[0].startswith("no order from 2023-04-12 to 2025-11-27")
+
+
+def test_orders_dated_after_now_are_reported():
+    tables = open_orders([*daily(FIRST, 100), (date(2052, 3, 1), 1)])
+    assert tables.span()[1] == date(2023, 4, 11)
+    assert tables.audits["orders"].warnings == (
+        "1 row dated after now (2026-01-01 by this machine's clock) left out: check the export, "
+        "and the clock",
+    )

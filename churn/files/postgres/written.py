@@ -16,7 +16,7 @@ from churn.files.postgres.target import RUNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["has_run", "read_run", "rows_of_run"]
+__all__ = ["facts_of_run", "has_run", "read_run", "rows_of_run"]
 
 
 def has_run(address: TableAddress) -> bool:
@@ -24,6 +24,14 @@ def has_run(address: TableAddress) -> bool:
     with connected(address) as server:
         table = find_table(server, address.table, address.schema)
         return table is not None and _run(server, table, address) is not None
+
+
+def facts_of_run(address: TableAddress) -> dict[str, Any] | None:
+    """What the newest run told of its rows; None where no run is on record beside the table."""
+    with connected(address) as server:
+        table = find_table(server, address.table, address.schema)
+        run = None if table is None else _run(server, table, address)
+        return None if run is None else json.loads(run["facts"])
 
 
 def read_run(
