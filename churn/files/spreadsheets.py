@@ -19,7 +19,7 @@ Texts: TypeAlias = "pa.Array | pa.ChunkedArray"
 # Signs that begin a formula, also as wide, small or raised ones, which some programs take for them.
 _SIGNS = r"=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}\x{FE66}\x{FE62}\x{FE63}\x{FE6B}"
 _RAISED = r"\x{207A}\x{207B}\x{207C}\x{208A}\x{208B}\x{208C}\x{2212}"
-# What is not seen before such a sign: spaces, line breaks, controls, marks, letters without a shape.
+# What is not seen before such a sign: spaces, breaks, controls, marks, letters without a shape.
 _UNSEEN = r"\pZ\pC\pM\x{115F}\x{1160}\x{3164}\x{FFA0}\x{2800}"
 _FORMULA = rf"(?:[\t\r\n\x00]|[{_UNSEEN}]*[{_SIGNS}{_RAISED}])"
 _GUARDED = rf"^'+{_FORMULA}"

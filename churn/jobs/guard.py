@@ -1,4 +1,4 @@
-"""A good file of scores is not replaced by a worse one unasked.
+"""A good file of scores, or a plan, is not replaced by a worse one unasked.
 
 Each run leaves figures of its data in the manifest of its scores. The next run to the same place
 compares its own with them, and stops where they differ by more than one run to the next can.
@@ -22,7 +22,7 @@ from churn.files.postgres.address import Place
 from churn.files.postgres.written import facts_of_run
 from churn.jobs.session import Session
 
-__all__ = ["Figures", "changes_between", "figures_of", "guarded"]
+__all__ = ["Figures", "changes_between", "figures_of", "guarded", "guarded_rows"]
 
 MOST_LOST = 0.25
 """Customers or orders of the last run that may be gone."""
@@ -100,17 +100,23 @@ def _last_figures(session: Session, out: Place) -> tuple[Figures | None, bool]:
     """The figures of the scores that lie at `out`, else of the last scores on record, and whether
     they are those that would be replaced.
     """
-    try:
-        facts = verify_file(out) if isinstance(out, Path) and out.is_file() else None
-        facts = facts_of_run(out) if not isinstance(out, Path) else facts
-    except ChurnError:  # what is damaged or unreadable is nobody's good file
-        facts = None
+    facts = _facts_at(out)
     there = Figures.read(facts)
     if facts is not None:
         return there, True
     runs = session.ledger.runs("score")
     found = (Figures.read(run.facts) for run in runs if run.status == "done")
     return next((figures for figures in found if figures is not None), None), False
+
+
+def _facts_at(out: Place) -> dict[str, Any] | None:
+    """What the manifest at `out` tells, if it has one that can be believed."""
+    try:
+        if isinstance(out, Path):
+            return verify_file(out) if out.is_file() else None
+        return facts_of_run(out)
+    except ChurnError:  # what is damaged is nobody's good file
+        return None
 
 
 def changes_between(
@@ -193,15 +199,35 @@ def guarded(
     )
     if changed is None:
         return replace(now, late_days=_usual_lateness(now, then)), ()
-    if replaces and not accept_change:
+    elsewhere = "" if replaces else ", written elsewhere"
+    return now, _accepted(changed, then.as_of + elsewhere, accept_change or not replaces)
+
+
+def guarded_rows(
+    session: Session, out: Place, rows: int, *, asked: bool, accept_change: bool
+) -> tuple[str, ...]:
+    """Notes, or DataError where a result of fewer customers than a run may lose would replace one
+    at `out`. A date that was `asked` for may have fewer customers than a later one.
+    """
+    facts = _facts_at(out) or {}
+    then, when = facts.get("rows"), facts.get("as_of")
+    if not isinstance(then, int) or rows >= (1 - MOST_LOST) * then:
+        return ()
+    if asked and (when is None or str(session.as_of) < when):
+        return ()
+    changed = f"{then:,} customers then and {rows:,} now"
+    return _accepted(changed, when or "of an older release", accept_change)
+
+
+def _accepted(changed: str, when: str, accept_change: bool) -> tuple[str, ...]:
+    if not accept_change:
         raise DataError(
-            "scores must not differ from those of the last run as much as this",
+            "a result must not differ as much as this from the one that it replaces",
             got=changed,
-            fix="Check the export and churn.toml. If the change is right, run it again with "
-            "--accept-change; nothing was replaced.",
+            fix="Nothing was replaced. Check the export and churn.toml; if the change is right, "
+            "run it again with --accept-change.",
         )
-    where = "" if replaces else ", in scores that lie elsewhere"
-    return now, (f"much has changed since the last run ({then.as_of}{where}): {changed}",)
+    return (f"much has changed since the last run ({when}): {changed}",)
 
 
 def _usual_lateness(now: Figures, then: Figures) -> int | None:

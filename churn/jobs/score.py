@@ -11,7 +11,7 @@ from churn.errors import ConfigError
 from churn.files.postgres.address import Place, place_of
 from churn.jobs.guard import figures_of, guarded
 from churn.jobs.layouts import SCORES
-from churn.jobs.output import check_out, outputs
+from churn.jobs.output import check_out, guard_notes, outputs
 from churn.jobs.result import JobResult
 from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -71,7 +71,12 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
         told = {"figures": figures.to_dict()}
         session.facts |= told
         writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **told})
-    notes += (*changed, *_unknown(scores, asked), *_other_times(fitted, earlier))
+    notes += (
+        *changed,
+        *guard_notes(writer),
+        *_unknown(scores, asked),
+        *_other_times(fitted, earlier),
+    )
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 

@@ -157,7 +157,7 @@ def test_scores_to_another_place_are_compared_with_the_last_on_record_and_only_r
     orders = simulated_orders()
     bring(shop, orders.assign(amount=orders["amount"] * 100))
     result = score(shop, out=out.with_name("tonight.csv"), explain="none")
-    assert "in scores that lie elsewhere): a median order of" in result.warnings[0]
+    assert "written elsewhere): a median order of" in result.warnings[0]
 
 
 def test_an_earlier_night_asked_for_replaces_the_scores(shop, out):
