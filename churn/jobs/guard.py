@@ -19,8 +19,9 @@ from churn.data.days import date_of
 from churn.errors import ChurnError, DataError
 from churn.files.manifests import verify_file
 from churn.files.postgres.address import Place
-from churn.files.postgres.written import facts_of_run
+from churn.files.postgres.written import customers_of_run, facts_of_run
 from churn.jobs.session import Session
+from churn.jobs.since import customers_in
 
 __all__ = ["Figures", "changes_between", "figures_of", "guarded", "guarded_rows"]
 
@@ -181,19 +182,19 @@ def _of_risk(now: Figures, then: Figures) -> Iterator[str]:
 def guarded(
     session: Session,
     out: Place,
+    scores: pa.Table,
     now: Figures,
     *,
-    gone: float,
     asked: bool,
     accept_change: bool,
 ) -> tuple[Figures, tuple[str, ...]]:
     """The figures to leave beside the scores, and notes. DataError where scores would be replaced
-    that differ by more than a run may change, unless that is to be accepted. `gone` is the share
-    of the customers in `out` who are not scored now.
+    that differ by more than a run may change, unless that is to be accepted.
     """
     then, replaces = _last_figures(session, out)
     if then is None:
         return now, ()
+    gone = _share_gone(out, scores) if replaces else 0.0
     changed = changes_between(
         now, then, gone=gone, asked=asked, quiet_days=session.tables.quiet_days
     )
@@ -217,6 +218,15 @@ def guarded_rows(
         return ()
     changed = f"{then:,} customers then and {rows:,} now"
     return _accepted(changed, when or "of an older release", accept_change)
+
+
+def _share_gone(out: Place, scores: pa.Table) -> float:
+    """The share of the customers in the scores at `out` who have none now."""
+    if isinstance(out, Path) and out.suffix not in (".parquet", ".csv"):
+        return 0.0
+    ids = customers_in(out) if isinstance(out, Path) else customers_of_run(out)
+    gone = ids - set(scores.column("customer_id").to_pylist())
+    return len(gone) / max(len(ids), 1)
 
 
 def _accepted(changed: str, when: str, accept_change: bool) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
         figures, changed = guarded(
             session,
             target,
+            scores.table,
             figures_of(session, scores.table, fitted.clock_.horizon_days),
-            gone=0.0 if since is not None else _share_gone(scores, earlier),
             asked=as_of is not None,
             accept_change=accept_change,
         )
@@ -170,14 +170,6 @@ def _facts(
         "since": None if earlier is None else earlier.facts(),
         "dropped": dict(scores.dropped),
     }
-
-
-def _share_gone(scores: Scores, earlier: Earlier | None) -> float:
-    """The share of the customers of the earlier scores who have none now."""
-    if earlier is None:
-        return 0.0
-    here = earlier.rows["customer_id"].isin(scores.table.column("customer_id").to_pylist())
-    return float(1 - here.mean())
 
 
 def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:

@@ -105,7 +105,8 @@ def _parquet(path: Path) -> pa.Table:
 
 def _csv(path: Path) -> pa.Table:
     texts = pa_csv.ConvertOptions(column_types={"customer_id": pa.string()})
-    table = pa_csv.read_csv(path, convert_options=texts)
+    lines = pa_csv.ParseOptions(newlines_in_values=True)
+    table = pa_csv.read_csv(path, parse_options=lines, convert_options=texts)
     if "customer_id" not in table.schema.names or not sidecar_of(path).exists():
         return table
     return table.select(["customer_id"]).set_column(

@@ -173,3 +173,14 @@ def test_scores_of_an_older_release_are_replaced_as_ever(shop, out):
     sidecar_of(out).write_text(json.dumps(manifest))
     bring(shop, simulated_orders().head(3_000))
     assert score(shop, out=out, explain="none").exit_code == 0
+
+
+def test_scores_in_a_database_are_guarded_by_their_last_run(shop, postgres):
+    scores = postgres.address("scores")
+    score(shop, out=scores, explain="none", run_id="night-1")
+    bring(shop, simulated_orders().assign(customer_id=lambda orders: "x" + orders["customer_id"]))
+    with pytest.raises(DataError, match=r"100% of the \d+ customers then are unknown now"):
+        score(shop, out=scores, explain="none", run_id="night-2")
+    assert postgres.sql("SELECT DISTINCT run_id FROM scores") == [("night-1",)]
+    score(shop, out=scores, explain="none", run_id="night-2", accept_change=True)
+    assert len(postgres.sql("SELECT DISTINCT run_id FROM scores")) == 2
