@@ -12,7 +12,7 @@ from churn.modeling.dataset import Dataset
 from churn.modeling.model import check_classes
 from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel
 
-__all__ = ["check_feasible", "feasibility_notes"]
+__all__ = ["check_can_judge", "check_feasible", "feasibility_notes"]
 
 RARE = 0.01
 """Below this share an outcome is almost absent."""
@@ -21,45 +21,52 @@ FAR_HORIZON = 3
 
 
 def check_feasible(dataset: Dataset, panel: Panel) -> None:
-    """Nothing, or GateError: where nobody is eligible at a test cutoff or all of them lapsed, where
-    nobody lapsed at any, or where the cutoffs before have too few rows of a class to learn from.
+    """Nothing, or GateError where the test cutoffs cannot judge, or the cutoffs before them have
+    too few rows of a class to learn from.
     """
     check_classes(dataset.only(panel.development).eligible["lapse"])
-    for cutoff in panel.blocks.test:
-        eligible, lapsed = _outcomes(dataset, panel, cutoff)
-        where = f"the test cutoff {cutoff}"
+    check_can_judge(dataset.only(panel.blocks.test))
+
+
+def check_can_judge(test: Dataset) -> None:
+    """Nothing, or GateError: where nobody is eligible at a cutoff of `test` or all of them lapsed,
+    or where nobody lapsed at any.
+    """
+    for cutoff in test.cutoffs:
+        eligible, lapsed = _outcomes(test.only(test.cutoffs.only((cutoff,))))
         if not eligible:
-            raise _nobody_eligible(panel, where)
+            raise _nobody_eligible(test, cutoff)
         if lapsed == eligible:
-            raise _one_outcome(panel, where, f"all of {eligible:,} lapsed", "a longer")
-    eligible, lapsed = _outcomes(dataset, panel)
+            raise _one_outcome(test, f"at {cutoff}", f"all of {eligible:,} lapsed", "a longer")
+    eligible, lapsed = _outcomes(test)
     if not lapsed:
-        raise _one_outcome(panel, "the test cutoffs", f"none of {eligible:,} lapsed", "a shorter")
+        where = f"at {' and '.join(map(str, test.cutoffs))}"
+        raise _one_outcome(test, where, f"none of {eligible:,} lapsed", "a shorter")
 
 
-def _outcomes(dataset: Dataset, panel: Panel, *cutoffs: date) -> tuple[int, int]:
-    """How many are eligible at those cutoffs (default: all test cutoffs), and how many lapsed."""
-    rows = dataset.only(panel.cutoffs.only(cutoffs or panel.blocks.test.dates)).eligible
+def _outcomes(dataset: Dataset) -> tuple[int, int]:
+    """How many are eligible, and how many of them lapsed."""
+    rows = dataset.eligible
     return len(rows), int(rows["lapse"].sum())
 
 
-def _nobody_eligible(panel: Panel, where: str) -> GateError:
-    if panel.clock.is_contractual:
-        got = f"0 subscriptions that expire in the {panel.clock.horizon_days} days after it"
+def _nobody_eligible(test: Dataset, cutoff: date) -> GateError:
+    clock = test.clock
+    if clock.is_contractual:
+        got = f"0 subscriptions that expire in the {clock.horizon_days} days after it"
     else:
-        got = f"0 customers who bought in the {panel.clock.lookback_days} days before it"
+        got = f"0 customers who bought in the {clock.lookback_days} days before it"
     return GateError(
-        f"somebody must be eligible at {where}",
+        f"somebody must be eligible at the test cutoff {cutoff}",
         got=got,
         fix="Check that no orders are missing before it, or pass an earlier --as-of.",
     )
 
 
-def _one_outcome(panel: Panel, where: str, got: str, other: str) -> GateError:
-    days = panel.clock.horizon_days
+def _one_outcome(test: Dataset, where: str, got: str, other: str) -> GateError:
     return GateError(
-        f"of the eligible at {where} some must have lapsed and some not",
-        got=f"{got} within {days} days",
+        f"of the eligible {where} some must have lapsed and some not",
+        got=f"{got} within {test.clock.horizon_days} days",
         fix="Check that no orders are missing up to the end of the data, pass an earlier --as-of, "
         f"or {other} [churn] horizon_days.",
     )
@@ -73,7 +80,7 @@ def feasibility_notes(tables: Tables, dataset: Dataset, panel: Panel) -> tuple[s
 
 
 def _rate_notes(dataset: Dataset, panel: Panel) -> tuple[str, ...]:
-    eligible, lapsed = _outcomes(dataset, panel)
+    eligible, lapsed = _outcomes(dataset.only(panel.blocks.test))
     if RARE <= lapsed / eligible <= 1 - RARE:
         return ()
     few = "almost nobody" if lapsed < eligible / 2 else "almost everybody"
