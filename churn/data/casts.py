@@ -8,6 +8,7 @@ import re
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.given import given_columns
 from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import DataError
@@ -48,19 +49,20 @@ def cast_sql(
     return f"CAST({name} AS VARCHAR)"
 
 
-def text_sql(
-    column: Column, theirs: str, types: dict[str, str], source: TableSource, timezone: str
-) -> str:
+def text_sql(theirs: str) -> str:
     """The SQL of a column's text as it was written, where the door reads it as a word."""
-    if theirs in types:
-        return f"CAST({identifier(theirs)} AS VARCHAR)"
-    return f"CAST({cast_sql(column, theirs, types, source, timezone)} AS VARCHAR)"
+    return f"CAST({identifier(theirs)} AS VARCHAR)"
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
-    """The source's columns that a mapping names: the column itself or those of its arithmetic."""
+    """The source's columns that a mapping names: the column itself, or those of its arithmetic or
+    its condition; none for a constant.
+    """
     if theirs in types:
         return [theirs]
+    given = given_columns(theirs)
+    if given is not None:
+        return given
     return [_unquoted(token) for token in _tokens(theirs) if _is_name(token)]
 
 

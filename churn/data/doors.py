@@ -11,10 +11,13 @@ from datetime import datetime
 from functools import partial
 
 from churn.data.audit import TableAudit, check_share
+from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.casts import cast_sql, source_columns, text_sql
+from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.misunderstood import check_words, keep_restricting
@@ -30,7 +33,6 @@ from churn.errors import DataError
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
 
 LONG_AGO = "before 1900"
-LATER = "later than the clock"
 # Optional as a column; but a row without its own would be no order, or would never have arrived.
 NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES))
 
@@ -68,7 +70,6 @@ class Door:
             self.engine.create(table, kept)
         audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
         audit = self._refunded(audit) if "refund" in mapped else audit
-        audit = _with_later(audit)
         for column in extras if table in WORDS else ("unusable", *extras):
             self.engine.drop_column(table, column)
         return self._without_guests(audit) if table == "orders" else audit
@@ -106,15 +107,15 @@ class Door:
         extras: Mapping[str, str],
         relation: str,
     ) -> str:
-        timezone = self.settings.timezone
         casts = [
             f"{self._word_or_cast(contract, column, theirs, types, source)} AS {identifier(ours)}"
             for ours, theirs in mapped.items()
             if (column := contract.column(ours))
         ]
         casts += [
-            f"{text_sql(contract.column(ours), mapped[ours], types, source, timezone)} "
-            f"AS {identifier(RAW_AS + ours)}"
+            f"{text_sql(mapped[ours])} AS {identifier(RAW_AS + ours)}"
+            if mapped[ours] in types
+            else f"CAST(NULL AS VARCHAR) AS {identifier(RAW_AS + ours)}"
             for ours in RAW.get(contract.name, ())
             if ours in mapped
         ]
@@ -140,9 +141,11 @@ class Door:
         source: TableSource,
     ) -> str:
         """A value in our kind, or the text of what is read as a word."""
-        if column.name in WORDS.get(contract.name, ()):
-            return text_sql(column, theirs, types, source, self.settings.timezone)
-        return self._cast_sql(column, theirs, types, source)
+        if column.name not in WORDS.get(contract.name, ()):
+            return self._cast_sql(column, theirs, types, source)
+        if theirs in types:
+            return text_sql(theirs)
+        return f"CAST({self._cast_sql(column, theirs, types, source)} AS VARCHAR)"
 
     def _cast_sql(
         self, column: Column, theirs: str, types: dict[str, str], source: TableSource
@@ -150,6 +153,8 @@ class Door:
         """A value in our kind; ids in the form in which they are compared."""
         if column == REFUND:
             return refund_sql(theirs, types, source, self.settings.timezone)
+        if theirs not in types and given_columns(theirs) is not None:
+            return given_sql(column, theirs, types, source, self.settings.timezone)
         cast = cast_sql(column, theirs, types, source, self.settings.timezone)
         if column.name == "customer_id":
             return canonical_sql(cast, self.settings.customer_id)
@@ -233,7 +238,7 @@ class Door:
                 )
             if column.name in (contract.happened, "loaded_at"):
                 later = f"{name} > {self._now_sql()}"
-                rules.append((later, f"with {column.name} {LATER}"))
+                rules.append((later, f"with {column.name} {LATER_THAN_CLOCK}"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
         rules = [*where.rules(restricts=restricts), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
@@ -261,20 +266,6 @@ class Door:
             dropped = {ERASED: erased, **dropped}
         warnings = where.warnings(counts, total)
         return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
-
-
-def _with_later(audit: TableAudit) -> TableAudit:
-    """The audit with a warning of rows that are later than the clock: it may be the clock."""
-    later = sum(
-        n
-        for reason, n in audit.dropped.items()
-        if reason.endswith(LATER) and not reason.startswith(KEPT)
-    )
-    if not later or audit.table in ("consents", "preferences"):  # they have warnings of their own
-        return audit
-    rows = "1 row is" if later == 1 else f"{later:,} rows are"
-    warning = f"{rows} later than this machine's clock and left out"
-    return replace(audit, warnings=(*audit.warnings, warning))
 
 
 def _absurd_sql(name: str) -> str:

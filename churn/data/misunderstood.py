@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from churn.data.audit import TableAudit
+from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.contracts import TABLES, TableContract
 from churn.data.engines.base import Engine, identifier
 from churn.data.erased import ERASED
@@ -106,7 +107,9 @@ def _warnings(engine: Engine, audit: TableAudit, said: Sequence[str]) -> Iterato
 
 def _is_grant(table: str, reason: str) -> bool:
     aside = (NOBODY, ERASED, GUEST)
-    return table != "events" and reason not in aside and not reason.startswith(LEFT_OUT)
+    if table == "events" or reason.endswith(LATER_THAN_CLOCK):
+        return False
+    return reason not in aside and not reason.startswith(LEFT_OUT)
 
 
 def _rows(count: int) -> str:

@@ -15,18 +15,21 @@ from churn.files.postgres.address import Place, place_of
 from churn.files.records import PlanRow
 from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
+from churn.jobs.guard import guarded_rows
 from churn.jobs.layouts import PLANS, SCORES
-from churn.jobs.output import check_out, outputs, read_result
+from churn.jobs.output import check_out, guard_notes, outputs, read_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult
 from churn.jobs.score import foreknowledge, load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
+from churn.retention.delivery.empty import why_nobody_gets_one
 from churn.retention.effects import Effects
 from churn.retention.learning.answers import measured_effects
-from churn.retention.offers import GLOBAL_HOLDOUT, Offers
+from churn.retention.offers import GLOBAL_HOLDOUT, NO_OFFER, Offers
 from churn.retention.plan import Plan
+from churn.retention.suppression import Suppression
 
 __all__ = ["plan"]
 
@@ -36,7 +39,7 @@ NO_CONSENTS = (
 )
 
 
-def plan(
+def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
     out: Place | str,
@@ -45,13 +48,15 @@ def plan(
     budget: float | None = None,
     dry_run: bool = False,
     run_id: str | None = None,
+    accept_change: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
     """The plan as of a date, from given scores or, without them, from scoring with the champion.
 
     Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and remembered
     in the ledger, from which later cooldowns are read; a `dry_run` is not remembered. A run of the
-    same `run_id` takes the place of an earlier one in a table.
+    same `run_id` takes the place of an earlier one in a table. A plan of far fewer customers than
+    the one in `out` does not replace it, unless `accept_change`.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
@@ -81,11 +86,14 @@ def plan(
             frequency_cap=settings.offers.frequency_cap,
             withdrawn=withdrawn(session),
         )
-        writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
+        rows = decided.table.num_rows
+        asked = as_of is not None
+        notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
+        writer.write(decided.table, {**decided.summary, **_run(session)})
         if not dry_run:
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
-        notes += _notes(session, decided.summary, dry_run=dry_run)
+        notes += (*_notes(session, decided.summary, dry_run=dry_run), *guard_notes(writer))
     return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
 
@@ -141,6 +149,10 @@ def _counted_days(session: Session) -> int:
     return max(own, cap.cap_days if cap else 0)
 
 
+def _run(session: Session) -> dict[str, str]:
+    return {"run_id": session.run_id, "as_of": str(session.as_of)}
+
+
 def _remember(session: Session, decided: Plan, offers: Offers) -> None:
     names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
     rows = decided.table.select([*names, "expected_cost"]).to_pylist()
@@ -177,6 +189,9 @@ def _result(
 
 def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
     notes = consent_notes(session, unknown=NO_CONSENTS)
+    if summary["customers"] and summary["offers"][NO_OFFER] == summary["customers"]:
+        meanings = {str(code): code.meaning for code in Suppression}
+        notes.append(why_nobody_gets_one(summary["customers"], summary["suppressed"], meanings))
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
             "exploration ended early, at the budget, a capacity or a group's cap: "
