@@ -16,6 +16,8 @@ from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.guests import Guests
+from churn.data.matches import compare_ids
+from churn.data.order_numbers import lines_of_one_order
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -174,7 +176,7 @@ class Tables:
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
         door = Door(engine, settings, clock or datetime.now(UTC), leaving, Guests(settings))
-        audits = {}
+        audits: dict[str, TableAudit] = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = door.open(table, relations[table], types, source)
@@ -184,8 +186,10 @@ class Tables:
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
+            if table == "order_lines" and audits["orders"].shared_order_ids:
+                audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
-        return cls(engine, settings, audits, fetched)
+        return cls(engine, settings, compare_ids(engine, settings, audits), fetched)
 
     def close(self) -> None:
         """Ends the engine and removes what it spilled and what was copied to be read."""
