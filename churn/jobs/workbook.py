@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from churn.errors import DataError
 
-__all__ = ["MONEY_FIRST", "by_money", "read_workbook", "write_workbook"]
+__all__ = ["as_table", "by_money", "cells_of", "text_of", "write_workbook"]
 
 MONEY_FIRST = ("expected_value", "value_at_risk")
 """The columns by which rows are sorted, the largest first: the first of them that is there."""
@@ -127,20 +127,48 @@ def _shown(cell: Any) -> str:
     return "" if cell is None else " ".join(cell) if isinstance(cell, list) else str(cell)
 
 
-def read_workbook(path: Path) -> Iterator[list[str | None]]:
-    """The header and the rows of a workbook that `write_workbook` made, as texts; None for an empty
-    cell.
+def cells_of(path: Path) -> tuple[list[str], list[list[Any]]]:
+    """The header and the rows of a workbook that `write_workbook` made; None for an empty cell.
+
+    DataError where it is no whole workbook.
     """
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineError, CalamineWorkbook
 
-    with CalamineWorkbook.from_path(str(path)) as book:
-        for row in book.get_sheet_by_index(0).iter_rows():
-            yield [None if cell == "" else _as_text(cell) for cell in row]
+    try:
+        with CalamineWorkbook.from_path(str(path)) as book:
+            sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, OSError):
+        raise DataError(f"{path.name} must be a whole workbook", fix="Write it again.") from None
+    names, *rows = sheet or [[]]
+    return [str(name) for name in names], [
+        [None if cell == "" else cell for cell in row] for row in rows
+    ]
 
 
-def _as_text(cell: Any) -> str:
+def text_of(cell: Any) -> str | None:
+    """A cell as text that reads as the value that was written."""
+    if cell is None:
+        return None
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
         return repr(int(cell)) if cell.is_integer() else repr(cell)
     return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def as_table(names: list[str], rows: list[list[Any]]) -> pa.Table:
+    """The cells as a table again, in types that are written as they were."""
+    columns = [[row[place] for row in rows] for place in range(len(names))]
+    return pa.table([_column(cells) for cells in columns], names=names)
+
+
+def _column(cells: list[Any]) -> pa.Array:
+    known = [cell for cell in cells if cell is not None]
+    if known and all(isinstance(cell, bool) for cell in known):
+        return pa.array(cells, pa.bool_())
+    if known and all(isinstance(cell, int | float) for cell in known):
+        whole = all(float(cell).is_integer() for cell in known)
+        return pa.array(cells, pa.float64()).cast(pa.int64() if whole else pa.float64())
+    if known and all(isinstance(cell, date) for cell in known):
+        return pa.array(cells, pa.date32())
+    return pa.array([text_of(cell) for cell in cells], pa.string())
