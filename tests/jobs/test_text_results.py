@@ -44,7 +44,7 @@ def table_of(rows):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx"])
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows=ROWS)
 def test_texts_dates_numbers_and_flags_come_back_as_they_were(tmp_path_factory, ending, rows):
     path = tmp_path_factory.mktemp("back") / f"scores{ending}"
@@ -54,7 +54,8 @@ def test_texts_dates_numbers_and_flags_come_back_as_they_were(tmp_path_factory, 
     found = read_table(path, schema=SCHEMA)
     expected = by_money(table) if ending == ".xlsx" else table
     money = "value_at_risk"  # of which a workbook keeps 16 digits
-    assert found[money].to_pylist() == pytest.approx(expected[money].to_pylist(), rel=1e-14)
+    seen, meant = (one[money].fill_null(-1.0).to_pylist() for one in (found, expected))
+    assert seen == pytest.approx(meant, rel=1e-14)
     assert found.select(SCHEMA.names).drop([money]).equals(expected.drop([money]))
 
 
