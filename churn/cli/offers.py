@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, RunId, app
+from churn.cli.options import (
+    CHURN_TOML,
+    AcceptChange,
+    AsJson,
+    AsOf,
+    Config,
+    Debug,
+    Out,
+    RunId,
+    app,
+)
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ def plan(
         bool, typer.Option("--dry-run", help="Do not remember it: no cooldown begins.")
     ] = False,
     run_id: RunId = None,
+    accept_change: AcceptChange = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +61,7 @@ def plan(
             budget=budget,
             dry_run=dry_run,
             run_id=run_id,
+            accept_change=accept_change,
             progress=progress,
         )
 
@@ -79,11 +91,13 @@ def effects(
 @app.command()
 def export(
     plan_file: Annotated[
-        str, typer.Argument(metavar="PLAN", help="A plan: .parquet or postgresql://…#table.")
+        str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
     ],
     to: Annotated[
         str,
-        typer.Option("--to", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+        typer.Option(
+            "--to", metavar="FILE", help="Write .parquet, .csv, .xlsx or postgresql://…#table."
+        ),
     ],
     config: Config = CHURN_TOML,
     audience: Annotated[
@@ -142,7 +156,7 @@ def measure(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="One row per customer: .parquet or .csv."),
+        typer.Option("--out", metavar="FILE", help="One row per customer: .parquet, .csv, .xlsx."),
     ] = None,
     as_of: AsOf = None,
     as_json: AsJson = False,

@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "CHURN_TOML",
+    "AcceptChange",
     "AsJson",
     "AsOf",
     "Config",
@@ -49,13 +50,19 @@ Models = Annotated[
 ]
 Out = Annotated[
     str,
-    typer.Option("--out", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+    typer.Option(
+        "--out", metavar="FILE", help="Write .parquet, .csv, .xlsx or postgresql://…#table."
+    ),
 ]
 OutFile = Annotated[
-    str, typer.Option("--out", metavar="FILE", help="Where to write: .parquet or .csv.")
+    str, typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv or .xlsx.")
 ]
 RunId = Annotated[
     str | None,
     typer.Option("--run-id", metavar="NAME", help="Name the run; a repeat replaces its rows."),
+]
+AcceptChange = Annotated[
+    bool,
+    typer.Option("--accept-change", help="Replace a result that this one differs from a lot."),
 ]
 CHURN_TOML = Path("churn.toml")

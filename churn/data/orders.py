@@ -100,7 +100,8 @@ def single_currency(engine: Engine, currency: str) -> None:
         raise DataError(
             f"orders must be in the one currency of [data] currency = {currency!r}",
             got=sorted({name if len(name) == 3 else "no code of one" for name in names})[:10],
-            fix="Convert the amounts in the export, or name the currency that they are in.",
+            fix="Convert the amounts in the export, name the currency that they are in, or keep "
+            "one with [data.orders] where = \"currency = 'EUR'\".",
         )
 
 

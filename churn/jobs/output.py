@@ -1,5 +1,5 @@
-"""Result tables as files (Parquet or CSV by the ending, with a manifest) or as rows of a database:
-whole or absent.
+"""Result tables as files (Parquet, CSV or a workbook by the ending, with a manifest) or as rows of
+a database: whole or absent.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -20,7 +21,10 @@ from churn.errors import ConfigError, DataError
 from churn.files.manifests import publish_with_manifest, verify_file
 from churn.files.postgres.address import Place, TableAddress, place_of
 from churn.files.publish import check_writable
+from churn.files.spreadsheets import begins_formula, guarded
 from churn.jobs.result import hashed
+from churn.jobs.text_results import TEXT_ENDINGS, read_text
+from churn.jobs.workbook import by_money, write_workbook
 
 if TYPE_CHECKING:
     from churn.files.postgres.layout import Layout
@@ -30,6 +34,7 @@ __all__ = [
     "TableWriter",
     "check_out",
     "file_of",
+    "guard_notes",
     "outputs",
     "read_result",
     "read_table",
@@ -37,8 +42,8 @@ __all__ = [
     "writing_table",
 ]
 
-# A spreadsheet runs a cell that begins like this as a formula.
-FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
+
+ENDINGS = (".parquet", ".csv", ".xlsx")
 
 
 class RowWriter(Protocol):
@@ -51,16 +56,19 @@ class RowWriter(Protocol):
 class TableWriter:
     """Takes one table or frame, and facts for its manifest, inside `writing_table`."""
 
-    def __init__(self, path: Path, csv: bool) -> None:
+    def __init__(self, path: Path, ending: str) -> None:
         self._path = path
-        self._csv = csv
+        self._ending = ending
         self.facts: dict[str, Any] = {}
+        self.guarded_ids = 0
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
         """Writes the rows; `facts` join their number in the manifest."""
         self.facts = {"rows": table.num_rows, **facts}
-        if self._csv:
-            pa_csv.write_csv(_for_spreadsheets(table), self._path)
+        if self._ending == ".xlsx":
+            write_workbook([by_money(table)], table.schema, self._path)
+        elif self._ending == ".csv":
+            pa_csv.write_csv(self._for_spreadsheets(table), self._path)
         else:
             pq.write_table(table, self._path, compression="zstd")
 
@@ -76,7 +84,9 @@ class TableWriter:
         """Has the engine write the frame's rows in that order, never all in memory; their
         number, which joins `facts` in the manifest.
         """
-        if self._csv:
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(engine.batches(frame.sort(*sort_by)))
+        elif self._ending == ".csv":
             rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
         else:
             rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
@@ -87,8 +97,10 @@ class TableWriter:
         self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
     ) -> int:
         """Writes rows that come in batches, never all in memory; their number."""
-        if self._csv:
-            none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(itertools.chain([none], batches))
+        elif self._ending == ".csv":
             rows = self._stream_csv(itertools.chain([none], batches))
         else:
             rows = write_batches(batches, schema, self._path, compression="zstd")
@@ -99,10 +111,23 @@ class TableWriter:
         rows, header = 0, True
         with self._path.open("wb") as file:
             for batch in batches:
-                table = _for_spreadsheets(pa.Table.from_batches([batch]))
+                table = self._for_spreadsheets(pa.Table.from_batches([batch]))
                 pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=header))
                 rows, header = rows + table.num_rows, False
         return rows
+
+    def _stream_workbook(self, batches: Iterator[pa.RecordBatch]) -> int:
+        first = next(batches, None)
+        if first is None:
+            return write_workbook([], pa.schema([]), self._path)
+        tables = (pa.Table.from_batches([batch]) for batch in itertools.chain([first], batches))
+        return write_workbook(tables, first.schema, self._path)
+
+    def _for_spreadsheets(self, table: pa.Table) -> pa.Table:
+        if "customer_id" in table.column_names:
+            ids = table.column("customer_id").cast(pa.string())
+            self.guarded_ids += pc.sum(begins_formula(ids)).as_py() or 0
+        return _for_spreadsheets(table)
 
 
 @contextmanager
@@ -121,7 +146,7 @@ def writing_table(
         return holder[0].facts
 
     with publish_with_manifest(out, facts) as temporary:
-        holder.append(TableWriter(temporary, out.suffix == ".csv"))
+        holder.append(TableWriter(temporary, out.suffix))
         yield holder[0]
 
 
@@ -172,7 +197,7 @@ def file_of(out: Path | str, *, option: str = "--out") -> Path:
 
 def _no_file(option: str) -> ConfigError:
     rule = f"{option} of this result must be a file"
-    return ConfigError(rule, got="a database", fix="Name a .parquet or .csv.")
+    return ConfigError(rule, got="a database", fix="Name a .parquet, .csv or .xlsx.")
 
 
 def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
@@ -189,24 +214,35 @@ def _check_name(out: Place, keep: Iterable[Place], option: str) -> None:
     if _known_as(out) in set(map(_known_as, keep)):
         rule = f"{option} must not be a {kind} that the command reads"
         raise ConfigError(rule, got=name, fix=f"Name another {kind}.")
-    if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"{option} must end in .parquet or .csv", got=name, fix="Rename it.")
+    if isinstance(out, Path) and out.suffix not in ENDINGS:
+        rule = f"{option} must end in .parquet, .csv or .xlsx"
+        raise ConfigError(rule, got=name, fix="Rename it.")
 
 
 def _known_as(place: Place) -> Path | str:
     return place.resolve() if isinstance(place, Path) else str(place)
 
 
-def read_table(path: Path, *, what: str = "scores", command: str = "score") -> pa.Table:
-    """A Parquet file that this product wrote, checked against its manifest.
+def read_table(
+    path: Path,
+    *,
+    what: str = "scores",
+    command: str = "score",
+    schema: pa.Schema | None = None,
+) -> pa.Table:
+    """A file that this product wrote, checked against its manifest: Parquet, or CSV and workbooks
+    where a `schema` tells the types.
 
     `what` it holds and the command that writes it are what errors speak of.
     """
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
         raise ConfigError(rule, fix=f"Write it first, e.g. with `churn {command}`.")
+    if schema is not None and path.suffix in TEXT_ENDINGS:
+        verify_file(path)
+        return read_text(path, schema)
     if path.suffix != ".parquet":
-        rule = f"the {what} must be a .parquet file: CSV loses types"
+        rule = f"the {what} must be a .parquet file"
         fix = f"Use `churn {command}` again with --out {what}.parquet."
         raise ConfigError(rule, got=path.name, fix=fix)
     verify_file(path)
@@ -227,21 +263,50 @@ def read_result(
         from churn.files.postgres.written import read_run
 
         return read_run(place, layout, command=command)
-    return read_table(place, what=what, command=command), verify_file(place)
+    table = read_table(place, what=what, command=command, schema=layout.schema)
+    return table, verify_file(place)
+
+
+def guard_notes(writer: RowWriter) -> tuple[str, ...]:
+    """A note where a CSV file holds other customer ids than the data, for a spreadsheet's sake."""
+    changed = writer.guarded_ids if isinstance(writer, TableWriter) else 0
+    if not changed:
+        return ()
+    ids = "id begins" if changed == 1 else "ids begin"
+    return (
+        f"{changed:,} customer {ids} like a formula (=, +, - or @) and got an apostrophe in the "
+        "CSV file, so that no spreadsheet runs them. A program that matches ids should read "
+        "Parquet instead",
+    )
 
 
 def _for_spreadsheets(table: pa.Table) -> pa.Table:
     """Lists as one text, and texts that a spreadsheet would run with an apostrophe before them."""
     columns = [_plain(table.column(name)) for name in table.column_names]
-    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+    return pa.table(columns, names=guarded(pa.array(table.column_names, pa.string())).to_pylist())
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    if pa.types.is_list(column.type):
-        texts = [None if cell is None else " ".join(cell) for cell in column.to_pylist()]
-    elif pa.types.is_string(column.type):
-        texts = column.to_pylist()
-    else:
-        return column
-    guarded = [f"'{t}" if t is not None and t.startswith(FORMULA_STARTS) else t for t in texts]
-    return pa.array(guarded, type=pa.string())
+    """The column as CSV can hold it: what is or holds text as guarded text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        texts = [None if cell is None else _joined(cell) for cell in column.to_pylist()]
+        return guarded(pa.array(texts, pa.string()))
+    if _is_text(column.type):
+        return guarded(column.cast(pa.string()))
+    return column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def _joined(cell: object) -> str:
+    """The texts of a list, and of lists in it, one after the other."""
+    if isinstance(cell, list | tuple):
+        return " ".join(_joined(one) for one in cell if one is not None)
+    return " ".join(map(_joined, cell.values())) if isinstance(cell, dict) else str(cell)
