@@ -40,7 +40,11 @@ def opened(consents=None, events=None, preferences=None, **options):
     }
     given = {"consents": consents, "events": events, "preferences": preferences}
     tables = {name: texts(rows, columns[name]) for name, rows in given.items() if rows is not None}
-    return Tables.from_frames(ORDERS, clock=CLOCK, **({"bad_row_limit": 0.99} | options), **tables)
+    names = {row.get("customer_id") for rows in given.values() for row in rows or ()} - {None}
+    orders = pd.DataFrame({"customer_id": sorted(names)}).assign(
+        ordered_at="2024-01-01", amount=9.0
+    )
+    return Tables.from_frames(orders, clock=CLOCK, **({"bad_row_limit": 0.99} | options), **tables)
 
 
 def sent(tables, channel, customers, consent):
@@ -265,7 +269,8 @@ def test_a_yes_to_what_is_not_understood_allows_nothing():
 
 
 def test_words_of_the_shop_come_before_ours(tmp_path):
-    ORDERS.to_csv(tmp_path / "orders.csv", index=False)
+    orders = ORDERS.assign(customer_id="anna")
+    orders.to_csv(tmp_path / "orders.csv", index=False)
     rows = [
         CONSENT | {"channel": "Rundbrief", "granted": "dabei", "changed_at": "2024-01-01"},
         CONSENT | {"customer_id": "ben", "granted": "weg", "changed_at": "2024-01-01"},
