@@ -1,7 +1,7 @@
 """A shop's tables behind one engine: checked at the door, then seen through a point in time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
+from churn.data.fences import far_orders_warning
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -165,6 +166,8 @@ class Tables:
                 lines = settings.orders.grain == "line"
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
+                warnings = (*audit.warnings, *far_orders_warning(engine))
+                audit = replace(audit, warnings=warnings)
             audits[table] = audit
         return cls(engine, settings, audits, fetched)
 

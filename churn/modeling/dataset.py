@@ -13,6 +13,7 @@ from churn.data.consent import standing_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
 from churn.data.engines.base import Frame
+from churn.data.fences import order_fence
 from churn.data.labels import outcomes
 from churn.data.renewals import renewals
 from churn.data.tables import Snapshot, Tables
@@ -24,7 +25,10 @@ from churn.modeling.sampling import draw_sample
 
 __all__ = ["LABELS", "WEIGHT", "Dataset", "build_dataset", "row_weights"]
 
-LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend")
+LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
+AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
+AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_fenced_spend"}
+"""What the heads of these names learn."""
 WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
@@ -36,6 +40,8 @@ LABELS_NEED = ("tenure_days", "net_spend_three_horizons")
 class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
+    `horizon_fenced_spend` is net spend for which an order counts at most the fence of the
+    log-normal (`churn.data.fences`): what models learn from; `horizon_net_spend` is what came.
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
     its label window was still open; `customers_left_out` are those that a sample leaves out,
     `objectors_left_out` those who object to profiling by now, whatever they did before. A
@@ -162,12 +168,12 @@ def _check_lead(cutoffs: Cutoffs, clock: FeatureClock) -> None:
 
 
 def _came_next(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
-    found = [outcomes(tables, cutoffs)]
+    found = [outcomes(tables, cutoffs, fence=order_fence(tables.engine) or 0.0)]
     return [*found, renewals(tables, cutoffs)] if clock.is_contractual else found
 
 
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
-    for name in ("horizon_orders", "horizon_net_spend", "renewed", "begun"):
+    for name in (*AMOUNT_LABELS, "renewed", "begun"):
         if name in rows:
             rows[name] = rows[name].astype("float64").fillna(0.0)
     lapse = _not_renewed(rows) if clock.is_contractual else rows["horizon_orders"] <= 0

@@ -13,11 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, GateError, ModelError
 from churn.features.clock import FeatureClock
-from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
+from churn.modeling.amounts import choose_amounts, lapsed_shares, tail_factor
 from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.dataset import WEIGHT, Dataset, row_weights
+from churn.modeling.dataset import AMOUNTS, WEIGHT, Dataset, row_weights
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.folds import Fold, separate_folds
 from churn.modeling.portable import PortableModel, RowsError, corrected
@@ -201,7 +201,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.asarray(chosen["scale"][name] * raw)
 
         chosen = choose_amounts(dataset, self.feature_names_, heard)
-        return chosen | {"lapsed_share": lapsed_shares(dataset.eligible, fitted)}
+        shares = lapsed_shares(dataset.eligible, fitted)
+        return chosen | {"lapsed_share": shares, "tail_factor": tail_factor(dataset.rows)}
 
     def _fit_head(self, name: str, rows: pd.DataFrame) -> str:
         """LightGBM's text of one head: the probabilities on all, the amounts on the retained."""
