@@ -13,7 +13,7 @@ from churn.jobs.result import JobResult, Line
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import check_classes
-from churn.modeling.panel import Panel
+from churn.modeling.panel import Panel, horizon_notes
 from churn.retention.design import smallest_detectable_effect
 
 __all__ = ["check"]
@@ -27,9 +27,11 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
         progress("looking at what is feasible")
         feasible: tuple[Line, ...] = ()
         warnings: tuple[str, ...] = ()
+        horizon: tuple[str, ...] = ()
         resolved: dict[str, object] = {}
         try:
             panel = _panel(session)
+            horizon = horizon_notes(panel)
             feasible, resolved = _feasible(session, panel), panel.to_dict()
         except GateError as failure:
             warnings = (f"no training yet: {failure}",)
@@ -43,7 +45,13 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             resolved=resolved,
             rows={name: audit.rows_kept for name, audit in audits.items()},
             audits=audits,
-            warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
+            warnings=(
+                *warnings,
+                *horizon,
+                *notes,
+                *preference_notes(session),
+                *in_place_notes(session),
+            ),
             tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
         )
 

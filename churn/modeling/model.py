@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -142,6 +143,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._portable_ is None:
             self._portable_ = PortableModel(self.spec(), self.heads_, self.threads)
         return self._portable_
+
+    def speaking_by(self, rule: str | None) -> Self:
+        """The same fitted model with that baseline speaking in its place; None: the model itself.
+
+        >>> ChurnModel(seed=7).speaking_by("recency").stand_in
+        'recency'
+        """
+        other = copy(self)
+        other.stand_in, other._portable_ = rule, None
+        return other
 
     def spec(self) -> dict[str, Any]:
         """Everything but the trees, as plain JSON."""

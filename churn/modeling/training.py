@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +13,21 @@ from sklearn.base import clone
 from churn.data.tables import Tables
 from churn.features.builder import newest_population
 from churn.features.catalogue import feature_names
-from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ahead, some_customers
+from churn.modeling.audit import (
+    Leak,
+    audit_alone,
+    audit_days,
+    is_of,
+    purchase_days_ahead,
+    some_customers,
+)
 from churn.modeling.baselines import predict_baseline
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.forward import JudgedFold, judge_folds
-from churn.modeling.gate import Forecasts, Gate, judge
+from churn.modeling.gate import Forecasts, Gate, judge, tables_of_rule
 from churn.modeling.judgement.judgement import Judgement, judge_run
+from churn.modeling.judgement.pooled import forward_forecasts
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.rivals import forecast_champion, why_not_comparable
@@ -34,6 +42,7 @@ __all__ = [
     "find_leaks",
     "forecasts_of",
     "reference_rows",
+    "standing_in",
     "train_model",
 ]
 
@@ -46,9 +55,11 @@ class Trained:
     `folds` judges it on the cutoffs before those, oldest first; `tuned` tells how that recipe was
     found, where it was looked for. `judgement` is `evaluation` and all that a report tells beyond.
     `campaigns` counts the rows that offers touched, as `untreated` does; empty without a lot.
+    `candidate` is the recipe as it was judged, fitted on the past of the test cutoffs.
     """
 
     model: ChurnModel
+    candidate: ChurnModel
     evaluation: Evaluation
     gate: Gate
     panel: Panel
@@ -131,6 +142,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
     return Trained(
         model,
+        candidate,
         evaluation,
         gate,
         panel,
@@ -141,6 +153,39 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
         tuned,
         without_us.counts,
     )
+
+
+def standing_in(trained: Trained, rule: str) -> Trained:
+    """The same training with that rule speaking in the model's place, and the judgement of the
+    rule as its `judgement`; `evaluation` and `gate` stay those of the model that was refused.
+
+    Where features leak, the model behind the rule is fitted on features of the rule's own tables
+    alone: nothing of it, amounts included, hangs on what leaks elsewhere.
+    """
+    if trained.gate.leaking:
+        trained = _without_leaks(trained, tables_of_rule(rule))
+    panel, dataset = trained.panel, trained.dataset
+    candidate, seed = trained.candidate.speaking_by(rule), trained.model.seed
+    development, test = dataset.only(panel.development), dataset.only(panel.blocks.test)
+    judgement = judge_run(
+        candidate,
+        test,
+        evaluate(candidate, test, seed=seed),
+        history=dataset,
+        forecasts=forward_forecasts(candidate, development),
+        capacity=trained.judgement.capacity,
+        seed=seed,
+    )
+    model = trained.model.speaking_by(rule)
+    return replace(trained, model=model, candidate=candidate, judgement=judgement)
+
+
+def _without_leaks(trained: Trained, tables: Collection[str]) -> Trained:
+    names = tuple(name for name in trained.dataset.feature_names if is_of(name, tables))
+    dataset = replace(trained.dataset, feature_names=names)
+    candidate = clone(trained.model).fit(dataset.only(trained.panel.development))
+    model = clone(trained.model).fit(dataset)
+    return replace(trained, dataset=dataset, candidate=candidate, model=model)
 
 
 def find_leaks(

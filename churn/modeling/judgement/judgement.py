@@ -38,7 +38,8 @@ class Judgement:
 
     `calibration`: the eligible of the test, then each slice of them. `decline_calibration`: the
     decline head on the eligible. `pooled`: the same recipe's forward forecasts of earlier cutoffs
-    together with the test. `ablation` and `horizons` are empty unless they were asked for.
+    together with the test. `stand_in` names the baseline that speaks as "model" in every figure,
+    where one does. `ablation` and `horizons` are empty unless they were asked for.
     """
 
     evaluation: Evaluation
@@ -52,6 +53,7 @@ class Judgement:
     rates: tuple[Rate, ...]
     importance: tuple[FamilyImportance, ...]
     backtest: tuple[Listed, ...]
+    stand_in: str | None = None
     ablation: tuple[Ablated, ...] = ()
     horizons: tuple[HorizonTrial, ...] = ()
 
@@ -71,6 +73,15 @@ class Judgement:
     def metrics(self) -> dict[str, float]:
         """Finite numbers by flat names, for a tracker that knows nothing else."""
         return {name: value for name, value in self._metrics() if isfinite(value)}
+
+    @property
+    def speaker(self) -> str:
+        """What "model" is called where people read it: the rule, where one speaks in its place."""
+        return "model" if self.stand_in is None else f"{self.stand_in} (stand-in)"
+
+    def named(self, predictor: str) -> str:
+        """What a predictor is called where people read it."""
+        return self.speaker if predictor == "model" else predictor
 
     def listed(self, predictor: str) -> Listed:
         """What that predictor's lists were worth, all cutoffs together."""
@@ -138,6 +149,7 @@ def judge_run(
         rates=rates_over_time(history, trial, forecasts, replicates=replicates, seed=seed),
         importance=family_importance(model, trial, replicates=replicates, seed=seed),
         backtest=backtest(trial, capacity=capacity, replicates=replicates, seed=seed),
+        stand_in=model.stand_in,
     )
 
 
