@@ -8,6 +8,7 @@ import re
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import DataError
 
@@ -17,6 +18,7 @@ NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE
 )
 WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
+BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
 # A clock time followed by a sign or letters carries a zone of its own, or something unreadable.
 ZONED = r"\d:\d{2}.*[A-Za-z+-]"
@@ -34,14 +36,15 @@ def cast_sql(
     name = identifier(theirs)
     if kind == '"NULL"':  # a column without a single value has no type
         kind, name = "VARCHAR", f"CAST({name} AS VARCHAR)"
-    if column.kind == "id":
-        return _id_sql(column, name, kind)
+    if column.kind in ("id", "code"):
+        read = _id_sql(column, name, kind)
+        return read if column.kind == "id" else f"NULLIF(lower(trim({read}, {BLANKS})), '')"
     if column.kind == "time":
         return _time_sql(column, name, kind, source, timezone)
     if column.kind == "number":
         return _number_sql(column, name, kind, source)
     if column.kind == "flag":
-        return f"TRY_CAST({name} AS BOOLEAN)"
+        return _flag_sql(column, name, kind)
     return f"CAST({name} AS VARCHAR)"
 
 
@@ -91,6 +94,16 @@ def _number_sql(column: Column, name: str, kind: str, source: TableSource) -> st
         exact = f"regexp_full_match({name}, {literal(DECIMAL_COMMA)})"
         return f"CASE WHEN {exact} THEN TRY_CAST({point} AS DOUBLE) END"
     return f"TRY_CAST({name} AS DOUBLE)"
+
+
+def _flag_sql(column: Column, name: str, kind: str) -> str:
+    if kind == "BOOLEAN":
+        return name
+    if NUMERIC.match(kind):
+        return f"CASE WHEN {name} = 1 THEN true WHEN {name} = 0 THEN false END"
+    if kind != "VARCHAR":
+        raise _wrong_type(column, kind, "true and false, 1 and 0, or words such as yes and no")
+    return flag_sql(name)
 
 
 def _arithmetic_sql(

@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +15,11 @@ from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import ERASED, ErasedRows
+from churn.data.guests import GUEST, Guests
+from churn.data.ids import canonical_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.text_layout import looks_like_data
+from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
@@ -35,6 +38,7 @@ class Door:
     settings: DataSettings
     clock: datetime
     erased: ErasedRows
+    guests: Guests
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -42,17 +46,26 @@ class Door:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
-        typed = partial(self._typed_sql, contract, types, source, mapped)
+        where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
+        typed = partial(self._typed_sql, contract, types, source, mapped, where)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, source, relation.unread)
-        audit = self._count(contract, notes=notes, erased=erased)
+        notes = (*relation.notes, *_unused(types, mapped, where, relation.unread))
+        audit = self._count(contract, where, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        self.engine.drop_column(table, "unusable")
-        return audit
+        for column in ("unusable", *where.kept_columns):
+            self.engine.drop_column(table, column)
+        return self._without_guests(audit) if table == "orders" else audit
+
+    def _without_guests(self, audit: TableAudit) -> TableAudit:
+        rows, warnings = self.guests.leave_out_numbers(self.engine)
+        if not rows:
+            return audit
+        dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
+        return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
     def _typed_sql(
         self,
@@ -60,17 +73,30 @@ class Door:
         types: dict[str, str],
         source: TableSource,
         mapped: Mapping[str, str],
+        where: Where,
         relation: str,
     ) -> str:
         casts = [
-            f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
-            f"AS {identifier(ours)}"
+            f"{self._cast_sql(contract.column(ours), theirs, types, source)} AS {identifier(ours)}"
             for ours, theirs in mapped.items()
         ]
         columns = [contract.column(ours) for ours in mapped]
-        shown = ", ".join(self._column_sql(contract, column) for column in columns)
-        cast = f"SELECT {', '.join(casts)} FROM {relation}"
-        return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
+        shown = [self._column_sql(contract, column) for column in columns]
+        unusable = self._unusable_sql(contract, columns, where)
+        shown += [f"{unusable} AS unusable", *where.kept_columns]
+        cast = f"SELECT {', '.join([*casts, *where.inner_sql])} FROM {relation}"
+        return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _cast_sql(
+        self, column: Column, theirs: str, types: dict[str, str], source: TableSource
+    ) -> str:
+        """A value in our kind; ids in the form in which they are compared."""
+        cast = cast_sql(column, theirs, types, source, self.settings.timezone)
+        if column.name == "customer_id":
+            return canonical_sql(cast, self.settings.customer_id)
+        if column.name == "order_id":
+            return canonical_sql(cast, self.settings.order_id)
+        return cast
 
     def _column_sql(self, contract: TableContract, column: Column) -> str:
         name = identifier(column.name)
@@ -85,12 +111,15 @@ class Door:
         dated = f", {local_day} AS {identifier(short + '_local_day')}"
         return shown + dated if column.name in contract.dated else shown
 
-    def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
+    def _unusable_sql(self, contract: TableContract, columns: list[Column], where: Where) -> str:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
+            if column.name == "customer_id":
+                rules.append((f"trim({name}) = ''", _missing(column)))
+                rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
             if column.required or (contract.name, column.name) in NEVER_NULL:
@@ -105,10 +134,13 @@ class Door:
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        rules = [*where.rules([column.name for column in columns]), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
+    def _count(
+        self, contract: TableContract, where: Where, *, notes: tuple[str, ...], erased: int
+    ) -> TableAudit:
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -116,12 +148,14 @@ class Door:
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
         audit = TableAudit(contract.name, total, counts, notes)
-        nobody = _missing(Column("customer_id", "id"))
-        unusable = {reason: n for reason, n in counts.items() if reason != nobody}
+        meant = (_missing(Column("customer_id", "id")), GUEST, LEFT_OUT, UNDECIDED)
+        unusable = {reason: n for reason, n in counts.items() if reason not in meant}
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
+        dropped = where.count(self.engine, counts, total)
         if erased:
-            counts = {ERASED: erased, **counts}
-        return replace(audit, rows_read=total + erased, dropped=counts)
+            dropped = {ERASED: erased, **dropped}
+        warnings = where.warnings(counts, total)
+        return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
 
 
 def _absurd_sql(name: str) -> str:
@@ -142,7 +176,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
@@ -186,22 +220,14 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
     )
 
 
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
-
-
 def _unused(
     types: dict[str, str],
     mapped: Mapping[str, str],
-    source: TableSource,
+    where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used.update(where.columns)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()

@@ -99,8 +99,8 @@ def test_one_giant_order_moves_the_probability_of_nobody_else_and_their_money_by
     name = orders.loc[place, "customer_id"]
     giant = orders.assign(amount=orders["amount"].where(orders.index != place, 77_183.6))
     rows, said = {}, {}
-    for key, given in {"usual": orders, "giant": giant}.items():
-        tables = Tables.from_frames(given, currency="EUR")
+    for key, frame in {"usual": orders, "giant": giant}.items():
+        tables = Tables.from_frames(frame, currency="EUR")
         dataset = build_dataset(tables, cutoffs, shop_panel().clock)
         model = ChurnModel(seed=7, rounds=10, threads=1, stand_in="bg_nbd").fit(dataset)
         others = dataset.rows[dataset.rows["customer_id"] != name]
