@@ -31,6 +31,7 @@ from churn.features.settings import FeatureSettings
 from churn.files.erasure_key import KEY_VARIABLE, stored_key
 from churn.files.erasures import Erased, read_erased
 from churn.files.postgres.address import is_address
+from churn.modeling.capacity import Rank
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
@@ -108,12 +109,13 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringSettings:
-    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), and
-    the language of reasons.
+    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), by what
+    they are ranked, and the language of reasons.
     """
 
     __pydantic_config__ = STRICT
     capacity: Annotated[int | float, Field(ge=0)] = 0.1
+    rank: Rank = "probability"
     language: str = DEFAULT_LANGUAGE
 
 

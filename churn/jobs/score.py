@@ -58,6 +58,7 @@ def score(
         scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
         writer.write(scores.table, _facts(session, fitted, scores, earlier))
     notes += (*_unknown(scores, asked), *_other_times(fitted, earlier))
+    notes += _other_rank(session, earlier)
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 
@@ -76,6 +77,7 @@ def score_session(
         fitted,
         session.tables.as_of(session.as_of),
         capacity=session.settings.scoring.capacity,
+        rank=session.settings.scoring.rank,
         language=session.settings.scoring.language,
         explain=explain,
         earlier=earlier,
@@ -147,6 +149,7 @@ def _facts(
         "as_of": str(session.as_of),
         "model_id": fitted.manifest_["model_id"],
         "at_risk_from": scores.threshold,
+        "rank": session.settings.scoring.rank,
         "language": session.settings.scoring.language,
         "since": None if earlier is None else earlier.facts(),
         "dropped": dict(scores.dropped),
@@ -175,6 +178,17 @@ def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]
     return tuple(notes)
 
 
+def _other_rank(session: Session, earlier: Earlier | None) -> tuple[str, ...]:
+    """A note where the earlier list was ranked by something else."""
+    rank = session.settings.scoring.rank
+    if earlier is None or earlier.rank in (None, rank):
+        return ()
+    return (
+        f"the scores of {earlier.as_of} were ranked by {earlier.rank}, these by {rank}: who is "
+        "newly at risk, or outranked, may be so for that alone",
+    )
+
+
 def _result(
     session: Session,
     fitted: ChurnModel,
@@ -193,7 +207,11 @@ def _result(
         command="score",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"horizon_days": fitted.clock_.horizon_days, "at_risk_from": scores.threshold},
+        resolved={
+            "horizon_days": fitted.clock_.horizon_days,
+            "at_risk_from": scores.threshold,
+            "rank": session.settings.scoring.rank,
+        },
         rows={"scores": scores.table.num_rows},
         audits=session.tables.audits,
         left_out={"customers": scores.dropped},

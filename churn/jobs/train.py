@@ -74,6 +74,7 @@ def train(
             tune_trials=settings.model.tune_trials,
             most_rows=settings.model.most_rows,
             capacity=settings.scoring.capacity,
+            rank=settings.scoring.rank,
             progress=progress,
         )
         if unread is not None and champion is not None:

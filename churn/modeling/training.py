@@ -22,6 +22,7 @@ from churn.modeling.audit import (
     some_customers,
 )
 from churn.modeling.baselines import predict_baseline
+from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.forward import JudgedFold, judge_folds
@@ -81,6 +82,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     tune_trials: int = 0,
     most_rows: int = MOST_ROWS,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
@@ -88,9 +90,10 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     `names` chooses the features (default: all that the connected tables give). `champion` is
     the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
     better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
-    that of a sample of its customers. `capacity` is how many can be looked after, for the look
-    back on what a list would have been worth. Where a lot decided who gets an offer, rows that
-    an offer touched are left out, see `churn.modeling.untreated`.
+    that of a sample of its customers. `capacity` is how many can be looked after, and `rank`
+    by what they are ranked, for the look back on what a list would have been worth. Where a lot
+    decided who gets an offer, rows that an offer touched are left out, see
+    `churn.modeling.untreated`.
     Raises GateError where a class has too few rows to learn from.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
@@ -135,6 +138,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
         history=dataset,
         forecasts=pd.concat([fold.rows for fold in folds]) if folds else None,
         capacity=capacity,
+        rank=rank,
         seed=recipe.seed,
     )
     progress("fitting on all mature cutoffs")
@@ -174,6 +178,7 @@ def standing_in(trained: Trained, rule: str) -> Trained:
         history=dataset,
         forecasts=forward_forecasts(candidate, development),
         capacity=trained.judgement.capacity,
+        rank=trained.judgement.rank,
         seed=seed,
     )
     model = trained.model.speaking_by(rule)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.judgement.ablation import Ablated
@@ -53,6 +54,7 @@ class Judgement:
     rates: tuple[Rate, ...]
     importance: tuple[FamilyImportance, ...]
     backtest: tuple[Listed, ...]
+    rank: Rank = "probability"
     stand_in: str | None = None
     ablation: tuple[Ablated, ...] = ()
     horizons: tuple[HorizonTrial, ...] = ()
@@ -107,7 +109,7 @@ class Judgement:
             yield f"{predictor}_spend_caught_at_capacity", listed.spend_caught.estimate
 
 
-def judge_run(
+def judge_run(  # noqa: PLR0913 - each is a setting of its own
     model: ChurnModel,
     test: Dataset,
     evaluation: Evaluation,
@@ -115,6 +117,7 @@ def judge_run(
     history: Dataset,
     forecasts: pd.DataFrame | None = None,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     replicates: int = 200,
     seed: int = 0,
 ) -> Judgement:
@@ -122,7 +125,7 @@ def judge_run(
 
     `history` gives the base rates of earlier cutoffs. `forecasts` (customer_id, cutoff, model)
     are forward forecasts of rows of `history`, to be pooled with the test. `capacity` is how many
-    can be looked after, as in scoring.
+    can be looked after and `rank` by what they are ranked, as in scoring.
     """
     trial = Trial.of(model, test, evaluation)
     rules = CampaignRules()
@@ -149,6 +152,7 @@ def judge_run(
         rates=rates_over_time(history, trial, forecasts, replicates=replicates, seed=seed),
         importance=family_importance(model, trial, replicates=replicates, seed=seed),
         backtest=backtest(trial, capacity=capacity, replicates=replicates, seed=seed),
+        rank=rank,
         stand_in=model.stand_in,
     )
 

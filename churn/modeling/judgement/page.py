@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from churn.modeling.capacity import ranked_by
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.pictures import capacity_in_words
 from churn.modeling.judgement.reliability import Reliability
@@ -149,7 +150,8 @@ def _decision(judgement: Judgement, pictures: str) -> list[str]:
         "",
         f"Of the lapsed, the share that {_speaker(judgement)} listed minus that of the recency "
         f"rule: {_points(model.more_caught)} percentage points. The last list is ordered by "
-        f"{_speaker(judgement)}'s value at risk.",
+        f"{_speaker(judgement)}'s value at risk. The shop's own list is ranked by "
+        f"{ranked_by(judgement.rank)}.",
         "",
         _picture("Precision, recall and spend of the lists", pictures, "backtest"),
         "",
