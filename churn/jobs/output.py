@@ -37,6 +37,9 @@ __all__ = [
     "writing_table",
 ]
 
+CSV_DIGITS = 9
+LEAST_ROUNDED, MOST_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
+
 # A spreadsheet runs a cell that begins like this as a formula.
 FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
 
@@ -230,13 +233,31 @@ def read_result(
     return read_table(place, what=what, command=command), verify_file(place)
 
 
+def rounded(column: pa.ChunkedArray) -> pa.Array:
+    """Floats of at most 9 significant digits, as many as a person or a spreadsheet can use."""
+    import numpy as np
+
+    empty = np.asarray(column.is_null().to_numpy())
+    values = np.where(empty, np.nan, column.to_numpy()).astype("float64")
+    size = np.abs(values)
+    usual = (size > LEAST_ROUNDED) & (size < MOST_ROUNDED)
+    decimals = CSV_DIGITS - 1 - np.floor(np.log10(np.where(usual, size, 1.0))).astype(int)
+    up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
+    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up / down) * down / up, values)
+    return pa.array(found, type=pa.float64(), mask=empty)
+
+
 def _for_spreadsheets(table: pa.Table) -> pa.Table:
-    """Lists as one text, and texts that a spreadsheet would run with an apostrophe before them."""
+    """Lists as one text, floats with 9 digits, and texts that a spreadsheet would run with an
+    apostrophe before them.
+    """
     columns = [_plain(table.column(name)) for name in table.column_names]
     return pa.table(dict(zip(table.column_names, columns, strict=True)))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_floating(column.type):
+        return rounded(column)
     if pa.types.is_list(column.type):
         texts = [None if cell is None else " ".join(cell) for cell in column.to_pylist()]
     elif pa.types.is_string(column.type):

@@ -94,11 +94,12 @@ def test_one_cutoff_alone_opens_no_gate():
     assert gate.reasons[0].endswith("judged on 1 cutoff, and a promotion takes two")
 
 
-def test_too_good_a_ranking_is_called_a_leak_until_shown_not_to_be():
+def test_a_ranking_that_is_unusually_good_is_pointed_out():
     gate = judge(an_evaluation(SURE, auc=0.97))
     assert gate.open
     assert gate.warnings == (
-        "an AUC of 0.970 among eligible customers is a leak until shown not to be",
+        "an AUC of 0.970 among eligible customers is unusually high: a shop with a fixed rhythm "
+        "may have it; elsewhere look for a feature that knows the future",
     )
 
 
