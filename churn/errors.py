@@ -19,6 +19,7 @@ __all__ = [
     "GateError",
     "ModelError",
     "StorageError",
+    "check_type",
 ]
 
 
@@ -47,6 +48,19 @@ class ChurnError(Exception):
 
 def _rebuild(kind: type[ChurnError], rule: str, got: str | None, fix: str) -> ChurnError:
     return kind(rule, got=got, fix=fix)
+
+
+def check_type(value: object, *kinds: type, name: str, fix: str) -> None:
+    """Nothing, or ConfigError naming the type that was passed in place of one of those.
+
+    >>> check_type("x", int, name="count", fix="Pass e.g. 13.")
+    Traceback (most recent call last):
+    churn.errors.ConfigError: count must be int, got str. Pass e.g. 13.
+    """
+    wrong = not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+    if wrong:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(f"{name} must be {wanted}", got=type(value).__name__, fix=fix)
 
 
 class ConfigError(ChurnError):

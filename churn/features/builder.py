@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib import import_module
 from typing import Any
 
 import narwhals as nw
@@ -33,17 +32,6 @@ __all__ = ["STATUSES", "build_features", "newest_population"]
 
 GRAINS = ("days", "lines", "events", "terms")
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
-
-# Importing them fills the catalogue, in this order.
-_MODULES = (
-    *("rfm", "rhythm", "expected"),
-    *("discount", "returns", "habits", "lapses", "first_order"),
-    "basket",
-    *("engagement", "service", "loyalty", "acquisition"),
-    "subscription",
-)
-for _module in _MODULES:
-    import_module(f"churn.features.{_module}")
 
 
 def build_features(

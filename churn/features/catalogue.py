@@ -6,8 +6,9 @@ features need and nobody else sees. What a feature needs to be connected, it say
 missing the feature is not there, never zero.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 import narwhals as nw
@@ -44,6 +45,16 @@ NEEDED_BY_GRAIN = {
 }
 
 
+# Modules of this room that declare features, in the order of the catalogue.
+SHIPPED_MODULES = (
+    *("rfm", "rhythm", "expected"),
+    *("discount", "returns", "habits", "lapses", "first_order"),
+    "basket",
+    *("engagement", "service", "loyalty", "acquisition"),
+    "subscription",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """A named number per customer and cutoff: its family, unit, formula in words and source.
@@ -71,7 +82,55 @@ class Feature:
         return self.formula.__module__.startswith("churn.")
 
 
-CATALOGUE: dict[str, Feature] = {}
+class Catalogue(MutableMapping[str, Feature]):
+    """Features by name, in the order of declaration. Those of this package are loaded when one is
+    first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._features: dict[str, Feature] = {}
+        self._is_full = False
+
+    def declare(self, one: Feature) -> None:
+        """Adds a feature. Raises ConfigError where its name is taken."""
+        if not one.is_shipped:
+            self._fill()
+        if one.name in self._features:
+            fix = "Choose another; docs/features.md lists those of this package."
+            raise ConfigError("a feature needs a name of its own", got=repr(one.name), fix=fix)
+        self._features[one.name] = one
+
+    def __getitem__(self, name: str) -> Feature:
+        self._fill()
+        return self._features[name]
+
+    def __setitem__(self, name: str, one: Feature) -> None:
+        self._features[name] = one
+
+    def __delitem__(self, name: str) -> None:
+        del self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        self._fill()
+        return len(self._features)
+
+    def _fill(self) -> None:
+        if self._is_full:
+            return
+        self._is_full = True  # the modules declare features while they are imported
+        try:
+            for module in SHIPPED_MODULES:
+                import_module(f"churn.features.{module}")
+        except BaseException:
+            self._is_full = False
+            raise
+
+
+CATALOGUE = Catalogue()
 
 
 def feature(
@@ -100,7 +159,7 @@ def feature(
             empty=empty,
             controlled=controlled,
         )
-        _add(one)
+        CATALOGUE.declare(one)
         return formula
 
     return register
@@ -131,7 +190,7 @@ def features_over(
             empty=empty,
             controlled=controlled,
         )
-        _add(one)
+        CATALOGUE.declare(one)
 
 
 def sums(
@@ -154,7 +213,7 @@ def sums(
             empty=empty,
             hidden=True,
         )
-        _add(one)
+        CATALOGUE.declare(one)
 
 
 def feature_names(
@@ -180,9 +239,3 @@ def _needs(over: Grain, needs: Collection[str]) -> frozenset[str]:
     """What is needed, with the tables of the columns and of the grain."""
     tables = {one.split(".")[0] for one in needs}
     return frozenset({"orders", NEEDED_BY_GRAIN[over], *needs, *tables})
-
-
-def _add(one: Feature) -> None:
-    if one.name in CATALOGUE:
-        raise ValueError(f"two features are called {one.name!r}")
-    CATALOGUE[one.name] = one
