@@ -24,7 +24,7 @@ from churn.data.conditions import parse_condition
 from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
@@ -208,6 +208,7 @@ def load_settings(
     path: Path | str = "churn.toml", *, environment: Mapping[str, str] | None = None
 ) -> Settings:
     """The settings of a file. Raises ConfigError with one line for each thing that is wrong."""
+    check_type(path, Path, str, name="path", fix='Pass e.g. "churn.toml".')
     path = Path(path)
     environment = os.environ if environment is None else environment
     written = _parse(path)

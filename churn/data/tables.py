@@ -133,6 +133,8 @@ class Tables:
         Other tables come by name, e.g. `contacts=frame`, in our own column names; `where` maps
         tables to the condition that their rows must meet.
         """
+        for name, frame in {"orders": orders, **others}.items():
+            _check_frame(name, frame)
         strange = sorted(set(others) - set(TABLES))
         if strange:
             raise ConfigError(f"tables must be among {sorted(TABLES)}", got=strange)
@@ -334,6 +336,14 @@ def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
         if arrived * 100 >= total * 99:
             return int(row["lag"])
     return 0
+
+
+def _check_frame(name: str, frame: object) -> None:
+    """Nothing, or ConfigError where something else than a frame was passed."""
+    if frame is None or isinstance(frame, (str, bytes, Path, list, tuple, int, float)):
+        rule = f"{name} must be a pandas, Polars or Arrow frame"
+        fix = "Read files with churn.load_tables, or pass e.g. pandas.read_csv(...)."
+        raise ConfigError(rule, got=type(frame).__name__, fix=fix)
 
 
 def _not_connected(table: str) -> DataError:

@@ -144,8 +144,12 @@ def feature(
     controlled: bool = False,
 ) -> Callable[[Formula], Formula]:
     """Registers a function as the feature of its own name; its docstring is the meaning."""
+    _check_grain(over)
 
     def register(formula: Formula) -> Formula:
+        if not callable(formula):
+            rule, fix = "a feature must be a function", "Put @feature(...) above one."
+            raise ConfigError(rule, got=type(formula).__name__, fix=fix)
         meaning = " ".join((formula.__doc__ or "").split())
         one = Feature(
             name=formula.__name__,
@@ -177,6 +181,7 @@ def features_over(
     controlled: bool = False,
 ) -> None:
     """Registers features that differ by a number: (name, meaning, formula) each."""
+    _check_grain(over)
     for name, meaning, formula in members:
         one = Feature(
             name=name,
@@ -202,7 +207,11 @@ def sums(
     **formulas: Formula,
 ) -> None:
     """Registers aggregates that features need and nobody else sees."""
+    _check_grain(over)
     for name, formula in formulas.items():
+        if not callable(formula):
+            rule, fix = "a sum must be a function of the clock", "Pass e.g. paid=lambda clock: ..."
+            raise ConfigError(rule, got=type(formula).__name__, fix=fix)
         one = Feature(
             name=name,
             family="sums",
@@ -223,6 +232,9 @@ def feature_names(
 
     `families` adds to `REQUIRED_FAMILIES`. Raises ConfigError for a family that nobody declares.
     """
+    _check_collection(connected, name="connected", fix='Pass e.g. ("orders",).')
+    if families != "all":
+        _check_collection(families, name="families", fix='Pass e.g. ["lifetime"], or "all".')
     known = {one.family for one in CATALOGUE.values() if not one.hidden}
     wanted = known if families == "all" else {*REQUIRED_FAMILIES, *families}
     if not wanted <= known:
@@ -233,6 +245,18 @@ def feature_names(
         for one in CATALOGUE.values()
         if not one.hidden and one.family in wanted and one.needs <= set(connected)
     )
+
+
+def _check_grain(over: object) -> None:
+    if over not in NEEDED_BY_GRAIN:
+        rule = f"a feature is over one of {list(NEEDED_BY_GRAIN)}"
+        raise ConfigError(rule, got=repr(over), fix='Pass e.g. over="days".')
+
+
+def _check_collection(value: object, *, name: str, fix: str) -> None:
+    """Nothing, or ConfigError where it is one text, or nothing that holds others."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
+        raise ConfigError(f"{name} must be a collection", got=type(value).__name__, fix=fix)
 
 
 def _needs(over: Grain, needs: Collection[str]) -> frozenset[str]:

@@ -121,7 +121,8 @@ def _fetched(settings: Settings, address: str) -> ChurnModel:
 
 def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
     """Nothing, or ConfigError when the settings say something else than the model was made with."""
-    learnt = fitted.manifest_["data"]
+    learnt = fitted.manifest_.get("data", {})  # a model saved from Python names none
+    zone = settings.data.day_timezone
     pairs = {
         "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
         "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
@@ -129,8 +130,8 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
         "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
         "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
         "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
-        "[data] currency": (settings.data.currency, learnt["currency"]),
-        "[data] day_timezone": (settings.data.day_timezone, learnt["day_timezone"]),
+        "[data] currency": (settings.data.currency, learnt.get("currency", settings.data.currency)),
+        "[data] day_timezone": (zone, learnt.get("day_timezone", zone)),
     }
     if fitted.clock_.is_contractual:
         grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)

@@ -21,17 +21,12 @@ from churn.jobs.result import JobResult, ShownTable, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
+from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel, horizon_notes
-from churn.modeling.training import (
-    Trained,
-    canary_rows,
-    reference_rows,
-    standing_in,
-    train_model,
-)
+from churn.modeling.training import Trained, standing_in, train_model
 from churn.modeling.tuning import Tuned
 
 __all__ = ["train"]

@@ -17,13 +17,22 @@ from churn.data.fences import order_fence
 from churn.data.labels import outcomes
 from churn.data.renewals import renewals
 from churn.data.tables import Snapshot, Tables
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
 
-__all__ = ["LABELS", "WEIGHT", "Dataset", "build_dataset", "row_weights"]
+__all__ = [
+    "AMOUNTS",
+    "LABELS",
+    "WEIGHT",
+    "Dataset",
+    "build_dataset",
+    "canary_rows",
+    "reference_rows",
+    "row_weights",
+]
 
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
@@ -115,6 +124,7 @@ def build_dataset(
     if clock is None:
         horizon = cutoffs.horizon_days
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
+    check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
     _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     needed = tuple(dict.fromkeys((*chosen, *LABELS_NEED)))
@@ -205,3 +215,21 @@ def _base(rows: pd.DataFrame) -> pd.Series[float]:
 def cutoff_dates(rows: pd.DataFrame) -> list[date]:
     """The cutoffs that occur in rows, oldest first."""
     return [date_of(int(number)) for number in sorted(rows["cutoff"].unique())]
+
+
+def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
+    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
+    newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
+    sample = newest.sample(min(rows, len(newest)), random_state=seed)
+    columns = list(dataset.feature_names)
+    return pd.DataFrame(sample[columns].reset_index(drop=True))
+
+
+def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
+    """A few rows of every status, without names: a loaded model must say the same of them."""
+    kept = ["status", *dataset.feature_names]
+    parts = [
+        part.sample(min(rows, len(part)), random_state=seed)[kept]
+        for _, part in dataset.rows.groupby("status")
+    ]
+    return pd.concat(parts, ignore_index=True)

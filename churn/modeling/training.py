@@ -39,10 +39,8 @@ from churn.modeling.untreated import treatments, untreated
 
 __all__ = [
     "Trained",
-    "canary_rows",
     "find_leaks",
     "forecasts_of",
-    "reference_rows",
     "standing_in",
     "train_model",
 ]
@@ -218,21 +216,3 @@ def _union(chosen: Sequence[str], rival: ChurnModel | None) -> tuple[str, ...]:
     """The chosen features, then what only the rival asks for."""
     theirs = () if rival is None else rival.feature_names_
     return tuple(dict.fromkeys((*chosen, *theirs)))
-
-
-def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
-    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
-    newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
-    sample = newest.sample(min(rows, len(newest)), random_state=seed)
-    columns = list(dataset.feature_names)
-    return pd.DataFrame(sample[columns].reset_index(drop=True))
-
-
-def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
-    """A few rows of every status, without names: a loaded model must say the same of them."""
-    kept = ["status", *dataset.feature_names]
-    parts = [
-        part.sample(min(rows, len(part)), random_state=seed)[kept]
-        for _, part in dataset.rows.groupby("status")
-    ]
-    return pd.concat(parts, ignore_index=True)

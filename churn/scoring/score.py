@@ -14,7 +14,7 @@ import pyarrow as pa
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError, ModelError
+from churn.errors import ConfigError, ModelError, check_type
 from churn.features.builder import build_features
 from churn.modeling.capacity import Rank, at_risk_count, ranked_by, top_positions
 from churn.modeling.model import ChurnModel
@@ -82,6 +82,8 @@ def score(
     `explain` says whose `reasons` are given: `"at_risk"`, `"all"`, `"none"`, or customer ids.
     `since` are scores of an earlier date, with which `change` compares.
     """
+    if since is not None:
+        check_type(since, pa.Table, name="since", fix="Pass what churn.score gave then.")
     return score_snapshot(
         model,
         snapshot,

@@ -18,7 +18,7 @@ from churn.modeling.bundle import (
     resolve_bundle,
     write_bundle,
 )
-from churn.modeling.training import canary_rows, reference_rows
+from churn.modeling.dataset import canary_rows, reference_rows
 
 FILES = {
     "amounts.json",

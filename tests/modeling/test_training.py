@@ -21,16 +21,14 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.tables import Tables
 from churn.modeling.baselines import BASELINES
 from churn.modeling.card import model_card
-from churn.modeling.dataset import build_dataset
+from churn.modeling.dataset import build_dataset, canary_rows, reference_rows
 from churn.modeling.evaluate import evaluate
 from churn.modeling.gate import judge
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import resolve_panel
 from churn.modeling.training import (
-    canary_rows,
     find_leaks,
-    reference_rows,
     standing_in,
     train_model,
 )
