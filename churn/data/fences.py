@@ -6,20 +6,35 @@ from math import exp, sqrt
 
 from churn.data.engines.base import Engine
 
-__all__ = ["FAR_BEYOND", "far_orders_warning", "log_normal_fence", "moments", "order_fence"]
+__all__ = [
+    "FAR_BEYOND",
+    "far_orders_warning",
+    "log_normal_fence",
+    "moments",
+    "order_fence",
+    "steady",
+]
 
 FENCE_DEVIATIONS = 3.0
 FAR_BEYOND = 10.0
 ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums
-DIGITS = 9  # sums of doubles round by the number of threads; nobody may notice
+DIGITS = 9
 
 
 def log_normal_fence(count: float, log_sum: float, log_squares: float) -> float | None:
     """exp(mean + 3 deviations) of logarithms, from two sums of them; None of nothing."""
     mean, deviation = moments(count, log_sum, log_squares)
-    if mean is None:
-        return None
-    return float(f"{exp(mean + FENCE_DEVIATIONS * (deviation or 0.0)):.{DIGITS}g}")
+    return None if mean is None else steady(exp(mean + FENCE_DEVIATIONS * (deviation or 0.0)))
+
+
+def steady(value: float) -> float:
+    """The number to nine digits: sums of floats end differently each time that threads share them,
+    and the same data must give the same model to the byte.
+
+    >>> steady(27.065799310470037) == steady(27.06579931047003)
+    True
+    """
+    return float(f"{value:.{DIGITS}g}")
 
 
 def moments(count: float, total: float, squares: float) -> tuple[float | None, float | None]:

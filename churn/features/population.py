@@ -10,7 +10,7 @@ from typing import Any
 import narwhals as nw
 
 from churn.data.engines.base import Frame
-from churn.data.fences import log_normal_fence, moments
+from churn.data.fences import log_normal_fence, moments, steady
 from churn.data.history import KEYS, History
 from churn.data.tables import Tables
 from churn.errors import ModelError
@@ -152,7 +152,9 @@ def _numbers(row: Mapping[str, Any]) -> Numbers:
     logs = total["days"], total["log_sum"], total["log_squares"]
     order = _usual_order(total["spend"], total["orders"], *moments(*logs))
     limit = log_normal_fence(*logs)
-    return dict(zip(LEARNT_IN_ONE_PASS, (gap, gap_deviation, order, limit), strict=True))
+    found = (gap, gap_deviation, order, limit)
+    rounded = (None if value is None else steady(value) for value in found)
+    return dict(zip(LEARNT_IN_ONE_PASS, rounded, strict=True))
 
 
 def _usual_order(

@@ -38,6 +38,7 @@ LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fe
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_fenced_spend"}
 """What the heads of these names learn."""
+AMOUNT_DECIMALS = 6  # as amounts are read; sums of floats end differently each time
 WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
@@ -185,7 +186,7 @@ def _came_next(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Fr
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
     for name in (*AMOUNT_LABELS, "renewed", "begun"):
         if name in rows:
-            rows[name] = rows[name].astype("float64").fillna(0.0)
+            rows[name] = rows[name].astype("float64").fillna(0.0).round(AMOUNT_DECIMALS)
     lapse = _not_renewed(rows) if clock.is_contractual else rows["horizon_orders"] <= 0
     rows = rows.drop(columns=["renewed", "begun"], errors="ignore")
     rows["lapse"] = lapse.astype("float64")
@@ -222,7 +223,7 @@ def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.
     newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
     sample = newest.sample(min(rows, len(newest)), random_state=seed)
     columns = list(dataset.feature_names)
-    return pd.DataFrame(sample[columns].reset_index(drop=True))
+    return _steady(pd.DataFrame(sample[columns].reset_index(drop=True)))
 
 
 def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -232,4 +233,10 @@ def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFr
         part.sample(min(rows, len(part)), random_state=seed)[kept]
         for _, part in dataset.rows.groupby("status")
     ]
-    return pd.concat(parts, ignore_index=True)
+    return _steady(pd.concat(parts, ignore_index=True))
+
+
+def _steady(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as precise as trees see them, and so the same each time that they are built."""
+    floats = rows.select_dtypes("float64").columns
+    return rows.astype(dict.fromkeys(floats, "float32")).astype(dict.fromkeys(floats, "float64"))
