@@ -27,9 +27,14 @@ def outcomes(tables: Tables, cutoffs: Cutoffs, *, fence: float | None = None) ->
         "horizon_net_spend": nw.col("amount").sum(),
     }
     if fence is not None:
-        sums["horizon_fenced_spend"] = nw.col("amount").clip(-fence, fence).sum()
+        sums["horizon_fenced_spend"] = _fenced(nw.col("amount"), fence).sum()
     inside = (nw.col("local_day") >= opens) & (nw.col("local_day") < closes)
     return joined.filter(inside).group_by("customer_id", "cutoff").agg(**sums)
+
+
+def _fenced(amount: nw.Expr, fence: float) -> nw.Expr:
+    low = nw.when(amount < -fence).then(nw.lit(-fence)).otherwise(amount)
+    return nw.when(amount > fence).then(nw.lit(fence)).otherwise(low)
 
 
 def _settled(tables: Tables, cutoffs: Cutoffs) -> Frame:
