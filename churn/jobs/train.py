@@ -22,10 +22,11 @@ from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
 from churn.modeling.dataset import canary_rows, reference_rows
+from churn.modeling.feasible import feasibility_notes
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
-from churn.modeling.panel import Panel, horizon_notes
+from churn.modeling.panel import Panel
 from churn.modeling.training import Trained, standing_in, train_model
 from churn.modeling.tuning import Tuned
 
@@ -88,8 +89,9 @@ def train(
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
         unlike = (OUTDATED.format(name=champion),) if outdated else ()
-        noted = (*unlike, *horizon_notes(panel), *amount_notes(trained.evaluation))
-        promoted, warnings = promoted and won, (*told, *kept, *noted, *in_place_notes(session))
+        doubts = feasibility_notes(session.tables, trained.dataset, panel)
+        noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
+        promoted, warnings = promoted and won, (*told, *kept, *noted)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)

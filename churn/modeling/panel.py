@@ -13,11 +13,10 @@ from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.features.clock import FeatureClock, Mode
 
-__all__ = ["HORIZONS_DAYS", "Blocks", "Panel", "blocks", "horizon_notes", "resolve_panel"]
+__all__ = ["HORIZONS_DAYS", "Blocks", "Panel", "blocks", "resolve_panel"]
 
 HORIZONS_DAYS = (28, 56, 84, 182)
 GAP_QUANTILE = 0.8
-FAR_TOO_SHORT = 2.0
 TEST_CUTOFFS = 2
 LEAST_TRAINING_CUTOFFS = 3
 
@@ -60,30 +59,9 @@ class Panel:
         }
 
     @property
-    def is_far_too_short(self) -> bool:
-        """Whether the usual gap between purchases is known, and more than twice the horizon:
-        whoever buys at their own pace then mostly counts as lapsed.
-        """
-        quantile = self.gap_quantile_days or 0.0
-        return isfinite(quantile) and quantile > FAR_TOO_SHORT * self.clock.horizon_days
-
-    @property
     def development(self) -> Cutoffs:
         """The cutoffs whose labels are closed at the first test cutoff."""
         return self.cutoffs.before(self.blocks.test.dates[0])
-
-
-def horizon_notes(panel: Panel) -> tuple[str, ...]:
-    """A note where the horizon is far below the gaps between purchases."""
-    if not panel.is_far_too_short:
-        return ()
-    horizon = panel.clock.horizon_days
-    return (
-        f"80 % of the gaps between two purchases are up to {panel.gap_quantile_days:,.0f} days "
-        f"long, and the horizon is {horizon} days, the longest that this history allows: many who "
-        "count as lapsed are only between two purchases. A longer [churn] horizon_days needs a "
-        "longer history",
-    )
 
 
 def blocks(cutoffs: Cutoffs) -> Blocks:

@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,7 +15,7 @@ from churn.config import load_tables
 from churn.data.cutoffs import Cutoffs
 from churn.data.tables import Tables
 from churn.errors import GateError
-from churn.modeling.panel import HORIZONS_DAYS, blocks, horizon_notes, resolve_panel
+from churn.modeling.panel import HORIZONS_DAYS, blocks, resolve_panel
 
 ROOT = Path(__file__).parents[2]
 CDNOW = ROOT / "../shared/data/cdnow_sample/cdnow_sample.parquet"
@@ -105,28 +104,6 @@ def test_the_development_cutoffs_are_closed_before_the_first_test_cutoff():
     first_test = panel.blocks.test.dates[0]
     assert {*panel.blocks.train, *panel.blocks.calibrate} <= set(panel.development)
     assert all(panel.cutoffs.label_end(cutoff) <= first_test for cutoff in panel.development)
-
-
-def seasonal_orders(days):
-    """Each customer buys about once in so many days."""
-    rng = np.random.default_rng(4)
-    every = [np.arange(rng.integers(days), 1_800, days) for _ in range(60)]
-    rows = [(f"c{name}", day) for name, found in enumerate(every) for day in found]
-    frame = pd.DataFrame(rows, columns=["customer_id", "day"]).assign(amount=20.0)
-    frame["ordered_at"] = pd.Timestamp("2019-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
-    return frame
-
-
-@pytest.mark.parametrize(("days", "told"), [(400, True), (300, False)])
-def test_a_horizon_far_below_the_usual_gap_is_told(days, told):
-    tables = Tables.from_frames(seasonal_orders(days))
-    panel = resolve_panel(tables, tables.end())
-    tables.close()
-    notes = horizon_notes(panel)
-    assert (panel.clock.horizon_days, bool(notes)) == (182, told)
-    if told:
-        assert notes[0].startswith("80 % of the gaps between two purchases are up to 400 days long")
-        assert "the horizon is 182 days, the longest that this history allows" in notes[0]
 
 
 def test_too_short_a_history_is_refused_with_what_it_would_yield():
