@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _POINTER_WAIT_SECONDS = 10.0
+_WRITER = r"\.(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:-journal|-wal|-shm)?"  # SQLite writes beside its file
 
 
 class Anything(Enum):
@@ -148,7 +149,7 @@ def _prepare(target: Path, temporary: Path) -> None:
 
 
 def _leftovers(target: Path) -> list[Path]:
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)-(\d+)-[0-9a-f]{{8}}\.tmp")
+    pattern = re.compile(rf"\.{re.escape(target.name)}{_WRITER}")
     found = [(path, pattern.fullmatch(path.name)) for path in target.parent.iterdir()]
     return [path for path, match in found if match and not _writer(match).is_alive]
 

@@ -62,7 +62,7 @@ def export(
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, given)
+        check_on_record(session, planned)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
@@ -132,7 +132,7 @@ def _remember(
         rows=rows.num_rows,
         list_digest=digest,
     )
-    earlier = session.ledger.record_export(record, replace=replace)
+    earlier = session.ledger.record_export(record, plan_run_id=planned.run_id, replace=replace)
     return None if earlier is None else (earlier, earlier.list_digest == digest)
 
 

@@ -96,7 +96,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, given)
+        check_on_record(session, planned)
         picked = _picked(products, table)
         outbox = _outbox(session, table, planned, order, picked, on=when)
         if planned is not None and outbox.outgoing:
@@ -208,7 +208,11 @@ def _remember(
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
     ledger = session.ledger
-    put = ledger.check_export if order.dry_run else ledger.record_export
+    put = (
+        ledger.check_export
+        if order.dry_run
+        else partial(ledger.record_export, plan_run_id=planned.run_id)
+    )
     try:
         put(record, replace=order.replace)
     except ConfigError as other:

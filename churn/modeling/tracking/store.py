@@ -17,6 +17,7 @@ from typing import Any
 from churn.errors import StorageError
 from churn.files.locks import exclusive
 from churn.modeling.settings import TrackingSettings
+from churn.modeling.tracking.sqlite_store import make_whole
 
 __all__ = ["mlflow_store", "store_uri"]
 
@@ -48,6 +49,8 @@ def mlflow_store(settings: TrackingSettings, folder: Path, *, writing: bool) -> 
         stack.enter_context(lock)
         lock.enter_context(_alone(folder))
         uri = store_uri(settings, folder)
+        if uri.startswith("sqlite:"):
+            make_whole(uri, _artifacts(folder))
         mlflow.set_tracking_uri(uri)
         with _environment(FIRST_CONTACT):
             _experiment(mlflow, settings, folder, local=uri.startswith("sqlite:"))
@@ -119,9 +122,13 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def _artifacts(folder: Path) -> str:
+    return (folder / "mlartifacts").resolve().as_uri()
+
+
 def _experiment(mlflow: Any, settings: TrackingSettings, folder: Path, *, local: bool) -> None:
     if mlflow.get_experiment_by_name(settings.experiment) is None:
-        place = (folder / "mlartifacts").resolve().as_uri() if local else None
+        place = _artifacts(folder) if local else None
         try:
             mlflow.create_experiment(settings.experiment, artifact_location=place)
         except mlflow.exceptions.MlflowException as failure:  # another program was faster
