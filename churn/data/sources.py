@@ -10,6 +10,7 @@ from churn.data.engines.duck import DuckDBEngine
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
+from churn.files.shown import shown_address
 
 __all__ = ["columns_of", "files_of", "relation_of", "relation_sql"]
 
@@ -36,7 +37,7 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
     if not places:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
-            got=pattern,
+            got=shown_address(pattern),
             fix="Check the path; it starts at the folder of the configuration file.",
         )
     return [(folder / place).resolve() for place in places]

@@ -186,13 +186,13 @@ class Ledger:
         campaign_id, as_of = excluding
         with self.reading() as connection:
             found = connection.execute(
-                f"SELECT customer_id, max(offer_id), as_of FROM ({CONTACTS}) "  # noqa: S608
+                f"SELECT customer_id, max(offer_id), as_of, campaign_id FROM ({CONTACTS}) "  # noqa: S608
                 "WHERE as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
                 "GROUP BY customer_id, campaign_id, as_of",
                 (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
             )
-            for customer_id, offer_id, day in found:
-                yield Contact(customer_id, offer_id, date.fromisoformat(day))
+            for customer_id, offer_id, day, campaign in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(day), campaign)
 
     def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
         """Whether that run's plan is the one that counts for the campaign and date."""

@@ -212,6 +212,7 @@ class Contact:
     customer_id: str
     offer_id: str
     as_of: date
+    campaign_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -127,6 +127,7 @@ def _planned_before(session: Session, offers: Offers) -> pa.Table:
             "customer_id": pa.array([contact.customer_id for contact in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
             "days_since": pa.array(ages, pa.float64()),
+            "campaign_id": pa.array([contact.campaign_id for contact in found], pa.string()),
         }
     )
 
