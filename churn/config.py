@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from churn.data.conditions import parse_condition
+from churn.data.ids import canonical
 from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
@@ -195,7 +197,11 @@ class Settings:
 
     def erased(self) -> Erased | None:
         """Who was erased, None where nobody was; ConfigError where their key is not at hand."""
-        return read_erased(self.ledger_path, self.privacy.key)
+        return read_erased(self.ledger_path, self.privacy.key, canonical=self.same_customer)
+
+    def same_customer(self, customer_id: str) -> str:
+        """The form in which the tables hold that customer's id."""
+        return canonical(customer_id, self.data.customer_id)
 
     @property
     def quiet_hours(self) -> QuietHours | None:
@@ -237,6 +243,9 @@ def _settings(written: dict[str, Any], path: Path, environment: Mapping[str, str
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
+    for table, source in settings.data.sources().items():
+        if source.where is not None:
+            parse_condition(source.where, table=table)
     language(settings.scoring.language)
     _check_key(settings.model)
     if settings.privacy.key is not None:

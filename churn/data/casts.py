@@ -18,6 +18,7 @@ NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE
 )
 WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
+BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
 # A clock time followed by a sign or letters carries a zone of its own, or something unreadable.
 ZONED = r"\d:\d{2}.*[A-Za-z+-]"
@@ -35,8 +36,9 @@ def cast_sql(
     name = identifier(theirs)
     if kind == '"NULL"':  # a column without a single value has no type
         kind, name = "VARCHAR", f"CAST({name} AS VARCHAR)"
-    if column.kind == "id":
-        return _id_sql(column, name, kind)
+    if column.kind in ("id", "code"):
+        read = _id_sql(column, name, kind)
+        return read if column.kind == "id" else f"NULLIF(lower(trim({read}, {BLANKS})), '')"
     if column.kind == "time":
         return _time_sql(column, name, kind, source, timezone)
     if column.kind == "number":

@@ -7,14 +7,18 @@ Every table may also have `loaded_at`: when the row arrived, the second clock.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TABLES", "Column", "TableContract"]
+__all__ = ["TABLES", "Column", "Kind", "TableContract"]
 
-Kind = Literal["id", "time", "number", "text", "flag"]
+Kind = Literal["id", "code", "time", "number", "text", "flag"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: our name, what it holds, and whether the table needs it."""
+    """One column of a table: our name, what it holds, and whether the table needs it.
+
+    A code is an id that is typed by people, such as a coupon's: case and surrounding space say
+    nothing, so it is read in lower case and without them.
+    """
 
     name: str
     kind: Kind
@@ -65,6 +69,7 @@ TABLES = {
             ordered_at="time",
             amount="number",
             discount="?number",
+            refund="?number",  # what was paid back; taken off the amount at the door
             currency="?text",
             channel="?text",
             store="?id",
@@ -105,16 +110,16 @@ TABLES = {
             value="?number",
             ref="?id",
             channel="?text",
-            campaign_id="?id",
+            campaign_id="?code",
         ),
         _table(
             "contacts",
             "contacted_at",
             customer_id="id",
             contacted_at="time",
-            campaign_id="id",
-            offer_id="?id",
-            arm="?text",
+            campaign_id="code",
+            offer_id="?code",
+            arm="?code",
             propensity="?number",
             lot="?text",  # contacts of one lot had the same offers to draw from
         ),
@@ -123,8 +128,9 @@ TABLES = {
             "redeemed_at",
             customer_id="id",
             redeemed_at="time",
-            campaign_id="?id",
-            offer_id="?id",
+            campaign_id="?code",
+            offer_id="?code",
+            code="?code",  # what was typed at the checkout; tells the offer where offer_id does not
         ),
         _table(
             "consents",

@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,8 +14,14 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
-from churn.data.erased import ERASED, ErasedRows
+from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.guests import GUEST, Guests
+from churn.data.ids import canonical_sql
+from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.status_check import StatusCheck
+from churn.data.text_layout import looks_like_data
+from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
@@ -35,6 +40,7 @@ class Door:
     settings: DataSettings
     clock: datetime
     erased: ErasedRows
+    guests: Guests
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -42,17 +48,47 @@ class Door:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
-        typed = partial(self._typed_sql, contract, types, source, mapped)
+        where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
+        used = _used(types, mapped, where)
+        status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
+        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
+        typed = partial(self._typed_sql, contract, types, source, mapped, where, extras)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, source, relation.unread)
-        audit = self._count(contract, notes=notes, erased=erased)
+        notes = (*relation.notes, *_unused(types, mapped, where, relation.unread))
+        audit = self._count(contract, where, notes=notes, erased=erased)
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        self.engine.drop_column(table, "unusable")
-        return audit
+        audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
+        audit = self._refunded(audit) if "refund" in mapped else audit
+        for column in ("unusable", *extras):
+            self.engine.drop_column(table, column)
+        return self._without_guests(audit) if table == "orders" else audit
+
+    def _as_written(
+        self, types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+    ) -> dict[str, str]:
+        """The customers' ids as they are written, where the erased have to be known by them."""
+        compared_as_written = self.settings.customer_id == "exact"
+        if compared_as_written or not self.erased.as_written or "customer_id" not in mapped:
+            return {}
+        column = Column("customer_id", "id")
+        cast = cast_sql(column, mapped["customer_id"], types, source, self.settings.timezone)
+        return {AS_WRITTEN: cast}
+
+    def _refunded(self, audit: TableAudit) -> TableAudit:
+        notes, warnings = count_refunds(self.engine)
+        self.engine.drop_column(audit.table, "refund")
+        return replace(audit, notes=(*audit.notes, *notes), warnings=(*audit.warnings, *warnings))
+
+    def _without_guests(self, audit: TableAudit) -> TableAudit:
+        rows, warnings = self.guests.leave_out_numbers(self.engine)
+        if not rows:
+            return audit
+        dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
+        return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
     def _typed_sql(
         self,
@@ -60,17 +96,36 @@ class Door:
         types: dict[str, str],
         source: TableSource,
         mapped: Mapping[str, str],
+        where: Where,
+        extras: Mapping[str, str],
         relation: str,
     ) -> str:
         casts = [
-            f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
-            f"AS {identifier(ours)}"
+            f"{self._cast_sql(contract.column(ours), theirs, types, source)} AS {identifier(ours)}"
             for ours, theirs in mapped.items()
         ]
         columns = [contract.column(ours) for ours in mapped]
-        shown = ", ".join(self._column_sql(contract, column) for column in columns)
+        casts += [f"{sql} AS {name}" for name, sql in extras.items()]
+        shown = [self._column_sql(contract, column) for column in columns]
+        if "refund" in mapped:
+            shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
+        unusable = self._unusable_sql(contract, columns, where)
+        shown += [f"{unusable} AS unusable", *extras]
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
-        return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
+        return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _cast_sql(
+        self, column: Column, theirs: str, types: dict[str, str], source: TableSource
+    ) -> str:
+        """A value in our kind; ids in the form in which they are compared."""
+        if column == REFUND:
+            return refund_sql(theirs, types, source, self.settings.timezone)
+        cast = cast_sql(column, theirs, types, source, self.settings.timezone)
+        if column.name == "customer_id":
+            return canonical_sql(cast, self.settings.customer_id)
+        if column.name == "order_id":
+            return canonical_sql(cast, self.settings.order_id)
+        return cast
 
     def _column_sql(self, contract: TableContract, column: Column) -> str:
         name = identifier(column.name)
@@ -85,15 +140,18 @@ class Door:
         dated = f", {local_day} AS {identifier(short + '_local_day')}"
         return shown + dated if column.name in contract.dated else shown
 
-    def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
+    def _unusable_sql(self, contract: TableContract, columns: list[Column], where: Where) -> str:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
+            if column.name == "customer_id":
+                rules.append((f"trim({name}) = ''", _missing(column)))
+                rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
-            if column.required or (contract.name, column.name) in NEVER_NULL:
+            if column.required or (contract.name, column.name) in NEVER_NULL or column == REFUND:
                 rules.append((f"{name} IS NULL", _missing(column)))
             if column.kind == "time":
                 rules.append((f"isinf({name})", _missing(column)))
@@ -105,10 +163,13 @@ class Door:
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
         rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        rules = [*where.rules([column.name for column in columns]), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
+    def _count(
+        self, contract: TableContract, where: Where, *, notes: tuple[str, ...], erased: int
+    ) -> TableAudit:
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -116,12 +177,14 @@ class Door:
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
         audit = TableAudit(contract.name, total, counts, notes)
-        nobody = _missing(Column("customer_id", "id"))
-        unusable = {reason: n for reason, n in counts.items() if reason != nobody}
+        meant = (_missing(Column("customer_id", "id")), GUEST, LEFT_OUT, UNDECIDED)
+        unusable = {reason: n for reason, n in counts.items() if reason not in meant}
         check_share(audit, unusable, limit=self.settings.bad_row_limit)
+        dropped = where.count(self.engine, counts, total)
         if erased:
-            counts = {ERASED: erased, **counts}
-        return replace(audit, rows_read=total + erased, dropped=counts)
+            dropped = {ERASED: erased, **dropped}
+        warnings = where.warnings(counts, total)
+        return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
 
 
 def _absurd_sql(name: str) -> str:
@@ -142,7 +205,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
@@ -186,22 +249,19 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
     )
 
 
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
-
-
 def _unused(
     types: dict[str, str],
     mapped: Mapping[str, str],
-    source: TableSource,
+    where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
-    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used = _used(types, mapped, where)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()
+
+
+def _used(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
+    """The columns of the source that the mapping or the condition names."""
+    named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    return named.union(where.columns)

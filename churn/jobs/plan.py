@@ -122,9 +122,10 @@ def _planned_before(session: Session, offers: Offers) -> pa.Table:
         *session.ledger.contacts_since(first, session.as_of + timedelta(days=1), excluding=same),
     ]
     ages = [float((session.as_of - contact.as_of).days) for contact in found]
+    same_customer = session.settings.same_customer
     return pa.table(
         {
-            "customer_id": pa.array([contact.customer_id for contact in found], pa.string()),
+            "customer_id": pa.array([same_customer(one.customer_id) for one in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
             "days_since": pa.array(ages, pa.float64()),
             "campaign_id": pa.array([contact.campaign_id for contact in found], pa.string()),

@@ -155,6 +155,6 @@ def test_a_file_that_is_not_there_is_missed(tmp_path):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "orders.xlsx").write_bytes(b"PK")
-    with pytest.raises(ConfigError, match=r"got orders\.xlsx\. Export it as Parquet or CSV"):
-        load(tmp_path, "orders.xlsx")
+    (tmp_path / "orders.pdf").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"got orders\.pdf\. Save it as CSV or \.xlsx"):
+        load(tmp_path, "orders.pdf")
