@@ -31,8 +31,8 @@ from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
 from churn.files.erasure_key import KEY_VARIABLE, stored_key
 from churn.files.erasures import Erased, read_erased
-from churn.files.shown import shown_address
 from churn.files.postgres.address import is_address
+from churn.files.shown import shown_address
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
@@ -398,7 +398,7 @@ def _line(error: Any, written: Mapping[str, Any]) -> str:
 
 
 def _input(error: Any, written: Mapping[str, Any]) -> str:
-    """What stands there: with `${VAR}` as it is written, and of an address no more than the host."""
+    """What stands there: a `${VAR}` as it is written, and of an address no more than the host."""
     value: Any = written
     for part in error["loc"]:
         if not _is_branch(part):

@@ -52,9 +52,7 @@ def outputs(ledger: Ledger) -> dict[str, str]:
     with ledger.reading() as connection:
         found = connection.execute("SELECT target, command FROM outputs ORDER BY target").fetchall()
     folder = ledger.path.absolute().parent
-    return {
-        name if is_address(name) else str(folder / name): command for name, command in found
-    }
+    return {name if is_address(name) else str(folder / name): command for name, command in found}
 
 
 def forget_output(ledger: Ledger, target: Path) -> None:

@@ -21,8 +21,18 @@ __all__ = ["LONGEST_SUBJECT", "compose", "message_id"]
 
 LONGEST_SUBJECT = 200
 HEADERS = frozenset(
-    "from to reply-to subject date message-id auto-submitted precedence mime-version "
-    "content-type".split()
+    [
+        "from",
+        "to",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "auto-submitted",
+        "precedence",
+        "mime-version",
+        "content-type",
+    ]
 )
 
 

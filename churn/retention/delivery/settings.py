@@ -65,7 +65,9 @@ class EmailSettings:
             _check_https(key, getattr(self, key))
         if set(self.unsubscribe_url) & set("?#"):
             rule = "[delivery.email] unsubscribe_url must end in a path: a token is put after it"
-            raise ConfigError(rule, got=shown_address(self.unsubscribe_url), fix="Take the ? and # out.")
+            raise ConfigError(
+                rule, got=shown_address(self.unsubscribe_url), fix="Take the ? and # out."
+            )
         self._check_security()
         if self.language not in language_codes():
             rule = f"[delivery.email] language must be one of {list(language_codes())}"
