@@ -294,18 +294,30 @@ class Ledger:
 
     @contextmanager
     def promoting(self, promotion: Promotion) -> Iterator[None]:
-        """A block that moves the pointer; the promotion is on record if it ends well."""
+        """A block that moves the pointer; the promotion is on record if it ends well.
+
+        It is on record before: a run that is killed may have moved the pointer, and why it did must
+        not be lost. What one that was killed before its move left on record is taken off.
+        """
         with self.changing() as connection:
             _check_started(connection, promotion.run_id)
-            connection.execute(
+            _take_off_unmoved(connection, promotion)
+            number = connection.execute(
                 "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
                 "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*promotion.values(), self.moment()),
-            )
+            ).lastrowid
+        try:
             yield
+        except BaseException:
+            with self.changing() as connection:
+                connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
+            raise
 
     def promotions(self, directory: str) -> list[Promotion]:
-        """Every promotion in a folder of models, the oldest first, each with its time."""
+        """Every promotion in a folder of models, the oldest first, each with its time; the last
+        may be one that was killed before it moved the pointer.
+        """
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
@@ -362,6 +374,21 @@ def _check_same_command(connection: sqlite3.Connection, run_id: str, command: st
     if found is not None:
         rule = f"a run_id names one run of one command; {run_id} is one of `churn {found[0]}`"
         raise ConfigError(rule, got=f"churn {command}", fix=f"Take e.g. {command}-{run_id}.")
+
+
+def _take_off_unmoved(connection: sqlite3.Connection, promotion: Promotion) -> None:
+    """Takes off the newest promotions of dead runs from the same champion: it is still champion."""
+    alive = _running(connection, alive=True)
+    newest = (
+        "SELECT number, run_id, previous, model_id FROM promotions WHERE directory = ? "
+        "ORDER BY number DESC LIMIT 1"
+    )
+    while found := connection.execute(newest, (promotion.directory,)).fetchone():
+        number, run_id, previous, model_id = found
+        moved = previous != promotion.previous or model_id == promotion.previous
+        if moved or run_id in alive:
+            return
+        connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
 
 
 def _check_started(connection: sqlite3.Connection, run_id: str) -> None:

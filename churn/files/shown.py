@@ -1,9 +1,10 @@
-"""Addresses as messages may show them: without user, password, path or query."""
+"""What messages may show: addresses without their secrets, text without control characters."""
 
 import re
 
-__all__ = ["shown_address", "without_addresses"]
+__all__ = ["harmless", "shown_address", "without_addresses"]
 
+_CONTROLS = re.compile(r"[^\n\t -~\u00a0-\u2027\u202f-\u2065\u206a-\U0010ffff]|[\ud800-\udfff]")
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.:-]*)://(\S*)", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE)
 _FILE = re.compile(r"sqlite:///[^?#@]*", re.IGNORECASE)
@@ -44,3 +45,13 @@ def _scheme_and_host(found: re.Match[str]) -> str:
     host = authority.rpartition("@")[2]
     clear = rest.count("@") == authority.count("@") <= 1 and _HOST.fullmatch(host)
     return f"{scheme}://{host}" if clear else f"{scheme}://…"
+
+
+def harmless(text: str) -> str:
+    """A text for a terminal: what would move its cursor, colour it, name its window or turn its
+    writing around is spelt out.
+
+    >>> print(harmless("Nord \x1b]0;title\x07 und S\u00fcd"))
+    Nord \\x1b]0;title\\x07 und S\u00fcd
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)

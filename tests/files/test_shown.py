@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.files.shown import shown_address, without_addresses
+from churn.files.shown import harmless, shown_address, without_addresses
 
 SECRET = "hunter2"
 
@@ -41,3 +41,15 @@ def test_a_password_is_never_shown_wherever_it_stands(scheme, before, after):
     for text in (f"{scheme}://{before}:{SECRET}@{after}", f"{scheme}://host/{before}{SECRET}"):
         assert SECRET not in shown_address(text)
         assert SECRET not in without_addresses(f"no answer from {text} today")
+
+
+@pytest.mark.parametrize(
+    "control", ["\x1b", "\x07", "\x9b", "\r", "\x08", "\u202e", "\u2066", "\ud800"]
+)
+def test_what_a_terminal_would_obey_is_spelt_out(control):
+    assert harmless(f"Nord{control}und") == f"Nord{ascii(control)[1:-1]}und"
+
+
+@pytest.mark.parametrize("text", ["Süd\tund\nNord", "日本", "… ± €", "👩\u200d👧"])
+def test_all_else_stays_as_it_is(text):
+    assert harmless(text) == text
