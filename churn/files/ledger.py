@@ -203,12 +203,14 @@ class Ledger:
             )
             return found.fetchone() is not None
 
-    def check_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> None:
+    def check_planned(
+        self, run_id: str, *, campaign_id: str, as_of: date, what: str = "the plan"
+    ) -> None:
         """Nothing, or DataError unless that run's plan counts for the campaign and date."""
         if self.is_planned(run_id, campaign_id=campaign_id, as_of=as_of):
             return
         raise DataError(
-            f"the plan must be the one on record for campaign {campaign_id!r} as of {as_of}",
+            f"{what} must be the plan on record for campaign {campaign_id!r} as of {as_of}",
             got="a dry run, one that a later plan replaced, or one of another ledger",
             fix="Take the latest plan, or plan again without --dry-run.",
         )

@@ -62,7 +62,7 @@ def export(
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned)
+        check_on_record(session, planned, given)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))

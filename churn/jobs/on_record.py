@@ -74,11 +74,14 @@ def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> 
     return planned.as_of
 
 
-def check_on_record(session: Session, planned: Planned | None) -> None:
+def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
     """DataError unless the ledger holds it as the plan of its campaign and date."""
     if planned is not None:
         session.ledger.check_planned(
-            planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
+            planned.run_id,
+            campaign_id=planned.campaign_id,
+            as_of=planned.as_of,
+            what=_name(place),
         )
 
 

@@ -96,7 +96,7 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned)
+        check_on_record(session, planned, given)
         picked = _picked(products, table)
         outbox = _outbox(session, table, planned, order, picked, on=when)
         if planned is not None and outbox.outgoing:

@@ -77,7 +77,7 @@ def test_a_plan_that_is_replaced_while_consent_is_read_goes_nowhere(shop, comman
         new = planned(shop, "new.parquet", customers=few)
         code, said = running.go_on()
     assert code == DataError.exit_code
-    assert "the plan must be the one on record for campaign 'spring' as of" in said
+    assert "the plan must be the plan on record for campaign 'spring' as of" in said
     assert states(shop) == {}
     assert not (shop.parent / "list.csv").exists()
     assert export(shop, plan=new, out=shop.parent / "new.csv", on=str(AS_OF)).rows["exported"]
@@ -95,7 +95,7 @@ def test_a_plan_that_is_killed_before_it_is_on_record_leaves_the_one_before(shop
     with stopped("churn.jobs.plan:_remember", *plan_words(shop, old)) as running:
         running.kill()
     assert statuses(shop, "plan")[0] == "running"
-    with pytest.raises(DataError, match="must be the one on record"):
+    with pytest.raises(DataError, match="must be the plan on record"):
         export(shop, plan=old, out=shop.parent / "list.csv", on=str(AS_OF))
     exported = export(shop, plan=kept, out=shop.parent / "list.csv", on=str(AS_OF))
     assert exported.rows["exported"] == len(offered(kept))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import BusyError, StorageError
+from churn.files.processes import Process
 from churn.files.publish import publish_directory, publish_file, read_pointer, swap_pointer
 
 Publish = Callable[[Path], AbstractContextManager[Path]]
@@ -179,3 +180,20 @@ def test_of_many_concurrent_swaps_from_one_value_exactly_one_wins(tmp_path):
 def test_an_unreadable_pointer_is_a_storage_error(tmp_path):
     with pytest.raises(StorageError, match=r"it is a directory.*Name a file"):
         read_pointer(tmp_path)
+
+
+def test_directories_that_killed_writers_left_under_other_names_are_removed(tmp_path):
+    """Bundles have a name each, so no later writer would look for theirs; the living are left."""
+    dead = tmp_path / ".churn-1.4194304-1-0123abcd.tmp"
+    dead.mkdir()
+    (dead / "model.txt").write_text("half")
+    writer = Process.current()
+    alive = tmp_path / f".churn-2.{writer.pid}-{writer.started}-0123abcd.tmp"
+    alive.mkdir()
+    file = tmp_path / ".scores.parquet.4194304-1-0123abcd.tmp"
+    file.write_text("another target's")
+    with publish_directory(tmp_path / "churn-3") as folder:
+        (folder / "model.txt").write_text("whole")
+    assert not dead.exists()
+    assert alive.exists()
+    assert file.exists()
