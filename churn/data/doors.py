@@ -12,9 +12,11 @@ from functools import partial
 
 from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
+from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
@@ -120,6 +122,8 @@ class Door:
         """A value in our kind; ids in the form in which they are compared."""
         if column == REFUND:
             return refund_sql(theirs, types, source, self.settings.timezone)
+        if theirs not in types and given_columns(theirs) is not None:
+            return given_sql(column, theirs, types, source, self.settings.timezone)
         cast = cast_sql(column, theirs, types, source, self.settings.timezone)
         if column.name == "customer_id":
             return canonical_sql(cast, self.settings.customer_id)

@@ -117,6 +117,18 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID""",
     ),
     (
+        """CREATE TABLE codes (
+            folded TEXT PRIMARY KEY, code TEXT NOT NULL,
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, offer_id TEXT NOT NULL,
+            given_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE code_holders (
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, offer_id TEXT NOT NULL,
+            customer_id TEXT NOT NULL, code TEXT NOT NULL,
+            PRIMARY KEY (campaign_id, as_of, offer_id, customer_id)
+        ) WITHOUT ROWID""",
+    ),
+    (
         f"PRAGMA application_id = {APPLICATION_ID}",
         "CREATE TABLE ledger_id (id TEXT NOT NULL)",
         "INSERT INTO ledger_id VALUES (lower(hex(randomblob(16))))",

@@ -91,7 +91,8 @@ class MailServer:
 
     def _connect(self) -> smtplib.SMTP:
         options = self.settings
-        connection: smtplib.SMTP = self._unconnected(options.host, timeout=options.timeout_seconds)
+        host = options.host or ""
+        connection: smtplib.SMTP = self._unconnected(host, timeout=options.timeout_seconds)
         self._deadline.socket = lambda: connection.sock
         try:
             with self._deadline.running():
@@ -113,7 +114,7 @@ class MailServer:
     def _greet(self, connection: smtplib.SMTP) -> None:
         """Connects, and goes as far as the settings ask before a message is handed over."""
         options = self.settings
-        code, said = connection.connect(options.host, options.port)
+        code, said = connection.connect(options.host or "", options.port)
         if code != GREETING:
             raise smtplib.SMTPConnectError(code, said)
         _at_once(connection)
