@@ -117,6 +117,8 @@ def open_session(
         tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
         try:
             resolved = when if beyond_data and when is not None else _resolved(tables, when)
+            if tables.audits["orders"].rows_kept:
+                tables = tables.noting_quiet_days(resolved)
             ledger.date_run(run, resolved)
             yield Session(command, run, settings, tables, resolved, ledger, erased, facts)
         finally:
