@@ -18,6 +18,8 @@ from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.fences import far_orders_warning
 from churn.data.guests import Guests
+from churn.data.matches import compare_ids
+from churn.data.order_numbers import lines_of_one_order
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -179,7 +181,7 @@ class Tables:
         leaving = ErasedRows(engine, erased)
         now = clock or datetime.now(UTC)
         door = Door(engine, settings, now, leaving, Guests(settings))
-        audits = {}
+        audits: dict[str, TableAudit] = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = noting_the_clock(door.open(table, relations[table], types, source), now)
@@ -192,8 +194,10 @@ class Tables:
                 drop_checked(engine)
                 warnings = (*audit.warnings, *far_orders_warning(engine))
                 audit = replace(audit, warnings=warnings)
+            if table == "order_lines" and audits["orders"].shared_order_ids:
+                audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
-        return cls(engine, settings, audits, fetched)
+        return cls(engine, settings, compare_ids(engine, settings, audits), fetched)
 
     def close(self) -> None:
         """Ends the engine and removes what it spilled and what was copied to be read."""
