@@ -11,6 +11,7 @@ from churn.data.readable import READ_ENDINGS
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
+from churn.files.shown import shown_address
 
 __all__ = ["FILE_COLUMN", "columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
 
@@ -53,7 +54,7 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
     if not found:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
-            got=pattern,
+            got=shown_address(pattern),
             fix="Check the path; it starts at the folder of the configuration file.",
         )
     return found
