@@ -34,6 +34,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
         except GateError as failure:
             warnings = (f"no training yet: {failure}",)
         audits = session.tables.audits
+        seen = overview(session.tables, as_of=session.as_of)
         notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
         notes = (*_read_from(session), *notes)
         return JobResult(
@@ -43,8 +44,13 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             resolved=resolved,
             rows={name: audit.rows_kept for name, audit in audits.items()},
             audits=audits,
+            metrics={} if seen is None else {"overview": seen.to_dict()},
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
-            tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
+            tables=(
+                audit_table(audits),
+                *(seen.tables() if seen is not None else ()),
+                ("Feasible", ("", ""), feasible),
+            ),
         )
 
 
@@ -87,9 +93,10 @@ def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
     )
 
 
-def _audit_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
+def audit_table(audits: Mapping[str, TableAudit]) -> ShownTable:
+    """What was read of each table, what was kept, and what was dropped for which reason."""
     rows: list[Line] = []
-    for name, audit in session.tables.audits.items():
+    for name, audit in audits.items():
         rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
         rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
     return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)
