@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from churn.data.overview import overview
 from churn.errors import GateError
 from churn.jobs.consents import preference_notes
 from churn.jobs.in_place import in_place_notes
+from churn.jobs.overview import audit_table, overview_tables
 from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, Line
 from churn.jobs.session import Progress, Session, open_session, silent
@@ -48,7 +50,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(
                 audit_table(audits),
-                *(seen.tables() if seen is not None else ()),
+                *overview_tables(seen),
                 ("Feasible", ("", ""), feasible),
             ),
         )
@@ -91,12 +93,3 @@ def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
             f"{100 * effect:.1f} points in the lapse rate of {base_rate:.1%}",
         ),
     )
-
-
-def audit_table(audits: Mapping[str, TableAudit]) -> ShownTable:
-    """What was read of each table, what was kept, and what was dropped for which reason."""
-    rows: list[Line] = []
-    for name, audit in audits.items():
-        rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
-        rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
-    return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)

@@ -153,8 +153,9 @@ def _columns(look: Look, kind: AmountOf) -> dict[str, str]:
     if "product_id" not in found:
         left_out.add("product_name")
     order = ("customer_id", "order_id", "ordered_at", "amount")
-    ordered = [*order, *(name for name in found if name not in order)]
-    return {name: found[name] for name in ordered if name in found and name not in left_out}
+    ordered = [*order, *(column.name for column in TABLES["orders"].columns)]
+    shown = (name for name in dict.fromkeys(ordered) if name not in left_out)
+    return {name: found[name] for name in shown if name in found}
 
 
 def _where(look: Look) -> str:
