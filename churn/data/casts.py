@@ -8,6 +8,7 @@ import re
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.given import given_columns
 from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import DataError
@@ -49,9 +50,14 @@ def cast_sql(
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
-    """The source's columns that a mapping names: the column itself or those of its arithmetic."""
+    """The source's columns that a mapping names: the column itself, or those of its arithmetic or
+    its condition; none for a constant.
+    """
     if theirs in types:
         return [theirs]
+    given = given_columns(theirs)
+    if given is not None:
+        return given
     return [_unquoted(token) for token in _tokens(theirs) if _is_name(token)]
 
 

@@ -12,12 +12,16 @@ from functools import partial
 
 from churn.data.audit import TableAudit, check_share
 from churn.data.casts import cast_sql, source_columns
+from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
-from churn.data.erased import ERASED, ErasedRows
+from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
+from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.status_check import StatusCheck
 from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
@@ -47,7 +51,10 @@ class Door:
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
         where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
-        typed = partial(self._typed_sql, contract, types, source, mapped, where)
+        used = _used(types, mapped, where)
+        status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
+        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
+        typed = partial(self._typed_sql, contract, types, source, mapped, where, extras)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
         erased = self.erased.leave_out(table)
@@ -56,9 +63,27 @@ class Door:
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        for column in ("unusable", *where.kept_columns):
+        audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
+        audit = self._refunded(audit) if "refund" in mapped else audit
+        for column in ("unusable", *extras):
             self.engine.drop_column(table, column)
         return self._without_guests(audit) if table == "orders" else audit
+
+    def _as_written(
+        self, types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+    ) -> dict[str, str]:
+        """The customers' ids as they are written, where the erased have to be known by them."""
+        compared_as_written = self.settings.customer_id == "exact"
+        if compared_as_written or not self.erased.as_written or "customer_id" not in mapped:
+            return {}
+        column = Column("customer_id", "id")
+        cast = cast_sql(column, mapped["customer_id"], types, source, self.settings.timezone)
+        return {AS_WRITTEN: cast}
+
+    def _refunded(self, audit: TableAudit) -> TableAudit:
+        notes, warnings = count_refunds(self.engine)
+        self.engine.drop_column(audit.table, "refund")
+        return replace(audit, notes=(*audit.notes, *notes), warnings=(*audit.warnings, *warnings))
 
     def _without_guests(self, audit: TableAudit) -> TableAudit:
         rows, warnings = self.guests.leave_out_numbers(self.engine)
@@ -74,6 +99,7 @@ class Door:
         source: TableSource,
         mapped: Mapping[str, str],
         where: Where,
+        extras: Mapping[str, str],
         relation: str,
     ) -> str:
         casts = [
@@ -81,16 +107,23 @@ class Door:
             for ours, theirs in mapped.items()
         ]
         columns = [contract.column(ours) for ours in mapped]
+        casts += [f"{sql} AS {name}" for name, sql in extras.items()]
         shown = [self._column_sql(contract, column) for column in columns]
+        if "refund" in mapped:
+            shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
         unusable = self._unusable_sql(contract, columns, where)
-        shown += [f"{unusable} AS unusable", *where.kept_columns]
-        cast = f"SELECT {', '.join([*casts, *where.inner_sql])} FROM {relation}"
+        shown += [f"{unusable} AS unusable", *extras]
+        cast = f"SELECT {', '.join(casts)} FROM {relation}"
         return f"SELECT {', '.join(shown)} FROM ({cast})"
 
     def _cast_sql(
         self, column: Column, theirs: str, types: dict[str, str], source: TableSource
     ) -> str:
         """A value in our kind; ids in the form in which they are compared."""
+        if column == REFUND:
+            return refund_sql(theirs, types, source, self.settings.timezone)
+        if theirs not in types and given_columns(theirs) is not None:
+            return given_sql(column, theirs, types, source, self.settings.timezone)
         cast = cast_sql(column, theirs, types, source, self.settings.timezone)
         if column.name == "customer_id":
             return canonical_sql(cast, self.settings.customer_id)
@@ -122,7 +155,7 @@ class Door:
                 rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
-            if column.required or (contract.name, column.name) in NEVER_NULL:
+            if column.required or (contract.name, column.name) in NEVER_NULL or column == REFUND:
                 rules.append((f"{name} IS NULL", _missing(column)))
             if column.kind == "time":
                 rules.append((f"isinf({name})", _missing(column)))
@@ -226,8 +259,13 @@ def _unused(
     where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
-    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    used.update(where.columns)
+    used = _used(types, mapped, where)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()
+
+
+def _used(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
+    """The columns of the source that the mapping or the condition names."""
+    named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    return named.union(where.columns)
