@@ -9,13 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from churn.data.audit import TableAudit, check_share
-from churn.data.casts import cast_sql, source_columns
+from churn.data.casts import source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import ERASED, ErasedRows
+from churn.data.losses import NOBODY, Lost, lost_kinds
+from churn.data.readings import Reading, TableReader, Unread
 from churn.data.settings import DataSettings, TableSource
 from churn.errors import DataError
 
@@ -42,35 +45,54 @@ class Door:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
-        typed = partial(self._typed_sql, contract, types, source, mapped)
+        reader = TableReader(
+            self.engine.door, contract, mapped, types, source, relation.sql, self.settings
+        )
         with self.engine.reading(f"table {table!r}"):
-            self.engine.admit(table, relation, typed)
+            reading = self._admit(reader, relation)
         erased = self.erased.leave_out(table)
-        notes = _unused(types, mapped, source, relation.unread)
-        audit = self._count(contract, notes=notes, erased=erased)
+        unread = reader.unread(reading, self._marks(table))
+        audit = self._audit(contract, reading, unread, erased=erased)
+        unused = _unused(types, mapped, source, relation.unread)
+        audit = replace(audit, notes=(*unused, *audit.notes))
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        self.engine.drop_column(table, "unusable")
+        for beside in ("unusable", "marks"):
+            self.engine.drop_column(table, beside)
         return audit
 
-    def _typed_sql(
-        self,
-        contract: TableContract,
-        types: dict[str, str],
-        source: TableSource,
-        mapped: Mapping[str, str],
-        relation: str,
-    ) -> str:
+    def _admit(self, reader: TableReader, relation: Relation) -> Reading:
+        """Makes the table, in the plainest reading that reads it; how it was read in the end."""
+        table = reader.contract.name
+        plain = reader.plain()
+        self.engine.admit(table, relation, partial(self._typed_sql, reader, plain))
+        marks = self._marks(table)
+        if not marks:
+            return plain
+        careful = reader.careful(plain, marks)
+        if reader.changes(plain, careful, marks):
+            self.engine.admit(table, relation, partial(self._typed_sql, reader, careful))
+        return careful
+
+    def _marks(self, table: str) -> int:
+        """All marks that a row of the table has."""
+        rows = self.engine.rows(f"SELECT DISTINCT marks FROM {identifier(table)}")
+        return reduce(or_, (int(str(row["marks"])) for row in rows), 0)
+
+    def _typed_sql(self, reader: TableReader, reading: Reading, relation: str) -> str:
+        contract = reader.contract
+        columns = [contract.column(ours) for ours in reader.mapped]
         casts = [
-            f"{cast_sql(contract.column(ours), theirs, types, source, self.settings.timezone)} "
-            f"AS {identifier(ours)}"
-            for ours, theirs in mapped.items()
+            f"{reader.cast(column, reader.mapped[column.name], reading)} "
+            f"AS {identifier(column.name)}"
+            for column in columns
         ]
-        columns = [contract.column(ours) for ours in mapped]
+        beside, marks = reader.marks_sql(reading)
         shown = ", ".join(self._column_sql(contract, column) for column in columns)
-        cast = f"SELECT {', '.join(casts)} FROM {relation}"
-        return f"SELECT {shown}, {self._unusable_sql(contract, columns)} AS unusable FROM ({cast})"
+        cast = f"SELECT {', '.join([*casts, *beside])} FROM {relation}"
+        unusable = self._unusable_sql(contract, columns)
+        return f"SELECT {shown}, {unusable} AS unusable, {marks} AS marks FROM ({cast})"
 
     def _column_sql(self, contract: TableContract, column: Column) -> str:
         name = identifier(column.name)
@@ -104,24 +126,73 @@ class Door:
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
-        rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        rules.sort(key=lambda rule: rule[1] != NOBODY)
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(self, contract: TableContract, *, notes: tuple[str, ...], erased: int) -> TableAudit:
+    def _audit(
+        self, contract: TableContract, reading: Reading, unread: tuple[Unread, ...], *, erased: int
+    ) -> TableAudit:
+        """What was dropped and why, and what a person should know of it."""
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
         )
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
-        audit = TableAudit(contract.name, total, counts, notes)
-        nobody = _missing(Column("customer_id", "id"))
-        unusable = {reason: n for reason, n in counts.items() if reason != nobody}
-        check_share(audit, unusable, limit=self.settings.bad_row_limit)
+        audit = TableAudit(contract.name, total, counts, reading.notes, reading.warnings)
+        unusable = {reason: n for reason, n in counts.items() if reason != NOBODY}
+        written = _written(unusable, unread)
+        hints = [one.hint for one in unread if one.hint and _missing(one.column) in unusable]
+        check_share(audit, written, limit=self.settings.bad_row_limit, hints=hints)
+        warnings = (*self._lost(contract, written, unread, total), *_missing_values(unread))
         if erased:
             counts = {ERASED: erased, **counts}
-        return replace(audit, rows_read=total + erased, dropped=counts)
+        return replace(
+            audit,
+            rows_read=total + erased,
+            dropped=counts,
+            warnings=(*audit.warnings, *warnings),
+        )
+
+    def _lost(
+        self,
+        contract: TableContract,
+        unusable: Mapping[str, int],
+        unread: tuple[Unread, ...],
+        total: int,
+    ) -> tuple[str, ...]:
+        """A warning that counts the unusable rows and names the kinds that are lost with them."""
+        if not unusable:
+            return ()
+        amounts = [size for one in unread if one.column.name == "amount" for size in one.sizes]
+        lost = Lost(self.engine, contract.name, amounts)
+        kinds = lost_kinds(lost, limit=self.settings.bad_row_limit)
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in unusable.items())
+        counts = (
+            f"{sum(unusable.values()):,} of {total:,} rows are unusable and left out ({reasons})"
+        )
+        together = f"; among them are {', '.join(kinds)}" if kinds else ""
+        return (counts + together,)
+
+
+def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[str, int]:
+    """The reasons with the shapes of what could not be read."""
+    shapes = {_missing(one.column): one.written for one in unread}
+    return {
+        f"{reason}, {shapes[reason]}" if reason in shapes else reason: n
+        for reason, n in unusable.items()
+    }
+
+
+def _missing_values(unread: tuple[Unread, ...]) -> tuple[str, ...]:
+    """A warning for each optional column whose values are there and were not read."""
+    return tuple(
+        f"{one.rows:,} values of {one.column.name} could not be read and count as missing, "
+        f"{one.written}"
+        for one in unread
+        if not one.column.required
+    )
 
 
 def _absurd_sql(name: str) -> str:

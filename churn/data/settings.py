@@ -21,16 +21,18 @@ class TableSource:
     """One table: a file, a glob, several files or `postgresql://…#table`, which may hold a
     password and is not shown; and `columns` as ours → theirs.
 
-    `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only.
+    `delimiter` and `encoding` speak of text files only. `decimal` and `date_format` say how text
+    is to be read: without them by what each column speaks for. `date_format` is a strptime pattern,
+    "iso", "excel", "unix seconds" and so on, or a list of them that is tried in its order.
     """
 
     __pydantic_config__ = STRICT
     source: str | list[str] = field(repr=False)
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
-    decimal: Literal[".", ","] = "."
-    encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
-    date_format: str | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
+    date_format: str | list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

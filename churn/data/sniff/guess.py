@@ -1,14 +1,13 @@
 """A first look at a shop's orders: how they are written, what the columns mean, what is odd."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
 
 from churn.data.engines.base import identifier
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity
-from churn.data.sniff.dates import chosen_reading
 from churn.data.sniff.files import Encoding, OrdersFiles, opened
 from churn.data.sniff.grain import Grain, count_rows
 from churn.data.sniff.values import profile
@@ -17,6 +16,7 @@ from churn.errors import DataError
 
 __all__ = ["OrdersGuess", "sniff_orders"]
 
+ROWS = "orders_as_text"
 LINE_ONLY = ("product_id", "category", "product_name", "quantity")
 
 
@@ -33,7 +33,7 @@ class OrdersGuess:
     delimiter: str | None
     decimal: Literal[".", ","]
     encoding: Encoding
-    date_format: str | None
+    date_format: str | list[str] | None
     grain: Grain
     columns: Mapping[str, str]
     currency: str | None
@@ -51,7 +51,8 @@ def sniff_orders(*paths: Path) -> OrdersGuess:
     DataError where a file is no table, has no rows, or where the customer, the time or the amount
     cannot be told; ConfigError where a file is missing.
     """
-    with opened(paths) as table:
+    with opened(paths) as opened_files:
+        table = _at_hand(opened_files)
         look = _look(table)
         return OrdersGuess(
             source=paths,
@@ -71,6 +72,15 @@ def sniff_orders(*paths: Path) -> OrdersGuess:
         )
 
 
+def _at_hand(table: OrdersFiles) -> OrdersFiles:
+    """The same with its rows in the engine: text is looked at many times, and parsed once."""
+    if not table.is_text:
+        return table
+    with table.engine.reading(table.name):
+        table.engine.create(ROWS, f"SELECT * FROM {table.relation}")
+    return replace(table, relation=ROWS)
+
+
 def _look(table: OrdersFiles) -> Look:
     profiles = profile(table)
     if not any(column.filled for column in profiles.values()):
@@ -80,10 +90,10 @@ def _look(table: OrdersFiles) -> Look:
     amount = _amount_columns(mapped)
     if not amount or not {"customer_id", "ordered_at"} <= mapped.columns.keys():
         raise _lacking(table, mapped)
-    time = mapped.columns["ordered_at"]
-    reading, doubt = chosen_reading(profiles[time].readings, time)
+    reading = profiles[mapped.columns["ordered_at"]].reading
+    assert reading is not None  # else the column would not be fit to be a time
     counts = count_rows(table, mapped.columns, amount)
-    return Look(table, profiles, mapped, reading, doubt, counts)
+    return Look(table, profiles, mapped, reading, counts)
 
 
 def _amount_columns(mapped: Mapped) -> list[str]:
@@ -112,10 +122,11 @@ def _columns(look: Look) -> dict[str, str]:
 
 
 def _currency(look: Look) -> str | None:
-    """The code in the currency column, where all rows have the same."""
+    """The code in the currency column, where all rows have the same, or else beside the amounts."""
     name = look.mapped.columns.get("currency")
     if name is None:
-        return None
+        signs = look.numbers[0].numbers.known_currencies if look.numbers[0].numbers else ()
+        return signs[0] if len(signs) == 1 and len(signs[0]) == 3 else None
     codes = look.table.engine.rows(
         f"SELECT DISTINCT {identifier(name)} AS code FROM {look.table.relation} "
         f"WHERE {identifier(name)} IS NOT NULL LIMIT 2"
