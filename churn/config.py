@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from churn.data.conditions import parse_condition
 from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
@@ -228,6 +229,9 @@ def load_settings(
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
+    for table, source in settings.data.sources().items():
+        if source.where is not None:
+            parse_condition(source.where, table=table)
     language(settings.scoring.language)
     _check_key(settings.model)
     if settings.privacy.key is not None:

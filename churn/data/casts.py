@@ -23,6 +23,7 @@ NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE
 )
 WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
+BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
 NO_TYPE = '"NULL"'
 SHARES = ("propensity",)  # numbers that may be written in percent
@@ -48,8 +49,9 @@ def cast_sql(
     kind, name, notation = types[theirs], text_sql(theirs, types), read.get(theirs, usual)
     if kind == NO_TYPE:
         kind = "VARCHAR"
-    if column.kind == "id":
-        return _id_sql(column, name, kind)
+    if column.kind in ("id", "code"):
+        exact = _id_sql(column, name, kind)
+        return exact if column.kind == "id" else f"NULLIF(lower(trim({exact}, {BLANKS})), '')"
     if column.kind == "time":
         return _time_sql(column, name, kind, notation, timezone)
     if column.kind == "number":

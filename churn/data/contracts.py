@@ -9,12 +9,16 @@ from typing import Literal
 
 __all__ = ["TABLES", "Column", "TableContract"]
 
-Kind = Literal["id", "time", "number", "text", "flag"]
+Kind = Literal["id", "code", "time", "number", "text", "flag"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: our name, what it holds, and whether the table needs it."""
+    """One column of a table: our name, what it holds, and whether the table needs it.
+
+    A code is an id that is typed by people, such as a coupon's: case and surrounding space say
+    nothing, so it is read in lower case and without them.
+    """
 
     name: str
     kind: Kind
@@ -105,16 +109,16 @@ TABLES = {
             value="?number",
             ref="?id",
             channel="?text",
-            campaign_id="?id",
+            campaign_id="?code",
         ),
         _table(
             "contacts",
             "contacted_at",
             customer_id="id",
             contacted_at="time",
-            campaign_id="id",
-            offer_id="?id",
-            arm="?text",
+            campaign_id="code",
+            offer_id="?code",
+            arm="?code",
             propensity="?number",
             lot="?text",  # contacts of one lot had the same offers to draw from
         ),
@@ -123,8 +127,9 @@ TABLES = {
             "redeemed_at",
             customer_id="id",
             redeemed_at="time",
-            campaign_id="?id",
-            offer_id="?id",
+            campaign_id="?code",
+            offer_id="?code",
+            code="?code",  # what was typed at the checkout; tells the offer where offer_id does not
         ),
         _table(
             "consents",

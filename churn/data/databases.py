@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,10 +15,11 @@ from churn.data.contracts import TABLES
 from churn.data.doors import mapped_columns
 from churn.data.engines.base import identifier, literal
 from churn.data.settings import TableSource
+from churn.data.where import where_of
 from churn.errors import ConfigError
 from churn.files.causes import storage_errors
 from churn.files.postgres.address import TableAddress, is_address, table_address
-from churn.files.processes import Process
+from churn.files.temporary import private_folder
 
 if TYPE_CHECKING:
     from churn.files.postgres.catalogue import KnownTable
@@ -74,9 +73,10 @@ def address_of(source: TableSource, *, table: str) -> TableAddress | None:
         rule = f"[data.{table}] source must be one table of a database, or files"
         raise ConfigError(rule, got=f"{len(named)} of them", fix="Make a view of them there.")
     usual = TableSource(source="")
-    for key in ("delimiter", "decimal", "encoding"):
+    for key in ("delimiter", "decimal", "encoding", "sheet", "skip"):
         if getattr(source, key) != getattr(usual, key):
-            rule = f"[data.{table}] {key} speaks of text files, not of a database"
+            what = "files" if key in ("sheet", "skip") else "text files"
+            rule = f"[data.{table}] {key} speaks of {what}, not of a database"
             raise ConfigError(rule, fix="Leave it out.")
     return table_address(named[0], what=f"[data.{table}] source")
 
@@ -84,15 +84,13 @@ def address_of(source: TableSource, *, table: str) -> TableAddress | None:
 def fetch(sources: Mapping[str, TableSource]) -> FetchedTables:
     """The tables of `sources` that lie in databases, each database seen at one moment.
 
-    Of a table only the columns are read that its contract or its mapping names. What killed runs
-    left is removed.
+    Of a table only the columns are read that its contract or its mapping names.
     """
     addresses = {table: address_of(source, table=table) for table, source in sources.items()}
     wanted = {table: address for table, address in addresses.items() if address is not None}
     if not wanted:
         return FetchedTables({})
-    _remove_leftovers()
-    folder = _new_folder()
+    folder = private_folder(PREFIX)
     try:
         found: dict[str, FetchedTable] = {}
         for uri in dict.fromkeys(address.uri for address in wanted.values()):
@@ -138,8 +136,9 @@ def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
     from churn.data.casts import source_columns
 
     types = dict(known.columns)
-    mapped = mapped_columns(TABLES[table], types, source).values()
-    used = {name for theirs in mapped for name in source_columns(theirs, types)}
+    mapped = mapped_columns(TABLES[table], types, source)
+    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used.update(where_of(table, types, source, "UTC", mapped=mapped).columns)
     return [name for name in types if name in used]
 
 
@@ -191,25 +190,9 @@ def _digest(path: Path) -> str:
         engine.close()
 
 
-def _new_folder() -> Path:
-    """A folder that nobody else can look into, named by its process."""
-    me = Process.current()
-    place = Path(tempfile.gettempdir())
-    with storage_errors(place, doing="write"):
-        return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{me.pid}-{me.started}-", dir=place))
-
-
 def _remove(files: Sequence[Path]) -> None:
     """The files, and their folder with the last of them."""
     for path in files:
         path.unlink(missing_ok=True)
         with suppress(OSError):
             path.parent.rmdir()
-
-
-def _remove_leftovers() -> None:
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        match = re.match(rf"{PREFIX}(\d+)-(\d+)-", left.name)
-        if match is not None and not Process(int(match[1]), int(match[2])).is_alive:
-            with suppress(OSError):
-                shutil.rmtree(left)

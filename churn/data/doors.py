@@ -5,7 +5,6 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,13 +16,18 @@ from churn.data.casts import source_columns
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import ERASED, ErasedRows
+from churn.data.guests import GUEST, Guests
+from churn.data.ids import canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
 from churn.data.readings import Reading, TableReader, Unread
 from churn.data.settings import DataSettings, TableSource
+from churn.data.text_layout import looks_like_data
+from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
 
+MEANT = (NOBODY, GUEST, LEFT_OUT, UNDECIDED)  # reasons for which a row is no fault of the data
 EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 LONG_AGO = "before 1900"
 # Optional as a column; but a row without its own would be no order, or would never have arrived.
@@ -38,6 +42,7 @@ class Door:
     settings: DataSettings
     clock: datetime
     erased: ErasedRows
+    guests: Guests
 
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
@@ -45,22 +50,30 @@ class Door:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
+        where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
         reader = TableReader(
-            self.engine.door, contract, mapped, types, source, relation.sql, self.settings
+            self.engine.door, contract, mapped, types, source, where, relation.sql, self.settings
         )
         with self.engine.reading(f"table {table!r}"):
             reading = self._admit(reader, relation)
         erased = self.erased.leave_out(table)
         unread = reader.unread(reading, self._marks(table))
-        audit = self._audit(contract, reading, unread, erased=erased)
-        unused = _unused(types, mapped, source, relation.unread)
-        audit = replace(audit, notes=(*unused, *audit.notes))
+        audit = self._audit(reader, reading, unread, erased=erased)
+        unused = _unused(types, mapped, where, relation.unread)
+        audit = replace(audit, notes=(*relation.notes, *unused, *audit.notes))
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        for beside in ("unusable", "marks"):
+        for beside in ("unusable", "marks", *where.kept_columns):
             self.engine.drop_column(table, beside)
-        return audit
+        return self._without_guests(audit) if table == "orders" else audit
+
+    def _without_guests(self, audit: TableAudit) -> TableAudit:
+        rows, warnings = self.guests.leave_out_numbers(self.engine)
+        if not rows:
+            return audit
+        dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
+        return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
     def _admit(self, reader: TableReader, relation: Relation) -> Reading:
         """Makes the table, in the plainest reading that reads it; how it was read in the end."""
@@ -81,18 +94,27 @@ class Door:
         return reduce(or_, (int(str(row["marks"])) for row in rows), 0)
 
     def _typed_sql(self, reader: TableReader, reading: Reading, relation: str) -> str:
-        contract = reader.contract
+        contract, where = reader.contract, reader.where
         columns = [contract.column(ours) for ours in reader.mapped]
         casts = [
-            f"{reader.cast(column, reader.mapped[column.name], reading)} "
-            f"AS {identifier(column.name)}"
+            f"{self._cast_sql(reader, column, reading)} AS {identifier(column.name)}"
             for column in columns
         ]
         beside, marks = reader.marks_sql(reading)
-        shown = ", ".join(self._column_sql(contract, column) for column in columns)
-        cast = f"SELECT {', '.join([*casts, *beside])} FROM {relation}"
-        unusable = self._unusable_sql(contract, columns)
-        return f"SELECT {shown}, {unusable} AS unusable, {marks} AS marks FROM ({cast})"
+        shown = [self._column_sql(contract, column) for column in columns]
+        unusable = self._unusable_sql(contract, columns, where)
+        shown += [f"{unusable} AS unusable", f"{marks} AS marks", *where.kept_columns]
+        cast = f"SELECT {', '.join([*casts, *beside, *where.inner_sql])} FROM {relation}"
+        return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _cast_sql(self, reader: TableReader, column: Column, reading: Reading) -> str:
+        """A value in our kind; ids in the form in which they are compared."""
+        cast = reader.cast(column, reader.mapped[column.name], reading)
+        if column.name == "customer_id":
+            return canonical_sql(cast, self.settings.customer_id)
+        if column.name == "order_id":
+            return canonical_sql(cast, self.settings.order_id)
+        return cast
 
     def _column_sql(self, contract: TableContract, column: Column) -> str:
         name = identifier(column.name)
@@ -107,12 +129,15 @@ class Door:
         dated = f", {local_day} AS {identifier(short + '_local_day')}"
         return shown + dated if column.name in contract.dated else shown
 
-    def _unusable_sql(self, contract: TableContract, columns: list[Column]) -> str:
+    def _unusable_sql(self, contract: TableContract, columns: list[Column], where: Where) -> str:
         rules = []
         for column in columns:
             name = identifier(column.name)
-            if column.kind == "id":
+            if column.kind in ("id", "code"):
                 rules.append((f"contains({name}, chr(0))", f"with a NUL in {column.name}"))
+            if column.name == "customer_id":
+                rules.append((f"trim({name}) = ''", _missing(column)))
+                rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
             if column.required or (contract.name, column.name) in NEVER_NULL:
@@ -127,13 +152,15 @@ class Door:
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
         rules.sort(key=lambda rule: rule[1] != NOBODY)
+        rules = [*where.rules([column.name for column in columns]), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
     def _audit(
-        self, contract: TableContract, reading: Reading, unread: tuple[Unread, ...], *, erased: int
+        self, reader: TableReader, reading: Reading, unread: tuple[Unread, ...], *, erased: int
     ) -> TableAudit:
         """What was dropped and why, and what a person should know of it."""
+        contract = reader.contract
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
@@ -141,19 +168,20 @@ class Door:
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
         audit = TableAudit(contract.name, total, counts, reading.notes, reading.warnings)
-        unusable = {reason: n for reason, n in counts.items() if reason != NOBODY}
+        unusable = {reason: n for reason, n in counts.items() if reason not in MEANT}
         written = _written(unusable, unread)
         hints = [one.hint for one in unread if one.hint and _missing(one.column) in unusable]
         check_share(audit, written, limit=self.settings.bad_row_limit, hints=hints)
-        warnings = (*self._lost(contract, written, unread, total), *_missing_values(unread))
+        dropped = reader.where.count(self.engine, counts, total)
         if erased:
-            counts = {ERASED: erased, **counts}
-        return replace(
-            audit,
-            rows_read=total + erased,
-            dropped=counts,
-            warnings=(*audit.warnings, *warnings),
+            dropped = {ERASED: erased, **dropped}
+        warnings = (
+            *audit.warnings,
+            *reader.where.warnings(counts, total),
+            *self._lost(contract, written, unread, total),
+            *_missing_values(unread),
         )
+        return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
 
     def _lost(
         self,
@@ -166,7 +194,7 @@ class Door:
         if not unusable:
             return ()
         amounts = [size for one in unread if one.column.name == "amount" for size in one.sizes]
-        lost = Lost(self.engine, contract.name, amounts)
+        lost = Lost(self.engine, contract.name, MEANT, amounts)
         kinds = lost_kinds(lost, limit=self.settings.bad_row_limit)
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in unusable.items())
         counts = (
@@ -213,7 +241,7 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 
 
 def _missing(column: Column) -> str:
-    what = "" if column.kind in ("id", "text") else "readable "
+    what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
 
 
@@ -257,22 +285,14 @@ def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -
     )
 
 
-def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
-
-    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
-    [True, True, True, False]
-    """
-    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
-
-
 def _unused(
     types: dict[str, str],
     mapped: Mapping[str, str],
-    source: TableSource,
+    where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    used.update(where.columns)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()

@@ -10,7 +10,7 @@ import narwhals as nw
 from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 
-__all__ = ["line_days", "lines_of_orders"]
+__all__ = ["line_days", "lines_of_orders", "lines_where"]
 
 OF_THE_ORDER = ("order_id", "customer_id", "local_day", "loaded_day", "superseded_day")
 LEAST_MEASURE = 1_000.0
@@ -25,13 +25,18 @@ def lines_of_orders(tables: Tables) -> Frame:
 
     `line_loaded_day` is the arrival of the line itself.
     """
+    return lines_where(tables, nw.col("amount") > 0)
+
+
+def lines_where(tables: Tables, which: nw.Expr, *, more: Sequence[str] = ()) -> Frame:
+    """The same of other lines, with `more` columns of their order."""
     ours = tables.columns("order_lines")
-    lines = tables.frame("order_lines").filter(nw.col("amount") > 0)
+    lines = tables.frame("order_lines").filter(which)
     named = [nw.col(name) for name in OF_THE_LINE if name in ours]
     if "loaded_day" in ours:
         named.append(nw.col("loaded_day").alias("line_loaded_day"))
     theirs = [name for name in OF_THE_ORDER if name in tables.columns("orders")]
-    orders = tables.frame("orders").select(*theirs)
+    orders = tables.frame("orders").select(*theirs, *more)
     return lines.select(*named).join(orders, on="order_id", how="inner")
 
 

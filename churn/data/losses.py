@@ -29,21 +29,24 @@ REFUSALS = ("granted", "allowed")
 class Lost:
     """The unusable rows of a table as it was admitted, beside those that are kept.
 
+    `meant` are the reasons of rows that are left out by intent, and are not looked at.
     `amounts` are rough sizes of amounts that are there but were not read.
     """
 
     engine: Engine
     table: str
+    meant: Sequence[str]
     amounts: Sequence[float] = ()
 
     def select(self, counted: str, more: str = "") -> list[dict[str, object]]:
-        """Rows of a query over all rows with a customer; `lost` is 1 in those that are unusable,
+        """Rows of a query over these rows; `lost` is 1 in those that are unusable,
         and `money` the amount where it can be one.
         """
-        nobody = f"unusable IS NULL OR unusable <> {literal(NOBODY)}"
+        meant = ", ".join(map(literal, self.meant))
+        faults = f"unusable IS NULL OR unusable NOT IN ({meant})"
         marked = "CASE WHEN unusable IS NULL THEN 0 ELSE 1 END AS lost"
         money = f", {MONEY} AS money" if self.has("amount") else ""
-        rows = f"SELECT *, {marked}{money} FROM {identifier(self.table)} WHERE {nobody}"
+        rows = f"SELECT *, {marked}{money} FROM {identifier(self.table)} WHERE {faults}"
         return self.engine.rows(f"SELECT {counted} FROM ({rows}) AS marked {more}")
 
     def has(self, column: str) -> bool:

@@ -9,6 +9,7 @@ import narwhals as nw
 from churn.data.days import day_number
 from churn.data.engines.base import Frame
 from churn.data.line_days import lines_of_orders
+from churn.data.returned import RETURNED_KEYS, returned_days
 from churn.data.tables import Snapshot, Tables
 from churn.errors import DataError
 
@@ -26,12 +27,13 @@ def product_days(snapshot: Snapshot, *, level: Level = "product") -> Frame:
     """customer_id, product, local_day: a row for each day on which a customer bought a product
     (`level`: anything of a category), as far as it had happened and arrived by the snapshot.
 
-    Where rows arrive late also known_from and known_until, instants in days: an earlier moment c
-    knows the row where known_from < c <= known_until, for then that version of its order counted.
+    Where rows arrive late, or some were returned, also known_from and known_until, instants in
+    days: a moment c knows the row where known_from < c <= known_until, because then that version of
+    its order counted, and not all that was bought that day had been returned.
     Raises DataError where the shop has no lines that name products, or categories.
     """
     _check(snapshot.tables, level)
-    lines = _lines(snapshot.tables, level)
+    lines = _kept(snapshot.tables, _lines(snapshot.tables, level))
     known = [name for name in KNOWN if name in lines.collect_schema().names()]
     once = snapshot.tables.once(f"{level}_days", lines.select(*KEYS, *known).unique())
     return _before(once, snapshot)
@@ -65,6 +67,18 @@ def _lines(tables: Tables, level: Level) -> Frame:
     """The lines bought, each with its `product`; where rows arrive late, when it was known."""
     lines = lines_of_orders(tables).with_columns(product=nw.col(COLUMN_OF[level]))
     return _dated(lines.filter(~nw.col("product").is_null()))
+
+
+def _kept(tables: Tables, lines: Frame) -> Frame:
+    """The lines, each known until all that was bought of its product that day had been returned."""
+    returned = returned_days(tables)
+    if returned is None:
+        return lines
+    if "known_until" not in lines.collect_schema().names():
+        lines = lines.with_columns(known_from=nw.lit(ALWAYS), known_until=nw.lit(FOR_EVER))
+    joined = lines.join(returned, on=[*RETURNED_KEYS], how="left")
+    until, back = nw.col("known_until"), nw.col("returned_day").fill_null(FOR_EVER)
+    return joined.with_columns(known_until=nw.when(back < until).then(back).otherwise(until))
 
 
 def _dated(lines: Frame) -> Frame:

@@ -16,6 +16,7 @@ from churn.data.notations.numbers import SHARED_SIGNS, size_sql
 from churn.data.notations.shapes import given_sql, shape_sql
 from churn.data.notations.times import ISO
 from churn.data.settings import DataSettings, TableSource
+from churn.data.where import Where
 from churn.errors import DataError
 
 __all__ = ["Reading", "TableReader", "Unread"]
@@ -58,15 +59,24 @@ class Reading:
 
 @dataclass(frozen=True)
 class TableReader:
-    """One source of a table; `mapped` is ours → theirs, `relation` the SQL of its rows."""
+    """One source of a table; `mapped` is ours → theirs, `files` the SQL of its rows."""
 
     door: DuckDBEngine
     contract: TableContract
     mapped: Mapping[str, str]
     types: dict[str, str]
     source: TableSource
-    relation: str
+    where: Where
+    files: str
     settings: DataSettings
+
+    @property
+    def relation(self) -> str:
+        """The SQL of the rows that are looked at: those that are not left out on purpose."""
+        if self.where.condition is None:
+            return self.files
+        chosen = self.where.compiler.sql(self.where.condition)
+        return f"(SELECT * FROM {self.files} WHERE ({chosen}) IS NOT FALSE)"
 
     def parts(self) -> Iterator[tuple[Column, str]]:
         """Our column and theirs, for every text of theirs in which a value is to be read."""
@@ -89,6 +99,7 @@ class TableReader:
         Each part has a bit that is set where it is unread, and one where it may mean two numbers.
         """
         beside, marks = [], ["0"]
+        chosen = "" if self.where.condition is None else "chosen IS NOT FALSE AND "
         for i, (column, part) in enumerate(self.parts()):
             raw, read = identifier(f"raw {i}"), identifier(column.name)
             beside.append(f"{text_sql(part, self.types)} AS {raw}")
@@ -96,9 +107,9 @@ class TableReader:
                 read = identifier(f"read {i}")
                 beside.append(f"{self.cast(column, part, reading)} AS {read}")
             unread = f"{read} IS NULL AND {raw} IS NOT NULL AND {given_sql(raw)}"
-            marks.append(f"CASE WHEN {unread} THEN {1 << 2 * i} ELSE 0 END")
+            marks.append(f"CASE WHEN {chosen}{unread} THEN {1 << 2 * i} ELSE 0 END")
             if column.kind == "number" and self._is_open(part, reading):
-                marks.append(f"CASE WHEN {raw} LIKE '%.___' THEN {2 << 2 * i} ELSE 0 END")
+                marks.append(f"CASE WHEN {chosen}{raw} LIKE '%.___' THEN {2 << 2 * i} ELSE 0 END")
         return beside, f"CAST({' + '.join(marks)} AS BIGINT)"
 
     def _is_open(self, part: str, reading: Reading) -> bool:

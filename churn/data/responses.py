@@ -10,9 +10,12 @@ import pyarrow as pa
 from churn.data.consent import known_before
 from churn.data.days import day_number
 from churn.data.engines.base import literal
+from churn.data.order_amounts import known_orders, order_amount_sql
 from churn.data.tables import Snapshot
 
 __all__ = ["Window", "contacted", "reactions", "redemptions"]
+
+NOTED = ("campaign_id", "offer_id", "code")
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,39 @@ def contacted(snapshot: Snapshot, window: Window) -> set[str] | None:
 
 
 def redemptions(snapshot: Snapshot, window: Window) -> pa.Table | None:
-    """customer_id, offer_id (null where it was not noted), redeemed: how often, in the window.
-
-    Redemptions that name another campaign are left out; None where there is no such table.
+    """Redemptions in the window, a row for each customer and what was noted: campaign_id, offer_id
+    and code (null where they were not), `elsewhere` where contacts know the other campaign that is
+    named, redeemed: how often; priced: how often with an order of the customer on the same day;
+    order_amount: the sum of those orders' net amounts. None where there is no such table.
     """
     if not snapshot.tables.has("redemptions"):
         return None
     columns = snapshot.tables.columns("redemptions")
-    offer = "offer_id" if "offer_id" in columns else "CAST(NULL AS STRING)"
-    return snapshot.tables.engine.query(
-        f"SELECT customer_id, {offer} AS offer_id, count(*) AS redeemed FROM redemptions "
-        f"WHERE {_within(snapshot, 'redemptions', window)}{_of_campaign(columns, window)} "
-        "GROUP BY 1, 2 ORDER BY 1, 2"
+    noted = ", ".join(
+        f"r.{name}" if name in columns else f"CAST(NULL AS STRING) AS {name}" for name in NOTED
     )
+    bought = (
+        f"SELECT customer_id, local_day, {order_amount_sql()} AS order_amount FROM orders "
+        f"WHERE amount > 0 AND {known_orders(snapshot)} GROUP BY 1, 2"
+    )
+    found = snapshot.tables.engine.query(
+        f"SELECT r.customer_id, {noted}, count(*) AS redeemed, count(o.order_amount) AS priced, "
+        "coalesce(sum(o.order_amount), 0.0) AS order_amount "
+        f"FROM (SELECT * FROM redemptions WHERE {_within(snapshot, 'redemptions', window)}) AS r "
+        f"LEFT JOIN ({bought}) AS o ON o.customer_id = r.customer_id "
+        "AND o.local_day = r.local_day GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+    )
+    known = _campaigns(snapshot) - {window.campaign_id}
+    elsewhere = [name in known for name in found["campaign_id"].to_pylist()]
+    return found.append_column("elsewhere", pa.array(elsewhere, pa.bool_()))
+
+
+def _campaigns(snapshot: Snapshot) -> set[str]:
+    """The campaigns that contacts name."""
+    if not snapshot.tables.has("contacts"):
+        return set()
+    found = snapshot.tables.engine.query("SELECT DISTINCT campaign_id FROM contacts")
+    return set(found["campaign_id"].to_pylist())
 
 
 def reactions(snapshot: Snapshot, window: Window) -> pa.Table | None:

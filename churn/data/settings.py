@@ -10,7 +10,9 @@ from typing import Literal
 
 from churn.data.engines.choice import EngineName
 
-__all__ = ["DataSettings", "OrdersSource", "TableSource"]
+__all__ = ["DataSettings", "IdRule", "OrdersSource", "TableSource"]
+
+IdRule = Literal["exact", "number", "email"]
 
 # Read by whoever validates a file: unknown keys and implicit conversions are errors.
 STRICT = {"extra": "forbid", "strict": True}
@@ -18,12 +20,14 @@ STRICT = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
-    """One table: a file, a glob, several files or `postgresql://…#table`, which may hold a
-    password and is not shown; and `columns` as ours → theirs.
+    """One table: a file, a folder, a glob, several of these or `postgresql://…#table`, which may
+    hold a password and is not shown; and `columns` as ours → theirs.
 
-    `delimiter` and `encoding` speak of text files only. `decimal` and `date_format` say how text
-    is to be read: without them by what each column speaks for. `date_format` is a strptime pattern,
-    "iso", "excel", "unix seconds" and so on, or a list of them that is tried in its order.
+    `delimiter` and `encoding` speak of text files only, `sheet` of Excel workbooks. `decimal` and
+    `date_format` say how text is to be read: without them by what each column speaks for.
+    `date_format` is a strptime pattern, "iso", "excel", "unix seconds" and so on, or a list of them
+    that is tried in its order. `skip` counts the lines above the header; without it they are found.
+    `where` is a condition over the source's own columns: rows that do not meet it are left out.
     """
 
     __pydantic_config__ = STRICT
@@ -33,6 +37,9 @@ class TableSource:
     decimal: Literal[".", ","] | None = None
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
     date_format: str | list[str] | None = None
+    sheet: str | None = None
+    skip: int | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,9 @@ class DataSettings:
 
     `timezone` reads times without a zone, `day_timezone` sets midnights and purchase days.
     `bad_row_limit` is the share of unusable rows above which loading stops.
+    `customer_id` and `order_id` say when two ids mean the same; `guests` are customer ids that mean
+    nobody, beside those of `GUEST_WORDS` unless the list is given. `least_match` is the share of
+    a table's ids that have to be known in the orders, or the other way round.
     """
 
     __pydantic_config__ = STRICT
@@ -57,6 +67,10 @@ class DataSettings:
     timezone: str = "UTC"
     day_timezone: str = "UTC"
     currency: str = "USD"
+    customer_id: IdRule = "exact"
+    order_id: Literal["exact", "number"] = "exact"
+    guests: tuple[str, ...] | None = None
+    least_match: float = 0.5
     bad_row_limit: float = 0.01
     memory_limit: str | None = None
     until: date | None = None

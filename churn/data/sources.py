@@ -1,4 +1,4 @@
-"""Where tables come from: Parquet and delimited text files, one or many, read by DuckDB."""
+"""Where tables come from: files, one or many, and the SQL by which DuckDB reads them."""
 
 import glob
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from churn.data.engines.base import Relation, identifier, literal
 from churn.data.engines.duck import DuckDBEngine
+from churn.data.readable import READ_ENDINGS
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
 
-__all__ = ["columns_of", "files_of", "relation_of", "relation_sql"]
+__all__ = ["columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
 
 PIECE_ROWS = 2_000_000  # of a Parquet file, at least, for each task of a distributed engine
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
 def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
-    """The files of a source, globs resolved, relative to `folder`; each is there, none is empty.
+    """The files of a source, relative to `folder`: globs and folders resolved, none empty.
 
     A file with a manifest beside it must be the file that the manifest describes.
     """
@@ -29,23 +29,39 @@ def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
     return found
 
 
-def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
+def files_at(pattern: str, folder: Path) -> list[Path]:
+    """The files that a path, a folder or a glob names, in order; none where there are none."""
+    place = folder / pattern
+    if place.is_dir():
+        return sorted(path.resolve() for path in place.iterdir() if _is_table(path))
     # A name with brackets may be a file as it stands. glob, because absolute patterns are welcome.
-    plain = (folder / pattern).is_file()
+    plain = place.is_file()
     places = [pattern] if plain else sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207
-    if not places:
+    return [(folder / place).resolve() for place in places if (folder / place).is_file()]
+
+
+def _is_table(path: Path) -> bool:
+    hidden = path.name.startswith((".", "~$"))  # Excel locks a workbook by ~$name
+    return path.is_file() and path.name.lower().endswith(READ_ENDINGS) and not hidden
+
+
+def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
+    found = files_at(pattern, folder)
+    if not found:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
             got=pattern,
             fix="Check the path; it starts at the folder of the configuration file.",
         )
-    return [(folder / place).resolve() for place in places]
+    return found
 
 
 def _check_file(path: Path, table: str) -> None:
-    if not path.name.lower().endswith((".parquet", *TEXT_ENDINGS)):
-        rule = f"[data.{table}] source must end in .parquet, .csv, .tsv or .txt (or .gz of these)"
-        raise ConfigError(rule, got=path.name, fix="Export it as Parquet or CSV.")
+    if not path.name.lower().endswith(READ_ENDINGS):
+        rule = (
+            f"[data.{table}] source must be .csv, .tsv, .txt, .gz of these, .zip, .xlsx, .parquet"
+        )
+        raise ConfigError(rule, got=path.name, fix="Save it as CSV or .xlsx.")
     if path.stat().st_size == 0:
         rule = f"the file {path.name} of table {table!r} must hold at least a header"
         raise DataError(rule, got="0 bytes", fix="Export it again.")
@@ -58,10 +74,11 @@ def relation_of(
     source: TableSource,
     *,
     unread: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Relation:
     """The files as rows that the door can read, whole or in pieces."""
     sql = relation_sql(files, source)
-    return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread)
+    return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread, notes)
 
 
 def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:

@@ -1,7 +1,7 @@
 """A shop's tables behind one engine: checked at the door, then seen through a point in time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,15 @@ from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
+from churn.data.guests import Guests
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
     orders_from_orders,
     single_currency,
 )
-from churn.data.settings import DataSettings, OrdersSource, TableSource
+from churn.data.readable import Copies, Readable
+from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
 from churn.files.erasures import Erased
@@ -46,6 +48,7 @@ class Tables:
     settings: DataSettings
     audits: Mapping[str, TableAudit]
     fetched: FetchedTables | None = None
+    copies: Copies | None = None
     _cached: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
@@ -63,12 +66,12 @@ class Tables:
         `erased` are left out. Raises DataError where a table breaks its contract and ConfigError
         where a file is missing.
         """
-        sources = settings.sources()
-        fetched = fetch(sources)
+        fetched, copies = fetch(settings.sources()), Copies()
         try:
-            return cls._of_files(settings, fetched, folder, clock, erased)
+            return cls._of_files(settings, fetched, copies, folder, clock, erased)
         except BaseException:
             fetched.close()
+            copies.close()
             raise
 
     @classmethod
@@ -76,30 +79,34 @@ class Tables:
         cls,
         settings: DataSettings,
         fetched: FetchedTables,
+        copies: Copies,
         folder: Path,
         clock: datetime | None,
         erased: Erased | None,
     ) -> "Tables":
         sources = settings.sources()
         theirs = fetched.tables
-        files = {
-            table: [theirs[table].path]
+        readable = {
+            table: Readable((theirs[table].path,))
             if table in theirs
-            else files_of(source, table=table, folder=folder)
+            else copies.of(files_of(source, table=table, folder=folder), source, table=table)
             for table, source in sources.items()
         }
-        listed = [path for paths in files.values() for path in paths]
+        listed = [path for found in readable.values() for path in found.paths]
         engine = open_engine(settings.engine, listed, memory_limit=settings.memory_limit)
         relations = {
             table: relation_of(
                 engine.door,
-                files[table],
+                readable[table].paths,
                 source,
                 unread=theirs[table].unread if table in theirs else (),
+                notes=readable[table].notes,
             )
             for table, source in sources.items()
         }
-        return cls._open(engine, settings, relations, clock, erased, fetched)
+        return replace(
+            cls._open(engine, settings, relations, clock, erased, fetched), copies=copies
+        )
 
     @classmethod
     def from_frames(  # noqa: PLR0913 - the settings of [data], each by its own name
@@ -112,6 +119,9 @@ class Tables:
         day_timezone: str = "UTC",
         currency: str = "USD",
         bad_row_limit: float = 0.01,
+        customer_id: IdRule = "exact",
+        guests: tuple[str, ...] | None = None,
+        where: Mapping[str, str] | None = None,
         engine: EngineName = "duckdb",
         clock: datetime | None = None,
         erased: Erased | None = None,
@@ -119,12 +129,19 @@ class Tables:
     ) -> "Tables":
         """The tables of pandas, Polars or Arrow frames; `columns` maps ours → theirs for orders.
 
-        Other tables come by name, e.g. `contacts=frame`, in our own column names.
+        Other tables come by name, e.g. `contacts=frame`, in our own column names; `where` maps
+        tables to the condition that their rows must meet.
         """
         strange = sorted(set(others) - set(TABLES))
         if strange:
             raise ConfigError(f"tables must be among {sorted(TABLES)}", got=strange)
-        source = OrdersSource(source="", columns=columns or {}, grain=grain)  # type: ignore[arg-type]
+        where = where or {}
+        source = OrdersSource(
+            source="",
+            columns=columns or {},
+            grain=grain,  # type: ignore[arg-type]
+            where=where.get("orders"),
+        )
         settings = DataSettings(
             orders=source,
             engine=engine,
@@ -132,7 +149,9 @@ class Tables:
             day_timezone=day_timezone,
             currency=currency,
             bad_row_limit=bad_row_limit,
-            **{name: TableSource(source="") for name in others},  # type: ignore[arg-type]
+            customer_id=customer_id,
+            guests=guests,
+            **{name: TableSource(source="", where=where.get(name)) for name in others},  # type: ignore[arg-type]
         )
         opened = open_engine(engine)
         frames = {"orders": orders, **others}
@@ -154,7 +173,7 @@ class Tables:
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
-        door = Door(engine, settings, clock or datetime.now(UTC), leaving)
+        door = Door(engine, settings, clock or datetime.now(UTC), leaving, Guests(settings))
         audits = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
@@ -169,10 +188,11 @@ class Tables:
         return cls(engine, settings, audits, fetched)
 
     def close(self) -> None:
-        """Ends the engine and removes what it spilled and what was read of databases."""
+        """Ends the engine and removes what it spilled and what was copied to be read."""
         self.engine.close()
-        if self.fetched is not None:
-            self.fetched.close()
+        for copied in (self.fetched, self.copies):
+            if copied is not None:
+                copied.close()
 
     def has(self, table: str) -> bool:
         """Whether that table is connected; a file of lines brings order_lines, too."""

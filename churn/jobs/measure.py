@@ -143,8 +143,16 @@ def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[s
         yield "no contact of the campaign is on record: whoever was planned counts as sent"
     if not measured.redemptions_known:
         yield "redemptions are not connected: their cost is what the plan expected"
+    yield from _unmatched(measured)
     if session.settings.churn.mode == "contractual":
         yield "retained means a purchase here; renewals of subscriptions are not measured"
+
+
+def _unmatched(measured: Measured) -> Iterator[str]:
+    for what, count in measured.unmatched.items():
+        many, end = ("redemptions", "they are") if count > 1 else ("redemption", "it is")
+        named = what if count > 1 else what.replace("name ", "names ", 1)
+        yield f"{count:,} {many} of customers with an offer {named}: {end} not counted"
 
 
 def _about(money: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from churn.data.consent import consent_to_plan, earlier_contacts
+from churn.data.order_amounts import mean_order_amounts
 from churn.data.people import people
 from churn.data.preferences import preference_state
 from churn.data.tables import Snapshot
@@ -74,7 +75,15 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         group_rules=groups,
         measured=measured,
         wishes=_wishes(scores, snapshot, offers, contacts, planned_before),
+        order_amounts=_order_amounts(snapshot, offers),
     )
+
+
+def _order_amounts(snapshot: Snapshot, offers: Offers) -> pa.Table | None:
+    """What an order of each customer comes to, where an offer costs a share of it."""
+    if not any(offer.margin_share for offer in offers):
+        return None
+    return mean_order_amounts(snapshot)
 
 
 def _wishes(

@@ -77,9 +77,12 @@ def offer_worth(
     offers: Sequence[Offer],
     *,
     base_rate: float,
+    order_amount: Floats | None = None,
     measured: Effects | None = None,
 ) -> Worth:
-    """The effects of the offers times the margin at stake, beside their expected costs.
+    """The effects of the offers times the margin at stake, beside their expected costs, for which
+    `order_amount` says what an order of each customer comes to; where no offer costs a share of the
+    order, it may be left out.
 
     Effects are those assumed in the catalogue, but for the offers of which `measured`, n customers
     x m offers in the same order, holds measured ones.
@@ -89,8 +92,20 @@ def offer_worth(
         effects = _with_measured(effects, measured)
     at_stake = margin_at_stake(churn_probability, value_at_risk)
     gain = effects.mean * at_stake[:, None]
-    cost = np.array([offer.expected_cost for offer in offers])
-    return Worth(effects, gain, np.broadcast_to(cost, gain.shape), at_stake)
+    return Worth(effects, gain, _expected_costs(offers, order_amount, gain.shape), at_stake)
+
+
+def _expected_costs(
+    offers: Sequence[Offer], order_amount: Floats | None, shape: tuple[int, ...]
+) -> Floats:
+    if any(offer.margin_share for offer in offers):
+        if order_amount is None:
+            rule = "an offer that costs a share of the order needs what an order comes to"
+            raise ConfigError(rule, fix="Pass order amounts, or state margin_cost in money.")
+        return np.column_stack([offer.expected_cost(order_amount) for offer in offers])
+    nothing = np.zeros(1)
+    cost = np.concatenate([offer.expected_cost(nothing) for offer in offers])
+    return np.broadcast_to(cost, shape)
 
 
 def _with_measured(assumed: Effects, measured: Effects) -> Effects:

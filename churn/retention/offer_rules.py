@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ __all__ = [
     "Rule",
     "day_of",
     "is_text",
+    "share_of",
 ]
 
 KINDS = (
@@ -56,6 +59,24 @@ def day_of(text: str) -> tuple[int, int] | date:
     return date.fromisoformat(text)
 
 
+def share_of(percentage: str) -> float:
+    """The share that a percentage is; ValueError where it is none.
+
+    >>> share_of("10%"), share_of("12.5 %")
+    (0.1, 0.125)
+    """
+    if not re.fullmatch(r"\s*\d{1,3}([.,]\d+)?\s*%\s*", percentage, re.ASCII):
+        raise ValueError("no percentage")
+    return float(Decimal(percentage.strip(" \t%").replace(",", ".")) / 100)
+
+
+def _is_percentage(text: str) -> bool:
+    try:
+        return share_of(text) <= 1
+    except ValueError:
+        return False
+
+
 def _is_number(value: object) -> bool:
     return _is_not_bool(value) and isinstance(value, int | float) and math.isfinite(value)
 
@@ -86,6 +107,11 @@ _OBJECTIVE = Rule(
     f"one of {list(OBJECTIVES)}", lambda v: v in OBJECTIVES, 'Write e.g. "retain", or leave it out.'
 )
 _MONEY = Rule("a number >= 0", lambda v: _is_number(v) and v >= 0, "Write money, e.g. 2.5.")
+_COST = Rule(
+    'a number >= 0, or a share of the order from "0%" to "100%"',
+    lambda v: _is_percentage(v) if isinstance(v, str) else _MONEY.holds(v),
+    'Write money, e.g. 2.5, or "10%" for a discount of 10 %.',
+)
 _SHARE = Rule(
     "a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
 )
@@ -118,7 +144,7 @@ RULES = {
     "name": TEXT,
     "kind": _KIND,
     "channel": TEXT,
-    "margin_cost": _MONEY,
+    "margin_cost": _COST,
     "contact_cost": _MONEY,
     "redemption_rate": _SHARE,
     "effect": _POINTS,

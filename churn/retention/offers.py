@@ -8,14 +8,28 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from churn.errors import ConfigError
 from churn.files.names import check_name
-from churn.retention.offer_rules import CHANNELS, KINDS, RULES, STATUSES, TEXT, day_of, is_text
+from churn.retention.offer_rules import (
+    CHANNELS,
+    KINDS,
+    RULES,
+    STATUSES,
+    TEXT,
+    day_of,
+    is_text,
+    share_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["GLOBAL_HOLDOUT", "KINDS", "NO_OFFER", "STATUSES", "Offer", "Offers"]
+
+Floats = NDArray[np.float64]
 
 NO_OFFER = "none"
 GLOBAL_HOLDOUT = "holdout"  # under which the ledger remembers it, beside the campaigns'
@@ -31,6 +45,7 @@ class Offer:
     """One thing that may be sent, checked on construction.
 
     Costs are money: `margin_cost` per redemption in margin given away, `contact_cost` per message.
+    A `margin_cost` such as "10%" is a share of the net amount of the order that redeems it.
     `value` is what a redemption is worth to the customer. `redemption_rate` is P(redeem | offered)
     over everyone, sure buyers included. `effect` is the rise in P(retained), in probability points
     at the base rate, assumed to lie between `effect_low` and `effect_high`.
@@ -47,7 +62,7 @@ class Offer:
     name: str
     kind: str
     channel: str
-    margin_cost: float
+    margin_cost: float | str
     contact_cost: float
     redemption_rate: float
     effect: float
@@ -91,14 +106,31 @@ class Offer:
         return self.objective or OBJECTIVE_OF_KIND.get(self.kind, "retain")
 
     @property
-    def expected_cost(self) -> float:
-        """What offering it to one customer costs on average, in money."""
-        return self.redemption_rate * self.margin_cost + self.contact_cost
+    def margin_share(self) -> float:
+        """The share of an order's net amount that a redemption costs; 0 where it costs money."""
+        return share_of(self.margin_cost) if isinstance(self.margin_cost, str) else 0.0
 
     @property
-    def worst_cost(self) -> float:
-        """What offering it to one customer costs if they redeem, in money."""
-        return self.margin_cost + self.contact_cost
+    def margin_amount(self) -> float:
+        """The money that a redemption costs whatever the order; 0 where it costs a share."""
+        return 0.0 if isinstance(self.margin_cost, str) else self.margin_cost
+
+    @property
+    def gives_margin(self) -> bool:
+        """Whether a redemption costs anything at all."""
+        return self.margin_share > 0 or self.margin_amount > 0
+
+    def redemption_cost(self, order_amount: Floats) -> Floats:
+        """What a redemption costs in money, for orders of those net amounts."""
+        return self.margin_amount + self.margin_share * np.maximum(order_amount, 0.0)
+
+    def expected_cost(self, order_amount: Floats) -> Floats:
+        """What offering it costs on average, in money, where orders are of those amounts."""
+        return self.redemption_rate * self.redemption_cost(order_amount) + self.contact_cost
+
+    def worst_cost(self, order_amount: Floats) -> Floats:
+        """What offering it costs if they redeem, in money."""
+        return self.redemption_cost(order_amount) + self.contact_cost
 
     def _check_words(self) -> None:
         if self.offer_id == NO_OFFER:

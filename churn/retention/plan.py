@@ -25,6 +25,7 @@ from churn.retention.plan_inputs import (
     SCORES,
     check_scores,
     conform,
+    order_amount_of,
     people_of,
 )
 from churn.retention.plan_table import PLAN_SCHEMA, plan_table
@@ -80,6 +81,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     group_rules: GroupRules | None = None,
     measured: Effects | None = None,
     wishes: Wishes | None = None,
+    order_amounts: pa.Table | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
@@ -89,9 +91,11 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     purpose, granted) is the latest state; `contacts` (customer_id, offer_id, days_since) are all
     earlier ones, and customers `contacted_enough` get none more; `wishes` are what customers say of
     the offers, each row as in the scores; `people` (customer_id and any of
-    birth_date, owed_service, group) what else is known. `measured` replaces assumed effects. Arms
-    are drawn by `shares`: holdout and control get nothing, those who explore get a permitted offer
-    or none by lot, before anyone else. DataError where the scores hold a customer twice, a
+    birth_date, owed_service, group) what else is known. `measured` replaces assumed effects.
+    `order_amounts` (customer_id, order_amount) say what an order comes to, for offers that cost a
+    share of it; who is not among them is taken for a customer in the middle. Arms are drawn by
+    `shares`: holdout and control get nothing, those who explore get a permitted offer or none by
+    lot, before anyone else. DataError where the scores hold a customer twice, a
     probability outside 0 to 1 or another currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
@@ -110,11 +114,13 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(probability, scores["status"])
+    amounts = None if order_amounts is None else order_amount_of(scores, order_amounts)
     worth = offer_worth(
         probability,
         scores["value_at_risk"].to_numpy(),
         offers.offers,
         base_rate=base_rate,
+        order_amount=amounts,
         measured=measured,
     )
     permitted = gates.open & np.isfinite(worth.value)
@@ -155,7 +161,16 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         suppression=codes,
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )
-    summary = totals_of(table, offers, decided, permitted, arms=arms, shares=shares, groups=groups)
+    summary = totals_of(
+        table,
+        offers,
+        decided,
+        permitted,
+        arms=arms,
+        shares=shares,
+        groups=groups,
+        order_amount=np.zeros(len(ids)) if amounts is None else amounts,
+    )
     facts = {"base_rate": None if np.isnan(base_rate) else base_rate}
     return Plan(table, {**summary, **facts, "currency": currency, "consent": consent})
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from churn.errors import DataError
 
-__all__ = ["CONSENTS", "CONTACTS", "SCORES", "check_scores", "conform", "people_of"]
+__all__ = [
+    "CONSENTS",
+    "CONTACTS",
+    "SCORES",
+    "check_scores",
+    "conform",
+    "order_amount_of",
+    "people_of",
+]
 
 SCORES = pa.schema(
     [
@@ -55,6 +65,17 @@ def people_of(scores: pa.Table, people: pa.Table | None) -> pa.Table:
     return pa.table(
         {name: column.cast(_PEOPLE.get(name, pa.string())) for name, column in found.items()}
     )
+
+
+def order_amount_of(scores: pa.Table, order_amounts: pa.Table) -> NDArray[np.float64]:
+    """The order amount of each score's customer; of one without any, the median of all the others,
+    which no giant order moves. 0 where nobody has one.
+    """
+    place = pc.index_in(scores["customer_id"], value_set=order_amounts["customer_id"])
+    known = order_amounts["order_amount"].take(place).to_numpy(zero_copy_only=False)
+    everyone = order_amounts["order_amount"].to_numpy()
+    middle = float(np.median(everyone)) if len(everyone) else 0.0
+    return np.where(np.isnan(known.astype(float)), middle, known.astype(float))
 
 
 def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:

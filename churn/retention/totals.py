@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["totals_of"]
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 def totals_of(
@@ -44,13 +45,14 @@ def totals_of(
     arms: Arms,
     shares: Shares,
     groups: Groups | None,
+    order_amount: Floats,
 ) -> dict[str, Any]:
     """The totals of a plan's table, plain JSON."""
     explored = table.filter(pc.equal(table["arm"], ARMS[EXPLORE]))
     spent = _sum(explored, "expected_cost")
     return {
         **_counts(table, offers),
-        **_money(table, offers, decided),
+        **_money(table, offers, decided, order_amount),
         "explored_cost": spent,
         "explore_share": arms.explore,
         "effect_sources": sorted(set(table["effect_source"].drop_null().unique().to_pylist())),
@@ -82,14 +84,19 @@ def _counts(table: pa.Table, offers: Offers) -> dict[str, Any]:
     }
 
 
-def _money(table: pa.Table, offers: Offers, decided: Decided) -> dict[str, Any]:
-    worst = np.array([*(offer.worst_cost for offer in offers), 0.0])
+def _money(
+    table: pa.Table, offers: Offers, decided: Decided, order_amount: Floats
+) -> dict[str, Any]:
+    worst = sum(
+        float(offer.worst_cost(order_amount[decided.choice == number]).sum())
+        for number, offer in enumerate(offers)
+    )
     found = decided.allocation
     return {
         "expected_gain": _sum(table, "expected_gain"),
         "expected_cost": _sum(table, "expected_cost"),
         "expected_value": _sum(table, "expected_value"),
-        "worst_cost": float(worst[decided.choice].sum()),
+        "worst_cost": worst,
         "budget": decided.budget if np.isfinite(decided.budget) else None,
         "lambda": found.lambda_,
         "dual_gap": found.upper_bound - found.value,

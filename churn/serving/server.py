@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -17,7 +18,10 @@ __all__ = ["serve"]
 
 HEADER_SECONDS = 5.0
 GRACE_SECONDS = 10
-MOST_CONNECTIONS = 500
+LARGEST_HEAD = 8_192
+MOST_SILENT = 400
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+WAITING_TO_CONNECT = 1_000
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -38,7 +42,6 @@ def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]
             access_log=False,
             log_level="error",
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -54,7 +57,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
-            listening.listen(MOST_CONNECTIONS)
+            listening.listen(WAITING_TO_CONNECT)
         except OSError as failure:
             rule = f"cannot listen on {host}, port {port}: {failure.strerror or failure}"
             raise StorageError(
@@ -83,14 +86,39 @@ def _server(base: type[Any]) -> type[Any]:
 def _timed_protocol() -> type[Any]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
+    silent: dict[TimedProtocol, None] = {}  # in the order in which they came
+
     class TimedProtocol(H11Protocol):
-        """Hangs up on whoever has not sent the head of a request in time."""
+        """Hangs up on whoever has not sent the head of a request in time, and, where many have not
+        yet, on the one that has been silent longest. A head that is too large is refused unread.
+        """
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.head = b""
+            silent[self] = None
+            if len(silent) > MOST_SILENT:
+                next(iter(silent))._hang_up_if_silent()
             self.loop.call_later(HEADER_SECONDS, self._hang_up_if_silent)
 
+        def connection_lost(self, exc: Exception | None) -> None:
+            silent.pop(self, None)
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self in silent:
+                self.head += data[: LARGEST_HEAD + 1]
+                end = _END_OF_HEAD.search(self.head)
+                if (len(self.head) if end is None else end.start()) > LARGEST_HEAD:
+                    silent.pop(self)
+                    self.send_400_response("the head of the request is too large")
+                    return
+                if end is not None:
+                    silent.pop(self)
+            super().data_received(data)
+
         def _hang_up_if_silent(self) -> None:
+            silent.pop(self, None)
             if self.cycle is None and not self.transport.is_closing():
                 self.transport.close()
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from email.message import Message as MimePart
-from email.parser import BytesParser
-from email.policy import HTTP
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -20,12 +18,22 @@ from churn.serving.pages import Pages
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
+    _Next = Callable[[Request], Awaitable[Response]]
+
 __all__ = ["create_unsubscribe_app"]
 
 LARGEST_BODY = 16_384
 BODY_SECONDS = 10.0
+UNKNOWN_BODY_SECONDS = 1.0
 LONGEST_TOKEN = 64
+LONGEST_CONTENT_TYPE = 200
+LONGEST_PART_HEAD = 1_000
+MOST_PARTS = 20
+MOST_AT_WORK = 400
 _FIELD, _VALUE = "List-Unsubscribe", "One-Click"
+_MULTIPART = "multipart/form-data"
+_BOUNDARY = re.compile(r';\s*boundary="?([\w\'()+,./:=?-]{1,70})"?\s*(?:;|$)', re.I | re.A)
+_FIELD_NAME = re.compile(rb'content-disposition:\s?form-data;\s?name="?([\w-]{1,100})"?', re.I)
 
 
 def create_unsubscribe_app(
@@ -39,6 +47,7 @@ def create_unsubscribe_app(
     """
     from fastapi import FastAPI
     from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, PlainTextResponse
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
@@ -53,10 +62,16 @@ def create_unsubscribe_app(
         return page(pages.question) if known else page(pages.unknown, 404)
 
     async def withdraw(request: Request) -> Response:
+        known = await asyncio.to_thread(desk.knows, request.path_params["token"])
         try:
-            body = await asyncio.wait_for(request.body(), BODY_SECONDS)
+            seconds = BODY_SECONDS if known else UNKNOWN_BODY_SECONDS
+            body = await asyncio.wait_for(request.body(), seconds)
         except TimeoutError:
-            return PlainTextResponse("too slow", 408)
+            return PlainTextResponse("too slow", 408) if known else page(pages.unknown, 404)
+        except ClientDisconnect:
+            return PlainTextResponse("cut off", 400)  # nobody is there to read it
+        if not known:
+            return page(pages.unknown, 404)
         told = fields_of(request.headers.get("content-type", ""), body)
         if told.get(_FIELD) != _VALUE:
             return page(pages.question, 400)
@@ -73,6 +88,7 @@ def create_unsubscribe_app(
     app.add_exception_handler(BusyError, _try_later)
     app.add_exception_handler(StorageError, _try_later)
     app.add_exception_handler(HTTPException, _refused)
+    app.middleware("http")(_limited())
     app.middleware("http")(_guarded)
     return app
 
@@ -108,26 +124,27 @@ def fields_of(content_type: str, body: bytes) -> dict[str, str]:
     >>> fields_of("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click")
     {'List-Unsubscribe': 'One-Click'}
     """
-    if content_type.lower().startswith("multipart/form-data"):
-        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-        return _parts(BytesParser(policy=HTTP).parsebytes(head + body))
+    if len(content_type) > LONGEST_CONTENT_TYPE:
+        return {}
+    if content_type.lower().startswith(_MULTIPART):
+        boundary = _BOUNDARY.search(content_type)
+        return {} if boundary is None else _parts(body, b"--" + boundary[1].encode())
     found = parse_qs(body.decode("ascii", "replace"))
     return {name: values[0] for name, values in found.items()}
 
 
-def _parts(message: MimePart) -> dict[str, str]:
+def _parts(body: bytes, boundary: bytes) -> dict[str, str]:
+    """The fields of a form in parts, each by its name, in time that is linear in the body."""
     found: dict[str, str] = {}
-    for part in message.walk():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            found.setdefault(name, content.decode("utf-8", "replace").strip())
+    for part in body.split(boundary, MOST_PARTS)[1:]:
+        head, _, content = part.replace(b"\r\n", b"\n").partition(b"\n\n")
+        name = _FIELD_NAME.search(head[:LONGEST_PART_HEAD])
+        if name is not None:
+            found.setdefault(name[1].decode("ascii"), content.decode("utf-8", "replace").strip())
     return found
 
 
-async def _guarded(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
+async def _guarded(request: Request, call_next: _Next) -> Response:
     """Refuses what two servers could read in two ways, and adds what every answer carries: the
     address holds a token, so it is neither kept nor passed on.
     """
@@ -147,6 +164,25 @@ async def _guarded(
         }
     )
     return answer
+
+
+def _limited() -> Callable[[Request, _Next], Awaitable[Response]]:
+    """Asks whoever comes while too many requests are at work to come again; `/healthz` is answered
+    all the same.
+    """
+    at_work = 0
+
+    async def limited(request: Request, call_next: _Next) -> Response:
+        nonlocal at_work
+        if at_work >= MOST_AT_WORK and request.url.path != "/healthz":
+            return await _try_later(request, BusyError("too many requests are at work"))
+        at_work += 1
+        try:
+            return await call_next(request)
+        finally:
+            at_work -= 1
+
+    return limited
 
 
 async def _try_later(_: Request, __: Exception) -> Response:

@@ -127,8 +127,6 @@ def test_latin_letters_need_their_encoding(tmp_path):
 def test_dates_written_as_whole_numbers_are_read_with_their_format(tmp_path):
     columns = {"customer_id": [7], "ordered_at": [20240115], "amount": [1.0]}
     pq.write_table(pa.table(columns), tmp_path / "orders.parquet")
-    with pytest.raises(DataError, match=r'ordered_at.*date_format = "%Y%m%d"'):
-        load(tmp_path, "orders.parquet")
     tables = load(tmp_path, "orders.parquet", date_format="%Y%m%d")
     assert tables.span()[0].isoformat() == "2024-01-15"
 
@@ -155,6 +153,6 @@ def test_a_file_that_is_not_there_is_missed(tmp_path):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "orders.xlsx").write_bytes(b"PK")
-    with pytest.raises(ConfigError, match=r"got orders\.xlsx\. Export it as Parquet or CSV"):
-        load(tmp_path, "orders.xlsx")
+    (tmp_path / "orders.pdf").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"got orders\.pdf\. Save it as CSV or \.xlsx"):
+        load(tmp_path, "orders.pdf")

@@ -247,11 +247,82 @@ def test_every_offer_has_an_answer_with_a_next_step_and_nobody_else(measured):
         "not_sent",
         "unsubscribed",
         "redeemed",
+        "redeemed_other",
         "bought",
         "opened",
         "ignored",
     }
     assert (rows.loc[rows["answer"] == "opened", "retained"] == 0).all()
+
+
+def redeemed_as(shop, tmp_path, rows, offers=None):
+    """The measured rows of customers who redeemed on the first day what each row notes."""
+    folder, files, planned = shop
+    offered = planned.loc[planned["offer_id"] == "coupon", "customer_id"].head(len(rows))
+    noted = pd.DataFrame(rows, columns=["campaign_id", "offer_id", "code"])
+    day = pd.Timestamp(PLANNED_ON)
+    noted.assign(customer_id=offered.array, redeemed_at=day).to_parquet(
+        tmp_path / "redemptions.parquet"
+    )
+    orders = CONFIG.replace("orders.parquet", str(folder / "orders.parquet"))
+    config = tmp_path / "churn.toml"
+    config.write_text(orders + '[data.redemptions]\nsource = "redemptions.parquet"\n')
+    (tmp_path / "offers.toml").write_text(offers or (folder / "offers.toml").read_text())
+    result = measure(config, plan=files["plan"], out=tmp_path / "m.parquet")
+    found = pd.read_parquet(tmp_path / "m.parquet").set_index("customer_id")
+    return result, found.loc[offered]
+
+
+def test_a_redemption_is_of_the_offer_whatever_the_case_and_the_spaces_around(shop, tmp_path):
+    words = [("spring", "coupon"), (" SPRING", "Coupon "), ("Spring", None), (None, "COUPON")]
+    result, rows = redeemed_as(shop, tmp_path, [(*pair, None) for pair in words])
+    assert rows["redemptions"].tolist() == [1, 1, 1, 1]
+    assert set(rows["answer"]) == {"redeemed"}
+    assert result.metrics["money"]["redemption_cost"] == "5.0000"
+    assert not any("are not counted" in warning for warning in result.warnings)
+
+
+def test_what_matches_no_offer_or_campaign_is_counted_and_is_no_purchase_without_one(
+    shop, tmp_path
+):
+    rows = [("spring", "cupon", None), ("sprng", "coupon", None), (None, None, "X9")]
+    result, measured = redeemed_as(shop, tmp_path, rows)
+    assert set(measured["answer"]) == {"redeemed_other"}
+    assert measured["redemptions"].sum() == 0
+    told = [warning for warning in result.warnings if "not counted" in warning]
+    assert told == [
+        "1 redemption of customers with an offer names a campaign that is neither this one nor one "
+        "of [data.contacts]: it is not counted",
+        "2 redemptions of customers with an offer name an offer or a code that the catalogue does "
+        "not have: they are not counted",
+    ]
+
+
+def test_a_code_at_the_checkout_may_be_the_offers_id(shop, tmp_path):
+    _, rows = redeemed_as(shop, tmp_path, [(None, None, "COUPON"), ("spring", None, " coupon")])
+    assert rows["redemptions"].tolist() == [1, 1]
+
+
+def test_a_discount_of_a_share_costs_a_share_of_the_order_that_redeems_it(shop, tmp_path):
+    """The order of that day; else the mean order since the plan; else what the plan expected."""
+    folder, _, planned = shop
+    offers = (
+        (folder / "offers.toml").read_text().replace("margin_cost = 1.25", 'margin_cost = "10%"')
+    )
+    _, rows = redeemed_as(shop, tmp_path, [("spring", "coupon", None)] * 40, offers)
+    orders = pd.read_parquet(folder / "orders.parquet")
+    days = (orders["ordered_at"] - pd.Timestamp(PLANNED_ON)).dt.days
+    bought = orders[(orders["amount"] > 0) & (days >= 0) & (days < 28)].assign(day=days)
+    expected = planned.set_index("customer_id")["expected_cost"]
+    for customer, row in rows.iterrows():
+        mine = bought[bought["customer_id"] == customer]
+        if (mine["day"] == 0).any():
+            cost = 0.1 * mine.loc[mine["day"] == 0, "amount"].mean()
+        elif len(mine):
+            cost = 0.1 * float(row["net_spend"]) / row["orders"]
+        else:
+            cost = (expected[customer] - 0.0555) / 0.2
+        assert float(row["redemption_cost"]) == pytest.approx(cost, abs=1e-4)
 
 
 def test_without_tables_of_answers_costs_are_expected_and_that_is_said(shop):

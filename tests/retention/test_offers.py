@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from churn.errors import ConfigError
@@ -53,7 +54,23 @@ def test_an_offer_is_for_the_eligible_unless_it_says_otherwise(load):
 
 def test_the_expected_cost_is_redemptions_plus_contact(make_offer):
     offer = make_offer(margin_cost=4.0, redemption_rate=0.25, contact_cost=0.5)
-    assert offer.expected_cost == 1.5
+    assert offer.expected_cost(np.zeros(1))[0] == 1.5
+
+
+@pytest.mark.parametrize("text", ["10%", "10 %", " 10.0 %", "10,0%"])
+def test_a_cost_in_percent_is_a_share_of_the_order(make_offer, text):
+    offer = make_offer(margin_cost=text, redemption_rate=0.25, contact_cost=0.5)
+    orders = np.array([40.0, 0.0, -8.0])
+    np.testing.assert_allclose(offer.redemption_cost(orders), [4.0, 0.0, 0.0])
+    np.testing.assert_allclose(offer.expected_cost(orders), [1.5, 0.5, 0.5])
+    np.testing.assert_allclose(offer.worst_cost(orders), [4.5, 0.5, 0.5])
+    assert offer.gives_margin
+
+
+@pytest.mark.parametrize("text", ["101%", "-5%", "10", "%", "1e1%", "ten %", "10%%", ""])
+def test_what_is_no_percentage_is_no_cost(make_offer, text):
+    with pytest.raises(ConfigError, match=r"margin_cost must be a number >= 0, or a share.*10 %"):
+        make_offer(margin_cost=text)
 
 
 @pytest.mark.parametrize(

@@ -371,9 +371,28 @@ def test_any_catalogue_gives_each_customer_the_offer_of_most_value_or_none(terms
             for offer in catalogue if math.isfinite(stake) else ():  # beyond it nothing is known
                 shift = log_odds_shift(offer.effect, base_rate=base)
                 effect = expit(logit(1 - risk) + shift) - (1 - risk)
-                best = max(best, effect * stake - offer.expected_cost)
+                best = max(best, effect * stake - offer.expected_cost(np.zeros(1))[0])
         assert row["expected_value"] == pytest.approx(max(best, 0.0), abs=1e-6)
         assert row["offer_id"] == "none" or row["expected_value"] > 0
+
+
+def test_a_share_of_the_order_costs_each_customer_their_own(make_offer):
+    """Who has no order yet is taken for a customer in the middle, whom no giant order moves."""
+    catalogue = Offers((make_offer(margin_cost="10%", contact_cost=0.0),), "spring")
+    amounts = pa.table(
+        {"customer_id": ["c0", "c1", "x", "y"], "order_amount": [20.0, 60.0, 40.0, 1e9]}
+    )
+    found = _plan_of(catalogue, _scores(_average(3)), order_amounts=amounts)
+    assert found.table["expected_cost"].to_pylist() == pytest.approx([0.2, 0.6, 0.5])
+    assert found.summary["worst_cost"] == pytest.approx(2.0 + 6.0 + 5.0)
+    budget = _plan_of(catalogue, _scores(_average(3)), order_amounts=amounts, budget=0.75)
+    assert budget.summary["expected_cost"] <= 0.75
+
+
+def test_a_share_of_the_order_without_orders_is_refused(make_offer):
+    catalogue = Offers((make_offer(margin_cost="10%"),), "spring")
+    with pytest.raises(ConfigError, match="needs what an order comes to"):
+        _plan_of(catalogue, _scores(_average(3)))
 
 
 def test_sure_things_and_lost_causes_get_no_paid_offer(offers):

@@ -1,7 +1,6 @@
 """The page to unsubscribe over real HTTP: a POST withdraws once and for all, a GET does nothing."""
 
 import asyncio
-import http.client
 import json
 import os
 import re
@@ -10,82 +9,18 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
-from datetime import date
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unsubscribing import FORM, ONE_CLICK, message, service
 
 from churn.files.ledger import Ledger
-from churn.files.messages import Message, enqueue
-from churn.files.withdrawals import withdrawals
+from churn.files.messages import enqueue
 from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fields_of
 
-ONE_CLICK = b"List-Unsubscribe=One-Click"
-FORM = "application/x-www-form-urlencoded"
 FORM_TYPE = FORM.encode()
-
-
-def message(customer):
-    return Message(
-        campaign_id="spring",
-        as_of=date(2027, 1, 1),
-        customer_id=customer,
-        through="email",
-        offer_id="coupon",
-        channel="email",
-        token=f"token-of-{customer}",
-        parcel=customer,
-        run_id="run-1",
-    )
-
-
-class Service:
-    """A running `churn serve`, and what it said."""
-
-    def __init__(self, process, port, folder):
-        self.process, self.port, self.folder = process, port, folder
-
-    def ask(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read().decode()
-        finally:
-            connection.close()
-
-    def post(self, token, body=ONE_CLICK, kind=FORM):
-        return self.ask("POST", f"/unsubscribe/{token}", body, {"content-type": kind})
-
-    def withdrawn(self):
-        with Ledger(self.folder / "ledger.db") as ledger:
-            return {one.customer_id: (one.channel, one.source) for one in withdrawals(ledger)}
-
-
-@contextmanager
-def service(folder, *customers):
-    """`churn serve` in a process of its own, with a message to each of the customers on record."""
-    (folder / "churn.toml").write_text('[data.orders]\nsource = "orders.parquet"\n')
-    with Ledger(folder / "ledger.db") as ledger:
-        enqueue(ledger, [message(customer) for customer in customers])
-    words = ["serve", "--json", "--port", "0", "--config", str(folder / "churn.toml")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "churn", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/unsubscribe/", line)
-        assert found, line + process.stderr.read()
-        yield Service(process, int(found[1]), folder)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -298,8 +233,21 @@ def test_a_ledger_that_is_busy_asks_to_come_again(tmp_path):
 
 def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr("churn.serving.unsubscribe.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("churn.serving.unsubscribe.UNKNOWN_BODY_SECONDS", 0.05)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        enqueue(ledger, [message("anna")])
     app = create_unsubscribe_app(tmp_path / "ledger.db")
     assert asyncio.run(status_of(app, "token-of-anna", silent=True)) == (408, None)
+    assert asyncio.run(status_of(app, "token-of-nobody", silent=True)) == (404, None)
+
+
+def test_whoever_comes_while_too_many_are_at_work_is_asked_to_come_again(tmp_path, monkeypatch):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        enqueue(ledger, [message("anna")])
+    app = create_unsubscribe_app(tmp_path / "ledger.db")
+    assert asyncio.run(status_of(app, "token-of-anna")) == (200, None)
+    monkeypatch.setattr("churn.serving.unsubscribe.MOST_AT_WORK", 0)
+    assert asyncio.run(status_of(app, "token-of-anna")) == (503, b"60")
 
 
 @pytest.fixture(scope="module")

@@ -36,13 +36,14 @@ class Relation:
     """Rows that DuckDB can read: `sql` reads all of them, `pieces` the same in parts.
 
     Without `files` it is a table that the door holds already. `unread` are columns that the
-    source has and that were left there.
+    source has and that were left there, `notes` what was left out of the files, in words.
     """
 
     sql: str
     files: tuple[Path, ...] = ()
     pieces: Callable[[], Sequence[str]] = tuple
     unread: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

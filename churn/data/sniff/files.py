@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 from churn.data.engines.base import literal
 from churn.data.engines.duck import DuckDBEngine
+from churn.data.readable import READ_ENDINGS, Copies, Readable, is_text
 from churn.data.settings import TableSource
-from churn.data.sources import TEXT_ENDINGS, columns_of, relation_sql
+from churn.data.sources import columns_of, files_at, relation_sql
 from churn.errors import ConfigError, DataError
 
 __all__ = ["Encoding", "OrdersFiles", "opened"]
@@ -23,13 +24,17 @@ UTF_16_MARK = b"\xff\xfe"
 
 @dataclass(frozen=True)
 class OrdersFiles:
-    """Orders that can be queried: `relation` is the SQL that reads them, `types` their columns."""
+    """Orders that can be queried: `relation` is the SQL that reads them, `types` their columns.
+
+    `notes` are what was left out of the files, `sheet` the one that was taken of several.
+    """
 
     engine: DuckDBEngine
     name: str
     relation: str
     types: dict[str, str]
     source: TableSource
+    notes: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -38,65 +43,115 @@ class OrdersFiles:
 
 
 @contextmanager
-def opened(paths: Sequence[Path]) -> Iterator[OrdersFiles]:
-    """The files as one table, in an engine that can open nothing else.
+def opened(places: Sequence[Path]) -> Iterator[OrdersFiles]:
+    """The files, folders or globs as one table, in an engine that can open nothing else.
 
     ConfigError where a file is missing or of a kind that is not read; DataError where one is
     empty, damaged, no table, or has other columns than the first.
     """
-    files = [_checked(path) for path in paths]
+    files = [file for place in places for file in _files_at(place)]
     if not files:
         raise ConfigError("orders must be one file or more", got=0, fix="Name a CSV or Parquet.")
-    engine = DuckDBEngine(files)
+    copies = Copies()
     try:
-        yield _open(engine, files)
+        with _reading([_readable(copies, file) for file in files]) as table:
+            yield table
+    finally:
+        copies.close()
+
+
+def _files_at(place: Path) -> list[Path]:
+    found = files_at(str(place), Path())
+    if not found:
+        rule = "orders must be a file that is there, a folder or a glob"
+        raise ConfigError(rule, got=str(place), fix="Check the path.")
+    for path in found:
+        _check(path)
+    return found
+
+
+def _check(path: Path) -> None:
+    if not path.name.lower().endswith(READ_ENDINGS):
+        rule = f"orders must be one of {', '.join(READ_ENDINGS)}"
+        raise ConfigError(rule, got=path.name, fix="Save it as CSV or .xlsx.")
+    if path.stat().st_size == 0:
+        rule = f"the file {path.name} must hold at least a header"
+        raise DataError(rule, got="0 bytes", fix="Export it again.")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The readable files that stand for one file, and how their text is written."""
+
+    readable: Readable
+    source: TableSource
+
+
+def _readable(copies: Copies, file: Path) -> _Part:
+    """The file as it can be read, in the first encoding in which it is a table."""
+    source = TableSource(source=str(file))
+    if not is_text(file) and not file.name.lower().endswith(".zip"):
+        return _Part(copies.of([file], source, table="orders"), source)
+    got: str | None = "bytes that are no text"
+    for encoding in _encodings(file, copies):
+        try:
+            return _text(copies, file, replace(source, encoding=encoding))
+        except DataError as failure:
+            got = failure.got
+    raise _no_table(file.name, got=got)
+
+
+def _text(copies: Copies, file: Path, source: TableSource) -> _Part:
+    """The file with its delimiter; DataError unless all of it reads so."""
+    found = copies.of([file], source, table="orders")
+    engine = DuckDBEngine(found.paths)
+    try:
+        said = found.layouts[0].separator
+        written = replace(source, delimiter=said or _delimiter(engine, found.paths[0], source))
+        with engine.reading(file.name):
+            engine.rows(f"SELECT count(COLUMNS(*)) FROM {relation_sql(found.paths, written)}")
+        return _Part(found, written)
     finally:
         engine.close()
 
 
-def _checked(path: Path) -> Path:
-    if not path.is_file():
-        rule = "orders must be a file that is there"
-        raise ConfigError(rule, got=str(path), fix="Check the path.")
-    if not path.name.lower().endswith((".parquet", *TEXT_ENDINGS)):
-        rule = "orders must be a .parquet, .csv, .tsv or .txt file (or .gz of the last three)"
-        raise ConfigError(rule, got=path.name, fix="Export it as CSV or Parquet.")
-    if path.stat().st_size == 0:
-        rule = f"the file {path.name} must hold at least a header"
-        raise DataError(rule, got="0 bytes", fix="Export it again.")
-    return path.resolve()
+def _delimiter(engine: DuckDBEngine, path: Path, source: TableSource) -> str:
+    sniff = f"FROM sniff_csv({literal(path)}, encoding = {literal(source.encoding)}, header = true)"
+    with engine.reading(path.name):
+        return str(engine.rows(f"SELECT Delimiter AS d {sniff}")[0]["d"])
 
 
-def _open(engine: DuckDBEngine, files: list[Path]) -> OrdersFiles:
-    first, *others = (_open_one(engine, file) for file in files)
+@contextmanager
+def _reading(parts: Sequence[_Part]) -> Iterator[OrdersFiles]:
+    paths = [path for part in parts for path in part.readable.paths]
+    engine = DuckDBEngine(paths)
+    try:
+        yield _one_table(engine, parts, paths)
+    finally:
+        engine.close()
+
+
+def _one_table(engine: DuckDBEngine, parts: Sequence[_Part], paths: Sequence[Path]) -> OrdersFiles:
+    first, *others = (_described(engine, part) for part in parts)
     for other in others:
         _check_same(first, other)
-    source = replace(first.source, source=[str(file) for file in files])
-    return replace(first, source=source, relation=relation_sql(files, source))
+    notes = tuple(note for part in parts for note in part.readable.notes)
+    return replace(first, relation=relation_sql(paths, first.source), notes=notes)
 
 
-def _open_one(engine: DuckDBEngine, file: Path) -> OrdersFiles:
-    if file.name.lower().endswith(".parquet"):
-        return _described(engine, file, TableSource(source=str(file)))
-    got: str | None = "bytes that are no text"
-    for encoding in _encodings(file):
-        try:
-            source = _read_through(engine, file, encoding)
-        except DataError as failure:
-            got = failure.got
-        else:
-            return _text_table(_described(engine, file, source))
-    raise _no_table(file.name, got=got)
+def _described(engine: DuckDBEngine, part: _Part) -> OrdersFiles:
+    name = Path(str(part.source.source)).name
+    relation = relation_sql(part.readable.paths, part.source)
+    types = columns_of(engine, relation, name=name)
+    source = replace(part.source, sheet=part.readable.sheet)
+    table = OrdersFiles(engine, name, relation, types, source)
+    return _text_table(table) if table.is_text else table
 
 
-def _described(engine: DuckDBEngine, file: Path, source: TableSource) -> OrdersFiles:
-    relation = relation_sql([file], source)
-    types = columns_of(engine, relation, name=file.name)
-    return OrdersFiles(engine, file.name, relation, types, source)
-
-
-def _encodings(file: Path) -> tuple[Encoding, ...]:
+def _encodings(file: Path, copies: Copies) -> tuple[Encoding, ...]:
     """The encodings to try; latin-1 comes last because every byte is a letter in it."""
+    if not is_text(file):  # a zip: its first table tells
+        file = copies.of([file], TableSource(source=str(file)), table="orders").paths[0]
     head = _head(file)
     if head.startswith(UTF_16_MARK):
         return ("utf-16",)
@@ -112,16 +167,6 @@ def _head(file: Path) -> bytes:
             return stream.read(HEAD_BYTES)
     except (OSError, EOFError):
         raise _no_table(file.name, got="a damaged .gz") from None
-
-
-def _read_through(engine: DuckDBEngine, file: Path, encoding: Encoding) -> TableSource:
-    """The file with the delimiter that DuckDB finds; DataError unless all of it reads so."""
-    sniff = f"FROM sniff_csv({literal(file)}, encoding = {literal(encoding)}, header = true)"
-    with engine.reading(file.name):
-        delimiter = str(engine.rows(f"SELECT Delimiter AS d {sniff}")[0]["d"])
-        source = TableSource(source=str(file), delimiter=delimiter, encoding=encoding)
-        engine.rows(f"SELECT count(COLUMNS(*)) FROM {relation_sql([file], source)}")
-    return source
 
 
 def _text_table(table: OrdersFiles) -> OrdersFiles:

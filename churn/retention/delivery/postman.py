@@ -65,7 +65,7 @@ class Writer:
 
     def _values(self, offer: Offer, outgoing: Outgoing) -> dict[str, Any]:
         """What templates are given. The end of an offer is told where there is something to end."""
-        until = outgoing.row["expires_on"] if offer.margin_cost > 0 else None
+        until = outgoing.row["expires_on"] if offer.gives_margin else None
         return {
             "shop": {
                 "name": self.settings.shop,

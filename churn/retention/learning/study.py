@@ -28,6 +28,7 @@ from churn.retention.learning.verdict import (
     log_odds_shift_of,
     to_json,
     verdict,
+    with_mean,
 )
 from churn.retention.offers import NO_OFFER
 
@@ -74,8 +75,10 @@ class Finding:
     """What is known of one offer. Effects are differences in P(retained).
 
     `shift` moves the retention log-odds by the average effect: low, mean, high. `customers` are
-    the distinct ones who were sent it and kept without. `needed_per_arm` customers would show an
-    effect as large as the one that was found.
+    the distinct ones who were sent it and kept without. `retained_without` is the rate of the
+    kept, each weighted by 1 / propensity, as a reader can work it out from the contacts; the shift
+    and `needed_per_arm` stand on the same rate. `needed_per_arm` customers would show an effect as
+    large as the one that was found.
     """
 
     offer_id: str
@@ -188,15 +191,16 @@ def _finding(trial: Trial, offer: str, seen: OutOfFold | None, settings: StudySe
     report = _report(trial, offer, seen, settings)
     said, reasons = verdict(line.average, min(customers), report)
     features = trial.rows.loc[could, list(trial.feature_names)]
+    rate = _retained_without(trial.only(could))
     return Finding(
         offer_id=offer,
         verdict=said,
         reasons=reasons,
         customers=customers,
-        retained_without=float(seen.outcomes[could, 0].mean()),
+        retained_without=rate,
         line=line,
-        shift=_shifts(line, seen.outcomes[could, 0]),
-        needed_per_arm=customers_per_arm(line.average.estimate, seen.outcomes[could, 0].mean()),
+        shift=_shifts(line, with_mean(rate, seen.outcomes[could, 0])),
+        needed_per_arm=customers_per_arm(line.average.estimate, rate),
         uplift=report,
         groups=telling_groups(features, pseudo, customer),
     )
@@ -205,8 +209,7 @@ def _finding(trial: Trial, offer: str, seen: OutOfFold | None, settings: StudySe
 def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Finding:
     """The difference of both arms, where they are too few for any learner."""
     part = trial.only(trial.could_get(offer))
-    kept = part.was_given(NO_OFFER)
-    rate = float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
+    rate = _retained_without(part)
     flat = np.full((len(part), 2), rate)
     line = EffectLine.fit(
         pseudo_outcomes(part, (offer,), flat)[:, 0], np.zeros(len(part)), part.customer
@@ -224,6 +227,12 @@ def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Find
         uplift=None,
         groups={"works": (), "harms": ()},
     )
+
+
+def _retained_without(part: Trial) -> float:
+    """The share retained of those kept without, each standing for 1 / propensity rows."""
+    kept = part.was_given(NO_OFFER)
+    return float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
 
 
 def _report(trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings) -> UpliftReport:

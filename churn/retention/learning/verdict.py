@@ -25,6 +25,7 @@ __all__ = [
     "customers_per_arm",
     "log_odds_shift_of",
     "verdict",
+    "with_mean",
 ]
 
 Verdict = Literal["individual", "average", "too small to tell"]
@@ -95,6 +96,17 @@ def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:
 
 
 MOST_SHIFT = 15.0
+
+
+def with_mean(rate: float, retained: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probabilities with their log-odds moved as one, so that their mean is the rate.
+
+    >>> with_mean(0.5, np.array([0.2, 0.2])).round(4)
+    array([0.5, 0.5])
+    """
+    shift = log_odds_shift_of(rate - float(retained.mean()), retained)
+    moved: NDArray[np.float64] = expit(logit(np.clip(retained, 1e-6, 1 - 1e-6)) + shift)
+    return moved
 
 
 def customers_per_arm(effect: float, retained: float) -> int:

@@ -12,6 +12,7 @@ ANSWERS = {
     "not_sent": "find out why it was not delivered",
     "unsubscribed": "do not write again; see that the consent is withdrawn",
     "redeemed": "thank; no further discount now",
+    "redeemed_other": "redeemed something else than was sent: look at its offer, campaign or code",
     "bought": "bought without redeeming: no discount was needed",
     "bought_somehow": "whether with the offer is not known: connect [data.redemptions]",
     "opened": "opened and did not buy: ask what is missing, or remind once",
@@ -23,13 +24,14 @@ ANSWERS = {
 def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
     """The answer of each row and the next step; both null where no offer was planned.
 
-    `rows` have `offered`, `sent`, `retained`, and `redemptions`, `opened` and `unsubscribed`, which
-    are null where the shop's tables do not tell.
+    `rows` have `offered`, `sent`, `retained`, and `redemptions`, `other_redemptions`, `opened` and
+    `unsubscribed`, which are null where the shop's tables do not tell.
     """
     holds = {
         "not_sent": ~rows["sent"],
         "unsubscribed": rows["unsubscribed"].fillna(0) > 0,
         "redeemed": rows["redemptions"].fillna(0) > 0,
+        "redeemed_other": rows["other_redemptions"].fillna(0) > 0,
         "bought": (rows["retained"] > 0) & rows["redemptions"].notna(),
         "bought_somehow": rows["retained"] > 0,
         "opened": rows["opened"].fillna(0) > 0,

@@ -21,6 +21,7 @@ from churn.data.tables import Snapshot
 from churn.errors import ConfigError, DataError
 from churn.retention.arms import ARMS, CONTROL, HOLDOUT
 from churn.retention.measurement.follow_up import answers_of
+from churn.retention.measurement.redeemed import Redeemed, redeemed_by
 from churn.retention.offers import NO_OFFER, Offers
 
 __all__ = ["MEASURED_SCHEMA", "MONEY", "PLANNED", "UNITS", "Measured", "measured_rows"]
@@ -58,6 +59,7 @@ MEASURED_SCHEMA = pa.schema(
 class Measured:
     """The rows, money in units of a ten-thousandth, and what is known of the campaign.
 
+    `unmatched` counts redemptions that match no offer or campaign, by what they name.
     `compared`: customers for whom the draw of holdout and control made a difference. Days before
     `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
     `ends` and later.
@@ -72,6 +74,7 @@ class Measured:
     contacts_known: bool
     redemptions_known: bool
     events_known: bool
+    unmatched: Mapping[str, int]
 
     @property
     def elapsed(self) -> float:
@@ -97,13 +100,15 @@ def measured_rows(
     horizon_days: int,
     margin_rate: float,
     probability: Mapping[str, float] | None = None,
+    codes: Mapping[str, str] | None = None,
 ) -> Measured:
     """What came of a plan (`PLANNED`, one campaign and date) as it was known at the snapshot.
 
     Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
     catalogue: a contact for each who was sent an offer, and the margin of each redemption; where
-    the shop's tables do not tell who redeemed, what the plan expected. Raises DataError where a
-    customer stands twice, ConfigError where no day has passed or the catalogue lacks an offer.
+    the shop's tables do not tell who redeemed, what the plan expected. `codes` tell the offers of
+    codes in lower case. Raises DataError where a customer stands twice, ConfigError where no day
+    has passed or the catalogue lacks an offer.
     """
     plan_as_of, campaign = _one_plan(planned)
     lag = snapshot.tables.arrival_lag_days()
@@ -123,11 +128,14 @@ def measured_rows(
     sent = contacted(snapshot, window)
     frame["offered"] = frame["offer_id"] != NO_OFFER
     frame["sent"] = frame["offered"] & (sent is None or frame["customer_id"].isin(sent or set()))
-    redeemed, reacted = redemptions(snapshot, window), reactions(snapshot, window)
-    frame["redemptions"] = _redemptions(frame, redeemed)
+    reacted = reactions(snapshot, window)
+    redeemed = redeemed_by(
+        frame, redemptions(snapshot, window), codes or {}, {offer.offer_id for offer in offers}
+    )
+    frame["redemptions"], frame["other_redemptions"] = redeemed.ours, redeemed.others
     for name in ("opened", "unsubscribed"):
         frame[name] = _reaction(frame, reacted, name)
-    frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers)
+    frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers, redeemed)
     frame["answer"], frame["next_step"] = answers_of(frame)
     return Measured(
         frame=frame,
@@ -137,8 +145,9 @@ def measured_rows(
         closed=days == horizon_days,
         ends=plan_as_of + timedelta(horizon_days + lag),
         contacts_known=sent is not None,
-        redemptions_known=redeemed is not None,
+        redemptions_known=snapshot.tables.has("redemptions"),
         events_known=reacted is not None,
+        unmatched=redeemed.unmatched,
     )
 
 
@@ -171,17 +180,6 @@ def _with_outcomes(
     )
 
 
-def _redemptions(frame: pd.DataFrame, found: pa.Table | None) -> pd.Series[int]:
-    """How often each redeemed the offer they were sent; null where it is not known."""
-    if found is None:
-        return pd.Series(pd.NA, index=frame.index, dtype="Int64")
-    rows = found.to_pandas()
-    offered = rows["customer_id"].map(frame.set_index("customer_id")["offer_id"])
-    ours = rows[(rows["offer_id"].isna() | (rows["offer_id"] == offered)) & (offered != NO_OFFER)]
-    counts = ours.groupby("customer_id")["redeemed"].sum()
-    return frame["customer_id"].map(counts).fillna(0).astype("Int64")
-
-
 def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Series[int]:
     if found is None:
         return pd.Series(pd.NA, index=frame.index, dtype="Int64")
@@ -189,20 +187,31 @@ def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Seri
     return frame["customer_id"].map(by_customer).fillna(0).astype("Int64")
 
 
-def _costs(frame: pd.DataFrame, offers: Offers) -> tuple[pd.Series[int], pd.Series[int]]:
-    """Contact and redemption costs in units; a redemption counts also where no contact does."""
+def _costs(
+    frame: pd.DataFrame, offers: Offers, redeemed: Redeemed
+) -> tuple[pd.Series[int], pd.Series[int]]:
+    """Contact and redemption costs in units; a redemption counts also where no contact does.
+
+    A share is of the net amount of the order on the day of the redemption; without one of the
+    customer's mean order since the plan, and without any of the order that the plan expected.
+    """
     known = {offer.offer_id: offer for offer in offers}
     lacking = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(known))
     if lacking:
         rule = "the catalogue must hold the offers of the plan: it tells what they cost"
         raise ConfigError(rule, got=f"no {lacking}", fix="Name the catalogue of that campaign.")
-    contact, margin = (
+    contact, fixed, share, rate = (
         frame["offer_id"].map({k: getattr(one, name) for k, one in known.items()}).fillna(0.0)
-        for name in ("contact_cost", "margin_cost")
+        for name in ("contact_cost", "margin_amount", "margin_share", "redemption_rate")
     )
-    expected = (frame["expected_cost"] - contact).clip(lower=0.0) * frame["sent"]
-    redeemed = frame["redemptions"].astype("float64") * margin
-    return _units(contact * frame["sent"]), _units(redeemed.fillna(expected))
+    planned = (frame["expected_cost"] - contact).clip(lower=0.0)
+    mean_order = (frame["net_spend"] / UNITS / frame["orders"].where(frame["orders"] > 0)).clip(0.0)
+    assumed = (share * mean_order).fillna((planned / rate.where(rate > 0)).fillna(0.0))
+    times, priced = (one.astype("float64") for one in (redeemed.ours, redeemed.priced))
+    amount = redeemed.order_amount.astype("float64")
+    unpriced = (times - priced).clip(lower=0.0) * assumed.where(share > 0, 0.0)
+    cost = times * fixed + share * amount + unpriced
+    return _units(contact * frame["sent"]), _units(cost.fillna(planned * frame["sent"]))
 
 
 def _units(money: pd.Series[float]) -> pd.Series[int]:

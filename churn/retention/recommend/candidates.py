@@ -31,7 +31,7 @@ class Candidates:
 
 def candidates(past: Past, shop: Shop) -> tuple[Candidates, Candidates]:
     """What each customer bought before, and the 50 new products for which that speaks most; only
-    what is on sale.
+    what is on sale, and nothing that they sent back.
     """
     own_score = np.zeros(past.product.size)
     found: list[tuple[Ints, Ints, Singles]] = []
@@ -88,4 +88,8 @@ def _new(past: Past, shop: Shop, found: list[tuple[Ints, Ints, Singles]]) -> Can
     features = np.column_stack(
         [score, np.log1p(shop.buyers[product]), np.log(past.visits[customer] + 0.05)]
     )
-    return Candidates(customer, product, features)
+    pairs, gone = (
+        who * shop.tie.size + what
+        for who, what in ((customer, product), (past.gone_customer, past.gone_product))
+    )
+    return Candidates(customer, product, features).of(~np.isin(pairs, gone))

@@ -101,7 +101,9 @@ def own_then_shop(past: Past, shop: Shop, *, top: int) -> Lists:
 
 
 def _shop_best(past: Past, shop: Shop, customers: Ints, wanted: Ints) -> Lists:
-    """So many of the shop's 1,000 best for each customer, without what the customer has."""
+    """So many of the shop's 1,000 best for each customer, without what the customer has, or sent
+    back.
+    """
     sold = np.flatnonzero(shop.on_sale & (shop.buyers > 0))
     best = sold[np.lexsort((shop.tie[sold], -shop.buyers[sold]))][:SHOP_LOOKS_AT]
     place = np.full(shop.tie.size, -1, dtype=np.int64)
@@ -109,6 +111,9 @@ def _shop_best(past: Past, shop: Shop, customers: Ints, wanted: Ints) -> Lists:
     has = place[past.product] >= 0
     open_to = np.ones((customers.size, best.size), dtype=bool)
     open_to[np.searchsorted(customers, past.customer[has]), place[past.product[has]]] = False
+    gone = (place[past.gone_product] >= 0) & np.isin(past.gone_customer, customers)
+    line = np.searchsorted(customers, past.gone_customer[gone])
+    open_to[line, place[past.gone_product[gone]]] = False
     rank = np.cumsum(open_to, axis=1)
     line, column = np.nonzero(open_to & (rank <= wanted[:, None]))
     return _unscored(customers[line], best[column], rank[line, column], is_new=True)

@@ -38,7 +38,8 @@ class Past:
     """Every customer and product bought before a moment, a row each, by customer and product.
 
     `times` counts days, `decayed` weighs each by 2^(-age / half-life); `visits`, by customer, is
-    the same of all purchase days. Ages are whole days, at least 1.
+    the same of all purchase days. Ages are whole days, at least 1. `gone_customer` and
+    `gone_product` are the pairs of which nothing was kept: bought once, and sent back.
     """
 
     customer: Ints
@@ -48,12 +49,16 @@ class Past:
     last_age: Ints
     decayed: Floats
     visits: Floats
+    gone_customer: Ints
+    gone_product: Ints
 
     def of(self, customers: Bools) -> Self:
         """Only those customers' rows; customers keep their numbers."""
-        rows = customers[self.customer]
+        rows, gone = customers[self.customer], customers[self.gone_customer]
         names = ("customer", "product", "times", "first_age", "last_age", "decayed")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        kept = {name: getattr(self, name)[rows] for name in names}
+        without = {name: getattr(self, name)[gone] for name in ("gone_customer", "gone_product")}
+        return replace(self, **kept, **without)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Purchases:
         pairs, ages = _distinct(customer * self.products + self.product[rows], age)
         pair, first, times = np.unique(pairs, return_index=True, return_counts=True)
         visitor, visit_age = _distinct(customer, age)
+        gone = np.setdiff1d(self._let_go(at), pair)
         weights = np.exp2(-ages / half_life_days)
         visits = np.exp2(-visit_age / half_life_days)
         return Past(
@@ -103,6 +109,8 @@ class Purchases:
             last_age=ages[first],
             decayed=np.add.reduceat(weights, first) if first.size else weights,
             visits=np.bincount(visitor, visits, len(self.customer_ids)).astype(np.float64),
+            gone_customer=gone // max(1, self.products),
+            gone_product=gone % max(1, self.products),
         )
 
     def bought(self, since: Moment, days: int, *, known: Moment) -> Ints:
@@ -111,6 +119,13 @@ class Purchases:
         """
         inside = (self.day >= since.day) & (self.day < since.day + days)
         rows = inside & self._known(known)
+        return np.unique(self.customer[rows] * self.products + self.product[rows])
+
+    def _let_go(self, at: Moment) -> Ints:
+        """The pairs (customer x products + product) with a row that no longer holds."""
+        if self.known is None:
+            return np.zeros(0, dtype=np.int64)
+        rows = (self.day < at.day) & (self.known[1] < at.instant)
         return np.unique(self.customer[rows] * self.products + self.product[rows])
 
     def _known(self, at: Moment) -> Bools:

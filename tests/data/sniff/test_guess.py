@@ -279,9 +279,9 @@ def test_a_missing_column_is_named_with_the_columns_that_are_there(tmp_path):
 def test_a_missing_file_and_a_foreign_kind_are_usage_errors(tmp_path):
     with pytest.raises(ConfigError, match="Check the path"):
         sniff_orders(tmp_path / "none.csv")
-    (tmp_path / "orders.xlsx").write_bytes(b"PK")
-    with pytest.raises(ConfigError, match="Export it as CSV or Parquet"):
-        sniff_orders(tmp_path / "orders.xlsx")
+    (tmp_path / "orders.pdf").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"Save it as CSV or \.xlsx"):
+        sniff_orders(tmp_path / "orders.pdf")
 
 
 @settings(

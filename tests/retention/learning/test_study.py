@@ -7,6 +7,7 @@ from churn.errors import GateError
 from churn.retention.learning.learners import DRLearner
 from churn.retention.learning.study import study
 from churn.retention.learning.trial import Trial
+from churn.retention.learning.verdict import with_mean
 
 
 def test_an_offer_that_helps_some_and_harms_others_is_individual(studied, known):
@@ -54,6 +55,29 @@ def test_noise_alone_hardly_ever_ships(draw_trial, quick):
     found = [study(draw_trial(600, seed=seed, size=0.0).trial, quick) for seed in range(4)]
     verdicts = [one.verdict for each in found for one in each.findings.values()]
     assert verdicts.count("individual") <= 1
+
+
+def test_retained_without_is_the_weighted_rate_of_those_kept(studied, known):
+    kept = known.trial.rows[known.trial.was_given("none")]
+    rate = np.average(kept["retained"], weights=1 / kept["propensity"])
+    for finding in studied.findings.values():
+        assert finding.retained_without == pytest.approx(rate)
+
+
+def test_the_shift_raises_the_rate_that_is_shown_by_the_effect_that_is_shown(draw_trial, quick):
+    """With one probability for all the shift is a difference of log-odds that anyone can check."""
+    found = study(draw_trial(250, seed=2).trial, quick).findings["even"]
+    rate, effect = found.retained_without, found.line.average.estimate
+    odds = [p / (1 - p) for p in (rate, rate + effect)]
+    assert found.shift[1] == pytest.approx(np.log(odds[1] / odds[0]))
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.183, 0.5, 0.97])
+def test_probabilities_are_moved_to_a_mean_and_keep_their_order(rate):
+    retained = np.array([0.05, 0.3, 0.31, 0.9])
+    moved = with_mean(rate, retained)
+    assert moved.mean() == pytest.approx(rate)
+    assert (np.diff(moved) > 0).all()
 
 
 def test_the_findings_are_plain_json(studied):

@@ -21,6 +21,8 @@ def past_of(bought: np.ndarray, last_age: int | np.ndarray = 5) -> Past:
         last_age=age,
         decayed=np.full(customer.size, 0.25),
         visits=np.ones(len(bought)),
+        gone_customer=np.zeros(0, dtype=np.int64),
+        gone_product=np.zeros(0, dtype=np.int64),
     )
 
 

@@ -34,6 +34,14 @@ def by_customer(lists) -> dict[int, list[int]]:
     return found
 
 
+def gone(past: Past) -> dict[int, set[int]]:
+    """What was sent back, by customer."""
+    found: dict[int, set[int]] = {}
+    for customer, product in zip(past.gone_customer, past.gone_product, strict=True):
+        found.setdefault(int(customer), set()).add(int(product))
+    return found
+
+
 def had(past: Past) -> dict[int, dict[int, tuple[int, int]]]:
     found: dict[int, dict[int, tuple[int, int]]] = {}
     rows = zip(past.customer, past.product, past.times, past.last_age, strict=True)
@@ -97,6 +105,8 @@ def test_every_list_has_ranks_without_gaps_and_nothing_twice_or_off_sale_or_of_a
         assert shop.on_sale[lists.product].all()
         bought = [p in had(past)[c] for c, p in zip(lists.customer, lists.product, strict=True)]
         assert lists.is_new.tolist() == [not one for one in bought]
+        for customer, products in by_customer(lists).items():
+            assert not gone(past).get(customer, set()) & set(products)
     if kind != "all":
         assert set(learnt.is_new.tolist()) <= {kind == "new"}
 

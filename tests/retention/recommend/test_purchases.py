@@ -42,6 +42,20 @@ def test_the_past_is_what_had_happened_and_was_known_before_the_moment(rows):
 
 
 @given(ROWS)
+def test_what_was_bought_and_is_held_no_more_is_gone(rows):
+    purchases = purchases_of(rows)
+    past = purchases.before(Moment(10, 10.0), half_life_days=7.0)
+    ids = purchases.customer_ids.to_pylist()
+    gone = zip(past.gone_customer, past.gone_product, strict=True)
+    wanted = {
+        (customer, product)
+        for customer, product, day, late, holds in rows
+        if product in PRODUCTS and day < 10 and day + late + holds < 10
+    } - set(seen(rows, 10))
+    assert [(ids[customer], PRODUCTS[product]) for customer, product in gone] == sorted(wanted)
+
+
+@given(ROWS)
 def test_what_was_bought_in_a_window_is_told_as_it_was_known_later(rows):
     purchases = purchases_of(rows)
     ids = purchases.customer_ids.to_pylist()

@@ -43,6 +43,23 @@ def pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["customer_id"], rows["product_id"], strict=True))
 
 
+def test_what_was_sent_back_is_neither_repeated_nor_new_nor_a_reason():
+    """Each customer buys the one kettle and keeps it, but for ten who send it back."""
+    lines = basket_lines(60)
+    first = lines.drop_duplicates("customer_id", keep="last").sort_values("customer_id")
+    kettles = first.assign(product_id="kettle", product_name="kettle", quantity=1, amount=39.9)
+    kettles["order_id"] = "k" + kettles["customer_id"]
+    sent = kettles.head(10).assign(quantity=-1, amount=-39.9)
+    sent = sent.assign(order_id="r" + sent["customer_id"], ordered_at=sent["ordered_at"])
+    opened = tables_of(pd.concat([lines, kettles, sent], ignore_index=True))
+    found = table(learn_recommender(opened.as_of(AS_OF), horizon_days=28), top=50)
+    back = set(sent["customer_id"])
+    of_kettles = found[found["product_id"] == "kettle"]
+    assert len(of_kettles) > 0
+    assert not set(of_kettles["customer_id"]) & back
+    assert not found.loc[found["customer_id"].isin(back), "because"].str.contains("kettle").any()
+
+
 def test_new_only_has_nothing_that_was_bought_and_repeat_only_nothing_else(lists, bought):
     assert not set(pairs(lists["new"])) & bought
     assert set(pairs(lists["repeat"])) <= bought

@@ -1,0 +1,276 @@
+"""How a text file is laid out: what stands above its header and below its rows, how lines end."""
+
+import csv
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from churn.errors import DataError
+
+__all__ = [
+    "TextLayout",
+    "codec_of",
+    "is_summary",
+    "looks_like_data",
+    "opened_text",
+    "text_layout",
+    "without_the_odd",
+]
+
+WINDOW = 65_536
+SAMPLED = 64  # windows over a large file
+MOST_BELOW = 10
+DELIMITERS = ",;\t|"
+LINE_END = re.compile(r"\r\n|\n|\r")
+SEPARATOR = re.compile(r'\W{0,3}"?sep=(.)"?\s*', re.IGNORECASE)
+SUMMARY = re.compile(
+    r"\W*((grand|report|page|over)\s*)?(sub)?(totals?|totaal|totale|totaux|totalt|tot|sum|summe|"
+    r"gesamt|gesamtsumme|suma|summa|somme|razem|итого)\W*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """`above` and `below` count the lines that belong to no table. `header` holds its names,
+    `separator` what a first line `sep=;` says, `delimiter` what stands between two values, and
+    `mixed` tells whether lines end in more than one way.
+    """
+
+    header: tuple[str, ...] = ()
+    delimiter: str | None = None
+    separator: str | None = None
+    above: int = 0
+    below: int = 0
+    mixed: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file can be read as it stands."""
+        return not (self.above or self.below or self.mixed)
+
+
+def text_layout(
+    path: Path, *, encoding: str, delimiter: str | None = None, skip: int | None = None
+) -> TextLayout:
+    """The layout of a text file, plain or gzipped; `skip` is how many lines stand above its header
+    where that is known.
+
+    Of a gzipped file only the head is looked at.
+    """
+    head, whole = _head(path, encoding)
+    lines = LINE_END.split(head)
+    lines = lines if whole else lines[:-1]
+    said = SEPARATOR.fullmatch(lines[0]) if lines else None
+    separator = said[1] if said else None
+    first = 1 if said else 0
+    found = _read_best(lines[first:], separator, delimiter)
+    if found is None:
+        return TextLayout(separator=separator, above=skip or first)
+    between, rows = found
+    above = first + _lines_above(rows) if skip is None else skip
+    header = next((cells for start, cells in rows if start + first >= above), [])
+    names = tuple(_named(name, encoding) for name in header)
+    if path.suffix.lower() == ".gz":
+        return TextLayout(names, between, separator, above)
+    below = _lines_below(_tail(path, encoding), between, len(header))
+    return TextLayout(names, between, separator, above, below, _mixed(path, encoding))
+
+
+def without_the_odd(path: Path, layout: TextLayout, encoding: str) -> Iterator[str]:
+    """The lines of the table alone, each ended by a line feed, as texts that `codec_of` writes."""
+    held: list[str] = []
+    with opened_text(path) as stream:
+        for number, line in enumerate(_texts(stream, encoding)):
+            if number < layout.above:
+                continue
+            held.append(line)
+            if len(held) > layout.below:
+                yield held.pop(0)
+
+
+def codec_of(encoding: str) -> str:
+    """The codec that keeps every byte of a file as it is; UTF-16 has to be decoded."""
+    return "utf-16" if encoding == "utf-16" else "latin-1"
+
+
+def looks_like_data(name: str) -> bool:
+    """Whether a column's name is rather the first value in it: an address, a number or a date.
+
+    >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
+    [True, True, True, False]
+    """
+    return "@" in name or re.fullmatch(r"[-+\d.,:/ TZ]*\d[-+\d.,:/ TZ]*", name) is not None
+
+
+def opened_text(path: Path) -> IO[bytes]:
+    """The bytes of a text file, unzipped where its name ends in .gz."""
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _texts(stream: IO[bytes], encoding: str) -> Iterator[str]:
+    mark = b"" if encoding == "utf-16" else b"\xef\xbb\xbf"
+    begin = stream.read(len(mark))
+    if begin != mark:
+        stream.seek(0)
+    try:
+        with io.TextIOWrapper(stream, encoding=codec_of(encoding), newline=None) as text:
+            yield from text
+    except UnicodeError:
+        raise DataError("a text file must be in its encoding", got="bytes that are not") from None
+
+
+def _head(path: Path, encoding: str) -> tuple[str, bool]:
+    """The text that a file begins with, and whether that is all of it."""
+    try:
+        with opened_text(path) as stream:
+            read = stream.read(WINDOW)
+            whole = not stream.read(1)
+    except (OSError, EOFError):  # DuckDB says what is wrong with it
+        return "", True
+    text = read.decode(codec_of(encoding), errors="ignore")
+    return text.removeprefix("\xef\xbb\xbf"), whole
+
+
+def _named(name: str, encoding: str) -> str:
+    if encoding == "utf-16":
+        return name.strip()
+    return name.encode("latin-1").decode(encoding, errors="replace").strip()
+
+
+def _read_best(
+    lines: Sequence[str], separator: str | None, delimiter: str | None
+) -> tuple[str, list[tuple[int, list[str]]]] | None:
+    """The table by what the file says of itself, else by `delimiter` if its header has that."""
+    found = _table_in(lines, separator)
+    if separator or not delimiter or found is None or found[0] == delimiter:
+        return found
+    header = lines[_lines_above(found[1])]
+    return _table_in(lines, delimiter) if delimiter in header else found
+
+
+def _table_in(
+    lines: Sequence[str], delimiter: str | None
+) -> tuple[str, list[tuple[int, list[str]]]] | None:
+    """The delimiter that makes the most lines equally wide, and the rows with the lines on which
+    they begin; None where no line has two values.
+    """
+    best: tuple[float, int, str, list[tuple[int, list[str]]]] | None = None
+    for each in [delimiter] if delimiter else DELIMITERS:
+        rows = _rows(lines, each)
+        width, share = _usual_width([cells for _, cells in rows])
+        if width >= 2 and (best is None or (share, width) > best[:2]):
+            best = (share, width, each, rows)
+    return None if best is None else (best[2], best[3])
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    rows, start = [], 0
+    try:
+        for cells in reader:
+            rows.append((start, cells))
+            start = reader.line_num
+    except csv.Error:
+        return rows
+    return rows
+
+
+def _usual_width(rows: Sequence[list[str]]) -> tuple[int, float]:
+    """How many values most rows have, and what share of the rows that are not empty have them."""
+    widths = Counter(len(cells) for cells in rows if len(cells) > 1)
+    if not widths:
+        return 0, 0.0
+    width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+    return width, count / sum(1 for cells in rows if any(cells))
+
+
+def _lines_above(rows: Sequence[tuple[int, list[str]]]) -> int:
+    """How many lines stand above the header: the first row that is as wide as the table, mostly
+    filled, and holds names. Rows may have one value more, where each ends in a delimiter.
+    """
+    width, _ = _usual_width([cells for _, cells in rows])
+    likely = [(start, cells) for start, cells in rows if _is_header(cells, width - 1)]
+    if likely and likely[0][0] == 0:
+        return 0
+    whole = [start for start, cells in likely if len(cells) >= width]
+    return next(iter([*whole, *(start for start, _ in likely)]), 0)
+
+
+def _is_header(cells: Sequence[str], least: int) -> bool:
+    wide = len(cells) >= max(2, least) and 2 * _filled(cells) > len(cells)
+    return wide and not any(looks_like_data(cell) for cell in cells)
+
+
+def _filled(cells: Sequence[str]) -> int:
+    return sum(1 for cell in cells if cell.strip())
+
+
+def _tail(path: Path, encoding: str) -> list[str]:
+    """The last lines of a file, the first of them whole."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        mark = stream.read(2)
+        start = max(0, (size - WINDOW) // 2 * 2)
+        stream.seek(start)
+        read = stream.read()
+    codec = "latin-1"
+    if encoding == "utf-16":
+        codec = "utf-16-be" if mark == b"\xfe\xff" else "utf-16-le"
+    lines = LINE_END.split(read.decode(codec, errors="ignore"))
+    return lines[1:] if start else lines
+
+
+def _lines_below(lines: Sequence[str], delimiter: str, width: int) -> int:
+    """How many lines at the end are no rows: texts, blanks between them, and a row of totals."""
+    lines = lines[:-1] if lines and not lines[-1] else lines
+    found = 0
+    for number, line in enumerate(reversed(lines[1:]), start=1):
+        if not line.strip(f"{delimiter} \t"):
+            continue
+        if not _is_below(line, delimiter, width):
+            return found
+        if number > MOST_BELOW:
+            return 0
+        found = number
+    return found
+
+
+def _is_below(line: str, delimiter: str, width: int) -> bool:
+    cells = next(csv.reader([line], delimiter=delimiter), [])
+    if len(cells) < width and '"' not in line:
+        return 2 * _filled(cells) <= max(width, 2)
+    return is_summary(cells)
+
+
+def is_summary(cells: Sequence[object]) -> bool:
+    """Whether a row holds sums and not an order: it begins with such a word, and has gaps.
+
+    >>> is_summary(["Total", "", "876.00"]), is_summary(["1001", "Total", "876.00"])
+    (True, False)
+    """
+    filled = [cell for cell in cells if cell not in ("", None)]
+    first = filled[0] if filled else None
+    named = isinstance(first, str) and SUMMARY.fullmatch(first) is not None
+    return named and len(filled) < len(cells)
+
+
+def _mixed(path: Path, encoding: str) -> bool:
+    """Whether some lines end in CR LF and others in one of the two alone."""
+    if encoding == "utf-16":
+        return False
+    size = path.stat().st_size
+    feeds = returns = 0
+    with path.open("rb") as stream:
+        for place in range(0, size, max(WINDOW, size // SAMPLED)):
+            stream.seek(place)
+            block = stream.read(WINDOW)
+            feeds += block.count(b"\n")
+            returns += block.count(b"\r")
+    cut = SAMPLED if size > WINDOW * SAMPLED else 0  # a window may part CR from LF
+    return feeds > 0 and returns > 0 and abs(feeds - returns) > cut

@@ -1,0 +1,126 @@
+"""`where` at the door: which rows of a table it leaves out, counted by the value that says so.
+
+A row for which the condition is unknown, because a value that it needs is empty, is left out and
+counted by itself. A refusal is not: what restricts is never lost for a value that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from churn.data.condition_sql import ConditionSQL
+from churn.data.conditions import Condition, parse_condition
+from churn.data.contracts import TABLES
+from churn.data.engines.base import Engine, identifier
+from churn.data.settings import TableSource
+from churn.errors import DataError
+
+__all__ = ["LEFT_OUT", "UNDECIDED", "Where", "where_of"]
+
+LEFT_OUT = "left out by where"
+UNDECIDED = "left out by where, which needs a value that is empty"
+SHOWN_VALUES = 6
+MUCH = 0.5
+PERSONAL = ("email", "phone", "birth_date")
+
+# What a row must be to be no refusal, of the tables that may hold one.
+GRANTS = {"consents": "granted IS TRUE", "preferences": "allowed IS TRUE", "events": "false"}
+
+
+@dataclass(frozen=True)
+class Where:
+    """The condition of one table, compiled; without a condition it leaves every row alone."""
+
+    table: str
+    compiler: ConditionSQL
+    condition: Condition | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the source that the condition reads."""
+        return [] if self.condition is None else self.compiler.columns(self.condition)
+
+    @property
+    def inner_sql(self) -> list[str]:
+        """What has to be selected beside the table's own columns."""
+        if self.condition is None:
+            return []
+        label = self.compiler.label_sql(self.condition)
+        return [f"{self.compiler.sql(self.condition)} AS chosen", f"{label} AS left_out_as"]
+
+    @property
+    def kept_columns(self) -> list[str]:
+        """Of these what is needed until rows are counted."""
+        return [] if self.condition is None else ["left_out_as"]
+
+    def rules(self, columns: list[str]) -> list[tuple[str, str]]:
+        """Tests of rows that are left out, each with its reason; `columns` are ours."""
+        if self.condition is None:
+            return []
+        grant = GRANTS.get(self.table, "true")
+        known = grant.split()[0] in (*columns, "true", "false")
+        undecided = f"chosen IS NULL AND {grant if known else 'false'}"
+        return [("NOT chosen", LEFT_OUT), (undecided, UNDECIDED)]
+
+    def count(self, engine: Engine, counts: Mapping[str, int], rows: int) -> dict[str, int]:
+        """The counts with the rows left out by their values. DataError where no order is left."""
+        left = counts.get(LEFT_OUT, 0) + counts.get(UNDECIDED, 0)
+        if not left:
+            return dict(counts)
+        values = engine.rows(
+            f"SELECT left_out_as AS v, count(*) AS n FROM {identifier(self.table)} "
+            f"WHERE unusable = '{LEFT_OUT}' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {SHOWN_VALUES + 1}"
+        )
+        named = {str(row["v"]): int(str(row["n"])) for row in values if row["v"] is not None}
+        shown = dict(list(named.items())[:SHOWN_VALUES])
+        if left == rows and self.table == "orders":
+            got = ", ".join(f"{n:,} {value}" for value, n in shown.items()) or "none"
+            rule = "[data.orders] where must keep at least one row"
+            fix = "Check how the values are written: these are left out."
+            raise DataError(rule, got=f"{got} of {rows:,}" if shown else got, fix=fix)
+        return {**_by_value(shown, counts.get(LEFT_OUT, 0)), **_without(counts, LEFT_OUT)}
+
+    def warnings(self, counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
+        """What a person must not miss of the rows left out; `counts` are those of the reasons."""
+        undecided, left = counts.get(UNDECIDED, 0), counts.get(LEFT_OUT, 0)
+        found = []
+        if undecided:
+            found.append(
+                f"{undecided:,} rows are left out because where needs a value that is empty in "
+                "them; add e.g. `or status is null` to keep them"
+            )
+        if left > MUCH * rows:
+            found.append(f"where leaves out {left:,} of {rows:,} rows")
+        return tuple(found)
+
+
+def where_of(
+    table: str,
+    types: Mapping[str, str],
+    source: TableSource,
+    timezone: str,
+    *,
+    mapped: Mapping[str, str],
+) -> Where:
+    """The condition of that table, of which `mapped` are the columns as ours → theirs.
+
+    ConfigError where it is none, DataError where the source lacks a column.
+    """
+    contract = TABLES[table]
+    ids = [ours for ours in mapped if contract.column(ours).kind == "id"]
+    personal = {mapped[ours] for ours in (*ids, *PERSONAL) if ours in mapped}
+    compiler = ConditionSQL(table, types, source, timezone, personal)
+    if source.where is None:
+        return Where(table, compiler, None)
+    return Where(table, compiler, parse_condition(source.where, table=table))
+
+
+def _by_value(shown: Mapping[str, int], left: int) -> dict[str, int]:
+    named = {f"{LEFT_OUT}: {value}": n for value, n in shown.items()}
+    others = left - sum(shown.values())
+    return {**named, **({LEFT_OUT: others} if others else {})}
+
+
+def _without(counts: Mapping[str, int], reason: str) -> dict[str, int]:
+    return {name: n for name, n in counts.items() if name != reason}

@@ -1,0 +1,207 @@
+"""The server under abuse: no request and no number of silent sockets holds anybody else up.
+
+The service is a process of its own. What it must not take is processor time, so its own clock is
+read (/proc/PID/stat), which other work on the machine does not move.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unsubscribing import FORM, ONE_CLICK, service
+
+from churn.serving.server import HEADER_SECONDS, LARGEST_HEAD, MOST_SILENT
+from churn.serving.unsubscribe import LARGEST_BODY, fields_of
+
+SILENT = 1_000
+MULTIPART = "multipart/form-data"
+BODY = b'--x\r\ncontent-disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--'
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with service(tmp_path_factory.mktemp("service"), "anna", "ben") as running:
+        yield running
+
+
+def raw(service, head, body=b""):
+    """The first line of the answer to a request as it is written; b"" where it was hung up on."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        try:
+            connection.sendall(head + b"\r\n\r\n" + body)
+            return connection.makefile("rb").readline()
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+
+
+def post(token, kind, body=BODY):
+    head = f"POST /unsubscribe/{token} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"content-type: " + kind.encode("latin-1"), body
+
+
+def cpu_seconds(process):
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+SHAPES = {
+    "semicolons": MULTIPART + ";" * 40_000,
+    "fewer semicolons": MULTIPART + ";" * 7_000,
+    "few semicolons": MULTIPART + ";" * 150,
+    "brackets": MULTIPART + "; boundary=" + "(" * 5_000,
+    "few brackets": MULTIPART + "; boundary=" + "(" * 150,
+    "quotes": MULTIPART + '; boundary="' + '\\"' * 3_000,
+    "numbered": MULTIPART + "".join(f"; a*{n}*=x" for n in range(600)),
+    "encoded words": MULTIPART + "; name=" + "=?utf-8?q?a?= " * 500,
+    "commas": MULTIPART + "," * 7_000,
+    "spaces": MULTIPART + ";" + " " * 7_000 + "boundary=x",
+    "umlauts": MULTIPART + "; boundary=" + "\u00e4" * 150,
+}
+
+
+@pytest.mark.parametrize("token", ["token-of-anna", "token-of-nobody"])
+@pytest.mark.parametrize("kind", SHAPES.values(), ids=SHAPES)
+def test_no_content_type_costs_time_or_is_a_failure_of_ours(shared, token, kind):
+    before = cpu_seconds(shared.process)
+    answer = raw(shared, *post(token, kind))
+    assert answer.split()[1] in (b"400", b"404") if answer else len(kind) > LARGEST_HEAD
+    assert shared.ask("GET", "/healthz")[0] == 200
+    assert cpu_seconds(shared.process) - before < 1
+    assert "anna" not in shared.withdrawn()
+
+
+BODIES = {
+    "a disposition of semicolons": b"--x\r\ncontent-disposition: form-data" + b";" * 15_000,
+    "a disposition of brackets": b"--x\r\ncontent-disposition: form-data; name=" + b"(" * 15_000,
+    "parts without end": b"--x\r\n" * 3_000,
+    "a part of headers": b"--x\r\n" + b"a:\r\n" * 3_500,
+    "multiparts within": b"--x\r\ncontent-type: multipart/mixed; boundary=x\r\n\r\n" * 250,
+    "names without end": b'--x\r\ncontent-disposition: form-data; name="' * 300,
+    "spaces": b"--x\r\ncontent-disposition:" + b" " * 15_000,
+    "ampersands": b"&" * LARGEST_BODY,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("kind", [MULTIPART + "; boundary=x", FORM])
+def test_no_body_costs_time_or_is_a_failure_of_ours(shared, body, kind):
+    before = cpu_seconds(shared.process)
+    assert raw(shared, *post("token-of-anna", kind, body)).split()[1] == b"400"
+    assert cpu_seconds(shared.process) - before < 1
+
+
+def test_a_head_above_the_limit_is_refused_and_one_below_it_is_heard(shared):
+    for size, status in ((LARGEST_HEAD + 100, b"400"), (LARGEST_HEAD - 200, b"200")):
+        head = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-long: " + b"a" * size
+        assert raw(shared, head).split()[1] == status
+
+
+def test_the_head_may_come_byte_by_byte(shared):
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as connection:
+        for byte in b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n":
+            connection.sendall(bytes([byte]))
+        assert connection.makefile("rb").readline().split()[1] == b"200"
+
+
+@given(st.text(max_size=250), st.binary(max_size=300))
+def test_fields_are_read_or_not_and_nothing_fails(kind, body):
+    assert set(map(type, fields_of(kind, body).values())) <= {str}
+    assert isinstance(fields_of(MULTIPART + "; boundary=x" + kind, b"--x" + body), dict)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=x",
+        'Multipart/Form-Data;boundary="x"',
+        "multipart/form-data; charset=utf-8; boundary=x; other=y",
+        'multipart/form-data;  boundary="x" ',
+    ],
+)
+@pytest.mark.parametrize("newline", [b"\r\n", b"\n"])
+def test_a_form_in_parts_is_read_as_clients_write_it(kind, newline):
+    """The shapes of the two large mailboxes, curl and Python's clients."""
+    parts = [
+        b'Content-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click',
+        b"content-type: text/plain\r\nCONTENT-DISPOSITION:form-data;name=source\r\n\r\npage",
+    ]
+    body = b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    fields = fields_of(kind, body.replace(b"\r\n", newline))
+    assert fields == {"List-Unsubscribe": "One-Click", "source": "page"}
+
+
+def test_hanging_up_in_the_midst_of_a_body_is_no_failure_of_ours(tmp_path):
+    with service(tmp_path, "anna") as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as connection:
+            head, _ = post("token-of-anna", FORM, ONE_CLICK)
+            connection.sendall(head + b"\r\n\r\n" + ONE_CLICK[:-1])
+            assert running.ask("GET", "/healthz")[0] == 200
+        assert running.ask("GET", "/healthz")[0] == 200
+        running.process.send_signal(signal.SIGTERM)
+        _, said = running.process.communicate(timeout=60)
+    assert running.process.returncode == 0
+    assert said == ""
+    assert running.withdrawn() == {}
+
+
+@contextlib.contextmanager
+def silent_sockets(service, count):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * count)), hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
+            for _ in range(count)
+        ]
+
+
+def test_a_thousand_silent_sockets_hold_nobody_up(tmp_path):
+    """Whoever asks is answered before the silent ones are given up; the oldest make room."""
+    with service(tmp_path, "ben") as running, silent_sockets(running, SILENT) as silent:
+        silent[-1].sendall(b"GET /unsub")
+        began = time.monotonic()
+        assert running.ask("GET", "/healthz")[0] == 200
+        assert running.post("token-of-ben")[0] == 200
+        assert time.monotonic() - began < HEADER_SECONDS
+        open_files = sum(1 for _ in Path(f"/proc/{running.process.pid}/fd").iterdir())
+        assert open_files < MOST_SILENT + 100
+        assert silent[0].recv(1) == b""
+    assert "ben" in running.withdrawn()
+
+
+def test_what_is_in_work_is_finished_when_it_is_told_to_end_under_load(tmp_path):
+    """Fault 43: every request whose head was read gets its answer, and what was confirmed is on
+    record.
+    """
+    names = [f"c{number}" for number in range(40)]
+    with service(tmp_path, *names) as running, contextlib.ExitStack() as stack:
+        waiting = []
+        for name in names:
+            connection = socket.create_connection(("127.0.0.1", running.port), timeout=60)
+            waiting.append(stack.enter_context(connection))
+            head, _ = post(f"token-of-{name}", FORM, ONE_CLICK)
+            connection.sendall(head + b"\r\n\r\n" + ONE_CLICK[:-1])  # the last byte is missing
+        assert running.ask("GET", "/healthz")[0] == 200  # so all the heads were read before
+        running.process.send_signal(signal.SIGTERM)
+        refused = threading.Event()
+        while not refused.is_set():
+            try:
+                socket.create_connection(("127.0.0.1", running.port), timeout=60).close()
+            except OSError:
+                refused.set()
+        answers = []
+        for connection in waiting:
+            connection.sendall(ONE_CLICK[-1:])
+            answers.append(connection.makefile("rb").readline().split()[1])
+        assert running.process.wait(timeout=60) == 0
+    assert answers == [b"200"] * len(names)
+    assert set(running.withdrawn()) == set(names)
