@@ -21,6 +21,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from churn.data.conditions import parse_condition
+from churn.data.ids import canonical
 from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
@@ -194,7 +195,11 @@ class Settings:
 
     def erased(self) -> Erased | None:
         """Who was erased, None where nobody was; ConfigError where their key is not at hand."""
-        return read_erased(self.ledger_path, self.privacy.key)
+        return read_erased(self.ledger_path, self.privacy.key, canonical=self.same_customer)
+
+    def same_customer(self, customer_id: str) -> str:
+        """The form in which the tables hold that customer's id."""
+        return canonical(customer_id, self.data.customer_id)
 
     @property
     def quiet_hours(self) -> QuietHours | None:

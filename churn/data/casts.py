@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.given import given_columns
 from churn.data.notations.flags import flag_sql
 from churn.data.notations.look import Notation
 from churn.data.notations.numbers import number_sql, plain_number_sql
@@ -87,9 +88,14 @@ def is_text(kind: str) -> bool:
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
-    """The source's columns that a mapping names: the column itself or those of its arithmetic."""
+    """The source's columns that a mapping names: the column itself, or those of its arithmetic or
+    its condition; none for a constant.
+    """
     if theirs in types:
         return [theirs]
+    given = given_columns(theirs)
+    if given is not None:
+        return given
     return [_unquoted(token) for token in _tokens(theirs) if _is_name(token)]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -27,10 +27,12 @@ from churn.data.conditions import (
 )
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
+from churn.data.given import constant, parsed
+from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
 
-__all__ = ["ConditionSQL"]
+__all__ = ["ConditionSQL", "given_sql"]
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
@@ -221,3 +223,30 @@ def _is_time(kind: str) -> bool:
 
 def _may_be_personal(name: str) -> bool:
     return PERSONAL.search(name.lower()) is not None
+
+
+def given_sql(
+    column: Column, theirs: str, types: Mapping[str, str], source: TableSource, timezone: str
+) -> str:
+    """The SQL of a constant, or of a condition for a flag, that stands for one of our columns.
+
+    ConfigError where the column cannot be given like that.
+    """
+    text = constant(theirs)
+    if text is not None and column.kind in GIVEN_KINDS:
+        return GIVEN_KINDS[column.kind](literal(text))
+    if text is None and column.kind == "flag":
+        compiler = ConditionSQL("consents", types, source, timezone)
+        return compiler.sql(parsed(theirs))
+    what = "a constant" if text is not None else "a condition"
+    rule = f"{column.name} must be a column of the source"
+    fix = "A constant may stand for a text or a flag, a condition for a flag alone."
+    raise ConfigError(rule, got=what, fix=fix)
+
+
+GIVEN_KINDS: dict[str, Callable[[str], str]] = {
+    "text": str,
+    "code": lambda text: f"lower({text})",
+    "flag": flag_sql,
+}
+"""The kinds for which a constant may stand, and the SQL of the constant."""

@@ -2,10 +2,10 @@
 
     status in ('completed', 'paid') and not is_test and "Total Refunded" < total
 
-Comparisons (`=`, `<>`, `<`, `<=`, `>`, `>=`), `in`, `like`, `between` and `is null`, each with
-`not`; `and`, `or`, `not` and brackets; columns (in double quotes where a name is not a plain word),
-texts in single quotes, numbers, `true`, `false` and `date '2024-01-31'`. There is nothing else: no
-function, no arithmetic, no comment.
+Comparisons (`=` or `==`, `<>` or `!=`, `<`, `<=`, `>`, `>=`), `in`, `like`, `between` and
+`is null`, each with `not`; `and`, `or`, `not` and brackets; columns (in double quotes where a name
+is not a plain word), texts in single quotes, numbers, `true`, `false` and `date '2024-01-31'`.
+There is nothing else: no function, no arithmetic, no comment.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ MOST_PARTS = 500
 MOST_DIGITS = 300
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<quoted>"(?:[^"]|"")+")|(?P<number>[-+]?\d+(?:\.\d+)?)"""
-    r"""(?![\w.])|(?P<word>[^\W\d]\w*)|(?P<sign><>|!=|<=|>=|[=<>(),]))"""
+    r"""(?![\w.])|(?P<word>[^\W\d]\w*)|(?P<sign><>|!=|==|<=|>=|[=<>(),]))"""
 )
-SIGNS = ("=", "<>", "!=", "<", "<=", ">", ">=")
+SIGNS = ("=", "==", "<>", "!=", "<", "<=", ">", ">=")
 WORDS = ("and", "or", "not", "in", "like", "between", "is", "null", "true", "false")
 
 
@@ -244,7 +244,8 @@ class _Parser:
     def _comparison(self, left: Operand, sign: str, right: Operand) -> Condition:
         if isinstance(left, Literal) and isinstance(right, Literal):
             raise self._refusal("two constants compared")
-        return Comparison(left, "<>" if sign == "!=" else sign, right)
+        same = {"!=": "<>", "==": "="}
+        return Comparison(left, same.get(sign, sign), right)
 
     def _between(self, left: Name) -> Condition:
         low = self._operand()

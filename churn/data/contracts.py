@@ -7,7 +7,7 @@ Every table may also have `loaded_at`: when the row arrived, the second clock.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TABLES", "Column", "TableContract"]
+__all__ = ["TABLES", "Column", "Kind", "TableContract"]
 
 Kind = Literal["id", "code", "time", "number", "text", "flag"]
 
@@ -69,6 +69,7 @@ TABLES = {
             ordered_at="time",
             amount="number",
             discount="?number",
+            refund="?number",  # what was paid back; taken off the amount at the door
             currency="?text",
             channel="?text",
             store="?id",

@@ -15,6 +15,7 @@ from churn.data.contracts import TABLES
 from churn.data.doors import mapped_columns
 from churn.data.engines.base import identifier, literal
 from churn.data.settings import TableSource
+from churn.data.statuses import status_columns
 from churn.data.where import where_of
 from churn.errors import ConfigError
 from churn.files.causes import storage_errors
@@ -139,6 +140,8 @@ def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
     mapped = mapped_columns(TABLES[table], types, source)
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
     used.update(where_of(table, types, source, "UTC", mapped=mapped).columns)
+    if table == "orders":  # whether they say that they are no purchases
+        used.update(column.name for column in status_columns(types))
     return [name for name in types if name in used]
 
 

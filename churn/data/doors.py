@@ -5,22 +5,26 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
 from operator import or_
 
 from churn.data.audit import TableAudit, check_share
-from churn.data.casts import source_columns
+from churn.data.casts import cast_sql, source_columns
+from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.engines.base import Engine, Relation, identifier, literal
-from churn.data.erased import ERASED, ErasedRows
+from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
+from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
 from churn.data.readings import Reading, TableReader, Unread
+from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.status_check import StatusCheck
 from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.errors import DataError
@@ -51,11 +55,14 @@ class Door:
         contract = TABLES[table]
         mapped = mapped_columns(contract, types, source)
         where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
+        used = _used(types, mapped, where)
+        status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
+        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
         reader = TableReader(
             self.engine.door, contract, mapped, types, source, where, relation.sql, self.settings
         )
         with self.engine.reading(f"table {table!r}"):
-            reading = self._admit(reader, relation)
+            reading = self._admit(reader, relation, extras)
         erased = self.erased.leave_out(table)
         unread = reader.unread(reading, self._marks(table))
         audit = self._audit(reader, reading, unread, erased=erased)
@@ -64,9 +71,27 @@ class Door:
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
-        for beside in ("unusable", "marks", *where.kept_columns):
+        audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
+        audit = self._refunded(audit) if "refund" in mapped else audit
+        for beside in ("unusable", "marks", *extras):
             self.engine.drop_column(table, beside)
         return self._without_guests(audit) if table == "orders" else audit
+
+    def _as_written(
+        self, types: dict[str, str], mapped: Mapping[str, str], source: TableSource
+    ) -> dict[str, str]:
+        """The customers' ids as they are written, where the erased have to be known by them."""
+        compared_as_written = self.settings.customer_id == "exact"
+        if compared_as_written or not self.erased.as_written or "customer_id" not in mapped:
+            return {}
+        column = Column("customer_id", "id")
+        cast = cast_sql(column, mapped["customer_id"], types, source, self.settings.timezone)
+        return {AS_WRITTEN: cast}
+
+    def _refunded(self, audit: TableAudit) -> TableAudit:
+        notes, warnings = count_refunds(self.engine)
+        self.engine.drop_column(audit.table, "refund")
+        return replace(audit, notes=(*audit.notes, *notes), warnings=(*audit.warnings, *warnings))
 
     def _without_guests(self, audit: TableAudit) -> TableAudit:
         rows, warnings = self.guests.leave_out_numbers(self.engine)
@@ -75,17 +100,18 @@ class Door:
         dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
         return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
-    def _admit(self, reader: TableReader, relation: Relation) -> Reading:
+    def _admit(self, reader: TableReader, relation: Relation, extras: Mapping[str, str]) -> Reading:
         """Makes the table, in the plainest reading that reads it; how it was read in the end."""
         table = reader.contract.name
         plain = reader.plain()
-        self.engine.admit(table, relation, partial(self._typed_sql, reader, plain))
+        self.engine.admit(table, relation, partial(self._typed_sql, reader, plain, extras))
         marks = self._marks(table)
         if not marks:
             return plain
         careful = reader.careful(plain, marks)
         if reader.changes(plain, careful, marks):
-            self.engine.admit(table, relation, partial(self._typed_sql, reader, careful))
+            typed = partial(self._typed_sql, reader, careful, extras)
+            self.engine.admit(table, relation, typed)
         return careful
 
     def _marks(self, table: str) -> int:
@@ -93,7 +119,9 @@ class Door:
         rows = self.engine.rows(f"SELECT DISTINCT marks FROM {identifier(table)}")
         return reduce(or_, (int(str(row["marks"])) for row in rows), 0)
 
-    def _typed_sql(self, reader: TableReader, reading: Reading, relation: str) -> str:
+    def _typed_sql(
+        self, reader: TableReader, reading: Reading, extras: Mapping[str, str], relation: str
+    ) -> str:
         contract, where = reader.contract, reader.where
         columns = [contract.column(ours) for ours in reader.mapped]
         casts = [
@@ -101,15 +129,23 @@ class Door:
             for column in columns
         ]
         beside, marks = reader.marks_sql(reading)
+        casts += [*beside, *(f"{sql} AS {name}" for name, sql in extras.items())]
         shown = [self._column_sql(contract, column) for column in columns]
+        if "refund" in reader.mapped:
+            shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
         unusable = self._unusable_sql(contract, columns, where)
-        shown += [f"{unusable} AS unusable", f"{marks} AS marks", *where.kept_columns]
-        cast = f"SELECT {', '.join([*casts, *beside, *where.inner_sql])} FROM {relation}"
+        shown += [f"{unusable} AS unusable", f"{marks} AS marks", *extras]
+        cast = f"SELECT {', '.join(casts)} FROM {relation}"
         return f"SELECT {', '.join(shown)} FROM ({cast})"
 
     def _cast_sql(self, reader: TableReader, column: Column, reading: Reading) -> str:
         """A value in our kind; ids in the form in which they are compared."""
-        cast = reader.cast(column, reader.mapped[column.name], reading)
+        theirs, types = reader.mapped[column.name], reader.types
+        if theirs not in types and given_columns(theirs) is not None:
+            return given_sql(column, theirs, types, reader.source, self.settings.timezone)
+        cast = reader.cast(column, theirs, reading)
+        if column == REFUND:
+            return refund_sql(theirs, types, cast)
         if column.name == "customer_id":
             return canonical_sql(cast, self.settings.customer_id)
         if column.name == "order_id":
@@ -140,7 +176,7 @@ class Door:
                 rules.append((self.guests.sql(name), GUEST))
             if column.kind == "number":
                 rules.append((_absurd_sql(name), f"with a non-finite {column.name}"))
-            if column.required or (contract.name, column.name) in NEVER_NULL:
+            if column.required or (contract.name, column.name) in NEVER_NULL or column == REFUND:
                 rules.append((f"{name} IS NULL", _missing(column)))
             if column.kind == "time":
                 rules.append((f"isinf({name})", _missing(column)))
@@ -179,7 +215,7 @@ class Door:
             *audit.warnings,
             *reader.where.warnings(counts, total),
             *self._lost(contract, written, unread, total),
-            *_missing_values(unread),
+            *_missing_values(unread, unusable),
         )
         return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
 
@@ -213,13 +249,13 @@ def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[st
     }
 
 
-def _missing_values(unread: tuple[Unread, ...]) -> tuple[str, ...]:
+def _missing_values(unread: tuple[Unread, ...], unusable: Collection[str]) -> tuple[str, ...]:
     """A warning for each optional column whose values are there and were not read."""
     return tuple(
         f"{one.rows:,} values of {one.column.name} could not be read and count as missing, "
         f"{one.written}"
         for one in unread
-        if not one.column.required
+        if _missing(one.column) not in unusable
     )
 
 
@@ -291,8 +327,13 @@ def _unused(
     where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
-    used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    used.update(where.columns)
+    used = _used(types, mapped, where)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
     return (f"ignored columns: {', '.join(spare)}",) if spare else ()
+
+
+def _used(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
+    """The columns of the source that the mapping or the condition names."""
+    named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
+    return named.union(where.columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 from churn.data.engines.base import Engine, identifier
 from churn.files.erasures import Erased
 
-__all__ = ["ERASED", "ErasedRows", "without_erased"]
+__all__ = ["AS_WRITTEN", "ERASED", "ErasedRows", "without_erased"]
 
 ERASED = "erased"
 """The reason in an audit for rows of customers who were erased."""
+
+AS_WRITTEN = "customer_id_as_written"
+"""The column of ids before the rule of `[data] customer_id`, for as long as rows are left out."""
 
 ORDERS = "erased_orders"
 
@@ -22,13 +25,21 @@ ORDERS = "erased_orders"
 class ErasedRows:
     """Takes the erased out of an engine's tables; of order lines, those of their orders.
 
-    Distinct ids are hashed in batches; where nobody was erased no table is looked at.
+    Distinct ids are hashed in batches; where nobody was erased no table is looked at. Where ids are
+    compared in another form than they are written in, both are looked at: an erasure holds even if
+    the rule of the ids was another when it was asked for.
     """
 
     def __init__(self, engine: Engine, erased: Erased | None) -> None:
         self._engine = engine
         self._erased = erased
         self._marked: dict[str, str] = {}  # the column that is looked at → a table of its values
+        self._seen: set[str] = set()  # the erased of the tables before
+
+    @property
+    def as_written(self) -> bool:
+        """Whether tables have to bring the customers' ids as they are written, too."""
+        return bool(self._erased)
 
     def leave_out(self, table: str) -> int:
         """How many rows of the table of that name were left out."""
@@ -36,11 +47,26 @@ class ErasedRows:
             return 0
         columns = self._engine.columns(table)
         if "customer_id" in columns:
-            found = erased_in(self._engine, table, self._erased)
+            found = self._among(table, columns)
             return self._leave(table, found, orders=table == "orders" and "order_id" in columns)
         if "order_id" in self._marked and "order_id" in columns:
             return self._drop(table, "order_id", self._marked["order_id"])
         return 0
+
+    def _among(self, table: str, columns: Sequence[str]) -> list[str]:
+        """The erased in a table, under the ids that are compared."""
+        erased = self._erased
+        assert erased is not None
+        found = erased_in(self._engine, table, erased)
+        if AS_WRITTEN not in columns:
+            return found
+        written = erased_in(self._engine, table, erased, column=AS_WRITTEN)
+        if written:
+            marked = self._engine.accept(pa.table({AS_WRITTEN: pa.array(written, pa.string())}))
+            theirs = _found(table, AS_WRITTEN, marked)
+            more = self._engine.rows(f"SELECT DISTINCT customer_id AS c FROM {theirs}")
+            self._seen.update(str(row["c"]) for row in more if row["c"] is not None)
+        return sorted(self._seen.union(found))
 
     def _leave(self, table: str, found: list[str], *, orders: bool) -> int:
         if not found:
@@ -69,13 +95,15 @@ def _found(table: str, column: str, marked: str, *, negated: str = "") -> str:
     return f"{identifier(table)} AS rows WHERE {negated}EXISTS ({marks})"
 
 
-def erased_in(engine: Engine, table: str, erased: Erased) -> list[str]:
+def erased_in(
+    engine: Engine, table: str, erased: Erased, *, column: str = "customer_id"
+) -> list[str]:
     """The erased among the customers of a table."""
-    return erased.among(itertools.chain.from_iterable(_distinct(engine, table)))
+    return erased.among(itertools.chain.from_iterable(_distinct(engine, table, column)))
 
 
-def _distinct(engine: Engine, table: str) -> Iterator[list[str]]:
-    ids = engine.lazy(table).select("customer_id").unique().drop_nulls()
+def _distinct(engine: Engine, table: str, column: str) -> Iterator[list[str]]:
+    ids = engine.lazy(table).select(column).unique().drop_nulls()
     for batch in engine.batches(ids):
         yield batch.column(0).to_pylist()
 

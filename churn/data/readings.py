@@ -11,6 +11,7 @@ from churn.data.casts import NUMERIC, cast_sql, is_text, source_columns, text_sq
 from churn.data.contracts import Column, TableContract
 from churn.data.engines.base import identifier
 from churn.data.engines.duck import DuckDBEngine
+from churn.data.given import given_columns
 from churn.data.notations.look import Notation, NumberLook, look_at_numbers, look_at_times
 from churn.data.notations.numbers import SHARED_SIGNS, size_sql
 from churn.data.notations.shapes import given_sql, shape_sql
@@ -82,7 +83,8 @@ class TableReader:
         """Our column and theirs, for every text of theirs in which a value is to be read."""
         for ours, theirs in self.mapped.items():
             column = self.contract.column(ours)
-            if column.kind in READ_AS:
+            given = theirs not in self.types and given_columns(theirs) is not None
+            if column.kind in READ_AS and not given:
                 for part in source_columns(theirs, self.types):
                     if is_text(self.types[part]):
                         yield column, part

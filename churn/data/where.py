@@ -42,17 +42,12 @@ class Where:
         return [] if self.condition is None else self.compiler.columns(self.condition)
 
     @property
-    def inner_sql(self) -> list[str]:
-        """What has to be selected beside the table's own columns."""
+    def extras(self) -> dict[str, str]:
+        """What has to be selected until rows are counted: our name → SQL."""
         if self.condition is None:
-            return []
+            return {}
         label = self.compiler.label_sql(self.condition)
-        return [f"{self.compiler.sql(self.condition)} AS chosen", f"{label} AS left_out_as"]
-
-    @property
-    def kept_columns(self) -> list[str]:
-        """Of these what is needed until rows are counted."""
-        return [] if self.condition is None else ["left_out_as"]
+        return {"chosen": self.compiler.sql(self.condition), "left_out_as": label}
 
     def rules(self, columns: list[str]) -> list[tuple[str, str]]:
         """Tests of rows that are left out, each with its reason; `columns` are ours."""

@@ -7,8 +7,8 @@ of the key, for under another key nobody would be known again.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -26,6 +26,9 @@ CHECKED = b"\0the key of the erased"  # no customer is called so: a NUL is refus
 class Erased:
     """The hashes of the erased with the dates of their erasure, and the key that made them.
 
+    A customer is known by the id as it is written and by its `canonical` form, in which ids are
+    compared.
+
     >>> erased = Erased(b"k" * 32, {hashed(b"k" * 32, "anna"): date(2024, 5, 1)})
     >>> erased.among(["anna", "ben"]), erased.date_of("anna"), erased.date_of("ben")
     (['anna'], datetime.date(2024, 5, 1), None)
@@ -33,17 +36,22 @@ class Erased:
 
     key: bytes = field(repr=False)
     dates: Mapping[bytes, date] = field(repr=False)
+    canonical: Callable[[str], str] = field(default=str, repr=False)
 
     def __len__(self) -> int:
         return len(self.dates)
 
     def among(self, customer_ids: Iterable[str]) -> list[str]:
         """Those of the customers who were erased, in their order."""
-        return [name for name in customer_ids if hashed(self.key, name) in self.dates]
+        return [name for name in customer_ids if self.date_of(name) is not None]
 
     def date_of(self, customer_id: str) -> date | None:
         """When the customer was erased; None where they were not."""
-        return self.dates.get(hashed(self.key, customer_id))
+        found = self.dates.get(hashed(self.key, customer_id))
+        plain = self.canonical(customer_id)
+        if found is not None or plain == customer_id:
+            return found
+        return self.dates.get(hashed(self.key, plain))
 
 
 def hashed(key: bytes, customer_id: str) -> bytes:
@@ -51,7 +59,9 @@ def hashed(key: bytes, customer_id: str) -> bytes:
     return hmac.digest(key, customer_id.encode("utf-8", "surrogateescape"), "sha256")
 
 
-def read_erased(ledger_path: Path, given: str | None) -> Erased | None:
+def read_erased(
+    ledger_path: Path, given: str | None, *, canonical: Callable[[str], str] = str
+) -> Erased | None:
     """The erased on record in a ledger; None where there is no ledger, or nobody was erased.
 
     `given` is the key of the settings, else the file beside the ledger holds it. ConfigError where
@@ -61,7 +71,10 @@ def read_erased(ledger_path: Path, given: str | None) -> Erased | None:
         return None
     with Ledger(ledger_path) as ledger:
         rows, check = _on_record(ledger)
-    return _erased(rows, check, stored_key(ledger_path, given)) if rows else None
+    if not rows:
+        return None
+    erased = _erased(rows, check, stored_key(ledger_path, given))
+    return replace(erased, canonical=canonical)
 
 
 def record_erased(

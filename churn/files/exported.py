@@ -42,7 +42,7 @@ def ways_out(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> di
     the run that did it last.
     """
     found = connection.execute(
-        f"SELECT audience, run_id FROM exports WHERE {_PLAN} AND replaced_by IS NULL "  # noqa: S608
+        f"SELECT audience, run_id FROM exports WHERE {_PLAN} AND rows > 0 AND replaced_by IS NULL "  # noqa: S608
         "ORDER BY number",
         (campaign_id, as_of),
     )

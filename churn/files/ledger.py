@@ -326,11 +326,13 @@ def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
 
 
 def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
-    """What was exported of that campaign and date to that audience and not replaced since."""
+    """What was exported of that campaign and date to that audience and not replaced since; empty
+    lists, which earlier releases noted, too, reached nobody.
+    """
     found = connection.execute(
         f"SELECT {', '.join(EXPORT_COLUMNS)} FROM exports "  # noqa: S608
         "WHERE campaign_id = ? AND as_of = ? AND audience = ? AND replaced_by IS NULL "
-        "ORDER BY number",
+        "AND rows > 0 ORDER BY number",
         (export.campaign_id, export.as_of.isoformat(), export.audience),
     )
     return [Export.from_values(*row) for row in found]

@@ -106,6 +106,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             target TEXT PRIMARY KEY, command TEXT NOT NULL, written_at TEXT NOT NULL
         ) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE codes (
+            folded TEXT PRIMARY KEY, code TEXT NOT NULL,
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, offer_id TEXT NOT NULL,
+            given_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE code_holders (
+            campaign_id TEXT NOT NULL, as_of TEXT NOT NULL, offer_id TEXT NOT NULL,
+            customer_id TEXT NOT NULL, code TEXT NOT NULL,
+            PRIMARY KEY (campaign_id, as_of, offer_id, customer_id)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -43,6 +43,7 @@ def access(
     an erasure that did not finish left.
     """
     settings = load_settings(config)
+    customer = settings.same_customer(customer)
     if out is not None and out.suffix != ".json":
         raise ConfigError("--out must end in .json", got=out.suffix, fix="Rename it.")
     erased = settings.erased()
@@ -130,7 +131,8 @@ def _held(session: Session, customer: str, progress: Progress) -> Row:
 def _written(session: Session, customer: str, listed: list[Row]) -> tuple[list[Row], list[Row]]:
     """The files and the exports that hold the customer."""
     key = secrets.token_bytes(32)
-    alone = Erased(key, {keyed_hash(key, customer): datetime.now(UTC).date()})
+    today = datetime.now(UTC).date()
+    alone = Erased(key, {keyed_hash(key, customer): today}, session.settings.same_customer)
     addresses = [(row.get("email"), row.get("phone")) for row in listed] or None
     audiences = AudienceRows(addresses, session.settings.offers.phone_region)
     eraser = FileEraser(session.ledger, alone, audiences, dry_run=True)

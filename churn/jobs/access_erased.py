@@ -32,7 +32,7 @@ def told_of_erased(
     """Rows that are still held by place, of the ledger and of the files on record; where none is,
     that nothing is held. What could not be looked into, and the shop's own tables, are told apart.
     """
-    alone = Erased(erased.key, {hashed(erased.key, customer): day})
+    alone = Erased(erased.key, {hashed(erased.key, customer): day}, erased.canonical)
     theirs = still_held(settings, alone)
     rows = {f"ledger, {name}": n for name, n in erase_rows(ledger, alone, dry_run=True).items()}
     region = settings.offers.phone_region

@@ -115,6 +115,7 @@ FIELDS = {
     "kind": "repeat: bought before; new: not",
     "score": "probability of buying the product in the horizon",
     "because": "what the recommendation stands on",
+    "code": "the coupon code that the customer was given, or used",
     "exported_on": "the date of the list",
     "audience": "to which advertising platform as hashes; list: to a campaign tool",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -21,7 +22,9 @@ __all__ = ["consent_notes", "consents_now", "preference_notes", "still_sendable"
 
 def withdrawn(session: Session) -> pa.Table | None:
     """customer_id, channel, day of the withdrawals that the ledger holds by now."""
-    return withdrawn_words(withdrawals(session.ledger))
+    same = session.settings.same_customer
+    told = withdrawals(session.ledger)
+    return withdrawn_words(replace(one, customer_id=same(one.customer_id)) for one in told)
 
 
 def consents_now(session: Session, customer_id: str) -> list[dict[str, object]]:

@@ -10,15 +10,35 @@ from churn.errors import ConfigError
 from churn.retention.delivery.dispatch import Clock
 from churn.retention.delivery.parcels import Courier, Outgoing
 from churn.retention.delivery.postman import Postman, Writer
+from churn.retention.delivery.settings import EmailSettings
 from churn.retention.delivery.smtp import MailServer
 from churn.retention.delivery.templates import Templates
 from churn.retention.delivery.webhook import Webhook
 from churn.retention.offers import Offers
 
-__all__ = ["EMAIL", "WAYS", "WEBHOOK", "EmailWay", "WebhookWay", "first_of_each_offer", "way"]
+__all__ = [
+    "EMAIL",
+    "PLACEHOLDER_ADDRESS",
+    "WAYS",
+    "WEBHOOK",
+    "EmailWay",
+    "WebhookWay",
+    "first_of_each_offer",
+    "way",
+]
 
 EMAIL, WEBHOOK = "email", "webhook"
 WAYS = (EMAIL, WEBHOOK)
+
+
+PLACEHOLDER = EmailSettings(
+    sender="Your Shop <news@your-shop.example>",
+    unsubscribe_url="https://your-shop.example/unsubscribe",
+    shop="Your Shop",
+    address="your postal address",
+)
+"""Who speaks in a preview before [delivery.email] says so."""
+PLACEHOLDER_ADDRESS = "customer@your-shop.example"
 
 
 class EmailWay:
@@ -28,10 +48,13 @@ class EmailWay:
     channel: str | None = EMAIL
     batch = 1
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, dry_run: bool = False) -> None:
         email = settings.delivery.email
-        if email is None:
-            rule = "sending e-mail needs the section [delivery.email]"
+        self.placeholder = email is None
+        if dry_run:
+            email = email or PLACEHOLDER
+        if email is None or not (email.host or dry_run):
+            rule = "sending e-mail needs a mail server, [delivery.email] host"
             raise ConfigError(rule, fix="Name host, sender, shop, address and unsubscribe_url.")
         folder = None if email.templates is None else settings.path(email.templates)
         offers = Offers.load(settings.path(settings.offers.catalogue))
@@ -60,6 +83,7 @@ class WebhookWay:
     """Batches to the address of `[delivery.webhook]`, offers of every channel."""
 
     through = WEBHOOK
+    placeholder = False
     channel: str | None = None
     attempts = 1  # a batch is posted again by the courier itself, under its own id
     per_minute: int | None = None
@@ -80,12 +104,14 @@ class WebhookWay:
         return Webhook(self.settings, clock=clock)
 
 
-def way(name: str, settings: Settings) -> EmailWay | WebhookWay:
-    """The way of that name; ConfigError where there is none, or its section is missing."""
+def way(name: str, settings: Settings, *, dry_run: bool = False) -> EmailWay | WebhookWay:
+    """The way of that name; ConfigError where there is none, or its section is missing. A `dry_run`
+    by e-mail needs neither the section nor a server.
+    """
     if name not in WAYS:
         rule = f"--through must be one of {', '.join(WAYS)}"
         raise ConfigError(rule, got=name, fix="Name one of them.")
-    return EmailWay(settings) if name == EMAIL else WebhookWay(settings)
+    return EmailWay(settings, dry_run=dry_run) if name == EMAIL else WebhookWay(settings)
 
 
 def first_of_each_offer(outgoing: Sequence[Outgoing]) -> list[Outgoing]:

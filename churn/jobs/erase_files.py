@@ -28,7 +28,7 @@ from churn.files.manifests import publish_with_manifest, sidecar_of, verify_file
 from churn.files.publish import remove_leftovers
 from churn.jobs.erase_audiences import AudienceRows
 from churn.jobs.output import FORMULA_STARTS
-from churn.retention.delivery.planned import LIST_COLUMNS, Planned
+from churn.retention.delivery.planned import PLANNED_COLUMNS, Planned
 
 __all__ = ["FileEraser", "files_below", "follow_plan"]
 
@@ -96,8 +96,8 @@ class FileEraser:
             count = sum(sum(matches(rows)) for rows in _batches(file, columns))
             if not count or self.dry_run:
                 return count
-            if set(LIST_COLUMNS) <= set(file.schema_arrow.names):
-                whole = pq.read_table(path, columns=[*LIST_COLUMNS])
+            if set(PLANNED_COLUMNS) <= set(file.schema_arrow.names):
+                whole = pq.read_table(path, columns=[*PLANNED_COLUMNS])
                 follow_plan(self.ledger, whole, _kept(whole, matches(whole)))
             with (
                 publish_with_manifest(path, _with_erased(facts, count)) as temporary,
@@ -141,7 +141,7 @@ class FileEraser:
 
 def follow_plan(ledger: Ledger, before: pa.Table, after: pa.Table) -> None:
     """Exports know a plan again by what it decided: from now on by what is left of it."""
-    if not set(LIST_COLUMNS) <= set(before.column_names):
+    if not set(PLANNED_COLUMNS) <= set(before.column_names):
         return
     then, now = Planned.read(before), Planned.read(after)
     if then is not None and now is not None:

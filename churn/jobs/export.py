@@ -8,9 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from churn.config import load_settings
 from churn.data.addresses import addresses
 from churn.files.postgres.address import Place, place_of
 from churn.files.records import Export
+from churn.jobs.codes import code_files, with_codes
 from churn.jobs.consents import consent_notes, still_sendable
 from churn.jobs.couriers import WAYS
 from churn.jobs.layouts import LISTS
@@ -27,7 +29,8 @@ from churn.jobs.output import check_out, outputs
 from churn.jobs.result import JobResult, ShownTable
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
-from churn.retention.delivery.planned import LIST_COLUMNS, Planned, digest_of
+from churn.retention.delivery.empty import why_nothing_goes_out
+from churn.retention.delivery.planned import Planned, digest_of
 from churn.retention.delivery.sendable import LEFT_OUT, Sendable, offered
 
 __all__ = ["export"]
@@ -52,7 +55,7 @@ def export(
     """
     kind = None if audience_name is None else audience(audience_name)
     target, given, asked = place_of(out), place_of(plan), asked_date(on)
-    kept = [*inputs(config), given]
+    kept = [*inputs(config), given, *code_files(load_settings(config))]
     check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
         open_session("export", config, as_of=asked, progress=progress, beyond_data=True) as session,
@@ -65,7 +68,7 @@ def export(
         check_on_record(session, planned, given)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
-        rows = sent.table if kind else sent.table.select(list(LIST_COLUMNS))
+        rows = sent.table if kind else with_codes(session, sent.table)
         facts = _facts(planned, table, sent, kind, offer=offer, on=when)
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
@@ -117,7 +120,7 @@ def _remember(
     replace: bool,
 ) -> tuple[Export, bool] | None:
     """The earlier export of the same, with whether it held the same rows; None where it is new."""
-    if planned is None:
+    if planned is None or not rows.num_rows:  # an empty list contacts nobody
         return None
     same = [name for name in rows.column_names if name != "run_id"]  # a plan made again has another
     digest = digest_of(rows.select(same))
@@ -174,6 +177,8 @@ def _notes(
     earlier: tuple[Export, bool] | None,
 ) -> tuple[str, ...]:
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
+    if not facts["exported"]:
+        notes.append(why_nothing_goes_out(facts["offered"], facts["left_out"]))
     if facts["audience"] != LIST and facts["left_out"].get("other_channel"):
         notes.append(f"audiences hold offers of the channel {ADS!r} alone")
     if facts["audience"] == LIST:

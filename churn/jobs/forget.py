@@ -99,8 +99,8 @@ def forget(
     out. Exit code 3 where a file could not be looked into. BusyError while other runs are under
     way. A dry run changes nothing.
     """
-    asked = list(customers)
     settings = load_settings(config)
+    asked = list(dict.fromkeys(map(settings.same_customer, customers)))
     wanted = [_place(named) for named in places]
     facts: dict[str, Any] = {}
     with (
@@ -142,12 +142,11 @@ def _listed(
     today = datetime.now(UTC).date()
     if not dry_run:
         erased, new = record_erased(ledger, made_key(path, given), asked, on=today)
-        return erased, Forgotten(len(asked), new)
+        return replace(erased, canonical=settings.same_customer), Forgotten(len(asked), new)
     before = settings.erased() or Erased(stored_key(path, given) or secrets.token_bytes(32), {})
     more = {hashed(before.key, name): today for name in asked}
-    return Erased(before.key, {**more, **before.dates}), Forgotten(
-        len(asked), len(more.keys() - before.dates.keys())
-    )
+    everyone = Erased(before.key, {**more, **before.dates}, settings.same_customer)
+    return everyone, Forgotten(len(asked), len(more.keys() - before.dates.keys()))
 
 
 def _erase_results(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.files.postgres.address import Place, place_of
+from churn.jobs.codes import known_codes
 from churn.jobs.measure_tables import measure_tables
 from churn.jobs.measured_plan import MadePlan, made_plan, probabilities
 from churn.jobs.output import TableWriter, check_out, file_of
@@ -60,6 +61,7 @@ def measure(
             horizon_days=resolve_clock(session).horizon_days,
             margin_rate=session.settings.value.margin_rate,
             probability=probabilities(scored, made),
+            codes=known_codes(session, offers),
         )
         reading = read(measured, made.shares)
         told = _metrics(session, made, measured, reading)

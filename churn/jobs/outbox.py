@@ -16,16 +16,17 @@ from churn.data.consent import consent_to_send
 from churn.data.tables import Tables
 from churn.errors import DataError
 from churn.files.messages import CONTACTED, Message, doubt_unfinished, messages_of
+from churn.jobs.codes import with_codes
 from churn.jobs.consents import still_sendable, withdrawn
-from churn.jobs.couriers import EMAIL, EmailWay, WebhookWay
+from churn.jobs.couriers import EMAIL, PLACEHOLDER_ADDRESS, EmailWay, WebhookWay
 from churn.jobs.session import Progress, Session
 from churn.retention.delivery.addressees import addressed, refusers
 from churn.retention.delivery.dispatch import Clock
 from churn.retention.delivery.parcels import Outgoing
-from churn.retention.delivery.planned import LIST_COLUMNS, Planned
+from churn.retention.delivery.planned import Planned
 from churn.retention.delivery.sendable import Sendable
 
-__all__ = ["Order", "Outbox", "fill_outbox", "still_reachable"]
+__all__ = ["Order", "Outbox", "fill_outbox", "knows_addresses", "still_reachable"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def fill_outbox(
     record = _on_record(session, planned, order)
     sent, to = _reachable(session, plan, record, order, on=on)
     sent, kept = _not_yet(sent, record, limit=order.limit)
-    rows = sent.table.select(list(LIST_COLUMNS))
+    rows = with_codes(session, sent.table, dry_run=order.dry_run)
     told = rows.to_pylist()
     messages = _messages(told, record, road, run_id=session.run_id)
     outgoing = tuple(
@@ -133,6 +134,8 @@ def _reachable(
     sent = still_sendable(session, plan, on=on, offer=order.offer, channel=order.road.channel)
     if order.road.through != EMAIL:
         return sent, [""] * sent.table.num_rows
+    if order.dry_run and not knows_addresses(session):
+        return sent, [PLACEHOLDER_ADDRESS] * sent.table.num_rows
     return _addressed(session, sent, record, on=on)
 
 
@@ -159,11 +162,17 @@ def _on_record(session: Session, planned: Planned | None, order: Order) -> _Reco
     return _Record.read(found, through, retry_unknown=order.retry_unknown)
 
 
+def knows_addresses(session: Session) -> bool:
+    """Whether a table holds e-mail addresses."""
+    tables = session.tables
+    return tables.has("customers") and "email" in tables.columns("customers")
+
+
 def _addressed(
     session: Session, sent: Sendable, record: _Record, *, on: date
 ) -> tuple[Sendable, list[str]]:
     tables = session.tables
-    if not tables.has("customers") or "email" not in tables.columns("customers"):
+    if not knows_addresses(session):
         rule = "sending e-mail needs the column email of the table 'customers'"
         raise DataError(rule, fix="Connect [data.customers].")
     consents = consent_to_send(tables.as_of(on), withdrawn=withdrawn(session))

@@ -23,10 +23,12 @@ from churn.jobs.result import JobResult
 from churn.jobs.score import foreknowledge, load_named_model, score_session
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.decide import plan_offers
+from churn.retention.delivery.empty import why_nobody_gets_one
 from churn.retention.effects import Effects
 from churn.retention.learning.answers import measured_effects
-from churn.retention.offers import GLOBAL_HOLDOUT, Offers
+from churn.retention.offers import GLOBAL_HOLDOUT, NO_OFFER, Offers
 from churn.retention.plan import Plan
+from churn.retention.suppression import Suppression
 
 __all__ = ["plan"]
 
@@ -124,9 +126,10 @@ def _planned_before(session: Session, offers: Offers) -> pa.Table:
         *session.ledger.contacts_since(first, session.as_of + timedelta(days=1), excluding=same),
     ]
     ages = [float((session.as_of - contact.as_of).days) for contact in found]
+    same_customer = session.settings.same_customer
     return pa.table(
         {
-            "customer_id": pa.array([contact.customer_id for contact in found], pa.string()),
+            "customer_id": pa.array([same_customer(one.customer_id) for one in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
             "days_since": pa.array(ages, pa.float64()),
         }
@@ -176,6 +179,9 @@ def _result(
 
 def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
     notes = consent_notes(session, unknown=NO_CONSENTS)
+    if summary["customers"] and summary["offers"][NO_OFFER] == summary["customers"]:
+        meanings = {str(code): code.meaning for code in Suppression}
+        notes.append(why_nobody_gets_one(summary["customers"], summary["suppressed"], meanings))
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
             "exploration ended early, at the budget, a capacity or a group's cap: "

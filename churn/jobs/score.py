@@ -52,6 +52,8 @@ def score(
         open_session("score", config, as_of=as_of, progress=progress, run_id=run_id) as session,
         session.writing_result(target, SCORES, keep=kept) as writer,
     ):
+        if not isinstance(asked, str):
+            asked = {session.settings.same_customer(name) for name in asked}
         fitted = load_named_model(session, model)
         before = None if since is None else place_of(since)
         earlier, notes = earlier_scores(target, before, as_of=session.as_of)

@@ -74,14 +74,15 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     Exit code 7 where the other side could not be worked with: what is left is sent by the next run.
     """
     settings = load_settings(config)
+    looks = dry_run or preview is not None
     order = Order(
-        road=way(through, settings),
+        road=way(through, settings, dry_run=looks),
         offer=offer,
         limit=limit,
         replace=replace,
         retry_unknown=retry_unknown,
         wait=wait,
-        dry_run=dry_run or preview is not None,
+        dry_run=looks,
         clock=clock or Clock(),
         progress=progress,
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 from churn.data.days import zone
 from churn.jobs.consents import consent_notes
+from churn.jobs.couriers import EMAIL
 from churn.jobs.on_record import LIST, ways_notes
-from churn.jobs.outbox import Order, Outbox
+from churn.jobs.outbox import Order, Outbox, knows_addresses
 from churn.jobs.session import Session
 from churn.retention.delivery.dispatch import QUIET
+from churn.retention.delivery.empty import why_nothing_goes_out
 from churn.retention.delivery.quiet import QuietHours
 
 __all__ = ["cause_of_end", "local_time", "sending_notes"]
@@ -26,7 +28,10 @@ def sending_notes(
 ) -> tuple[str, ...]:
     """The notes of one sending, dry or not; `facts` are what its ledger's run holds."""
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
+    if not outbox.outgoing:
+        notes.append(why_nothing_goes_out(facts["offered"], facts["left_out"]))
     notes += ways_notes(session, facts, others=[LIST])
+    notes += _to_set_up(session, order)
     notes += _over(outbox, today=_today(session, order), on=facts["sent_on"])
     notes += _unnamed(outbox, picked)
     notes += _quiet(session, facts, order)
@@ -60,6 +65,22 @@ def _today(session: Session, order: Order) -> date:
     settings = session.settings
     name = settings.delivery.timezone or settings.data.day_timezone
     return order.clock.now().astimezone(zone(name)).date()
+
+
+def _to_set_up(session: Session, order: Order) -> Iterator[str]:
+    """What a dry run did without, and a sending needs."""
+    if order.road.through != EMAIL or not order.dry_run:
+        return
+    email = session.settings.delivery.email
+    if email is None:
+        yield (
+            "sender, shop, address and link to unsubscribe are placeholders: a sending needs the "
+            "section [delivery.email]"
+        )
+    elif email.host is None:
+        yield "a sending needs a mail server: name [delivery.email] host"
+    if not knows_addresses(session):
+        yield "no e-mail address is known: a sending needs the column email of [data.customers]"
 
 
 def _over(outbox: Outbox, *, today: date, on: str) -> Iterator[str]:

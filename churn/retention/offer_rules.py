@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from churn.retention.delivery.code_pool import is_code
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,6 +79,10 @@ def _is_percentage(text: str) -> bool:
         return False
 
 
+def _is_line(value: object) -> bool:
+    return is_text(value) and str(value).isprintable()
+
+
 def _is_number(value: object) -> bool:
     return _is_not_bool(value) and isinstance(value, int | float) and math.isfinite(value)
 
@@ -135,6 +141,17 @@ _LINK = Rule(
     lambda v: is_text(v) and v.startswith("https://") and v.isprintable() and " " not in v,
     'Write e.g. "https://shop.example/survey".',
 )
+_SUBJECT = Rule(
+    "one line of text, or one for each language",
+    lambda v: (
+        all(_is_line(one) for one in (v.values() if isinstance(v, dict) else [v])) and bool(v)
+    ),
+    'Write subject = "…", or subject.en = "…" and subject.de = "…".',
+)
+_CODE = Rule(
+    "a code without white space", is_code, 'Write e.g. "WELCOME10"; a file of codes is `codes`.'
+)
+_CODES = Rule("the name of a file", is_text, 'Write e.g. "codes.csv", beside the catalogue.')
 _STATUSES = Rule(
     f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
 )
@@ -163,4 +180,7 @@ RULES = {
     "capacity": _or_none(_PLACES),
     "template": _or_none(TEXT),
     "link": _or_none(_LINK),
+    "subject": _or_none(_SUBJECT),
+    "code": _or_none(_CODE),
+    "codes": _or_none(_CODES),
 }

@@ -55,7 +55,9 @@ class Offer:
     birthday or the `holiday` where it has one. `capacity` is how many a plan may give at most.
     `objective` follows from the kind unless it is given; the lapsed get nothing but "win_back".
     `template` names the e-mail's, which follows from kind and occasion unless it is given; `link`
-    is where its button leads, the shop unless it is given.
+    is where its button leads, the shop unless it is given. `subject` is that of the e-mail, one for
+    all or one for each language, the template's unless it is given. `code` is what customers type
+    to redeem it; `codes` names a file, beside the catalogue, from which each gets their own.
     """
 
     offer_id: str
@@ -81,6 +83,9 @@ class Offer:
     capacity: int | None = None
     template: str | None = None
     link: str | None = None
+    subject: str | Mapping[str, str] | None = None
+    code: str | None = None
+    codes: str | None = None
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
@@ -92,6 +97,9 @@ class Offer:
         if self.template is not None:
             check_name(self.template, what=f"offer '{self.offer_id}': template")
         self._check_words()
+        if self.code is not None and self.codes is not None:
+            both = "it must have one code for all or a file of codes"
+            raise _broken(self.offer_id, both, "code and codes", "Take one of them out.")
         if not self.effect_low <= self.effect <= self.effect_high:
             raise _broken(
                 self.offer_id,
@@ -119,6 +127,19 @@ class Offer:
     def gives_margin(self) -> bool:
         """Whether a redemption costs anything at all."""
         return self.margin_share > 0 or self.margin_amount > 0
+
+    def subject_in(self, language: str) -> str | None:
+        """The subject in that language; None where the template's own is meant.
+
+        ConfigError where there are subjects, and none in that language.
+        """
+        if self.subject is None or isinstance(self.subject, str):
+            return self.subject
+        if language not in self.subject:
+            rule = f"subject must be there in the language of messages, {language!r}"
+            fix = f'Write subject.{language} = "…", or one subject for all.'
+            raise _broken(self.offer_id, rule, sorted(self.subject), fix)
+        return self.subject[language]
 
     def redemption_cost(self, order_amount: Floats) -> Floats:
         """What a redemption costs in money, for orders of those net amounts."""
@@ -174,11 +195,20 @@ class Offers:
             raise ConfigError(
                 "every offer_id must occur once", got=f"{twice} again", fix="Rename or merge them."
             )
+        self._check_codes()
         named = {offer.holiday for offer in self.offers if offer.holiday is not None}
         unknown = sorted(named - set(self.holidays))
         if unknown:
             rule = "every holiday that an offer names must be in [holidays]"
             raise ConfigError(rule, got=unknown, fix='Write e.g. christmas = "12-25" there.')
+
+    def _check_codes(self) -> None:
+        """ConfigError where a code would not tell which offer is redeemed."""
+        codes = [offer.code.lower() for offer in self.offers if offer.code is not None]
+        twice = sorted({code for code in codes if codes.count(code) > 1})
+        if twice:
+            rule = "every code must be of one offer: it tells which was redeemed"
+            raise ConfigError(rule, got=f"{twice} again", fix="Give each offer a code of its own.")
 
     def __iter__(self) -> Iterator[Offer]:
         return iter(self.offers)

@@ -47,6 +47,16 @@ class Language:
         """A date as it is written in this language."""
         return when.strftime(self.texts["numbers"]["date"])
 
+    def long_day(self, when: date) -> str:
+        """A date as a letter writes it, with the month in words.
+
+        >>> language("de").long_day(date(2026, 12, 3)), language("en").long_day(date(2026, 12, 3))
+        ('3. Dezember 2026', '3 December 2026')
+        """
+        numbers = self.texts["numbers"]
+        month = numbers["months"][when.month - 1]
+        return str(numbers["long_date"].format(day=when.day, month=month, year=when.year))
+
     def number(self, value: float, decimals: int = 0) -> str:
         """A number with this language's separators.
 

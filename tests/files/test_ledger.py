@@ -397,9 +397,16 @@ def export(run_id: str, **changes) -> Export:
 def test_the_same_plan_exported_again_tells_of_the_latest_time(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         runs = [ledger.start_run("export") for _ in range(3)]
-        first, second, third = (export(run, rows=n) for n, run in enumerate(runs))
+        first, second, third = (export(run, rows=n) for n, run in enumerate(runs, start=1))
         told = [ledger.record_export(one) for one in (first, second, third)]
     assert told == [None, first, second]
+
+
+def test_an_empty_list_of_an_earlier_release_stands_in_the_way_of_no_plan(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        runs = [ledger.start_run("export") for _ in range(2)]
+        ledger.record_export(export(runs[0], rows=0))
+        assert ledger.record_export(export(runs[1], plan_digest="another")) is None
 
 
 def test_another_offer_audience_date_or_campaign_is_another_export(tmp_path):

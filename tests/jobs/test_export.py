@@ -18,6 +18,7 @@ from churn.files.locks import exclusive, lock_beside
 from churn.files.manifests import verify_file
 from churn.files.withdrawals import record_withdrawal
 from churn.jobs.export import export
+from churn.jobs.forget import forget
 from churn.jobs.plan import plan
 from churn.retention.delivery.audiences import AUDIENCES
 from churn.retention.delivery.planned import LIST_COLUMNS
@@ -159,7 +160,33 @@ def test_without_a_table_of_consents_nothing_is_exported(shop):
     assert frame.empty
     assert list(frame.columns) == list(LIST_COLUMNS)
     assert result.metrics["left_out"] == {"consent_unknown": len(offered(path))}
-    assert result.warnings == ("nobody's consent is on record: connect [data.consents]",)
+    assert result.warnings[0] == "nobody's consent is on record: connect [data.consents]"
+    assert "have no consent to marketing on record; connect [data.consents]" in result.warnings[1]
+
+
+def test_an_empty_list_says_why_and_stands_in_the_way_of_no_other(shop):
+    first = planned(shop)
+    consents_of(shop, words(False))
+    empty = export(shop, plan=first, out=shop.parent / "list.csv")
+    offers = empty.metrics["offered"]
+    told = f"0 of {offers} offers: {offers} are for customers who refuse marketing on the channel"
+    assert offers > 0
+    assert told in empty.warnings
+    consents_of(shop, words())
+    other = planned(shop, "other.parquet", catalogue=OFFERS.replace("coupon", "voucher"))
+    full = export(shop, plan=other, out=shop.parent / "list.csv")
+    assert full.rows["exported"] > 0
+    assert not any("exported before" in warning for warning in full.warnings)
+
+
+def test_a_plan_without_an_offer_says_why(shop):
+    consents_of(shop, words(channels=("sms",)))
+    planned(shop)
+    scores = shop.parent / "scores.parquet"
+    result = plan(shop, out=shop.parent / "p.parquet", scores=scores, as_of=NIGHT)
+    told = next(warning for warning in result.warnings if warning.startswith("0 of 40 customers"))
+    assert "x no recorded consent to marketing on any offer's channel" in told
+    assert "connect [data.consents]" in told
 
 
 def test_an_offer_is_sent_until_the_day_that_it_ends_and_not_after(shop):
@@ -177,6 +204,57 @@ def test_the_date_lies_at_or_after_the_plan(shop):
         sent(shop, path, on="2023-06-01")
     with pytest.raises(ConfigError, match="--date must be an ISO date, got '2024-13-01'"):
         sent(shop, path, on="2024-13-01")
+
+
+def with_codes(shop, *codes, name="codes.csv"):
+    """The catalogue whose coupon takes its codes from a file with these."""
+    (shop.parent / name).write_text("code\n" + "".join(f"{code}\n" for code in codes))
+    return OFFERS.replace('kind = "discount"', f'kind = "discount"\ncodes = "{name}"')
+
+
+def test_a_code_for_all_stands_in_every_row_of_its_offer(shop):
+    catalogue = OFFERS.replace('kind = "discount"', 'kind = "discount"\ncode = "WELCOME10"')
+    frame, _ = sent(shop, planned(shop, catalogue=catalogue))
+    assert len(frame) > 0
+    assert set(frame["code"]) == {"WELCOME10"}
+
+
+def test_each_customer_gets_a_code_of_their_own_and_keeps_it(shop):
+    pool = [f"C-{number}" for number in range(100)]
+    path = planned(shop, catalogue=with_codes(shop, *pool))
+    first, _ = sent(shop, path)
+    again, result = sent(shop, path, "again.parquet")
+    assert first["code"].is_unique
+    assert set(first["code"]) <= set(pool)
+    assert again["code"].tolist() == first["code"].tolist()
+    assert any("the same rows again" in warning for warning in result.warnings)
+
+
+def test_no_code_is_given_twice_also_in_a_later_plan_and_after_an_erasure(shop):
+    pool = [f"C-{number}" for number in range(100)]
+    catalogue = with_codes(shop, *pool)
+    first, _ = sent(shop, planned(shop, catalogue=catalogue))
+    forget(shop, customers=first["customer_id"].tolist()[:5])
+    other = catalogue.replace("spring", "summer").replace("coupon", "voucher")
+    other = other.replace("cooldown_days = 28", "cooldown_days = 0")
+    second, _ = sent(shop, planned(shop, "other.parquet", catalogue=other), "other-list.parquet")
+    assert len(second) > 0
+    assert not set(first["code"]) & set(second["code"])
+
+
+def test_too_few_codes_stop_the_export_before_anything_is_written(shop):
+    path = planned(shop, catalogue=with_codes(shop, "ONE", "TWO", "two"))
+    with pytest.raises(DataError, match=r"'coupon' must have a code.*and 2 codes that are left"):
+        export(shop, plan=path, out=shop.parent / "list.csv")
+    assert not (shop.parent / "list.csv").exists()
+    with Ledger(shop.parent / "ledger.db") as ledger, ledger.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (0,)
+
+
+def test_the_file_of_codes_is_not_written_over(shop):
+    path = planned(shop, catalogue=with_codes(shop, "ONE"))
+    with pytest.raises(ConfigError, match="must not be a file that the command reads"):
+        export(shop, plan=path, out=shop.parent / "codes.csv")
 
 
 def test_one_offer_of_several_may_be_asked_for(shop):
@@ -390,7 +468,7 @@ def test_an_audience_takes_offers_of_the_channel_ads_alone(shop):
     frame, result = sent(shop, path, audience_name="meta")
     assert frame.empty
     assert result.metrics["left_out"] == {"other_channel": len(offered(path))}
-    assert result.warnings == ("audiences hold offers of the channel 'ads' alone",)
+    assert result.warnings[-1] == "audiences hold offers of the channel 'ads' alone"
 
 
 def test_consent_to_mail_opens_no_audience(shop):

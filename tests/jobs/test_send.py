@@ -197,6 +197,89 @@ def test_only_offers_of_the_channel_email_go_out_by_email(base, tmp_path, server
     assert sorted(sink.recipients) == addresses_of(by_mail)
 
 
+def coded(shop, *codes):
+    """The shop whose coupons have a code each, and a subject for each language."""
+    (shop.parent / "codes.csv").write_text("\n".join(codes))
+    more = 'codes = "codes.csv"\nsubject.en = "Your code is inside"\nsubject.de = "Ihr Code"\n'
+    (shop.parent / "offers.toml").write_text(OFFERS + more)
+
+
+def test_each_message_holds_the_customers_own_code_and_the_offers_subject(shop, plan, sink):
+    coded(shop, *(f"C-{number}" for number in range(60)))
+    sent(shop, plan, limit=3)
+    sent(shop, plan)
+    codes = []
+    for message in sink.messages:
+        assert message["Subject"] == "Your code is inside"
+        text, html = (part.get_content() for part in message.iter_parts())
+        (code,) = re.findall(r"Your code: (\S+)", text)
+        assert code in html
+        codes.append(code)
+    assert len(set(codes)) == len(offered(plan))
+
+
+def test_a_preview_shows_a_code_and_gives_none_away(shop, plan, tmp_path):
+    coded(shop, *(f"C-{number}" for number in range(60)))
+    sent(shop, plan, preview=tmp_path / "look")
+    assert "Your code: C-0" in (tmp_path / "look" / "coupon.txt").read_text()
+    with Ledger(shop.parent / "ledger.db") as ledger, ledger.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (0,)
+
+
+def test_too_few_codes_stop_a_sending_before_the_first_message(shop, plan, sink):
+    coded(shop, "ONE", "TWO")
+    for options in ({"dry_run": True}, {}):
+        with pytest.raises(DataError, match="2 codes that are left"):
+            sent(shop, plan, **options)
+    assert sink.messages == []
+
+
+def test_a_template_that_leaves_out_the_code_is_refused(shop, plan, tmp_path):
+    coded(shop, *(f"C-{number}" for number in range(60)))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "offer.html").write_text("<a href='{{ unsubscribe_url }}'>no more</a>")
+    text = shop.read_text().replace(
+        "[delivery.email]", f'[delivery.email]\ntemplates = "{tmp_path}/own"'
+    )
+    shop.write_text(text)
+    with pytest.raises(ConfigError, match=r"must hold code in text and HTML"):
+        sent(shop, plan, dry_run=True)
+
+
+def test_a_dry_run_and_a_preview_need_no_mail_server(shop, plan, tmp_path):
+    section = shop.read_text().split("[delivery.email]")
+    shop.write_text(section[0])
+    counted = sent(shop, plan, dry_run=True)
+    seen = sent(shop, plan, preview=tmp_path / "look")
+    assert counted.rows["to_send"] == len(offered(plan))
+    assert "Your Shop" in (tmp_path / "look" / "coupon.txt").read_text()
+    assert any("are placeholders: a sending needs the section" in one for one in seen.warnings)
+    with pytest.raises(ConfigError, match=r"sending e-mail needs a mail server"):
+        sent(shop, plan)
+
+
+def test_a_dry_run_needs_no_host_and_no_addresses(shop, plan):
+    text = shop.read_text().replace('host = "127.0.0.1"\n', "")
+    without = text.replace('[data.customers]\nsource = "customers.parquet"\n', "")
+    shop.write_text(without)
+    result = sent(shop, plan, dry_run=True)
+    assert result.rows["to_send"] == len(offered(plan))
+    assert any("name [delivery.email] host" in warning for warning in result.warnings)
+    assert any("needs the column email of [data.customers]" in one for one in result.warnings)
+    with pytest.raises(ConfigError, match="needs a mail server"):
+        sent(shop, plan)
+
+
+def test_the_end_of_an_offer_is_a_date_in_the_customers_language(shop, plan, tmp_path):
+    text = shop.read_text().replace("[delivery.email]", '[delivery.email]\nlanguage = "de"')
+    shop.write_text(text)
+    sent(shop, plan, preview=tmp_path / "look")
+    end = AS_OF + timedelta(days=14)
+    assert (
+        f"Gültig bis {end.day}. Januar {end.year}" in (tmp_path / "look" / "coupon.txt").read_text()
+    )
+
+
 def test_a_dry_run_counts_and_a_preview_shows_and_neither_sends(shop, plan, sink, tmp_path):
     dry = sent(shop, plan, dry_run=True)
     seen = sent(shop, plan, preview=tmp_path / "look")

@@ -67,6 +67,35 @@ def test_a_cost_in_percent_is_a_share_of_the_order(make_offer, text):
     assert offer.gives_margin
 
 
+def test_a_subject_may_be_one_for_all_or_one_for_each_language(make_offer):
+    assert make_offer().subject_in("de") is None
+    assert make_offer(subject="Hello").subject_in("de") == "Hello"
+    each = make_offer(subject={"en": "Hello", "de": "Hallo"})
+    assert each.subject_in("de") == "Hallo"
+    with pytest.raises(ConfigError, match=r"got \['de', 'en'\]. Write subject.fr"):
+        each.subject_in("fr")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"code": "TEN OFF"}, "code must be a code without white space"),
+        ({"code": "TEN", "codes": "codes.csv"}, "one code for all or a file of codes"),
+        ({"subject": "two\nlines"}, "subject must be one line of text"),
+        ({"subject": {}}, "subject must be one line of text"),
+    ],
+)
+def test_codes_and_subjects_that_no_message_can_hold_are_refused(make_offer, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        make_offer(**changes)
+
+
+def test_a_code_tells_which_offer_is_redeemed(make_offer):
+    offers = (make_offer("a", code="TEN"), make_offer("b", code="ten"))
+    with pytest.raises(ConfigError, match=r"every code must be of one offer.*\['ten'\]"):
+        Offers(offers, "spring")
+
+
 @pytest.mark.parametrize("text", ["101%", "-5%", "10", "%", "1e1%", "ten %", "10%%", ""])
 def test_what_is_no_percentage_is_no_cost(make_offer, text):
     with pytest.raises(ConfigError, match=r"margin_cost must be a number >= 0, or a share.*10 %"):

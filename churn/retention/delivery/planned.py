@@ -14,12 +14,17 @@ from churn.errors import DataError
 from churn.retention.delivery.sendable import offered
 from churn.retention.plan_inputs import conform
 
-__all__ = ["LIST_COLUMNS", "LIST_SCHEMA", "Planned", "digest_of"]
+__all__ = ["LIST_COLUMNS", "LIST_SCHEMA", "PLANNED_COLUMNS", "Planned", "digest_of"]
 
-LIST_COLUMNS = (
+PLANNED_COLUMNS = (
     *("customer_id", "campaign_id", "offer_id", "channel", "arm", "expires_on", "as_of", "run_id"),
 )
-"""What a list tells a campaign tool: the offer, and by which plan. No score, no worth."""
+"""What a plan tells a list."""
+
+LIST_COLUMNS = (*PLANNED_COLUMNS[:6], "code", *PLANNED_COLUMNS[6:])
+"""What a list tells a campaign tool: the offer with its code, and by which plan. No score, no
+worth.
+"""
 
 _SCHEMA = pa.schema(
     [
@@ -33,13 +38,15 @@ _SCHEMA = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
-LIST_SCHEMA = pa.schema([_SCHEMA.field(name) for name in LIST_COLUMNS])
+LIST_SCHEMA = pa.schema(
+    [_SCHEMA.field(name) if name != "code" else ("code", pa.string()) for name in LIST_COLUMNS]
+)
 """The same with their types."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan's rows in `LIST_COLUMNS`, and what all of them say alike."""
+    """A plan's rows in `PLANNED_COLUMNS`, and what all of them say alike."""
 
     table: pa.Table
     campaign_id: str

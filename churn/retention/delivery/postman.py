@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -35,15 +35,26 @@ class Writer:
     def letter(self, outgoing: Outgoing) -> Letter:
         """The subject, text and HTML of one customer's message.
 
-        ConfigError where its template leaves out the link to unsubscribe, in either form.
+        ConfigError where its template leaves out the link to unsubscribe or the code, in either
+        form.
         """
         offer = self.offers[outgoing.message.offer_id]
         letter = self.templates.render(template_of(offer), self._values(offer, outgoing))
-        link = self.unsubscribe_url(outgoing.message.token)
-        if link not in letter.text or escape(link) not in letter.html:
-            rule = f"the template {template_of(offer)!r} must hold unsubscribe_url in text and HTML"
-            raise ConfigError(rule, fix="Extend `layout`, or put {{ unsubscribe_url }} into both.")
-        return letter
+        self._check_held(
+            letter,
+            template_of(offer),
+            unsubscribe_url=self.unsubscribe_url(outgoing.message.token),
+            code=outgoing.row["code"],
+        )
+        subject = offer.subject_in(self.settings.language)
+        return letter if subject is None else replace(letter, subject=subject)
+
+    def _check_held(self, letter: Letter, template: str, **wanted: str | None) -> None:
+        for name, text in wanted.items():
+            if text is None or (text in letter.text and escape(text) in letter.html):
+                continue
+            rule = f"the template {template!r} must hold {name} in text and HTML"
+            raise ConfigError(rule, fix=f"Extend `layout`, or put {{{{ {name} }}}} into both.")
 
     def unsubscribe_url(self, token: str) -> str:
         """Where the message of that token is unsubscribed from."""
@@ -74,7 +85,10 @@ class Writer:
             },
             "offer": offer,
             "agreed": self.agreed,
-            "expires_on": None if until is None else language(self.settings.language).day(until),
+            "code": outgoing.row["code"],
+            "expires_on": None
+            if until is None
+            else language(self.settings.language).long_day(until),
             "products": list(outgoing.products),
             "link": offer.link or self.settings.shop_url,
             "unsubscribe_url": self.unsubscribe_url(outgoing.message.token),

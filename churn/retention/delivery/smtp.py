@@ -84,7 +84,9 @@ class MailServer:
 
     def _connect(self) -> smtplib.SMTP:
         options = self.settings
-        connection = self._greeted(options.host, options.port, timeout=options.timeout_seconds)
+        connection = self._greeted(
+            options.host or "", options.port, timeout=options.timeout_seconds
+        )
         try:
             _at_once(connection)
             if options.security == "starttls":

@@ -11,6 +11,7 @@ VALUES = {
     "offer": {"name": "8 € off <today>"},
     "agreed": True,
     "expires_on": "2027-02-03",
+    "code": "SPRING-10",
     "products": ["Tea & milk"],
     "link": "https://shop.example/?a=1&b=2",
     "unsubscribe_url": "https://shop.example/unsubscribe/abc",
@@ -28,6 +29,7 @@ def test_each_of_ours_says_the_same_as_text_and_as_html(name, language):
     for part in (letter.text, letter.html):
         assert VALUES["unsubscribe_url"] in part
         assert "2027-02-03" in part
+        assert "SPRING-10" in part
         assert words_of(language)["letter"]["why_agreed"] in " ".join(part.split())
     assert f'<html lang="{language}">' in letter.html
     assert "<today>" not in letter.html
@@ -44,11 +46,19 @@ def test_the_languages_say_the_same_things():
         }
 
 
-def test_without_end_products_or_link_nothing_is_said_of_them():
-    less = {**VALUES, "expires_on": None, "products": [], "link": None, "agreed": False}
+def test_without_end_code_products_or_link_nothing_is_said_of_them():
+    less = {
+        **VALUES,
+        "expires_on": None,
+        "code": None,
+        "products": [],
+        "link": None,
+        "agreed": False,
+    }
     letter = Templates("en").render("offer", less)
     for part in (letter.text, letter.html):
         assert "Valid until" not in part
+        assert "Your code" not in part
         assert "Picked" not in part
         assert "Go to the shop" not in part
         assert "you are a customer of ours" in part

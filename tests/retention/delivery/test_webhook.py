@@ -25,6 +25,7 @@ ROW = {
     "channel": "sms",
     "arm": "treatment",
     "expires_on": date(2027, 1, 14),
+    "code": "SPRING-10",
     "as_of": date(2027, 1, 1),
     "run_id": "run-1",
     "churn_probability": 0.9,
