@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from churn.data.casts import cast_sql
 from churn.data.contracts import Column
-from churn.data.settings import TableSource
+from churn.data.notations.look import Notation
 from churn.data.sniff.files import OrdersFiles
 from churn.data.sniff.grain import RowCounts
 from churn.data.sniff.names import names_money
@@ -47,7 +47,7 @@ def amount_of(counts: RowCounts, name: str, *, whole: bool) -> AmountOf:
 
 
 def money_in(
-    table: OrdersFiles, profiles: Mapping[str, ColumnProfile], source: TableSource
+    table: OrdersFiles, profiles: Mapping[str, ColumnProfile], decimal: str
 ) -> dict[str, Money]:
     """The columns of money by their names, in the files' order."""
     names = [
@@ -57,7 +57,8 @@ def money_in(
     ]
     if not names:
         return {}
-    casts = [cast_sql(AMOUNT, name, table.types, source, "UTC") for name in names]
+    written = dict.fromkeys(names, Notation(decimal, careful=True))
+    casts = [cast_sql(AMOUNT, name, table.types, table.source, "UTC", written) for name in names]
     facts = ", ".join(
         f"sum({cast}) AS total_{i}, count(nullif({cast}, 0)) AS filled_{i}"
         for i, cast in enumerate(casts)

@@ -96,7 +96,7 @@ def _fitness(role: str, column: ColumnProfile) -> float:
     if column.filled == 0:
         return 0.0
     if role == "ordered_at":
-        return float(column.is_date)
+        return float(column.may_be_time)
     if role in NUMBERS:
         return float(column.is_number and not (column.is_date and role != "quantity"))
     if role == "product_name":

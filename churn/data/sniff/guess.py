@@ -11,7 +11,6 @@ from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier
 from churn.data.sniff.amounts import AmountOf, Money, amount_of, money_in
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity, term
-from churn.data.sniff.dates import chosen_reading
 from churn.data.sniff.files import Encoding, OrdersFiles, opened
 from churn.data.sniff.grain import Grain, count_rows
 from churn.data.sniff.names import name_score
@@ -21,6 +20,7 @@ from churn.errors import ConfigError, DataError
 
 __all__ = ["OrdersGuess", "sniff_orders"]
 
+ROWS = "orders_as_text"
 LINE_ONLY = ("product_id", "category", "product_name", "quantity")
 LINES = ("order_id", "product_id", "category", "product_name", "quantity")
 
@@ -41,7 +41,7 @@ class OrdersGuess:
     delimiter: str | None
     decimal: Literal[".", ","]
     encoding: Encoding
-    date_format: str | None
+    date_format: str | list[str] | None
     grain: Grain
     columns: Mapping[str, str]
     currency: str | None
@@ -65,7 +65,8 @@ def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> Orders
     What was `given`, ours → theirs, stands. DataError where a file is no table, has no rows, or
     where the customer, the time or the amount cannot be told; ConfigError where a file is missing.
     """
-    with opened(paths) as table:
+    with opened(paths) as opened_files:
+        table = _at_hand(opened_files)
         look = _look(table, given or {})
         kind = _amount_of(look)
         return OrdersGuess(
@@ -92,6 +93,15 @@ def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> Orders
         )
 
 
+def _at_hand(table: OrdersFiles) -> OrdersFiles:
+    """The same with its rows in the engine: text is looked at many times, and parsed once."""
+    if not table.is_text:
+        return table
+    with table.engine.reading(table.name):
+        table.engine.create(ROWS, f"SELECT * FROM {table.relation}")
+    return replace(table, relation=ROWS)
+
+
 def _look(table: OrdersFiles, given: Mapping[str, str]) -> Look:
     profiles = profile(table)
     if not any(column.filled for column in profiles.values()):
@@ -102,12 +112,11 @@ def _look(table: OrdersFiles, given: Mapping[str, str]) -> Look:
     amount = _amount_columns(mapped, table.types)
     if not amount or not {"customer_id", "ordered_at"} <= mapped.columns.keys():
         raise _lacking(table, mapped)
-    time = mapped.columns["ordered_at"]
-    if not profiles[time].readings:
+    reading = profiles[mapped.columns["ordered_at"]].reading
+    if reading is None:  # a column that was given
         raise _lacking(table, Mapped({**mapped.columns, "ordered_at": ""}, (), mapped.unfit))
-    reading, doubt = chosen_reading(profiles[time].readings, time)
     counts = count_rows(table, mapped.columns, amount)
-    return Look(table, profiles, mapped, reading, doubt, counts)
+    return Look(table, profiles, mapped, reading, counts)
 
 
 def _check_given(table: OrdersFiles, given: Mapping[str, str]) -> None:
@@ -172,18 +181,18 @@ def _lines(look: Look) -> dict[str, str]:
 
 
 def _money(look: Look) -> tuple[Money, ...]:
-    source = replace(look.table.source, decimal=look.decimal)
-    found = money_in(look.table, look.profiles, source)
+    found = money_in(look.table, look.profiles, look.decimal)
     amount = look.mapped.columns.get("amount", "")
     rivals = sorted(found.values(), key=lambda m: (m.name != amount, -name_score("amount", m.name)))
     return tuple(rivals)
 
 
 def _currency(look: Look) -> str | None:
-    """The code in the currency column, where all rows have the same."""
+    """The code in the currency column, where all rows have the same, or else beside the amounts."""
     name = look.mapped.columns.get("currency")
     if name is None:
-        return None
+        signs = look.numbers[0].numbers.known_currencies if look.numbers[0].numbers else ()
+        return signs[0] if len(signs) == 1 and len(signs[0]) == 3 else None
     codes = look.table.engine.rows(
         f"SELECT DISTINCT {identifier(name)} AS code FROM {look.table.relation} "
         f"WHERE {identifier(name)} IS NOT NULL LIMIT 2"

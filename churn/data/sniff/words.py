@@ -25,7 +25,6 @@ class Look:
     profiles: Mapping[str, ColumnProfile]
     mapped: Mapped
     reading: DateReading
-    date_doubt: str | None
     counts: RowCounts
 
     @property
@@ -47,12 +46,13 @@ class Look:
     @property
     def decimal(self) -> Literal[".", ","]:
         """The comma where more numbers can only be read with it than only without it."""
-        with_comma = sum(column.comma_only for column in self.numbers)
-        return "," if with_comma > sum(column.point_only for column in self.numbers) else "."
+        looks = [column.numbers for column in self.numbers if column.numbers]
+        comma, point = sum(look.comma for look in looks), sum(look.point for look in looks)
+        return "," if comma > point else "."
 
     def readable(self, column: ColumnProfile) -> int:
         """How many of the column's values are numbers in the notation of the files."""
-        return column.comma if self.decimal == "," and column.comma else column.point
+        return column.readable(self.decimal)
 
 
 def seen(look: Look, kind: AmountOf) -> dict[str, str]:
@@ -63,7 +63,7 @@ def seen(look: Look, kind: AmountOf) -> dict[str, str]:
         "customer_id": f"{counts.customers:,} customers in {counts.rows:,} rows",
         "ordered_at": look.reading.evidence(look.time.filled),
         "amount": f"{look.readable(amount):,} of {amount.filled:,} values are numbers",
-        "decimal": f"{sum(c.comma_only for c in look.numbers):,} numbers are written like 12,50",
+        "decimal": f"{_with_comma(look):,} numbers are written like 12,50",
         "grain": "there is no order id, so each row is an order",
     }
     if counts.order_id_holds:
@@ -77,9 +77,13 @@ def seen(look: Look, kind: AmountOf) -> dict[str, str]:
     return found
 
 
+def _with_comma(look: Look) -> int:
+    return sum(column.numbers.comma for column in look.numbers if column.numbers)
+
+
 def warnings(look: Look, kind: AmountOf) -> tuple[str, ...]:
     """What a person should look at before trusting the guess, in whole sentences."""
-    doubts = [*look.mapped.doubts, look.date_doubt, _odd_dates(look)]
+    doubts = [*look.mapped.doubts, look.reading.doubtful(look.time.name), _odd_dates(look)]
     doubts += [_odd_numbers(look, column) for column in look.numbers]
     doubts += [_thousandths(column) for column in look.numbers]
     doubts += [*_odd_customers(look.counts), *_odd_orders(look, kind)]
@@ -97,15 +101,20 @@ def _odd_numbers(look: Look, column: ColumnProfile) -> str | None:
     odd = column.filled - look.readable(column)
     if not odd:
         return None
-    why = " Some have a comma for thousands: export them without it." if column.thousands else ""
-    return f"{odd:,} of {column.filled:,} values in {column.name!r} are no such numbers.{why}"
+    return f"{odd:,} of {column.filled:,} values in {column.name!r} are no such numbers."
 
 
 def _thousandths(column: ColumnProfile) -> str | None:
-    if not column.grouped or column.point_only or column.comma_only:
+    numbers = column.numbers
+    if numbers is None or not numbers.is_doubtful:
         return None
+    if numbers.with_comma:
+        return (
+            f"{numbers.differs:,} values in {column.name!r} look like 1,234 and are read as "
+            'thousands. If they are a little more than one, set decimal = ",".'
+        )
     return (
-        f"{column.grouped:,} values in {column.name!r} look like 1.234 and are read as a little "
+        f"{numbers.differs:,} values in {column.name!r} look like 1.234 and are read as a little "
         'more than one. If they are thousands, set decimal = ",".'
     )
 
