@@ -111,4 +111,5 @@ def _numbers(table: OrdersFiles, name: str, kind: str, filled: int) -> NumberLoo
     sample = look_at_numbers(table.engine, some, text)
     if max(map(sample.readable, ".,")) < max(WORTH_A_LOOK * sample.filled, 1):
         return None
-    return look_at_numbers(table.engine, table.relation, text)
+    everything = sample.filled < SAMPLE_ROWS
+    return sample if everything else look_at_numbers(table.engine, table.relation, text)
