@@ -6,7 +6,7 @@ from pathlib import Path
 
 from churn.data.sniff.consent import ConsentColumn, consent_column
 from churn.data.sniff.guess import OrdersGuess
-from churn.jobs.config_text import setting_line, source_line
+from churn.jobs.config_text import key_line, source_line
 
 __all__ = ["found_note", "with_consents"]
 
@@ -30,15 +30,15 @@ def found_note(found: ConsentColumn) -> str:
     """What was taken for consent, with its counts."""
     unread = f", {found.unread:,} neither" if found.unread else ""
     return (
-        f'the column "{found.name}" ({found.yes:,} yes, {found.no:,} no{unread}) is read as consent '
-        "to marketing by e-mail: take [data.consents] out if it means something else"
+        f'the column "{found.name}" ({found.yes:,} yes, {found.no:,} no{unread}) is read as '
+        "consent to marketing by e-mail: take [data.consents] out if it means something else"
     )
 
 
 def _lines(found: ConsentColumn, guess: OrdersGuess, folder: Path) -> list[str]:
     usual = {**WRITTEN, "sheet": (None,), "date_format": (None,)}
     written = [
-        setting_line(key, getattr(guess, key), "as above")
+        key_line(key, getattr(guess, key), "as above")
         for key, without in usual.items()
         if getattr(guess, key, None) not in without and hasattr(guess, key)
     ]
@@ -50,13 +50,13 @@ def _lines(found: ConsentColumn, guess: OrdersGuess, folder: Path) -> list[str]:
         "purpose": ("'marketing'", ""),
         "granted": (found.name, f"seen: {found.yes:,} yes, {found.no:,} no"),
     }
-    blanks = [setting_line("where", f"{quoted} is not null", "rows that say nothing are skipped")]
+    blanks = [key_line("where", f"{quoted} is not null", "rows that say nothing are skipped")]
     return [
-        setting_line("[data.consents]", None, "who agreed to e-mails, as the orders say"),
+        key_line("[data.consents]", None, "who agreed to e-mails, as the orders say"),
         source_line(guess, folder),
         *written,
         *(blanks if found.unread and guess.grain == "line" else []),
         "",
-        setting_line("[data.consents.columns]", None, "ours = theirs; a condition is possible"),
-        *(setting_line(ours, theirs, comment) for ours, (theirs, comment) in columns.items()),
+        key_line("[data.consents.columns]", None, "ours = theirs; a condition is possible"),
+        *(key_line(ours, theirs, comment) for ours, (theirs, comment) in columns.items()),
     ]

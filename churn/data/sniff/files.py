@@ -16,7 +16,7 @@ from churn.errors import ConfigError, DataError
 
 __all__ = ["Encoding", "OrdersFiles", "opened"]
 
-Encoding: TypeAlias = Literal["utf-8", "utf-16", "latin-1"]
+Encoding: TypeAlias = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 
 HEAD_BYTES = 65_536
 UTF_16_MARK = b"\xff\xfe"
