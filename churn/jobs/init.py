@@ -16,10 +16,10 @@ from churn.files.publish import publish_file
 from churn.jobs.config_text import Answers, beside, config_text
 from churn.jobs.overview import audit_table, overview_tables
 from churn.jobs.result import JobResult, Line, ShownTable, hashed
+from churn.jobs.starter_offers import starter_offers
 
 __all__ = ["Ask", "InitResult", "init", "init_result", "pairs", "said"]
 
-STARTER_OFFERS = Path(__file__).with_name("starter_offers.toml")
 CONSENTS = ("required", "assumed")
 
 Ask = Callable[[str, str], str]
@@ -64,7 +64,17 @@ def init(
         given, answers = _asked(guess, given, answers or Answers(), ask)
         guess = sniff_orders(*paths, given=given) if given != (columns or {}) else guess
     _write(out, config_text(guess, folder=out.parent, answers=answers))
-    return InitResult(out, _start_offers(out.with_name("offers.toml")), guess)
+    text = _offers_text(guess, answers or Answers())
+    return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess)
+
+
+def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
+    """Offers that are scaled to the mean amount, where it is a column of its own."""
+    amount = next(iter(guess.money), None)
+    known = amount is not None and amount.filled and amount.name == guess.columns["amount"]
+    mean = amount.total / amount.filled if amount is not None and known else None
+    currency = answers.currency or guess.currency
+    return starter_offers(mean, currency=currency, margin_rate=answers.margin or 0.3)
 
 
 def _asked(
@@ -147,7 +157,6 @@ def init_result(
     done = init(paths, out=out, force=force, columns=columns, answers=answers, ask=ask)
     guess = done.guess
     files = [done.config] if done.offers is None else [done.config, done.offers]
-    looks_like = (f"this looks like {guess.system}",) if guess.system else ()
     result = JobResult(
         command="init",
         resolved={
@@ -158,7 +167,7 @@ def init_result(
         },
         rows={"orders": guess.rows_seen},
         files=hashed(*files),
-        warnings=(*looks_like, *guess.notes, *guess.warnings),
+        warnings=(*guess.notes, *guess.warnings),
         tables=_mapping_tables(guess),
     )
     return _tried(result, done.config)
@@ -173,7 +182,8 @@ def _mapping_tables(guess: OrdersGuess) -> tuple[ShownTable, ...]:
         (each.name, f"{each.total:,.2f}", f"{each.filled:,}", _role(guess, each.name))
         for each in guess.money
     )
-    shown: ShownTable = ("Guessed mapping", ("ours", "yours", "seen"), mapping)
+    title = f"This looks like {guess.system}" if guess.system else "Guessed mapping"
+    shown: ShownTable = (title, ("ours", "yours", "seen"), mapping)
     header = ("yours", "sum", "rows not 0", "taken as")
     return (shown, ("Columns of money", header, money)) if len(money) > 1 else (shown,)
 
@@ -205,10 +215,10 @@ def _tried(result: JobResult, config: Path) -> JobResult:
         tables.close()
 
 
-def _start_offers(target: Path) -> Path | None:
+def _start_offers(target: Path, text: str) -> Path | None:
     if target.exists():
         return None
-    _write(target, STARTER_OFFERS.read_text(encoding="utf-8"))
+    _write(target, text)
     return target
 
 
