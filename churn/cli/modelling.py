@@ -10,6 +10,7 @@ import typer
 
 from churn.cli.options import (
     CHURN_TOML,
+    AcceptChange,
     AsJson,
     AsOf,
     Config,
@@ -108,6 +109,7 @@ def score(
         ),
     ] = None,
     run_id: RunId = None,
+    accept_change: AcceptChange = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -127,6 +129,7 @@ def score(
             explain=explain,
             since=since,
             run_id=run_id,
+            accept_change=accept_change,
             progress=progress,
         )
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, AsOf, Config, Debug, Out, RunId, app
+from churn.cli.options import (
+    CHURN_TOML,
+    AcceptChange,
+    AsJson,
+    AsOf,
+    Config,
+    Debug,
+    Out,
+    RunId,
+    app,
+)
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ def plan(
         bool, typer.Option("--dry-run", help="Do not remember it: no cooldown begins.")
     ] = False,
     run_id: RunId = None,
+    accept_change: AcceptChange = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +61,7 @@ def plan(
             budget=budget,
             dry_run=dry_run,
             run_id=run_id,
+            accept_change=accept_change,
             progress=progress,
         )
 

@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "CHURN_TOML",
+    "AcceptChange",
     "AsJson",
     "AsOf",
     "Config",
@@ -57,5 +58,9 @@ OutFile = Annotated[
 RunId = Annotated[
     str | None,
     typer.Option("--run-id", metavar="NAME", help="Name the run; a repeat replaces its rows."),
+]
+AcceptChange = Annotated[
+    bool,
+    typer.Option("--accept-change", help="Replace a result that this one differs from a lot."),
 ]
 CHURN_TOML = Path("churn.toml")

@@ -12,6 +12,7 @@ from functools import partial, reduce
 from operator import or_
 
 from churn.data.audit import TableAudit, check_share
+from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.casts import cast_sql, source_columns
 from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
@@ -189,7 +190,7 @@ class Door:
                 )
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
-                rules.append((f"{name} > {now}", f"with {column.name} later than the clock"))
+                rules.append((f"{name} > {now}", f"with {column.name} {LATER_THAN_CLOCK}"))
         rules.sort(key=lambda rule: rule[1] != NOBODY)
         rules = [*where.rules([column.name for column in columns]), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)

@@ -55,7 +55,8 @@ class DataSettings:
     """The `[data]` section: engine, clocks, currency, and one source for each table.
 
     `timezone` reads times without a zone, `day_timezone` sets midnights and purchase days.
-    `bad_row_limit` is the share of unusable rows above which loading stops.
+    `bad_row_limit` is the share of unusable rows above which loading stops. Orders dated far from
+    all others are taken for mistyped, unless `keep_outlying_dates`.
     `customer_id` and `order_id` say when two ids mean the same; `guests` are customer ids that mean
     nobody, beside those of `GUEST_WORDS` unless the list is given. `least_match` is the share of
     a table's ids that have to be known in the orders, or the other way round.
@@ -74,6 +75,7 @@ class DataSettings:
     bad_row_limit: float = 0.01
     memory_limit: str | None = None
     until: date | None = None
+    keep_outlying_dates: bool = False
     order_lines: TableSource | None = None
     customers: TableSource | None = None
     events: TableSource | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.data.audit import TableAudit
+from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning, without_strays
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
@@ -173,15 +174,17 @@ class Tables:
         zone(settings.timezone)
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
-        door = Door(engine, settings, clock or datetime.now(UTC), leaving, Guests(settings))
+        now = clock or datetime.now(UTC)
+        door = Door(engine, settings, now, leaving, Guests(settings))
         audits = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
-            audit = door.open(table, relations[table], types, source)
+            audit = noting_the_clock(door.open(table, relations[table], types, source), now)
             if table == "orders":
                 _check_line_table(engine.columns("orders"), settings)
                 single_currency(engine, settings.currency)  # grouping would hide a second one
                 lines = settings.orders.grain == "line"
+                audit = _without_strays(engine, audit, settings)
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
             audits[table] = audit
@@ -254,11 +257,29 @@ class Tables:
 
     def span(self) -> tuple[date, date]:
         """The dates of the first and the last order. Raises DataError where there is none."""
-        row = self.engine.rows("SELECT min(local_day) AS a, max(local_day) AS b FROM orders")[0]
-        if row["a"] is None:
+        days = self._order_days.days
+        if not days.size:
             rule = "table 'orders' must hold at least one usable order"
             raise DataError(rule, got="0 rows", fix="Check the source and what was dropped.")
-        return date_of(int(str(row["a"]))), date_of(int(str(row["b"])))
+        return date_of(int(days[0])), date_of(int(days[-1]))
+
+    @cached_property
+    def _order_days(self) -> OrderDays:
+        return OrderDays.of(self.engine)
+
+    @property
+    def quiet_days(self) -> int:
+        """For so many days this shop may be without an order; beyond that it is remarkable."""
+        return self._order_days.quiet_days
+
+    def noting_quiet_days(self, as_of: date) -> "Tables":
+        """The same, with a warning where no order came for long shortly before `as_of`."""
+        quiet = quiet_warning(self._order_days, min(as_of, self.limit()))
+        if quiet is None:
+            return self
+        orders = self.audits["orders"]
+        noted = replace(orders, warnings=(*orders.warnings, quiet))
+        return replace(self, audits={**self.audits, "orders": noted})
 
     def end(self) -> date:
         """The default as_of, exclusive: after the last date, or the last midnight of timestamps.
@@ -348,6 +369,16 @@ def _check_line_table(columns: list[str], settings: DataSettings) -> None:
     if settings.orders.grain == "line":
         rule = 'orders of grain = "line" bring their own order_lines'
         raise ConfigError(rule, fix="Leave [data.order_lines] out.")
+
+
+def _without_strays(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
+    """The orders without those on days far from all others, unless the settings keep them."""
+    if settings.keep_outlying_dates:
+        return audit
+    lines = settings.orders.grain == "line" and "order_id" in engine.columns("orders")
+    ends = settings.until is None
+    limit = settings.bad_row_limit
+    return without_strays(engine, audit, lines=lines, ends=ends, limit=limit)
 
 
 def _as_stored(column: str) -> str:

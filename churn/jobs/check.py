@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from churn.errors import GateError
@@ -11,8 +10,8 @@ from churn.jobs.in_place import in_place_notes
 from churn.jobs.resolve import resolve_from_settings
 from churn.jobs.result import JobResult, Line
 from churn.jobs.session import Progress, Session, open_session, silent
-from churn.modeling.dataset import build_dataset
-from churn.modeling.model import check_classes
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.feasible import check_feasible, feasibility_notes
 from churn.modeling.panel import Panel
 from churn.retention.design import smallest_detectable_effect
 
@@ -30,9 +29,12 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
         resolved: dict[str, object] = {}
         try:
             panel = _panel(session)
-            feasible, resolved = _feasible(session, panel), panel.to_dict()
+            dataset = build_dataset(session.tables, panel.cutoffs, panel.clock, names=())
+            check_feasible(dataset, panel)
+            feasible, resolved = _feasible(session, panel, dataset), panel.to_dict()
+            warnings = feasibility_notes(session.tables, dataset, panel)
         except GateError as failure:
-            warnings = (f"no training yet: {failure}",)
+            warnings = (f"not feasible yet: {failure}",)
         audits = session.tables.audits
         notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
         notes = (*_read_from(session), *notes)
@@ -44,7 +46,10 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             rows={name: audit.rows_kept for name, audit in audits.items()},
             audits=audits,
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
-            tables=(_audit_table(session), ("Feasible", ("", ""), feasible)),
+            tables=(
+                _audit_table(session),
+                *([("Feasible", ("", ""), feasible)] if feasible else []),
+            ),
         )
 
 
@@ -60,15 +65,10 @@ def _panel(session: Session) -> Panel:
     return resolve_from_settings(session)
 
 
-def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
-    dataset = build_dataset(session.tables, panel.cutoffs, panel.clock, names=())
-    check_classes(dataset.only(panel.development).eligible["lapse"])
+def _feasible(session: Session, panel: Panel, dataset: Dataset) -> tuple[Line, ...]:
     newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
     rows = dataset.only(newest).eligible
     lapsed, eligible = int(rows["lapse"].sum()), len(rows)
-    base_rate = lapsed / eligible if eligible else math.nan
-    holdout = session.settings.offers.holdout
-    effect = smallest_detectable_effect(base_rate, eligible, holdout=holdout)
     blocks = panel.blocks
     first, last = session.tables.span()
     return (
@@ -80,11 +80,19 @@ def _feasible(session: Session, panel: Panel) -> tuple[Line, ...]:
             f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
         ),
         ("eligible at the newest cutoff", f"{eligible:,}, of whom {lapsed:,} lapsed"),
-        (
-            f"smallest effect that a {holdout:.0%} holdout shows",
-            f"{100 * effect:.1f} points in the lapse rate of {base_rate:.1%}",
-        ),
+        _smallest_effect(session.settings.offers.holdout, eligible, lapsed),
     )
+
+
+def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
+    """What the holdout could show, or why it shows nothing."""
+    if not holdout:
+        return "smallest effect that a holdout shows", "none: [offers] holdout = 0"
+    title = f"smallest effect that a {holdout:.0%} holdout shows"
+    if lapsed in (0, eligible):
+        return title, "unknown: the eligible at the newest cutoff all did the same"
+    effect = smallest_detectable_effect(lapsed / eligible, eligible, holdout=holdout)
+    return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
 
 
 def _audit_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:

@@ -26,8 +26,8 @@ from churn.files.ledger import Ledger
 from churn.files.locks import exclusive, lock_beside
 from churn.files.manifests import publish_with_manifest, sidecar_of, verify_file
 from churn.files.publish import remove_leftovers
+from churn.files.spreadsheets import unguarded
 from churn.jobs.erase_audiences import AudienceRows
-from churn.jobs.output import FORMULA_STARTS
 from churn.retention.delivery.planned import PLANNED_COLUMNS, Planned
 
 __all__ = ["FileEraser", "files_below", "follow_plan"]
@@ -175,7 +175,7 @@ def _judged(
     while some := list(itertools.islice(records, RECORDS_AT_ONCE)):
         rows = _cells(some)
         found = {
-            name: pa.array([_cell(row, names.index(name)) for row in rows], pa.string())
+            name: unguarded(pa.array([_cell(row, names.index(name)) for row in rows], pa.string()))
             for name in columns
         }
         yield from zip(some, matches(pa.table(found)), strict=True)
@@ -198,6 +198,4 @@ def _cells(records: list[str]) -> list[list[str]]:
 
 
 def _cell(row: list[str], place: int) -> str:
-    """A text as it was before spreadsheets were guarded against it."""
-    cell = row[place] if place < len(row) else ""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
+    return row[place] if place < len(row) else ""

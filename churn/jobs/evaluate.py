@@ -24,6 +24,7 @@ from churn.modeling.card import judged_again
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.evaluate import evaluate as judge_model
+from churn.modeling.feasible import check_can_judge
 from churn.modeling.gate import Gate, judge
 from churn.modeling.judgement.ablation import ablate
 from churn.modeling.judgement.files import judgement_files
@@ -126,6 +127,7 @@ def _judge(
     progress: Progress,
 ) -> tuple[Judgement, Gate]:
     learnt, test = dataset.only(fitted.cutoffs_), dataset.only(later)
+    check_can_judge(test)
     progress("judging")
     evaluation = judge_model(fitted, test, seed=fitted.seed)
     pooled = "pooled" in extras

@@ -25,7 +25,7 @@ from churn.jobs.on_record import (
     plan_table,
     ways_notes,
 )
-from churn.jobs.output import check_out, outputs
+from churn.jobs.output import check_out, guard_notes, outputs
 from churn.jobs.result import JobResult, ShownTable
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
@@ -73,7 +73,7 @@ def export(
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
         session.facts |= facts
-        notes = _notes(session, facts, sent, earlier)
+        notes = (*_notes(session, facts, sent, earlier), *guard_notes(writer))
     return _result(session, when, facts, outputs(target, writer), notes=notes)
 
 

@@ -9,7 +9,7 @@ import narwhals as nw
 from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
-from churn.jobs.output import check_out, file_of
+from churn.jobs.output import check_out, file_of, guard_notes
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, hashed
 from churn.jobs.session import Progress, inputs, open_session, silent
@@ -49,5 +49,6 @@ def features(
         rows={"features": rows, "columns": len(names) + 3},
         audits=session.tables.audits,
         files=hashed(file),
+        warnings=guard_notes(writer),
         tables=(("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -20,6 +21,7 @@ from churn.errors import ConfigError, DataError
 from churn.files.manifests import publish_with_manifest, verify_file
 from churn.files.postgres.address import Place, TableAddress, place_of
 from churn.files.publish import check_writable
+from churn.files.spreadsheets import begins_formula, guarded
 from churn.jobs.result import hashed
 
 if TYPE_CHECKING:
@@ -30,15 +32,13 @@ __all__ = [
     "TableWriter",
     "check_out",
     "file_of",
+    "guard_notes",
     "outputs",
     "read_result",
     "read_table",
     "writing_result",
     "writing_table",
 ]
-
-# A spreadsheet runs a cell that begins like this as a formula.
-FORMULA_STARTS = tuple("=+-@\t\r\0\uff1d\uff0b\uff0d\uff20")
 
 
 class RowWriter(Protocol):
@@ -55,12 +55,13 @@ class TableWriter:
         self._path = path
         self._csv = csv
         self.facts: dict[str, Any] = {}
+        self.guarded_ids = 0
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
         """Writes the rows; `facts` join their number in the manifest."""
         self.facts = {"rows": table.num_rows, **facts}
         if self._csv:
-            pa_csv.write_csv(_for_spreadsheets(table), self._path)
+            pa_csv.write_csv(self._for_spreadsheets(table), self._path)
         else:
             pq.write_table(table, self._path, compression="zstd")
 
@@ -99,10 +100,16 @@ class TableWriter:
         rows, header = 0, True
         with self._path.open("wb") as file:
             for batch in batches:
-                table = _for_spreadsheets(pa.Table.from_batches([batch]))
+                table = self._for_spreadsheets(pa.Table.from_batches([batch]))
                 pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=header))
                 rows, header = rows + table.num_rows, False
         return rows
+
+    def _for_spreadsheets(self, table: pa.Table) -> pa.Table:
+        if "customer_id" in table.column_names:
+            ids = table.column("customer_id").cast(pa.string())
+            self.guarded_ids += pc.sum(begins_formula(ids)).as_py() or 0
+        return _for_spreadsheets(table)
 
 
 @contextmanager
@@ -230,18 +237,46 @@ def read_result(
     return read_table(place, what=what, command=command), verify_file(place)
 
 
+def guard_notes(writer: RowWriter) -> tuple[str, ...]:
+    """A note where a CSV file holds other customer ids than the data, for a spreadsheet's sake."""
+    changed = writer.guarded_ids if isinstance(writer, TableWriter) else 0
+    if not changed:
+        return ()
+    ids = "id begins" if changed == 1 else "ids begin"
+    return (
+        f"{changed:,} customer {ids} like a formula (=, +, - or @) and got an apostrophe in the "
+        "CSV file, so that no spreadsheet runs them. A program that matches ids should read "
+        "Parquet instead",
+    )
+
+
 def _for_spreadsheets(table: pa.Table) -> pa.Table:
     """Lists as one text, and texts that a spreadsheet would run with an apostrophe before them."""
     columns = [_plain(table.column(name)) for name in table.column_names]
-    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+    return pa.table(columns, names=guarded(pa.array(table.column_names, pa.string())).to_pylist())
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    if pa.types.is_list(column.type):
-        texts = [None if cell is None else " ".join(cell) for cell in column.to_pylist()]
-    elif pa.types.is_string(column.type):
-        texts = column.to_pylist()
-    else:
-        return column
-    guarded = [f"'{t}" if t is not None and t.startswith(FORMULA_STARTS) else t for t in texts]
-    return pa.array(guarded, type=pa.string())
+    """The column as CSV can hold it: what is or holds text as guarded text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        texts = [None if cell is None else _joined(cell) for cell in column.to_pylist()]
+        return guarded(pa.array(texts, pa.string()))
+    if _is_text(column.type):
+        return guarded(column.cast(pa.string()))
+    return column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def _joined(cell: object) -> str:
+    """The texts of a list, and of lists in it, one after the other."""
+    if isinstance(cell, list | tuple):
+        return " ".join(_joined(one) for one in cell if one is not None)
+    return " ".join(map(_joined, cell.values())) if isinstance(cell, dict) else str(cell)

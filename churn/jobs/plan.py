@@ -15,8 +15,9 @@ from churn.files.postgres.address import Place, place_of
 from churn.files.records import PlanRow
 from churn.jobs.consents import consent_notes, withdrawn
 from churn.jobs.effects import known_effects
+from churn.jobs.guard import guarded_rows
 from churn.jobs.layouts import PLANS, SCORES
-from churn.jobs.output import check_out, outputs, read_result
+from churn.jobs.output import check_out, guard_notes, outputs, read_result
 from churn.jobs.plan_tables import plan_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult
@@ -38,7 +39,7 @@ NO_CONSENTS = (
 )
 
 
-def plan(
+def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
     out: Place | str,
@@ -47,13 +48,15 @@ def plan(
     budget: float | None = None,
     dry_run: bool = False,
     run_id: str | None = None,
+    accept_change: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
     """The plan as of a date, from given scores or, without them, from scoring with the champion.
 
     Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and remembered
     in the ledger, from which later cooldowns are read; a `dry_run` is not remembered. A run of the
-    same `run_id` takes the place of an earlier one in a table.
+    same `run_id` takes the place of an earlier one in a table. A plan of far fewer customers than
+    the one in `out` does not replace it, unless `accept_change`.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
@@ -83,11 +86,14 @@ def plan(
             frequency_cap=settings.offers.frequency_cap,
             withdrawn=withdrawn(session),
         )
-        writer.write(decided.table, {**decided.summary, "run_id": session.run_id})
+        rows = decided.table.num_rows
+        asked = as_of is not None
+        notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
+        writer.write(decided.table, {**decided.summary, **_run(session)})
         if not dry_run:
             _remember(session, decided, offers)
         session.facts |= {"summary": decided.summary, "dry_run": dry_run}
-        notes += _notes(session, decided.summary, dry_run=dry_run)
+        notes += (*_notes(session, decided.summary, dry_run=dry_run), *guard_notes(writer))
     return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
 
@@ -141,6 +147,10 @@ def _counted_days(session: Session) -> int:
     cap = session.settings.offers.frequency_cap
     own = longest_cap_days(preference_state(session.tables.as_of(session.as_of)))
     return max(own, cap.cap_days if cap else 0)
+
+
+def _run(session: Session) -> dict[str, str]:
+    return {"run_id": session.run_id, "as_of": str(session.as_of)}
 
 
 def _remember(session: Session, decided: Plan, offers: Offers) -> None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
 from churn.files.postgres.address import Place
-from churn.jobs.output import TableWriter, check_out, file_of
+from churn.jobs.output import TableWriter, check_out, file_of, guard_notes
 from churn.jobs.recommend_tables import recommend_tables
 from churn.jobs.resolve import resolve_clock
 from churn.jobs.result import JobResult, hashed
@@ -73,7 +73,8 @@ def recommend(
             batches = recommender.batches(kind=kind, top=top, run_id=session.run_id)
             writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, told)
         session.facts |= told
-    return _result(session, recommender, kind, told, rows, file)
+    notes = () if writer is None else guard_notes(writer)
+    return _result(session, recommender, kind, told, rows, file, notes)
 
 
 def kind_of(*, new_only: bool, repeat_only: bool) -> Kind:
@@ -142,6 +143,7 @@ def _result(
     told: dict[str, Any],
     rows: Counter[str],
     out: Path | None,
+    notes: tuple[str, ...],
 ) -> JobResult:
     return JobResult(
         command="recommend",
@@ -152,7 +154,7 @@ def _result(
         audits=session.tables.audits,
         metrics=told,
         files={} if out is None else hashed(out),
-        warnings=tuple(_notes(recommender, kind)),
+        warnings=(*_notes(recommender, kind), *notes),
         tables=recommend_tables(told, rows),
     )
 

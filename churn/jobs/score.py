@@ -9,8 +9,9 @@ from pathlib import Path
 from churn.config import Settings
 from churn.errors import ConfigError
 from churn.files.postgres.address import Place, place_of
+from churn.jobs.guard import figures_of, guarded
 from churn.jobs.layouts import SCORES
-from churn.jobs.output import check_out, outputs
+from churn.jobs.output import check_out, guard_notes, outputs
 from churn.jobs.result import JobResult
 from churn.jobs.scored import base_table, change_counts, changes_table
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
@@ -26,7 +27,7 @@ from churn.scoring.telling import Explained
 __all__ = ["check_agreement", "foreknowledge", "load_named_model", "score", "score_session"]
 
 
-def score(
+def score(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
     out: Place | str,
@@ -35,6 +36,7 @@ def score(
     explain: str = "at-risk",
     since: Place | str | None = None,
     run_id: str | None = None,
+    accept_change: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
     """The scores of every customer known before `as_of`, written to `out` (.parquet, .csv, or a
@@ -44,6 +46,8 @@ def score(
     `models:/…` address in MLflow's registry. `explain` says whose reasons are given: `at-risk`,
     `all`, `none`, or a file of customers. What changed is told against the earlier scores in
     `since`, else in `out`. A run of the same `run_id` takes the place of an earlier one in a table.
+    Scores that differ from those in `out` by more than one run can change do not replace them,
+    unless `accept_change`; see `churn.jobs.guard`.
     """
     asked = whom_to_explain(explain)
     target, kept = place_of(out), inputs(config)
@@ -58,8 +62,23 @@ def score(
         before = None if since is None else place_of(since)
         earlier, notes = earlier_scores(target, before, as_of=session.as_of)
         scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
-        writer.write(scores.table, _facts(session, fitted, scores, earlier))
-    notes += (*_unknown(scores, asked), *_other_times(fitted, earlier))
+        figures, changed = guarded(
+            session,
+            target,
+            scores.table,
+            figures_of(session, scores.table, fitted.clock_.horizon_days),
+            asked=as_of is not None,
+            accept_change=accept_change,
+        )
+        told = {"figures": figures.to_dict()}
+        session.facts |= told
+        writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **told})
+    notes += (
+        *changed,
+        *guard_notes(writer),
+        *_unknown(scores, asked),
+        *_other_times(fitted, earlier),
+    )
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 

@@ -97,6 +97,8 @@ def open_session(
     erased = settings.erased()
     tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
     resolved = when if beyond_data and when is not None else _resolved(tables, when)
+    if tables.audits["orders"].rows_kept:
+        tables = tables.noting_quiet_days(resolved)
     facts: dict[str, Any] = {}
     try:
         with on_record(command, settings, facts, as_of=resolved, run_id=run_id) as (ledger, run):

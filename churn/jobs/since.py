@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from churn.errors import ChurnError, ConfigError, DataError
+from churn.files.manifests import sidecar_of
 from churn.files.postgres.address import Place
 from churn.files.postgres.written import has_run
+from churn.files.spreadsheets import unguarded
 from churn.jobs.layouts import SCORES
 from churn.jobs.output import read_result
 from churn.scoring.changes import Earlier
@@ -103,4 +105,10 @@ def _parquet(path: Path) -> pa.Table:
 
 def _csv(path: Path) -> pa.Table:
     texts = pa_csv.ConvertOptions(column_types={"customer_id": pa.string()})
-    return pa_csv.read_csv(path, convert_options=texts)
+    lines = pa_csv.ParseOptions(newlines_in_values=True)
+    table = pa_csv.read_csv(path, parse_options=lines, convert_options=texts)
+    if "customer_id" not in table.schema.names or not sidecar_of(path).exists():
+        return table
+    return table.select(["customer_id"]).set_column(
+        0, "customer_id", unguarded(table["customer_id"])
+    )

@@ -21,6 +21,7 @@ from churn.jobs.result import JobResult, ShownTable, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
+from churn.modeling.feasible import feasibility_notes
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
@@ -80,7 +81,8 @@ def train(
         progress("recording in MLflow")
         won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
         unlike = (OUTDATED.format(name=champion),) if outdated else ()
-        noted = (*unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
+        doubts = feasibility_notes(session.tables, trained.dataset, panel)
+        noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
         promoted, warnings = promoted and won, (*told, *noted)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)

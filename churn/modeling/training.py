@@ -17,6 +17,7 @@ from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ah
 from churn.modeling.baselines import predict_baseline
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
+from churn.modeling.feasible import check_feasible
 from churn.modeling.forward import JudgedFold, judge_folds
 from churn.modeling.gate import Forecasts, Gate, judge
 from churn.modeling.judgement.judgement import Judgement, judge_run
@@ -80,7 +81,8 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     that of a sample of its customers. `capacity` is how many can be looked after, for the look
     back on what a list would have been worth. Where a lot decided who gets an offer, rows that
     an offer touched are left out, see `churn.modeling.untreated`.
-    Raises GateError where a class has too few rows to learn from.
+    Raises GateError where a class has too few rows to learn from, or the test cutoffs have one
+    outcome alone.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
     unlike = why_not_comparable(champion, panel, tables.connected())
@@ -96,6 +98,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     without_us = untreated(built, treatments(tables))
     wide = without_us.dataset
     dataset = replace(wide, feature_names=chosen)
+    check_feasible(dataset, panel)
     development = dataset.only(panel.development)
     tuned = None
     if tune_trials:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
-from churn.jobs.output import FORMULA_STARTS, read_table, writing_table
+from churn.files.spreadsheets import guarded, unguarded
+from churn.jobs.output import guard_notes, read_table, writing_table
 
 
 def written(folder, values, name="t.csv"):
@@ -26,9 +27,52 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(words | words.map("=".__add__) | words.map("-".__add__), min_size=1, max_size=5))
 def test_no_cell_of_a_csv_file_begins_like_a_formula_and_no_other_is_touched(tmp_path, values):
-    for before, after in zip(values, written(tmp_path, values), strict=True):
-        assert not after.startswith(FORMULA_STARTS)
-        assert after == (f"'{before}" if before.startswith(FORMULA_STARTS) else before)
+    cells = written(tmp_path, values)
+    assert cells == guarded(pa.array(values, pa.string())).to_pylist()
+    assert unguarded(pa.array(cells, pa.string())).to_pylist() == values
+
+
+TEXT_TYPES = {
+    "text": pa.string(),
+    "large text": pa.large_string(),
+    "view of text": pa.string_view(),
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
+    "dictionary of large text": pa.dictionary(pa.int8(), pa.large_string()),
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_TYPES)
+def test_every_type_of_text_is_guarded(tmp_path, kind):
+    column = pa.array(["=1+1", None, "anna"]).cast(TEXT_TYPES[kind])
+    with writing_table(tmp_path / "t.csv") as writer:
+        writer.write(pa.table({"name": column, "n": [1, 2, 3]}), {})
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ['"\'=1+1",1', ",2", '"anna",3']
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell"),
+    [
+        (pa.list_(pa.string()), ["=1+1", "b"]),
+        (pa.large_list(pa.large_string()), ["=1+1", None, "b"]),
+        (pa.list_(pa.list_(pa.string())), [["=1+1"], ["b"]]),
+        (pa.list_(pa.string(), 2), ["=1+1", "b"]),
+        (pa.struct({"x": pa.string(), "y": pa.string()}), {"x": "=1+1", "y": "b"}),
+    ],
+)
+def test_text_within_lists_is_guarded(tmp_path, kind, cell):
+    with writing_table(tmp_path / "t.csv") as writer:
+        writer.write(pa.table({"reasons": pa.array([cell], kind)}), {})
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ['"\'=1+1 b"']
+
+
+def test_ids_that_a_csv_file_cannot_hold_as_they_are_are_counted(tmp_path):
+    ids = pa.table({"customer_id": ["+4912345", "anna", "-1"]})
+    with writing_table(tmp_path / "t.csv") as writer:
+        writer.write(ids, {})
+    assert guard_notes(writer)[0].startswith("2 customer ids begin like a formula (=, +, - or @)")
+    with writing_table(tmp_path / "t.parquet") as writer:
+        writer.write(ids, {})
+    assert guard_notes(writer) == ()
 
 
 def test_numbers_are_never_touched(tmp_path):

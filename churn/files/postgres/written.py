@@ -16,7 +16,7 @@ from churn.files.postgres.target import RUNS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["has_run", "read_run", "rows_of_run"]
+__all__ = ["customers_of_run", "facts_of_run", "has_run", "read_run", "rows_of_run"]
 
 
 def has_run(address: TableAddress) -> bool:
@@ -24,6 +24,25 @@ def has_run(address: TableAddress) -> bool:
     with connected(address) as server:
         table = find_table(server, address.table, address.schema)
         return table is not None and _run(server, table, address) is not None
+
+
+def facts_of_run(address: TableAddress) -> dict[str, Any] | None:
+    """What the newest run told of its rows; None where no run is on record beside the table."""
+    with connected(address) as server:
+        table = find_table(server, address.table, address.schema)
+        run = None if table is None else _run(server, table, address)
+        return None if run is None else json.loads(run["facts"])
+
+
+def customers_of_run(address: TableAddress) -> set[str]:
+    """The customers in the rows of the newest run; nobody where no run is on record."""
+    with connected(address) as server:
+        table = find_table(server, address.table, address.schema)
+        run = None if table is None else _run(server, table, address)
+        if table is None or run is None:
+            return set()
+        sql = f"SELECT customer_id FROM {table.sql} WHERE run_id = $1"
+        return {str(row["customer_id"]) for row in server.rows(sql, run["run_id"])}
 
 
 def read_run(

@@ -1,0 +1,109 @@
+"""Whether a panel can be learnt from and judged, before an hour is spent on it."""
+
+from __future__ import annotations
+
+from datetime import date
+from math import isfinite
+
+from churn.data.repurchase import repurchase_gap_days
+from churn.data.tables import Tables
+from churn.errors import GateError
+from churn.modeling.dataset import Dataset
+from churn.modeling.model import check_classes
+from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel
+
+__all__ = ["check_can_judge", "check_feasible", "feasibility_notes"]
+
+RARE = 0.01
+"""Below this share an outcome is almost absent."""
+FAR_HORIZON = 3
+"""A horizon is far from the usual gap between purchases at so many times, or such a part, of it."""
+
+
+def check_feasible(dataset: Dataset, panel: Panel) -> None:
+    """Nothing, or GateError where the test cutoffs cannot judge, or the cutoffs before them have
+    too few rows of a class to learn from.
+    """
+    check_classes(dataset.only(panel.development).eligible["lapse"])
+    check_can_judge(dataset.only(panel.blocks.test))
+
+
+def check_can_judge(test: Dataset) -> None:
+    """Nothing, or GateError: where nobody is eligible at a cutoff of `test` or all of them lapsed,
+    or where nobody lapsed at any.
+    """
+    for cutoff in test.cutoffs:
+        eligible, lapsed = _outcomes(test.only(test.cutoffs.only((cutoff,))))
+        if not eligible:
+            raise _nobody_eligible(test, cutoff)
+        if lapsed == eligible:
+            raise _one_outcome(test, f"at {cutoff}", f"all of {eligible:,} lapsed", "a longer")
+    eligible, lapsed = _outcomes(test)
+    if not lapsed:
+        where = f"at {' and '.join(map(str, test.cutoffs))}"
+        raise _one_outcome(test, where, f"none of {eligible:,} lapsed", "a shorter")
+
+
+def _outcomes(dataset: Dataset) -> tuple[int, int]:
+    """How many are eligible, and how many of them lapsed."""
+    rows = dataset.eligible
+    return len(rows), int(rows["lapse"].sum())
+
+
+def _nobody_eligible(test: Dataset, cutoff: date) -> GateError:
+    clock = test.clock
+    if clock.is_contractual:
+        got = f"0 subscriptions that expire in the {clock.horizon_days} days after it"
+    else:
+        got = f"0 customers who bought in the {clock.lookback_days} days before it"
+    return GateError(
+        f"somebody must be eligible at the test cutoff {cutoff}",
+        got=got,
+        fix="Check that no orders are missing before it, or pass an earlier --as-of.",
+    )
+
+
+def _one_outcome(test: Dataset, where: str, got: str, other: str) -> GateError:
+    return GateError(
+        f"of the eligible {where} some must have lapsed and some not",
+        got=f"{got} within {test.clock.horizon_days} days",
+        fix="Check that no orders are missing up to the end of the data, pass an earlier --as-of, "
+        f"or {other} [churn] horizon_days.",
+    )
+
+
+def feasibility_notes(tables: Tables, dataset: Dataset, panel: Panel) -> tuple[str, ...]:
+    """What makes a feasible training doubtful: almost one outcome, or a horizon that does not fit
+    how often customers buy.
+    """
+    return (*_rate_notes(dataset, panel), *_horizon_notes(tables, panel))
+
+
+def _rate_notes(dataset: Dataset, panel: Panel) -> tuple[str, ...]:
+    eligible, lapsed = _outcomes(dataset.only(panel.blocks.test))
+    if RARE <= lapsed / eligible <= 1 - RARE:
+        return ()
+    few = "almost nobody" if lapsed < eligible / 2 else "almost everybody"
+    return (
+        f"{few} lapses: {lapsed:,} of the {eligible:,} eligible at the test cutoffs, within "
+        f"{panel.clock.horizon_days} days. Check that no orders are missing, and whether "
+        "[churn] horizon_days fits how often customers buy",
+    )
+
+
+def _horizon_notes(tables: Tables, panel: Panel) -> tuple[str, ...]:
+    if panel.clock.is_contractual:
+        return ()
+    horizon, gap = panel.clock.horizon_days, panel.gap_quantile_days
+    if gap is None:
+        gap = repurchase_gap_days(tables, panel.blocks.test.dates[0], q=GAP_QUANTILE)
+    if not isfinite(gap) or gap / FAR_HORIZON <= horizon <= max(
+        gap * FAR_HORIZON, HORIZONS_DAYS[0]
+    ):
+        return ()
+    short = horizon < gap
+    return (
+        f"a horizon of {horizon} days is {'short' if short else 'long'} for this shop: "
+        f"{GAP_QUANTILE:.0%} of the repurchases come within {gap:.0f} days, so "
+        + ("many who lapse here only pause" if short else "whoever lapses is noticed late"),
+    )
