@@ -22,6 +22,7 @@ from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
+from churn.data.open_ends import count_open
 from churn.data.readings import Reading, TableReader, Unread
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
@@ -74,6 +75,8 @@ class Door:
             self.engine.create(table, kept)
         audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
         audit = self._refunded(audit) if "refund" in mapped else audit
+        if table == "subscriptions":
+            audit = replace(audit, notes=(*audit.notes, *count_open(self.engine)))
         for beside in ("unusable", "marks", *extras):
             self.engine.drop_column(table, beside)
         return self._without_guests(audit) if table == "orders" else audit
