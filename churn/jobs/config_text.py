@@ -99,7 +99,19 @@ def _money(guess: OrdersGuess, answers: Answers) -> list[str]:
     return [
         _line("currency", currency, seen or "the currency of all amounts"),
         _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+        *_people(guess),
     ]
+
+
+def _people(guess: OrdersGuess) -> list[str]:
+    """When two customer ids are the same, and which mean nobody."""
+    rule = guess.counted.customer_id
+    seen = guess.seen.get("customer_id_rule")
+    why = f"seen: {seen}" if seen else 'ids are as they are written; or "number", "email"'
+    lines = [_line("customer_id", rule, why)]
+    if guess.counted.guests:
+        lines.append(_line("guests", guess.counted.guests, f"nobody; seen: {guess.seen['guests']}"))
+    return lines
 
 
 def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
