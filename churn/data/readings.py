@@ -16,12 +16,14 @@ from churn.data.notations.look import Notation, NumberLook, look_at_numbers, loo
 from churn.data.notations.numbers import SHARED_SIGNS, size_sql
 from churn.data.notations.shapes import given_sql, shape_sql
 from churn.data.notations.times import ISO
+from churn.data.open_ends import open_end_sql
 from churn.data.settings import DataSettings, TableSource
 from churn.data.where import Where
 from churn.errors import DataError
 
 __all__ = ["Reading", "TableReader", "Unread"]
 
+OPEN_ENDED = "expires_at"
 READ_AS = ("time", "number", "flag")
 SHAPES = 3
 SIZES = 100_000
@@ -91,9 +93,9 @@ class TableReader:
 
     def cast(self, column: Column, theirs: str, reading: Reading) -> str:
         """The SQL of one value, read in that way."""
-        return cast_sql(
-            column, theirs, self.types, self.source, self.settings.timezone, reading.notations
-        )
+        zone = self.settings.timezone
+        cast = cast_sql(column, theirs, self.types, self.source, zone, reading.notations)
+        return open_end_sql(theirs, self.types, cast) if column.name == OPEN_ENDED else cast
 
     def marks_sql(self, reading: Reading) -> tuple[list[str], str]:
         """Columns that a select of casts needs beside them, and the sum of marks over those.

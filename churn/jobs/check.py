@@ -10,7 +10,7 @@ from churn.jobs.consents import preference_notes
 from churn.jobs.in_place import in_place_notes
 from churn.jobs.overview import audit_table, overview_tables
 from churn.jobs.resolve import resolve_from_settings
-from churn.jobs.result import JobResult, Line
+from churn.jobs.result import JobResult, Line, ShownTable
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.feasible import check_feasible, feasibility_notes
@@ -52,6 +52,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(
                 audit_table(audits),
+                _ids_table(session),
                 *overview_tables(seen),
                 *([("Feasible", ("", ""), feasible)] if feasible else []),
             ),
@@ -98,3 +99,18 @@ def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
         return title, "unknown: the eligible at the newest cutoff all did the same"
     effect = smallest_detectable_effect(lapsed / eligible, eligible, holdout=holdout)
     return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
+
+
+def _ids_table(session: Session) -> ShownTable:
+    """How many ids of each table the orders know, and the other way round."""
+    matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
+    rows = tuple(
+        (
+            one.table,
+            one.column,
+            f"{one.known:,} of {one.ids:,}",
+            f"{one.found:,} of {one.ids_of_orders:,}",
+        )
+        for one in matches
+    )
+    return "Ids", ("table", "id", "known in orders", "of the orders' found"), rows

@@ -87,8 +87,8 @@ def _answered(text: str, answers: Answers) -> str:
         if value is not None:
             found = re.search(rf"^{key} = .*?# (.*)$", text, re.MULTILINE)
             comment = found[1].removesuffix(": yours?") if found else ""
-            new = key_line(key, value, comment)
-            text = text.replace(found[0], new) if found else text
+            line = _line(key, value, comment)
+            text = text.replace(found[0], line) if found else text
     return text
 
 
@@ -97,9 +97,21 @@ def _money(guess: OrdersGuess, answers: Answers) -> list[str]:
     seen = "" if answers.currency else seen
     currency = answers.currency or guess.currency or "USD"
     return [
-        key_line("currency", currency, seen or "the currency of all amounts"),
-        key_line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+        _line("currency", currency, seen or "the currency of all amounts"),
+        _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+        *_people(guess),
     ]
+
+
+def _people(guess: OrdersGuess) -> list[str]:
+    """When two customer ids are the same, and which mean nobody."""
+    rule = guess.counted.customer_id
+    seen = guess.seen.get("customer_id_rule")
+    why = f"seen: {seen}" if seen else 'ids are as they are written; or "number", "email"'
+    lines = [_line("customer_id", rule, why)]
+    if guess.counted.guests:
+        lines.append(_line("guests", guess.counted.guests, f"nobody; seen: {guess.seen['guests']}"))
+    return lines
 
 
 def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
@@ -112,23 +124,21 @@ def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
         *(text for warning in guess.warnings for text in _remark(f"Look: {warning}")),
         *(_remark(f"Beside the amount: {beside(guess)}.") if beside(guess) else ()),
         "[data.orders]",
-        key_line("source", sources if len(sources) > 1 else sources[0], rows),
-        key_line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
+        _line("source", sources if len(sources) > 1 else sources[0], rows),
+        _line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
     ]
     if guess.sheet is not None:
-        lines.append(key_line("sheet", guess.sheet, "of the workbook: the first with a table"))
+        lines.append(_line("sheet", guess.sheet, "of the workbook: the first with a table"))
     if guess.where is not None:
-        lines.append(key_line("where", guess.where, f"seen: {guess.seen['where']}"))
+        lines.append(_line("where", guess.where, f"seen: {guess.seen['where']}"))
     if guess.delimiter not in (None, ","):
-        lines.append(key_line("delimiter", guess.delimiter, "what stands between two values"))
+        lines.append(_line("delimiter", guess.delimiter, "what stands between two values"))
     if guess.decimal != ".":
-        lines.append(key_line("decimal", guess.decimal, f"seen: {guess.seen['decimal']}"))
+        lines.append(_line("decimal", guess.decimal, f"seen: {guess.seen['decimal']}"))
     if guess.encoding != "utf-8":
-        lines.append(key_line("encoding", guess.encoding, "seen: letters that are not UTF-8"))
+        lines.append(_line("encoding", guess.encoding, "seen: letters that are not UTF-8"))
     if guess.date_format is not None:
-        lines.append(
-            key_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}")
-        )
+        lines.append(_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}"))
     return lines
 
 
@@ -145,16 +155,16 @@ def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
     written += [("encoding", guess.encoding, "utf-8"), ("sheet", guess.sheet, None)]
     return [
         "",
-        key_line("[data.order_lines]", None, "what was bought, line by line: the same rows"),
-        key_line("source", source, "as above"),
+        _line("[data.order_lines]", None, "what was bought, line by line: the same rows"),
+        _line("source", source, "as above"),
         *(
-            key_line(key, value, "as above")
+            _line(key, value, "as above")
             for key, value, usual in written
             if value not in (None, usual)
         ),
         "",
-        key_line("[data.order_lines.columns]", None, "ours = theirs"),
-        *(key_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
+        _line("[data.order_lines.columns]", None, "ours = theirs"),
+        *(_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
     ]
 
 
@@ -162,6 +172,11 @@ def source_line(guess: OrdersGuess, folder: Path) -> str:
     """The line that names the files of the orders, for another table that is read out of them."""
     sources = [_place(path, folder) for path in guess.source]
     return key_line("source", sources if len(sources) > 1 else sources[0], "as above")
+
+
+def key_line(key: str, value: object, comment: str) -> str:
+    """A key with its value, or the head of a section, and the comment beside it."""
+    return _line(key, value, comment)
 
 
 def beside(guess: OrdersGuess) -> str:
@@ -182,13 +197,12 @@ def _filled(count: int, rows: int) -> str:
 def _columns(guess: OrdersGuess) -> list[str]:
     notes = {ours: f"seen: {seen}" for ours, seen in guess.seen.items()}
     return [
-        key_line("[data.orders.columns]", None, "ours = theirs"),
-        *(key_line(ours, theirs, notes.get(ours, "")) for ours, theirs in guess.columns.items()),
+        _line("[data.orders.columns]", None, "ours = theirs"),
+        *(_line(ours, theirs, notes.get(ours, "")) for ours, theirs in guess.columns.items()),
     ]
 
 
-def key_line(key: str, value: object, comment: str) -> str:
-    """A key with its value, or the head of a section, and the comment beside it."""
+def _line(key: str, value: object, comment: str) -> str:
     setting = key if value is None else f"{key} = {_toml(value)}"
     return f"{setting:<{COMMENT_COLUMN - 1}} # {comment}" if comment else setting
 

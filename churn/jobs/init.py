@@ -38,11 +38,6 @@ class InitResult:
     guess: OrdersGuess
     consents: str | None = None
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What was written."""
-        return (self.config,) if self.offers is None else (self.config, self.offers)
-
 
 def init(
     paths: Sequence[Path],
@@ -72,10 +67,20 @@ def init(
     if ask is not None:
         given, answers = _asked(guess, given, answers or Answers(), ask)
         guess = sniff_orders(*paths, given=given) if given != (columns or {}) else guess
-    text = config_text(guess, folder=out.parent, answers=answers)
-    text, consents = with_consents(text, guess, folder=out.parent)
-    _write(out, text)
-    return InitResult(out, _start_offers(out.with_name("offers.toml")), guess, consents)
+    settings = config_text(guess, folder=out.parent, answers=answers)
+    settings, consents = with_consents(settings, guess, folder=out.parent)
+    _write(out, settings)
+    text = _offers_text(guess, answers or Answers())
+    return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess, consents)
+
+
+def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
+    """Offers that are scaled to the mean amount, where it is a column of its own."""
+    amount = next(iter(guess.money), None)
+    known = amount is not None and amount.filled and amount.name == guess.columns["amount"]
+    mean = amount.total / amount.filled if amount is not None and known else None
+    currency = answers.currency or guess.currency
+    return starter_offers(mean, currency=currency, margin_rate=answers.margin or 0.3)
 
 
 def _asked(
@@ -153,12 +158,11 @@ def init_result(
     ask: Ask | None = None,
 ) -> JobResult:
     """The same as a command's result: what was guessed, on which evidence, the files, and what
-    comes out when the orders are read with these settings. The costs of the first offers are scaled
-    to the shop's orders.
+    comes out when the orders are read with these settings.
     """
     done = init(paths, out=out, force=force, columns=columns, answers=answers, ask=ask)
     guess = done.guess
-    looks_like = (f"this looks like {guess.system}",) if guess.system else ()
+    files = [done.config] if done.offers is None else [done.config, done.offers]
     result = JobResult(
         command="init",
         resolved={
@@ -168,16 +172,15 @@ def init_result(
             "where": guess.where,
         },
         rows={"orders": guess.rows_seen},
-        files=hashed(*done.files),
+        files=hashed(*files),
         warnings=(
-            *looks_like,
             *guess.notes,
             *guess.warnings,
             *(() if done.consents is None else (done.consents,)),
         ),
         tables=_mapping_tables(guess),
     )
-    return _tried(result, done)
+    return _tried(result, done.config)
 
 
 def _mapping_tables(guess: OrdersGuess) -> tuple[ShownTable, ...]:
@@ -189,7 +192,8 @@ def _mapping_tables(guess: OrdersGuess) -> tuple[ShownTable, ...]:
         (each.name, f"{each.total:,.2f}", f"{each.filled:,}", _role(guess, each.name))
         for each in guess.money
     )
-    shown: ShownTable = ("Guessed mapping", ("ours", "yours", "seen"), mapping)
+    title = f"This looks like {guess.system}" if guess.system else "Guessed mapping"
+    shown: ShownTable = (title, ("ours", "yours", "seen"), mapping)
     header = ("yours", "sum", "rows not 0", "taken as")
     return (shown, ("Columns of money", header, money)) if len(money) > 1 else (shown,)
 
@@ -198,9 +202,8 @@ def _role(guess: OrdersGuess, name: str) -> str:
     return next((ours for ours, theirs in guess.columns.items() if theirs == name), "")
 
 
-def _tried(result: JobResult, done: InitResult) -> JobResult:
+def _tried(result: JobResult, config: Path) -> JobResult:
     """The result with what comes of reading the orders; a refusal is its failure."""
-    config = done.config
     try:
         settings = load_settings(config)
         tables = Tables.from_settings(settings.data, folder=settings.folder)
@@ -211,19 +214,9 @@ def _tried(result: JobResult, done: InitResult) -> JobResult:
         found = overview(tables)
         audits = tables.audits
         shown = (audit_table(audits), *overview_tables(found))
-        if found and done.offers is not None:
-            _write(
-                done.offers,
-                starter_offers(
-                    found.total.mean_order,
-                    currency=settings.data.currency,
-                    margin_rate=settings.value.margin_rate,
-                ),
-            )
         return replace(
             result,
             audits=audits,
-            files=hashed(*done.files),
             rows={name: audit.rows_kept for name, audit in audits.items()},
             metrics={"overview": found.to_dict()} if found else {},
             tables=(*result.tables, *shown),
@@ -232,10 +225,10 @@ def _tried(result: JobResult, done: InitResult) -> JobResult:
         tables.close()
 
 
-def _start_offers(target: Path) -> Path | None:
+def _start_offers(target: Path, text: str) -> Path | None:
     if target.exists():
         return None
-    _write(target, starter_offers())
+    _write(target, text)
     return target
 
 

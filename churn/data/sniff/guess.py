@@ -11,6 +11,7 @@ from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier
 from churn.data.sniff.amounts import AmountOf, Money, amount_of, money_in
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity, term
+from churn.data.sniff.counted_rows import CountedRows, guess_counted_rows
 from churn.data.sniff.files import Encoding, OrdersFiles, opened
 from churn.data.sniff.grain import Grain, count_rows
 from churn.data.sniff.names import name_score
@@ -49,6 +50,7 @@ class OrdersGuess:
     customers_seen: int
     first_date: date
     last_date: date
+    counted: CountedRows = field(default_factory=CountedRows)
     warnings: tuple[str, ...] = ()
     seen: Mapping[str, str] = field(default_factory=dict)
     sheet: str | None = None
@@ -69,24 +71,28 @@ def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> Orders
         table = _at_hand(opened_files)
         look = _look(table, given or {})
         kind = _amount_of(look)
+        grain = look.counts.grain if kind == "row" else "order"
+        counted = guess_counted_rows(table, look.mapped.columns, grain=grain)
+        refund = {"refund": counted.refund} if counted.refund else {}
         return OrdersGuess(
             source=paths,
             delimiter=table.source.delimiter,
             decimal=look.decimal,
             encoding=table.source.encoding,
             date_format=look.reading.date_format,
-            grain=look.counts.grain if kind == "row" else "order",
-            columns=_columns(look, kind),
-            currency=_currency(look),
+            grain=grain,
+            columns={**_columns(look, kind), **refund},
+            currency=counted.currency or _currency(look),
             rows_seen=look.counts.rows,
             customers_seen=look.counts.customers,
             first_date=look.reading.first,
             last_date=look.reading.last,
-            warnings=warnings(look, kind),
-            seen=seen(look, kind),
+            counted=counted,
+            warnings=(*warnings(look, kind), *counted.warnings),
+            seen=_seen(look, kind, counted),
             sheet=table.source.sheet,
             system=look.mapped.system.name if look.mapped.system else None,
-            where=_where(look) if kind == "order_once" else None,
+            where=_where(look, kind, counted),
             lines=_lines(look) if kind != "row" else {},
             money=_money(look),
             notes=table.notes,
@@ -167,8 +173,16 @@ def _columns(look: Look, kind: AmountOf) -> dict[str, str]:
     return {name: found[name] for name in shown if name in found}
 
 
-def _where(look: Look) -> str:
-    return f"{term(look.mapped.columns['amount'])} is not null"
+def _where(look: Look, kind: AmountOf, counted: CountedRows) -> str | None:
+    """The rows that have an order's total, and that are purchases."""
+    total = [f"{term(look.mapped.columns['amount'])} is not null"] if kind == "order_once" else []
+    return " and ".join([*total, *([counted.where] if counted.where else [])]) or None
+
+
+def _seen(look: Look, kind: AmountOf, counted: CountedRows) -> dict[str, str]:
+    own = seen(look, kind)
+    both = "; ".join(each["where"] for each in (own, counted.seen) if "where" in each)
+    return {**own, **counted.seen, **({"where": both} if both else {})}
 
 
 def _lines(look: Look) -> dict[str, str]:

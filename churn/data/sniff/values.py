@@ -17,6 +17,7 @@ SAMPLE_ROWS = 1_000
 ENOUGH = 0.9
 WORTH_A_LOOK = 0.5
 WHOLE = r"\s*[-+]?\d+\s*"
+FLOATED = r"\s*\d+\.0\s*"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ColumnProfile:
     filled: int
     distinct: int
     whole: int
+    floated: int = 0
     numbers: NumberLook | None = None
     reading: DateReading | None = None
 
@@ -47,6 +49,11 @@ class ColumnProfile:
     def is_number(self) -> bool:
         """Whether nearly all values read as numbers in one notation."""
         return self._nearly_all(max(self.readable("."), self.readable(",")))
+
+    @property
+    def is_floated(self) -> bool:
+        """Whether nearly all values are whole numbers, some of them written like 13085.0."""
+        return self._nearly_all(self.whole + self.floated)
 
     @property
     def is_whole(self) -> bool:
@@ -82,14 +89,15 @@ def _counted(table: OrdersFiles) -> list[dict[str, Any]]:
 def _counts_sql(name: str, kind: str) -> str:
     column = identifier(name)
     text = f"nullif(CAST({column} AS VARCHAR), '')"
-    whole = "NULL"
+    whole = floated = "NULL"
     if kind == "VARCHAR":
         whole = f"nullif(regexp_full_match({column}, '{WHOLE}'), false)"
+        floated = f"nullif(regexp_full_match({column}, '{FLOATED}'), false)"
     elif NUMERIC.match(kind):
         whole = f"nullif({column} = floor({column}), false)"
     return (
         f'filled := count({text}), "distinct" := approx_count_distinct({text}), '
-        f"whole := count({whole})"
+        f"whole := count({whole}), floated := count({floated})"
     )
 
 
