@@ -76,9 +76,10 @@ def init(
 
 def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
     """Offers that are scaled to the mean amount, where it is a column of its own."""
-    amount = next(iter(guess.money), None)
-    known = amount is not None and amount.filled and amount.name == guess.columns["amount"]
-    mean = amount.total / amount.filled if amount is not None and known else None
+    mean = None
+    for amount in guess.money[:1] if guess.grain == "order" else ():
+        if amount.filled and amount.name == guess.columns["amount"]:
+            mean = amount.total / amount.filled
     currency = answers.currency or guess.currency
     return starter_offers(mean, currency=currency, margin_rate=answers.margin or 0.3)
 
