@@ -12,6 +12,7 @@ from churn.data.settings import TableSource
 from churn.data.text_layout import read_as
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
+from churn.files.shown import shown_address
 
 __all__ = ["FILE_COLUMN", "columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
 
@@ -54,7 +55,7 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
     if not found:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
-            got=pattern,
+            got=shown_address(pattern),
             fix="Check the path; it starts at the folder of the configuration file.",
         )
     return found

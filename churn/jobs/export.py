@@ -136,7 +136,7 @@ def _remember(
         rows=rows.num_rows,
         list_digest=digest,
     )
-    earlier = session.ledger.record_export(record, replace=replace)
+    earlier = session.ledger.record_export(record, plan_run_id=planned.run_id, replace=replace)
     return None if earlier is None else (earlier, earlier.list_digest == digest)
 
 

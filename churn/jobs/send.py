@@ -212,7 +212,11 @@ def _remember(
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
     ledger = session.ledger
-    put = ledger.check_export if order.dry_run else ledger.record_export
+    put = (
+        ledger.check_export
+        if order.dry_run
+        else partial(ledger.record_export, plan_run_id=planned.run_id)
+    )
     try:
         put(record, replace=order.replace)
     except ConfigError as other:
