@@ -126,9 +126,9 @@ MUTANTS = (
     ),
     Mutant(
         "formulas in CSV",
-        "churn/jobs/output.py",
-        "t.startswith(FORMULA_STARTS) else t",
-        "False else t",
+        "churn/files/spreadsheets.py",
+        "_NEEDS_GUARD = rf\"^'*{_FORMULA}\"",
+        "_NEEDS_GUARD = rf\"^\\b\\B{_FORMULA}\"",
         ("tests/jobs/test_output.py",),
     ),
     Mutant(
