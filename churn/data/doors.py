@@ -15,6 +15,7 @@ from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.casts import cast_sql, source_columns
 from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
+from churn.data.duplicates import duplicates_of, timed_sql
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
 from churn.data.given import given_columns
@@ -22,6 +23,7 @@ from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.sources import FILE_COLUMN
 from churn.data.status_check import StatusCheck
 from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
@@ -50,11 +52,16 @@ class Door:
     ) -> TableAudit:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
+        file = FILE_COLUMN if FILE_COLUMN in types else None
+        types = {name: kind for name, kind in types.items() if name != file}
         mapped = mapped_columns(contract, types, source)
+        grain = self.settings.orders.grain
+        duplicates = duplicates_of(table, types, mapped, grain=grain, file=file)
         where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
         used = _used(types, mapped, where)
         status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
-        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
+        extras = {**where.extras, **status.extras, **duplicates.extras}
+        extras |= self._as_written(types, mapped, source)
         typed = partial(self._typed_sql, contract, types, source, mapped, where, extras)
         with self.engine.reading(f"table {table!r}"):
             self.engine.admit(table, relation, typed)
@@ -64,9 +71,10 @@ class Door:
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
+        audit = duplicates.leave_out(self.engine, audit)
         audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
         audit = self._refunded(audit) if "refund" in mapped else audit
-        for column in ("unusable", *extras):
+        for column in ("unusable", *(["timed"] if "content" in extras else []), *extras):
             self.engine.drop_column(table, column)
         return self._without_guests(audit) if table == "orders" else audit
 
@@ -114,8 +122,17 @@ class Door:
             shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
         unusable = self._unusable_sql(contract, columns, where)
         shown += [f"{unusable} AS unusable", *extras]
+        if "content" in extras:
+            shown.append(f"{self._timed_sql(contract)} AS timed")
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
         return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _timed_sql(self, contract: TableContract) -> str:
+        """Whether a row happened at a time of day."""
+        if contract.happened is None:
+            return "false"
+        zones = (self.settings.timezone, self.settings.day_timezone)
+        return timed_sql(identifier(contract.happened), zones)
 
     def _cast_sql(
         self, column: Column, theirs: str, types: dict[str, str], source: TableSource

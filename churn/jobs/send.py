@@ -36,6 +36,7 @@ from churn.retention.delivery.picks import picks
 from churn.retention.delivery.planned import Planned, digest_of
 from churn.retention.delivery.quiet import QuietHours
 from churn.retention.delivery.sendable import LEFT_OUT, offered
+from churn.retention.recommend.recommender import RECOMMENDED_SCHEMA
 
 __all__ = ["send"]
 
@@ -152,7 +153,9 @@ def _outbox(
 def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ...]]:
     if products is None:
         return {}
-    found = read_table(products, what="recommendations", command="recommend")
+    found = read_table(
+        products, what="recommendations", command="recommend", schema=RECOMMENDED_SCHEMA
+    )
     return picks(found, set(plan["customer_id"].to_pylist()))
 
 

@@ -19,6 +19,7 @@ __all__ = ["Teller", "progress_on_terminal", "show"]
 
 NUMERIC = frozenset("0123456789,.-+%± ")
 UNBOUNDED = 10_000  # columns: more than any table needs
+IDS_SHOWN = ("train", "score", "plan")
 COUNTS = re.compile(r"[\d.,]+")
 
 
@@ -84,6 +85,9 @@ def show(result: JobResult, *, quiet: bool) -> None:
     if result.gate is not None and result.gate["promoted"] is not None:
         word = "promoted" if result.gate["promoted"] else "not promoted"
         console.print(f"{result.model_id} was {word}", markup=False)
+    if result.command in IDS_SHOWN and result.id_matches:
+        known = (f"{name} {one.known:,} of {one.ids:,}" for name, one in result.id_matches.items())
+        console.print(f"ids known in the orders: {', '.join(known)}", markup=False)
     for warning in result.all_warnings:
         console.print(f"note: {harmless(warning)}", markup=False, style="yellow")
     for path in result.files:

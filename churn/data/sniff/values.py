@@ -20,6 +20,7 @@ POINT = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 COMMA = r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?"
 NOTATIONS = {
     "whole": (WHOLE,),
+    "floated": (r"\d+\.0",),
     "point": (POINT,),
     "comma": (COMMA,),
     "neutral": (POINT, COMMA),
@@ -41,6 +42,7 @@ class ColumnProfile:
     filled: int
     distinct: int
     whole: int
+    floated: int
     point: int
     comma: int
     neutral: int
@@ -67,6 +69,11 @@ class ColumnProfile:
     def is_number(self) -> bool:
         """Whether nearly all values read as numbers."""
         return self._nearly_all(max(self.point, self.comma, self.thousands))
+
+    @property
+    def is_floated(self) -> bool:
+        """Whether nearly all values are whole numbers, some of them written like 13085.0."""
+        return self._nearly_all(self.whole + self.floated)
 
     @property
     def is_whole(self) -> bool:
