@@ -127,8 +127,8 @@ MUTANTS = (
     Mutant(
         "formulas in CSV",
         "churn/files/spreadsheets.py",
-        "_NEEDS_GUARD = rf\"^'*{_FORMULA}\"",
-        "_NEEDS_GUARD = rf\"^\\b\\B{_FORMULA}\"",
+        '_NEEDS_GUARD = rf"^\'*{_FORMULA}"',
+        '_NEEDS_GUARD = rf"^\\b\\B{_FORMULA}"',
         ("tests/jobs/test_output.py",),
     ),
     Mutant(
