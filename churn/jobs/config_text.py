@@ -51,6 +51,7 @@ model_name = "churn"                      # the model's name in the registry
 
 [scoring]
 capacity = 0.1                            # share (or number) of customers to call at risk
+rank = "probability"                      # of lapsing; "value": by the money at risk
 language = "en"                           # of reasons: "en" or "de"
 
 [offers]

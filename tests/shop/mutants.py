@@ -126,9 +126,9 @@ MUTANTS = (
     ),
     Mutant(
         "formulas in CSV",
-        "churn/files/spreadsheets.py",
-        '_NEEDS_GUARD = rf"^\'*{_FORMULA}"',
-        '_NEEDS_GUARD = rf"^\\b\\B{_FORMULA}"',
+        "churn/jobs/output.py",
+        "return guarded(column.cast(pa.string()))",
+        "return column.cast(pa.string())",
         ("tests/jobs/test_output.py",),
     ),
     Mutant(
