@@ -5,10 +5,11 @@ the time at which a row happened is simply `day`, and `local_day` its date in th
 Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from churn.data.audit import TableAudit, check_share
 from churn.data.calendar import LATER_THAN_CLOCK
@@ -21,6 +22,9 @@ from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
 from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
+from churn.data.losses import NOBODY, Lost, lost_kinds
+from churn.data.open_ends import count_open
+from churn.data.readings import Reading, TableReader, Unread
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
 from churn.data.sources import FILE_COLUMN
@@ -31,6 +35,7 @@ from churn.errors import DataError
 
 __all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
 
+MEANT = (NOBODY, GUEST, LEFT_OUT, UNDECIDED)  # reasons for which a row is no fault of the data
 EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 LONG_AGO = "before 1900"
 # Optional as a column; but a row without its own would be no order, or would never have arrived.
@@ -62,20 +67,27 @@ class Door:
         status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
         extras = {**where.extras, **status.extras, **duplicates.extras}
         extras |= self._as_written(types, mapped, source)
-        typed = partial(self._typed_sql, contract, types, source, mapped, where, extras)
+        reader = TableReader(
+            self.engine.door, contract, mapped, types, source, where, relation.sql, self.settings
+        )
         with self.engine.reading(f"table {table!r}"):
-            self.engine.admit(table, relation, typed)
+            reading = self._admit(reader, relation, extras)
         erased = self.erased.leave_out(table)
-        notes = (*relation.notes, *_unused(types, mapped, where, relation.unread))
-        audit = self._count(contract, where, notes=notes, erased=erased)
+        unread = reader.unread(reading, self._marks(table))
+        audit = self._audit(reader, reading, unread, erased=erased)
+        unused = _unused(types, mapped, where, relation.unread)
+        audit = replace(audit, notes=(*relation.notes, *unused, *audit.notes))
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
         audit = duplicates.leave_out(self.engine, audit)
         audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
         audit = self._refunded(audit) if "refund" in mapped else audit
-        for column in ("unusable", *(["timed"] if "content" in extras else []), *extras):
-            self.engine.drop_column(table, column)
+        if table == "subscriptions":
+            audit = replace(audit, notes=(*audit.notes, *count_open(self.engine)))
+        timed = ["timed"] if "content" in extras else []
+        for beside in ("unusable", "marks", *timed, *extras):
+            self.engine.drop_column(table, beside)
         return self._without_guests(audit) if table == "orders" else audit
 
     def _as_written(
@@ -101,27 +113,41 @@ class Door:
         dropped = {**audit.dropped, GUEST: audit.dropped.get(GUEST, 0) + rows}
         return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
+    def _admit(self, reader: TableReader, relation: Relation, extras: Mapping[str, str]) -> Reading:
+        """Makes the table, in the plainest reading that reads it; how it was read in the end."""
+        table = reader.contract.name
+        plain = reader.plain()
+        self.engine.admit(table, relation, partial(self._typed_sql, reader, plain, extras))
+        marks = self._marks(table)
+        if not marks:
+            return plain
+        careful = reader.careful(plain, marks)
+        if reader.changes(plain, careful, marks):
+            typed = partial(self._typed_sql, reader, careful, extras)
+            self.engine.admit(table, relation, typed)
+        return careful
+
+    def _marks(self, table: str) -> int:
+        """All marks that a row of the table has."""
+        rows = self.engine.rows(f"SELECT DISTINCT marks FROM {identifier(table)}")
+        return reduce(or_, (int(str(row["marks"])) for row in rows), 0)
+
     def _typed_sql(
-        self,
-        contract: TableContract,
-        types: dict[str, str],
-        source: TableSource,
-        mapped: Mapping[str, str],
-        where: Where,
-        extras: Mapping[str, str],
-        relation: str,
+        self, reader: TableReader, reading: Reading, extras: Mapping[str, str], relation: str
     ) -> str:
+        contract, where = reader.contract, reader.where
+        columns = [contract.column(ours) for ours in reader.mapped]
         casts = [
-            f"{self._cast_sql(contract.column(ours), theirs, types, source)} AS {identifier(ours)}"
-            for ours, theirs in mapped.items()
+            f"{self._cast_sql(reader, column, reading)} AS {identifier(column.name)}"
+            for column in columns
         ]
-        columns = [contract.column(ours) for ours in mapped]
-        casts += [f"{sql} AS {name}" for name, sql in extras.items()]
+        beside, marks = reader.marks_sql(reading)
+        casts += [*beside, *(f"{sql} AS {name}" for name, sql in extras.items())]
         shown = [self._column_sql(contract, column) for column in columns]
-        if "refund" in mapped:
+        if "refund" in reader.mapped:
             shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
         unusable = self._unusable_sql(contract, columns, where)
-        shown += [f"{unusable} AS unusable", *extras]
+        shown += [f"{unusable} AS unusable", f"{marks} AS marks", *extras]
         if "content" in extras:
             shown.append(f"{self._timed_sql(contract)} AS timed")
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
@@ -134,15 +160,14 @@ class Door:
         zones = (self.settings.timezone, self.settings.day_timezone)
         return timed_sql(identifier(contract.happened), zones)
 
-    def _cast_sql(
-        self, column: Column, theirs: str, types: dict[str, str], source: TableSource
-    ) -> str:
+    def _cast_sql(self, reader: TableReader, column: Column, reading: Reading) -> str:
         """A value in our kind; ids in the form in which they are compared."""
-        if column == REFUND:
-            return refund_sql(theirs, types, source, self.settings.timezone)
+        theirs, types = reader.mapped[column.name], reader.types
         if theirs not in types and given_columns(theirs) is not None:
-            return given_sql(column, theirs, types, source, self.settings.timezone)
-        cast = cast_sql(column, theirs, types, source, self.settings.timezone)
+            return given_sql(column, theirs, types, reader.source, self.settings.timezone)
+        cast = reader.cast(column, theirs, reading)
+        if column == REFUND:
+            return refund_sql(theirs, types, cast)
         if column.name == "customer_id":
             return canonical_sql(cast, self.settings.customer_id)
         if column.name == "order_id":
@@ -184,29 +209,76 @@ class Door:
             if column.name in (contract.happened, "loaded_at"):
                 now = f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
                 rules.append((f"{name} > {now}", f"with {column.name} {LATER_THAN_CLOCK}"))
-        rules.sort(key=lambda rule: rule[1] != _missing(Column("customer_id", "id")))
+        rules.sort(key=lambda rule: rule[1] != NOBODY)
         rules = [*where.rules([column.name for column in columns]), *rules]
         cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in rules)
         return f"CASE {cases} END" if cases else "NULL::VARCHAR"
 
-    def _count(
-        self, contract: TableContract, where: Where, *, notes: tuple[str, ...], erased: int
+    def _audit(
+        self, reader: TableReader, reading: Reading, unread: tuple[Unread, ...], *, erased: int
     ) -> TableAudit:
+        """What was dropped and why, and what a person should know of it."""
+        contract = reader.contract
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
             f"FROM {identifier(contract.name)} GROUP BY 1 ORDER BY 1"
         )
         counts = {str(row["reason"]): int(str(row["n"])) for row in counted if row["reason"]}
         total = sum(int(str(row["n"])) for row in counted)
-        audit = TableAudit(contract.name, total, counts, notes)
-        meant = (_missing(Column("customer_id", "id")), GUEST, LEFT_OUT, UNDECIDED)
-        unusable = {reason: n for reason, n in counts.items() if reason not in meant}
-        check_share(audit, unusable, limit=self.settings.bad_row_limit)
-        dropped = where.count(self.engine, counts, total)
+        audit = TableAudit(contract.name, total, counts, reading.notes, reading.warnings)
+        unusable = {reason: n for reason, n in counts.items() if reason not in MEANT}
+        written = _written(unusable, unread)
+        hints = [one.hint for one in unread if one.hint and _missing(one.column) in unusable]
+        check_share(audit, written, limit=self.settings.bad_row_limit, hints=hints)
+        dropped = reader.where.count(self.engine, counts, total)
         if erased:
             dropped = {ERASED: erased, **dropped}
-        warnings = where.warnings(counts, total)
+        warnings = (
+            *audit.warnings,
+            *reader.where.warnings(counts, total),
+            *self._lost(contract, written, unread, total),
+            *_missing_values(unread, unusable),
+        )
         return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
+
+    def _lost(
+        self,
+        contract: TableContract,
+        unusable: Mapping[str, int],
+        unread: tuple[Unread, ...],
+        total: int,
+    ) -> tuple[str, ...]:
+        """A warning that counts the unusable rows and names the kinds that are lost with them."""
+        if not unusable:
+            return ()
+        amounts = [size for one in unread if one.column.name == "amount" for size in one.sizes]
+        lost = Lost(self.engine, contract.name, MEANT, amounts)
+        kinds = lost_kinds(lost, limit=self.settings.bad_row_limit)
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in unusable.items())
+        counts = (
+            f"{sum(unusable.values()):,} of {total:,} rows are unusable and left out ({reasons})"
+        )
+        together = f"; among them are {', '.join(kinds)}" if kinds else ""
+        return (counts + together,)
+
+
+def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[str, int]:
+    """The reasons with the shapes of what could not be read."""
+    shapes = {_missing(one.column): one.written for one in unread}
+    return {
+        f"{reason}, {shapes[reason]}" if reason in shapes else reason: n
+        for reason, n in unusable.items()
+    }
+
+
+def _missing_values(unread: tuple[Unread, ...], unusable: Collection[str]) -> tuple[str, ...]:
+    """A warning for each optional column whose values are there and were not read."""
+    return tuple(
+        f"{one.rows:,} values of {one.column.name} could not be read and count as missing, "
+        f"{one.written}"
+        for one in unread
+        if _missing(one.column) not in unusable
+    )
 
 
 def _absurd_sql(name: str) -> str:
