@@ -1,6 +1,6 @@
 """What was found in a table at the door, what was dropped, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from churn.errors import DataError
@@ -68,14 +68,17 @@ class TableAudit:
         return self.rows_read - sum(self.dropped.values())
 
 
-def check_share(audit: TableAudit, unusable: Mapping[str, int], *, limit: float) -> None:
+def check_share(
+    audit: TableAudit, unusable: Mapping[str, int], *, limit: float, hints: Sequence[str] = ()
+) -> None:
     """Nothing, or DataError when the share of unusable rows is above `limit`."""
     bad = sum(unusable.values())
     if audit.rows_read == 0 or bad / audit.rows_read <= limit:
         return
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in unusable.items())
+    fix = "Mend the export, map another column, or raise [data] bad_row_limit."
     raise DataError(
         f"at most {limit:.1%} of the rows of table {audit.table!r} may be unusable",
         got=f"{bad:,} of {audit.rows_read:,} ({reasons})",
-        fix="Mend the export, map another column, or raise [data] bad_row_limit.",
+        fix=" ".join([*hints, fix]),
     )

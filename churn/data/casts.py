@@ -1,19 +1,24 @@
-"""Exact casts at the door: a shop's own columns become ids, instants, numbers, flags or texts.
+"""Casts at the door: a shop's own columns become ids, instants, numbers, flags or texts.
 
-Nothing is guessed: a value that is not exactly of its kind becomes null and is counted as unusable.
+A value is read in its column's notation or not at all: what is in no known notation becomes null
+and is counted.
 """
 
 import ast
 import re
+from collections.abc import Mapping
 
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
 from churn.data.given import given_columns
 from churn.data.notations.flags import flag_sql
+from churn.data.notations.look import Notation
+from churn.data.notations.numbers import number_sql, plain_number_sql
+from churn.data.notations.times import ISO, NAMED, time_sql
 from churn.data.settings import TableSource
-from churn.errors import DataError
+from churn.errors import ConfigError, DataError
 
-__all__ = ["cast_sql", "source_columns", "text_sql"]
+__all__ = ["cast_sql", "is_text", "source_columns", "text_sql", "usual_notation"]
 
 NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE
@@ -21,37 +26,65 @@ NUMERIC = re.compile(
 WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
 BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
-# A clock time followed by a sign or letters carries a zone of its own, or something unreadable.
-ZONED = r"\d:\d{2}.*[A-Za-z+-]"
-DECIMAL_COMMA = r"\s*[-+]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?\s*"
+NO_TYPE = '"NULL"'
+SHARES = ("propensity",)  # numbers that may be written in percent
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
 
 
 def cast_sql(
-    column: Column, theirs: str, types: dict[str, str], source: TableSource, timezone: str
+    column: Column,
+    theirs: str,
+    types: dict[str, str],
+    source: TableSource,
+    timezone: str,
+    notations: Mapping[str, Notation] | None = None,
 ) -> str:
-    """The SQL that reads one of our columns from theirs; null where a value is not of its kind."""
+    """The SQL that reads one of our columns from theirs; null where a value is not of its kind.
+
+    `notations` says by their names how columns are written, where that is not the source's usual.
+    """
+    read = notations or {}
+    usual = usual_notation(source)
     if theirs not in types:
-        return _arithmetic_sql(column, theirs, types, source)
-    kind = types[theirs]
-    name = identifier(theirs)
-    if kind == '"NULL"':  # a column without a single value has no type
-        kind, name = "VARCHAR", f"CAST({name} AS VARCHAR)"
+        return _arithmetic_sql(column, theirs, types, usual, read)
+    kind, name, notation = types[theirs], text_sql(theirs, types), read.get(theirs, usual)
+    if kind == NO_TYPE:
+        kind = "VARCHAR"
     if column.kind in ("id", "code"):
-        read = _id_sql(column, name, kind)
-        return read if column.kind == "id" else f"NULLIF(lower(trim({read}, {BLANKS})), '')"
+        exact = _id_sql(column, name, kind)
+        return exact if column.kind == "id" else f"NULLIF(lower(trim({exact}, {BLANKS})), '')"
     if column.kind == "time":
-        return _time_sql(column, name, kind, source, timezone)
+        return _time_sql(column, name, kind, notation, timezone)
     if column.kind == "number":
-        return _number_sql(column, name, kind, source)
+        return _number_sql(column, name, kind, notation)
     if column.kind == "flag":
         return _flag_sql(column, name, kind)
     return f"CAST({name} AS VARCHAR)"
 
 
-def text_sql(theirs: str) -> str:
-    """The SQL of a column's text as it was written, where the door reads it as a word."""
-    return f"CAST({identifier(theirs)} AS VARCHAR)"
+def usual_notation(source: TableSource) -> Notation:
+    """How the columns of a source are written by its settings, or else in the plainest way.
+
+    ConfigError where a `date_format` is neither a strptime pattern nor a known name.
+    """
+    written = source.date_format
+    formats = (ISO,) if not written else (written,) if isinstance(written, str) else tuple(written)
+    strange = [each for each in formats if "%" not in each and each not in NAMED]
+    if strange:
+        rule = f"date_format must be a strptime pattern or one of {list(NAMED)}"
+        raise ConfigError(rule, got=strange, fix='Write it e.g. as date_format = "%d.%m.%Y".')
+    return Notation(source.decimal or ".", formats)
+
+
+def text_sql(theirs: str, types: dict[str, str]) -> str:
+    """The SQL of a source's column; one without a single value has no type and counts as text."""
+    name = identifier(theirs)
+    return f"CAST({name} AS VARCHAR)" if types[theirs] == NO_TYPE else name
+
+
+def is_text(kind: str) -> bool:
+    """Whether values of that SQL type are text, in which anything may be written."""
+    return kind in ("VARCHAR", NO_TYPE)
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
@@ -77,34 +110,27 @@ def _id_sql(column: Column, name: str, kind: str) -> str:
     raise _wrong_type(column, kind, "text or whole numbers")
 
 
-def _time_sql(column: Column, name: str, kind: str, source: TableSource, timezone: str) -> str:
-    zone = literal(timezone)
+def _time_sql(column: Column, name: str, kind: str, notation: Notation, timezone: str) -> str:
     if kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"):
         return f"CAST({name} AS TIMESTAMPTZ)"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
-        return f"timezone({zone}, CAST({name} AS TIMESTAMP))"
-    text = f"CAST({name} AS VARCHAR)"
-    if source.date_format is not None:
-        parsed = f"try_strptime({text}, {literal(source.date_format)})"
-        return parsed if "%z" in source.date_format.lower() else f"timezone({zone}, {parsed})"
+        return f"timezone({literal(timezone)}, CAST({name} AS TIMESTAMP))"
+    if NUMERIC.match(kind) and notation.formats != (ISO,):
+        text = rf"regexp_replace(CAST({name} AS VARCHAR), '\.0$', '')"
+        return time_sql(text, notation.formats, timezone, careful=notation.careful)
     if kind != "VARCHAR":
         raise _wrong_type(column, kind, "dates, timestamps or text that reads as such")
-    return (
-        f"CASE WHEN regexp_matches({name}, '{ZONED}') THEN TRY_CAST({name} AS TIMESTAMPTZ) "
-        f"ELSE timezone({zone}, TRY_CAST({name} AS TIMESTAMP)) END"
-    )
+    return time_sql(name, notation.formats, timezone, careful=notation.careful)
 
 
-def _number_sql(column: Column, name: str, kind: str, source: TableSource) -> str:
+def _number_sql(column: Column, name: str, kind: str, notation: Notation) -> str:
     if NUMERIC.match(kind):
         return f"CAST({name} AS DOUBLE)"
     if kind != "VARCHAR":
         raise _wrong_type(column, kind, "numbers or text that reads as such")
-    if source.decimal == ",":
-        point = f"replace(replace({name}, '.', ''), ',', '.')"
-        exact = f"regexp_full_match({name}, {literal(DECIMAL_COMMA)})"
-        return f"CASE WHEN {exact} THEN TRY_CAST({point} AS DOUBLE) END"
-    return f"TRY_CAST({name} AS DOUBLE)"
+    if notation.careful:
+        return number_sql(name, notation.decimal, percent=column.name in SHARES)
+    return plain_number_sql(name, notation.decimal)
 
 
 def _flag_sql(column: Column, name: str, kind: str) -> str:
@@ -118,7 +144,11 @@ def _flag_sql(column: Column, name: str, kind: str) -> str:
 
 
 def _arithmetic_sql(
-    column: Column, expression: str, types: dict[str, str], source: TableSource
+    column: Column,
+    expression: str,
+    types: dict[str, str],
+    usual: Notation,
+    read: Mapping[str, Notation],
 ) -> str:
     """Arithmetic over the source's numeric columns, such as `quantity * unit_price`."""
     if column.kind != "number" or not _is_arithmetic(_tokens(expression)):
@@ -127,7 +157,8 @@ def _arithmetic_sql(
     for token in _tokens(expression):
         name = _unquoted(token)
         if name in types:
-            parts.append(f"({_number_sql(column, identifier(name), types[name], source)})")
+            notation = read.get(name, usual)
+            parts.append(f"({_number_sql(column, identifier(name), types[name], notation)})")
         else:
             parts.append(token)
     return "(" + " ".join(parts) + ")"

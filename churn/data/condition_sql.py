@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from churn.data.casts import NUMERIC, cast_sql
+from churn.data.casts import NUMERIC, cast_sql, usual_notation
 from churn.data.conditions import (
     Comparison,
     Condition,
@@ -193,7 +193,9 @@ class ConditionSQL:
     def _cast(self, column: Name, kind: str) -> str:
         theirs = self._found(column)
         ours = Column(theirs, kind)  # type: ignore[arg-type]
-        return cast_sql(ours, theirs, dict(self.types), self.source, self.timezone)
+        careful = {theirs: replace(usual_notation(self.source), careful=True)}
+        types = dict(self.types)
+        return cast_sql(ours, theirs, types, self.source, self.timezone, careful)
 
     def _iso(self, column: Name, text: str) -> date:
         try:

@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from churn.data.audit import TableAudit
-from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.contracts import TABLES, TableContract
 from churn.data.engines.base import Engine, identifier
-from churn.data.erased import ERASED
-from churn.data.guests import GUEST
+from churn.data.losses import NOBODY
 from churn.data.restricting import KEPT, RAW, SAID, WORDS, unsubscriptions_sql
 from churn.data.settings import TableSource
-from churn.data.where import LEFT_OUT
 from churn.errors import ConfigError
 
 __all__ = ["LATER_GRANTS", "UNSUBSCRIPTIONS", "check_words", "keep_restricting"]
@@ -24,7 +21,6 @@ UNSUBSCRIPTIONS = "unsubscriptions"
 LATER_GRANTS = "later_grants"
 """That of grants which are later than the clock: none of them counts, but they were there."""
 
-NOBODY = "without a customer_id"
 WORDS_SHOWN = 5
 # What may be shown of a column of words: no address, no number, no sentence.
 SHOWABLE = re.compile(r"[^\W\d_][^\W_]*([ ._/-][^\W_]+){0,6}")
@@ -99,17 +95,6 @@ def _warnings(engine: Engine, audit: TableAudit, said: Sequence[str]) -> Iterato
     if nobody:
         refusals = "1 refusal names" if nobody == 1 else f"{nobody:,} refusals name"
         yield f"{refusals} no customer, so nobody can be left out for it"
-    left_out = {reason: n for reason, n in audit.dropped.items() if _is_grant(table, reason)}
-    if left_out:
-        reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items())
-        yield f"grants left out: {reasons}"
-
-
-def _is_grant(table: str, reason: str) -> bool:
-    aside = (NOBODY, ERASED, GUEST)
-    if table == "events" or reason.endswith(LATER_THAN_CLOCK):
-        return False
-    return reason not in aside and not reason.startswith(LEFT_OUT)
 
 
 def _rows(count: int) -> str:

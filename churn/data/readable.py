@@ -16,8 +16,11 @@ from typing import IO
 
 from churn.data.settings import TableSource
 from churn.data.text_layout import (
+    FOREIGN,
     TextLayout,
+    as_text,
     codec_of,
+    is_foreign,
     opened_text,
     text_layout,
     without_the_odd,
@@ -95,7 +98,7 @@ class Copies:
     def _text(self, path: Path, name: str, source: TableSource) -> Readable:
         options = {"encoding": source.encoding, "delimiter": source.delimiter, "skip": source.skip}
         layout = text_layout(path, **options)  # type: ignore[arg-type]
-        if layout.is_plain:
+        if layout.is_plain and not is_foreign(path, source.encoding):
             return Readable((path,), (layout,))
         if path.suffix.lower() == ".gz":  # its end can be seen only in a copy
             unzipped = self._place(path.with_suffix("").name)
@@ -104,12 +107,15 @@ class Copies:
             layout = text_layout(unzipped, **options)  # type: ignore[arg-type]
             path = unzipped
         target = self._place(path.name)
+        lines = without_the_odd(path, layout, source.encoding)
         codec = codec_of(source.encoding)
+        if source.encoding == FOREIGN:
+            lines, codec = as_text(lines, source.encoding), "utf-8"
         with (
             storage_errors(target, doing="write"),
             target.open("w", encoding=codec, newline="") as stream,
         ):
-            stream.writelines(without_the_odd(path, layout, source.encoding))
+            stream.writelines(lines)
         return Readable((target,), (layout,), _left_out(name, layout.above, layout.below))
 
     def _unzipped(self, path: Path, source: TableSource) -> Readable:

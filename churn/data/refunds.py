@@ -6,10 +6,9 @@ counts for less from its own day on. Where orders have `loaded_at`, each version
 
 from __future__ import annotations
 
-from churn.data.casts import cast_sql
 from churn.data.contracts import Column
 from churn.data.engines.base import Engine, identifier
-from churn.data.settings import TableSource
+from churn.data.notations.shapes import given_sql
 
 __all__ = ["NET_AMOUNT", "REFUND", "count_refunds", "refund_sql"]
 
@@ -18,13 +17,14 @@ NET_AMOUNT = "round(amount - abs(refund), 6)"
 MOST = 0.5
 
 
-def refund_sql(theirs: str, types: dict[str, str], source: TableSource, timezone: str) -> str:
-    """The SQL of a refund: 0 where the source says nothing, null where it cannot be read."""
-    cast = cast_sql(REFUND, theirs, types, source, timezone)
+def refund_sql(theirs: str, types: dict[str, str], cast: str) -> str:
+    """The SQL of a refund that `cast` reads: 0 where the source says nothing, null where it cannot
+    be read.
+    """
     if theirs not in types:  # arithmetic, of which a part may be empty
         return f"coalesce({cast}, 0)"
     text = f"trim(CAST({identifier(theirs)} AS VARCHAR))"
-    return f"CASE WHEN {text} IS NULL OR {text} IN ('', '-') THEN 0 ELSE {cast} END"
+    return f"CASE WHEN {text} IS NULL OR NOT {given_sql(text)} THEN 0 ELSE {cast} END"
 
 
 def count_refunds(engine: Engine) -> tuple[tuple[str, ...], tuple[str, ...]]:

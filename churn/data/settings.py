@@ -23,8 +23,10 @@ class TableSource:
     """One table: a file, a folder, a glob, several of these or `postgresql://…#table`, which may
     hold a password and is not shown; and `columns` as ours → theirs.
 
-    `delimiter`, `decimal`, `encoding` and `date_format` (strptime) speak of text files only,
-    `sheet` of Excel workbooks. `skip` counts the lines above the header; without it they are found.
+    `delimiter` and `encoding` speak of text files only, `sheet` of Excel workbooks. `decimal` and
+    `date_format` say how text is to be read: without them by what each column speaks for.
+    `date_format` is a strptime pattern, "iso", "excel", "unix seconds" and so on, or a list of them
+    that is tried in its order. `skip` counts the lines above the header; without it they are found.
     `where` is a condition over the source's own columns: rows that do not meet it are left out.
     `words` says for a column what words of the shop's own mean.
     """
@@ -33,9 +35,9 @@ class TableSource:
     source: str | list[str] = field(repr=False)
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
-    decimal: Literal[".", ","] = "."
-    encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
-    date_format: str | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
+    date_format: str | list[str] | None = None
     sheet: str | None = None
     skip: int | None = None
     where: str | None = None

@@ -9,6 +9,7 @@ from churn.data.engines.base import Relation, identifier, literal
 from churn.data.engines.duck import DuckDBEngine
 from churn.data.readable import READ_ENDINGS
 from churn.data.settings import TableSource
+from churn.data.text_layout import read_as
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
 from churn.files.shown import shown_address
@@ -146,7 +147,7 @@ def relation_sql(files: Sequence[Path], source: TableSource, *, named: bool = Fa
         "all_varchar": True,
         "header": True,
         "skip": 0,
-        "encoding": source.encoding,
+        "encoding": read_as(source.encoding),
     }
     if source.delimiter is not None:
         options["delim"] = source.delimiter

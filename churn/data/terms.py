@@ -1,10 +1,14 @@
-"""Subscriptions at a row per term: when it began, when it expires, whether it was cancelled."""
+"""Subscriptions at a row per term: when it began, when it expires, whether it was cancelled.
+
+A term without an end runs until it is cancelled: its expiry is `OPEN_DAY` until then.
+"""
 
 from collections.abc import Sequence
 
 import narwhals as nw
 
 from churn.data.engines.base import Frame
+from churn.data.open_ends import OPEN_DAY
 from churn.data.tables import Tables
 
 __all__ = ["share_renewed", "terms", "terms_at_cutoffs"]
@@ -30,23 +34,31 @@ def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
         subscriptions = subscriptions.filter(nw.col("loaded_day") == nw.col("newest"))
     never = nw.lit(None, nw.Int64)
     cancelled = nw.col("cancelled_local_day") if "cancelled_local_day" in columns else never
+    expires = nw.col("expires_local_day")
     return subscriptions.select(
-        *keys, "local_day", "expires_local_day", cancelled_local_day=cancelled
+        *keys,
+        "local_day",
+        expires_local_day=nw.when(expires < OPEN_DAY).then(expires).otherwise(nw.lit(OPEN_DAY)),
+        cancelled_local_day=cancelled,
     )
 
 
 def terms_at_cutoffs(past: Frame, keys: Sequence[str]) -> Frame:
-    """The terms that had begun with days_to_expiry (whole days, negative once expired), plan_days
-    (from beginning to expiry), cancelled_days (since the cancellation; null unless it came before
-    the cutoff) and is_last (no other term of the customer expires later).
+    """The terms that had begun with days_to_expiry (whole days, negative once expired; null where
+    the customer's last term is open), plan_days (from beginning to expiry; null for an open term),
+    cancelled_days (since the cancellation; null unless it came before the cutoff) and is_last (no
+    other term of the customer expires later). An open term that was cancelled before the cutoff
+    expired on that day.
     """
     cutoff, expires = nw.col("cutoff"), nw.col("expires_local_day")
     ago = cutoff - nw.col("cancelled_local_day")
-    dated = past.with_columns(
-        days_to_expiry=expires - cutoff,
-        plan_days=expires - nw.col("local_day"),
-        cancelled_days=nw.when(ago > 0).then(ago),
-        last_expiry=expires.max().over(*keys),
+    ended = nw.when((expires >= OPEN_DAY) & (ago > 0)).then(nw.col("cancelled_local_day"))
+    past = past.with_columns(
+        cancelled_days=nw.when(ago > 0).then(ago), expires_local_day=ended.otherwise(expires)
     )
-    is_last = expires == nw.col("last_expiry")
-    return dated.with_columns(is_last=is_last).drop("cancelled_local_day", "last_expiry")
+    dated = past.with_columns(last_expiry=expires.max().over(*keys))
+    return dated.with_columns(
+        days_to_expiry=nw.when(nw.col("last_expiry") < OPEN_DAY).then(expires - cutoff),
+        plan_days=nw.when(expires < OPEN_DAY).then(expires - nw.col("local_day")),
+        is_last=expires == nw.col("last_expiry"),
+    ).drop("cancelled_local_day", "last_expiry")

@@ -13,15 +13,20 @@ from typing import IO
 from churn.errors import DataError
 
 __all__ = [
+    "FOREIGN",
     "TextLayout",
+    "as_text",
     "codec_of",
+    "is_foreign",
     "is_summary",
     "looks_like_data",
     "opened_text",
+    "read_as",
     "text_layout",
     "without_the_odd",
 ]
 
+FOREIGN = "cp1252"
 WINDOW = 65_536
 SAMPLED = 64  # windows over a large file
 MOST_BELOW = 10
@@ -92,6 +97,31 @@ def without_the_odd(path: Path, layout: TextLayout, encoding: str) -> Iterator[s
             held.append(line)
             if len(held) > layout.below:
                 yield held.pop(0)
+
+
+def is_foreign(path: Path, encoding: str) -> bool:
+    """Whether DuckDB cannot read text in that encoding: cp1252, and UTF-16 of the other endian."""
+    if encoding != "utf-16":
+        return encoding == FOREIGN
+    try:
+        with opened_text(path) as stream:
+            return stream.read(2) == b"\xfe\xff"
+    except (OSError, EOFError):  # DuckDB says what is wrong with it
+        return False
+
+
+def read_as(encoding: str) -> str:
+    """The encoding in which DuckDB reads the file, or the copy, of a text in that encoding."""
+    return "utf-8" if encoding == FOREIGN else encoding
+
+
+def as_text(lines: Iterator[str], encoding: str) -> Iterator[str]:
+    """Lines of bytes as `codec_of` keeps them, as text of that encoding."""
+    try:
+        for line in lines:
+            yield line.encode("latin-1").decode(encoding)
+    except UnicodeError:
+        raise DataError("a text file must be in its encoding", got="bytes that are not") from None
 
 
 def codec_of(encoding: str) -> str:

@@ -32,7 +32,7 @@ def _of_buyers(clock: FeatureClock) -> nw.Expr:
 
 def _of_subscribers(clock: FeatureClock) -> nw.Expr:
     """`new`: no subscription, or the first younger than the minimum; `lapsed`: the last expired;
-    `eligible`: it expires in [c + lead, c + lead + H); else `covered`.
+    `eligible`: it expires in [c + lead, c + lead + H); else `covered`, as who has no expiry at all.
     """
     left, lead = nw.col("days_to_expiry"), clock.lead_days
     settled = nw.col("subscription_tenure_days") >= clock.min_tenure_days
@@ -40,7 +40,7 @@ def _of_subscribers(clock: FeatureClock) -> nw.Expr:
     return (
         nw.when(settled & due)
         .then(nw.lit("eligible"))
-        .when(settled & (left >= 0))
+        .when(settled & (left.is_null() | (left >= 0)))
         .then(nw.lit("covered"))
         .when(settled)
         .then(nw.lit("lapsed"))

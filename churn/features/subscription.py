@@ -18,7 +18,7 @@ def _of_last(value: nw.Expr) -> nw.Expr:
 @feature(family="subscription", unit="days", over="terms")
 def days_to_expiry(_: FeatureClock) -> nw.Expr:
     """Whole days from the cutoff to the last expiry; negative once all have expired; null without
-    a subscription.
+    a subscription, and where one runs without an end.
     """
     return nw.col("days_to_expiry").max()
 
@@ -38,7 +38,7 @@ def renewals_so_far(_: FeatureClock) -> nw.Expr:
 @feature(family="subscription", unit="days", over="terms")
 def plan_days(_: FeatureClock) -> nw.Expr:
     """Whole days from beginning to expiry of the subscription that runs last; the longest where
-    several do.
+    several do; null where it has no end.
     """
     return _of_last(nw.col("plan_days")).max()
 

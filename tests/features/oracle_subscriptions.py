@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 Row = Mapping[str, Any]
 Values = dict[str, float | None]
+NO_END = date(2099, 1, 1)
 
 
 def features_of(rows: list[Row], cutoff: date, *, zone: str = "UTC") -> dict[str, Values]:
@@ -28,6 +29,8 @@ def status_of(values: Values | None, horizon: int, lead: int, min_tenure: int) -
     if values is None or values["subscription_tenure_days"] < min_tenure:
         return "new"
     left = values["days_to_expiry"]
+    if left is None:
+        return "covered"
     if left < 0:
         return "lapsed"
     return "eligible" if lead <= left < lead + horizon else "covered"
@@ -44,11 +47,11 @@ def outcome_of(
     begun = any(opens <= day(row["started_at"], zone) < closes for row in own)
     if values is None:
         return 0, int(begun)
-    last = cutoff + timedelta(days=values["days_to_expiry"])
+    left = values["days_to_expiry"]
+    last = NO_END if left is None else cutoff + timedelta(days=left)
     in_time = last + timedelta(days=cutoffs.grace_days)
     renewed = any(
-        day(row["started_at"], zone) <= in_time and day(row["expires_at"], zone) > last
-        for row in own
+        day(row["started_at"], zone) <= in_time and stated_end(row, zone) > last for row in own
     )
     return int(renewed), int(begun)
 
@@ -72,15 +75,32 @@ def day(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
+def stated_end(term: Row, zone: str) -> date:
+    """The day on which the term expires by its row; `NO_END` where none is stated."""
+    if term["expires_at"] is None:
+        return NO_END
+    return min(day(term["expires_at"], zone), NO_END)
+
+
+def end(term: Row, cutoff: date, zone: str) -> date:
+    """The same as it is known at the cutoff: without an end it ends when it is cancelled."""
+    stated = stated_end(term, zone)
+    is_cancelled = "cancelled_at" in term and _cancelled(term, cutoff, zone)
+    if stated == NO_END and is_cancelled:
+        return day(term["cancelled_at"], zone)
+    return stated
+
+
 def _values(own: list[Row], cutoff: date, zone: str) -> Values:
     starts = {day(term["started_at"], zone) for term in own}
-    last = max(day(term["expires_at"], zone) for term in own)
-    running = [term for term in own if day(term["expires_at"], zone) == last]
+    last = max(end(term, cutoff, zone) for term in own)
+    running = [term for term in own if end(term, cutoff, zone) == last]
+    lengths = [(last - day(term["started_at"], zone)).days for term in running]
     values: Values = {
-        "days_to_expiry": (last - cutoff).days,
+        "days_to_expiry": None if last == NO_END else (last - cutoff).days,
         "subscription_tenure_days": (cutoff - min(starts)).days,
         "renewals_so_far": len(starts) - 1,
-        "plan_days": max((last - day(term["started_at"], zone)).days for term in running),
+        "plan_days": None if last == NO_END else max(lengths),
     }
     if "cancelled_at" in own[0]:
         values["is_cancelled"] = int(all(_cancelled(term, cutoff, zone) for term in running))

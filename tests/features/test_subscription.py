@@ -46,9 +46,9 @@ def away(days: float) -> datetime:
     return midnight(CUTOFF) + timedelta(days=days)
 
 
-def term(start: float, end: float, cancelled: float | None = None, **more: Any) -> Row:
-    at = None if cancelled is None else away(cancelled)
-    dates = {"started_at": away(start), "expires_at": away(end), "cancelled_at": at}
+def term(start: float, end: float | None, cancelled: float | None = None, **more: Any) -> Row:
+    at, expires = (None if days is None else away(days) for days in (cancelled, end))
+    dates = {"started_at": away(start), "expires_at": expires, "cancelled_at": at}
     return {"customer_id": "anna", **dates, **more}
 
 
@@ -89,6 +89,16 @@ def test_a_yearly_plan_renewed_once_and_cancelled_is_told_in_days(opened):
         "is_cancelled": 1,
         "last_cancellation_days": 10,
     }
+
+
+def test_a_subscription_without_an_end_is_covered_until_it_is_cancelled(opened):
+    running = built(opened([term(-400, -35), term(-35, None)]))["anna"]
+    assert running["status"] == "covered"
+    assert (running["days_to_expiry"], running["plan_days"]) == (None, None)
+    ended = built(opened([term(-35, None, -5)]))["anna"]
+    assert ended["status"] == "lapsed"
+    assert (ended["days_to_expiry"], ended["plan_days"]) == (-5, 30)
+    assert built(opened([term(-35, None, 5)]))["anna"]["status"] == "covered"
 
 
 def test_a_cancellation_on_the_day_of_the_cutoff_or_later_is_not_known_yet(opened):
@@ -216,14 +226,15 @@ def some_terms(draw: st.DrawFn) -> tuple[str, list[Row]]:
     )
     moments = hours.map(lambda h: begin + timedelta(hours=h))
     row = {"customer_id": st.sampled_from("aab"), "started_at": moments}
-    row["length"] = st.sampled_from([1, 7, 30, 30, 365])
+    row["length"] = st.sampled_from([1, 7, 30, 30, 365, None])
     if cancels:
         row["cancelled_at"] = st.one_of(st.none(), moments)
     if late:
         row["loaded_at"] = moments
     rows = draw(st.lists(st.fixed_dictionaries(row), max_size=14))
     for one in rows:
-        one["expires_at"] = one["started_at"] + timedelta(days=one.pop("length"))
+        length = one.pop("length")
+        one["expires_at"] = one["started_at"] + timedelta(days=length) if length else None
     return zone, rows
 
 

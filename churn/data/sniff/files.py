@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,14 +13,16 @@ from churn.data.engines.duck import DuckDBEngine
 from churn.data.readable import READ_ENDINGS, Copies, Readable, is_text
 from churn.data.settings import TableSource
 from churn.data.sources import columns_of, files_at, relation_sql
+from churn.data.text_layout import opened_text, read_as
 from churn.errors import ConfigError, DataError
 
 __all__ = ["Encoding", "OrdersFiles", "opened"]
 
-Encoding: TypeAlias = Literal["utf-8", "utf-16", "latin-1"]
+Encoding: TypeAlias = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 
 HEAD_BYTES = 65_536
-UTF_16_MARK = b"\xff\xfe"
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+SIGNS_OF_WINDOWS = bytes(range(0x80, 0xA0))
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def _text(copies: Copies, file: Path, source: TableSource) -> _Part:
 
 
 def _delimiter(engine: DuckDBEngine, path: Path, source: TableSource) -> str:
-    sniff = f"FROM sniff_csv({literal(path)}, encoding = {literal(source.encoding)}, header = true)"
+    encoding = literal(read_as(source.encoding))
+    sniff = f"FROM sniff_csv({literal(path)}, encoding = {encoding}, header = true)"
     with engine.reading(path.name):
         return str(engine.rows(f"SELECT Delimiter AS d {sniff}")[0]["d"])
 
@@ -148,14 +152,27 @@ def _described(engine: DuckDBEngine, part: _Part) -> OrdersFiles:
     return _text_table(table) if table.is_text else table
 
 
-def _encodings(file: Path, copies: Copies) -> tuple[Encoding, ...]:
+def _encodings(file: Path, copies: Copies) -> Iterator[Encoding]:
     """The encodings to try; latin-1 comes last because every byte is a letter in it."""
     if not is_text(file):  # a zip: its first table tells
         file = copies.of([file], TableSource(source=str(file)), table="orders").paths[0]
     head = _head(file)
-    if head.startswith(UTF_16_MARK):
-        return ("utf-16",)
-    return () if b"\0" in head else ("utf-8", "latin-1")
+    if head.startswith(UTF_16_MARKS):
+        yield "utf-16"
+    elif b"\0" not in head:
+        yield "utf-8"
+        if _has_signs_of_windows(file):
+            yield "cp1252"
+        yield "latin-1"
+
+
+def _has_signs_of_windows(file: Path) -> bool:
+    """Whether a file has bytes that are signs, such as €, in cp1252 and nothing in latin-1."""
+    with opened_text(file) as stream:
+        return any(
+            len(piece.translate(None, SIGNS_OF_WINDOWS)) < len(piece)
+            for piece in iter(partial(stream.read, 1 << 20), b"")
+        )
 
 
 def _head(file: Path) -> bytes:

@@ -235,7 +235,7 @@ def test_dirty_text_reads_the_same(other, opened, tmp_path):
     source = OrdersSource(source="orders.csv", columns=columns_of_dirty(), decimal=",")
     zones = {"timezone": "Europe/Berlin", "day_timezone": "America/New_York"}
     tables = assert_same(opened, other, source, **zones)
-    assert tables.count("orders") == 3
+    assert tables.count("orders") == 5  # one amount is 1e3, one date is German
     tables.engine.close()
 
 

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churn.data.casts import cast_sql
-from churn.data.contracts import TABLES
-from churn.data.settings import TableSource
-from churn.data.sniff.files import opened
+from churn.data.settings import DataSettings, OrdersSource
 from churn.data.sniff.guess import OrdersGuess, sniff_orders
+from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
 
 RETAIL = Path(__file__).parents[4] / "shared/data/online_retail_ii/online_retail_ii.parquet"
@@ -35,24 +33,21 @@ def look(
 
 
 def read_back(guess: OrdersGuess) -> list[tuple[str, datetime, float]]:
-    """The required columns, read in the way that the guess says."""
-    with opened(guess.source) as table:
-        source = TableSource(
-            source="",
-            delimiter=guess.delimiter,
-            decimal=guess.decimal,
-            encoding=guess.encoding,
-            date_format=guess.date_format,
-        )
-        contract = TABLES["orders"]
-        casts = ", ".join(
-            cast_sql(contract.column(ours), guess.columns[ours], table.types, source, "UTC")
-            + f" AS {ours}"
-            for ours in ("customer_id", "ordered_at", "amount")
-        )
-        rows = table.engine.rows(f"SELECT {casts} FROM {table.relation} ORDER BY ALL")
+    """The required columns, read at the door in the way that the guess says."""
+    source = OrdersSource(
+        source=[str(path) for path in guess.source],
+        columns={ours: guess.columns[ours] for ours in ("customer_id", "ordered_at", "amount")},
+        delimiter=guess.delimiter,
+        decimal=guess.decimal if guess.decimal == "," else None,
+        encoding=guess.encoding,
+        date_format=guess.date_format,
+    )
+    settings = DataSettings(orders=source, currency=guess.currency or "USD")
+    tables = Tables.from_settings(settings, folder=Path())
+    rows = tables.engine.rows("SELECT customer_id, day, amount FROM orders ORDER BY ALL")
+    tables.close()
     return [
-        (str(row["customer_id"]), row["ordered_at"].replace(tzinfo=None), row["amount"])
+        (str(row["customer_id"]), datetime(1970, 1, 1) + timedelta(row["day"]), row["amount"])
         for row in rows
     ]
 

@@ -1,0 +1,234 @@
+"""How a table's text columns are to be read: in the plainest way, and where that fails by a look.
+
+A first reading marks which columns hold values that it cannot read. Those alone are looked at, and
+read again with care. What stays unread is shown by its shape, never by itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from churn.data.casts import NUMERIC, cast_sql, is_text, source_columns, text_sql, usual_notation
+from churn.data.contracts import Column, TableContract
+from churn.data.engines.base import identifier
+from churn.data.engines.duck import DuckDBEngine
+from churn.data.given import given_columns
+from churn.data.notations.look import Notation, NumberLook, look_at_numbers, look_at_times
+from churn.data.notations.numbers import SHARED_SIGNS, size_sql
+from churn.data.notations.shapes import given_sql, shape_sql
+from churn.data.notations.times import ISO
+from churn.data.open_ends import open_end_sql
+from churn.data.settings import DataSettings, TableSource
+from churn.data.where import Where
+from churn.errors import DataError
+
+__all__ = ["Reading", "TableReader", "Unread"]
+
+OPEN_ENDED = "expires_at"
+READ_AS = ("time", "number", "flag")
+SHAPES = 3
+SIZES = 100_000
+MONEY = (("orders", "amount"), ("orders", "discount"), ("order_lines", "amount"))
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Values of one of their columns that are in no known notation: how many, in which shapes.
+
+    `sizes` are the numbers that they may mean, without sign, as far as digits can tell.
+    """
+
+    column: Column
+    theirs: str
+    rows: int
+    shapes: tuple[str, ...]
+    sizes: tuple[float, ...] = ()
+    hint: str = ""
+
+    @property
+    def written(self) -> str:
+        """The commonest shapes in words."""
+        return "written like " + " or ".join(repr(shape.strip()) for shape in self.shapes)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The notation of each of their columns that has one of its own, and what was found."""
+
+    notations: Mapping[str, Notation]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hints: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """One source of a table; `mapped` is ours → theirs, `files` the SQL of its rows."""
+
+    door: DuckDBEngine
+    contract: TableContract
+    mapped: Mapping[str, str]
+    types: dict[str, str]
+    source: TableSource
+    where: Where
+    files: str
+    settings: DataSettings
+
+    @property
+    def relation(self) -> str:
+        """The SQL of the rows that are looked at: those that are not left out on purpose."""
+        if self.where.condition is None:
+            return self.files
+        chosen = self.where.compiler.sql(self.where.condition)
+        return f"(SELECT * FROM {self.files} WHERE ({chosen}) IS NOT FALSE)"
+
+    def parts(self) -> Iterator[tuple[Column, str]]:
+        """Our column and theirs, for every text of theirs in which a value is to be read."""
+        for ours, theirs in self.mapped.items():
+            column = self.contract.column(ours)
+            given = theirs not in self.types and given_columns(theirs) is not None
+            if column.kind in READ_AS and not given:
+                for part in source_columns(theirs, self.types):
+                    if is_text(self.types[part]):
+                        yield column, part
+
+    def cast(self, column: Column, theirs: str, reading: Reading) -> str:
+        """The SQL of one value, read in that way."""
+        zone = self.settings.timezone
+        cast = cast_sql(column, theirs, self.types, self.source, zone, reading.notations)
+        return open_end_sql(theirs, self.types, cast) if column.name == OPEN_ENDED else cast
+
+    def marks_sql(self, reading: Reading) -> tuple[list[str], str]:
+        """Columns that a select of casts needs beside them, and the sum of marks over those.
+
+        Each part has a bit that is set where it is unread, and one where it may mean two numbers.
+        """
+        beside, marks = [], ["0"]
+        chosen = "" if self.where.condition is None else "chosen IS NOT FALSE AND "
+        for i, (column, part) in enumerate(self.parts()):
+            raw, read = identifier(f"raw {i}"), identifier(column.name)
+            beside.append(f"{text_sql(part, self.types)} AS {raw}")
+            if part != self.mapped[column.name]:  # one of several in arithmetic
+                read = identifier(f"read {i}")
+                beside.append(f"{self.cast(column, part, reading)} AS {read}")
+            unread = f"{read} IS NULL AND {raw} IS NOT NULL AND {given_sql(raw)}"
+            marks.append(f"CASE WHEN {chosen}{unread} THEN {1 << 2 * i} ELSE 0 END")
+            if column.kind == "number" and self._is_open(part, reading):
+                marks.append(f"CASE WHEN {chosen}{raw} LIKE '%.___' THEN {2 << 2 * i} ELSE 0 END")
+        return beside, f"CAST({' + '.join(marks)} AS BIGINT)"
+
+    def _is_open(self, part: str, reading: Reading) -> bool:
+        return self.source.decimal is None and part not in reading.notations
+
+    def plain(self) -> Reading:
+        """The plainest reading; times that are numbers were looked at."""
+        usual = usual_notation(self.source)
+        notations = {}
+        for ours, theirs in self.mapped.items():
+            is_time = self.contract.column(ours).kind == "time" and theirs in self.types
+            if is_time and NUMERIC.match(self.types[theirs]) and usual.formats == (ISO,):
+                text = rf"regexp_replace(CAST({identifier(theirs)} AS VARCHAR), '\.0$', '')"
+                look = look_at_times(self.door, self.relation, text, base=())
+                if look.formats:
+                    notations[theirs] = Notation(formats=look.formats, careful=True)
+        return Reading(notations)
+
+    def changes(self, before: Reading, after: Reading, marks: int) -> bool:
+        """Whether the rows have to be read again: something was unread, or means another number."""
+        unread = any(marks >> 2 * i & 1 for i, _ in enumerate(self.parts()))
+        usual = usual_notation(self.source).decimal
+        new = [after.notations[part] for part in after.notations.keys() - before.notations.keys()]
+        return (unread and bool(new)) or any(each.decimal != usual for each in new)
+
+    def careful(self, reading: Reading, marks: int) -> Reading:
+        """The reading after a look at the columns that are marked."""
+        for i, (column, part) in enumerate(self.parts()):
+            if marks >> 2 * i & 3 and part not in reading.notations:
+                if column.kind == "time":
+                    reading = self._with_times(reading, column, part)
+                elif column.kind == "number":
+                    reading = self._with_numbers(reading, column, part)
+        return reading
+
+    def _with_times(self, reading: Reading, column: Column, part: str) -> Reading:
+        usual = usual_notation(self.source)
+        text = text_sql(part, self.types)
+        look = look_at_times(self.door, self.relation, text, base=usual.formats)
+        formats = look.formats or usual.formats
+        notes, hints = reading.notes, dict(reading.hints or {})
+        if len(look.formats) > 1:
+            counts = [f"{n:,} as {f}" for f, n in zip(look.formats, look.hits, strict=True)]
+            notes = (*notes, f"{column.name} is written in several ways: {', '.join(counts)}")
+        if look.doubt:
+            day, month = look.doubt
+            hints[part] = (
+                "They read day first and month first alike: set date_format = "
+                f'"{day}" or "{month}" in [data.{self.contract.name}].'
+            )
+        notations = {**reading.notations, part: Notation(formats=formats, careful=True)}
+        return replace(reading, notations=notations, notes=notes, hints=hints)
+
+    def _with_numbers(self, reading: Reading, column: Column, part: str) -> Reading:
+        look = look_at_numbers(self.door, self.relation, text_sql(part, self.types))
+        if (self.contract.name, column.name) in MONEY:
+            self._check_currency(look)
+        decimal = self.source.decimal or look.decimal
+        hints = dict(reading.hints or {})
+        hints[part] = f'They are read with decimal = "{decimal}".'
+        notations = {**reading.notations, part: Notation(decimal=decimal, careful=True)}
+        warnings = reading.warnings
+        if look.is_doubtful and self.source.decimal is None:
+            warnings = (*warnings, _doubtful(self.contract.name, column, look))
+        return replace(reading, notations=notations, warnings=warnings, hints=hints)
+
+    def _check_currency(self, look: NumberLook) -> None:
+        """Nothing, or DataError where the signs beside the amounts are those of other money."""
+        found = [
+            sign
+            for sign in look.known_currencies
+            if sign != self.settings.currency
+            and self.settings.currency not in SHARED_SIGNS.get(sign, ())
+        ]
+        if found or len(look.known_currencies) > 1:
+            currency = self.settings.currency
+            raise DataError(
+                f"orders must be in the one currency of [data] currency = {currency!r}",
+                got=list(look.known_currencies[:10]),
+                fix="Convert the amounts in the export, or name the currency that they are in.",
+            )
+
+    def unread(self, reading: Reading, marks: int) -> tuple[Unread, ...]:
+        """What that reading leaves unread in the columns that are marked so."""
+        return tuple(
+            self._shapes(column, part, reading)
+            for i, (column, part) in enumerate(self.parts())
+            if marks >> 2 * i & 1
+        )
+
+    def _shapes(self, column: Column, part: str, reading: Reading) -> Unread:
+        text = text_sql(part, self.types)
+        unread = f"{given_sql(text)} AND {self.cast(column, part, reading)} IS NULL"
+        rows = f"SELECT {text} AS v FROM {self.relation} WHERE {unread}"
+        shapes = self.door.rows(
+            f"SELECT {shape_sql('v')} AS shape, count(*) AS n FROM ({rows}) "
+            "GROUP BY 1 ORDER BY n DESC, shape"
+        )
+        sizes = []
+        if column.name == "amount":
+            found = self.door.rows(f"SELECT {size_sql('v')} AS size FROM ({rows}) LIMIT {SIZES}")
+            sizes = [float(str(row["size"])) for row in found if row["size"] is not None]
+        return Unread(
+            column,
+            part,
+            sum(int(str(row["n"])) for row in shapes),
+            tuple(str(row["shape"]) for row in shapes[:SHAPES]),
+            tuple(sizes),
+            (reading.hints or {}).get(part, ""),
+        )
+
+
+def _doubtful(table: str, column: Column, look: NumberLook) -> str:
+    shape, meant = ("9,999", "thousands") if look.with_comma else ("9.999", "decimals")
+    return (
+        f"{look.differs:,} values of {column.name} are written like {shape} and read as {meant}; "
+        f'set decimal = "." or "," in [data.{table}] to settle it'
+    )
