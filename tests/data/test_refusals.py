@@ -176,7 +176,7 @@ def test_what_was_not_understood_is_counted_by_word():
         CONSENT | {"channel": "Kanal", "granted": "no", "changed_at": "?"},
         {"channel": "email", "purpose": "marketing", "granted": "no", "changed_at": "2024-02-01"},
     ]
-    assert opened(rows).audits["consents"].warnings == (
+    assert opened(rows).audits["consents"].warnings[-2:] == (
         "3 rows are not clear and count as refusals; a grant among them grants nothing: "
         "granted holds 'vielleicht' (2); channel holds 'Kanal' (1); "
         "changed_at is no date up to now (1). Words can be mapped in [data.consents.words]",
