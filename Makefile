@@ -10,7 +10,7 @@ SPARK  := $(VENV)/.spark
 DATA   := data/complete_journey/redemptions.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help install train demo evaluate score plan mlflow spark test check docs format pins clean
+.PHONY: help install train demo evaluate score plan mlflow spark test check mutants kills docs format pins clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,12 @@ check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+mutants: $(READY) ## Plant known faults one at a time, and say which the tests catch
+	$(BIN)/python tests/shop/mutants.py
+
+kills: $(READY) ## Kill commands at each of their commit points, and count what is lost
+	$(BIN)/python tests/shop/kills.py
 
 docs: $(READY) ## Write docs/features.md from the catalogue in the code
 	$(BIN)/python -m churn.features.page > docs/features.md

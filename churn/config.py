@@ -32,6 +32,7 @@ from churn.features.settings import FeatureSettings
 from churn.files.erasure_key import KEY_VARIABLE, stored_key
 from churn.files.erasures import Erased, read_erased
 from churn.files.postgres.address import is_address
+from churn.files.shown import shown_address
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
@@ -45,6 +46,7 @@ from churn.scoring.language import DEFAULT_LANGUAGE, language
 
 __all__ = ["Settings", "load_settings", "load_tables"]
 
+_SHORTEST_HIDDEN = 3  # a shorter value is found in too many words
 PREFIX = "CHURN__"
 SIGNING_KEY = "CHURN_SIGNING_KEY"
 SECRETS = {
@@ -215,6 +217,13 @@ def load_settings(
     environment = os.environ if environment is None else environment
     written = _parse(path)
     _refuse_written_secrets(written, path)
+    try:
+        return _settings(written, path, environment)
+    except ConfigError as failure:
+        raise _as_written(failure, written, environment) from None
+
+
+def _settings(written: dict[str, Any], path: Path, environment: Mapping[str, str]) -> Settings:
     sections = _filled(written, environment)
     for secret in TAKEN:
         if environment.get(SECRETS[secret]):
@@ -230,7 +239,7 @@ def load_settings(
         text = json.dumps({**sections, "folder": path.absolute().parent}, default=str)
         settings = TypeAdapter(Settings).validate_json(text)
     except ValidationError as failure:
-        raise _explained(failure, path, environment) from None
+        raise _explained(failure, path, environment, written) from None
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
         raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
@@ -327,6 +336,24 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
     return environment[name]
 
 
+def _as_written(
+    failure: ConfigError, written: Mapping[str, Any], environment: Mapping[str, str]
+) -> ConfigError:
+    """The failure with `${VAR}` where a variable's value was shown: it may be a secret."""
+    names = sorted(set(re.findall(r"\$\{(\w+)\}", json.dumps(written, default=str))))
+    values = {environment[name]: f"${{{name}}}" for name in names if environment.get(name)}
+
+    def shown(text: str) -> str:
+        for value in sorted(values, key=len, reverse=True):
+            for spelt in {value, repr(value)[1:-1], quote(value, safe="")}:
+                if len(spelt) > _SHORTEST_HIDDEN:
+                    text = text.replace(spelt, values[value])
+        return text
+
+    got = None if failure.got is None else shown(failure.got)
+    return type(failure)(shown(failure.rule), got=got, fix=shown(failure.fix))
+
+
 def _override(sections: dict[str, Any], keys: list[str], text: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
@@ -340,8 +367,14 @@ def _override(sections: dict[str, Any], keys: list[str], text: str) -> None:
     sections[keys[-1]] = value
 
 
-def _explained(failure: ValidationError, path: Path, environment: Mapping[str, str]) -> ConfigError:
-    lines = list(dict.fromkeys(_line(error) for error in failure.errors(include_url=False)))
+def _explained(
+    failure: ValidationError,
+    path: Path,
+    environment: Mapping[str, str],
+    written: Mapping[str, Any],
+) -> ConfigError:
+    errors = failure.errors(include_url=False)
+    lines = list(dict.fromkeys(_line(error, written) for error in errors))
     return ConfigError("; ".join(lines), fix=f"Mend {path.name}{_or_variables(environment)}.")
 
 
@@ -351,7 +384,7 @@ def _or_variables(environment: Mapping[str, str]) -> str:
     return f", or {', '.join(names)}" if names else ""
 
 
-def _line(error: Any) -> str:
+def _line(error: Any, written: Mapping[str, Any]) -> str:
     *sections, key = (str(part) for part in error["loc"] if not _is_branch(part))
     where = f"[{'.'.join(sections)}] {key}" if sections else f"[{key}]"
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -361,8 +394,19 @@ def _line(error: Any) -> str:
     wanted = str(error["msg"]).removeprefix("Input should be ")
     if _is_secret(sections, key) or not isinstance(error["input"], str | int | float):
         return f"{where} must be {wanted}"  # a secret is not shown, nor what may hold one
-    shown = re.sub(r"(postgres(?:ql)?://)[^#'\"]*", r"\1…", repr(error["input"]))
-    return f"{where} must be {wanted}, got {shown}"
+    return f"{where} must be {wanted}, got {_input(error, written)}"
+
+
+def _input(error: Any, written: Mapping[str, Any]) -> str:
+    """What stands there: a `${VAR}` as it is written, and of an address no more than the host."""
+    value: Any = written
+    for part in error["loc"]:
+        if not _is_branch(part):
+            value = value.get(str(part)) if isinstance(value, Mapping) else None
+    if isinstance(value, str) and "${" in value:
+        return repr(shown_address(value))
+    given = error["input"]
+    return repr(shown_address(given) if isinstance(given, str) else given)
 
 
 def _is_branch(part: object) -> bool:

@@ -35,6 +35,7 @@ KEYS = {
     "resolved",
     "rows",
     "dropped",
+    "ids",
     "model_id",
     "metrics",
     "gate",

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churn.config import Settings, load_settings, load_tables
+from churn.data.sources import files_of
 from churn.errors import ConfigError
 
 LEAST = '[data.orders]\nsource = "orders.csv"\n'
@@ -368,3 +369,46 @@ def test_a_mistake_near_a_secret_does_not_show_it(load):
     with pytest.raises(ConfigError, match=r"\[delivery\.email\] password must be") as refused:
         load(CHURN__DELIVERY__EMAIL__PASSWORD="4711")
     assert "4711" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[data.orders]\nsource = "o.csv"\n[data]\nengine = "${A_SECRET}"',
+        '[data.orders]\nsource = "o.csv"\n[data]\nbad_row_limit = "${A_SECRET}"',
+        '[data.orders]\nsource = "o.csv"\n[tracking]\nuri = ["${A_SECRET}"]',
+        '[data.orders]\nsource = "o.csv"\n[delivery]\nquiet_hours = "${A_SECRET}"',
+        '[data.orders]\nsource = "o.csv"\n[delivery.webhook]\nurl = "http://h/${A_SECRET}"\n'
+        'secret = "${OTHER}"',
+    ],
+)
+def test_the_value_of_a_variable_is_never_shown(tmp_path, text):
+    """What a file takes from the environment may be a secret, wherever it is put."""
+    (tmp_path / "churn.toml").write_text(text)
+    environment = {"A_SECRET": "hunter2-SECRET", "OTHER": "whsec_" + "A" * 40}
+    with pytest.raises(ConfigError) as refused:
+        load_settings(tmp_path / "churn.toml", environment=environment)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_wrong_value_out_of_the_environment_is_shown_as_it_is_written(tmp_path):
+    text = '[data.orders]\nsource = "o.csv"\n[model]\nseed = "${SEED}"'
+    (tmp_path / "churn.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"\[model\] seed must be .*, got '\$\{SEED\}'"):
+        load_settings(tmp_path / "churn.toml", environment={"SEED": "x1"})
+
+
+def test_a_source_that_is_an_address_of_another_kind_does_not_show_its_password(tmp_path):
+    text = '[data]\ncurrency = "EUR"\n[data.orders]\nsource = "{}"'
+    for source in (
+        "postgresql+psycopg://u:${S}@h/db#t",
+        "jdbc:postgresql://h/db?password=${S}",
+        " mysql://u:${S}@h/db",
+        "pgsql:u:${S}@h",
+    ):
+        (tmp_path / "churn.toml").write_text(text.format(source))
+        settings = load_settings(tmp_path / "churn.toml", environment={"S": "hunter2"})
+        orders = settings.data.sources()["orders"]
+        with pytest.raises(ConfigError, match="must name a file that is there") as refused:
+            files_of(orders, table="orders", folder=tmp_path)
+        assert "hunter2" not in str(refused.value)

@@ -91,11 +91,13 @@ def effects(
 @app.command()
 def export(
     plan_file: Annotated[
-        str, typer.Argument(metavar="PLAN", help="A plan: .parquet or postgresql://…#table.")
+        str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
     ],
     to: Annotated[
         str,
-        typer.Option("--to", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+        typer.Option(
+            "--to", metavar="FILE", help="Write .parquet, .csv, .xlsx or postgresql://…#table."
+        ),
     ],
     config: Config = CHURN_TOML,
     audience: Annotated[
@@ -154,7 +156,7 @@ def measure(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="One row per customer: .parquet or .csv."),
+        typer.Option("--out", metavar="FILE", help="One row per customer: .parquet, .csv, .xlsx."),
     ] = None,
     as_of: AsOf = None,
     as_json: AsJson = False,

@@ -50,10 +50,12 @@ Models = Annotated[
 ]
 Out = Annotated[
     str,
-    typer.Option("--out", metavar="FILE", help="Write .parquet, .csv or postgresql://…#table."),
+    typer.Option(
+        "--out", metavar="FILE", help="Write .parquet, .csv, .xlsx or postgresql://…#table."
+    ),
 ]
 OutFile = Annotated[
-    str, typer.Option("--out", metavar="FILE", help="Where to write: .parquet or .csv.")
+    str, typer.Option("--out", metavar="FILE", help="Where to write: .parquet, .csv or .xlsx.")
 ]
 RunId = Annotated[
     str | None,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from churn.cli.options import app
 from churn.errors import ChurnError
+from churn.files.shown import harmless
 
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
@@ -30,7 +34,10 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
     from churn.jobs.terminal import progress_on_terminal, show
 
     try:
-        with progress_on_terminal(quiet=as_json, lines=takes_long) as progress:
+        with (
+            _terminable(),
+            progress_on_terminal(quiet=as_json, lines=takes_long) as progress,
+        ):
             result = job(progress)
     except ChurnError as failure:
         if debug:
@@ -39,12 +46,15 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
     except KeyboardInterrupt as interrupt:
         typer.echo(str(interrupt) or "interrupted; nothing was written", err=True)
         raise typer.Exit(130) from None
+    except _Terminated:
+        typer.echo("ended by SIGTERM; what was not finished is as it was before", err=True)
+        raise typer.Exit(128 + signal.SIGTERM) from None
     else:
         if as_json:
             typer.echo(json.dumps(result.to_dict(), default=str))
         show(result, quiet=as_json)
         if result.failure is not None:
-            typer.echo(f"error: {result.failure}", err=True)
+            typer.echo(f"error: {harmless(result.failure)}", err=True)
         if result.exit_code:
             raise typer.Exit(result.exit_code)
 
@@ -53,8 +63,32 @@ def _fail(failure: ChurnError, *, as_json: bool) -> None:
     if as_json:
         cause = {"rule": failure.rule, "got": failure.got, "fix": failure.fix}
         typer.echo(json.dumps({"error": {"code": failure.exit_code, **cause}}))
-    typer.echo(f"error: {failure}", err=True)
+    typer.echo(f"error: {harmless(str(failure))}", err=True)
     raise typer.Exit(failure.exit_code)
+
+
+class _Terminated(BaseException):
+    """The process was asked to end; the run is marked as failed on the way out."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A block that SIGTERM ends as Ctrl-C does: with what is begun undone, and a line that says so.
+
+    Only the main thread may listen to signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _misused(failure: Any) -> NoReturn:

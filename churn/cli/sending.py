@@ -20,7 +20,7 @@ __all__ = ["send", "serve"]
 @app.command()
 def send(
     plan_file: Annotated[
-        str, typer.Argument(metavar="PLAN", help="A plan: .parquet or postgresql://…#table.")
+        str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
     ],
     config: Config = CHURN_TOML,
     through: Annotated[
@@ -35,7 +35,7 @@ def send(
     ] = None,
     products: Annotated[
         Path | None,
-        typer.Option("--products", metavar="FILE", help="Recommendations to name, .parquet."),
+        typer.Option("--products", metavar="FILE", help="Recommendations to name."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many messages.")

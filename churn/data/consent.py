@@ -172,7 +172,9 @@ def standing_objectors(tables: Tables) -> set[str]:
 
 
 def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
-    """customer_id, offer_id, days_since: contacts before `as_of`, controls and holdouts aside."""
+    """customer_id, offer_id, days_since, campaign_id: contacts before `as_of`, controls and
+    holdouts aside.
+    """
     tables = snapshot.tables
     if not tables.has("contacts"):
         return None
@@ -182,8 +184,9 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
         " AND coalesce(arm, 'treatment') NOT IN ('control', 'holdout')" if "arm" in columns else ""
     )
     return tables.engine.query(
-        f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since "
-        f"FROM contacts WHERE {known_before(snapshot, 'contacts')}{treated} ORDER BY 1, 2, 3"
+        f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since, "
+        f"campaign_id FROM contacts WHERE {known_before(snapshot, 'contacts')}{treated} "
+        "ORDER BY 1, 2, 3, 4"
     )
 
 

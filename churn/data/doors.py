@@ -16,6 +16,7 @@ from churn.data.calendar import LATER_THAN_CLOCK
 from churn.data.casts import cast_sql, source_columns
 from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
+from churn.data.duplicates import duplicates_of, timed_sql
 from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
 from churn.data.given import given_columns
@@ -26,6 +27,7 @@ from churn.data.open_ends import count_open
 from churn.data.readings import Reading, TableReader, Unread
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.settings import DataSettings, TableSource
+from churn.data.sources import FILE_COLUMN
 from churn.data.status_check import StatusCheck
 from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
@@ -55,11 +57,16 @@ class Door:
     ) -> TableAudit:
         """Makes the engine's table of that name; what was read and dropped."""
         contract = TABLES[table]
+        file = FILE_COLUMN if FILE_COLUMN in types else None
+        types = {name: kind for name, kind in types.items() if name != file}
         mapped = mapped_columns(contract, types, source)
+        grain = self.settings.orders.grain
+        duplicates = duplicates_of(table, types, mapped, grain=grain, file=file)
         where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
         used = _used(types, mapped, where)
         status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
-        extras = {**where.extras, **status.extras, **self._as_written(types, mapped, source)}
+        extras = {**where.extras, **status.extras, **duplicates.extras}
+        extras |= self._as_written(types, mapped, source)
         reader = TableReader(
             self.engine.door, contract, mapped, types, source, where, relation.sql, self.settings
         )
@@ -73,11 +80,13 @@ class Door:
         if audit.dropped:
             kept = f"SELECT * FROM {identifier(table)} WHERE unusable IS NULL"
             self.engine.create(table, kept)
+        audit = duplicates.leave_out(self.engine, audit)
         audit = replace(audit, warnings=(*audit.warnings, *status.warnings(self.engine)))
         audit = self._refunded(audit) if "refund" in mapped else audit
         if table == "subscriptions":
             audit = replace(audit, notes=(*audit.notes, *count_open(self.engine)))
-        for beside in ("unusable", "marks", *extras):
+        timed = ["timed"] if "content" in extras else []
+        for beside in ("unusable", "marks", *timed, *extras):
             self.engine.drop_column(table, beside)
         return self._without_guests(audit) if table == "orders" else audit
 
@@ -139,8 +148,17 @@ class Door:
             shown = [f"{NET_AMOUNT} AS amount" if sql == '"amount"' else sql for sql in shown]
         unusable = self._unusable_sql(contract, columns, where)
         shown += [f"{unusable} AS unusable", f"{marks} AS marks", *extras]
+        if "content" in extras:
+            shown.append(f"{self._timed_sql(contract)} AS timed")
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
         return f"SELECT {', '.join(shown)} FROM ({cast})"
+
+    def _timed_sql(self, contract: TableContract) -> str:
+        """Whether a row happened at a time of day."""
+        if contract.happened is None:
+            return "false"
+        zones = (self.settings.timezone, self.settings.day_timezone)
+        return timed_sql(identifier(contract.happened), zones)
 
     def _cast_sql(self, reader: TableReader, column: Column, reading: Reading) -> str:
         """A value in our kind; ids in the form in which they are compared."""
@@ -218,7 +236,7 @@ class Door:
         warnings = (
             *audit.warnings,
             *reader.where.warnings(counts, total),
-            *self._lost(contract, written, unread, total),
+            *self._lost(contract, _with_no_warning(contract, written), unread, total),
             *_missing_values(unread, unusable),
         )
         return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
@@ -242,6 +260,13 @@ class Door:
         )
         together = f"; among them are {', '.join(kinds)}" if kinds else ""
         return (counts + together,)
+
+
+def _with_no_warning(contract: TableContract, unusable: Mapping[str, int]) -> Mapping[str, int]:
+    """The reasons but for orders later than the clock, which the calendar of the data warns of."""
+    if contract.name != "orders":
+        return unusable
+    return {reason: n for reason, n in unusable.items() if LATER_THAN_CLOCK not in reason}
 
 
 def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[str, int]:

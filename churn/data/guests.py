@@ -20,8 +20,10 @@ FEW_OTHERS = 5
 
 @dataclass(frozen=True)
 class Guests:
-    """The ids that mean nobody: what `[data] guests` lists, else words that can mean nothing else,
-    and the numbers 0 and -1 where one of them has many times the orders of a customer.
+    """The ids that mean nobody: words that can mean nothing else and what `[data] guests` lists,
+    or, where it lists nothing, 0 and -1 if one of them has many times the orders of a customer.
+
+    An empty list says that nobody is a guest, whatever the id.
     """
 
     settings: DataSettings
@@ -30,8 +32,10 @@ class Guests:
     @property
     def ids(self) -> tuple[str, ...]:
         """All of them."""
-        listed = GUEST_WORDS if self.settings.guests is None else self.settings.guests
-        return (*listed, *self.numbers)
+        listed = self.settings.guests
+        if listed is not None and not listed:
+            return ()
+        return (*GUEST_WORDS, *(listed or ()), *self.numbers)
 
     def sql(self, name: str) -> str:
         """The SQL for whether an id means nobody."""

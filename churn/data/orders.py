@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine
+from churn.data.order_numbers import tell_apart
 from churn.errors import DataError
 
 __all__ = ["drop_checked", "orders_from_lines", "orders_from_orders", "single_currency"]
@@ -27,7 +28,7 @@ def orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
     if "order_id" not in columns:
         rule = 'grain = "line" needs an order_id'
         raise DataError(rule, fix='Map it in [data.orders.columns], or set grain = "order".')
-    _one_customer_per_order(engine)
+    audit = tell_apart(engine, audit)
     lines = [name for name in (*LINE, "loaded_day") if name in columns]
     engine.create("order_lines", f"SELECT {', '.join(lines)} FROM orders")
     engine.create("orders", _orders_sql(columns))
@@ -71,8 +72,11 @@ def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
             "orders", f"SELECT *, CAST({engine.row_id} AS STRING) AS order_id FROM orders"
         )
         return audit
-    version = [name for name in ("order_id", "loaded_day") if name in columns]
-    copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
+    copies = 0
+    if not engine.all_differ("orders", ["order_id"]):
+        audit = tell_apart(engine, audit)
+        version = [name for name in ("order_id", "loaded_day") if name in columns]
+        copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
     _supersede(engine)
     dropped = {**audit.dropped, "exact copies of an order": copies} if copies else audit.dropped
     return replace(audit, dropped=dropped)
@@ -96,7 +100,8 @@ def single_currency(engine: Engine, currency: str) -> None:
         raise DataError(
             f"orders must be in the one currency of [data] currency = {currency!r}",
             got=sorted({name if len(name) == 3 else "no code of one" for name in names})[:10],
-            fix="Convert the amounts in the export, or name the currency that they are in.",
+            fix="Convert the amounts in the export, name the currency that they are in, or keep "
+            "one with [data.orders] where = \"currency = 'EUR'\".",
         )
 
 
@@ -121,17 +126,6 @@ def _no_conflicts(engine: Engine, version: str) -> None:
             "an order_id must mean one order",
             got=f"{conflicts:,} order ids with rows that differ",
             fix='Map loaded_at to tell which is newer, or set grain = "line" for a file of lines.',
-        )
-
-
-def _one_customer_per_order(engine: Engine) -> None:
-    groups = "SELECT order_id FROM orders GROUP BY 1 HAVING min(customer_id) <> max(customer_id)"
-    shared = _count(engine, f"SELECT count(*) AS n FROM ({groups})")
-    if shared:
-        raise DataError(
-            "an order must belong to one customer",
-            got=f"{shared:,} order ids with lines of two or more",
-            fix="Map another order_id, or make it unique in the export.",
         )
 
 

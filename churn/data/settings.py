@@ -58,8 +58,8 @@ class DataSettings:
     `bad_row_limit` is the share of unusable rows above which loading stops. Orders dated far from
     all others are taken for mistyped, unless `keep_outlying_dates`.
     `customer_id` and `order_id` say when two ids mean the same; `guests` are customer ids that mean
-    nobody, beside those of `GUEST_WORDS` unless the list is given. `least_match` is the share of
-    a table's ids that have to be known in the orders, or the other way round.
+    nobody, beside words such as "guest"; an empty list says that nobody is one. `least_match` is
+    the share of a table's ids that have to be known in the orders, or the other way round.
     """
 
     __pydantic_config__ = STRICT

@@ -12,8 +12,12 @@ from churn.data.settings import TableSource
 from churn.data.text_layout import read_as
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
+from churn.files.shown import shown_address
 
-__all__ = ["columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
+__all__ = ["FILE_COLUMN", "columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
+
+FILE_COLUMN = "churn: file"
+"""The column that names each row's file, where a source is made of several."""
 
 PIECE_ROWS = 2_000_000  # of a Parquet file, at least, for each task of a distributed engine
 
@@ -51,7 +55,7 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
     if not found:
         raise ConfigError(
             f"[data.{table}] source must name a file that is there",
-            got=pattern,
+            got=shown_address(pattern),
             fix="Check the path; it starts at the folder of the configuration file.",
         )
     return found
@@ -78,13 +82,13 @@ def relation_of(
     notes: tuple[str, ...] = (),
 ) -> Relation:
     """The files as rows that the door can read, whole or in pieces."""
-    sql = relation_sql(files, source)
+    sql = relation_sql(files, source, named=len(files) > 1)
     return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread, notes)
 
 
 def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:
     """SQL that reads a text file, or some row groups of a Parquet file, each in all columns."""
-    types = columns_of(door, relation_sql(files, source), name="the files")
+    types = columns_of(door, relation_sql(files, source, named=len(files) > 1), name="the files")
     return [
         f"(SELECT {_shown(door, path, source, types)} FROM {part})"
         for path in files
@@ -94,7 +98,7 @@ def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> l
 
 def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str, str]) -> str:
     """The columns and types of all files, for one that may lack some or write them otherwise."""
-    own = columns_of(door, relation_sql([path], source), name=path.name)
+    own = columns_of(door, relation_sql([path], source, named=True), name=path.name)
     there = {name.casefold() for name in own}
     return ", ".join(
         f"CAST({identifier(name) if name.casefold() in there else 'NULL'} AS {kind}) "
@@ -106,8 +110,9 @@ def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str,
 def _parts(door: DuckDBEngine, path: Path, source: TableSource) -> list[str]:
     ranges = _row_ranges(door, path) if path.name.lower().endswith(".parquet") else []
     if len(ranges) < 2:
-        return [relation_sql([path], source)]
-    numbered = f"read_parquet({literal(path)}, file_row_number = true)"
+        return [relation_sql([path], source, named=True)]
+    named = f"filename = {literal(FILE_COLUMN)}"
+    numbered = f"read_parquet({literal(path)}, file_row_number = true, {named})"
     return [
         f"(SELECT * FROM {numbered} WHERE file_row_number BETWEEN {first} AND {last})"
         for first, last in ranges
@@ -129,11 +134,15 @@ def _row_ranges(door: DuckDBEngine, path: Path) -> list[tuple[int, int]]:
     return [*ranges, (first, end - 1)] if end > first else ranges
 
 
-def relation_sql(files: Sequence[Path], source: TableSource) -> str:
-    """The SQL that reads the files; text is read as text, so that `007` stays `007`."""
+def relation_sql(files: Sequence[Path], source: TableSource, *, named: bool = False) -> str:
+    """The SQL that reads the files; text is read as text, so that `007` stays `007`.
+
+    `named` adds the column `FILE_COLUMN`.
+    """
     listed = "[" + ", ".join(literal(path) for path in files) + "]"
+    file = f", filename = {literal(FILE_COLUMN)}" if named else ""
     if files[0].name.lower().endswith(".parquet"):
-        return f"read_parquet({listed}, union_by_name = true)"
+        return f"read_parquet({listed}, union_by_name = true{file})"
     options: dict[str, object] = {
         "all_varchar": True,
         "header": True,
@@ -143,7 +152,7 @@ def relation_sql(files: Sequence[Path], source: TableSource) -> str:
     if source.delimiter is not None:
         options["delim"] = source.delimiter
     written = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
-    return f"read_csv({listed}, {written}, union_by_name = true)"
+    return f"read_csv({listed}, {written}, union_by_name = true{file})"
 
 
 def columns_of(engine: DuckDBEngine, relation: str, *, name: str) -> dict[str, str]:

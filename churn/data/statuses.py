@@ -46,7 +46,7 @@ PURCHASES = frozenset(_PURCHASES.split())
 _NO_PURCHASES = (
     "cancelled canceled cancel failed failure refunded refund pending draft declined denied "
     "voided void expired reversed reversal chargeback trash abandoned incomplete unavailable "
-    "rejected returned error errored test fraud holded blocked closed disputed unpaid unclaimed "
+    "rejected returned error errored test fraud holded blocked disputed unpaid unclaimed "
     "disallowed uncaptured removed deleted invalid lost temporary held storniert annulliert "
     "abgebrochen erstattet rückerstattet rueckerstattet fehlgeschlagen ausstehend unbezahlt "
     "retourniert zurückgegeben annulée annulee remboursée remboursee échouée cancelado "

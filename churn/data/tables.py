@@ -17,6 +17,8 @@ from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.guests import Guests
+from churn.data.matches import compare_ids
+from churn.data.order_numbers import lines_of_one_order
 from churn.data.orders import (
     drop_checked,
     orders_from_lines,
@@ -176,7 +178,7 @@ class Tables:
         leaving = ErasedRows(engine, erased)
         now = clock or datetime.now(UTC)
         door = Door(engine, settings, now, leaving, Guests(settings))
-        audits = {}
+        audits: dict[str, TableAudit] = {}
         for table, source in settings.sources().items():
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = noting_the_clock(door.open(table, relations[table], types, source), now)
@@ -187,8 +189,10 @@ class Tables:
                 audit = _without_strays(engine, audit, settings)
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
+            if table == "order_lines" and audits["orders"].shared_order_ids:
+                audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
-        return cls(engine, settings, audits, fetched)
+        return cls(engine, settings, compare_ids(engine, settings, audits), fetched)
 
     def close(self) -> None:
         """Ends the engine and removes what it spilled and what was copied to be read."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from churn.errors import ConfigError
 from churn.files.erasure_key import KEY_VARIABLE, stored_key
 from churn.files.ledger import Ledger
+from churn.files.ledger_file import check_kept
 
 __all__ = ["Erased", "read_erased", "record_erased"]
 
@@ -65,8 +66,10 @@ def read_erased(
     """The erased on record in a ledger; None where there is no ledger, or nobody was erased.
 
     `given` is the key of the settings, else the file beside the ledger holds it. ConfigError where
-    it is missing, or is not the key that the erased were hashed with.
+    it is missing, or is not the key that the erased were hashed with; StorageError where the list
+    itself is lost.
     """
+    check_kept(ledger_path)
     if not ledger_path.exists():
         return None
     with Ledger(ledger_path) as ledger:

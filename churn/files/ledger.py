@@ -11,16 +11,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from churn.errors import BusyError, ConfigError
-from churn.files.database import database_errors, open_database, transaction
+from churn.errors import BusyError, ConfigError, DataError
+from churn.files.database import database_errors, transaction
 from churn.files.exported import EXPORTED, keep_as_contacts
 from churn.files.hashes import canonical_json
+from churn.files.ledger_file import open_ledger_file
 from churn.files.names import check_name
 from churn.files.processes import Process
 from churn.files.records import (
+    CONTACTS,
     EXPORT_COLUMNS,
-    MIGRATIONS,
-    TREATED,
     Contact,
     Export,
     PlanRow,
@@ -59,7 +59,7 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> "Ledger":
-        self._connection = open_database(self.path, MIGRATIONS, wait_seconds=self.wait_seconds)
+        self._connection = open_ledger_file(self.path, wait_seconds=self.wait_seconds)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +72,8 @@ class Ledger:
     ) -> str:
         """The id of a run that is now running, such as `20261123t231501-3f9a2c`: ids sort by time.
 
-        A `run_id` that was given before starts again; BusyError while its process still lives.
+        A `run_id` that was given before starts again; BusyError while its process still lives,
+        ConfigError where it names a run of another command, whose facts would be lost.
         """
         moment = self.now().astimezone(UTC)
         run_id = check_name(run_id or _new_run_id(moment), what="run_id")
@@ -82,12 +83,19 @@ class Ledger:
             if run_id in _running(connection, alive=True):
                 rule = f"run {run_id} must have ended before it starts again"
                 raise BusyError(rule, fix="Wait until it has, or take another run_id.")
+            _check_same_command(connection, run_id, command)
             connection.execute(
                 "INSERT OR REPLACE INTO runs (run_id, command, started_at, as_of, pid, "
                 "pid_started, status, facts) VALUES (?, ?, ?, ?, ?, ?, 'running', '{}')",
                 values,
             )
         return run_id
+
+    def date_run(self, run_id: str, as_of: date) -> None:
+        """Puts on record for which date a started run is, once that is known."""
+        with self.changing() as connection:
+            _check_started(connection, run_id)
+            connection.execute("UPDATE runs SET as_of = ? WHERE run_id = ?", (_iso(as_of), run_id))
 
     def finish_run(
         self,
@@ -111,7 +119,8 @@ class Ledger:
         with self.changing() as connection:
             dead = _running(connection, alive=False)
             connection.executemany(
-                "UPDATE runs SET status = 'failed', finished_at = ?, facts = ? WHERE run_id = ?",
+                "UPDATE runs SET status = 'failed', finished_at = ?, facts = json_patch(facts, ?) "
+                "WHERE run_id = ?",
                 [(self.moment(), '{"cause":"its process died"}', run_id) for run_id in dead],
             )
         return dead
@@ -126,8 +135,10 @@ class Ledger:
             )
             return [Run.from_values(*row) for row in found]
 
-    def record_plan(self, run_id: str, rows: Iterable[PlanRow]) -> int:
-        """Number of rows written, all or none.
+    def record_plan(
+        self, run_id: str, rows: Iterable[PlanRow], *, facts: dict[str, Any] | None = None
+    ) -> int:
+        """Number of rows written, all or none, with the facts of the run that they are read with.
 
         A customer's row of the same run is replaced, and so is every plan that another run made
         for the same campaign and as_of: the same plan made twice contacts nobody twice. Of a plan
@@ -140,6 +151,9 @@ class Ledger:
                 "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (row.values(run_id) for row in _noting_plans(rows, plans)),
             ).rowcount
+            if facts is not None:
+                told = canonical_json(facts).decode()
+                connection.execute("UPDATE runs SET facts = ? WHERE run_id = ?", (told, run_id))
             for campaign_id, as_of in sorted(plans):
                 _replace_others(connection, run_id, campaign_id, as_of.isoformat())
         return max(count, 0)
@@ -155,8 +169,8 @@ class Ledger:
         campaign_id, as_of = excluding or ("", date.min)
         with self.reading() as connection:
             found = connection.execute(
-                f"SELECT customer_id, offer_id, max(as_of) FROM plans WHERE {TREATED} "  # noqa: S608
-                "AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                f"SELECT customer_id, offer_id, max(as_of) FROM ({CONTACTS}) "  # noqa: S608
+                "WHERE as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
                 "GROUP BY customer_id, offer_id",
                 (before.isoformat(), campaign_id, as_of.isoformat()),
             )
@@ -172,13 +186,13 @@ class Ledger:
         campaign_id, as_of = excluding
         with self.reading() as connection:
             found = connection.execute(
-                f"SELECT customer_id, max(offer_id), as_of FROM plans WHERE {TREATED} "  # noqa: S608
-                "AND as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                f"SELECT customer_id, max(offer_id), as_of, campaign_id FROM ({CONTACTS}) "  # noqa: S608
+                "WHERE as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
                 "GROUP BY customer_id, campaign_id, as_of",
                 (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
             )
-            for customer_id, offer_id, day in found:
-                yield Contact(customer_id, offer_id, date.fromisoformat(day))
+            for customer_id, offer_id, day, campaign in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(day), campaign)
 
     def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
         """Whether that run's plan is the one that counts for the campaign and date."""
@@ -189,14 +203,32 @@ class Ledger:
             )
             return found.fetchone() is not None
 
-    def record_export(self, export: Export, *, replace: bool = False) -> Export | None:
+    def check_planned(
+        self, run_id: str, *, campaign_id: str, as_of: date, what: str = "the plan"
+    ) -> None:
+        """Nothing, or DataError unless that run's plan counts for the campaign and date."""
+        if self.is_planned(run_id, campaign_id=campaign_id, as_of=as_of):
+            return
+        raise DataError(
+            f"{what} must be the plan on record for campaign {campaign_id!r} as of {as_of}",
+            got="a dry run, one that a later plan replaced, or one of another ledger",
+            fix="Take the latest plan, or plan again without --dry-run.",
+        )
+
+    def record_export(
+        self, export: Export, *, plan_run_id: str | None = None, replace: bool = False
+    ) -> Export | None:
         """The latest earlier export of the same plan, audience and offer, None where it is new.
 
         ConfigError where another plan of the same campaign and date went to that audience before:
-        the same campaign would contact twice. `replace` lets the new one take its place.
+        the same campaign would contact twice. `replace` lets the new one take its place. DataError
+        where the plan of `plan_run_id` is not the one that counts any more: another may have been
+        made since it was looked at, and what goes out would start no cooldown.
         """
         with self.changing() as connection:
             _check_started(connection, export.run_id)
+            if plan_run_id is not None:
+                self.check_planned(plan_run_id, campaign_id=export.campaign_id, as_of=export.as_of)
             earlier = _standing_exports(connection, export)
             others = _other_plans(earlier, export, replace=replace)
             for other in others:
@@ -264,18 +296,30 @@ class Ledger:
 
     @contextmanager
     def promoting(self, promotion: Promotion) -> Iterator[None]:
-        """A block that moves the pointer; the promotion is on record if it ends well."""
+        """A block that moves the pointer; the promotion is on record if it ends well.
+
+        It is on record before: a run that is killed may have moved the pointer, and why it did must
+        not be lost. What one that was killed before its move left on record is taken off.
+        """
         with self.changing() as connection:
             _check_started(connection, promotion.run_id)
-            connection.execute(
+            _take_off_unmoved(connection, promotion)
+            number = connection.execute(
                 "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
                 "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*promotion.values(), self.moment()),
-            )
+            ).lastrowid
+        try:
             yield
+        except BaseException:
+            with self.changing() as connection:
+                connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
+            raise
 
     def promotions(self, directory: str) -> list[Promotion]:
-        """Every promotion in a folder of models, the oldest first, each with its time."""
+        """Every promotion in a folder of models, the oldest first, each with its time; the last
+        may be one that was killed before it moved the pointer.
+        """
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
@@ -294,9 +338,16 @@ class Ledger:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """The same within a transaction: what is changed is kept whole or not at all."""
-        with self.reading() as connection, transaction(connection):
-            yield connection
+        """The same within a transaction: what is changed is kept whole or not at all.
+
+        A block within another is part of that one's transaction.
+        """
+        with self.reading() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            with transaction(connection):
+                yield connection
 
     def moment(self) -> str:
         """Now, in UTC, as the tables keep it."""
@@ -316,6 +367,30 @@ def _running(connection: sqlite3.Connection, *, alive: bool) -> list[str]:
         "SELECT run_id, pid, pid_started FROM runs WHERE status = 'running' ORDER BY run_id"
     )
     return [run_id for run_id, *process in found if Process(*process).is_alive == alive]
+
+
+def _check_same_command(connection: sqlite3.Connection, run_id: str, command: str) -> None:
+    found = connection.execute(
+        "SELECT command FROM runs WHERE run_id = ? AND command <> ?", (run_id, command)
+    ).fetchone()
+    if found is not None:
+        rule = f"a run_id names one run of one command; {run_id} is one of `churn {found[0]}`"
+        raise ConfigError(rule, got=f"churn {command}", fix=f"Take e.g. {command}-{run_id}.")
+
+
+def _take_off_unmoved(connection: sqlite3.Connection, promotion: Promotion) -> None:
+    """Takes off the newest promotions of dead runs from the same champion: it is still champion."""
+    alive = _running(connection, alive=True)
+    newest = (
+        "SELECT number, run_id, previous, model_id FROM promotions WHERE directory = ? "
+        "ORDER BY number DESC LIMIT 1"
+    )
+    while found := connection.execute(newest, (promotion.directory,)).fetchone():
+        number, run_id, previous, model_id = found
+        moved = previous != promotion.previous or model_id == promotion.previous
+        if moved or run_id in alive:
+            return
+        connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
 
 
 def _check_started(connection: sqlite3.Connection, run_id: str) -> None:

@@ -1,13 +1,15 @@
 """Locks between processes that vanish with their holder, even after kill -9."""
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from churn.errors import BusyError
+from churn.errors import BusyError, StorageError
 from churn.files.causes import storage_errors
 
 __all__ = ["exclusive", "lock_beside"]
@@ -33,7 +35,7 @@ def exclusive(path: Path, *, what: str, wait_seconds: float = 0.0) -> Iterator[N
     """
     with storage_errors(path, doing="write"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _opened(path)
     try:
         with storage_errors(path, doing="write"):
             _acquire(descriptor, what=what, wait_seconds=wait_seconds)
@@ -41,6 +43,28 @@ def exclusive(path: Path, *, what: str, wait_seconds: float = 0.0) -> Iterator[N
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """The lock file, made where there is none; StorageError where it is a link or no file, for
+    what it leads to would be overwritten.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as failure:
+        if failure.errno in (errno.ELOOP, errno.ENXIO):
+            raise _no_lock_file(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _no_lock_file(path)
+    return descriptor
+
+
+def _no_lock_file(path: Path) -> StorageError:
+    rule = f"{path} must be a file of its own, by which runs keep off each other"
+    return StorageError(rule, got="a link, a pipe or a device", fix="Remove it.")
 
 
 def _acquire(descriptor: int, *, what: str, wait_seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from churn.errors import StorageError
 from churn.files.ledger import Ledger
-from churn.files.postgres.address import Place
+from churn.files.postgres.address import Place, is_address
 
 __all__ = ["forget_output", "outputs", "remember_output", "remembered"]
 
@@ -23,7 +23,7 @@ def remembered(
     """What `writing` gives, with the target on record once it let us in, and before anything is
     written. A file that a failed run did not make is taken off again, unless it was on record.
     """
-    new = _named(target) not in outputs(ledger)
+    new = _shown(target) not in outputs(ledger)
     try:
         with writing as writer:
             remember_output(ledger, target, command=command)
@@ -38,9 +38,11 @@ def remembered(
 def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
     """Puts a target on record before it is written: a run that is killed may have left rows.
 
-    A file is kept by its absolute path, a table of a database without user and password.
+    A file is kept by its path from the ledger's folder where it lies below that, so that a copied
+    folder speaks of its own files; else by its absolute path. A table of a database is kept
+    without user and password.
     """
-    values = (_named(target), command, ledger.moment())
+    values = (_named(target, ledger), command, ledger.moment())
     with ledger.changing() as connection:
         connection.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)", values)
 
@@ -48,14 +50,24 @@ def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
 def outputs(ledger: Ledger) -> dict[str, str]:
     """Every target on record, and the command that wrote there last."""
     with ledger.reading() as connection:
-        return dict(connection.execute("SELECT target, command FROM outputs ORDER BY target"))
+        found = connection.execute("SELECT target, command FROM outputs ORDER BY target").fetchall()
+    folder = ledger.path.absolute().parent
+    return {name if is_address(name) else str(folder / name): command for name, command in found}
 
 
 def forget_output(ledger: Ledger, target: Path) -> None:
     """Takes a file off the record that is not there any more."""
+    names = (_named(target, ledger), _shown(target))
     with ledger.changing() as connection:
-        connection.execute("DELETE FROM outputs WHERE target = ?", (_named(target),))
+        connection.execute("DELETE FROM outputs WHERE target IN (?, ?)", names)
 
 
-def _named(target: Place) -> str:
+def _named(target: Place, ledger: Ledger) -> str:
+    folder = ledger.path.absolute().parent
+    if isinstance(target, Path) and target.absolute().is_relative_to(folder):
+        return str(target.absolute().relative_to(folder))
+    return _shown(target)
+
+
+def _shown(target: Place) -> str:
     return str(target.absolute()) if isinstance(target, Path) else str(target)

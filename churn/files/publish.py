@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _POINTER_WAIT_SECONDS = 10.0
+_WRITER = r"\.(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:-journal|-wal|-shm)?"  # SQLite writes beside its file
 
 
 class Anything(Enum):
@@ -73,12 +74,14 @@ def check_writable(target: Path) -> None:
 def publish_directory(target: Path) -> Iterator[Path]:
     """A new directory to fill, which becomes `target` when the block ends well.
 
+    What killed writers left of any directory beside it is removed, for names are not used twice.
     StorageError when `target` exists, before the block or by its end: it is never overwritten.
     """
     temporary = _temporary_beside(target)
     with storage_errors(target, doing="write", temporary=temporary):
         _refuse_existing(target)
         _prepare(target, temporary)
+        _remove_all(_leftovers(target, of_any_name=True))
         temporary.mkdir()
         try:
             yield temporary
@@ -140,17 +143,27 @@ def _temporary_beside(target: Path) -> Path:
 
 def _prepare(target: Path, temporary: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in _leftovers(target):
-        with suppress(OSError):
-            _remove(leftover)
+    _remove_all(_leftovers(target))
     temporary.touch()
     temporary.unlink()
 
 
-def _leftovers(target: Path) -> list[Path]:
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)-(\d+)-[0-9a-f]{{8}}\.tmp")
+def _remove_all(leftovers: list[Path]) -> None:
+    for leftover in leftovers:
+        with suppress(OSError):
+            _remove(leftover)
+
+
+def _leftovers(target: Path, *, of_any_name: bool = False) -> list[Path]:
+    """Temporary files beside `target` whose writers are gone: of it, or directories of any name."""
+    name = ".+" if of_any_name else re.escape(target.name)
+    pattern = re.compile(rf"\.{name}{_WRITER}")
     found = [(path, pattern.fullmatch(path.name)) for path in target.parent.iterdir()]
-    return [path for path, match in found if match and not _writer(match).is_alive]
+    return [
+        path
+        for path, match in found
+        if match and not _writer(match).is_alive and (path.is_dir() or not of_any_name)
+    ]
 
 
 def _writer(match: re.Match[str]) -> Process:

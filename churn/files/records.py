@@ -8,6 +8,8 @@ from typing import Any, Literal
 from churn.files.database import Migration
 
 __all__ = [
+    "APPLICATION_ID",
+    "CONTACTS",
     "EXPORT_COLUMNS",
     "MIGRATIONS",
     "TREATED",
@@ -25,6 +27,14 @@ Cause = Literal["training", "promotion", "rollback"]
 
 # What counts as a contact: an offer that is to be sent. The partial index serves this condition.
 TREATED = "arm IN ('treatment', 'explore') AND offer_id <> 'none'"
+
+CONTACTS = f"""SELECT customer_id, offer_id, campaign_id, as_of FROM plans WHERE {TREATED}
+    UNION ALL SELECT customer_id, offer_id, campaign_id, as_of FROM messages
+    WHERE state IN ('sending', 'sent', 'unknown')"""  # noqa: S608
+"""Contacts by plans, and by messages, whatever became of the plan that they were made of."""
+
+APPLICATION_ID = 0x6368726E
+"""Noted by SQLite in the head of a ledger, so that no other program's file is taken for one."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (
@@ -118,6 +128,11 @@ MIGRATIONS: tuple[Migration, ...] = (
             PRIMARY KEY (campaign_id, as_of, offer_id, customer_id)
         ) WITHOUT ROWID""",
     ),
+    (
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "CREATE TABLE ledger_id (id TEXT NOT NULL)",
+        "INSERT INTO ledger_id VALUES (lower(hex(randomblob(16))))",
+    ),
 )
 
 
@@ -209,6 +224,7 @@ class Contact:
     customer_id: str
     offer_id: str
     as_of: date
+    campaign_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,9 +19,11 @@ from churn.data.tables import Tables
 from churn.errors import ChurnError
 from churn.files.erase_rows import rows_of
 from churn.files.ledger import Ledger
+from churn.files.spreadsheets import unguarded
 from churn.jobs.access_words import ARMS_IN_WORDS
 from churn.jobs.erase_audiences import AddressesUnknownError
 from churn.jobs.erase_files import FileEraser
+from churn.jobs.workbook import as_table, cells_of
 from churn.retention.suppression import Suppression
 
 __all__ = ["Row", "file_rows", "ledger_rows", "plain", "table_rows"]
@@ -110,6 +112,12 @@ def _rows(path: Path, customer_id: str) -> Iterator[Row]:
         as_text = pa_csv.ConvertOptions(column_types={"customer_id": pa.string()})
         long = pa_csv.ParseOptions(newlines_in_values=True)
         table = pa_csv.read_csv(path, parse_options=long, convert_options=as_text)
+        if "customer_id" in table.column_names:
+            place = table.column_names.index("customer_id")
+            ids = unguarded(table["customer_id"])
+            table = table.set_column(place, "customer_id", ids)
+    elif path.suffix == ".xlsx":
+        table = as_table(*cells_of(path))
     else:
         table = pq.read_table(path)
     if "customer_id" in table.column_names:

@@ -48,6 +48,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(
                 _audit_table(session),
+                _ids_table(session),
                 *([("Feasible", ("", ""), feasible)] if feasible else []),
             ),
         )
@@ -101,3 +102,18 @@ def _audit_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
         rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
         rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
     return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)
+
+
+def _ids_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
+    """How many ids of each table the orders know, and the other way round."""
+    matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
+    rows = tuple(
+        (
+            one.table,
+            one.column,
+            f"{one.known:,} of {one.ids:,}",
+            f"{one.found:,} of {one.ids_of_orders:,}",
+        )
+        for one in matches
+    )
+    return "Ids", ("table", "id", "known in orders", "of the orders' found"), rows

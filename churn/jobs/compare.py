@@ -24,7 +24,7 @@ def show_model(config: Path, model_id: str, *, models: Path | None = None) -> Jo
     model_id = desk.named(model_id)
     manifest = desk.manifest(model_id)
     with Ledger(desk.settings.ledger_path) as ledger:
-        moves = [m for m in ledger.promotions(desk.folder.name) if m.model_id == model_id]
+        moves = [m for m in desk.folder.history(ledger) if m.model_id == model_id]
     terms = [f"{move.promoted_at:%Y-%m-%d %H:%M} by {move.cause}{_why(move)}" for move in moves]
     kept = {name: value for name, value in manifest.items() if name not in ("files", "signature")}
     return JobResult(

@@ -72,7 +72,19 @@ def _money(guess: OrdersGuess) -> list[str]:
     return [
         _line("currency", guess.currency or "USD", seen),
         _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+        *_people(guess),
     ]
+
+
+def _people(guess: OrdersGuess) -> list[str]:
+    """When two customer ids are the same, and which mean nobody."""
+    rule = guess.counted.customer_id
+    seen = guess.seen.get("customer_id_rule")
+    why = f"seen: {seen}" if seen else 'ids are as they are written; or "number", "email"'
+    lines = [_line("customer_id", rule, why)]
+    if guess.counted.guests:
+        lines.append(_line("guests", guess.counted.guests, f"nobody; seen: {guess.seen['guests']}"))
+    return lines
 
 
 def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
@@ -86,6 +98,8 @@ def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
         _line("source", sources if len(sources) > 1 else sources[0], rows),
         _line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
     ]
+    if guess.counted.where is not None:
+        lines.append(_line("where", guess.counted.where, f"seen: {guess.seen['where']}"))
     if guess.delimiter not in (None, ","):
         lines.append(_line("delimiter", guess.delimiter, "what stands between two values"))
     if guess.decimal != ".":

@@ -28,11 +28,13 @@ from churn.files.manifests import publish_with_manifest, sidecar_of, verify_file
 from churn.files.publish import remove_leftovers
 from churn.files.spreadsheets import unguarded
 from churn.jobs.erase_audiences import AudienceRows
-from churn.retention.delivery.planned import PLANNED_COLUMNS, Planned
+from churn.jobs.text_results import read_text
+from churn.jobs.workbook import as_table, cells_of, text_of, write_workbook
+from churn.retention.delivery.planned import LIST_SCHEMA, PLANNED_COLUMNS, Planned
 
 __all__ = ["FileEraser", "files_below", "follow_plan"]
 
-WRITTEN = (".parquet", ".csv", ".json")
+WRITTEN = (".parquet", ".csv", ".xlsx", ".json")
 MANIFEST = ".manifest.json"
 RECORDS_AT_ONCE = 10_000
 Matches = Callable[[pa.Table], list[bool]]
@@ -70,6 +72,8 @@ class FileEraser:
             return self._erase_object(path)
         if path.suffix == ".csv":
             return self._erase_csv(path, facts)
+        if path.suffix == ".xlsx":
+            return self._erase_workbook(path, facts)
         return self._erase_parquet(path, facts)
 
     def _matches(self, names: list[str], facts: dict[str, Any]) -> tuple[list[str], Matches] | None:
@@ -116,6 +120,7 @@ class FileEraser:
             count = sum(gone for _, gone in _judged(text, names, matching))
         if not count or self.dry_run:
             return count
+        self._follow_text(path, names, matching)
         with (
             publish_with_manifest(path, _with_erased(facts, count)) as temporary,
             temporary.open("w", encoding="utf-8", newline="") as kept,
@@ -124,6 +129,34 @@ class FileEraser:
             kept.write(next(_records(text)))
             kept.writelines(record for record, gone in _judged(text, names, matching) if not gone)
         return count
+
+    def _erase_workbook(self, path: Path, facts: dict[str, Any]) -> int:
+        names, rows = cells_of(path)
+        matching = self._matches(names, facts)
+        if matching is None:
+            return 0
+        columns, matches = matching
+        texts = {
+            name: pa.array([text_of(row[names.index(name)]) for row in rows], pa.string())
+            for name in columns
+        }
+        gone = matches(pa.table(texts))
+        count = sum(gone)
+        if not count or self.dry_run:
+            return count
+        self._follow_text(path, names, matching)
+        kept = as_table(names, [row for row, out in zip(rows, gone, strict=True) if not out])
+        with publish_with_manifest(path, _with_erased(facts, count)) as temporary:
+            write_workbook([kept], kept.schema, temporary)
+        return count
+
+    def _follow_text(
+        self, path: Path, names: list[str], matching: tuple[list[str], Matches]
+    ) -> None:
+        """Exports of a plan that is written as text go by what is left of it."""
+        if set(PLANNED_COLUMNS) <= set(names):
+            whole = read_text(path, LIST_SCHEMA).select(list(PLANNED_COLUMNS))
+            follow_plan(self.ledger, whole, _kept(whole, matching[1](whole)))
 
     def _erase_object(self, path: Path) -> int:
         """What `churn access` wrote of one customer goes whole."""

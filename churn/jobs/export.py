@@ -28,6 +28,7 @@ from churn.jobs.on_record import (
 from churn.jobs.output import check_out, guard_notes, outputs
 from churn.jobs.result import JobResult, ShownTable
 from churn.jobs.session import Progress, Session, inputs, open_session, silent
+from churn.jobs.workbook import by_money
 from churn.retention.delivery.audiences import ADS, Audience, audience, hashed_audience
 from churn.retention.delivery.empty import why_nothing_goes_out
 from churn.retention.delivery.planned import Planned, digest_of
@@ -68,7 +69,7 @@ def export(
         check_on_record(session, planned, given)
         progress("asking for consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
-        rows = sent.table if kind else with_codes(session, sent.table)
+        rows = sent.table if kind else with_codes(session, by_money(sent.table))
         facts = _facts(planned, table, sent, kind, offer=offer, on=when)
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
@@ -135,7 +136,7 @@ def _remember(
         rows=rows.num_rows,
         list_digest=digest,
     )
-    earlier = session.ledger.record_export(record, replace=replace)
+    earlier = session.ledger.record_export(record, plan_run_id=planned.run_id, replace=replace)
     return None if earlier is None else (earlier, earlier.list_digest == digest)
 
 

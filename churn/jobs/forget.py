@@ -22,9 +22,11 @@ from churn.files.erasure_key import made_key, stored_key
 from churn.files.erasures import Erased, hashed, record_erased
 from churn.files.ledger import Ledger
 from churn.files.locks import exclusive, lock_beside
+from churn.files.manifests import sidecar_of
 from churn.files.outputs import forget_output, outputs
 from churn.files.postgres.address import Place, TableAddress, is_address, place_of
 from churn.files.postgres.erase import erase_from_table
+from churn.files.publish import remove_leftovers
 from churn.jobs.erase_audiences import AddressesUnknownError, AudienceRows
 from churn.jobs.erase_files import FileEraser, files_below, follow_plan
 from churn.jobs.forget_tables import forget_tables, notes, shown_place
@@ -163,6 +165,8 @@ def _erase_results(
     region = settings.offers.phone_region
     files = FileEraser(ledger, erased, AudienceRows(found.held.addresses, region), dry_run)
     keep = {str(place) for place in inputs(config)}
+    if not dry_run:
+        _remove_leftovers(ledger)
     for place in _targets(ledger, places, found):
         if str(place) in keep:
             continue
@@ -181,6 +185,16 @@ def _erase_results(
             found.files[shown] = found.files.get(shown, 0) + count
         if isinstance(place, Path) and not dry_run and not place.exists():
             forget_output(ledger, place)
+
+
+def _remove_leftovers(ledger: Ledger) -> None:
+    """Removes what killed runs left beside each file on record, also where the file itself never
+    came to be: it holds the rows that were to be written.
+    """
+    for target in outputs(ledger):
+        if not is_address(target):
+            remove_leftovers(Path(target))
+            remove_leftovers(sidecar_of(Path(target)))
 
 
 def _from_table(address: TableAddress, files: FileEraser) -> int:

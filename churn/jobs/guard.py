@@ -138,12 +138,12 @@ def changes_between(
 
 
 def _of_counts(now: Figures, then: Figures, gone: float) -> Iterator[str]:
-    if gone > MOST_LOST:
+    if now.customers < (1 - MOST_LOST) * then.customers:
+        yield f"{then.customers:,} customers then and {now.customers:,} now"
+    elif gone > MOST_LOST:
         yield f"{gone:.0%} of the {then.customers:,} customers then are unknown now"
-    counts = {"customers": (now.customers, then.customers), "orders": (now.orders, then.orders)}
-    for name, (new, old) in counts.items():
-        if new < (1 - MOST_LOST) * old:
-            yield f"{old:,} {name} then and {new:,} now"
+    if now.orders < (1 - MOST_LOST) * then.orders:
+        yield f"{then.orders:,} orders then and {now.orders:,} now"
 
 
 def _of_amounts(now: Figures, then: Figures) -> Iterator[str]:

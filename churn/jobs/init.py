@@ -10,10 +10,9 @@ from churn.files.postgres.address import is_address
 from churn.files.publish import publish_file
 from churn.jobs.config_text import config_text
 from churn.jobs.result import JobResult, Line, hashed
+from churn.jobs.starter_offers import starter_offers
 
 __all__ = ["InitResult", "init", "init_result"]
-
-STARTER_OFFERS = Path(__file__).with_name("starter_offers.toml")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def init_result(
 def _start_offers(target: Path) -> Path | None:
     if target.exists():
         return None
-    _write(target, STARTER_OFFERS.read_text(encoding="utf-8"))
+    _write(target, starter_offers())
     return target
 
 

@@ -72,7 +72,7 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
     desk = Desk.at(config, models)
     with Ledger(desk.settings.ledger_path) as ledger:
         marks = _marks(desk.folder, ledger)
-        history = ledger.promotions(desk.folder.name)
+        history = desk.folder.history(ledger)
     found, damaged = [], []
     for name in reversed(bundles_in(desk.folder)):
         try:
@@ -198,7 +198,7 @@ def _check_usable(desk: Desk, model_id: str) -> None:
 
 def _marks(folder: ModelsFolder, ledger: Ledger) -> dict[str, str]:
     """`challenger`, `champion` and `former` by model; one that is several is the last of these."""
-    marks = {move.model_id: "former" for move in ledger.promotions(folder.name)}
+    marks = {move.model_id: "former" for move in folder.history(ledger)}
     challenger = challenger_of(folder, ledger)
     marks |= {challenger: "challenger"} if challenger else {}
     return marks | ({folder.champion: "champion"} if folder.champion else {})

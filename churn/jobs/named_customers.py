@@ -26,6 +26,9 @@ def named_customers(words: Iterable[str], file: Path | None = None) -> list[str]
     named = dict.fromkeys(name for word in words for name in _meant(word))
     if file is not None:
         named |= dict.fromkeys(sorted(_listed(file)))
+    if any(not name.strip() for name in named):
+        rule = "a customer must be named by at least one character"
+        raise ConfigError(rule, got="an empty name", fix="Check the list, or the variable.")
     if not named:
         rule = "at least one customer must be named"
         raise ConfigError(rule, fix="Pass CUSTOMER, --file FILE, or - to read standard input.")

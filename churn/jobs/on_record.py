@@ -76,16 +76,13 @@ def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> 
 
 def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
     """DataError unless the ledger holds it as the plan of its campaign and date."""
-    if planned is None or session.ledger.is_planned(
-        planned.run_id, campaign_id=planned.campaign_id, as_of=planned.as_of
-    ):
-        return
-    raise DataError(
-        f"{_name(place)} must be the plan on record for campaign {planned.campaign_id!r} as of "
-        f"{planned.as_of}",
-        got="a dry run, one that a later plan replaced, or one of another ledger",
-        fix="Take the latest plan, or plan again without --dry-run.",
-    )
+    if planned is not None:
+        session.ledger.check_planned(
+            planned.run_id,
+            campaign_id=planned.campaign_id,
+            as_of=planned.as_of,
+            what=_name(place),
+        )
 
 
 def _name(place: Place) -> str:

@@ -1,5 +1,5 @@
-"""Result tables as files (Parquet or CSV by the ending, with a manifest) or as rows of a database:
-whole or absent.
+"""Result tables as files (Parquet, CSV or a workbook by the ending, with a manifest) or as rows of
+a database: whole or absent.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from churn.files.postgres.address import Place, TableAddress, place_of
 from churn.files.publish import check_writable
 from churn.files.spreadsheets import begins_formula, guarded
 from churn.jobs.result import hashed
+from churn.jobs.text_results import TEXT_ENDINGS, read_text
+from churn.jobs.workbook import by_money, write_workbook
 
 if TYPE_CHECKING:
     from churn.files.postgres.layout import Layout
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 
+ENDINGS = (".parquet", ".csv", ".xlsx")
+
+
 class RowWriter(Protocol):
     """Takes the rows of a result, and what a manifest or a database tells of them."""
 
@@ -51,16 +56,18 @@ class RowWriter(Protocol):
 class TableWriter:
     """Takes one table or frame, and facts for its manifest, inside `writing_table`."""
 
-    def __init__(self, path: Path, csv: bool) -> None:
+    def __init__(self, path: Path, ending: str) -> None:
         self._path = path
-        self._csv = csv
+        self._ending = ending
         self.facts: dict[str, Any] = {}
         self.guarded_ids = 0
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
         """Writes the rows; `facts` join their number in the manifest."""
         self.facts = {"rows": table.num_rows, **facts}
-        if self._csv:
+        if self._ending == ".xlsx":
+            write_workbook([by_money(table)], table.schema, self._path)
+        elif self._ending == ".csv":
             pa_csv.write_csv(self._for_spreadsheets(table), self._path)
         else:
             pq.write_table(table, self._path, compression="zstd")
@@ -77,7 +84,9 @@ class TableWriter:
         """Has the engine write the frame's rows in that order, never all in memory; their
         number, which joins `facts` in the manifest.
         """
-        if self._csv:
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(engine.batches(frame.sort(*sort_by)))
+        elif self._ending == ".csv":
             rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
         else:
             rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
@@ -88,8 +97,10 @@ class TableWriter:
         self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
     ) -> int:
         """Writes rows that come in batches, never all in memory; their number."""
-        if self._csv:
-            none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(itertools.chain([none], batches))
+        elif self._ending == ".csv":
             rows = self._stream_csv(itertools.chain([none], batches))
         else:
             rows = write_batches(batches, schema, self._path, compression="zstd")
@@ -104,6 +115,13 @@ class TableWriter:
                 pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=header))
                 rows, header = rows + table.num_rows, False
         return rows
+
+    def _stream_workbook(self, batches: Iterator[pa.RecordBatch]) -> int:
+        first = next(batches, None)
+        if first is None:
+            return write_workbook([], pa.schema([]), self._path)
+        tables = (pa.Table.from_batches([batch]) for batch in itertools.chain([first], batches))
+        return write_workbook(tables, first.schema, self._path)
 
     def _for_spreadsheets(self, table: pa.Table) -> pa.Table:
         if "customer_id" in table.column_names:
@@ -128,7 +146,7 @@ def writing_table(
         return holder[0].facts
 
     with publish_with_manifest(out, facts) as temporary:
-        holder.append(TableWriter(temporary, out.suffix == ".csv"))
+        holder.append(TableWriter(temporary, out.suffix))
         yield holder[0]
 
 
@@ -179,7 +197,7 @@ def file_of(out: Path | str, *, option: str = "--out") -> Path:
 
 def _no_file(option: str) -> ConfigError:
     rule = f"{option} of this result must be a file"
-    return ConfigError(rule, got="a database", fix="Name a .parquet or .csv.")
+    return ConfigError(rule, got="a database", fix="Name a .parquet, .csv or .xlsx.")
 
 
 def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
@@ -196,24 +214,35 @@ def _check_name(out: Place, keep: Iterable[Place], option: str) -> None:
     if _known_as(out) in set(map(_known_as, keep)):
         rule = f"{option} must not be a {kind} that the command reads"
         raise ConfigError(rule, got=name, fix=f"Name another {kind}.")
-    if isinstance(out, Path) and out.suffix not in (".csv", ".parquet"):
-        raise ConfigError(f"{option} must end in .parquet or .csv", got=name, fix="Rename it.")
+    if isinstance(out, Path) and out.suffix not in ENDINGS:
+        rule = f"{option} must end in .parquet, .csv or .xlsx"
+        raise ConfigError(rule, got=name, fix="Rename it.")
 
 
 def _known_as(place: Place) -> Path | str:
     return place.resolve() if isinstance(place, Path) else str(place)
 
 
-def read_table(path: Path, *, what: str = "scores", command: str = "score") -> pa.Table:
-    """A Parquet file that this product wrote, checked against its manifest.
+def read_table(
+    path: Path,
+    *,
+    what: str = "scores",
+    command: str = "score",
+    schema: pa.Schema | None = None,
+) -> pa.Table:
+    """A file that this product wrote, checked against its manifest: Parquet, or CSV and workbooks
+    where a `schema` tells the types.
 
     `what` it holds and the command that writes it are what errors speak of.
     """
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
         raise ConfigError(rule, fix=f"Write it first, e.g. with `churn {command}`.")
+    if schema is not None and path.suffix in TEXT_ENDINGS:
+        verify_file(path)
+        return read_text(path, schema)
     if path.suffix != ".parquet":
-        rule = f"the {what} must be a .parquet file: CSV loses types"
+        rule = f"the {what} must be a .parquet file"
         fix = f"Use `churn {command}` again with --out {what}.parquet."
         raise ConfigError(rule, got=path.name, fix=fix)
     verify_file(path)
@@ -234,7 +263,8 @@ def read_result(
         from churn.files.postgres.written import read_run
 
         return read_run(place, layout, command=command)
-    return read_table(place, what=what, command=command), verify_file(place)
+    table = read_table(place, what=what, command=command, schema=layout.schema)
+    return table, verify_file(place)
 
 
 def guard_notes(writer: RowWriter) -> tuple[str, ...]:

@@ -61,38 +61,36 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
     check_out(target, PLANS, keep=kept)
-    with (
-        open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session,
-        session.writing_result(target, PLANS, keep=kept) as writer,
-    ):
+    with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
         settings = session.settings
         offers = Offers.load(settings.path(settings.offers.catalogue))
-        scored, notes = _scores(session, given, progress)
-        progress("choosing offers")
-        decided = plan_offers(
-            scored,
-            session.tables.as_of(session.as_of),
-            offers,
-            budget=settings.offers.budget if budget is None else budget,
-            holdout=settings.offers.holdout,
-            control=settings.offers.control,
-            explore=settings.offers.explore,
-            key=settings.offers.holdout_key,
-            consent=settings.offers.consent,
-            groups=settings.offers.group_rules,
-            measured=_measured(session, scored, offers, progress),
-            run_id=session.run_id,
-            planned_before=_planned_before(session, offers),
-            frequency_cap=settings.offers.frequency_cap,
-            withdrawn=withdrawn(session),
-        )
-        rows = decided.table.num_rows
-        asked = as_of is not None
-        notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
-        writer.write(decided.table, {**decided.summary, **_run(session)})
+        with session.writing_result(target, PLANS, keep=kept) as writer:
+            scored, notes = _scores(session, given, progress)
+            progress("choosing offers")
+            decided = plan_offers(
+                scored,
+                session.tables.as_of(session.as_of),
+                offers,
+                budget=settings.offers.budget if budget is None else budget,
+                holdout=settings.offers.holdout,
+                control=settings.offers.control,
+                explore=settings.offers.explore,
+                key=settings.offers.holdout_key,
+                consent=settings.offers.consent,
+                groups=settings.offers.group_rules,
+                measured=_measured(session, scored, offers, progress),
+                run_id=session.run_id,
+                planned_before=_planned_before(session, offers),
+                frequency_cap=settings.offers.frequency_cap,
+                withdrawn=withdrawn(session),
+            )
+            rows = decided.table.num_rows
+            asked = as_of is not None
+            notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
+            writer.write(decided.table, {**decided.summary, **_run(session)})
+        session.facts |= {"summary": decided.summary, "dry_run": dry_run}
         if not dry_run:
             _remember(session, decided, offers)
-        session.facts |= {"summary": decided.summary, "dry_run": dry_run}
         notes += (*_notes(session, decided.summary, dry_run=dry_run), *guard_notes(writer))
     return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
@@ -138,6 +136,7 @@ def _planned_before(session: Session, offers: Offers) -> pa.Table:
             "customer_id": pa.array([same_customer(one.customer_id) for one in found], pa.string()),
             "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
             "days_since": pa.array(ages, pa.float64()),
+            "campaign_id": pa.array([contact.campaign_id for contact in found], pa.string()),
         }
     )
 
@@ -154,13 +153,18 @@ def _run(session: Session) -> dict[str, str]:
 
 
 def _remember(session: Session, decided: Plan, offers: Offers) -> None:
+    """The plan on record, all of it or nothing: after its file, so that a run that is killed
+    between the two leaves the earlier plan the one that counts.
+    """
     names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
     rows = decided.table.select([*names, "expected_cost"]).to_pylist()
     ledger: Ledger = session.ledger
-    ledger.record_plan(session.run_id, (PlanRow(**row) for row in rows))
-    for experiment, arm in ((GLOBAL_HOLDOUT, "holdout"), (offers.campaign_id, "control")):
-        members = ((row["customer_id"], row["arm"] == arm) for row in rows)
-        ledger.remember_holdout(experiment, members, assigned_on=session.as_of)
+    with ledger.changing():
+        session.check_erased()
+        ledger.record_plan(session.run_id, (PlanRow(**row) for row in rows), facts=session.facts)
+        for experiment, arm in ((GLOBAL_HOLDOUT, "holdout"), (offers.campaign_id, "control")):
+            members = ((row["customer_id"], row["arm"] == arm) for row in rows)
+            ledger.remember_holdout(experiment, members, assigned_on=session.as_of)
 
 
 def _result(

@@ -45,7 +45,7 @@ class ModelsFolder:
         cause: Cause,
         reason: str | None = None,
     ) -> None:
-        """Moves the pointer and records the move, both or neither.
+        """Moves the pointer and records the move: a run that is killed leaves both or neither.
 
         BusyError naming who won, where the champion is no longer the `expected` one.
         """
@@ -62,7 +62,15 @@ class ModelsFolder:
 
     def line(self, ledger: Ledger) -> list[str]:
         """The champions that a rollback leads through, the present one last."""
-        return line_of_champions(ledger.promotions(self.name), self.champion)
+        return line_of_champions(self.history(ledger), self.champion)
+
+    def history(self, ledger: Ledger) -> list[Promotion]:
+        """The promotions that moved the pointer, the oldest first: not the last one, where its run
+        was killed before it did.
+        """
+        known, present = ledger.promotions(self.name), self.champion
+        unmoved = known and known[-1].model_id != present and known[-1].previous == present
+        return known[:-1] if unmoved else known
 
     def former(self, ledger: Ledger) -> str:
         """The champion before the present one; ModelError where none is known."""

@@ -31,7 +31,7 @@ def bundles_in(folder: ModelsFolder) -> list[str]:
 
 def challenger_of(folder: ModelsFolder, ledger: Ledger) -> str | None:
     """The newest model that was never champion, if it is newer than the champion."""
-    past = {move.model_id for move in ledger.promotions(folder.name)} | {folder.champion}
+    past = {move.model_id for move in folder.history(ledger)} | {folder.champion}
     names = bundles_in(folder)
     newer = names[names.index(folder.champion) + 1 :] if folder.champion in names else names
     return next((name for name in reversed(newer) if name not in past), None)

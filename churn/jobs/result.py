@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from churn.data.audit import TableAudit
+from churn.data.audit import IdMatch, TableAudit
 from churn.files.hashes import sha256_of
 
 __all__ = ["JobResult", "Line", "ShownTable", "hashed", "table_warnings"]
@@ -53,6 +53,11 @@ class JobResult:
         return {name: counts for name, counts in dropped.items() if counts}
 
     @property
+    def id_matches(self) -> dict[str, IdMatch]:
+        """How the ids of the tables that were read go with those of the orders."""
+        return {name: audit.ids for name, audit in self.audits.items() if audit.ids is not None}
+
+    @property
     def all_warnings(self) -> tuple[str, ...]:
         """What a person has to know of the tables, and then of what the command did."""
         return (*table_warnings(self.audits), *self.warnings)
@@ -67,6 +72,7 @@ class JobResult:
             "resolved": dict(self.resolved),
             "rows": dict(self.rows),
             "dropped": self.dropped,
+            "ids": {name: match.to_dict() for name, match in self.id_matches.items()},
             "model_id": self.model_id,
             "metrics": dict(self.metrics),
             "gate": self.gate,

@@ -36,6 +36,7 @@ from churn.retention.delivery.picks import picks
 from churn.retention.delivery.planned import Planned, digest_of
 from churn.retention.delivery.quiet import QuietHours
 from churn.retention.delivery.sendable import LEFT_OUT, offered
+from churn.retention.recommend.recommender import RECOMMENDED_SCHEMA
 
 __all__ = ["send"]
 
@@ -152,7 +153,9 @@ def _outbox(
 def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ...]]:
     if products is None:
         return {}
-    found = read_table(products, what="recommendations", command="recommend")
+    found = read_table(
+        products, what="recommendations", command="recommend", schema=RECOMMENDED_SCHEMA
+    )
     return picks(found, set(plan["customer_id"].to_pylist()))
 
 
@@ -209,7 +212,11 @@ def _remember(
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
     ledger = session.ledger
-    put = ledger.check_export if order.dry_run else ledger.record_export
+    put = (
+        ledger.check_export
+        if order.dry_run
+        else partial(ledger.record_export, plan_run_id=planned.run_id)
+    )
     try:
         put(record, replace=order.replace)
     except ConfigError as other:

@@ -7,16 +7,18 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from churn.config import Settings, load_settings
 from churn.data.databases import address_of
 from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Tables
+from churn.errors import BusyError
 from churn.features.own import load_own_features
 from churn.files.erasures import Erased
 from churn.files.ledger import Ledger
+from churn.files.ledger_file import check_kept
 from churn.files.names import check_name
 from churn.files.outputs import remembered
 from churn.files.postgres.address import Place
@@ -26,6 +28,7 @@ from churn.jobs.output import RowWriter, TableWriter, writing_result, writing_ta
 __all__ = ["Progress", "Session", "inputs", "on_record", "open_session", "silent"]
 
 Progress = Callable[[str], None]
+Writer = TypeVar("Writer")
 
 
 def silent(_: str) -> None:
@@ -50,14 +53,28 @@ class Session:
     ) -> AbstractContextManager[TableWriter]:
         """`writing_table`, remembered in the ledger, so that `churn forget` finds the rows."""
         writing = writing_table(out, keep=keep, option=option)
-        return remembered(writing, self.ledger, out, command=self.command)
+        return self._remembered(writing, out)
 
     def writing_result(
         self, out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
     ) -> AbstractContextManager[RowWriter]:
         """The same of `writing_result`; of a database without its user and password."""
         writing = writing_result(out, layout, keep=keep, option=option)
-        return remembered(writing, self.ledger, out, command=self.command)
+        return self._remembered(writing, out)
+
+    def check_erased(self) -> None:
+        """Nothing, or BusyError where customers were erased since the tables were read: what is
+        about to be written may hold them.
+        """
+        if len(self.settings.erased() or ()) != len(self.erased or ()):
+            rule = "nothing may be written of customers who were erased while this ran"
+            raise BusyError(rule, fix="Run it again: it leaves them out.")
+
+    @contextmanager
+    def _remembered(self, writing: AbstractContextManager[Writer], out: Place) -> Iterator[Writer]:
+        with remembered(writing, self.ledger, out, command=self.command) as writer:
+            yield writer
+            self.check_erased()
 
 
 def inputs(config: Path) -> list[Place]:
@@ -93,18 +110,19 @@ def open_session(
     when = None if as_of is None else as_date(as_of, name="as_of")
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
-    progress("reading the tables")
-    erased = settings.erased()
-    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
-    resolved = when if beyond_data and when is not None else _resolved(tables, when)
-    if tables.audits["orders"].rows_kept:
-        tables = tables.noting_quiet_days(resolved)
     facts: dict[str, Any] = {}
-    try:
-        with on_record(command, settings, facts, as_of=resolved, run_id=run_id) as (ledger, run):
+    with on_record(command, settings, facts, as_of=when, run_id=run_id) as (ledger, run):
+        progress("reading the tables")
+        erased = settings.erased()  # read while on record: `churn forget` waits for us, or is seen
+        tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+        try:
+            resolved = when if beyond_data and when is not None else _resolved(tables, when)
+            if tables.audits["orders"].rows_kept:
+                tables = tables.noting_quiet_days(resolved)
+            ledger.date_run(run, resolved)
             yield Session(command, run, settings, tables, resolved, ledger, erased, facts)
-    finally:
-        tables.close()
+        finally:
+            tables.close()
 
 
 @contextmanager
@@ -120,13 +138,15 @@ def on_record(
 
     What `facts` holds by then is remembered. Runs of processes that died are marked as failed.
     """
+    check_kept(settings.ledger_path)
     with Ledger(settings.ledger_path) as ledger:
         ledger.mark_dead_runs_failed()
         run_id = ledger.start_run(command, run_id=run_id, as_of=as_of)
         try:
             yield ledger, run_id
         except BaseException as failure:
-            ledger.finish_run(run_id, status="failed", facts={"cause": type(failure).__name__})
+            told = {**facts, "cause": type(failure).__name__}
+            ledger.finish_run(run_id, status="failed", facts=told)
             raise
         ledger.finish_run(run_id, status="done", facts=facts, model_id=facts.get("model_id"))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from churn.config import load_settings
 from churn.errors import ModelError
+from churn.files.shown import shown_address
 from churn.jobs.promotion import ModelsFolder
 from churn.jobs.recording import bundles_in, follow, record
 from churn.jobs.result import JobResult
@@ -47,7 +48,7 @@ def sync(config: Path, *, models: Path | None = None, progress: Progress = silen
         rows={"recorded": len(recorded), "there": len(there)},
         model_id=folder.champion,
         warnings=tuple(warnings),
-        tables=(_table(settings.tracking.uri.split("@")[-1], recorded, there, moved),),
+        tables=(_table(shown_address(settings.tracking.uri), recorded, there, moved),),
     )
 
 

@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from churn.files.shown import harmless
 from churn.jobs.result import JobResult, Line
 
 __all__ = ["Teller", "progress_on_terminal", "show"]
 
 NUMERIC = frozenset("0123456789,.-+%± ")
 UNBOUNDED = 10_000  # columns: more than any table needs
+IDS_SHOWN = ("train", "score", "plan")
 COUNTS = re.compile(r"[\d.,]+")
 
 
@@ -37,7 +39,8 @@ class Teller:
 
     def __call__(self, step: str) -> None:
         """The step that begins."""
-        self._status.update(f"{step} …")
+        step = harmless(step)
+        self._status.update(f"{_plain(step)} …")
         same, self._last = COUNTS.sub("", step) == self._last, COUNTS.sub("", step)
         if self._lines and not same:
             self._write(f"{' ' * self._indent}{step} …", style="dim")
@@ -46,7 +49,7 @@ class Teller:
         """Text that stays, wrapped to the width of the terminal; each line begins with the mark."""
         self._indent = indent
         begin = " " * indent + mark
-        for line in text.splitlines() or [""]:
+        for line in harmless(text).splitlines() or [""]:
             pieces = wrap(
                 line,
                 self._console.width,
@@ -78,21 +81,25 @@ def show(result: JobResult, *, quiet: bool) -> None:
     for title, header, rows in result.tables:
         _print_table(console, title, header, rows)
     for reason in (result.gate or {}).get("reasons", ()):
-        console.print(reason, markup=False)
+        console.print(harmless(reason), markup=False)
     if result.gate is not None and result.gate["promoted"] is not None:
         word = "promoted" if result.gate["promoted"] else "not promoted"
         console.print(f"{result.model_id} was {word}", markup=False)
+    if result.command in IDS_SHOWN and result.id_matches:
+        known = (f"{name} {one.known:,} of {one.ids:,}" for name, one in result.id_matches.items())
+        console.print(f"ids known in the orders: {', '.join(known)}", markup=False)
     for warning in result.all_warnings:
-        console.print(f"note: {warning}", markup=False, style="yellow")
+        console.print(f"note: {harmless(warning)}", markup=False, style="yellow")
     for path in result.files:
-        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+        console.print(f"wrote {harmless(str(path))}", markup=False, soft_wrap=True)
 
 
 def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, ...]) -> None:
     """No word is cut, for it may be a name to copy: a table rather passes the terminal's edge."""
     if not rows:
         return
-    console.print(title, style="bold", markup=False)
+    rows = tuple(tuple(harmless(cell) for cell in row) for row in rows)
+    console.print(harmless(title), style="bold", markup=False)
     table = Table(
         show_header=any(header),
         box=SIMPLE_HEAD,

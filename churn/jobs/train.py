@@ -26,6 +26,7 @@ from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
+from churn.modeling.tracking.store import check_driver
 from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
 from churn.modeling.tuning import Tuned
 
@@ -48,6 +49,7 @@ def train(
     """
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
+        check_driver(settings.tracking)
         folder = ModelsFolder.of(settings, models)
         champion = folder.champion
         if not session.tables.audits["orders"].rows_kept:

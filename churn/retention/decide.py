@@ -12,7 +12,7 @@ from churn.data.tables import Snapshot
 from churn.errors import DataError
 from churn.retention.arms import Shares
 from churn.retention.effects import Effects
-from churn.retention.frequency import FrequencyCap, contacted_enough
+from churn.retention.frequency import FrequencyCap, contacted_enough, contacts_made
 from churn.retention.groups import GroupRules
 from churn.retention.offers import Offers
 from churn.retention.plan import Plan, assign_offers
@@ -47,9 +47,10 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     `holdout`, `control` and `explore` are shares left to chance, see `churn.retention.arms`;
     `groups` limits how many of a group are served. Consents, preferences, birthdays, open service
     and earlier contacts are those known before the snapshot. `planned_before` adds contacts
-    (customer_id, offer_id, days_since) that the shop's tables do not hold yet; `frequency_cap`
-    limits either. `withdrawn` (customer_id, channel, day) are withdrawals that no table holds; they
-    count whenever they were told. `measured` replaces the effects that the catalogue assumes.
+    (customer_id, offer_id, days_since, and campaign_id where it is known) by plans: one that the
+    shop's tables hold, too, counts once. `frequency_cap` limits all of them.
+    `withdrawn` (customer_id, channel, day) are withdrawals that no table holds; they count whenever
+    they were told. `measured` replaces the effects that the catalogue assumes.
     Raises DataError when the scores are of another date.
     """
     dates = set(scores.column("as_of").unique().to_pylist())
@@ -58,7 +59,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         rule = f"scores must be as of the plan's date, {snapshot.as_of}"
         raise DataError(rule, got=got, fix="Score again, or pass the same as_of.")
     contacts = earlier_contacts(snapshot)
-    enough = contacted_enough(frequency_cap, contacts, planned_before) if frequency_cap else ()
+    made = contacts_made(contacts, planned_before)
     return assign_offers(
         scores,
         offers,
@@ -67,14 +68,14 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         consent=consent,
         consents=consent_to_plan(snapshot, withdrawn=withdrawn),
         contacts=_joined(contacts, planned_before),
-        contacted_enough=enough,
+        contacted_enough=contacted_enough(frequency_cap, made) if frequency_cap else (),
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
         run_id=run_id,
         people=_people(scores, snapshot, groups),
         group_rules=groups,
         measured=measured,
-        wishes=_wishes(scores, snapshot, offers, contacts, planned_before),
+        wishes=_wishes(scores, snapshot, offers, made),
         order_amounts=_order_amounts(snapshot, offers),
     )
 
@@ -87,12 +88,12 @@ def _order_amounts(snapshot: Snapshot, offers: Offers) -> pa.Table | None:
 
 
 def _wishes(
-    scores: pa.Table, snapshot: Snapshot, offers: Offers, *contacts: pa.Table | None
+    scores: pa.Table, snapshot: Snapshot, offers: Offers, made: pa.Table | None
 ) -> Wishes | None:
     preferences = preference_state(snapshot)
     if preferences is None:
         return None
-    return Wishes.of(preferences, scores["customer_id"], offers.offers, *contacts)
+    return Wishes.of(preferences, scores["customer_id"], offers.offers, made)
 
 
 def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> pa.Table | None:
@@ -108,5 +109,6 @@ def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> 
 
 
 def _joined(contacts: pa.Table | None, planned: pa.Table | None) -> pa.Table | None:
-    present = [table for table in (contacts, planned) if table is not None]
+    columns = ["customer_id", "offer_id", "days_since"]
+    present = [table.select(columns) for table in (contacts, planned) if table is not None]
     return pa.concat_tables(present) if present else None

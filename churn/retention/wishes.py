@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from churn.retention.consents import known_rows
+from churn.retention.frequency import distinct_contacts
 from churn.retention.preferences import ANY, Limit, PreferenceBook
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Wishes"]
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -43,22 +43,21 @@ class Wishes:
         preferences: pa.Table,
         customer_ids: pa.ChunkedArray,
         offers: Sequence[Offer],
-        *sources: pa.Table | None,
+        made: pa.Table | None = None,
     ) -> Self:
-        """The wishes of these customers, given the contacts of each source.
+        """The wishes of these customers, given the contacts that were made.
 
-        Contacts (customer_id, offer_id, days_since) are counted as under a `FrequencyCap`, by any
-        source alone; to a limit for a channel or kind count those of the offers that it is for, and
-        of offers that the catalogue does not hold.
+        They are counted as under a `FrequencyCap`; to a limit for a channel or kind count those of
+        the offers that it is for, and of offers that the catalogue does not hold.
         """
         book = PreferenceBook.read(preferences, customer_ids)
-        made = [_Contacts.read(one, customer_ids, offers) for one in sources if one is not None]
+        contacts = None if made is None else _Contacts.read(made, customer_ids, offers)
         found = cls.none(len(customer_ids), len(offers))
         for column, offer in enumerate(offers):
             found.unwanted[:, column] = book.unwanted(offer.channel, offer.kind)
         for limit in book.limits():
             limited = np.array([_is_for(offer, limit) for offer in offers])
-            for contacts in made:
+            if contacts is not None:
                 count = contacts.count(limited, limit.days)[limit.position]
                 full = limit.position[count >= limit.most]
                 found.enough[np.ix_(full, limited)] = True
@@ -67,29 +66,27 @@ class Wishes:
 
 @dataclass(frozen=True)
 class _Contacts:
-    """The contacts of one source, as positions among customers and offers (-1: another offer)."""
+    """Contacts, with the place of each among customers and offers (-1: another offer)."""
 
     size: int
-    position: Ints
+    rows: pa.Table
     offer: Ints
-    days_since: Floats
 
     @classmethod
-    def read(cls, source: pa.Table, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]) -> Self:
-        """The contacts of these customers; the offer "none" is no contact."""
-        made = source.filter(pc.fill_null(pc.not_equal(source["offer_id"], "none"), True))
+    def read(cls, made: pa.Table, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]) -> Self:
+        """The contacts of these customers."""
         rows = known_rows(made, customer_ids)
         ids = pa.array([offer.offer_id for offer in offers], pa.string())
         offer = pc.fill_null(pc.index_in(rows["offer_id"], value_set=ids), -1)
-        days_since = rows["days_since"].to_numpy()
-        return cls(len(customer_ids), rows["position"].to_numpy(), offer.to_numpy(), days_since)
+        return cls(len(customer_ids), rows, offer.to_numpy())
 
     def count(self, counted: Bools, days: float) -> Ints:
         """How many each customer had in less than so many days, of the offers that are counted and
         of others.
         """
-        here = np.append(counted, True)[self.offer] & (self.days_since < days)
-        return np.bincount(self.position[here], minlength=self.size)
+        recent = self.rows["days_since"].to_numpy() < days
+        here = self.rows.filter(pa.array(np.append(counted, True)[self.offer] & recent))
+        return distinct_contacts(here, here["position"].to_numpy(), self.size)
 
 
 def _is_for(offer: Offer, limit: Limit) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from churn.errors import BusyError, ConfigError
 from churn.files.database import open_database
 from churn.files.ledger import Contact, Export, Ledger, PlanRow, Promotion
+from churn.files.messages import Message, claim, enqueue
 from churn.files.names import check_name
 from churn.files.records import MIGRATIONS
 
@@ -362,7 +363,7 @@ def test_every_contact_of_some_days_is_told_and_not_only_the_latest(tmp_path):
                 ledger.start_run("plan"), [planned(day), planned(day, arm="holdout")]
             )
         told = list(ledger.contacts_since(JANUARY, MARCH, excluding=("spring", FEBRUARY)))
-        assert told == [Contact("a", "coupon", JANUARY)]
+        assert told == [Contact("a", "coupon", JANUARY, "spring")]
         both = ledger.contacts_since(JANUARY, MARCH, excluding=("winter", MARCH))
         assert sorted(one.as_of for one in both) == [JANUARY, FEBRUARY]
 
@@ -449,3 +450,38 @@ def test_the_plan_that_counts_is_the_last_of_its_campaign_and_date(tmp_path):
         counts = [ledger.is_planned(r, campaign_id="spring", as_of=JANUARY) for r in runs]
         assert counts == [False, True]
         assert not ledger.is_planned(runs[1], campaign_id="spring", as_of=MARCH)
+
+
+def test_one_run_id_is_of_one_command(tmp_path):
+    """Or the facts of a plan would be gone once a scoring took its name."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.start_run("plan", run_id="night-1")
+        ledger.finish_run("night-1", status="done", facts={"shares": 1})
+        with pytest.raises(
+            ConfigError, match=r"night-1 is one of `churn plan`, got churn score\. Ta"
+        ):
+            ledger.start_run("score", run_id="night-1")
+        assert ledger.start_run("plan", run_id="night-1") == "night-1"
+
+
+def test_what_was_sent_is_a_contact_also_where_its_plan_is_gone(tmp_path):
+    sent = Message(
+        campaign_id="spring",
+        as_of=JANUARY,
+        customer_id="ann",
+        through="email",
+        offer_id="coupon",
+        channel="email",
+        token="t",
+        parcel="p",
+        run_id="r",
+    )
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        enqueue(ledger, [sent, replace(sent, customer_id="ben", token="u", state="failed")])
+        assert list(ledger.last_contacts(FEBRUARY)) == []
+        claim(ledger, [sent], since="2020")
+        assert [one.customer_id for one in ledger.last_contacts(FEBRUARY)] == ["ann"]
+        counted = ledger.contacts_since(JANUARY, FEBRUARY, excluding=("other", JANUARY))
+        assert [(one.customer_id, one.campaign_id) for one in counted] == [("ann", "spring")]
+        same = ("spring", JANUARY)
+        assert list(ledger.contacts_since(JANUARY, FEBRUARY, excluding=same)) == []

@@ -82,3 +82,19 @@ def test_a_place_without_permission_is_a_storage_error(read_only_directory):
 
 def test_the_lock_of_a_target_is_hidden_beside_it():
     assert lock_beside(Path("models/champion")) == Path("models/.champion.lock")
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "directory"])
+def test_a_lock_that_is_no_file_of_its_own_is_refused_and_what_it_leads_to_is_kept(tmp_path, kind):
+    victim, lock = tmp_path / "victim.txt", tmp_path / ".out.lock"
+    victim.write_text("precious")
+    if kind in ("link", "dangling"):
+        lock.symlink_to(victim if kind == "link" else tmp_path / "nothing")
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with pytest.raises(StorageError, match=r"\.out\.lock"), exclusive(lock, what="writing"):
+        pytest.fail("it was let in")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "nothing").exists()

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import BusyError, StorageError
+from churn.files.processes import Process
 from churn.files.publish import publish_directory, publish_file, read_pointer, swap_pointer
 
 Publish = Callable[[Path], AbstractContextManager[Path]]
@@ -179,3 +182,108 @@ def test_of_many_concurrent_swaps_from_one_value_exactly_one_wins(tmp_path):
 def test_an_unreadable_pointer_is_a_storage_error(tmp_path):
     with pytest.raises(StorageError, match=r"it is a directory.*Name a file"):
         read_pointer(tmp_path)
+
+
+def test_directories_that_killed_writers_left_under_other_names_are_removed(tmp_path):
+    """Bundles have a name each, so no later writer would look for theirs; the living are left."""
+    dead = tmp_path / ".churn-1.4194304-1-0123abcd.tmp"
+    dead.mkdir()
+    (dead / "model.txt").write_text("half")
+    writer = Process.current()
+    alive = tmp_path / f".churn-2.{writer.pid}-{writer.started}-0123abcd.tmp"
+    alive.mkdir()
+    file = tmp_path / ".scores.parquet.4194304-1-0123abcd.tmp"
+    file.write_text("another target's")
+    with publish_directory(tmp_path / "churn-3") as folder:
+        (folder / "model.txt").write_text("whole")
+    assert not dead.exists()
+    assert alive.exists()
+    assert file.exists()
+
+
+WATCHED = """
+import os, sys
+from pathlib import Path
+from churn.files.publish import publish_directory
+
+target = Path(sys.argv[1])
+told = []
+fsync = os.fsync
+
+def synced(descriptor):
+    told.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+    fsync(descriptor)
+
+def heard(event, arguments):
+    writing = os.O_WRONLY | os.O_RDWR
+    if event == "open" and isinstance(arguments[0], str) and arguments[2] & writing:
+        told.append(("write", os.path.abspath(arguments[0])))
+    elif event == "os.rename":
+        told.append(("rename", os.fspath(arguments[0]), os.fspath(arguments[1])))
+
+os.fsync = synced
+sys.addaudithook(heard)
+with publish_directory(target) as folder:
+    (folder / "heads").mkdir()
+    for name in ("model.txt", "heads/lapse.txt"):
+        (folder / name).write_text(name)
+for line in told:
+    print(*line)
+"""
+
+
+def test_a_directory_is_on_the_disk_before_it_gets_its_name_in_one_step(tmp_path):
+    """A real process is watched: each file and folder is synced before the one rename, the folder
+    above after it, and nothing is ever written under the name that readers know.
+    """
+    target = tmp_path / "churn-1"
+    command = [sys.executable, "-c", WATCHED, str(target)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = [line.split() for line in said.splitlines()]
+    (at,) = [number for number, line in enumerate(told) if line[0] == "rename"]
+    _, temporary, named = told[at]
+    assert named == str(target)
+    assert not [line for line in told if line[0] == "write" and line[1].startswith(str(target))]
+    built = {temporary, f"{temporary}/heads", f"{temporary}/heads/lapse.txt"}
+    before = {line[1] for line in told[:at] if line[0] == "sync"}
+    assert built | {f"{temporary}/model.txt"} <= before
+    assert ["sync", str(tmp_path)] in told[at:]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import commit_points
+from churn.files.publish import publish_directory
+
+target = Path(sys.argv[1])
+for moment in range(1000):
+    pid = os.fork()
+    if pid == 0:
+        commit_points.arm(moment)
+        with publish_directory(target.with_name(f"churn-{moment}")) as folder:
+            for name in ("model.txt", "manifest.json"):
+                (folder / name).write_text(name)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    found = target.with_name(f"churn-{moment}")
+    assert not found.exists() or len(list(found.iterdir())) == 2, moment
+    if ended == 0:
+        break
+print(moment, [path.name for path in target.parent.iterdir() if path.name.startswith(".")])
+"""
+
+
+def test_directories_killed_at_every_commit_point_are_whole_or_absent_and_leave_nothing(tmp_path):
+    """Fault 3: the kills fall within the publishing of a bundle."""
+    shop = str(Path(__file__).parents[1] / "shop")
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "churn")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": shop},
+    )
+    kills, left = ended.stdout.split(maxsplit=1)
+    assert int(kills) >= 10
+    assert left.strip() == "[]"

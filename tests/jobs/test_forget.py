@@ -3,7 +3,10 @@
 import json
 import re
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from datetime import date
 from io import StringIO
@@ -320,6 +323,45 @@ def test_what_killed_processes_left_is_removed_with_its_rows(shop, monkeypatch, 
     spilled.mkdir(exist_ok=True)
     forget(shop, customers=[CUSTOMERS[0]])
     assert (dead.exists(), spilled.exists(), alive.exists()) == (False, False, True)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from churn.files.ledger import Ledger
+from churn.files.outputs import remembered
+from churn.jobs.output import writing_table
+import pyarrow as pa
+
+out = Path(sys.argv[2])
+writing = writing_table(out)
+with Ledger(Path(sys.argv[1])) as ledger, remembered(writing, ledger, out, command="x") as writer:
+    writer.write(pa.table({"customer_id": [sys.argv[3]]}), {"run_id": "r"})
+    os.replace = os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_first_run_left_that_was_killed_before_its_file_was_there_is_removed(shop):
+    """The file itself never came to be; what was to become it holds the customer's row."""
+    out = shop.parent / "out2" / "scores.parquet"
+    command = [sys.executable, "-c", KILLED, shop.parent / "ledger.db", out, CUSTOMERS[0]]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = (path for path in out.parent.glob(".*.tmp") if "manifest" not in path.name)
+    assert CUSTOMERS[0].encode() in left.read_bytes()
+    assert forget(shop, customers=[CUSTOMERS[1]], dry_run=True).exit_code == 0
+    assert left.exists()
+    forget(shop, customers=[CUSTOMERS[0]])
+    assert [path.name for path in out.parent.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_forgetting_in_a_copied_folder_changes_the_copy_alone(original, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(original, copy)
+    before = {path: path.read_bytes() for path in files_of(original)}
+    assert forget(copy / "churn.toml", customers=[CUSTOMERS[0]]).rows["files"]
+    assert {path: path.read_bytes() for path in files_of(original)} == before
+    ours = [copy / "ledger.db", *files_of(copy / "out")]
+    assert names_in(ours, [CUSTOMERS[0]]) == set()
 
 
 def test_while_another_run_is_under_way_the_list_is_made_and_the_rest_has_to_wait(shop):

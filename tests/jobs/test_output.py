@@ -105,10 +105,10 @@ def test_a_failure_leaves_what_was_there_and_no_trace(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-@pytest.mark.parametrize("name", ["t", "t.xlsx", "t.PARQUET.gz", "parquet"])
+@pytest.mark.parametrize("name", ["t", "t.xls", "t.PARQUET.gz", "parquet"])
 def test_an_unknown_ending_is_refused(tmp_path, name):
     with (
-        pytest.raises(ConfigError, match=r"must end in \.parquet or \.csv, got .*Rename it"),
+        pytest.raises(ConfigError, match=r"must end in \.parquet, .* or \.xlsx, got .*Rename"),
         writing_table(tmp_path / name),
     ):
         pass

@@ -1,5 +1,8 @@
 """The pointer to the champion moves in one step, with its history; the loser of a race is told."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -124,3 +127,43 @@ def test_rollbacks_retrace_the_promotions_like_a_stack(moves):
             stack.append(name)
             note(name, "promotion")
     assert line_of_champions(record, stack[-1] if stack else None) == stack
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from churn.files.ledger import Ledger
+from churn.jobs.promotion import ModelsFolder
+
+real = os.replace
+def killing(old, new):
+    if Path(new).name == "champion":
+        if sys.argv[2] == "after":
+            real(old, new)
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(old, new)
+
+home = Path(sys.argv[1])
+with Ledger(home / "ledger.db") as ledger:
+    run = ledger.start_run("models")
+    os.replace = killing
+    folder = ModelsFolder(home / "models", "models")
+    move = {"run_id": run, "cause": "promotion", "reason": "it was killed"}
+    folder.promote(ledger, "m-2", expected="m-1", **move)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_promotion_that_is_killed_has_moved_and_is_on_record_or_neither(
+    folder, ledger, tmp_path, when
+):
+    promote(folder, ledger, "m-1", expected=None)
+    command = [sys.executable, "-c", KILLED, str(tmp_path), when]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    moved = when == "after"
+    assert folder.champion == ("m-2" if moved else "m-1")
+    reasons = [move.reason for move in folder.history(ledger)]
+    assert reasons[1:] == (["it was killed"] if moved else [])
+    promote(folder, ledger, "m-3", expected=folder.champion, reason="again")
+    names = [move.model_id for move in ledger.promotions("models")]
+    assert names == (["m-1", "m-2", "m-3"] if moved else ["m-1", "m-3"])

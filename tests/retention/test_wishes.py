@@ -6,6 +6,7 @@ from contact_histories import OFFERS, often_enough
 from hypothesis import given
 from hypothesis import strategies as st
 
+from churn.retention.frequency import contacts_made
 from churn.retention.wishes import Wishes
 
 IDS = pa.chunked_array([["ann", "bob"]])
@@ -44,7 +45,7 @@ def enough(make_offer):
     ]
 
     def look(limits, *sources):
-        found = Wishes.of(preferences(*limits), IDS, offers, *sources)
+        found = Wishes.of(preferences(*limits), IDS, offers, contacts_made(*sources))
         assert not found.unwanted.any()
         assert not found.enough[1].any()
         return found.enough[0].tolist()
@@ -54,22 +55,22 @@ def enough(make_offer):
 
 def test_contacts_are_counted_up_to_the_limit_and_no_longer_than_its_days(enough):
     made = contacts(("ann", "poll", 6.0), ("ann", "gift", 20.0), ("bob", "poll", 1.0))
-    assert enough([limit("", "", 2.0)], made) == [True, True]
-    assert enough([limit("", "", 2.0, 20.0)], made) == [False, False]
-    assert enough([limit("", "", 3.0)], made) == [False, False]
-    assert enough([limit("", "", 1.0, 6.0)], made) == [False, False]
+    assert enough([limit("", "", 2.0)], made, None) == [True, True]
+    assert enough([limit("", "", 2.0, 20.0)], made, None) == [False, False]
+    assert enough([limit("", "", 3.0)], made, None) == [False, False]
+    assert enough([limit("", "", 1.0, 6.0)], made, None) == [False, False]
 
 
 def test_a_limit_for_a_channel_or_kind_counts_and_closes_its_own_offers(enough):
     made = contacts(("ann", "poll", 6.0))
-    assert enough([limit("email", "", 1.0)], made) == [True, False]
-    assert enough([limit("", "gift", 1.0)], made) == [False, False]
-    assert enough([limit("sms", "", 1.0), limit("", "survey", 1.0)], made) == [True, False]
+    assert enough([limit("email", "", 1.0)], made, None) == [True, False]
+    assert enough([limit("", "gift", 1.0)], made, None) == [False, False]
+    assert enough([limit("sms", "", 1.0), limit("", "survey", 1.0)], made, None) == [True, False]
 
 
 def test_contacts_for_offers_that_the_catalogue_does_not_hold_count_for_every_limit(enough):
     made = contacts(("ann", None, 6.0), ("ann", "of last year", 7.0))
-    assert enough([limit("email", "", 2.0), limit("", "gift", 2.0)], made) == [True, True]
+    assert enough([limit("email", "", 2.0), limit("", "gift", 2.0)], made, None) == [True, True]
 
 
 limits = st.dictionaries(
@@ -85,7 +86,7 @@ def test_limits_close_what_an_oracle_counts_as_enough(make_offer, limits, made):
     sent = contacts(*(("ann", offer, float(days)) for offer, days in made)) if made else None
     names = ["poll", "gift"]
     offers = [make_offer(n, channel=OFFERS[n][0], kind=OFFERS[n][1]) for n in names]
-    found = Wishes.of(preferences(*set_by_ann), IDS, offers, sent)
+    found = Wishes.of(preferences(*set_by_ann), IDS, offers, contacts_made(sent, None))
     ann = {"customer_id": "ann"}
     said = [
         ann | {"channel": c, "kind": k, "max_contacts": most, "cap_days": days, "at": -1}
@@ -97,6 +98,9 @@ def test_limits_close_what_an_oracle_counts_as_enough(make_offer, limits, made):
     assert found.enough.tolist() == [expected, [False, False]]
 
 
-def test_sources_are_not_added_up_and_none_is_no_contact(enough):
+def test_contacts_and_plans_are_added_up_and_none_is_no_contact(enough):
     once = contacts(("ann", "poll", 6.0), ("ann", "none", 3.0))
-    assert enough([limit("", "", 2.0)], once, once, None) == [False, False]
+    assert enough([limit("", "", 2.0)], once, None) == [False, False]
+    assert enough([limit("", "", 2.0)], once, contacts(("ann", "gift", 9.0))) == [True, True]
+    named = once.append_column("campaign_id", [["spring", "spring"]])
+    assert enough([limit("", "", 2.0)], named, named) == [False, False]

@@ -20,6 +20,7 @@ from typing import Any
 # starts no thread of its own, so that a child can.
 PARENT = """
 import json, os, sys, time
+import commit_points
 import {module} as runs
 for line in sys.stdin:
     asked = json.loads(line)
@@ -27,6 +28,8 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         try:
+            if asked["kill_at"] is not None:
+                commit_points.arm(asked["kill_at"])
             runs.RUNS[asked["run"]](**asked["options"])
             os._exit(0)
         except runs.ChurnError as failure:
@@ -67,9 +70,18 @@ class Forking:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def run(self, name: str, *, kill_after: float | None = None, **options: Any) -> Ended:
-        """Forks a run; it is killed after so many seconds, unless it has ended by then."""
-        asked = {"run": name, "kill_after": kill_after, "options": options}
+    def run(
+        self,
+        name: str,
+        *,
+        kill_after: float | None = None,
+        kill_at: int | None = None,
+        **options: Any,
+    ) -> Ended:
+        """Forks a run; it is killed after so many seconds, or at that moment of its commit points,
+        unless it has ended by then.
+        """
+        asked = {"run": name, "kill_after": kill_after, "kill_at": kill_at, "options": options}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")

@@ -84,7 +84,7 @@ def _fitness(role: str, column: ColumnProfile) -> float:
 
 
 def _id_fitness(role: str, column: ColumnProfile) -> float:
-    fractional = column.is_number and not column.is_whole
+    fractional = column.is_number and not column.is_floated
     if fractional or (column.is_date and not column.is_whole):
         return 0.0
     never_again = column.filled >= FEW_ROWS and column.distinct > 0.95 * column.filled

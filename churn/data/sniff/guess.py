@@ -8,6 +8,7 @@ from typing import Literal
 
 from churn.data.engines.base import identifier
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity
+from churn.data.sniff.counted_rows import CountedRows, guess_counted_rows
 from churn.data.sniff.files import Encoding, OrdersFiles, opened
 from churn.data.sniff.grain import Grain, count_rows
 from churn.data.sniff.values import profile
@@ -41,6 +42,7 @@ class OrdersGuess:
     customers_seen: int
     first_date: date
     last_date: date
+    counted: CountedRows = field(default_factory=CountedRows)
     warnings: tuple[str, ...] = ()
     seen: Mapping[str, str] = field(default_factory=dict)
 
@@ -54,6 +56,8 @@ def sniff_orders(*paths: Path) -> OrdersGuess:
     with opened(paths) as opened_files:
         table = _at_hand(opened_files)
         look = _look(table)
+        counted = guess_counted_rows(table, look.mapped.columns, grain=look.counts.grain)
+        refund = {"refund": counted.refund} if counted.refund else {}
         return OrdersGuess(
             source=paths,
             delimiter=table.source.delimiter,
@@ -61,14 +65,15 @@ def sniff_orders(*paths: Path) -> OrdersGuess:
             encoding=table.source.encoding,
             date_format=look.reading.date_format,
             grain=look.counts.grain,
-            columns=_columns(look),
-            currency=_currency(look),
+            columns={**_columns(look), **refund},
+            currency=counted.currency or _currency(look),
             rows_seen=look.counts.rows,
             customers_seen=look.counts.customers,
             first_date=look.reading.first,
             last_date=look.reading.last,
-            warnings=warnings(look),
-            seen=seen(look),
+            counted=counted,
+            warnings=(*warnings(look), *counted.warnings),
+            seen={**seen(look), **counted.seen},
         )
 
 

@@ -30,6 +30,7 @@ class ColumnProfile:
     filled: int
     distinct: int
     whole: int
+    floated: int
     numbers: NumberLook | None = None
     reading: DateReading | None = None
 
@@ -47,6 +48,11 @@ class ColumnProfile:
     def is_number(self) -> bool:
         """Whether nearly all values read as numbers in one notation."""
         return self._nearly_all(max(self.readable("."), self.readable(",")))
+
+    @property
+    def is_floated(self) -> bool:
+        """Whether nearly all values are whole numbers, some of them written like 13085.0."""
+        return self._nearly_all(self.whole + self.floated)
 
     @property
     def is_whole(self) -> bool:
@@ -82,14 +88,15 @@ def _counted(table: OrdersFiles) -> list[dict[str, Any]]:
 def _counts_sql(name: str, kind: str) -> str:
     column = identifier(name)
     text = f"nullif(CAST({column} AS VARCHAR), '')"
-    whole = "NULL"
+    whole = floated = "NULL"
     if kind == "VARCHAR":
+        floated = rf"nullif(regexp_full_match({column}, '\d+\.0'), false)"
         whole = f"nullif(regexp_full_match({column}, '{WHOLE}'), false)"
     elif NUMERIC.match(kind):
         whole = f"nullif({column} = floor({column}), false)"
     return (
         f'filled := count({text}), "distinct" := approx_count_distinct({text}), '
-        f"whole := count({whole})"
+        f"whole := count({whole}), floated := count({floated})"
     )
 
 

@@ -16,13 +16,16 @@ from typing import Any
 
 from churn.errors import StorageError
 from churn.files.locks import exclusive
+from churn.files.shown import shown_address, without_addresses
 from churn.modeling.settings import TrackingSettings
+from churn.modeling.tracking.sqlite_store import make_whole
 
-__all__ = ["mlflow_store", "store_uri"]
+__all__ = ["check_driver", "mlflow_store", "store_uri"]
 
 SQLITE = "sqlite:///"
 LOCK_WAIT_SECONDS = 300
-CREDENTIALS = re.compile(r"://[^/\s]*@")
+PATH_ASKED = re.compile(r"with url: \S+")
+_DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|mssql|oracle)(\+\w+)?:", re.IGNORECASE)
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # One retry after a second or two; a server that is up answers the first question within 4 s.
@@ -48,6 +51,8 @@ def mlflow_store(settings: TrackingSettings, folder: Path, *, writing: bool) -> 
         stack.enter_context(lock)
         lock.enter_context(_alone(folder))
         uri = store_uri(settings, folder)
+        if uri.startswith("sqlite:"):
+            make_whole(uri, _artifacts(folder))
         mlflow.set_tracking_uri(uri)
         with _environment(FIRST_CONTACT):
             _experiment(mlflow, settings, folder, local=uri.startswith("sqlite:"))
@@ -78,17 +83,53 @@ def _failures(settings: TrackingSettings) -> Iterator[None]:
 
     try:
         yield
+    except ImportError as failure:
+        raise _no_driver(settings, failure) from None
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as failure:
-        rule = f"MLflow at {settings.uri.split('@')[-1]} must answer"
+        rule = f"MLflow at {shown_address(settings.uri)} must answer"
         fix = "Start it, then run `churn sync`; the bundle is safe."
-        raise StorageError(rule, got=_cause(failure), fix=fix) from None
+        raise StorageError(rule, got=_cause(failure, settings), fix=fix) from None
 
 
-def _cause(failure: Exception) -> str:
+def check_driver(settings: TrackingSettings) -> None:
+    """Nothing, or StorageError where a database is to be the store and its driver is missing, or
+    its kind unknown. Nobody is asked anything: a server may be down now and up later.
+    """
+    if settings.uri.startswith("sqlite:") or not _DATABASE.match(settings.uri):
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        create_engine(settings.uri).dispose()
+    except (ImportError, ArgumentError) as failure:
+        raise _no_driver(settings, failure) from None
+
+
+def _no_driver(settings: TrackingSettings, failure: Exception) -> StorageError:
+    rule = f"[tracking] uri {shown_address(settings.uri)} needs a driver that is installed"
+    missing = failure.name if isinstance(failure, ImportError) else None
+    got = "a kind of database that SQLAlchemy does not know" if missing is None else f"no {missing}"
+    fix = "Install it, or name an MLflow server, e.g. http://host:5000."
+    return StorageError(rule, got=got, fix=fix)
+
+
+def _cause(failure: Exception, settings: TrackingSettings) -> str:
     """What the system said underneath, else MLflow's first line, without a password."""
-    text = CREDENTIALS.sub("://", str(failure).strip()) or type(failure).__name__
+    text = str(failure).strip() or type(failure).__name__
     said = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", text)
-    return (said[1] or said[2]).lower() if said else text.splitlines()[0][:160]
+    if said:
+        return (said[1] or said[2]).lower()
+    line = PATH_ASKED.sub("", without_addresses(text.splitlines()[0]))
+    return "an answer that cannot be shown" if _tells(line, settings.uri) else line[:160]
+
+
+def _tells(line: str, uri: str) -> bool:
+    """Whether a line holds a part of the address that may be a secret."""
+    authority, _, query = uri.partition("://")[2].partition("?")
+    user, at, _ = authority.rpartition("@")
+    parts = [*re.split(r"[:/@]", user if at else ""), *re.split(r"[&=#]", query)]
+    return any(len(part) > 3 and part in line for part in parts)
 
 
 @contextmanager
@@ -119,9 +160,13 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def _artifacts(folder: Path) -> str:
+    return (folder / "mlartifacts").resolve().as_uri()
+
+
 def _experiment(mlflow: Any, settings: TrackingSettings, folder: Path, *, local: bool) -> None:
     if mlflow.get_experiment_by_name(settings.experiment) is None:
-        place = (folder / "mlartifacts").resolve().as_uri() if local else None
+        place = _artifacts(folder) if local else None
         try:
             mlflow.create_experiment(settings.experiment, artifact_location=place)
         except mlflow.exceptions.MlflowException as failure:  # another program was faster

@@ -20,6 +20,20 @@ from churn.retention.delivery.templates import Letter
 __all__ = ["LONGEST_SUBJECT", "compose", "message_id"]
 
 LONGEST_SUBJECT = 200
+HEADERS = frozenset(
+    [
+        "from",
+        "to",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "auto-submitted",
+        "precedence",
+        "mime-version",
+        "content-type",
+    ]
+)
 
 
 def compose(
@@ -41,14 +55,14 @@ def compose(
     message["To"] = to
     if reply_to is not None:
         message["Reply-To"] = _address(reply_to)
-    message["Subject"] = _checked_subject(letter.subject)
+    message["Subject"] = _plain(_checked_subject(letter.subject))
     message["Date"] = at
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
     message["Precedence"] = "bulk"
     message.set_content(letter.text, cte="quoted-printable")
     message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
-    return _one_click(unsubscribe_url) + message.as_bytes()
+    return _one_click(unsubscribe_url) + _checked_head(message.as_bytes())
 
 
 def message_id(token: str, domain: str) -> str:
@@ -67,7 +81,26 @@ def _one_click(url: str) -> bytes:
 
 
 def _address(mailbox: Mailbox) -> Address:
-    return Address(display_name=mailbox.name, addr_spec=mailbox.address)
+    return Address(display_name=_plain(mailbox.name), addr_spec=mailbox.address)
+
+
+def _plain(text: str) -> str:
+    """The text without encoded words (RFC 2047): the library would decode them into a header, with
+    line breaks and all (CVE-2024-6923), and mail programs would, too.
+    """
+    return text.replace("=?", "= ?")
+
+
+def _checked_head(message: bytes) -> bytes:
+    """The message itself; ConfigError unless its head has our headers alone, each once."""
+    head = message.partition(b"\r\n\r\n")[0].decode("ascii", "replace")
+    lines = head.split("\r\n")
+    names = [line.partition(":")[0].lower() for line in lines if not line.startswith((" ", "\t"))]
+    broken = any("\n" in line or "\r" in line for line in lines)
+    if broken or not set(names) <= HEADERS or len(set(names)) < len(names):
+        rule = "the head of a message must have no other lines than those of churn"
+        raise ConfigError(rule, fix="Look at the offer's name, the template and the sender.")
+    return message
 
 
 def _checked_subject(text: str) -> str:

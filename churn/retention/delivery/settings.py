@@ -11,6 +11,7 @@ from pydantic import Field
 
 from churn.data.settings import STRICT
 from churn.errors import ConfigError
+from churn.files.shown import shown_address
 from churn.retention.delivery.hosts import is_loopback, loopback_or_https
 from churn.retention.delivery.mailbox import Mailbox
 from churn.retention.delivery.quiet import QuietHours
@@ -65,7 +66,9 @@ class EmailSettings:
             _check_https(key, getattr(self, key))
         if set(self.unsubscribe_url) & set("?#"):
             rule = "[delivery.email] unsubscribe_url must end in a path: a token is put after it"
-            raise ConfigError(rule, got=self.unsubscribe_url, fix="Take the ? and # out.")
+            raise ConfigError(
+                rule, got=shown_address(self.unsubscribe_url), fix="Take the ? and # out."
+            )
         self._check_security()
         if self.language not in language_codes():
             rule = f"[delivery.email] language must be one of {list(language_codes())}"
@@ -100,7 +103,7 @@ class WebhookSettings:
         if not loopback_or_https(self.url):
             rule = "[delivery.webhook] url must begin with https://"
             fix = "Only a receiver on this machine may do without."
-            raise ConfigError(rule, got=self.url.split("?")[0], fix=fix)
+            raise ConfigError(rule, got=shown_address(self.url), fix=fix)
         key_of(self.secret)
 
 
@@ -140,11 +143,11 @@ def _check_https(key: str, address: str | None) -> None:
     key = f"[delivery.email] {key}"
     if not address.startswith(_HTTPS):
         fix = f"Mail programs follow no other; write {_HTTPS}…"
-        raise ConfigError(f"{key} must begin with {_HTTPS}", got=address, fix=fix)
+        raise ConfigError(f"{key} must begin with {_HTTPS}", got=shown_address(address), fix=fix)
     odd = sorted({one for one in address if not one.isascii() or one in _ODD})
     if odd:
         rule = f"{key} must not hold {' '.join(odd)!r}"
-        raise ConfigError(rule, got=address, fix=_spelt(odd, address))
+        raise ConfigError(rule, got=shown_address(address), fix=_spelt(odd, address))
     if len(address) > LONGEST_URL:
         rule = f"{key} must have at most {LONGEST_URL} characters"
         raise ConfigError(rule, got=len(address), fix="Take a shorter one.")

@@ -7,9 +7,10 @@ import socket
 import ssl
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from churn.errors import ConfigError
+from churn.retention.delivery.deadline import Deadline
 from churn.retention.delivery.parcels import Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["MailServer"]
 
 _BROKEN = (OSError, smtplib.SMTPException)
+GREETING = 220
+LONGEST_ANSWER = 65_536
+TALK_TIMEOUTS = 5  # so many times the timeout a login or a message may take, step by step
 
 
 class MailServer:
@@ -40,6 +44,7 @@ class MailServer:
         self.sleep = sleep
         self._context = _context(ca_file) if settings.security != "none" else None
         self._connection: smtplib.SMTP | None = None
+        self._deadline = Deadline(TALK_TIMEOUTS * settings.timeout_seconds)
 
     def send(self, data: bytes, *, sender: str, to: str) -> Outcome:
         """What became of a message; `stop` where it is the server that cannot be worked with."""
@@ -50,7 +55,8 @@ class MailServer:
         except _BROKEN as broken:
             return Outcome("waiting", _told(broken, self.settings), stop=True)
         try:
-            outcome = _handed_over(connection, data, sender=sender, to=to)
+            with self._deadline.running():
+                outcome = _handed_over(connection, data, sender=sender, to=to)
         except _BROKEN:
             self._drop()
             return Outcome("waiting", "connection lost")
@@ -62,7 +68,8 @@ class MailServer:
         """Says goodbye, if anybody is there."""
         try:
             if self._connection is not None:
-                self._connection.quit()
+                with self._deadline.running():
+                    self._connection.quit()
         except _BROKEN:
             pass
         self._connection = None
@@ -84,30 +91,44 @@ class MailServer:
 
     def _connect(self) -> smtplib.SMTP:
         options = self.settings
-        connection = self._greeted(
-            options.host or "", options.port, timeout=options.timeout_seconds
-        )
+        host = options.host or ""
+        connection: smtplib.SMTP = self._unconnected(host, timeout=options.timeout_seconds)
+        self._deadline.socket = lambda: connection.sock
         try:
-            _at_once(connection)
-            if options.security == "starttls":
-                connection.starttls(context=self._context)
-            if options.username is not None and options.password is not None:
-                connection.login(options.username, options.password)
+            with self._deadline.running():
+                self._greet(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _greeted(self, host: str, port: int, *, timeout: float) -> smtplib.SMTP:
+    def _unconnected(self, host: str, *, timeout: float) -> Any:
         if self.settings.security == "tls":
-            return smtplib.SMTP_SSL(host, port, timeout=timeout, context=self._context)
-        return smtplib.SMTP(host, port, timeout=timeout)
+            kind = _patient_with_nobody(smtplib.SMTP_SSL)
+            connection = kind(timeout=timeout, context=self._context)
+        else:
+            connection = _patient_with_nobody(smtplib.SMTP)(timeout=timeout)
+        connection._host = host
+        return connection
+
+    def _greet(self, connection: smtplib.SMTP) -> None:
+        """Connects, and goes as far as the settings ask before a message is handed over."""
+        options = self.settings
+        code, said = connection.connect(options.host or "", options.port)
+        if code != GREETING:
+            raise smtplib.SMTPConnectError(code, said)
+        _at_once(connection)
+        if options.security == "starttls":
+            connection.starttls(context=self._context)
+        if options.username is not None and options.password is not None:
+            connection.login(options.username, options.password)
 
     def _reset(self) -> None:
         """Makes ready for the next message; a server that is about to leave is left."""
         try:
-            if self._connection is not None and self._connection.rset()[0] == 250:
-                return
+            with self._deadline.running():
+                if self._connection is not None and self._connection.rset()[0] == 250:
+                    return
         except _BROKEN:
             pass
         self._drop()
@@ -116,6 +137,46 @@ class MailServer:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+class _Bounded:
+    """The lines of a server, which breaks off where an answer does not end."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.left = LONGEST_ANSWER
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line."""
+        line: bytes = self.file.readline(limit)
+        self.left -= len(line)
+        if self.left < 0:
+            raise OSError("an answer without end")
+        return line
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.file.close()
+
+
+def _patient_with_nobody(base: Any) -> Any:
+    class Patient(base):  # type: ignore[misc]
+        """Reads so much of an answer and no more; its socket is there before the greeting is."""
+
+        file: Any
+        sock: Any
+
+        def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+            self.sock = super()._get_socket(host, port, timeout)
+            return self.sock
+
+        def getreply(self) -> tuple[int, bytes]:
+            lines = self.file or _Bounded(self.sock.makefile("rb"))
+            lines.left, self.file = LONGEST_ANSWER, lines
+            answer: tuple[int, bytes] = super().getreply()
+            return answer
+
+    return Patient
 
 
 def _at_once(connection: smtplib.SMTP) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from churn.retention.delivery.deadline import Deadline, watched
 from churn.retention.delivery.dispatch import Clock
 from churn.retention.delivery.parcels import Outcome, Parcel
 from churn.retention.delivery.planned import LIST_COLUMNS
@@ -18,6 +19,7 @@ __all__ = ["Webhook", "body_of"]
 
 EVENT = "offers.planned"
 LONGEST_WAIT_SECONDS = 120.0
+ANSWER_TIMEOUTS = 3  # so many times the timeout an answer may take that comes bit by bit
 UNREACHED = 0
 _OURS = (401, 403, 404, 405, 410)
 """Answers that speak of the address or the secret and not of the batch: no batch would pass."""
@@ -48,6 +50,8 @@ class Webhook:
         self._pool = connection_from_url(
             settings.url, timeout=Timeout(settings.timeout_seconds), retries=False
         )
+        self._deadline = Deadline(ANSWER_TIMEOUTS * settings.timeout_seconds)
+        self._pool.ConnectionCls = watched(self._pool.ConnectionCls, self._deadline)
 
     def deliver(self, parcel: Parcel) -> Outcome:
         """What became of the batch: "unknown" where it went out and no answer ever came."""
@@ -87,13 +91,20 @@ class Webhook:
             ),
         }
         try:
-            answer = self._pool.request(
-                "POST", self._path, body=body, headers=headers, redirect=False
-            )
+            with self._deadline.running():
+                answer = self._pool.request(
+                    "POST",
+                    self._path,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    preload_content=False,  # what it says beyond its status is not read
+                )
         except (NewConnectionError, ConnectTimeoutError, SSLError):
             return UNREACHED, None
         except HTTPError:
             return None, None
+        answer.close()
         return answer.status, _seconds(answer.headers.get("retry-after"))
 
     def _pause(self, attempt: int) -> float:

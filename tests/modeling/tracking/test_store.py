@@ -1,5 +1,6 @@
 """A store that does not answer costs seconds and one line."""
 
+import re
 import socket
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from churn.errors import StorageError
 from churn.modeling.settings import TrackingSettings
-from churn.modeling.tracking.store import mlflow_store, store_uri
+from churn.modeling.tracking.store import check_driver, mlflow_store, store_uri
 
 MOST_SECONDS = 10
 
@@ -47,7 +48,7 @@ def test_a_server_that_never_answers_is_given_up_within_ten_seconds(tmp_path, si
 
 
 def test_a_password_in_the_address_is_not_shown(tmp_path):
-    with pytest.raises(StorageError, match=r"MLflow at 127\.0\.0\.1:9 must") as refused:
+    with pytest.raises(StorageError, match=r"MLflow at http://127\.0\.0\.1:9 must") as refused:
         enter("http://user:secret@127.0.0.1:9", tmp_path)
     assert "secret" not in str(refused.value)
 
@@ -55,7 +56,7 @@ def test_a_password_in_the_address_is_not_shown(tmp_path):
 @pytest.mark.parametrize("password", ["secret", "se@cret", "secret:"])
 def test_a_password_in_what_mlflow_says_is_not_shown_either(tmp_path, password):
     address = f"https://user:{password}@host.example/api/2.0/mlflow/runs"
-    said = r"got API request to https://host\.example/api.* failed"
+    said = r"got API request to https://(host\.example|…) failed"
     with (
         pytest.raises(StorageError, match=said) as told,
         mlflow_store(TrackingSettings(uri="sqlite:///m.db"), tmp_path, writing=True) as mlflow,
@@ -78,3 +79,26 @@ def test_a_relative_store_lies_beside_the_configuration(tmp_path):
     assert place("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
     assert place("sqlite:////a.db") == "sqlite:////a.db"
     assert place("https://host") == "https://host"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1:9/?token=hunter2", "http://u:hunt/er2@127.0.0.1:9", "ftp://u:hunter2@h/x"],
+)
+def test_no_part_of_the_address_but_the_host_is_shown(tmp_path, uri):
+    with pytest.raises(StorageError) as refused:
+        enter(uri, tmp_path)
+    assert not {"hunter2", "hunt", "er2"} & set(re.findall(r"\w+", str(refused.value)))
+
+
+def test_a_database_without_its_driver_is_told_before_anything_is_trained():
+    """No driver for MySQL is among the dependencies."""
+    asked = TrackingSettings(uri="mysql+pymysql://u:hunter2@host/db")
+    with pytest.raises(
+        StorageError, match=r"uri mysql\+pymysql://host needs a driver .*no pymysql"
+    ):
+        check_driver(asked)
+    with pytest.raises(StorageError, match="a kind of database that SQLAlchemy does not know"):
+        check_driver(TrackingSettings(uri="oracle+nonsense://u:hunter2@host/db"))
+    for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9", "databricks", "file:///x"):
+        check_driver(TrackingSettings(uri=uri))

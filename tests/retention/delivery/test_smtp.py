@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from endless import endless
 from mail_sink import MailSink, only, serving, tls_context
 
 from churn.errors import ConfigError
@@ -272,3 +273,17 @@ def hanging_up(at: str):
         thread.start()
         yield listening.getsockname()[1]
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "pause"),
+    [
+        (b"220-hello\r\n", b"220-and hello\r\n" * 500, 0.0),  # 5 GB of it in five minutes
+        (b"220-hello\r\n", b"2", 0.05),
+        (b"220 hello\r\n250-", b"x", 0.05),
+    ],
+)
+def test_a_server_that_never_ends_its_answer_is_given_up(send, begin, more, pause):
+    with endless(begin, more, pause) as port:
+        (outcome,) = send(port, timeout_seconds=0.5, attempts=1)
+    assert outcome.state == "waiting"

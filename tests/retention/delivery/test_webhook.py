@@ -8,6 +8,7 @@ import socket
 from datetime import UTC, date, datetime
 
 import pytest
+from endless import endless
 from hook_sink import Receiver, ids
 
 from churn.files.messages import Message
@@ -162,3 +163,29 @@ def test_a_redirect_is_not_followed(status):
     outcomes, _ = posted(receiver)
     assert outcomes == [Outcome("waiting", str(status), stop=True)]
     assert [path for path, _, _ in receiver.requests] == ["/hook"]
+
+
+ENDLESS = {
+    "a body without end": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65_536, 0.0, "sent"),
+    "a body that drips": (b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05, "sent"),
+    "a length that never comes": (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n",
+        b"",
+        0.05,
+        "sent",
+    ),
+    "a head that drips": (b"HTTP/1.1 200 OK\r\nx: ", b"x", 0.05, "sent"),
+    "a status that drips": (b"HTTP/1.1 2", b"0", 0.05, "unknown"),
+}
+
+
+@pytest.mark.parametrize(("begin", "more", "pause", "state"), ENDLESS.values(), ids=ENDLESS)
+def test_an_answer_without_end_is_not_waited_for(begin, more, pause, state):
+    """Only its status is read, and that within three times the timeout."""
+    with endless(begin, more, pause) as port:
+        settings = WebhookSettings(
+            url=f"http://127.0.0.1:{port}/", secret=SECRET, timeout_seconds=0.5, retries=0
+        )
+        webhook = Webhook(settings)
+        assert webhook.deliver(parcel("a")).state == state
+        webhook.close()

@@ -1,0 +1,51 @@
+"""What `forked.py` forks for kills at commit points: commands that need no model."""
+
+from pathlib import Path
+from typing import Any
+
+import churn.data.engines.duck
+import churn.jobs.couriers
+import churn.retention.decide  # noqa: F401 - loaded once, for all that are forked
+from churn.errors import ChurnError
+from churn.files.ledger import Ledger
+from churn.files.messages import message_of_token
+from churn.files.withdrawals import record_withdrawal
+from churn.jobs.export import export
+from churn.jobs.forget import forget
+from churn.jobs.plan import plan
+from churn.jobs.promotion import ModelsFolder
+from churn.jobs.score import score
+from churn.jobs.send import send
+
+__all__ = ["RUNS", "ChurnError"]
+
+
+def withdraw(config: str, token: str) -> None:
+    """What the page to unsubscribe does before it confirms."""
+    with Ledger(Path(config).parent / "ledger.db") as ledger:
+        message = message_of_token(ledger, token)
+        assert message is not None
+        record_withdrawal(ledger, message.customer_id, message.channel, source="page")
+
+
+def promote(config: str, model_id: str) -> None:
+    """Moves the pointer, as `churn models promote` does once the bundle is checked."""
+    home = Path(config).parent
+    with Ledger(home / "ledger.db") as ledger:
+        ledger.mark_dead_runs_failed()
+        run_id = ledger.start_run("models")
+        folder = ModelsFolder(home / "pointers", "pointers")
+        move: dict[str, Any] = {"run_id": run_id, "cause": "promotion", "reason": "a test"}
+        folder.promote(ledger, model_id, expected=folder.champion, **move)
+        ledger.finish_run(run_id, status="done")
+
+
+RUNS = {
+    "export": lambda config, **options: export(Path(config), **options),
+    "forget": lambda config, **options: forget(Path(config), **options),
+    "plan": lambda config, **options: plan(Path(config), **options),
+    "promote": promote,
+    "score": lambda config, **options: score(Path(config), **options),
+    "send": lambda config, **options: send(Path(config), **options),
+    "withdraw": withdraw,
+}

@@ -1,0 +1,25 @@
+"""The faults of `make mutants` can still be planted, and their tests are there.
+
+That they are caught takes many minutes, and is looked at by hand.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent / "shop"))
+
+from mutants import MUTANTS, ROOT
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_a_fault_still_fits_the_code_and_names_tests_that_are_there(mutant):
+    text = (ROOT / mutant.file).read_text()
+    compile(mutant.planted(text), mutant.file, "exec")
+    assert mutant.planted(text) != text
+    assert all((ROOT / test).is_file() for test in mutant.tests)
+
+
+def test_there_are_at_least_twenty_four():
+    assert len({mutant.name for mutant in MUTANTS}) >= 24
