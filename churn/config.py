@@ -25,7 +25,7 @@ from churn.data.ids import canonical
 from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.features.clock import Mode
 from churn.features.own import load_own_features
 from churn.features.settings import FeatureSettings
@@ -33,6 +33,7 @@ from churn.files.erasure_key import KEY_VARIABLE, stored_key
 from churn.files.erasures import Erased, read_erased
 from churn.files.postgres.address import is_address
 from churn.files.shown import shown_address
+from churn.modeling.capacity import Rank
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
@@ -111,12 +112,13 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringSettings:
-    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), and
-    the language of reasons.
+    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), by what
+    they are ranked, and the language of reasons.
     """
 
     __pydantic_config__ = STRICT
     capacity: Annotated[int | float, Field(ge=0)] = 0.1
+    rank: Rank = "probability"
     language: str = DEFAULT_LANGUAGE
 
 
@@ -213,6 +215,7 @@ def load_settings(
     path: Path | str = "churn.toml", *, environment: Mapping[str, str] | None = None
 ) -> Settings:
     """The settings of a file. Raises ConfigError with one line for each thing that is wrong."""
+    check_type(path, Path, str, name="path", fix='Pass e.g. "churn.toml".')
     path = Path(path)
     environment = os.environ if environment is None else environment
     written = _parse(path)

@@ -11,6 +11,8 @@
 The number is the exit code of the command line. Exit code 1 is a bug of ours.
 """
 
+from numbers import Integral, Real
+
 __all__ = [
     "BusyError",
     "ChurnError",
@@ -19,7 +21,10 @@ __all__ = [
     "GateError",
     "ModelError",
     "StorageError",
+    "check_type",
 ]
+
+NUMBERS: dict[type, str] = {Integral: "a whole number", Real: "a number"}
 
 
 class ChurnError(Exception):
@@ -47,6 +52,19 @@ class ChurnError(Exception):
 
 def _rebuild(kind: type[ChurnError], rule: str, got: str | None, fix: str) -> ChurnError:
     return kind(rule, got=got, fix=fix)
+
+
+def check_type(value: object, *kinds: type, name: str, fix: str) -> None:
+    """Nothing, or ConfigError naming the type that was passed in place of one of those.
+
+    >>> check_type("x", Integral, name="count", fix="Pass e.g. 13.")
+    Traceback (most recent call last):
+    churn.errors.ConfigError: count must be a whole number, got str. Pass e.g. 13.
+    """
+    wrong = not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+    if wrong:
+        wanted = " or ".join(NUMBERS.get(kind, kind.__name__) for kind in kinds)
+        raise ConfigError(f"{name} must be {wanted}", got=type(value).__name__, fix=fix)
 
 
 class ConfigError(ChurnError):

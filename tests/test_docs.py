@@ -79,8 +79,9 @@ def documented_keys() -> dict[tuple[str, str], str]:
 
 def test_every_key_is_in_the_documents_and_no_other():
     known, there = set(known_keys()), set(documented_keys())
-    assert not known - there, "add a line to docs/configuration.md for each of these keys"
-    assert not there - known, "take these keys out of docs/configuration.md: no setting has them"
+    missing, extra = sorted(known - there), sorted(there - known)
+    assert not missing, f"add a line to docs/configuration.md for each of these keys: {missing}"
+    assert not extra, f"take these keys out of docs/configuration.md: {extra}"
 
 
 def test_the_defaults_of_keys_are_as_documented():

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"),
     *("docs/delivery.md", "docs/privacy.md", "docs/sending.md"),
+    *("docs/configuration.md", "docs/tables.md", "docs/data.md"),
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 AS_OF = "2017-12-01"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from churn.jobs.result import JobResult
     from churn.jobs.terminal import Teller
 
-__all__ = ["Job", "main", "run_job"]
+__all__ = ["Job", "at_terminal", "main", "run_job"]
 
 Job = Callable[["Teller"], "JobResult"]
 
@@ -57,6 +57,11 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
             typer.echo(f"error: {harmless(result.failure)}", err=True)
         if result.exit_code:
             raise typer.Exit(result.exit_code)
+
+
+def at_terminal() -> bool:
+    """Whether a person can be asked: questions are shown on standard error."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _fail(failure: ChurnError, *, as_json: bool) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from churn.cli.options import CHURN_TOML, AsJson, Debug, app
-from churn.cli.running import run_job
+from churn.cli.running import at_terminal, run_job
 
 if TYPE_CHECKING:
     from churn.jobs.result import JobResult
+    from churn.jobs.terminal import Teller
 
 __all__ = ["example", "init", "live_on", "simulate"]
 
@@ -20,22 +21,49 @@ __all__ = ["example", "init", "live_on", "simulate"]
 @app.command()
 def init(
     orders: Annotated[
-        list[Path], typer.Argument(metavar="ORDERS", help="Orders or order lines: CSV or Parquet.")
+        list[Path],
+        typer.Argument(
+            metavar="ORDERS",
+            help="Orders or order lines: CSV, Excel, Parquet, .gz or .zip; a folder or a 'glob'.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = CHURN_TOML,
     force: Annotated[bool, typer.Option("--force", help="Replace it where it is there.")] = False,
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="OURS=THEIRS", help="A column, e.g. amount=Total; repeats."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="Of the amounts, e.g. EUR.")
+    ] = None,
+    margin: Annotated[
+        str | None,
+        typer.Option("--margin", metavar="SHARE", help="What is left of an amount, e.g. 0.3."),
+    ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option("--consent", metavar="RULE", help="required: who agreed; assumed: the rest."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Write a churn.toml for your orders.
 
-    Looks at the file, guesses its format and what its columns mean, and comments what it saw.
+    Looks at the files, guesses their format and what their columns mean, and reads them so.
     """
 
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.init import init_result
+    def job(teller: Teller) -> JobResult:
+        from churn.jobs.init import init_result, pairs, said
 
-        return init_result(orders, out=out, force=force)
+        return init_result(
+            orders,
+            out=out,
+            force=force,
+            columns=pairs(mapped or []),
+            answers=said(currency=currency, margin=margin, consent=consent),
+            ask=None if yes or as_json or not at_terminal() else teller.ask,
+        )
 
     run_job(job, as_json=as_json, debug=debug)
 

@@ -32,6 +32,11 @@ class Cutoffs:
         _at_least("lead_days", self.lead_days, 0)
         _at_least("arrival_lag_days", self.arrival_lag_days, 0)
         _at_least("grace_days", self.grace_days, 0)
+        is_dates = isinstance(self.dates, tuple) and all(type(one) is date for one in self.dates)
+        if not is_dates or type(self.until) is not date:
+            rule = "dates must be a tuple of dates, and until a date"
+            got = f"{type(self.dates).__name__} and {type(self.until).__name__}"
+            raise ConfigError(rule, got=got, fix="Make them with Cutoffs.every(...).")
         if list(self.dates) != sorted(set(self.dates)):
             rule = "cutoff dates must be distinct and in order"
             raise ConfigError(rule, got=[str(d) for d in self.dates], fix="Sort them.")
@@ -66,6 +71,10 @@ class Cutoffs:
         """
         _at_least("step_days", step_days, 1)
         _at_least("count", count, 1)
+        _at_least("horizon_days", horizon_days, 1)
+        for name, days in (("lead", lead_days), ("arrival_lag", arrival_lag_days)):
+            _at_least(f"{name}_days", days, 0)
+        _at_least("grace_days", grace_days, 0)
         end = as_date(until, name="until")
         newest = end - timedelta(days=horizon_days + lead_days + grace_days + arrival_lag_days)
         dates = [newest - timedelta(days=step_days * k) for k in reversed(range(count))]

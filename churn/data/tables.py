@@ -16,6 +16,7 @@ from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
+from churn.data.fences import far_orders_warning
 from churn.data.guests import Guests
 from churn.data.matches import compare_ids
 from churn.data.order_numbers import lines_of_one_order
@@ -135,6 +136,8 @@ class Tables:
         Other tables come by name, e.g. `contacts=frame`, in our own column names; `where` maps
         tables to the condition that their rows must meet.
         """
+        for name, frame in {"orders": orders, **others}.items():
+            _check_frame(name, frame)
         strange = sorted(set(others) - set(TABLES))
         if strange:
             raise ConfigError(f"tables must be among {sorted(TABLES)}", got=strange)
@@ -189,6 +192,8 @@ class Tables:
                 audit = _without_strays(engine, audit, settings)
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
                 drop_checked(engine)
+                warnings = (*audit.warnings, *far_orders_warning(engine))
+                audit = replace(audit, warnings=warnings)
             if table == "order_lines" and audits["orders"].shared_order_ids:
                 audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
@@ -356,6 +361,14 @@ def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
         if arrived * 100 >= total * 99:
             return int(row["lag"])
     return 0
+
+
+def _check_frame(name: str, frame: object) -> None:
+    """Nothing, or ConfigError where something else than a frame was passed."""
+    if frame is None or isinstance(frame, (str, bytes, Path, list, tuple, int, float)):
+        rule = f"{name} must be a pandas, Polars or Arrow frame"
+        fix = "Read files with churn.load_tables, or pass e.g. pandas.read_csv(...)."
+        raise ConfigError(rule, got=type(frame).__name__, fix=fix)
 
 
 def _not_connected(table: str) -> DataError:

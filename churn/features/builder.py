@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib import import_module
 from typing import Any
 
 import narwhals as nw
 
-from churn.data.days import day_number
+from churn.data.days import as_date, day_number
 from churn.data.engines.base import Frame
 from churn.data.history import KEYS, History, history
 from churn.data.tables import Tables
-from churn.errors import ModelError
+from churn.errors import ConfigError, ModelError, check_type
 from churn.features.arithmetic import with_arithmetic
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
@@ -34,17 +33,6 @@ __all__ = ["STATUSES", "build_features", "newest_population"]
 GRAINS = ("days", "lines", "events", "terms")
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
 
-# Importing them fills the catalogue, in this order.
-_MODULES = (
-    *("rfm", "rhythm", "expected"),
-    *("discount", "returns", "habits", "lapses", "first_order"),
-    "basket",
-    *("engagement", "service", "loyalty", "acquisition"),
-    "subscription",
-)
-for _module in _MODULES:
-    import_module(f"churn.features.{_module}")
-
 
 def build_features(
     tables: Tables,
@@ -62,11 +50,14 @@ def build_features(
     whose sign-up has no date. `population` replaces what is learnt from all customers, for a
     history that holds only some of them.
     """
-    wanted = feature_names(tables.connected()) if names is None else tuple(names)
+    check_type(tables, Tables, name="tables", fix="Load them with churn.load_tables(...).")
+    check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
+    days = _dates(cutoffs)
+    wanted = feature_names(tables.connected()) if names is None else _names(names)
     plan = _Plan.of(wanted, clock)
     plan.check(tables)
-    known = _prepared(tables, cutoffs, plan, undated=undated, population=population)
-    numbers = [day_number(cutoff) for cutoff in cutoffs]
+    known = _prepared(tables, days, plan, undated=undated, population=population)
+    numbers = [day_number(cutoff) for cutoff in days]
     rows = _aggregated(known.past, plan)
     rows = rows.join(known.learnt.frame(tables, numbers), on="cutoff", how="left")
     for text in plan.texts:
@@ -78,6 +69,22 @@ def build_features(
         rows = rows.join(expected, on=["cutoff", *BUYING], how="left")
     rows = with_arithmetic(rows, plan.over("row"), clock)
     return rows.with_columns(status=status(clock)).select(*KEYS, "status", *wanted)
+
+
+def _dates(cutoffs: object) -> list[date]:
+    """The cutoffs as dates; ConfigError for anything else."""
+    if isinstance(cutoffs, (str, bytes)) or not isinstance(cutoffs, Iterable):
+        rule, fix = "cutoffs must be a list of dates", 'Pass e.g. ["2024-06-01"].'
+        raise ConfigError(rule, got=type(cutoffs).__name__, fix=fix)
+    return [as_date(cutoff, name="a cutoff") for cutoff in cutoffs]
+
+
+def _names(names: object) -> tuple[str, ...]:
+    """The names of the features that were asked for; ConfigError for anything else."""
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        rule, fix = "names must be a list of features", 'Pass e.g. ["recency_days"].'
+        raise ConfigError(rule, got=type(names).__name__, fix=fix)
+    return tuple(map(str, names))
 
 
 def newest_population(

@@ -6,8 +6,9 @@ features need and nobody else sees. What a feature needs to be connected, it say
 missing the feature is not there, never zero.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 import narwhals as nw
@@ -44,6 +45,16 @@ NEEDED_BY_GRAIN = {
 }
 
 
+# Modules of this room that declare features, in the order of the catalogue.
+SHIPPED_MODULES = (
+    *("rfm", "rhythm", "expected"),
+    *("discount", "returns", "habits", "lapses", "first_order"),
+    "basket",
+    *("engagement", "service", "loyalty", "acquisition"),
+    "subscription",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """A named number per customer and cutoff: its family, unit, formula in words and source.
@@ -71,7 +82,55 @@ class Feature:
         return self.formula.__module__.startswith("churn.")
 
 
-CATALOGUE: dict[str, Feature] = {}
+class Catalogue(MutableMapping[str, Feature]):
+    """Features by name, in the order of declaration. Those of this package are loaded when one is
+    first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._features: dict[str, Feature] = {}
+        self._is_full = False
+
+    def declare(self, one: Feature) -> None:
+        """Adds a feature. Raises ConfigError where its name is taken."""
+        if not one.is_shipped:
+            self._fill()
+        if one.name in self._features:
+            fix = "Choose another; docs/features.md lists those of this package."
+            raise ConfigError("a feature needs a name of its own", got=repr(one.name), fix=fix)
+        self._features[one.name] = one
+
+    def __getitem__(self, name: str) -> Feature:
+        self._fill()
+        return self._features[name]
+
+    def __setitem__(self, name: str, one: Feature) -> None:
+        self._features[name] = one
+
+    def __delitem__(self, name: str) -> None:
+        del self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        self._fill()
+        return len(self._features)
+
+    def _fill(self) -> None:
+        if self._is_full:
+            return
+        self._is_full = True  # the modules declare features while they are imported
+        try:
+            for module in SHIPPED_MODULES:
+                import_module(f"churn.features.{module}")
+        except BaseException:
+            self._is_full = False
+            raise
+
+
+CATALOGUE = Catalogue()
 
 
 def feature(
@@ -85,8 +144,12 @@ def feature(
     controlled: bool = False,
 ) -> Callable[[Formula], Formula]:
     """Registers a function as the feature of its own name; its docstring is the meaning."""
+    _check_grain(over)
 
     def register(formula: Formula) -> Formula:
+        if not callable(formula):
+            rule, fix = "a feature must be a function", "Put @feature(...) above one."
+            raise ConfigError(rule, got=type(formula).__name__, fix=fix)
         meaning = " ".join((formula.__doc__ or "").split())
         one = Feature(
             name=formula.__name__,
@@ -100,7 +163,7 @@ def feature(
             empty=empty,
             controlled=controlled,
         )
-        _add(one)
+        CATALOGUE.declare(one)
         return formula
 
     return register
@@ -118,6 +181,7 @@ def features_over(
     controlled: bool = False,
 ) -> None:
     """Registers features that differ by a number: (name, meaning, formula) each."""
+    _check_grain(over)
     for name, meaning, formula in members:
         one = Feature(
             name=name,
@@ -131,7 +195,7 @@ def features_over(
             empty=empty,
             controlled=controlled,
         )
-        _add(one)
+        CATALOGUE.declare(one)
 
 
 def sums(
@@ -143,7 +207,11 @@ def sums(
     **formulas: Formula,
 ) -> None:
     """Registers aggregates that features need and nobody else sees."""
+    _check_grain(over)
     for name, formula in formulas.items():
+        if not callable(formula):
+            rule, fix = "a sum must be a function of the clock", "Pass e.g. paid=lambda clock: ..."
+            raise ConfigError(rule, got=type(formula).__name__, fix=fix)
         one = Feature(
             name=name,
             family="sums",
@@ -154,7 +222,7 @@ def sums(
             empty=empty,
             hidden=True,
         )
-        _add(one)
+        CATALOGUE.declare(one)
 
 
 def feature_names(
@@ -164,6 +232,9 @@ def feature_names(
 
     `families` adds to `REQUIRED_FAMILIES`. Raises ConfigError for a family that nobody declares.
     """
+    _check_collection(connected, name="connected", fix='Pass e.g. ("orders",).')
+    if families != "all":
+        _check_collection(families, name="families", fix='Pass e.g. ["lifetime"], or "all".')
     known = {one.family for one in CATALOGUE.values() if not one.hidden}
     wanted = known if families == "all" else {*REQUIRED_FAMILIES, *families}
     if not wanted <= known:
@@ -176,13 +247,19 @@ def feature_names(
     )
 
 
+def _check_grain(over: object) -> None:
+    if over not in NEEDED_BY_GRAIN:
+        rule = f"a feature is over one of {list(NEEDED_BY_GRAIN)}"
+        raise ConfigError(rule, got=repr(over), fix='Pass e.g. over="days".')
+
+
+def _check_collection(value: object, *, name: str, fix: str) -> None:
+    """Nothing, or ConfigError where it is one text, or nothing that holds others."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
+        raise ConfigError(f"{name} must be a collection", got=type(value).__name__, fix=fix)
+
+
 def _needs(over: Grain, needs: Collection[str]) -> frozenset[str]:
     """What is needed, with the tables of the columns and of the grain."""
     tables = {one.split(".")[0] for one in needs}
     return frozenset({"orders", NEEDED_BY_GRAIN[over], *needs, *tables})
-
-
-def _add(one: Feature) -> None:
-    if one.name in CATALOGUE:
-        raise ValueError(f"two features are called {one.name!r}")
-    CATALOGUE[one.name] = one

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 from churn.errors import ConfigError
@@ -21,7 +20,6 @@ def load_own_features(path: Path) -> tuple[str, ...]:
     The file is code and runs with the rights of this process. Raises ConfigError where it is not
     there, fails, or takes a name that is taken; then the catalogue is as it was.
     """
-    import_module("churn.features.builder")  # the catalogue is full before others add to it
     path = path.resolve()
     if path in _LOADED:
         return ()

@@ -1,6 +1,5 @@
 """The page of all features, made from what they declare: `python -m churn.features.page`."""
 
-from churn.features import builder  # noqa: F401 - fills the catalogue
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature
 
 __all__ = ["catalogue_page"]

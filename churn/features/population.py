@@ -4,12 +4,13 @@ each source of customers is, and how they buy and drop out.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, sqrt
+from math import exp
 from typing import Any
 
 import narwhals as nw
 
 from churn.data.engines.base import Frame
+from churn.data.fences import log_normal_fence, moments, steady
 from churn.data.history import KEYS, History
 from churn.data.tables import Tables
 from churn.errors import ModelError
@@ -24,8 +25,6 @@ LEARNT_IN_ONE_PASS = (
     "population_day_limit",
 )
 NUMBERS = (*LEARNT_IN_ONE_PASS, *LIFETIME_NUMBERS)
-LIMIT_DEVIATIONS = 3.0
-ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums
 
 # Texts that become the share of customers who have the same, and what must be connected for them.
 SHARED_TEXTS = {
@@ -149,17 +148,22 @@ def capped(day: nw.Expr) -> nw.Expr:
 
 def _numbers(row: Mapping[str, Any]) -> Numbers:
     total = {name: 0.0 if value is None else float(value) for name, value in row.items()}
-    gap, gap_deviation = _moments(total["gaps"], total["gap_sum"], total["gap_squares"])
-    log_spend, log_deviation = _moments(total["days"], total["log_sum"], total["log_squares"])
-    order = total["spend"] / total["orders"] if total["orders"] else None
-    limit = None if log_spend is None else exp(log_spend + LIMIT_DEVIATIONS * (log_deviation or 0))
-    return dict(zip(LEARNT_IN_ONE_PASS, (gap, gap_deviation, order, limit), strict=True))
+    gap, gap_deviation = moments(total["gaps"], total["gap_sum"], total["gap_squares"])
+    logs = total["days"], total["log_sum"], total["log_squares"]
+    order = _usual_order(total["spend"], total["orders"], *moments(*logs))
+    limit = log_normal_fence(*logs)
+    found = (gap, gap_deviation, order, limit)
+    rounded = (None if value is None else steady(value) for value in found)
+    return dict(zip(LEARNT_IN_ONE_PASS, rounded, strict=True))
 
 
-def _moments(count: float, total: float, squares: float) -> tuple[float | None, float | None]:
-    """Mean and deviation (over n); None of nothing."""
-    if not count:
-        return None, None
-    mean, mean_square = total / count, squares / count
-    variance = mean_square - mean * mean
-    return mean, sqrt(variance) if variance > ROUNDING * mean_square else 0.0
+def _usual_order(
+    spend: float, orders: float, log_mean: float | None, log_deviation: float | None
+) -> float | None:
+    """The mean order, at most the mean of the log-normal: one giant order does not move it far."""
+    if not orders:
+        return None
+    mean = spend / orders
+    if log_mean is None or log_deviation is None:
+        return mean
+    return min(mean, exp(log_mean + log_deviation**2 / 2))

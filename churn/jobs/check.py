@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from churn.data.overview import overview
 from churn.errors import GateError
 from churn.jobs.consents import preference_notes
 from churn.jobs.in_place import in_place_notes
+from churn.jobs.overview import audit_table, overview_tables
 from churn.jobs.resolve import resolve_from_settings
-from churn.jobs.result import JobResult, Line
+from churn.jobs.result import JobResult, Line, ShownTable
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.feasible import check_feasible, feasibility_notes
@@ -36,6 +38,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
         except GateError as failure:
             warnings = (f"not feasible yet: {failure}",)
         audits = session.tables.audits
+        seen = overview(session.tables, as_of=session.as_of)
         notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
         notes = (*_read_from(session), *notes)
         return JobResult(
@@ -45,10 +48,12 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             resolved=resolved,
             rows={name: audit.rows_kept for name, audit in audits.items()},
             audits=audits,
+            metrics={} if seen is None else {"overview": seen.to_dict()},
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(
-                _audit_table(session),
+                audit_table(audits),
                 _ids_table(session),
+                *overview_tables(seen),
                 *([("Feasible", ("", ""), feasible)] if feasible else []),
             ),
         )
@@ -96,15 +101,7 @@ def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
     return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
 
 
-def _audit_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
-    rows: list[Line] = []
-    for name, audit in session.tables.audits.items():
-        rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
-        rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
-    return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)
-
-
-def _ids_table(session: Session) -> tuple[str, Line, tuple[Line, ...]]:
+def _ids_table(session: Session) -> ShownTable:
     """How many ids of each table the orders know, and the other way round."""
     matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
     rows = tuple(

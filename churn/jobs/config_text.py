@@ -3,15 +3,18 @@
 import glob
 import json
 import os
+import re
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 from churn.data.sniff.guess import OrdersGuess
 
-__all__ = ["config_text"]
+__all__ = ["Answers", "beside", "config_text"]
 
 COMMENT_COLUMN = 42
 COMMENT_WIDTH = 96
+MOST_BESIDE = 6
 HEAD = """\
 # What `churn` knows about this shop. Paths start at this file's folder.
 # Lines with "seen" are guesses from the data: read them once, then run `churn check`.
@@ -51,6 +54,7 @@ model_name = "churn"                      # the model's name in the registry
 
 [scoring]
 capacity = 0.1                            # share (or number) of customers to call at risk
+rank = "probability"                      # of lapsing; "value": by the money at risk
 language = "en"                           # of reasons: "en" or "de"
 
 [offers]
@@ -61,16 +65,40 @@ consent = "required"                      # only who agreed; "assumed": who did 
 """
 
 
-def config_text(guess: OrdersGuess, *, folder: Path) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a person said that no file tells; None where nothing was said."""
+
+    currency: str | None = None
+    margin: float | None = None
+    consent: str | None = None
+
+
+def config_text(guess: OrdersGuess, *, folder: Path, answers: Answers | None = None) -> str:
     """A whole `churn.toml` for a file in `folder`: valid TOML, every key commented."""
-    lines = [*_money(guess), "", *_orders(guess, folder), "", *_columns(guess)]
-    return HEAD + DATA + "\n".join(lines) + "\n" + REST
+    answers = answers or Answers()
+    lines = [*_money(guess, answers), "", *_orders(guess, folder), "", *_columns(guess)]
+    lines += _order_lines(guess, folder)
+    return HEAD + DATA + "\n".join(lines) + "\n" + _answered(REST, answers)
 
 
-def _money(guess: OrdersGuess) -> list[str]:
+def _answered(text: str, answers: Answers) -> str:
+    """The text with a person's answers in the place of the usual values."""
+    for key, value in (("margin_rate", answers.margin), ("consent", answers.consent)):
+        if value is not None:
+            found = re.search(rf"^{key} = .*?# (.*)$", text, re.MULTILINE)
+            comment = found[1].removesuffix(": yours?") if found else ""
+            line = _line(key, value, comment)
+            text = text.replace(found[0], line) if found else text
+    return text
+
+
+def _money(guess: OrdersGuess, answers: Answers) -> list[str]:
     seen = "seen in all rows" if guess.currency else "not told by the data: what is yours?"
+    seen = "" if answers.currency else seen
+    currency = answers.currency or guess.currency or "USD"
     return [
-        _line("currency", guess.currency or "USD", seen),
+        _line("currency", currency, seen or "the currency of all amounts"),
         _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
         *_people(guess),
     ]
@@ -89,17 +117,21 @@ def _people(guess: OrdersGuess) -> list[str]:
 
 def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
     """The orders' source, and how it is written where that is not the usual way."""
-    sources = [_relative(path, folder) for path in guess.source]
+    sources = [_place(path, folder) for path in guess.source]
     rows = f"seen: {guess.rows_seen:,} rows, {guess.first_date} to {guess.last_date}"
     grain = "a row is a whole order" if guess.grain == "order" else "a row is one line of an order"
     lines = [
+        *(_remark(f"This looks like {guess.system}.") if guess.system else ()),
         *(text for warning in guess.warnings for text in _remark(f"Look: {warning}")),
+        *(_remark(f"Beside the amount: {beside(guess)}.") if beside(guess) else ()),
         "[data.orders]",
         _line("source", sources if len(sources) > 1 else sources[0], rows),
         _line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
     ]
-    if guess.counted.where is not None:
-        lines.append(_line("where", guess.counted.where, f"seen: {guess.seen['where']}"))
+    if guess.sheet is not None:
+        lines.append(_line("sheet", guess.sheet, "of the workbook: the first with a table"))
+    if guess.where is not None:
+        lines.append(_line("where", guess.where, f"seen: {guess.seen['where']}"))
     if guess.delimiter not in (None, ","):
         lines.append(_line("delimiter", guess.delimiter, "what stands between two values"))
     if guess.decimal != ".":
@@ -109,6 +141,47 @@ def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
     if guess.date_format is not None:
         lines.append(_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}"))
     return lines
+
+
+def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
+    """The same files as a table of lines, where an order's total stands beside its lines."""
+    if not guess.lines:
+        return []
+    sources = [_place(path, folder) for path in guess.source]
+    source = sources if len(sources) > 1 else sources[0]
+    written: list[tuple[str, object, object]] = [
+        ("delimiter", guess.delimiter, ","),
+        ("decimal", guess.decimal, "."),
+    ]
+    written += [("encoding", guess.encoding, "utf-8"), ("sheet", guess.sheet, None)]
+    return [
+        "",
+        _line("[data.order_lines]", None, "what was bought, line by line: the same rows"),
+        _line("source", source, "as above"),
+        *(
+            _line(key, value, "as above")
+            for key, value, usual in written
+            if value not in (None, usual)
+        ),
+        "",
+        _line("[data.order_lines.columns]", None, "ours = theirs"),
+        *(_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
+    ]
+
+
+def beside(guess: OrdersGuess) -> str:
+    """The columns of money that are not the amount, with their sums, the likeliest first."""
+    amount, *others = guess.money or (None,)
+    if amount is None or amount.name != guess.columns["amount"]:
+        return ""
+    texts = [
+        f"{money} ({_filled(money.filled, guess.rows_seen)})" for money in others[:MOST_BESIDE]
+    ]
+    return ", ".join(texts)
+
+
+def _filled(count: int, rows: int) -> str:
+    return f"not 0 in {count:,} of {rows:,} rows"
 
 
 def _columns(guess: OrdersGuess) -> list[str]:
@@ -137,7 +210,9 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _relative(path: Path, folder: Path) -> str:
-    """The path as seen from the folder, with what a glob would take for a pattern escaped."""
-    relative = os.path.relpath(path.resolve(), folder.resolve())
-    return glob.escape(Path(relative).as_posix())
+def _place(path: Path, folder: Path) -> str:
+    """A file as seen from the folder, with what a glob would take for a pattern escaped; a folder
+    or a glob as it was given, so that next month's file is read as well.
+    """
+    relative = Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()
+    return glob.escape(relative) if path.is_file() else relative

@@ -138,6 +138,7 @@ def _judge(
         history=learnt,
         forecasts=forward_forecasts(fitted, learnt, progress=progress) if pooled else None,
         capacity=session.settings.scoring.capacity,
+        rank=session.settings.scoring.rank,
         seed=fitted.seed,
     )
     if "ablation" in extras:

@@ -20,8 +20,11 @@ QUESTIONS = {
 def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:
     """Plain JSON: what became of the model, why in words, and each check with its figures."""
     reasons = list(gate.reasons)
-    if stand_in is not None:
-        reasons.append(f"no model speaks yet: the baseline {stand_in} stands in for one")
+    if stand_in is not None and promoted:
+        reasons.append(
+            f"the model was refused, and the rule {stand_in} was promoted in its place: it speaks "
+            "until a model passes"
+        )
     elif promoted is False:
         reasons.append("the champion stays")
     checks = [check.to_dict() for check in gate.checks]

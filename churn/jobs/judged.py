@@ -25,6 +25,9 @@ BY_KIND = ("roc_auc", "log_loss", "brier")
 LEAST_SHARE = 0.8
 """Of what came should have been expected; less, or as much more, is told in a note."""
 
+GIANT_SHARE = 0.02
+"""Of what came, in the part of orders beyond their fence; as much is told in a note."""
+
 LEAST_SLICE_ROWS = 2_000
 """Smaller slices are in the report; on a terminal their chance error would drown the rest."""
 
@@ -57,19 +60,26 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
 
 def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
     """A note where the margin that the model expected is a fifth or more off what came, beyond
-    chance.
+    chance; and one where single orders brought much of it.
     """
-    ratios = [
-        one.ratio
-        for one in evaluation.amounts
-        if (one.amount, one.predictor) == ("margin", "model")
+    margins = [
+        one for one in evaluation.amounts if (one.amount, one.predictor) == ("margin", "model")
     ]
-    return tuple(
-        f"the margin expected at the test cutoffs was {ratio.estimate:.0%} of what came: values at "
-        "risk, and with them plans, may be as far off. A season that was seen once does that"
-        for ratio in ratios
-        if ratio.high < LEAST_SHARE or ratio.low > 1 / LEAST_SHARE
+    off = tuple(
+        f"the margin expected at the test cutoffs was {one.ratio.estimate:.0%} of what came: "
+        "values at risk, and with them plans, may be as far off. A season that was seen once does "
+        "that"
+        for one in margins
+        if one.ratio.high < LEAST_SHARE or one.ratio.low > 1 / LEAST_SHARE
     )
+    giant = tuple(
+        f"{one.beyond_fence_share:.1%} of the margin that came at the test cutoffs lies in the "
+        "parts of single orders that are beyond the fence up to which models learn from an order: "
+        "where such orders are many, sums expect them, but of nobody in particular"
+        for one in margins
+        if one.beyond_fence_share >= GIANT_SHARE
+    )
+    return (*off, *giant)
 
 
 def _amount_cells(one: JudgedAmount) -> tuple[str, str]:

@@ -42,6 +42,9 @@ __all__ = [
     "writing_table",
 ]
 
+CSV_DIGITS = 9
+LEAST_ROUNDED, MOST_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
+
 
 ENDINGS = (".parquet", ".csv", ".xlsx")
 
@@ -267,6 +270,20 @@ def read_result(
     return table, verify_file(place)
 
 
+def rounded(column: pa.ChunkedArray) -> pa.Array:
+    """Floats of at most 9 significant digits, as many as a person or a spreadsheet can use."""
+    import numpy as np
+
+    empty = np.asarray(column.is_null().to_numpy())
+    values = np.where(empty, np.nan, column.to_numpy()).astype("float64")
+    size = np.abs(values)
+    usual = (size > LEAST_ROUNDED) & (size < MOST_ROUNDED)
+    decimals = CSV_DIGITS - 1 - np.floor(np.log10(np.where(usual, size, 1.0))).astype(int)
+    up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
+    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up / down) * down / up, values)
+    return pa.array(found, type=pa.float64(), mask=empty)
+
+
 def guard_notes(writer: RowWriter) -> tuple[str, ...]:
     """A note where a CSV file holds other customer ids than the data, for a spreadsheet's sake."""
     changed = writer.guarded_ids if isinstance(writer, TableWriter) else 0
@@ -281,13 +298,17 @@ def guard_notes(writer: RowWriter) -> tuple[str, ...]:
 
 
 def _for_spreadsheets(table: pa.Table) -> pa.Table:
-    """Lists as one text, and texts that a spreadsheet would run with an apostrophe before them."""
+    """Lists as one text, floats with 9 digits, and texts that a spreadsheet would run with an
+    apostrophe before them.
+    """
     columns = [_plain(table.column(name)) for name in table.column_names]
     return pa.table(columns, names=guarded(pa.array(table.column_names, pa.string())).to_pylist())
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The column as CSV can hold it: what is or holds text as guarded text."""
+    """The column as CSV can hold it: what is or holds text as guarded text, floats rounded."""
+    if pa.types.is_floating(column.type):
+        return rounded(column)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_nested(column.type):

@@ -79,6 +79,7 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
         *_unknown(scores, asked),
         *_other_times(fitted, earlier),
     )
+    notes += _other_rank(session, earlier)
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 
@@ -97,6 +98,7 @@ def score_session(
         fitted,
         session.tables.as_of(session.as_of),
         capacity=session.settings.scoring.capacity,
+        rank=session.settings.scoring.rank,
         language=session.settings.scoring.language,
         explain=explain,
         earlier=earlier,
@@ -140,7 +142,8 @@ def _fetched(settings: Settings, address: str) -> ChurnModel:
 
 def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
     """Nothing, or ConfigError when the settings say something else than the model was made with."""
-    learnt = fitted.manifest_["data"]
+    learnt = fitted.manifest_.get("data", {})  # a model saved from Python names none
+    zone = settings.data.day_timezone
     pairs = {
         "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
         "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
@@ -148,8 +151,8 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
         "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
         "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
         "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
-        "[data] currency": (settings.data.currency, learnt["currency"]),
-        "[data] day_timezone": (settings.data.day_timezone, learnt["day_timezone"]),
+        "[data] currency": (settings.data.currency, learnt.get("currency", settings.data.currency)),
+        "[data] day_timezone": (zone, learnt.get("day_timezone", zone)),
     }
     if fitted.clock_.is_contractual:
         grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)
@@ -168,6 +171,7 @@ def _facts(
         "as_of": str(session.as_of),
         "model_id": fitted.manifest_["model_id"],
         "at_risk_from": scores.threshold,
+        "rank": session.settings.scoring.rank,
         "language": session.settings.scoring.language,
         "since": None if earlier is None else earlier.facts(),
         "dropped": dict(scores.dropped),
@@ -196,6 +200,17 @@ def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]
     return tuple(notes)
 
 
+def _other_rank(session: Session, earlier: Earlier | None) -> tuple[str, ...]:
+    """A note where the earlier list was ranked by something else."""
+    rank = session.settings.scoring.rank
+    if earlier is None or earlier.rank in (None, rank):
+        return ()
+    return (
+        f"the scores of {earlier.as_of} were ranked by {earlier.rank}, these by {rank}: who is "
+        "newly at risk, or outranked, may be so for that alone",
+    )
+
+
 def _result(
     session: Session,
     fitted: ChurnModel,
@@ -214,7 +229,11 @@ def _result(
         command="score",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"horizon_days": fitted.clock_.horizon_days, "at_risk_from": scores.threshold},
+        resolved={
+            "horizon_days": fitted.clock_.horizon_days,
+            "at_risk_from": scores.threshold,
+            "rank": session.settings.scoring.rank,
+        },
         rows={"scores": scores.table.num_rows},
         audits=session.tables.audits,
         left_out={"customers": scores.dropped},

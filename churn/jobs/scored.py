@@ -19,7 +19,7 @@ MEANINGS = {
     "newly_at_risk": "at risk now, not then",
     "still_at_risk": "at risk then and now",
     "recovered": "at risk then; has bought since, and is not now",
-    "outranked": "at risk then; has not bought, but others are more at risk now",
+    "outranked": "at risk then; has not bought, but others rank higher now",
     "lapsed": "at risk then; has lapsed since",
     "unchanged": "at risk neither then nor now",
     "new": "not scored then",

@@ -76,7 +76,7 @@ def _earlier(place: Place, as_of: date) -> Earlier | None:
     if missing:
         rule = f"{_name(place)} must hold scores of `churn score`"
         raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")
-    found = Earlier.of(scores)
+    found = Earlier.of(scores, facts)
     if found is None or found.as_of < as_of:
         return found
     if found.as_of == as_of:

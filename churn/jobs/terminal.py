@@ -61,6 +61,14 @@ class Teller:
             for piece in pieces or [begin.rstrip()]:
                 self._write(piece, style=style)
 
+    def ask(self, question: str, usual: str) -> str:
+        """What is answered to the question; the usual answer where nothing is."""
+        self._status.stop()
+        self.say(question, style="bold")
+        said = self._console.input(f"[{usual}] ", markup=False).strip()
+        self._status.start()
+        return said or usual
+
     def _write(self, line: str, *, style: str) -> None:
         self._console.print(line, style=style, markup=False, soft_wrap=True)
 

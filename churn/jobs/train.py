@@ -21,17 +21,19 @@ from churn.jobs.result import JobResult, ShownTable, hashed
 from churn.jobs.session import Progress, Session, open_session, silent
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
+from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.feasible import feasibility_notes
 from churn.modeling.judgement.files import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.tracking.store import check_driver
-from churn.modeling.training import Trained, canary_rows, reference_rows, train_model
+from churn.modeling.training import Trained, standing_in, train_model
 from churn.modeling.tuning import Tuned
 
 __all__ = ["train"]
 
+REFUSED = "-refused"
 OUTDATED = "not compared with the champion: another release wrote {name}"
 
 
@@ -45,7 +47,8 @@ def train(
     """A model trained on what was known before `as_of` (default: the end of the data).
 
     The bundle is always written to `models` (default: [model] directory). It becomes the champion
-    when the gate opens; where there is no champion and it does not, the best baseline stands in.
+    when the gate opens; where there is no champion and it does not, the best baseline stands in,
+    unless its own tables leak. Where a feature leaks the exit code is 4 all the same.
     """
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
@@ -69,14 +72,19 @@ def train(
             tune_trials=settings.model.tune_trials,
             most_rows=settings.model.most_rows,
             capacity=settings.scoring.capacity,
+            rank=settings.scoring.rank,
             progress=progress,
         )
         if unread is not None and champion is not None:
             trained = replace(trained, gate=trained.gate.without_champion(champion, unread))
         stands_in = outdated or (speaking is not None and speaking.stand_in is not None)
         stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
-        trained.model.set_params(stand_in=stand_in)
         promoted = trained.gate.open or stand_in is not None
+        kept: tuple[str, ...] = ()
+        if stand_in is not None:
+            kept = _keep_refused(session, trained, folder, lineage=lineage)
+            progress(f"judging {stand_in}, which stands in")
+            trained = standing_in(trained, stand_in)
         bundle = _write(session, trained, folder.directory, promoted=promoted, lineage=lineage)
         progress("checking the bundle in a process of its own")
         check_canaries(bundle)
@@ -85,7 +93,7 @@ def train(
         unlike = (OUTDATED.format(name=champion),) if outdated else ()
         doubts = feasibility_notes(session.tables, trained.dataset, panel)
         noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
-        promoted, warnings = promoted and won, (*told, *noted)
+        promoted, warnings = promoted and won, (*told, *kept, *noted)
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)
@@ -155,8 +163,9 @@ def _write(
     *,
     promoted: bool,
     lineage: Mapping[str, Any],
+    suffix: str = "",
 ) -> Path:
-    model_id = f"churn-{session.run_id}"
+    model_id = f"churn-{session.run_id}{suffix}"
     currency = session.settings.data.currency
     return write_bundle(
         trained.model,
@@ -169,6 +178,24 @@ def _write(
         card=model_card(trained, model_id=model_id, currency=currency),
         report=judgement_files(trained.judgement),
         signing_key=session.settings.model.signing_key,
+    )
+
+
+def _keep_refused(
+    session: Session, trained: Trained, folder: ModelsFolder, *, lineage: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Writes the model that was refused for a leak beside the rule that stands in, and says so: a
+    person may know that there is none.
+    """
+    if not trained.gate.leaking:
+        return ()
+    bundle = _write(
+        session, trained, folder.directory, promoted=False, lineage=lineage, suffix=REFUSED
+    )
+    return (
+        f"the model that was refused is kept as {bundle.name}: where its features know nothing of "
+        f"the future, `churn models promote {bundle.name} --force --reason TEXT` makes it the "
+        "champion",
     )
 
 
@@ -197,7 +224,7 @@ def _facts(
             "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
             **lineage,
         },
-        "evaluation": trained.evaluation.to_dict(),
+        "evaluation": trained.judgement.evaluation.to_dict(),
         "judgement": trained.judgement.metrics(),
         "folds": [fold.to_dict() for fold in trained.folds],
         "tuning": None if trained.tuned is None else trained.tuned.to_dict(),
@@ -281,5 +308,5 @@ def _result(
             *judgement_tables(trained.evaluation),
             gate_table(trained.gate),
         ),
-        exit_code=0 if promoted else GateError.exit_code,
+        exit_code=0 if promoted and not trained.gate.leaking else GateError.exit_code,
     )

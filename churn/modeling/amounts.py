@@ -3,6 +3,7 @@
 Of a customer with few purchase days the trees know little that BG/NBD and Gamma-Gamma do not. Their
 expectations, given that the customer buys at all, take the place of the trees where they earn it.
 And amounts drift, as a cohort ages or prices rise: the level is corrected where that is plain.
+All that is learnt of spend is fenced, order by order; `tail_factor` makes sums whole again.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import AMOUNTS, Dataset, row_weights
 from churn.modeling.portable import LIFETIME_FEATURES, lifetime_amounts
 
-__all__ = ["AMOUNTS", "choose_amounts", "lapsed_shares"]
+__all__ = ["choose_amounts", "lapsed_shares", "tail_factor"]
 
-AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_net_spend"}
 THIN_DAYS = 3
 LEAST_ROWS = 30
 MOST_DRIFT = 1.25
+MOST_EXCESS = 0.02
 SPEND_POWER = 1.5  # LightGBM's own for its Tweedie loss
 
 Head = Callable[[str, pd.DataFrame, pd.DataFrame], np.ndarray]
@@ -60,6 +61,24 @@ def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> d
         total = float(_actual(rows[gone], name).sum())
         shares[name] = total / float(predict(name)[gone].sum()) if total > 0 else 0.0
     return shares
+
+
+def tail_factor(rows: pd.DataFrame) -> float:
+    """What the retained spent over what of it lies within the fences: 1 without giant orders.
+
+    Heads and groups learn from fenced spend; this factor makes their sums whole again. At each
+    cutoff what a customer spent beyond the fence counts at most 2 % of what all spent within it.
+    So one giant order moves nobody by more than that, and tails of many orders count in full.
+    """
+    kept = rows[rows["lapse"] == 0]
+    weight = row_weights(kept)
+    weight = np.ones(len(kept)) if weight is None else weight
+    fenced = kept[AMOUNTS["spend"]].clip(lower=0)
+    excess = kept["horizon_net_spend"].clip(lower=0) - fenced
+    within = (weight * fenced).groupby(kept["cutoff"]).transform("sum")
+    total = float(weight @ fenced)
+    bounded = np.minimum(weight * excess, MOST_EXCESS * within)
+    return 1.0 + float(bounded.sum()) / total if total > 0 else 1.0
 
 
 def _held_back(dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:

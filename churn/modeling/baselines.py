@@ -102,4 +102,9 @@ def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str
         fitted = line.fit((terms - mean) / scale, target, sample_weight=weight)
     coefficients = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - coefficients @ mean)
-    return {"intercept": intercept, "coefficients": [float(c) for c in coefficients]}
+    return {"intercept": _steady(intercept), "coefficients": [_steady(c) for c in coefficients]}
+
+
+def _steady(value: float) -> float:
+    """To 12 digits, which all runs on the same data agree on."""
+    return float(f"{value:.12g}")

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from churn.data.cutoffs import Cutoffs
-from churn.errors import ConfigError, ModelError
+from churn.errors import ConfigError, ModelError, check_type
 from churn.features.catalogue import CATALOGUE
 from churn.features.clock import FeatureClock
 from churn.files.manifests import hash_files
@@ -31,12 +31,25 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
 from churn.modeling.signing import signed
 
-__all__ = ["check_canaries", "load_bundle", "read_manifest", "resolve_bundle", "write_bundle"]
+__all__ = [
+    "check_canaries",
+    "load_bundle",
+    "read_manifest",
+    "resolve_bundle",
+    "save_bundle",
+    "write_bundle",
+]
 
 REPORT = "report"
 TOLERANCE = 1e-9
 JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts")
 CANARY_SECONDS = 300
+WRITTEN_ANEW = frozenset(
+    {
+        *("schema", "model_id", "parameters", "clock", "cutoffs", "base_rate", "heads"),
+        *("features", "versions", "files", "signature"),
+    }
+)
 
 
 def write_bundle(  # noqa: PLR0913 - each is a part of the folder
@@ -79,6 +92,54 @@ def write_bundle(  # noqa: PLR0913 - each is a part of the folder
     return target
 
 
+def save_bundle(model: ChurnModel, path: Path, *, signing_key: str | None = None) -> Path:
+    """The bundle of a model that was fitted, or loaded, in Python. What a loaded one says of
+    itself, its card and its report go with it.
+    """
+    if path.exists():
+        rule = "a model is saved in a folder that does not exist yet"
+        raise ConfigError(rule, got=path.name, fix="Pass another name, or remove it first.")
+    manifest = getattr(model, "manifest_", {})
+    facts = {name: fact for name, fact in manifest.items() if name not in WRITTEN_ANEW}
+    canaries, reference = _samples(model)
+    card, report = _page(model, path.name)
+    return write_bundle(
+        model,
+        path.absolute().parent,
+        model_id=path.name,
+        facts=facts,
+        population=getattr(model, "population_", {}),
+        canaries=canaries,
+        reference=reference,
+        card=card,
+        report=report,
+        signing_key=signing_key,
+    )
+
+
+def _samples(model: ChurnModel) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Canaries and reference: those of the fit, or those that lie in the model's own bundle."""
+    if model._samples_ is not None:
+        return model._samples_["canaries"], model._samples_["reference"]
+    folder = Path() if model._folder_ is None else model._folder_
+    try:
+        canaries = pd.read_parquet(folder / "canaries.parquet")
+        reference = pd.read_parquet(folder / "reference.parquet")
+    except OSError:
+        rule = "a loaded model is saved again from its bundle, which is gone"
+        raise ModelError(rule, got=folder.name, fix="Restore the folder.") from None
+    return canaries.drop(columns=canaries.filter(regex="^said_").columns), reference
+
+
+def _page(model: ChurnModel, name: str) -> tuple[str, dict[str, bytes]]:
+    """The card and the files of the report of a loaded model; a card of one line for others."""
+    folder = model._folder_
+    if folder is None or not (folder / "card.md").is_file():
+        return f"# Model {name}\n\nSaved from Python, without a judgement.\n", {}
+    report = {file.name: file.read_bytes() for file in sorted((folder / REPORT).glob("*"))}
+    return (folder / "card.md").read_text(encoding="utf-8"), report
+
+
 def load_bundle(
     path: Path | str, *, threads: int = 0, signing_key: str | None = None
 ) -> ChurnModel:
@@ -87,6 +148,8 @@ def load_bundle(
     `model.manifest_` tells what it is. Raises ModelError where a file is missing, altered, a
     symbolic link or not the bundle's own, and, with a key, where that key did not sign it.
     """
+    fix = 'Pass a folder or a pointer, e.g. "models/champion".'
+    check_type(path, Path, str, name="the path of a model", fix=fix)
     folder = resolve_bundle(Path(path))
     manifest = read_manifest(folder, signing_key=signing_key)
     try:
@@ -114,6 +177,7 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
     model.classes_ = np.array([0, 1])
     model.population_ = _read_json(folder / "population.json")
     model.manifest_ = manifest
+    model._samples_, model._folder_ = None, folder
     model._portable_ = None
     return model
 

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 
-__all__ = ["at_risk_count", "top_positions"]
+__all__ = ["Rank", "at_risk_count", "ranked_by", "top_positions"]
+
+Rank = Literal["probability", "value"]
+RANKED_BY = {"probability": "churn_probability", "value": "value_at_risk"}
+
+
+def ranked_by(rank: str) -> str:
+    """The column of the scores by which customers are ranked.
+
+    >>> ranked_by("value")
+    'value_at_risk'
+    """
+    if rank not in RANKED_BY:
+        rule = f"rank must be one of {list(RANKED_BY)}"
+        raise ConfigError(rule, got=repr(rank), fix='Pass e.g. rank="value".')
+    return RANKED_BY[rank]
 
 
 def at_risk_count(capacity: float, eligible: int) -> int:

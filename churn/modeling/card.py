@@ -52,6 +52,7 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
             "",
             f"Verdict: {trained.gate.reasons[0]}.",
             "",
+            *_refused(trained),
             "The figures are those of the same recipe, fitted on what had closed before the first "
             "of these cutoffs; what ships was fitted on all.",
             "",
@@ -121,5 +122,18 @@ def _others(model: ChurnModel) -> str:
 def _stand_in(name: str | None) -> list[str]:
     if name is None:
         return []
-    text = f"**Stand-in: the baseline `{name}` speaks in the model's place**, for the model did "
-    return [text + "not beat it.", ""]
+    text = f"**Stand-in: the baseline `{name}` speaks in the model's place**, because the model "
+    return [text + "was refused. Tables and pictures are those of the rule.", ""]
+
+
+def _refused(trained: Trained) -> list[str]:
+    """How good the model was that was refused, where a rule stands in."""
+    if trained.model.stand_in is None:
+        return []
+    found = trained.evaluation.of("model").metrics
+    loss, auc = found["log_loss"], found["roc_auc"]
+    return [
+        f"The model that was refused: log loss {loss.estimate:.4f} [{loss.low:.4f}, "
+        f"{loss.high:.4f}], AUC {auc.estimate:.4f} [{auc.low:.4f}, {auc.high:.4f}].",
+        "",
+    ]

@@ -13,18 +13,32 @@ from churn.data.consent import standing_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
 from churn.data.engines.base import Frame
+from churn.data.fences import order_fence
 from churn.data.labels import outcomes
 from churn.data.renewals import renewals
 from churn.data.tables import Snapshot, Tables
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
 
-__all__ = ["LABELS", "WEIGHT", "Dataset", "build_dataset", "row_weights"]
+__all__ = [
+    "AMOUNTS",
+    "LABELS",
+    "WEIGHT",
+    "Dataset",
+    "build_dataset",
+    "canary_rows",
+    "reference_rows",
+    "row_weights",
+]
 
-LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend")
+LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
+AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
+AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_fenced_spend"}
+"""What the heads of these names learn."""
+AMOUNT_DECIMALS = 6  # as amounts are read; sums of floats end differently each time
 WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
@@ -36,6 +50,8 @@ LABELS_NEED = ("tenure_days", "net_spend_three_horizons")
 class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
+    `horizon_fenced_spend` is net spend for which an order counts at most the fence of the
+    log-normal (`churn.data.fences`): what models learn from; `horizon_net_spend` is what came.
     `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
     its label window was still open; `customers_left_out` are those that a sample leaves out,
     `objectors_left_out` those who object to profiling by now, whatever they did before. A
@@ -109,6 +125,7 @@ def build_dataset(
     if clock is None:
         horizon = cutoffs.horizon_days
         clock = FeatureClock(horizon_days=horizon, lookback_days=2 * horizon)
+    check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
     _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     needed = tuple(dict.fromkeys((*chosen, *LABELS_NEED)))
@@ -162,14 +179,14 @@ def _check_lead(cutoffs: Cutoffs, clock: FeatureClock) -> None:
 
 
 def _came_next(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
-    found = [outcomes(tables, cutoffs)]
+    found = [outcomes(tables, cutoffs, fence=order_fence(tables.engine) or 0.0)]
     return [*found, renewals(tables, cutoffs)] if clock.is_contractual else found
 
 
 def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
-    for name in ("horizon_orders", "horizon_net_spend", "renewed", "begun"):
+    for name in (*AMOUNT_LABELS, "renewed", "begun"):
         if name in rows:
-            rows[name] = rows[name].astype("float64").fillna(0.0)
+            rows[name] = rows[name].astype("float64").fillna(0.0).round(AMOUNT_DECIMALS)
     lapse = _not_renewed(rows) if clock.is_contractual else rows["horizon_orders"] <= 0
     rows = rows.drop(columns=["renewed", "begun"], errors="ignore")
     rows["lapse"] = lapse.astype("float64")
@@ -199,3 +216,27 @@ def _base(rows: pd.DataFrame) -> pd.Series[float]:
 def cutoff_dates(rows: pd.DataFrame) -> list[date]:
     """The cutoffs that occur in rows, oldest first."""
     return [date_of(int(number)) for number in sorted(rows["cutoff"].unique())]
+
+
+def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
+    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
+    newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
+    sample = newest.sample(min(rows, len(newest)), random_state=seed)
+    columns = list(dataset.feature_names)
+    return _steady(pd.DataFrame(sample[columns].reset_index(drop=True)))
+
+
+def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
+    """A few rows of every status, without names: a loaded model must say the same of them."""
+    kept = ["status", *dataset.feature_names]
+    parts = [
+        part.sample(min(rows, len(part)), random_state=seed)[kept]
+        for _, part in dataset.rows.groupby("status")
+    ]
+    return _steady(pd.concat(parts, ignore_index=True))
+
+
+def _steady(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as precise as trees see them, and so the same each time that they are built."""
+    floats = rows.select_dtypes("float64").columns
+    return rows.astype(dict.fromkeys(floats, "float32")).astype(dict.fromkeys(floats, "float64"))

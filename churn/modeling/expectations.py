@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -25,6 +25,8 @@ class JudgedAmount:
 
     `ratio` is the sum expected over the sum that came, `error` the mean absolute error of a
     customer; both with a 95 % interval over customers. Margin is in the data's currency.
+    `beyond_fence` is the part of `came` that single orders brought beyond the fence up to which
+    models learn from them; 0 of orders.
     """
 
     amount: str
@@ -33,6 +35,12 @@ class JudgedAmount:
     came: float
     ratio: Interval
     error: Interval
+    beyond_fence: float = 0.0
+
+    @property
+    def beyond_fence_share(self) -> float:
+        """The same as a share of what came."""
+        return self.beyond_fence / self.came if self.came > 0 else 0.0
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON; None for what is undefined."""
@@ -42,6 +50,7 @@ class JudgedAmount:
             "predictor": self.predictor,
             "expected": self.expected,
             "came": self.came,
+            "beyond_fence": self.beyond_fence,
         }
         for name, one in intervals.items():
             values = (one.estimate, one.low, one.high)
@@ -60,8 +69,13 @@ def judge_amounts(
         "orders": rows["horizon_orders"].to_numpy(),
         "margin": model.margin_rate * rows["horizon_net_spend"].to_numpy(),
     }
+    excess = float((rows["horizon_net_spend"] - rows["horizon_fenced_spend"]).sum())
+    beyond = {"orders": 0.0, "margin": model.margin_rate * excess}
+    draw = _draw(rows, replicates, seed)
     return tuple(
-        _judged(amount, name, expected[amount], came[amount], _draw(rows, replicates, seed))
+        replace(
+            _judged(amount, name, expected[amount], came[amount], draw), beyond_fence=beyond[amount]
+        )
         for amount in AMOUNTS
         for name, expected in _expectations(model, rows).items()
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churn.features.clock import FeatureClock
-from churn.modeling.dataset import row_weights
+from churn.modeling.dataset import AMOUNTS, row_weights
 from churn.modeling.portable import fallback_group
 
 __all__ = ["fit_fallback"]
@@ -46,5 +46,5 @@ def _smoothed(
     lapse = (rows["lapse"] @ weight + prior_rows * prior["lapse"]) / (weight.sum() + prior_rows)
     retained = stayed.sum() + prior_rows
     orders = (rows["horizon_orders"] @ stayed + prior_rows * prior["orders"]) / retained
-    spend = (rows["horizon_net_spend"] @ stayed + prior_rows * prior["spend"]) / retained
+    spend = (rows[AMOUNTS["spend"]] @ stayed + prior_rows * prior["spend"]) / retained
     return {"lapse": float(lapse), "orders": float(orders), "spend": float(max(spend, 0.0))}

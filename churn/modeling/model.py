@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,13 +14,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from churn.data.cutoffs import Cutoffs
-from churn.errors import ConfigError, GateError, ModelError
+from churn.errors import ConfigError, GateError, ModelError, check_type
 from churn.features.clock import FeatureClock
-from churn.modeling.amounts import AMOUNTS, choose_amounts, lapsed_shares
+from churn.modeling.amounts import choose_amounts, lapsed_shares, tail_factor
 from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
-from churn.modeling.dataset import WEIGHT, Dataset, row_weights
+from churn.modeling.dataset import (
+    AMOUNTS,
+    WEIGHT,
+    Dataset,
+    canary_rows,
+    reference_rows,
+    row_weights,
+)
 from churn.modeling.fallback import fit_fallback
 from churn.modeling.folds import Fold, separate_folds
 from churn.modeling.portable import PortableModel, RowsError, corrected
@@ -90,8 +100,25 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.baselines_ = fit_baselines(rows, buyers, dataset.clock)
         self.fallback_ = fit_fallback(dataset.rows, dataset.clock)
         self.classes_ = np.array([0, 1])
+        self._samples_: dict[str, pd.DataFrame] | None = {
+            "canaries": canary_rows(dataset),
+            "reference": reference_rows(dataset),
+        }
+        self._folder_: Path | None = None
         self._portable_: PortableModel | None = None
         return self
+
+    def save(self, path: Path | str, *, signing_key: str | None = None) -> Path:
+        """Writes the fitted model as a bundle, a new folder that `churn.load_model` reads.
+
+        Nothing in it is pickled; it holds a few rows of features without names, by which a loaded
+        model proves itself. Returns the folder. Raises ConfigError where it exists already.
+        """
+        from churn.modeling.bundle import save_bundle
+
+        check_is_fitted(self, "heads_")
+        check_type(path, Path, str, name="path", fix='Pass a folder, e.g. "models/mine".')
+        return save_bundle(self, Path(path), signing_key=signing_key)
 
     def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
         """P(retained) and P(lapse) of every row of features, shape (rows, 2)."""
@@ -142,6 +169,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._portable_ is None:
             self._portable_ = PortableModel(self.spec(), self.heads_, self.threads)
         return self._portable_
+
+    def speaking_by(self, rule: str | None) -> Self:
+        """The same fitted model with that baseline speaking in its place; None: the model itself.
+
+        >>> ChurnModel(seed=7).speaking_by("recency").stand_in
+        'recency'
+        """
+        other = copy(self)
+        other.stand_in, other._portable_ = rule, None
+        return other
 
     def spec(self) -> dict[str, Any]:
         """Everything but the trees, as plain JSON."""
@@ -201,7 +238,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.asarray(chosen["scale"][name] * raw)
 
         chosen = choose_amounts(dataset, self.feature_names_, heard)
-        return chosen | {"lapsed_share": lapsed_shares(dataset.eligible, fitted)}
+        shares = lapsed_shares(dataset.eligible, fitted)
+        return chosen | {"lapsed_share": shares, "tail_factor": tail_factor(dataset.rows)}
 
     def _fit_head(self, name: str, rows: pd.DataFrame) -> str:
         """LightGBM's text of one head: the probabilities on all, the amounts on the retained."""
@@ -235,6 +273,10 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return rows[self.feature_names_].to_numpy(dtype="float32", na_value=np.nan)
 
     def _check_parameters(self) -> None:
+        for name in ("seed", "num_leaves", "rounds", "min_rows_in_leaf", "threads"):
+            check_type(getattr(self, name), Integral, name=name, fix="Pass a whole number.")
+        for name in ("learning_rate", "feature_share", "row_share", "l2", "margin_rate"):
+            check_type(getattr(self, name), Real, name=name, fix="Pass a number.")
         if not 2 <= self.num_leaves <= MOST_LEAVES:
             rule = f"num_leaves must be between 2 and {MOST_LEAVES}"
             raise ConfigError(rule, got=self.num_leaves, fix="Pass e.g. 15.")

@@ -145,7 +145,8 @@ class PortableModel:
     ) -> pd.DataFrame:
         """`shares` is what those who lapse order and spend all the same, of what staying means."""
         shares = shares or NO_SHARES
-        orders, margin = if_retained[0], self.spec["margin_rate"] * if_retained[1]
+        whole = self.spec["margin_rate"] * self.spec["amounts"].get("tail_factor", 1.0)
+        orders, margin = if_retained[0], whole * if_retained[1]
         columns = (
             lapse,
             source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,14 +13,23 @@ from sklearn.base import clone
 from churn.data.tables import Tables
 from churn.features.builder import newest_population
 from churn.features.catalogue import feature_names
-from churn.modeling.audit import Leak, audit_alone, audit_days, purchase_days_ahead, some_customers
+from churn.modeling.audit import (
+    Leak,
+    audit_alone,
+    audit_days,
+    is_of,
+    purchase_days_ahead,
+    some_customers,
+)
 from churn.modeling.baselines import predict_baseline
+from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.feasible import check_feasible
 from churn.modeling.forward import JudgedFold, judge_folds
-from churn.modeling.gate import Forecasts, Gate, judge
+from churn.modeling.gate import Forecasts, Gate, judge, tables_of_rule
 from churn.modeling.judgement.judgement import Judgement, judge_run
+from churn.modeling.judgement.pooled import forward_forecasts
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.rivals import forecast_champion, why_not_comparable
@@ -31,10 +40,9 @@ from churn.modeling.untreated import treatments, untreated
 
 __all__ = [
     "Trained",
-    "canary_rows",
     "find_leaks",
     "forecasts_of",
-    "reference_rows",
+    "standing_in",
     "train_model",
 ]
 
@@ -47,9 +55,11 @@ class Trained:
     `folds` judges it on the cutoffs before those, oldest first; `tuned` tells how that recipe was
     found, where it was looked for. `judgement` is `evaluation` and all that a report tells beyond.
     `campaigns` counts the rows that offers touched, as `untreated` does; empty without a lot.
+    `candidate` is the recipe as it was judged, fitted on the past of the test cutoffs.
     """
 
     model: ChurnModel
+    candidate: ChurnModel
     evaluation: Evaluation
     gate: Gate
     panel: Panel
@@ -71,6 +81,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     tune_trials: int = 0,
     most_rows: int = MOST_ROWS,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     progress: Progress = lambda _: None,
 ) -> Trained:
     """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
@@ -78,9 +89,10 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     `names` chooses the features (default: all that the connected tables give). `champion` is
     the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
     better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
-    that of a sample of its customers. `capacity` is how many can be looked after, for the look
-    back on what a list would have been worth. Where a lot decided who gets an offer, rows that
-    an offer touched are left out, see `churn.modeling.untreated`.
+    that of a sample of its customers. `capacity` is how many can be looked after, and `rank`
+    by what they are ranked, for the look back on what a list would have been worth. Where a lot
+    decided who gets an offer, rows that an offer touched are left out, see
+    `churn.modeling.untreated`.
     Raises GateError where a class has too few rows to learn from, or the test cutoffs have one
     outcome alone.
     """
@@ -127,6 +139,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
         history=dataset,
         forecasts=pd.concat([fold.rows for fold in folds]) if folds else None,
         capacity=capacity,
+        rank=rank,
         seed=recipe.seed,
     )
     progress("fitting on all mature cutoffs")
@@ -134,6 +147,7 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
     return Trained(
         model,
+        candidate,
         evaluation,
         gate,
         panel,
@@ -144,6 +158,40 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
         tuned,
         without_us.counts,
     )
+
+
+def standing_in(trained: Trained, rule: str) -> Trained:
+    """The same training with that rule speaking in the model's place, and the judgement of the
+    rule as its `judgement`; `evaluation` and `gate` stay those of the model that was refused.
+
+    Where features leak, the model behind the rule is fitted on features of the rule's own tables
+    alone: nothing of it, amounts included, hangs on what leaks elsewhere.
+    """
+    if trained.gate.leaking:
+        trained = _without_leaks(trained, tables_of_rule(rule))
+    panel, dataset = trained.panel, trained.dataset
+    candidate, seed = trained.candidate.speaking_by(rule), trained.model.seed
+    development, test = dataset.only(panel.development), dataset.only(panel.blocks.test)
+    judgement = judge_run(
+        candidate,
+        test,
+        evaluate(candidate, test, seed=seed),
+        history=dataset,
+        forecasts=forward_forecasts(candidate, development),
+        capacity=trained.judgement.capacity,
+        rank=trained.judgement.rank,
+        seed=seed,
+    )
+    model = trained.model.speaking_by(rule)
+    return replace(trained, model=model, candidate=candidate, judgement=judgement)
+
+
+def _without_leaks(trained: Trained, tables: Collection[str]) -> Trained:
+    names = tuple(name for name in trained.dataset.feature_names if is_of(name, tables))
+    dataset = replace(trained.dataset, feature_names=names)
+    candidate = clone(trained.model).fit(dataset.only(trained.panel.development))
+    model = clone(trained.model).fit(dataset)
+    return replace(trained, dataset=dataset, candidate=candidate, model=model)
 
 
 def find_leaks(
@@ -171,21 +219,3 @@ def _union(chosen: Sequence[str], rival: ChurnModel | None) -> tuple[str, ...]:
     """The chosen features, then what only the rival asks for."""
     theirs = () if rival is None else rival.feature_names_
     return tuple(dict.fromkeys((*chosen, *theirs)))
-
-
-def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
-    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
-    newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
-    sample = newest.sample(min(rows, len(newest)), random_state=seed)
-    columns = list(dataset.feature_names)
-    return pd.DataFrame(sample[columns].reset_index(drop=True))
-
-
-def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
-    """A few rows of every status, without names: a loaded model must say the same of them."""
-    kept = ["status", *dataset.feature_names]
-    parts = [
-        part.sample(min(rows, len(part)), random_state=seed)[kept]
-        for _, part in dataset.rows.groupby("status")
-    ]
-    return pd.concat(parts, ignore_index=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import pyarrow as pa
 
 from churn.data.consent import consent_to_plan, earlier_contacts
@@ -9,7 +11,7 @@ from churn.data.order_amounts import mean_order_amounts
 from churn.data.people import people
 from churn.data.preferences import preference_state
 from churn.data.tables import Snapshot
-from churn.errors import DataError
+from churn.errors import DataError, check_type
 from churn.retention.arms import Shares
 from churn.retention.effects import Effects
 from churn.retention.frequency import FrequencyCap, contacted_enough, contacts_made
@@ -53,6 +55,10 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
     they were told. `measured` replaces the effects that the catalogue assumes.
     Raises DataError when the scores are of another date.
     """
+    check_type(scores, pa.Table, name="scores", fix="Pass what churn.score gave.")
+    check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
+    check_type(offers, Offers, name="offers", fix='Pass Offers.load("offers.toml").')
+    check_type(budget, Real, name="budget", fix="Pass e.g. 500.0.")
     dates = set(scores.column("as_of").unique().to_pylist())
     if dates - {snapshot.as_of}:
         got = ", ".join(sorted(str(day) for day in dates))

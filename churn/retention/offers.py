@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.files.names import check_name
 from churn.retention.offer_rules import (
     CHANNELS,
@@ -223,6 +223,7 @@ class Offers:
 
         ConfigError names the offer and the key that is missing, unknown or wrong.
         """
+        check_type(path, str, Path, name="path", fix='Pass e.g. "offers.toml".')
         document = _read_toml(Path(path))
         required = ["campaign", "offers"]
         _check_keys(document, required=required, optional=["holidays"], where=str(path))

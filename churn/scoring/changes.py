@@ -22,7 +22,7 @@ __all__ = ["CHANGES", "Earlier", "changed", "moved"]
 
 # What a customer's `change` may be, the first that holds. Who returned had lapsed. Of those who
 # were at risk and are not any more, only who has bought since has recovered: others have lapsed,
-# or just rank behind customers more at risk.
+# or just rank behind others.
 CHANGES = (
     "returned",
     "newly_at_risk",
@@ -44,10 +44,13 @@ class Earlier:
     horizon_days: int
     model_id: str
     rows: pd.DataFrame
+    rank: str | None = None
 
     @classmethod
-    def of(cls, scores: pa.Table) -> Earlier | None:
-        """What a table of scores says; None where it has no row."""
+    def of(cls, scores: pa.Table, facts: Mapping[str, object] | None = None) -> Earlier | None:
+        """What a table of scores says; None where it has no row. `facts` are those of its
+        manifest, which tell by what it was ranked.
+        """
         if scores.num_rows == 0:
             return None
         names = ["customer_id", "churn_probability", "at_risk", "status"]
@@ -55,7 +58,8 @@ class Earlier:
         rows = rows.rename(columns={"churn_probability": "probability"})
         rows["lapsed"] = rows.pop("status") == "lapsed"
         first = scores.slice(0, 1).select(["as_of", "horizon_days", "model_id"]).to_pylist()[0]
-        return cls(first["as_of"], first["horizon_days"], first["model_id"], rows)
+        rank = _text((facts or {}).get("rank"))
+        return cls(first["as_of"], first["horizon_days"], first["model_id"], rows, rank)
 
     @classmethod
     def behind(cls, scores: pa.Table, facts: Mapping[str, object]) -> Earlier | None:
@@ -72,7 +76,8 @@ class Earlier:
         rows["at_risk"] = ~rows["change"].isin(WERE_NOT_AT_RISK)
         rows["lapsed"] = rows.pop("change") == "returned"
         day = date.fromisoformat(str(since["as_of"]))
-        return cls(day, int(since["horizon_days"]), str(since["model_id"]), rows)
+        rank = _text(since.get("rank"))
+        return cls(day, int(since["horizon_days"]), str(since["model_id"]), rows, rank)
 
     def facts(self) -> dict[str, object]:
         """For the manifest of the scores that are compared with these."""
@@ -80,7 +85,12 @@ class Earlier:
             "as_of": str(self.as_of),
             "horizon_days": self.horizon_days,
             "model_id": self.model_id,
+            "rank": self.rank,
         }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def changed(

@@ -6,7 +6,7 @@ never what causes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from churn.data.consent import objectors
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.modeling.model import ChurnModel
 from churn.scoring.contributions import CONTROLLED, Contributions, contributions
 from churn.scoring.language import DEFAULT_LANGUAGE, Language
@@ -89,23 +89,46 @@ def explain(
     """Every family's log-odds and sentence for the eligible among these customers,
     `EXPLAIN_SCHEMA`, strongest first.
 
-    What the shop controls is one family without a sentence. Raises ConfigError where one of the
-    customers is not known at that date, or has objected to profiling.
+    What the shop controls is one family without a sentence. Where the trees do not speak there is
+    one line, without log-odds: for the lapsed and the new the family `status`, named by it; under
+    a stand-in the family `rule`, named by the rule. Its sentence says what was looked at. Raises
+    ConfigError where one of the customers is not known at that date, or has objected to profiling.
     """
+    check_type(model, ChurnModel, name="model", fix="Pass explain(model, tables.as_of(date), ids).")
+    check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
     speech = speech_of(language)
-    asked = set(customers)
+    asked = _ids(customers)
     refused = asked & objectors(snapshot)
     parts = [*feature_rows(model, snapshot, asked - refused)]
     unknown = len(asked) - sum(map(len, parts))
     if unknown:
         rule = "customers must be known at that date and not have objected to profiling"
         raise ConfigError(rule, got=f"{unknown} others", fix="Leave them out.")
-    if not parts or model.stand_in is not None:
+    if not parts:
         return EXPLAIN_SCHEMA.empty_table()
-    found = pd.concat(parts, ignore_index=True)
-    rows = found[found["status"] == "eligible"].sort_values("customer_id", ignore_index=True)
-    lines = list(_family_lines(model, rows, snapshot.tables.settings.currency, speech))
+    rows = pd.concat(parts, ignore_index=True)
+    modelled = (rows["status"] == "eligible") & (model.stand_in is None)
+    currency = snapshot.tables.settings.currency
+    lines = [
+        *_family_lines(model, rows[modelled], currency, speech),
+        *_looked_at_lines(model, rows[~modelled], currency, speech),
+    ]
+    lines.sort(key=lambda line: str(line["customer_id"]))  # stable: the strongest stay first
     return pa.Table.from_pylist(lines, schema=EXPLAIN_SCHEMA)
+
+
+def _ids(customers: object) -> set[str]:
+    """The customers that were asked for; ConfigError for anything but a collection of ids."""
+    fix = 'Pass a list of customer ids, e.g. ["c0001"].'
+    is_one = isinstance(customers, (str, bytes)) or not isinstance(customers, Iterable)
+    if is_one:
+        rule = "customers must be a collection of customer ids"
+        raise ConfigError(rule, got=type(customers).__name__, fix=fix)
+    listed = list(customers)  # type: ignore[call-overload]
+    if not all(isinstance(name, str) for name in listed):
+        rule = "customer ids must be texts"
+        raise ConfigError(rule, got=f"{type(listed[0]).__name__} and others", fix=fix)
+    return set(listed)
 
 
 def _reasons(
@@ -149,9 +172,27 @@ def _looked_at(what: str, text: str | None) -> list[Reason]:
     return [] if text is None else [Reason(what, "looked_at", None, text)]
 
 
+def _looked_at_lines(
+    model: ChurnModel, rows: pd.DataFrame, currency: str, speech: Language
+) -> Iterator[dict[str, Any]]:
+    """One line for each customer of whom the trees say nothing."""
+    for record, said in zip(_records(rows), _reasons(model, rows, currency, speech), strict=True):
+        for reason in said:
+            name = record["status"] if reason.family == "status" else model.stand_in
+            yield {
+                "customer_id": record["customer_id"],
+                "family": reason.family,
+                "name": name,
+                "log_odds": None,
+                "sentence": reason.sentence,
+            }
+
+
 def _family_lines(
     model: ChurnModel, rows: pd.DataFrame, currency: str, speech: Language
 ) -> Iterator[dict[str, Any]]:
+    if rows.empty:
+        return
     parts = contributions(model, rows)
     for row, record in enumerate(_records(rows)):
         words = spoken(record, model.clock_, currency)

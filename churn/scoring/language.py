@@ -129,7 +129,7 @@ class Language:
 
 def language(code: str) -> Language:
     """The language of that code. Raises ConfigError naming those that there are."""
-    if code not in language_codes():
+    if not isinstance(code, str) or code not in language_codes():
         rule = f"[scoring] language must be one of {list(language_codes())}"
         raise ConfigError(rule, got=repr(code), fix='Write e.g. language = "en".')
     return _read(code)

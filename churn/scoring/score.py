@@ -14,9 +14,9 @@ import pyarrow as pa
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError, ModelError
+from churn.errors import ConfigError, ModelError, check_type
 from churn.features.builder import build_features
-from churn.modeling.capacity import at_risk_count, top_positions
+from churn.modeling.capacity import Rank, at_risk_count, ranked_by, top_positions
 from churn.modeling.model import ChurnModel
 from churn.scoring.changes import Earlier
 from churn.scoring.language import DEFAULT_LANGUAGE
@@ -56,7 +56,9 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores, the probability from which a customer counts as at risk, and who was left out."""
+    """The scores, the probability (or value at risk) from which a customer counts as at risk, and
+    who was left out.
+    """
 
     table: pa.Table
     threshold: float | None
@@ -68,20 +70,25 @@ def score(
     snapshot: Snapshot,
     *,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     explain: Explained = "at_risk",
     language: str = DEFAULT_LANGUAGE,
     since: pa.Table | None = None,
 ) -> pa.Table:
     """The scores of every known customer, `SCORE_SCHEMA`; objectors to profiling have no row.
 
-    `capacity` is how many of the eligible count as at risk: a share below 1, or a whole number.
+    `capacity` is how many of the eligible count as at risk: a share below 1, or a whole number;
+    `rank` says by what they are ranked: `"probability"` of lapsing, or `"value"` at risk.
     `explain` says whose `reasons` are given: `"at_risk"`, `"all"`, `"none"`, or customer ids.
     `since` are scores of an earlier date, with which `change` compares.
     """
+    if since is not None:
+        check_type(since, pa.Table, name="since", fix="Pass what churn.score gave then.")
     return score_snapshot(
         model,
         snapshot,
         capacity=capacity,
+        rank=rank,
         explain=explain,
         language=language,
         earlier=None if since is None else Earlier.of(since),
@@ -93,6 +100,7 @@ def score_snapshot(
     snapshot: Snapshot,
     *,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     explain: Explained = "at_risk",
     language: str = DEFAULT_LANGUAGE,
     earlier: Earlier | None = None,
@@ -122,7 +130,7 @@ def score_snapshot(
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows()
     rows = rows.sort_values("customer_id", ignore_index=True)
     _check_probabilities(rows)
-    flagged, threshold = _flag(rows, capacity)
+    flagged, threshold = _flag(rows, capacity, ranked_by(rank))
     rows["at_risk"] = flagged
     rows["risk_band"] = np.select(
         [flagged, rows["churn_probability"] > model.base_rate_], ["high", "medium"], default="low"
@@ -171,18 +179,18 @@ def _check_probabilities(rows: pd.DataFrame) -> None:
         raise ModelError(rule, got=f"{broken:,} that are not", fix="Train again.")
 
 
-def _flag(rows: pd.DataFrame, capacity: float) -> tuple[np.ndarray, float | None]:
-    """Exactly the top `capacity` of the eligible, ties by hash, and the lowest probability among
-    them.
+def _flag(rows: pd.DataFrame, capacity: float, by: str) -> tuple[np.ndarray, float | None]:
+    """Exactly the top `capacity` of the eligible, ties by hash, and the lowest of that column
+    among them.
     """
     eligible = np.flatnonzero(rows["status"] == "eligible")
     count = at_risk_count(capacity, len(eligible))
-    probability = rows["churn_probability"].to_numpy()[eligible]
+    height = rows[by].to_numpy()[eligible]
     names = rows["customer_id"].to_numpy()[eligible]
-    top = eligible[top_positions(names, probability, count)] if count else eligible[:0]
+    top = eligible[top_positions(names, height, count)] if count else eligible[:0]
     flagged = np.zeros(len(rows), dtype=bool)
     flagged[top] = True
-    lowest = rows["churn_probability"].to_numpy()[top]
+    lowest = rows[by].to_numpy()[top]
     return flagged, float(lowest.min()) if count else None
 
 

@@ -76,6 +76,9 @@ class Telling:
 
 def asked_for(rows: pd.DataFrame, explain: Explained) -> set[str]:
     """Which customers of the scored rows are to be explained."""
+    if not isinstance(explain, (str, Collection)):
+        rule = "explain must be 'all', 'at_risk', 'none' or a list of customers"
+        raise ConfigError(rule, got=type(explain).__name__, fix='Pass e.g. explain="at_risk".')
     if not isinstance(explain, str):
         return set(explain) & set(rows["customer_id"])
     if explain == "at_risk":

@@ -57,6 +57,19 @@ def test_returns_lower_the_spend_and_are_no_orders(open_shop):
     assert seen(tables, panel()) == {("anna", day_number(CUTOFF)): (2, 25.0)}
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_with_a_fence_each_order_counts_at_most_that_and_a_return_no_less_than_minus_that(
+    open_shop, engine
+):
+    day = begin(CUTOFF) + timedelta(days=2)
+    amounts = (30.0, 77_183.6, -77_183.6, -500.0, 5.0)
+    rows = [order(day + timedelta(hours=n), amount) for n, amount in enumerate(amounts)]
+    tables = open_shop(rows, engine=engine)
+    (row,) = tables.engine.collect(outcomes(tables, panel(), fence=100.0)).to_pylist()
+    assert row["horizon_net_spend"] == pytest.approx(sum(amounts))
+    assert row["horizon_fenced_spend"] == 30.0 + 100.0 - 100.0 - 100.0 + 5.0
+
+
 def test_orders_without_ids_count_once_they_have_arrived(open_shop):
     """They have no versions: nothing supersedes them."""
     day, late = begin(CUTOFF) + timedelta(days=2), begin(date(2024, 5, 1))

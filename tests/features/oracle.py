@@ -132,7 +132,10 @@ def _population(pasts: list[Past]) -> Shop:
     usual, spread = _moments([log(day) for day in days])
     limit = None if usual is None or spread is None else exp(usual + 3 * spread)
     channels = Counter(c for past in pasts if (c := _first_channel(past)) is not None)
-    shop = Shop(gap, gap_deviation, _moments(paid)[0], limit, channels, None, None)
+    order = _moments(paid)[0]
+    if order is not None and usual is not None and spread is not None:
+        order = min(order, exp(usual + spread**2 / 2))
+    shop = Shop(gap, gap_deviation, order, limit, channels, None, None)
     buyers = [past for past in pasts if past.purchase_ages]
     if not buyers:
         return shop

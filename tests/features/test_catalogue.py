@@ -1,6 +1,8 @@
 """The contract of the features: names, meanings, and one row per customer and cutoff."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -193,11 +195,11 @@ def test_sums_that_only_features_need_are_not_features():
 def test_a_name_can_be_given_only_once():
     formula = CATALOGUE["net_spend"].formula
     declare = feature(family="recency", unit="days", over="days")
-    with pytest.raises(ValueError, match="two features are called 'recency_days'"):
+    with pytest.raises(ConfigError, match="a name of its own, got 'recency_days'"):
         declare(CATALOGUE["recency_days"].formula)
-    with pytest.raises(ValueError, match="two features are called 'net_spend'"):
+    with pytest.raises(ConfigError, match="a name of its own, got 'net_spend'"):
         features_over("days", [("net_spend", "Again.", formula)], family="money", unit="currency")
-    with pytest.raises(ValueError, match="two features are called 'net_spend'"):
+    with pytest.raises(ConfigError, match="a name of its own, got 'net_spend'"):
         sums(net_spend=formula)
 
 
@@ -207,3 +209,30 @@ def test_all_tables_connected_give_more_than_eighty_features_each_with_unit_and_
     shown = [CATALOGUE[name] for name in names if CATALOGUE[name].is_shipped]
     assert len(shown) >= 80
     assert all(one.unit and one.meaning and one.family for one in shown)
+
+
+IN_A_NEW_PROCESS = """
+import churn
+names = churn.feature_names()
+import churn.features.builder
+assert names == churn.feature_names()
+assert len(names) > 50
+"""
+TAKEN = """
+import churn
+@churn.feature(family="ours", unit="days", over="days")
+def recency_days(clock):
+    raise AssertionError
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(IN_A_NEW_PROCESS, ""), (TAKEN, "a name of its own, got 'recency_days'")]
+)
+def test_the_catalogue_is_full_for_whoever_asks_or_adds_first(code, said):
+    """In a process where nothing but `churn` has been imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode == 0) == (said == ""), done.stderr
+    assert said in done.stderr

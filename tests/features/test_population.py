@@ -35,7 +35,13 @@ def fence(*day_spends: float) -> float:
     return exp(mean + 3 * sqrt(sum((one - mean) ** 2 for one in logs) / len(logs)))
 
 
-def test_each_cutoff_has_the_mean_gap_its_deviation_and_the_average_order_before_it(
+def log_normal_mean(*day_spends: float) -> float:
+    logs = [log(spend) for spend in day_spends]
+    mean = sum(logs) / len(logs)
+    return exp(mean + sum((one - mean) ** 2 for one in logs) / len(logs) / 2)
+
+
+def test_each_cutoff_has_the_mean_gap_its_deviation_and_the_usual_order_before_it(
     open_shop, tiny_shop
 ):
     early, late = date(2024, 3, 2), CUTOFF
@@ -45,7 +51,24 @@ def test_each_cutoff_has_the_mean_gap_its_deviation_and_the_average_order_before
     # Anna's gaps: 14 and 15 days, then 14 and 17 as well
     assert (first[gap], first[gap_deviation], first[order]) == pytest.approx((14.5, 0.5, 20.0))
     assert (second[gap], second[gap_deviation]) == pytest.approx((15.0, 1.5**0.5))
-    assert second[order] == pytest.approx(162.5 / 7)
+    # 162.5 / 7 is more than the mean of the log-normal
+    assert second[order] == pytest.approx(log_normal_mean(20, 20, 20, 20, 20, 50, 12.5))
+
+
+def test_one_giant_order_hardly_moves_the_usual_one(open_shop, tiny_shop):
+    begin = tiny_shop[0]["ordered_at"]
+    ordinary = [
+        {
+            "customer_id": f"c{n}",
+            "ordered_at": begin + timedelta(hours=n),
+            "amount": 10.0 + n % 30,
+        }
+        for n in range(600)
+    ]
+    giant = [*ordinary[:-1], ordinary[-1] | {"amount": 77_183.6}]
+    usual, moved = (numbers(open_shop(orders), CUTOFF)[2] for orders in (ordinary, giant))
+    assert moved == pytest.approx(usual, rel=0.2)
+    assert sum(one["amount"] for one in giant) / 600 > 5 * usual
 
 
 def test_the_limit_of_a_day_is_three_deviations_above_the_mean_of_the_logarithms(

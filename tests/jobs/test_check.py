@@ -29,6 +29,17 @@ def test_a_feasible_training_is_told_with_its_numbers(shop):
     assert result.warnings == ()
 
 
+def test_the_orders_stand_by_month_for_people_and_machines(shop):
+    result = check(shop)
+    months = next(rows for title, _, rows in result.tables if title == "Orders by month, EUR")
+    assert months[-1][:2] == ("all", f"{result.metrics['overview']['total']['orders']:,}")
+    assert [line[0] for line in months[:-1]] == [
+        month["month"] for month in result.metrics["overview"]["months"]
+    ]
+    facts = dict(next(rows for title, _, rows in result.tables if title == "At a glance"))
+    assert "of the orders" in facts["largest customer"]
+
+
 def test_a_check_leaves_no_files_but_the_ledger(shop):
     check(shop)
     assert {path.name for path in shop.parent.iterdir() if not path.name.startswith("ledger")} == {

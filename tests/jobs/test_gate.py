@@ -4,12 +4,14 @@ the same.
 
 import json
 
+import pandas as pd
 import pytest
 from simulated_shop import (
     AS_OF,
     MEMORYLESS_AS_OF,
     copied_shop,
     first_training,
+    open_shop,
     simulated_orders,
     trained_shop,
 )
@@ -18,6 +20,7 @@ from churn.features import own
 from churn.features.catalogue import CATALOGUE
 from churn.files.ledger import Ledger
 from churn.jobs.gate import gate_table
+from churn.jobs.score import score
 from churn.jobs.terminal import show
 from churn.jobs.train import train
 from churn.modeling.bundle import load_bundle
@@ -143,6 +146,30 @@ def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
     assert unread["name"] == "champion"
     assert unread["reason"].startswith(f"the champion {champion} cannot be read (")
     assert "churn models rollback" in unread["reason"]
+
+
+def test_where_a_users_feature_leaks_and_nobody_speaks_a_rule_does_on_orders_alone(
+    base, tmp_path, own_catalogue
+):
+    """The exit code is 4 all the same, and the model that was refused is kept."""
+    config = open_shop(tmp_path / "shop", simulated_orders(300))
+    newest = (AS_OF - type(AS_OF)(1970, 1, 1)).days - 28
+    config.with_name("ours.py").write_text(CRYSTAL_BALL.format(newest=newest))
+    config.write_text(config.read_text() + '\n[features]\nmodule = "ours.py"\n')
+    result = train(config)
+    assert result.exit_code == 4
+    assert (result.gate["open"], result.gate["promoted"]) == (False, True)
+    assert champion_of(config) == result.model_id
+    models = config.parent / "models"
+    speaking, refused = (load_bundle(models / f"{result.model_id}{s}") for s in ("", "-refused"))
+    assert speaking.stand_in == result.gate["stand_in"]
+    assert "crystal_ball" not in speaking.feature_names_
+    assert (refused.stand_in, "crystal_ball" in refused.feature_names_) == (None, True)
+    assert any(f"promote {result.model_id}-refused --force" in one for one in result.warnings)
+    scored = score(config, out=tmp_path / "s.csv", explain="none")
+    assert f"the baseline {speaking.stand_in} stands in for a model" in scored.warnings
+    numbers = pd.read_csv(tmp_path / "s.csv")["churn_probability"].map(repr)
+    assert numbers.str.len().max() <= 12
 
 
 def test_a_gate_is_shut_while_the_champion_cannot_be_read_and_no_rule_stands_in():

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from churn.errors import ConfigError, DataError
-from churn.jobs.init import init
+from churn.jobs.check import check
+from churn.jobs.config_text import Answers
+from churn.jobs.init import init, init_result, pairs, said
 from churn.retention.offers import Offers
 
 GERMAN = "Kundennummer;Datum;Betrag\n007;13.02.2024;1.234,56\n007;01.03.2024;9,00\n"
@@ -97,6 +99,138 @@ def test_offers_that_are_there_are_never_replaced(tmp_path, german):
 def test_orders_that_cannot_be_told_leave_nothing_behind(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text("a,b\nx,y\n")
-    with pytest.raises(DataError, match="Map it in"):
+    with pytest.raises(DataError, match="Pass --map customer_id="):
         init([path], out=tmp_path / "churn.toml")
     assert [each.name for each in tmp_path.iterdir()] == ["orders.csv"]
+
+
+def orders_of(config: Path) -> dict:
+    return tomllib.loads(config.read_text())["data"]["orders"]
+
+
+REFUNDED = (
+    "Order ID,Customer ID,Order Date,Subtotal,Order Total (inc tax),Refund Amount\n"
+    "1,7,2024-01-15,18.00,25.00,0.00\n2,7,2024-02-15,20.00,27.00,5.00\n"
+)
+LINES = (
+    "Name,Email,Financial Status,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price\n"
+    "#1,a@x.example,paid,30.00,2024-01-15 10:00:00 +0100,1,Cup,10.00\n"
+    "#1,a@x.example,,,2024-01-15 10:00:00 +0100,2,Lid,10.00\n"
+    "#2,b@x.example,paid,12.00,2024-02-15 10:00:00 +0100,1,Cup,12.00\n"
+)
+
+
+def test_the_amount_is_shown_with_what_stood_beside_it(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(REFUNDED)
+    result = init_result([path], out=tmp_path / "churn.toml")
+    money = next(rows for title, _, rows in result.tables if title == "Columns of money")
+    assert money[0] == ("Order Total (inc tax)", "52.00", "2", "amount")
+    assert ("Subtotal", "38.00", "2", "") in money
+    assert "# Beside the amount: 'Subtotal' 38.00" in (tmp_path / "churn.toml").read_text()
+
+
+def test_init_ends_with_the_figures_that_check_finds(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(REFUNDED)
+    result = init_result([path], out=tmp_path / "churn.toml")
+    assert result.exit_code == 0
+    assert result.metrics["overview"]["total"]["orders"] == 2
+    assert result.metrics == check(tmp_path / "churn.toml").metrics
+
+
+def test_a_total_on_the_first_line_of_an_order_is_the_order_and_its_lines_are_lines(tmp_path):
+    path = tmp_path / "orders_export.csv"
+    path.write_text(LINES)
+    result = init_result([path], out=tmp_path / "churn.toml")
+    data = tomllib.loads((tmp_path / "churn.toml").read_text())["data"]
+    assert (data["orders"]["grain"], data["orders"]["where"]) == ("order", "Total is not null")
+    assert data["order_lines"]["columns"]["amount"] == '"Lineitem quantity" * "Lineitem price"'
+    assert result.resolved["system"] == "a Shopify orders export"
+    assert result.rows == {"orders": 2, "order_lines": 3}
+    assert result.metrics["overview"]["total"]["revenue"] == 42.0
+
+
+def test_settings_whose_orders_cannot_be_read_are_written_and_say_why(tmp_path):
+    path = tmp_path / "orders.csv"
+    rows = "".join(f"1,2024-01-{day:02d},2,{'EUR' if day % 2 else 'USD'}\n" for day in range(1, 9))
+    path.write_text(f"client,date,amount,currency\n{rows}")
+    result = init_result([path], out=tmp_path / "churn.toml")
+    assert result.exit_code == 3
+    assert "cannot be read yet: orders must be in the one currency" in (result.failure or "")
+    assert (tmp_path / "churn.toml").exists()
+
+
+def test_columns_that_are_given_stand(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(REFUNDED)
+    columns = pairs(["amount=Subtotal", "customer_id = Order ID"])
+    init([path], out=tmp_path / "churn.toml", columns=columns)
+    found = orders_of(tmp_path / "churn.toml")["columns"]
+    assert (found["amount"], found["customer_id"]) == ("Subtotal", "Order ID")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["amount"], "--map must be OURS=THEIRS, got amount"),
+        (["amount=Nothing"], r"--map amount must name columns of orders\.csv.*Nothing.*It has"),
+        (["sum=Subtotal"], r"--map must name columns of ours, got \['sum'\]\. Known"),
+    ],
+)
+def test_columns_that_are_none_are_refused_with_those_that_there_are(tmp_path, given, message):
+    path = tmp_path / "orders.csv"
+    path.write_text(REFUNDED)
+    with pytest.raises(ConfigError, match=message):
+        init([path], out=tmp_path / "churn.toml", columns=pairs(given))
+
+
+def test_what_no_file_tells_is_asked_and_written(tmp_path, german):
+    asked = []
+
+    def ask(question: str, usual: str) -> str:
+        asked.append((question.split()[0:2], usual))
+        return {"USD": "eur", "0.3": "45 %", "required": "assumed"}[usual]
+
+    init([german], out=tmp_path / "churn.toml", ask=ask)
+    written = tomllib.loads((tmp_path / "churn.toml").read_text())
+    assert [usual for _, usual in asked] == ["USD", "0.3", "required"]
+    assert written["data"]["currency"] == "EUR"
+    assert written["value"]["margin_rate"] == 0.45
+    assert written["offers"]["consent"] == "assumed"
+
+
+def test_what_was_said_before_is_not_asked(tmp_path, german):
+    answers = said(currency="eur", margin="0,5", consent="required")
+    assert answers == Answers(currency="EUR", margin=0.5, consent="required")
+
+    def nobody(question: str, usual: str) -> str:
+        raise AssertionError(question)
+
+    init([german], out=tmp_path / "churn.toml", answers=answers, ask=nobody)
+    assert tomllib.loads((tmp_path / "churn.toml").read_text())["data"]["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"margin": "much"}, "must be a share above 0 and at most 1, got much"),
+        ({"currency": "euros"}, "a code of three letters, got euros"),
+        ({"consent": "yes"}, "--consent must be one of"),
+    ],
+)
+def test_answers_that_are_none_are_refused(option, message):
+    with pytest.raises(ConfigError, match=message):
+        said(**{"currency": None, "margin": None, "consent": None, **option})
+
+
+def test_a_folder_or_a_glob_stays_one_in_the_settings(tmp_path, monkeypatch):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "orders_01.csv").write_text(REFUNDED)
+    monkeypatch.chdir(tmp_path)
+    for place in ("exports", "exports/orders_*.csv"):
+        init([Path(place)], out=Path("churn.toml"), force=True)
+        assert orders_of(Path("churn.toml"))["source"] == place
+    (folder / "orders_02.csv").write_text(REFUNDED.replace("\n1,", "\n3,").replace("\n2,", "\n4,"))
+    assert check(Path("churn.toml")).rows == {"orders": 4}

@@ -1,5 +1,6 @@
 """What is said of a judgement beside its tables."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +24,15 @@ def test_a_margin_far_from_what_came_is_told(low, high):
 @pytest.mark.parametrize(("low", "high"), [(0.7, 0.9), (0.9, 1.1), (1.2, 1.4)])
 def test_a_margin_that_may_be_near_is_not(low, high):
     assert amount_notes(SimpleNamespace(amounts=[judged(low, high)])) == ()
+
+
+@pytest.mark.parametrize(("beyond", "told"), [(0.019, False), (0.045, True)])
+def test_a_margin_that_giant_orders_brought_is_told(beyond, told):
+    one = replace(judged(0.9, 1.1), beyond_fence=beyond)
+    notes = amount_notes(SimpleNamespace(amounts=[one]))
+    assert bool(notes) is told
+    if told:
+        assert notes[0].startswith("4.5% of the margin that came at the test cutoffs lies in the")
 
 
 def test_other_amounts_and_predictors_are_in_the_table_alone():

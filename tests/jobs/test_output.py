@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from churn.errors import ConfigError, DataError
 from churn.files.manifests import verify_file
 from churn.files.spreadsheets import guarded, unguarded
-from churn.jobs.output import guard_notes, read_table, writing_table
+from churn.jobs.output import guard_notes, read_table, rounded, writing_table
 
 
 def written(folder, values, name="t.csv"):
@@ -130,3 +130,26 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
     (tmp_path / "t.parquet").write_text("customer_id,x\n")
     with pytest.raises(DataError, match=r"t\.parquet must be a whole Parquet file"):
         read_table(tmp_path / "t.parquet")
+
+
+ordinary = st.one_of(st.floats(1e-11, 1e14), st.floats(-1e6, -1e-6), st.floats(0.01, 1))
+
+
+@settings(max_examples=50)
+@given(st.lists(ordinary, min_size=1, max_size=20))
+def test_a_number_of_a_csv_file_is_the_nearest_of_nine_digits(values):
+    shown = rounded(pa.chunked_array([pa.array(values, pa.float64())])).to_pylist()
+    for value, found in zip(values, shown, strict=True):
+        assert found == float(f"{found:.9g}")
+        assert abs(found - value) <= abs(float(f"{value:.9g}") - value) + 1e-15 * abs(value)
+
+
+def test_a_parquet_file_keeps_every_digit_and_a_csv_file_nine(tmp_path):
+    values = [1 / 3, 12345.678912345, 0.0, 2e300, None, float("inf")]
+    table = pa.table({"value": values, "count": [1, 2, 3, 4, 5, 6]})
+    for name in ("t.csv", "t.parquet"):
+        with writing_table(tmp_path / name) as writer:
+            writer.write(table, {})
+    assert pq.read_table(tmp_path / "t.parquet").equals(table)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[1:] == ["0.333333333,1", "12345.6789,2", "0,3", "2e+300,4", ",5", "inf,6"]

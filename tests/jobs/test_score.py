@@ -71,7 +71,7 @@ def test_one_row_for_each_known_customer_and_none_for_objectors(night):
 
 def test_objectors_and_erased_are_both_told_so_that_the_numbers_add_up(shop, tmp_path):
     folder = tmp_path / "shop"
-    shutil.copytree(shop.parent, folder)
+    shutil.copytree(shop.parent, folder, ignore=shutil.ignore_patterns("ledger.db*"))
     config = folder / "churn.toml"
     everybody = sorted({*simulated_orders()["customer_id"], "visitor"})
     pd.DataFrame({"customer_id": everybody}).to_parquet(folder / "customers.parquet")

@@ -3,12 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_shop import shop_dataset, shop_model, shop_panel
 
-from churn.modeling.amounts import AMOUNTS, THIN_DAYS, choose_amounts, lapsed_shares
-from churn.modeling.dataset import Dataset
+from churn.modeling.amounts import (
+    MOST_EXCESS,
+    THIN_DAYS,
+    choose_amounts,
+    lapsed_shares,
+    tail_factor,
+)
+from churn.modeling.dataset import AMOUNTS, Dataset
 from churn.modeling.portable import LIFETIME_FEATURES, PortableModel, lifetime_amounts
 
 NAMES = ["recency_days", *LIFETIME_FEATURES]
@@ -47,7 +53,7 @@ def with_lifetime(dataset: Dataset, *, good: bool) -> Dataset:
     off = 1.0 if good else 100.0
     rows["p_no_purchase_in_horizon"] = silent
     rows["expected_purchase_days"] = off * (rows["horizon_orders"] + 0.01) * (1 - silent)
-    rows["expected_spend_in_horizon"] = off * (rows["horizon_net_spend"] + 0.01) * (1 - silent)
+    rows["expected_spend_in_horizon"] = off * (rows["horizon_fenced_spend"] + 0.01) * (1 - silent)
     rows["orders_count"] = rows["purchase_days"]
     return Dataset(rows, dataset.cutoffs, dataset.clock, dataset.feature_names)
 
@@ -91,7 +97,7 @@ def test_what_the_lapsing_still_bring_is_a_share_of_what_staying_means():
         {
             "lapse": [1.0, 1.0, 0.0],
             "horizon_orders": [1.0, 0.0, 4.0],
-            "horizon_net_spend": [10.0, -4.0, 40.0],
+            "horizon_fenced_spend": [10.0, -4.0, 40.0],
         }
     )
     shares = lapsed_shares(rows, lambda name: np.array([2.0, 2.0, 2.0]))
@@ -156,3 +162,50 @@ def test_lifetime_amounts_times_the_probability_of_buying_are_the_expectation(si
     orders, money = lifetime_amounts({"orders_per_day": 1.5}, pd.DataFrame(names))
     assert orders[0] * (1 - silent) == pytest.approx(1.5 * days)
     assert money[0] * (1 - silent) == pytest.approx(spend)
+
+
+FENCE = 400.0
+
+
+def spending(customers: np.ndarray, amounts: np.ndarray, cutoffs: int = 6) -> pd.DataFrame:
+    """Rows of the retained: what each spent at each cutoff, and of it what the fence leaves."""
+    frame = pd.DataFrame({"customer": customers, "amount": amounts})
+    frame["fenced"] = frame["amount"].clip(-FENCE, FENCE)
+    frame["cutoff"] = np.arange(len(frame)) % cutoffs
+    sums = frame.groupby(["cutoff", "customer"], as_index=False)[["amount", "fenced"]].sum()
+    names = {"amount": "horizon_net_spend", "fenced": "horizon_fenced_spend"}
+    return sums.rename(columns=names).assign(lapse=0.0)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.floats(1e3, 1e9), st.integers(20, 400))
+def test_one_giant_order_moves_the_sums_of_all_others_by_at_most_its_bound(seed, giant, orders):
+    rng = np.random.default_rng(seed)
+    amounts = rng.lognormal(3, 0.7, size=orders)
+    customers = rng.integers(0, max(orders // 4, 1), size=orders)
+    clean = tail_factor(spending(customers, amounts))
+    amounts[rng.integers(orders)] = giant
+    assert abs(tail_factor(spending(customers, amounts)) - clean) <= MOST_EXCESS
+
+
+def test_sums_of_an_honest_heavy_tail_are_whole():
+    """Fenced sums lose a tenth of a log-normal with deviation 1.6; the factor gives it back."""
+    rng = np.random.default_rng(8)
+    amounts = np.exp(rng.normal(3.2, 1.6, size=20_000))
+    rows = spending(rng.integers(0, 3_000, size=20_000), amounts)
+    fenced, came = rows["horizon_fenced_spend"].sum(), rows["horizon_net_spend"].sum()
+    assert fenced < 0.9 * came
+    assert tail_factor(rows) * fenced == pytest.approx(came, rel=0.02)
+
+
+def test_without_orders_beyond_the_fence_nothing_is_corrected():
+    rows = spending(np.arange(50), np.full(50, 30.0))
+    assert tail_factor(rows) == tail_factor(rows.assign(lapse=1.0)) == 1.0
+
+
+def test_rows_stand_for_as_many_as_their_weight_says():
+    rng = np.random.default_rng(2)
+    rows = spending(rng.integers(0, 900, size=6_000), np.exp(rng.normal(5, 0.6, size=6_000)))
+    twice = pd.concat([rows, rows.head(300)])
+    weighted = rows.assign(weight=np.where(np.arange(len(rows)) < 300, 2.0, 1.0))
+    assert tail_factor(weighted) == pytest.approx(tail_factor(twice), rel=1e-3)

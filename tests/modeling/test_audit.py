@@ -9,7 +9,13 @@ import pytest
 from simulated_shop import shop_dataset, shop_panel, shop_tables
 
 from churn.data.days import day_number
-from churn.modeling.audit import audit_alone, audit_days, purchase_days_ahead, some_customers
+from churn.modeling.audit import (
+    audit_alone,
+    audit_days,
+    is_blind,
+    purchase_days_ahead,
+    some_customers,
+)
 from churn.modeling.dataset import build_dataset
 
 
@@ -76,6 +82,31 @@ def test_where_the_rules_themselves_rank_well_the_bound_is_higher():
     wrong_now_and_then = planted(np.where(noise < 0.03, 1 - lapse, lapse))
     assert alone(wrong_now_and_then, rule_auc=0.7) != ()
     assert alone(wrong_now_and_then, rule_auc=0.99) == ()
+
+
+def test_features_of_past_orders_are_never_said_to_hold_the_label():
+    """A box that comes every week: who was silent for ten days is gone, and honestly so."""
+    rows = shop_dataset().rows
+    silent = rows.assign(recency_days=np.where(rows["lapse"] == 1, 12.0, 3.0))
+    assert alone(replace(shop_dataset(), rows=silent)) == ()
+
+
+def test_what_past_orders_alone_tell_in_this_shop_raises_the_bound_for_all_others():
+    noise = np.random.default_rng(5).random(len(shop_dataset()))
+    lapse = shop_dataset().rows["lapse"].to_numpy()
+    honest = np.where(noise < 0.03, 1 - lapse, lapse)
+    own = planted(honest)
+    regular = replace(own, rows=own.rows.assign(recency_days=np.where(honest == 1, 12.0, 3.0)))
+    assert [leak.feature for leak in alone(own)] == ["planted"]
+    assert alone(regular) == ()
+    knows = replace(regular, rows=regular.rows.assign(planted=lapse))
+    assert [leak.feature for leak in alone(knows)] == ["planted"]
+
+
+def test_blind_by_proof_are_features_of_this_package_made_of_orders_and_lines_alone():
+    assert is_blind("recency_days")
+    assert is_blind("purchase_days_same_season")
+    assert not any(map(is_blind, ("visits_30d", "first_channel_share", "is_cancelled", "planted")))
 
 
 LEAKS = {

@@ -18,7 +18,7 @@ from churn.modeling.bundle import (
     resolve_bundle,
     write_bundle,
 )
-from churn.modeling.training import canary_rows, reference_rows
+from churn.modeling.dataset import canary_rows, reference_rows
 
 FILES = {
     "amounts.json",
@@ -35,6 +35,7 @@ FILES = {
     "reference.parquet",
     "win_back.json",
 }
+KEY = "0123456789abcdef" * 4
 BAD_NAMES = ["../../etc", "a/b", "a:b", "a\0b", "", "Champion", ".hidden", "x" * 65]
 
 
@@ -298,3 +299,33 @@ def test_canaries_that_sing_otherwise_are_reported(bundle):
     rehash(bundle)
     with pytest.raises(ModelError, match="a new process must load the model and repeat its scores"):
         check_canaries(bundle)
+
+
+def test_a_model_fitted_in_python_is_saved_and_loaded_like_any_other(tmp_path):
+    place = shop_model().save(tmp_path / "mine")
+    loaded = load_bundle(place)
+    rows = shop_dataset().rows[["status", *shop_model().feature_names_]]
+    pd.testing.assert_frame_equal(loaded.predict_frame(rows), shop_model().predict_frame(rows))
+    assert loaded.manifest_["model_id"] == "mine"
+    check_canaries(place)
+    with pytest.raises(ConfigError, match="a folder that does not exist yet, got mine"):
+        shop_model().save(place)
+
+
+def test_a_loaded_model_is_saved_with_all_that_its_bundle_says_of_it(bundle, tmp_path):
+    first = load_bundle(bundle)
+    again = load_bundle(first.save(str(tmp_path / "again"), signing_key=KEY), signing_key=KEY)
+    same = {"parameters", "clock", "cutoffs", "features", "base_rate", "heads", "created_at"}
+    for name in same & set(first.manifest_):
+        assert again.manifest_[name] == first.manifest_[name]
+    assert again.manifest_["model_id"] == "again"
+    for file in ("card.md", "population.json", "reference.parquet", "heads/lapse.txt"):
+        assert (tmp_path / "again" / file).read_bytes() == (bundle / file).read_bytes()
+
+
+def test_the_same_model_saved_twice_is_the_same_to_the_byte(tmp_path):
+    one, other = (shop_model().save(tmp_path / name / "mine") for name in ("a", "b"))
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    assert files
+    for file in files:
+        assert (one / file).read_bytes() == (other / file).read_bytes()

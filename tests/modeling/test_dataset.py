@@ -128,6 +128,7 @@ def test_there_is_one_row_for_each_customer_and_cutoff_sorted():
         *shop_dataset().feature_names,
         "horizon_orders",
         "horizon_net_spend",
+        "horizon_fenced_spend",
         "lapse",
         "decline",
     ]

@@ -1,12 +1,13 @@
 """Expected orders and margin beside what came, in all and customer by customer."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from simulated_shop import shop_dataset, shop_evaluation, shop_model, shop_panel
 
-from churn.modeling.expectations import AMOUNTS
+from churn.modeling.expectations import AMOUNTS, judge_amounts
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,21 @@ def test_the_sum_expected_over_the_sum_that_came_has_an_interval_around_it():
         assert one.ratio.estimate == pytest.approx(one.expected / one.came)
         assert one.ratio.low < one.ratio.estimate < one.ratio.high
         assert one.error.low < one.error.estimate < one.error.high
+
+
+def test_what_single_orders_brought_beyond_the_fence_is_told_apart(rows):
+    """Of margin; the sum that came stays whole."""
+    giant = rows.index[5]
+    test = shop_dataset().only(shop_panel().blocks.test)
+    more = test.rows["horizon_net_spend"].where(test.rows.index != giant, 1_000_000.0)
+    found = judge_amounts(
+        shop_model(), replace(test, rows=test.rows.assign(horizon_net_spend=more)), replicates=5
+    )
+    fenced = rows.loc[giant, "horizon_fenced_spend"]
+    for one in found:
+        beyond = 0.3 * (1_000_000.0 - fenced) if one.amount == "margin" else 0.0
+        assert one.beyond_fence == pytest.approx(beyond, rel=1e-3)
+        assert one.beyond_fence_share == pytest.approx(beyond / one.came, rel=1e-3)
 
 
 def test_the_own_past_is_that_of_the_last_three_horizons(rows):

@@ -22,7 +22,7 @@ def members(count, lapsed, *, recency_days, status="lapsed"):
             "recency_days": recency_days,
             "lapse": lapse,
             "horizon_orders": [0.0 if gone else 2.0 for gone in lapse],
-            "horizon_net_spend": [0.0 if gone else 30.0 for gone in lapse],
+            "horizon_fenced_spend": [0.0 if gone else 30.0 for gone in lapse],
         }
     )
 
@@ -64,7 +64,7 @@ def test_eligible_rows_make_no_group_but_count_in_the_rate_of_all():
 
 
 def test_returns_never_make_the_spend_of_the_retained_negative():
-    rows = members(100, 0, recency_days=60.0).assign(horizon_net_spend=-5.0)
+    rows = members(100, 0, recency_days=60.0).assign(horizon_fenced_spend=-5.0)
     assert fit_fallback(rows, CLOCK)["groups"]["lapsed:2"]["spend"] == 0.0
 
 

@@ -94,11 +94,12 @@ def test_one_cutoff_alone_opens_no_gate():
     assert gate.reasons[0].endswith("judged on 1 cutoff, and a promotion takes two")
 
 
-def test_too_good_a_ranking_is_called_a_leak_until_shown_not_to_be():
+def test_a_ranking_that_is_unusually_good_is_pointed_out():
     gate = judge(an_evaluation(SURE, auc=0.97))
     assert gate.open
     assert gate.warnings == (
-        "an AUC of 0.970 among eligible customers is a leak until shown not to be",
+        "an AUC of 0.970 among eligible customers is unusually high: a shop with a fixed rhythm "
+        "may have it; elsewhere look for a feature that knows the future",
     )
 
 
@@ -223,12 +224,42 @@ def test_the_best_rule_stands_in_where_no_model_speaks(champion, stands_in, expe
     assert gate.stand_in(champion, stands_in=stands_in) == expected
 
 
-def test_nothing_stands_in_for_a_model_that_beat_the_rules_or_where_data_leaks():
-    """Rules stand on the same data; and a model that beats them must not be replaced by them."""
-    beaten = Interval(0.0, -0.01, 0.01)
-    assert judge(an_evaluation(beaten), leaks=[LEAK]).stand_in(None, stands_in=False) is None
-    assert judge(an_evaluation(SURE), leaks=[LEAK]).stand_in(None, stands_in=False) is None
+def test_nothing_stands_in_for_a_model_that_passed():
     assert judge(an_evaluation(SURE), leaks=()).stand_in(None, stands_in=False) is None
+
+
+@pytest.mark.parametrize("gap", [SURE, Interval(0.0, -0.01, 0.01)])
+@pytest.mark.parametrize("feature", ["crystal_ball", "visits_30d"])
+def test_where_a_feature_beside_the_orders_leaks_the_best_rule_stands_in(gap, feature):
+    """A user's own feature, or one of events: rules stand on orders alone."""
+    gate = judge(an_evaluation(gap), leaks=[replace(LEAK, feature=feature)])
+    assert gate.leaking == (feature,)
+    assert gate.stand_in(None, stands_in=False) == "best"
+
+
+@pytest.mark.parametrize("feature", ["recency_days", "first_channel_share", "distinct_products"])
+def test_where_the_orders_themselves_leak_no_rule_stands_in(feature):
+    """Rules stand on the same rows."""
+    gate = judge(an_evaluation(SURE), leaks=[LEAK, replace(LEAK, feature=feature)])
+    assert gate.stand_in(None, stands_in=False) is None
+
+
+def test_renewals_do_not_stand_in_where_subscriptions_leak():
+    leak = replace(LEAK, feature="is_cancelled")
+    gate = judge(an_evaluation(SURE), leaks=[leak])
+    assert gate.stand_in(None, stands_in=False) == "best"
+    renewals = replace(gate, best_baseline="renewals")
+    assert renewals.stand_in(None, stands_in=False) is None
+
+
+def test_a_model_that_is_worse_on_a_slice_gives_way_to_the_rule_where_nobody_speaks():
+    found, _ = forecasts(
+        model=lambda truth, half: np.where(half, truth, 0.85 * truth + 0.1),
+        baseline=lambda truth, half: np.where(half, 0.2, truth),
+    )
+    gate = judge(an_evaluation(SURE), found)
+    assert gate.stand_in(None, stands_in=False) == "best"
+    assert gate.stand_in("churn-old", stands_in=False) is None
 
 
 def test_checks_are_plain_json():

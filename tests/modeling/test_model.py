@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_shop import HORIZON_DAYS, shop_dataset, shop_model, shop_panel
+from simulated_shop import HORIZON_DAYS, shop_dataset, shop_model, shop_panel, simulated_orders
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from churn.data.tables import Tables
 from churn.errors import ConfigError, GateError, ModelError
 from churn.modeling.baselines import BASELINES, predict_baseline
+from churn.modeling.dataset import build_dataset
 from churn.modeling.model import HEADS, ChurnModel
 from churn.modeling.portable import OUTPUTS
 
@@ -86,6 +88,32 @@ def test_fitting_leaves_the_rows_as_they_were(development):
     before = development.rows.copy()
     ChurnModel(rounds=1).fit(development)
     pd.testing.assert_frame_equal(development.rows, before)
+
+
+def test_one_giant_order_moves_the_probability_of_nobody_else_and_their_money_by_little():
+    """An order of 77,183.60 in place of some 20, in what is learnt."""
+    orders = simulated_orders(250)
+    cutoffs = shop_panel().cutoffs
+    inside = orders[orders["ordered_at"] >= pd.Timestamp(cutoffs.dates[3])]
+    place = inside.index[len(inside) // 2]
+    name = orders.loc[place, "customer_id"]
+    giant = orders.assign(amount=orders["amount"].where(orders.index != place, 77_183.6))
+    rows, said = {}, {}
+    for key, frame in {"usual": orders, "giant": giant}.items():
+        tables = Tables.from_frames(frame, currency="EUR")
+        dataset = build_dataset(tables, cutoffs, shop_panel().clock)
+        model = ChurnModel(seed=7, rounds=10, threads=1, stand_in="bg_nbd").fit(dataset)
+        others = dataset.rows[dataset.rows["customer_id"] != name]
+        rows[key] = others[["status", *model.feature_names_]]
+        said[key] = model.predict_frame(rows[key])
+        tables.close()
+    usual, moved = said["usual"], said["giant"]
+    np.testing.assert_array_equal(usual["churn_probability"], moved["churn_probability"])
+    for money in ("expected_margin", "value_at_risk"):
+        assert moved[money].sum() == pytest.approx(usual[money].sum(), rel=0.03)
+        by_status = {"usual": usual, "giant": moved}
+        sums = [said[money].groupby(rows[key]["status"]).sum() for key, said in by_status.items()]
+        pd.testing.assert_series_equal(*sums, rtol=0.06, check_names=False)
 
 
 @pytest.mark.parametrize("leaves", [1, 32, 63])

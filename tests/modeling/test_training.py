@@ -20,12 +20,18 @@ from churn.config import load_tables
 from churn.data.cutoffs import Cutoffs
 from churn.data.tables import Tables
 from churn.modeling.baselines import BASELINES
-from churn.modeling.dataset import build_dataset
+from churn.modeling.card import model_card
+from churn.modeling.dataset import build_dataset, canary_rows, reference_rows
 from churn.modeling.evaluate import evaluate
 from churn.modeling.gate import judge
+from churn.modeling.judgement.files import judgement_files
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import resolve_panel
-from churn.modeling.training import canary_rows, find_leaks, reference_rows, train_model
+from churn.modeling.training import (
+    find_leaks,
+    standing_in,
+    train_model,
+)
 
 ROOT = Path(__file__).parents[2]
 COMPLETE_JOURNEY = ROOT / "data/complete_journey/order_lines.parquet"
@@ -131,7 +137,33 @@ def test_a_training_on_leaking_tables_is_refused_and_its_features_named():
     tables.engine.close()
     assert not trained.gate.open
     assert any("sees the cutoff's own day" in reason for reason in trained.gate.reasons)
-    assert trained.gate.stand_in(None, stands_in=False) is None
+    rule = trained.gate.stand_in(None, stands_in=False)
+    assert rule == trained.gate.best_baseline
+    assert_stands_on_orders_alone(trained, standing_in(trained, rule), rule)
+
+
+def assert_stands_on_orders_alone(refused, stand_in, rule):
+    """What speaks for the refused model has no feature of visits, and is judged as itself."""
+    assert any("visit" in name for name in refused.model.feature_names_)
+    assert not any("visit" in name for name in stand_in.model.feature_names_)
+    assert (refused.model.stand_in, stand_in.model.stand_in) == (None, rule)
+    assert stand_in.evaluation == refused.evaluation
+    spoken = stand_in.judgement.evaluation
+    assert spoken.against[rule].estimate == 0.0
+    assert spoken.of("model").metrics == spoken.of(rule).metrics
+    card = model_card(stand_in, model_id="churn-1", currency="EUR")
+    assert f"**Stand-in: the baseline `{rule}` speaks in the model's place**" in card
+    assert f"| {rule} (stand-in) |" in card
+    assert "| model |" not in card
+    assert f"The model that was refused: log loss {_loss(refused.evaluation):.4f} [" in card
+    assert "What the model leans on" not in card
+    drawn = judgement_files(stand_in.judgement)
+    assert "importance.svg" not in drawn
+    assert "gain.svg" in drawn
+
+
+def _loss(evaluation):
+    return evaluation.of("model").metrics["log_loss"].estimate
 
 
 def test_a_refit_on_fresher_labels_that_is_not_inferior_is_let_through():

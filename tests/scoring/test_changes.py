@@ -147,6 +147,13 @@ def test_scores_tell_what_they_were_compared_with_so_that_a_run_can_be_repeated(
     assert again.table.equals(now)
 
 
+def test_earlier_scores_know_by_what_they_were_ranked_from_their_manifest(before, now):
+    assert Earlier.of(before).rank is None
+    ranked = Earlier.of(before, {"rank": "value"})
+    assert ranked.rank == "value"
+    assert Earlier.behind(now, {"since": ranked.facts()}).rank == "value"
+
+
 def test_scores_that_were_compared_with_none_have_none_behind_them(before):
     assert Earlier.behind(before, {"since": None}) is None
     assert Earlier.behind(before, {}) is None

@@ -141,7 +141,8 @@ def test_every_family_of_the_customers_asked_for_is_told_strongest_first(asked):
     table = explain(shop_model(), shop_tables().as_of(newest), [*eligible, lapsed])
     assert table.schema == EXPLAIN_SCHEMA
     frame = table.to_pandas()
-    assert set(frame["customer_id"]) == set(eligible)
+    assert set(frame["customer_id"]) == {*eligible, lapsed}
+    frame = frame[frame["customer_id"] != lapsed]
     families, _ = family_contributions(shop_model(), shop_dataset().eligible.head(1))
     for _, own in frame.groupby("customer_id"):
         assert sorted(own["family"]) == sorted(families)
@@ -188,6 +189,26 @@ def test_who_objected_to_profiling_is_not_explained(asked):
         explain(shop_model(), tables.as_of(newest), eligible)
 
 
-def test_a_stand_in_has_no_contributions_to_tell(asked):
-    table = explain(stand_in("recency"), shop_tables().as_of(asked[0]), asked[1])
+def test_of_the_lapsed_one_line_says_what_was_looked_at(asked):
+    """The trees say nothing of them, so there are no log-odds."""
+    newest, _, lapsed = asked
+    (line,) = explain(shop_model(), shop_tables().as_of(newest), [lapsed]).to_pylist()
+    assert (line["family"], line["name"], line["log_odds"]) == ("status", "lapsed", None)
+    assert line["sentence"].startswith("Last order ")
+
+
+def test_under_a_stand_in_one_line_says_what_the_rule_looked_at(asked):
+    newest, eligible, lapsed = asked
+    table = explain(stand_in("recency"), shop_tables().as_of(newest), [*eligible, lapsed])
+    assert table.schema == EXPLAIN_SCHEMA
+    lines = {line.pop("customer_id"): line for line in table.to_pylist()}
+    assert lines[lapsed]["name"] == "lapsed"
+    for name in eligible:
+        assert (lines[name]["family"], lines[name]["name"]) == ("rule", "recency")
+        assert lines[name]["sentence"].startswith("Last order ")
+        assert lines[name]["log_odds"] is None
+
+
+def test_of_nobody_there_is_nothing_to_explain(asked):
+    table = explain(shop_model(), shop_tables().as_of(asked[0]), [])
     assert table == EXPLAIN_SCHEMA.empty_table()

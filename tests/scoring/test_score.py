@@ -141,6 +141,21 @@ def test_exactly_the_capacity_of_the_eligible_is_at_risk(capacity):
         assert found.threshold is None
 
 
+@pytest.mark.parametrize("model", ["model", "recency"])
+def test_a_list_ranked_by_value_holds_those_with_most_value_at_risk(model):
+    speaker = shop_model() if model == "model" else stand_in(model)
+    by_value = score_snapshot(speaker, shop_tables().as_of(AS_OF), capacity=40, rank="value")
+    frame = by_value.table.to_pandas()
+    eligible = frame[frame["status"] == "eligible"]
+    value, flagged = eligible["value_at_risk"], eligible["at_risk"]
+    assert flagged.sum() == frame["at_risk"].sum() == 40
+    assert by_value.threshold == value[flagged].min() >= value[~flagged].max()
+    assert set(frame.loc[frame["at_risk"], "risk_band"]) == {"high"}
+    plain = score(speaker, shop_tables().as_of(AS_OF), capacity=40).to_pandas()
+    assert value[flagged].sum() > plain.loc[plain["at_risk"], "value_at_risk"].sum()
+    pd.testing.assert_series_equal(frame["churn_probability"], plain["churn_probability"])
+
+
 def test_ties_go_by_a_hash_of_the_name_and_not_by_its_order():
     """Recency in whole days ties many; the lowest BLAKE2b of the id comes first."""
     frame = score(stand_in("recency"), shop_tables().as_of(AS_OF), capacity=40).to_pandas()

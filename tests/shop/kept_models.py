@@ -10,7 +10,7 @@ from churn.config import load_settings
 from churn.files.ledger import Ledger
 from churn.jobs.promotion import ModelsFolder
 from churn.modeling.bundle import write_bundle
-from churn.modeling.training import canary_rows, reference_rows
+from churn.modeling.dataset import canary_rows, reference_rows
 
 FOLD = {
     "cutoff": "2023-08-14",

@@ -127,8 +127,8 @@ MUTANTS = (
     Mutant(
         "formulas in CSV",
         "churn/jobs/output.py",
-        "t.startswith(FORMULA_STARTS) else t",
-        "False else t",
+        "return guarded(column.cast(pa.string()))",
+        "return column.cast(pa.string())",
         ("tests/jobs/test_output.py",),
     ),
     Mutant(

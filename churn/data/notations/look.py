@@ -11,9 +11,9 @@ from typing import Any
 from churn.data.engines.base import literal
 from churn.data.engines.duck import DuckDBEngine
 from churn.data.notations.numbers import (
+    PARTED_SQL,
     SHARED_SIGNS,
     currency_sql,
-    differs_sql,
     is_number_sql,
 )
 from churn.data.notations.shapes import given_sql
@@ -103,20 +103,21 @@ class TimeLook:
 
 def look_at_numbers(engine: DuckDBEngine, relation: str, text: str) -> NumberLook:
     """What the values of that text column are as numbers."""
-    point, comma = is_number_sql("v", "."), is_number_sql("v", ",")
+    tests = f"{is_number_sql('v', '.')} AS point, {is_number_sql('v', ',')} AS comma"
     counts = {
         "filled": "true",
-        "point": f"{point} AND NOT {comma}",
-        "comma": f"{comma} AND NOT {point}",
-        "either": f"{point} AND {comma}",
-        "differs": differs_sql("v"),
+        "point": "point AND NOT comma",
+        "comma": "comma AND NOT point",
+        "either": "point AND comma",
+        "differs": f"point AND comma AND {PARTED_SQL}",
         "long": r"regexp_full_match(v, '\s*[-+]?\d{4,}\s*')",
-        "with_comma": f"{differs_sql('v')} AND contains(v, ',')",
+        "with_comma": f"point AND comma AND {PARTED_SQL} AND contains(v, ',')",
     }
-    signs = f"list(DISTINCT {currency_sql('v')}) FILTER ({point} OR {comma}) AS currencies"
+    signs = f"list(DISTINCT {currency_sql('v')}) FILTER (point OR comma) AS currencies"
     shown = ", ".join([*(f"{_sum_sql(test)} AS {name}" for name, test in counts.items()), signs])
     with _values(engine, relation, text) as values:
-        found: dict[str, Any] = engine.rows(f"SELECT {shown} FROM {values}")[0]
+        tested = f"(SELECT *, {tests} FROM {values})"
+        found: dict[str, Any] = engine.rows(f"SELECT {shown} FROM {tested}")[0]
     codes = tuple(sorted(code for code in found.pop("currencies") or () if code))
     return NumberLook(**found, currencies=codes)
 

@@ -7,8 +7,8 @@ two different numbers. What is in no notation stays unread.
 from churn.data.engines.base import literal
 
 __all__ = [
+    "PARTED_SQL",
     "currency_sql",
-    "differs_sql",
     "is_number_sql",
     "number_sql",
     "plain_number_sql",
@@ -73,15 +73,12 @@ def number_sql(text: str, decimal: str, *, percent: bool = False) -> str:
     return f"coalesce({plain_number_sql(text, decimal)}, {careful}, {_exponent_sql(text, decimal)})"
 
 
+PARTED_SQL = r"regexp_matches(v, '\d[.,]\d')"  # a number that may be two, with a point or comma
+
+
 def is_number_sql(text: str, decimal: str) -> str:
     """Whether the text is a number with that decimal sign, in any notation but powers of ten."""
     return f"regexp_full_match({_clean_sql(text)}, {literal(_pattern(BODIES[decimal]))})"
-
-
-def differs_sql(text: str) -> str:
-    """Whether the text is one number with a decimal point and another with a decimal comma."""
-    both = " AND ".join(is_number_sql(text, decimal) for decimal in BODIES)
-    return rf"({both} AND regexp_matches({text}, '\d[.,]\d'))"
 
 
 def size_sql(text: str) -> str:

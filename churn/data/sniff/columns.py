@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from churn.data.sniff.names import ROLES, name_score
+from churn.data.sniff.systems import System, columns_for, system_of
 from churn.data.sniff.values import ColumnProfile
 
-__all__ = ["Mapped", "map_columns", "price_times_quantity"]
+__all__ = ["Mapped", "map_columns", "price_times_quantity", "term"]
 
 CONVINCING = 0.45
 CLOSE = 0.1
 FEW_ROWS = 50
 REQUIRED = ("customer_id", "ordered_at", "amount")
-NUMBERS = ("amount", "unit_price", "quantity", "discount")
+NUMBERS = ("amount", "refund", "unit_price", "quantity", "discount")
 TEXTS = {"currency": 200, "channel": 200, "category": 10_000}
 
 Profiles = Mapping[str, ColumnProfile]
@@ -22,25 +23,44 @@ Profiles = Mapping[str, ColumnProfile]
 class Mapped:
     """`columns` as ours → theirs (`unit_price` among ours), and doubts in whole sentences.
 
-    `unfit` tells for a role which columns have its name but not its kind of values.
+    `unfit` tells for a role which columns have its name but not its kind of values, `system` the
+    shop system whose header it is.
     """
 
     columns: dict[str, str]
     doubts: tuple[str, ...]
     unfit: dict[str, list[str]]
+    system: System | None = None
 
 
-def map_columns(profiles: Profiles) -> Mapped:
-    """The best column for each role; no column has two roles, and a role may stay empty."""
+def map_columns(profiles: Profiles, given: Mapping[str, str] | None = None) -> Mapped:
+    """The best column for each role; no column has two roles, and a role may stay empty.
+
+    What was `given`, ours → theirs, stands; then comes what is known of a shop system's header.
+    """
+    system = system_of(profiles)
+    known = {**_known(system, profiles), **(given or {})} if system else dict(given or {})
     scores = {
         (role, name): name_score(role, name) * _fitness(role, column)
         for role in ROLES
         for name, column in profiles.items()
     }
-    columns = _best_pairs(scores)
-    rivals = _rivals(columns, scores)
+    columns = _best_pairs(scores, known)
+    rivals = _rivals(columns, scores, known)
     doubts = (*rivals, *_price_alone(columns), *_fall_back(columns, profiles))
-    return Mapped(columns, doubts, _unfit(profiles))
+    return Mapped(columns, doubts, _unfit(profiles), system)
+
+
+def _known(system: System, profiles: Profiles) -> dict[str, str]:
+    """The system's columns for each role: the first whose values suit it and are mostly there."""
+    found: dict[str, str] = {}
+    for role, names in columns_for(system, profiles).items():
+        fitting = [name for name in names if _fitness(role, profiles[name]) > 0]
+        most = max((profiles[name].filled for name in fitting), default=0)
+        there = [name for name in fitting if 2 * profiles[name].filled >= most]
+        if there:
+            found[role] = there[0]
+    return found
 
 
 def price_times_quantity(columns: Mapping[str, str]) -> str | None:
@@ -51,17 +71,20 @@ def price_times_quantity(columns: Mapping[str, str]) -> str | None:
     """
     if not {"quantity", "unit_price"} <= columns.keys():
         return None
-    return f"{_term(columns['quantity'])} * {_term(columns['unit_price'])}"
+    return f"{term(columns['quantity'])} * {term(columns['unit_price'])}"
 
 
-def _term(name: str) -> str:
+def term(name: str) -> str:
+    """A column's name as arithmetic and conditions read it: quoted unless it is a plain word."""
     if name.isidentifier():
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
-def _best_pairs(scores: Mapping[tuple[str, str], float]) -> dict[str, str]:
-    columns: dict[str, str] = {}
+def _best_pairs(
+    scores: Mapping[tuple[str, str], float], known: Mapping[str, str]
+) -> dict[str, str]:
+    columns = dict(known)
     for (role, name), score in sorted(scores.items(), key=lambda pair: -pair[1]):
         if score >= CONVINCING and role not in columns and name not in columns.values():
             columns[role] = name
@@ -116,11 +139,16 @@ def _fall_back(columns: dict[str, str], profiles: Profiles) -> list[str]:
     return doubts
 
 
-def _rivals(columns: Mapping[str, str], scores: Mapping[tuple[str, str], float]) -> list[str]:
+def _rivals(
+    columns: Mapping[str, str],
+    scores: Mapping[tuple[str, str], float],
+    known: Mapping[str, str],
+) -> list[str]:
+    """A doubt for each needed role that another column would suit as well by its name."""
     doubts = []
     for role in REQUIRED:
         chosen = columns.get(role)
-        if chosen is None:
+        if chosen is None or role in known:
             continue
         least = max(scores[role, chosen] - CLOSE, CONVINCING)
         others = [

@@ -93,7 +93,9 @@ def date_reading(engine: DuckDBEngine, relation: str, name: str, kind: str) -> D
     sample = look_at_times(engine, some, text, base=base, habit=_habit)
     if not sample.hits or sum(sample.hits) < WORTH_A_LOOK * sample.filled:
         return None
-    look = look_at_times(engine, relation, text, base=base, habit=_habit)
+    look = sample
+    if sample.filled >= SAMPLE_ROWS:
+        look = look_at_times(engine, relation, text, base=base, habit=_habit)
     return _read(engine, relation, text, look)
 
 

@@ -6,19 +6,24 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from churn.data.casts import source_columns
+from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier
-from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity
+from churn.data.sniff.amounts import AmountOf, Money, amount_of, money_in
+from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity, term
 from churn.data.sniff.counted_rows import CountedRows, guess_counted_rows
 from churn.data.sniff.files import Encoding, OrdersFiles, opened
 from churn.data.sniff.grain import Grain, count_rows
+from churn.data.sniff.names import name_score
 from churn.data.sniff.values import profile
 from churn.data.sniff.words import Look, seen, warnings
-from churn.errors import DataError
+from churn.errors import ConfigError, DataError
 
 __all__ = ["OrdersGuess", "sniff_orders"]
 
 ROWS = "orders_as_text"
 LINE_ONLY = ("product_id", "category", "product_name", "quantity")
+LINES = ("order_id", "product_id", "category", "product_name", "quantity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,9 @@ class OrdersGuess:
     `columns` is ours → theirs; the amount may be arithmetic such as `Quantity * UnitPrice`.
     `delimiter` is None for Parquet, `date_format` where dates need none, `currency` unless all
     rows have the same. `seen` says in words what each guess rests on, by the key of the setting.
+    `system` names the shop system whose header it is, `where` the rows that count, `lines` the
+    columns of [data.order_lines] where the same rows are lines of orders with a total, and `money`
+    every column of money, the amount first.
     """
 
     source: tuple[Path, ...]
@@ -45,18 +53,26 @@ class OrdersGuess:
     counted: CountedRows = field(default_factory=CountedRows)
     warnings: tuple[str, ...] = ()
     seen: Mapping[str, str] = field(default_factory=dict)
+    sheet: str | None = None
+    system: str | None = None
+    where: str | None = None
+    lines: Mapping[str, str] = field(default_factory=dict)
+    money: tuple[Money, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def sniff_orders(*paths: Path) -> OrdersGuess:
+def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> OrdersGuess:
     """How to read the orders in one file or several files alike, text or Parquet.
 
-    DataError where a file is no table, has no rows, or where the customer, the time or the amount
-    cannot be told; ConfigError where a file is missing.
+    What was `given`, ours → theirs, stands. DataError where a file is no table, has no rows, or
+    where the customer, the time or the amount cannot be told; ConfigError where a file is missing.
     """
     with opened(paths) as opened_files:
         table = _at_hand(opened_files)
-        look = _look(table)
-        counted = guess_counted_rows(table, look.mapped.columns, grain=look.counts.grain)
+        look = _look(table, given or {})
+        kind = _amount_of(look)
+        grain = look.counts.grain if kind == "row" else "order"
+        counted = guess_counted_rows(table, look.mapped.columns, grain=grain)
         refund = {"refund": counted.refund} if counted.refund else {}
         return OrdersGuess(
             source=paths,
@@ -64,16 +80,22 @@ def sniff_orders(*paths: Path) -> OrdersGuess:
             decimal=look.decimal,
             encoding=table.source.encoding,
             date_format=look.reading.date_format,
-            grain=look.counts.grain,
-            columns={**_columns(look), **refund},
+            grain=grain,
+            columns={**_columns(look, kind), **refund},
             currency=counted.currency or _currency(look),
             rows_seen=look.counts.rows,
             customers_seen=look.counts.customers,
             first_date=look.reading.first,
             last_date=look.reading.last,
             counted=counted,
-            warnings=(*warnings(look), *counted.warnings),
-            seen={**seen(look), **counted.seen},
+            warnings=(*warnings(look, kind), *counted.warnings),
+            seen=_seen(look, kind, counted),
+            sheet=table.source.sheet,
+            system=look.mapped.system.name if look.mapped.system else None,
+            where=_where(look, kind, counted),
+            lines=_lines(look) if kind != "row" else {},
+            money=_money(look),
+            notes=table.notes,
         )
 
 
@@ -86,44 +108,97 @@ def _at_hand(table: OrdersFiles) -> OrdersFiles:
     return replace(table, relation=ROWS)
 
 
-def _look(table: OrdersFiles) -> Look:
+def _look(table: OrdersFiles, given: Mapping[str, str]) -> Look:
     profiles = profile(table)
     if not any(column.filled for column in profiles.values()):
         rule = f"{table.name} must hold at least one order"
         raise DataError(rule, got="a header without rows", fix="Export it with its rows.")
-    mapped = map_columns(profiles)
-    amount = _amount_columns(mapped)
+    _check_given(table, given)
+    mapped = map_columns(profiles, given)
+    amount = _amount_columns(mapped, table.types)
     if not amount or not {"customer_id", "ordered_at"} <= mapped.columns.keys():
         raise _lacking(table, mapped)
     reading = profiles[mapped.columns["ordered_at"]].reading
-    assert reading is not None  # else the column would not be fit to be a time
+    if reading is None:  # a column that was given
+        raise _lacking(table, Mapped({**mapped.columns, "ordered_at": ""}, (), mapped.unfit))
     counts = count_rows(table, mapped.columns, amount)
     return Look(table, profiles, mapped, reading, counts)
 
 
-def _amount_columns(mapped: Mapped) -> list[str]:
+def _check_given(table: OrdersFiles, given: Mapping[str, str]) -> None:
+    strange = sorted(set(given) - {column.name for column in TABLES["orders"].columns})
+    if strange:
+        known = sorted(column.name for column in TABLES["orders"].columns)
+        raise ConfigError("--map must name columns of ours", got=strange, fix=f"Known: {known}.")
+    for ours, theirs in given.items():
+        missing = [name for name in source_columns(theirs, table.types) if name not in table.types]
+        if missing:
+            rule = f"--map {ours} must name columns of {table.name}"
+            raise ConfigError(rule, got=missing, fix=f"It has {list(table.types)}.")
+
+
+def _amount_columns(mapped: Mapped, types: dict[str, str]) -> list[str]:
     """The columns that make the amount; none where it cannot be told."""
     if "amount" in mapped.columns:
-        return [mapped.columns["amount"]]
+        return source_columns(mapped.columns["amount"], types)
     if price_times_quantity(mapped.columns):
         return [mapped.columns["quantity"], mapped.columns["unit_price"]]
     return []
 
 
-def _columns(look: Look) -> dict[str, str]:
+def _amount_of(look: Look) -> AmountOf:
+    amount, system = look.mapped.columns.get("amount"), look.mapped.system
+    if amount not in look.table.types or not look.counts.order_id_holds:
+        return "row"
+    whole = system is not None and system.gives_totals
+    return amount_of(look.counts, amount, whole=whole)
+
+
+def _columns(look: Look, kind: AmountOf) -> dict[str, str]:
     """Ours → theirs, the required first; what only lines have is left out of whole orders."""
     found = dict(look.mapped.columns)
     found.setdefault("amount", price_times_quantity(found) or "")
     left_out = {"unit_price"}
     if not look.counts.order_id_holds:
         left_out.add("order_id")
-    if look.counts.grain == "order":
+    if look.counts.grain == "order" or kind != "row":
         left_out.update(LINE_ONLY)
+    if kind == "order_repeated":
+        left_out.add("discount")  # of a line, where there are lines
     if "product_id" not in found:
         left_out.add("product_name")
     order = ("customer_id", "order_id", "ordered_at", "amount")
-    ordered = [*order, *(name for name in found if name not in order)]
-    return {name: found[name] for name in ordered if name in found and name not in left_out}
+    ordered = [*order, *(column.name for column in TABLES["orders"].columns)]
+    shown = (name for name in dict.fromkeys(ordered) if name not in left_out)
+    return {name: found[name] for name in shown if name in found}
+
+
+def _where(look: Look, kind: AmountOf, counted: CountedRows) -> str | None:
+    """The rows that have an order's total, and that are purchases."""
+    total = [f"{term(look.mapped.columns['amount'])} is not null"] if kind == "order_once" else []
+    return " and ".join([*total, *([counted.where] if counted.where else [])]) or None
+
+
+def _seen(look: Look, kind: AmountOf, counted: CountedRows) -> dict[str, str]:
+    own = seen(look, kind)
+    both = "; ".join(each["where"] for each in (own, counted.seen) if "where" in each)
+    return {**own, **counted.seen, **({"where": both} if both else {})}
+
+
+def _lines(look: Look) -> dict[str, str]:
+    """The columns of order_lines; none where the lines have no product, quantity or price."""
+    found = look.mapped.columns
+    amount = price_times_quantity(found)
+    if amount is None or not {"order_id", "product_id"} <= found.keys():
+        return {}
+    return {**{name: found[name] for name in LINES if name in found}, "amount": amount}
+
+
+def _money(look: Look) -> tuple[Money, ...]:
+    found = money_in(look.table, look.profiles, look.decimal)
+    amount = look.mapped.columns.get("amount", "")
+    rivals = sorted(found.values(), key=lambda m: (m.name != amount, -name_score("amount", m.name)))
+    return tuple(rivals)
 
 
 def _currency(look: Look) -> str | None:
@@ -141,7 +216,8 @@ def _currency(look: Look) -> str | None:
 
 
 def _lacking(table: OrdersFiles, mapped: Mapped) -> DataError:
-    have = {**mapped.columns, **({"amount": ""} if price_times_quantity(mapped.columns) else {})}
+    named = {role: name for role, name in mapped.columns.items() if name}
+    have = {**named, **({"amount": ""} if price_times_quantity(mapped.columns) else {})}
     lacking = [name for name in REQUIRED if name not in have]
     unfit = {role: mapped.unfit[role] for role in lacking if mapped.unfit[role]}
     but = "".join(
@@ -149,5 +225,5 @@ def _lacking(table: OrdersFiles, mapped: Mapped) -> DataError:
     )
     return DataError(
         f"{table.name} must have columns that tell {lacking}; it has {list(table.types)}{but}",
-        fix=f'Map it in [data.orders.columns], e.g. {lacking[0]} = "their name".',
+        fix=f'Pass --map {lacking[0]}="their name", or map it in [data.orders.columns].',
     )

@@ -8,31 +8,43 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["ROLES", "name_score"]
+__all__ = ["ROLES", "name_score", "names_money"]
 
 SUBSTRING_LENGTH = 4
 SUBSTRING_SHARE = 0.85
 HELP = 0.08
 HURT = 0.5
+DIM = 0.12
 
 KEYS = "id no nr num number nummer numero key code kod codigo unique"
 PEOPLE = "customer client kunde cliente user buyer member household"
 MONEY = "amount total price value revenue umsatz betrag importe discount rabatt cost tax"
+INCLUDING = ("inc", "incl", "including", "included", "inclusive", "inkl", "ttc")
+EXCLUDING = ("ex", "excl", "excluding", "exclusive", "exkl", "ht", "without")
+TAXES = ("tax", "taxes", "vat", "gst", "mwst", "ust", "iva", "tva", "btw")
+ASIDE = "tax taxes vat shipping freight fee fees tip refund refunded discount versand mwst rabatt"
+COUNTED = "quantity qty count items number id rate percent weight name type code method status date"
 CLOCKS = "date time timestamp datum fecha at day"
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words that name a column, with their weights, and words that speak for or against it."""
+    """Words that name a column, with their weights, and words that speak for or against it.
+
+    Those that `dim` speak against it only beside another such column: a subtotal, a net amount.
+    """
 
     weights: dict[str, float]
     helps: tuple[str, ...] = ()
     hurts: tuple[str, ...] = ()
+    dims: tuple[str, ...] = ()
 
 
-def _vocabulary(*ranks: tuple[float, str], helps: str = "", hurts: str = "") -> Vocabulary:
+def _vocabulary(
+    *ranks: tuple[float, str], helps: str = "", hurts: str = "", dims: str = ""
+) -> Vocabulary:
     weights = {word: weight for weight, words in ranks for word in words.split()}
-    return Vocabulary(weights, tuple(helps.split()), tuple(hurts.split()))
+    return Vocabulary(weights, tuple(helps.split()), tuple(hurts.split()), tuple(dims.split()))
 
 
 ROLES: dict[str, Vocabulary] = {
@@ -64,12 +76,29 @@ ROLES: dict[str, Vocabulary] = {
     ),
     "amount": _vocabulary(
         (0.85, "amount revenue umsatz betrag importe montant bedrag importo erlos omzet kwota"),
-        (0.75, "total sales turnover spend spent summe wartosc gesamt totale monto amt"),
-        (0.65, "value valor valeur netto net brutto gross payment paid sum"),
+        (0.75, "total sales turnover spend spent summe wartosc gesamt totale monto amt collected"),
+        (0.65, "value valor valeur gross brutto payment paid sum"),
+        (0.6, "netto net charged"),
         (0.5, "price preis precio preco prix prijs prezzo cena"),
-        helps="order net value line",
-        hurts="unit einzel stuck discount disc rabatt tax vat mwst fee tip ship freight margin "
-        f"cost currency channel quantity qty count items balance {PEOPLE}",
+        helps="order value line grand invoice collected",
+        hurts="unit einzel stuck discount disc rabatt tax taxes vat gst mwst fee fees tip tips "
+        "ship shipping freight delivery versand porto handling postage insurance duties duty "
+        "margin cost currency channel quantity qty count items balance refund refunds refunded "
+        "returned return returns gift credit voucher coupon redeemed gutschein erstattung due "
+        "rembourse outstanding weight rate exchange points payout processing commission deposit "
+        f"wrap compare product products position size grosse {PEOPLE}",
+        dims="sub subtotal zwischensumme adjusted converted presentment facing net netto ex excl "
+        "excluding exclusive exkl without real invoiced",
+    ),
+    "refund": _vocabulary(
+        (
+            0.8,
+            "refund refunds refunded erstattung erstattet ruckerstattung rembourse remboursement",
+        ),
+        (0.6, "reembolso rimborso terugbetaling"),
+        helps="amount total",
+        hurts="date time at reason status id type tax shipping count quantity qty items partial "
+        "converted note number method by",
     ),
     "unit_price": _vocabulary(
         (0.75, "price preis precio preco prix prijs prezzo cena stuckpreis"),
@@ -128,12 +157,36 @@ def name_score(role: str, name: str) -> float:
     0.3
     """
     vocabulary, words = ROLES[role], _words(name)
+    if role == "amount":
+        words = _without_tax(words)
     weight = max(_weight(word, w, words) for word, w in vocabulary.weights.items())
     if weight == 0:
         return 0.0
     helped = HELP * any(_weight(word, 1, words) for word in vocabulary.helps)
     hurt = HURT * any(_weight(word, 1, words) for word in vocabulary.hurts)
-    return round(min(max(weight + helped - hurt, 0.0), 1.0), 3)
+    dimmed = DIM * any(_weight(word, 1, words) for word in vocabulary.dims)
+    return round(min(max(weight + helped - hurt - dimmed, 0.0), 1.0), 3)
+
+
+def names_money(name: str) -> bool:
+    """Whether the name speaks of money, be it the amount or what stands beside it.
+
+    >>> names_money("Refund Amount"), names_money("Total Quantity"), names_money("Shipping")
+    (True, False, True)
+    """
+    words = _words(name)
+    if any(word in words for word in COUNTED.split()):
+        return False
+    weights = ROLES["amount"].weights
+    return any(_weight(word, 1, words) for word in (*weights, *ASIDE.split()))
+
+
+def _without_tax(words: list[str]) -> list[str]:
+    """An amount's words without those that say only whether tax is part of it."""
+    if not {*INCLUDING, *EXCLUDING}.intersection(words):
+        return words
+    kept = [word for word in words if word not in (*INCLUDING, *TAXES)]
+    return kept[:-1] if len(kept) > 1 and kept[-1] not in EXCLUDING else kept
 
 
 def _weight(word: str, weight: float, words: list[str]) -> float:

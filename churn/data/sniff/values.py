@@ -17,6 +17,7 @@ SAMPLE_ROWS = 1_000
 ENOUGH = 0.9
 WORTH_A_LOOK = 0.5
 WHOLE = r"\s*[-+]?\d+\s*"
+FLOATED = r"\s*\d+\.0\s*"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ColumnProfile:
     filled: int
     distinct: int
     whole: int
-    floated: int
+    floated: int = 0
     numbers: NumberLook | None = None
     reading: DateReading | None = None
 
@@ -90,8 +91,8 @@ def _counts_sql(name: str, kind: str) -> str:
     text = f"nullif(CAST({column} AS VARCHAR), '')"
     whole = floated = "NULL"
     if kind == "VARCHAR":
-        floated = rf"nullif(regexp_full_match({column}, '\d+\.0'), false)"
         whole = f"nullif(regexp_full_match({column}, '{WHOLE}'), false)"
+        floated = f"nullif(regexp_full_match({column}, '{FLOATED}'), false)"
     elif NUMERIC.match(kind):
         whole = f"nullif({column} = floor({column}), false)"
     return (
@@ -118,4 +119,5 @@ def _numbers(table: OrdersFiles, name: str, kind: str, filled: int) -> NumberLoo
     sample = look_at_numbers(table.engine, some, text)
     if max(map(sample.readable, ".,")) < max(WORTH_A_LOOK * sample.filled, 1):
         return None
-    return look_at_numbers(table.engine, table.relation, text)
+    everything = sample.filled < SAMPLE_ROWS
+    return sample if everything else look_at_numbers(table.engine, table.relation, text)

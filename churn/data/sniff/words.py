@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from churn.data.casts import source_columns
+from churn.data.sniff.amounts import AmountOf
 from churn.data.sniff.columns import Mapped
 from churn.data.sniff.dates import DateReading
 from churn.data.sniff.files import OrdersFiles
@@ -33,7 +35,13 @@ class Look:
     @property
     def numbers(self) -> list[ColumnProfile]:
         """The columns in which the way of writing numbers matters, the amount first."""
-        return [self.profiles[self.mapped.columns[n]] for n in NUMBERS if n in self.mapped.columns]
+        named = [
+            name
+            for role in NUMBERS
+            if role in self.mapped.columns
+            for name in source_columns(self.mapped.columns[role], self.table.types)
+        ]
+        return [self.profiles[name] for name in dict.fromkeys(named)]
 
     @property
     def decimal(self) -> Literal[".", ","]:
@@ -47,7 +55,7 @@ class Look:
         return column.readable(self.decimal)
 
 
-def seen(look: Look) -> dict[str, str]:
+def seen(look: Look, kind: AmountOf) -> dict[str, str]:
     """What each guess rests on, by the key of the setting."""
     counts = look.counts
     amount = look.numbers[0]
@@ -61,6 +69,11 @@ def seen(look: Look) -> dict[str, str]:
     if counts.order_id_holds:
         ids = f"{counts.orders:,} order ids"
         found |= {"order_id": ids, "grain": f"{counts.split:,} of {ids} have rows that differ"}
+    if kind == "order_once":
+        found["where"] = "the total stands on one line of each order"
+        found["grain"] = f"{counts.once:,} orders have further lines, without a total"
+    if kind == "order_repeated":
+        found["grain"] = f"{counts.flat:,} orders have the same total on all of their lines"
     return found
 
 
@@ -68,12 +81,12 @@ def _with_comma(look: Look) -> int:
     return sum(column.numbers.comma for column in look.numbers if column.numbers)
 
 
-def warnings(look: Look) -> tuple[str, ...]:
+def warnings(look: Look, kind: AmountOf) -> tuple[str, ...]:
     """What a person should look at before trusting the guess, in whole sentences."""
     doubts = [*look.mapped.doubts, look.reading.doubtful(look.time.name), _odd_dates(look)]
     doubts += [_odd_numbers(look, column) for column in look.numbers]
     doubts += [_thousandths(column) for column in look.numbers]
-    doubts += [*_odd_customers(look.counts), *_odd_orders(look)]
+    doubts += [*_odd_customers(look.counts), *_odd_orders(look, kind)]
     return tuple(doubt for doubt in doubts if doubt)
 
 
@@ -116,7 +129,7 @@ def _odd_customers(counts: RowCounts) -> list[str]:
     return doubts
 
 
-def _odd_orders(look: Look) -> list[str]:
+def _odd_orders(look: Look, kind: AmountOf) -> list[str]:
     counts = look.counts
     name = look.mapped.columns.get("order_id")
     if name is None:
@@ -126,13 +139,20 @@ def _odd_orders(look: Look) -> list[str]:
     doubts = []
     if counts.shared:
         doubts.append(f"{counts.shared:,} order ids belong to two customers, which is refused.")
+    if kind == "order_repeated":
+        doubts.append(
+            "The amount is the same on all lines of an order, so it is taken as the order's total "
+            'and counted once. If it is the amount of a line, set grain = "line".'
+        )
+    if kind != "row":
+        return doubts
     if counts.grain == "order" and counts.split:
         doubts.append(f"{counts.split:,} order ids are there twice with rows that differ.")
     if counts.grain == "order" and counts.copied:
         doubts.append(f"{counts.copied:,} orders are there twice; the copies are dropped.")
-    if counts.grain == "line" and counts.repeats_total:
+    if counts.repeats_total:
         doubts.append(
             "The amount is the same on all lines of nearly every order. If it is the order's "
-            "total, it would be counted once for each line: export one row for each order."
+            'total, it is counted once for each line: set grain = "order".'
         )
     return doubts

@@ -55,9 +55,10 @@ def backtest(
     rankings = {name: trial.lapse[name] for name in trial.shown}
     rankings["value_at_risk"] = trial.value_at_risk
     masks = {name: listed_rows(trial, score, capacity) for name, score in rankings.items()}
+    recency = listed_rows(trial, trial.lapse["recency"], capacity)
     looked = _Looked(trial, replicates, seed)
     return tuple(
-        looked.at(cutoff, name, mask, masks["recency"])
+        looked.at(cutoff, name, mask, recency)
         for cutoff in (None, *sorted(trial.rows["cutoff"].unique()))
         for name, mask in masks.items()
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.judgement.ablation import Ablated
@@ -38,7 +39,8 @@ class Judgement:
 
     `calibration`: the eligible of the test, then each slice of them. `decline_calibration`: the
     decline head on the eligible. `pooled`: the same recipe's forward forecasts of earlier cutoffs
-    together with the test. `ablation` and `horizons` are empty unless they were asked for.
+    together with the test. `stand_in` names the baseline that speaks as "model" in every figure,
+    where one does. `ablation` and `horizons` are empty unless they were asked for.
     """
 
     evaluation: Evaluation
@@ -52,6 +54,8 @@ class Judgement:
     rates: tuple[Rate, ...]
     importance: tuple[FamilyImportance, ...]
     backtest: tuple[Listed, ...]
+    rank: Rank = "probability"
+    stand_in: str | None = None
     ablation: tuple[Ablated, ...] = ()
     horizons: tuple[HorizonTrial, ...] = ()
 
@@ -71,6 +75,15 @@ class Judgement:
     def metrics(self) -> dict[str, float]:
         """Finite numbers by flat names, for a tracker that knows nothing else."""
         return {name: value for name, value in self._metrics() if isfinite(value)}
+
+    @property
+    def speaker(self) -> str:
+        """What "model" is called where people read it: the rule, where one speaks in its place."""
+        return "model" if self.stand_in is None else f"{self.stand_in} (stand-in)"
+
+    def named(self, predictor: str) -> str:
+        """What a predictor is called where people read it."""
+        return self.speaker if predictor == "model" else predictor
 
     def listed(self, predictor: str) -> Listed:
         """What that predictor's lists were worth, all cutoffs together."""
@@ -96,7 +109,7 @@ class Judgement:
             yield f"{predictor}_spend_caught_at_capacity", listed.spend_caught.estimate
 
 
-def judge_run(
+def judge_run(  # noqa: PLR0913 - each is a setting of its own
     model: ChurnModel,
     test: Dataset,
     evaluation: Evaluation,
@@ -104,6 +117,7 @@ def judge_run(
     history: Dataset,
     forecasts: pd.DataFrame | None = None,
     capacity: float = 0.1,
+    rank: Rank = "probability",
     replicates: int = 200,
     seed: int = 0,
 ) -> Judgement:
@@ -111,7 +125,7 @@ def judge_run(
 
     `history` gives the base rates of earlier cutoffs. `forecasts` (customer_id, cutoff, model)
     are forward forecasts of rows of `history`, to be pooled with the test. `capacity` is how many
-    can be looked after, as in scoring.
+    can be looked after and `rank` by what they are ranked, as in scoring.
     """
     trial = Trial.of(model, test, evaluation)
     rules = CampaignRules()
@@ -138,6 +152,8 @@ def judge_run(
         rates=rates_over_time(history, trial, forecasts, replicates=replicates, seed=seed),
         importance=family_importance(model, trial, replicates=replicates, seed=seed),
         backtest=backtest(trial, capacity=capacity, replicates=replicates, seed=seed),
+        rank=rank,
+        stand_in=model.stand_in,
     )
 
 

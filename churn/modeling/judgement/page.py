@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from churn.modeling.capacity import ranked_by
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.pictures import capacity_in_words
 from churn.modeling.judgement.reliability import Reliability
@@ -38,21 +39,33 @@ def _discrimination(judgement: Judgement, pictures: str) -> list[str]:
     test = evaluation.of("model")
     shown = METRICS | {"lift_at_10_percent": "lift at 10 %"}
     rows = [
-        [name, *(_interval(evaluation.of(name).metrics[key]) for key in shown)]
+        [judgement.named(name), *(_interval(evaluation.of(name).metrics[key]) for key in shown)]
         for name in ("model", *evaluation.against)
+        if name != judgement.stand_in
     ]
+    compared = "The model beside the simple rules that it has to beat."
+    if judgement.stand_in is not None:
+        compared = f"The rule `{judgement.stand_in}`, which speaks, beside the other rules."
     return [
         "## Judged on later cutoffs",
         "",
         f"Cutoffs {', '.join(evaluation.cutoffs)}; {test.rows:,} rows of {test.customers:,} "
-        f"customers, of whom {test.base_rate:.1%} lapsed. The model beside the simple rules that "
-        "it has to beat. Every 95 % interval resamples customers.",
+        f"customers, of whom {test.base_rate:.1%} lapsed. {compared} "
+        "Every 95 % interval resamples customers.",
         "",
         *_table(["", *shown.values()], rows),
         "",
-        _picture("Gain and lift of the model and of two rules", pictures, "gain"),
+        _picture(f"Gain and lift of {_who(judgement)}", pictures, "gain"),
         "",
     ]
+
+
+def _who(judgement: Judgement) -> str:
+    return "the model and of two rules" if judgement.stand_in is None else "the rule that speaks"
+
+
+def _speaker(judgement: Judgement) -> str:
+    return "the model" if judgement.stand_in is None else f"`{judgement.stand_in}`"
 
 
 def _kinds(judgement: Judgement) -> list[str]:
@@ -117,7 +130,7 @@ def _decision(judgement: Judgement, pictures: str) -> list[str]:
     predictors = [*(gain.predictor for gain in judgement.gains), "value_at_risk"]
     rows = [
         [
-            name,
+            judgement.named(name),
             f"{listed.listed:,}",
             _percent(listed.precision),
             _percent(listed.recall),
@@ -135,9 +148,10 @@ def _decision(judgement: Judgement, pictures: str) -> list[str]:
         "",
         *_table(header, rows),
         "",
-        "Of the lapsed, the share that the model listed minus that of the recency rule: "
-        f"{_points(model.more_caught)} percentage points. The last list is ordered by the model's "
-        "value at risk.",
+        f"Of the lapsed, the share that {_speaker(judgement)} listed minus that of the recency "
+        f"rule: {_points(model.more_caught)} percentage points. The last list is ordered by "
+        f"{_speaker(judgement)}'s value at risk. The shop's own list is ranked by "
+        f"{ranked_by(judgement.rank)}.",
         "",
         _picture("Precision, recall and spend of the lists", pictures, "backtest"),
         "",
@@ -147,7 +161,8 @@ def _decision(judgement: Judgement, pictures: str) -> list[str]:
 def _campaign(judgement: Judgement, pictures: str) -> list[str]:
     rules = judgement.rules
     best = ", ".join(
-        f"{one.predictor} {_interval(one.best, digits=2)} at {one.best_share:.0%} contacted"
+        f"{judgement.named(one.predictor)} {_interval(one.best, digits=2)} "
+        f"at {one.best_share:.0%} contacted"
         for one in judgement.profits
     )
     return [
@@ -177,6 +192,8 @@ def _over_time(judgement: Judgement, pictures: str) -> list[str]:
 
 
 def _families(judgement: Judgement, pictures: str) -> list[str]:
+    if not judgement.importance:
+        return _without_families(judgement, pictures)
     rows = [
         [one.family, str(one.features), _share(one.gain_share), _signed(one.loss_rise)]
         for one in judgement.importance

@@ -227,6 +227,8 @@ def _rates(judgement: Judgement) -> Any:
 
 
 def _importance(judgement: Judgement) -> Any:
+    if not judgement.importance:
+        return None
     import altair as alt
 
     rows = [
@@ -343,8 +345,10 @@ def _whiskers(data: Any, y: Any, title: str) -> Any:
 def _names(judgement: Judgement) -> dict[str, str]:
     """How the shown predictors are called on pictures."""
     best = judgement.evaluation.best_baseline
+    if judgement.stand_in is not None:
+        best = judgement.stand_in
     return {
-        gain.predictor: gain.predictor.replace("_", " ")
+        gain.predictor: judgement.named(gain.predictor).replace("_", " ")
         + (" (best rule)" if gain.predictor == best else "")
         for gain in judgement.gains
     }

@@ -27,6 +27,7 @@ class Trial:
     else the model says: P(decline), value at risk.
 
     `rows` has the features and the outcomes; `best_baseline` is that with the lowest log loss.
+    `stand_in` names the baseline that speaks as "model", where one does.
     """
 
     rows: pd.DataFrame
@@ -35,6 +36,7 @@ class Trial:
     decline: Floats
     value_at_risk: Floats
     best_baseline: str
+    stand_in: str | None = None
 
     @classmethod
     def of(cls, model: ChurnModel, test: Dataset, evaluation: Evaluation) -> Trial:
@@ -45,12 +47,17 @@ class Trial:
             said[name].to_numpy(dtype=np.float64)
             for name in ("decline_probability", "value_at_risk")
         )
-        return cls(rows, test.clock, lapse, decline, at_risk, evaluation.best_baseline)
+        return cls(
+            rows, test.clock, lapse, decline, at_risk, evaluation.best_baseline, model.stand_in
+        )
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The predictors that curves are drawn of: the model, the best rule, recency."""
-        return tuple(dict.fromkeys(("model", self.best_baseline, BASELINES[0])))
+        """The predictors that curves are drawn of: the model, the best rule, recency; a rule that
+        speaks in the model's place once.
+        """
+        named = dict.fromkeys(("model", self.best_baseline, BASELINES[0]))
+        return tuple(name for name in named if name != self.stand_in)
 
     @cached_property
     def outcome(self) -> Floats:

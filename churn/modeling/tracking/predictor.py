@@ -62,8 +62,7 @@ def log_predictor(mlflow: Any, model: ChurnModel) -> Any:
             name="model",
             python_model=str(code),
             artifacts={"model": str(parts)},
-            # MLflow drops columns that a signature does not name; the model itself refuses them
-            signature=ModelSignature(outputs=_outputs()),
+            signature=ModelSignature(inputs=_inputs(model), outputs=_outputs()),
             metadata={"features": model.feature_names_},
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )
@@ -84,6 +83,16 @@ def write_parts(model: ChurnModel, folder: Path) -> Path:
     written = json.dumps({"spec": model.spec(), "heads": hashes}, sort_keys=True, indent=1)
     (folder / "model.json").write_text(written, encoding="utf-8")
     return folder
+
+
+def _inputs(model: ChurnModel) -> Any:
+    """The features, and who and which status a row is of, which may be left out. Columns that are
+    not named here MLflow leaves out with a warning; what is missing it refuses.
+    """
+    from mlflow.types.schema import ColSpec, Schema
+
+    beside = [ColSpec("string", name, required=False) for name in ("customer_id", "status")]
+    return Schema([*beside, *(ColSpec("double", name) for name in model.feature_names_)])
 
 
 def _outputs() -> Any:

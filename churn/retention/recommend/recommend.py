@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
+from numbers import Integral
 
 import narwhals as nw
 import pyarrow as pa
@@ -13,7 +14,7 @@ from churn.data.consent import objectors
 from churn.data.engines.base import Frame
 from churn.data.product_days import Level, product_days
 from churn.data.tables import Snapshot
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.modeling.sampling import pick_customers
 from churn.retention.recommend.catalogue import Catalogue
 from churn.retention.recommend.judge import KINDS, judge
@@ -45,6 +46,9 @@ def recommend(
     Where lists so learnt were not better than best sellers on the horizons before the snapshot,
     best sellers stand in; `source` says which. Objectors to profiling have no row.
     """
+    check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
+    check_type(horizon_days, Integral, name="horizon_days", fix="Pass e.g. 28.")
+    check_type(top, Integral, name="top", fix="Pass e.g. 10.")
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {list(KINDS)}", got=repr(kind), fix='Pass "all".')
     learnt = learn_recommender(snapshot, horizon_days=horizon_days, level=level, settings=settings)

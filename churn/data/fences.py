@@ -1,0 +1,77 @@
+"""The upper fence of a log-normal: how much one order, or one day, may count for."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+
+from churn.data.engines.base import Engine
+
+__all__ = [
+    "FAR_BEYOND",
+    "far_orders_warning",
+    "log_normal_fence",
+    "moments",
+    "order_fence",
+    "steady",
+]
+
+FENCE_DEVIATIONS = 3.0
+FAR_BEYOND = 10.0
+ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums
+DIGITS = 9
+
+
+def log_normal_fence(count: float, log_sum: float, log_squares: float) -> float | None:
+    """exp(mean + 3 deviations) of logarithms, from two sums of them; None of nothing."""
+    mean, deviation = moments(count, log_sum, log_squares)
+    return None if mean is None else steady(exp(mean + FENCE_DEVIATIONS * (deviation or 0.0)))
+
+
+def steady(value: float) -> float:
+    """The number to nine digits: sums of floats end differently each time that threads share them,
+    and the same data must give the same model to the byte.
+
+    >>> steady(27.065799310470037) == steady(27.06579931047003)
+    True
+    """
+    return float(f"{value:.{DIGITS}g}")
+
+
+def moments(count: float, total: float, squares: float) -> tuple[float | None, float | None]:
+    """Mean and deviation (over n); None of nothing."""
+    if not count:
+        return None, None
+    mean, mean_square = total / count, squares / count
+    variance = mean_square - mean * mean
+    return mean, sqrt(variance) if variance > ROUNDING * mean_square else 0.0
+
+
+def order_fence(engine: Engine) -> float | None:
+    """The fence of a single order: of the amounts of all purchases; None where there is none."""
+    row = engine.rows(
+        "SELECT count(*) AS n, sum(ln(amount)) AS logs, sum(ln(amount) * ln(amount)) AS squares "
+        "FROM orders WHERE amount > 0"
+    )[0]
+    count, logs, squares = (float(str(row[name] or 0)) for name in ("n", "logs", "squares"))
+    return log_normal_fence(count, logs, squares)
+
+
+def far_orders_warning(engine: Engine) -> tuple[str, ...]:
+    """A line where amounts lie more than ten times beyond the fence, returns included."""
+    fence = order_fence(engine)
+    if fence is None:
+        return ()
+    row = engine.rows(
+        "SELECT count(*) AS n, max(abs(amount)) AS most FROM orders "
+        f"WHERE abs(amount) > {FAR_BEYOND * fence!r}"
+    )[0]
+    count = int(str(row["n"]))
+    if not count:
+        return ()
+    times = float(str(row["most"])) / fence
+    orders = "1 order is" if count == 1 else f"{count:,} orders are"
+    return (
+        f"{orders} more than {FAR_BEYOND:.0f} times larger than {fence:,.2f}, the most that a "
+        f"single order counts for in features and in what models learn; the largest is "
+        f"{times:,.0f} times that. Check for a typing error. Sums of money count it in full",
+    )
