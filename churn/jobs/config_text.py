@@ -10,7 +10,7 @@ from pathlib import Path
 
 from churn.data.sniff.guess import OrdersGuess
 
-__all__ = ["Answers", "beside", "config_text"]
+__all__ = ["Answers", "beside", "config_text", "key_line", "source_line"]
 
 COMMENT_COLUMN = 42
 COMMENT_WIDTH = 96
@@ -167,6 +167,17 @@ def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
         _line("[data.order_lines.columns]", None, "ours = theirs"),
         *(_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
     ]
+
+
+def source_line(guess: OrdersGuess, folder: Path) -> str:
+    """The line that names the files of the orders, for another table that is read out of them."""
+    sources = [_place(path, folder) for path in guess.source]
+    return key_line("source", sources if len(sources) > 1 else sources[0], "as above")
+
+
+def key_line(key: str, value: object, comment: str) -> str:
+    """A key with its value, or the head of a section, and the comment beside it."""
+    return _line(key, value, comment)
 
 
 def beside(guess: OrdersGuess) -> str:

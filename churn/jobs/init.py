@@ -14,6 +14,7 @@ from churn.errors import ChurnError, ConfigError
 from churn.files.postgres.address import is_address
 from churn.files.publish import publish_file
 from churn.jobs.config_text import Answers, beside, config_text
+from churn.jobs.first_consents import with_consents
 from churn.jobs.overview import audit_table, overview_tables
 from churn.jobs.result import JobResult, Line, ShownTable, hashed
 from churn.jobs.starter_offers import starter_offers
@@ -28,11 +29,14 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class InitResult:
-    """The settings written, what they rest on, and the offers, None where there were some."""
+    """The settings written, what they rest on, and the offers, None where there were some;
+    `consents` says which column was taken for consent, None where there is none.
+    """
 
     config: Path
     offers: Path | None
     guess: OrdersGuess
+    consents: str | None = None
 
 
 def init(
@@ -63,16 +67,19 @@ def init(
     if ask is not None:
         given, answers = _asked(guess, given, answers or Answers(), ask)
         guess = sniff_orders(*paths, given=given) if given != (columns or {}) else guess
-    _write(out, config_text(guess, folder=out.parent, answers=answers))
+    settings = config_text(guess, folder=out.parent, answers=answers)
+    settings, consents = with_consents(settings, guess, folder=out.parent)
+    _write(out, settings)
     text = _offers_text(guess, answers or Answers())
-    return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess)
+    return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess, consents)
 
 
 def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
     """Offers that are scaled to the mean amount, where it is a column of its own."""
-    amount = next(iter(guess.money), None)
-    known = amount is not None and amount.filled and amount.name == guess.columns["amount"]
-    mean = amount.total / amount.filled if amount is not None and known else None
+    mean = None
+    for amount in guess.money[:1] if guess.grain == "order" else ():
+        if amount.filled and amount.name == guess.columns["amount"]:
+            mean = amount.total / amount.filled
     currency = answers.currency or guess.currency
     return starter_offers(mean, currency=currency, margin_rate=answers.margin or 0.3)
 
@@ -167,7 +174,11 @@ def init_result(
         },
         rows={"orders": guess.rows_seen},
         files=hashed(*files),
-        warnings=(*guess.notes, *guess.warnings),
+        warnings=(
+            *guess.notes,
+            *guess.warnings,
+            *(() if done.consents is None else (done.consents,)),
+        ),
         tables=_mapping_tables(guess),
     )
     return _tried(result, done.config)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from churn.config import load_settings
 from churn.errors import ConfigError, DataError
 from churn.jobs.check import check
 from churn.jobs.config_text import Answers
 from churn.jobs.init import init, init_result, pairs, said
+from churn.jobs.result import hashed
 from churn.retention.offers import Offers
 
 GERMAN = "Kundennummer;Datum;Betrag\n007;13.02.2024;1.234,56\n007;01.03.2024;9,00\n"
@@ -153,11 +155,11 @@ def test_a_total_on_the_first_line_of_an_order_is_the_order_and_its_lines_are_li
 
 def test_settings_whose_orders_cannot_be_read_are_written_and_say_why(tmp_path):
     path = tmp_path / "orders.csv"
-    rows = "".join(f"1,2024-01-{day:02d},2,{'EUR' if day % 2 else 'USD'}\n" for day in range(1, 9))
-    path.write_text(f"client,date,amount,currency\n{rows}")
+    rows = "".join(f"1,2024-01-{day:02d},2\n" for day in range(1, 21))
+    path.write_text(f"client,date,amount\n{rows}1,unknown,2\n")
     result = init_result([path], out=tmp_path / "churn.toml")
     assert result.exit_code == 3
-    assert "cannot be read yet: orders must be in the one currency" in (result.failure or "")
+    assert "cannot be read yet: at most 1.0% of the rows" in (result.failure or "")
     assert (tmp_path / "churn.toml").exists()
 
 
@@ -234,3 +236,30 @@ def test_a_folder_or_a_glob_stays_one_in_the_settings(tmp_path, monkeypatch):
         assert orders_of(Path("churn.toml"))["source"] == place
     (folder / "orders_02.csv").write_text(REFUNDED.replace("\n1,", "\n3,").replace("\n2,", "\n4,"))
     assert check(Path("churn.toml")).rows == {"orders": 4}
+
+
+def test_a_column_of_consent_is_read_as_consent_and_said(tmp_path):
+    rows = "".join(
+        f"{number},c{number % 9}@mail.example,2024-01-{number % 28 + 1:02d},{number + 10}.5,"
+        f"{'yes' if number % 3 else 'no'}\n"
+        for number in range(90)
+    )
+    orders = tmp_path / "orders.csv"
+    orders.write_text(f"Order,Email,Created at,Total,Accepts Marketing\n{rows}")
+    result = init_result([orders], out=tmp_path / "churn.toml")
+    settings = load_settings(tmp_path / "churn.toml")
+    assert settings.data.consents is not None
+    assert settings.data.consents.columns["granted"] == "Accepts Marketing"
+    assert any('"Accepts Marketing" (60 yes, 30 no)' in warning for warning in result.warnings)
+    assert result.rows["consents"] == 90
+
+
+def test_the_costs_of_the_first_offers_are_scaled_to_the_shop(tmp_path):
+    orders = tmp_path / "orders.csv"
+    rows = "".join(f"c{n % 20},2024-02-{n % 28 + 1:02d},{n % 3 + 799}.00\n" for n in range(60))
+    orders.write_text(f"customer,date,amount\n{rows}")
+    result = init_result([orders], out=tmp_path / "churn.toml")
+    offers = {one.offer_id: one for one in Offers.load(tmp_path / "offers.toml")}
+    assert offers["come-back"].margin_cost == 150.0
+    assert "comes to 800.00" in (tmp_path / "offers.toml").read_text()
+    assert result.files == hashed(tmp_path / "churn.toml", tmp_path / "offers.toml")
