@@ -292,7 +292,7 @@ class Door:
         warnings = (
             *audit.warnings,
             *reader.where.warnings(counts, total),
-            *self._lost(contract, written, unread, total, meant),
+            *self._lost(contract, _with_no_warning(contract, written), unread, total, meant),
             *_missing_values(unread, unusable),
         )
         return replace(audit, rows_read=total + erased, dropped=dropped, warnings=warnings)
@@ -327,6 +327,13 @@ def _limits_as_text(reader: TableReader) -> list[str]:
         for ours in RAW.get(reader.contract.name, ())
         if (theirs := reader.mapped.get(ours))
     ]
+
+
+def _with_no_warning(contract: TableContract, unusable: Mapping[str, int]) -> Mapping[str, int]:
+    """The reasons but for orders later than the clock, which the calendar of the data warns of."""
+    if contract.name != "orders":
+        return unusable
+    return {reason: n for reason, n in unusable.items() if LATER_THAN_CLOCK not in reason}
 
 
 def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[str, int]:

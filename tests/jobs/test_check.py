@@ -42,7 +42,11 @@ def test_the_orders_stand_by_month_for_people_and_machines(shop):
 
 def test_a_check_leaves_no_files_but_the_ledger(shop):
     check(shop)
-    assert {path.name for path in shop.parent.iterdir() if not path.name.startswith("ledger")} == {
+    assert {
+        path.name
+        for path in shop.parent.iterdir()
+        if not path.name.lstrip(".").startswith("ledger")
+    } == {
         "churn.toml",
         "offers.toml",
         "orders.parquet",
