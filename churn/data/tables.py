@@ -9,6 +9,7 @@ from typing import Any
 
 from churn.data.audit import TableAudit
 from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning, without_strays
+from churn.data.cancellations import without_cancelled
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
@@ -191,6 +192,7 @@ class Tables:
                 lines = settings.orders.grain == "line"
                 audit = _without_strays(engine, audit, settings)
                 audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
+                audit = without_cancelled(engine, audit, lines=lines)
                 drop_checked(engine)
                 warnings = (*audit.warnings, *far_orders_warning(engine))
                 audit = replace(audit, warnings=warnings)

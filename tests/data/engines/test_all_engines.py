@@ -477,3 +477,19 @@ def test_the_erased_and_the_lines_of_their_orders_are_left_out_alike(other, open
         "orders": {"erased": 3},
         "order_lines": {"erased": 3},
     }
+
+
+def test_an_invoice_and_its_cancellation_of_the_same_day_go_together(name):
+    moments = pd.to_datetime(["2024-03-01 10:00", "2024-03-01 11:00", "2024-03-02 10:00"])
+    orders = pd.DataFrame(
+        {
+            "customer_id": ["ann"] * 3,
+            "order_id": ["1", "C2", "3"],
+            "ordered_at": moments,
+            "amount": [50.0, -50.0, 8.0],
+        }
+    )
+    tables = Tables.from_frames(orders, engine=name)
+    assert tables.engine.rows("SELECT order_id FROM orders") == [{"order_id": "3"}]
+    assert tables.audits["orders"].rows_kept == 1
+    tables.close()
