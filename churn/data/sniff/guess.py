@@ -9,6 +9,7 @@ from typing import Literal
 from churn.data.casts import source_columns
 from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier
+from churn.data.notations.shapes import shape_sql
 from churn.data.sniff.amounts import AmountOf, Money, amount_of, money_in
 from churn.data.sniff.columns import REQUIRED, Mapped, map_columns, price_times_quantity, term
 from churn.data.sniff.counted_rows import CountedRows, guess_counted_rows
@@ -22,6 +23,11 @@ from churn.errors import ConfigError, DataError
 __all__ = ["OrdersGuess", "sniff_orders"]
 
 ROWS = "orders_as_text"
+WRITTEN = {
+    "customer_id": "one whole number or name a customer",
+    "ordered_at": "2024-01-31 or 2024-01-31 18:30",
+    "amount": "1234.56",
+}
 LINE_ONLY = ("product_id", "category", "product_name", "quantity")
 LINES = ("order_id", "product_id", "category", "product_name", "quantity")
 
@@ -219,11 +225,24 @@ def _lacking(table: OrdersFiles, mapped: Mapped) -> DataError:
     named = {role: name for role, name in mapped.columns.items() if name}
     have = {**named, **({"amount": ""} if price_times_quantity(mapped.columns) else {})}
     lacking = [name for name in REQUIRED if name not in have]
-    unfit = {role: mapped.unfit[role] for role in lacking if mapped.unfit[role]}
+    unfit = [(role, name) for role in lacking for name in mapped.unfit[role]]
     but = "".join(
-        f"; {names} would be {role} by name but not by values" for role, names in unfit.items()
+        f"; {name!r} is named like {role}, but holds values such as {_shape(table, name)}"
+        for role, name in unfit
     )
+    fix = f'Pass --map {lacking[0]}="their name", or map it in [data.orders.columns].'
+    if unfit:
+        fix += f" A column that is named right has to be exported so: {WRITTEN[unfit[0][0]]}."
     return DataError(
-        f"{table.name} must have columns that tell {lacking}; it has {list(table.types)}{but}",
-        fix=f'Pass --map {lacking[0]}="their name", or map it in [data.orders.columns].',
+        f"{table.name} must have columns for {lacking}; it has {list(table.types)}{but}", fix=fix
     )
+
+
+def _shape(table: OrdersFiles, name: str) -> str:
+    """The shape that most values of a column have: 9 for a digit, a or A for a letter."""
+    text = f"CAST({identifier(name)} AS VARCHAR)"
+    found = table.engine.rows(
+        f"SELECT {shape_sql(text)} AS shape, count(*) AS n FROM {table.relation} "
+        f"WHERE {text} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+    )
+    return repr(found[0]["shape"]) if found else "none"

@@ -272,7 +272,7 @@ def test_a_missing_column_is_named_with_the_columns_that_are_there(tmp_path):
     text = "client,date,total\n1,2024-01-01,much\n1,2024-01-02,little\n"
     with pytest.raises(DataError, match=r"\['amount'\].*\['client', 'date', 'total'\]") as caught:
         look(tmp_path, text)
-    assert "'total'] would be amount by name but not by values" in str(caught.value)
+    assert "'total' is named like amount, but holds values such as 'aaaa'" in str(caught.value)
     assert "Pass --map amount=" in str(caught.value)
 
 
