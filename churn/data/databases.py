@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churn.data.contracts import TABLES
-from churn.data.doors import mapped_columns
 from churn.data.engines.base import identifier, literal
+from churn.data.mapping import mapped_columns
 from churn.data.settings import TableSource
 from churn.data.statuses import status_columns
 from churn.data.where import where_of

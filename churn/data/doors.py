@@ -13,7 +13,7 @@ from operator import or_
 
 from churn.data.audit import TableAudit, check_share
 from churn.data.calendar import LATER_THAN_CLOCK
-from churn.data.casts import cast_sql, source_columns
+from churn.data.casts import cast_sql
 from churn.data.condition_sql import given_sql
 from churn.data.contracts import TABLES, Column, TableContract
 from churn.data.duplicates import duplicates_of, timed_sql
@@ -23,6 +23,7 @@ from churn.data.given import given_columns
 from churn.data.guests import GUEST, Guests
 from churn.data.ids import canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
+from churn.data.mapping import mapped_columns, unused_columns, used_columns
 from churn.data.misunderstood import check_words, keep_restricting
 from churn.data.open_ends import count_open
 from churn.data.readings import Reading, TableReader, Unread
@@ -31,12 +32,10 @@ from churn.data.restricting import EARLIEST, KEPT, RAW, RAW_AS, WORDS, Rows, res
 from churn.data.settings import DataSettings, TableSource
 from churn.data.sources import FILE_COLUMN
 from churn.data.status_check import StatusCheck
-from churn.data.text_layout import looks_like_data
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.data.words import Words, arm_sql
-from churn.errors import DataError
 
-__all__ = ["Door", "day_begins_sql", "local_day_sql", "mapped_columns"]
+__all__ = ["Door", "day_begins_sql", "local_day_sql"]
 
 MEANT = (NOBODY, GUEST, LEFT_OUT, UNDECIDED)  # reasons for which a row is no fault of the data
 LONG_AGO = "before 1900"
@@ -65,7 +64,7 @@ class Door:
         grain = self.settings.orders.grain
         duplicates = duplicates_of(table, types, mapped, grain=grain, file=file)
         where = where_of(table, types, source, self.settings.timezone, mapped=mapped)
-        used = _used(types, mapped, where)
+        used = used_columns(types, mapped, where)
         status = StatusCheck.of(table, types, source, self.settings.timezone, used=used)
         extras = {**where.extras, **status.extras, **duplicates.extras}
         extras |= self._as_written(types, mapped, source)
@@ -77,7 +76,7 @@ class Door:
         erased = self.erased.leave_out(table)
         unread = reader.unread(reading, self._marks(table))
         audit = self._audit(reader, reading, unread, erased=erased)
-        unused = _unused(types, mapped, where, relation.unread)
+        unused = unused_columns(types, mapped, where, relation.unread)
         audit = replace(audit, notes=(*relation.notes, *unused, *audit.notes))
         if table in WORDS:
             audit = keep_restricting(self.engine, audit)
@@ -375,61 +374,3 @@ def day_begins_sql(local_day: str, day_timezone: str) -> str:
 def _missing(column: Column) -> str:
     what = "" if column.kind in ("id", "code", "text") else "readable "
     return f"without a {what}{column.name}"
-
-
-def mapped_columns(
-    contract: TableContract, types: dict[str, str], source: TableSource
-) -> dict[str, str]:
-    """Ours → theirs for every column of the contract that the source has.
-
-    DataError where the source lacks one that is needed, or that the mapping names.
-    """
-    known = {column.name for column in contract.columns}
-    strange = sorted(set(source.columns) - known)
-    if strange:
-        rule = f"[data.{contract.name}.columns] maps only columns of the contract"
-        raise DataError(rule, got=strange, fix=f"Known are {sorted(known)}.")
-    wanted = {ours: source.columns.get(ours, ours) for ours in known}
-    explicit = set(source.columns) | set(contract.required)
-    lacking = {
-        ours
-        for ours in explicit
-        if wanted[ours] not in types
-        and any(name not in types for name in source_columns(wanted[ours], types))
-    }
-    if lacking:
-        raise _lacks(contract, sorted(lacking), types)
-    return {
-        column.name: wanted[column.name]
-        for column in contract.columns
-        if column.name in explicit or wanted[column.name] in types
-    }
-
-
-def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
-    if any(looks_like_data(name) for name in types):  # a header would name no customer
-        rule = f"table {contract.name!r} must have a header with column names"
-        fix = "Write the names of the columns above the first row."
-        return DataError(rule, got="a first row that looks like data", fix=fix)
-    return DataError(
-        f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",
-        fix=f'Map it in [data.{contract.name}.columns], e.g. {lacking[0]} = "total".',
-    )
-
-
-def _unused(
-    types: dict[str, str],
-    mapped: Mapping[str, str],
-    where: Where,
-    unread: tuple[str, ...],
-) -> tuple[str, ...]:
-    used = _used(types, mapped, where)
-    there = [name for name in types if not looks_like_data(name)]
-    spare = [*(name for name in there if name not in used), *unread]
-    return (f"ignored columns: {', '.join(spare)}",) if spare else ()
-
-
-def _used(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
-    """The columns of the source that the mapping or the condition names."""
-    named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
-    return named.union(where.columns)

@@ -8,18 +8,58 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from churn.data.audit import TableAudit
+from churn.data.calendar import without_strays
+from churn.data.cancellations import without_cancelled
 from churn.data.engines.base import Engine
+from churn.data.fences import far_orders_warning
 from churn.data.order_numbers import tell_apart
-from churn.errors import DataError
+from churn.data.settings import DataSettings
+from churn.errors import ConfigError, DataError
 
-__all__ = ["drop_checked", "orders_from_lines", "orders_from_orders", "single_currency"]
+__all__ = ["one_row_an_order"]
 
 LINE = ("order_id", "product_id", "category", "product_name", "quantity", "amount", "discount")
 DETAILS = ("currency", "channel", "store")
 CHECKED = ("currency", "store")
 
 
-def orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
+def one_row_an_order(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
+    """`orders` as the door read them made one row an order (or version), in one currency, without
+    dates that cannot be right, cancelled invoices and copies; the audit counts and warns of them.
+    """
+    lines = settings.orders.grain == "line"
+    _check_line_table(engine.columns("orders"), settings)
+    _single_currency(engine, settings.currency)  # grouping would hide a second one
+    audit = _without_strays(engine, audit, settings)
+    audit = (_orders_from_lines if lines else _orders_from_orders)(engine, audit)
+    audit = without_cancelled(engine, audit, lines=lines)
+    _drop_checked(engine)
+    return replace(audit, warnings=(*audit.warnings, *far_orders_warning(engine)))
+
+
+def _check_line_table(columns: list[str], settings: DataSettings) -> None:
+    """Nothing, or the error for a table of lines that finds no orders, or is there twice."""
+    if settings.order_lines is None:
+        return
+    if "order_id" not in columns:
+        rule = "order_lines need orders with an order_id of their own"
+        raise DataError(rule, fix="Map it in [data.orders.columns], or leave order_lines out.")
+    if settings.orders.grain == "line":
+        rule = 'orders of grain = "line" bring their own order_lines'
+        raise ConfigError(rule, fix="Leave [data.order_lines] out.")
+
+
+def _without_strays(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
+    """The orders without those on days far from all others, unless the settings keep them."""
+    if settings.keep_outlying_dates:
+        return audit
+    lines = settings.orders.grain == "line" and "order_id" in engine.columns("orders")
+    ends = settings.until is None
+    limit = settings.bad_row_limit
+    return without_strays(engine, audit, lines=lines, ends=ends, limit=limit)
+
+
+def _orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
     """`orders` grouped by order: earliest time, summed amount; `order_lines` keeps the lines.
 
     A line that arrives later makes a new version of its order.
@@ -61,7 +101,7 @@ def _units(millionths: str, name: str) -> str:
     return f"CAST({millionths} AS DOUBLE) / 1e6 AS {name}"
 
 
-def orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
+def _orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
     """`orders` without exact copies; versions of an order are told apart by `loaded_at`.
 
     Raises DataError when two different rows claim to be the same version of an order.
@@ -90,7 +130,7 @@ def _without_copies(engine: Engine, version: Sequence[str]) -> int:
     return before - _count(engine, "SELECT count(*) AS n FROM orders")
 
 
-def single_currency(engine: Engine, currency: str) -> None:
+def _single_currency(engine: Engine, currency: str) -> None:
     """Nothing, or DataError when orders are in another currency than `currency`, or in several."""
     if "currency" not in _columns(engine):
         return
@@ -105,7 +145,7 @@ def single_currency(engine: Engine, currency: str) -> None:
         )
 
 
-def drop_checked(engine: Engine) -> None:
+def _drop_checked(engine: Engine) -> None:
     """Drops what only tells one order from another: nothing reads it later, 16 bytes an order."""
     for name in CHECKED:
         if name in _columns(engine):

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.data.audit import TableAudit
-from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning, without_strays
-from churn.data.cancellations import without_cancelled
+from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
@@ -17,16 +16,10 @@ from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
-from churn.data.fences import far_orders_warning
 from churn.data.guests import Guests
 from churn.data.matches import compare_ids
 from churn.data.order_numbers import lines_of_one_order
-from churn.data.orders import (
-    drop_checked,
-    orders_from_lines,
-    orders_from_orders,
-    single_currency,
-)
+from churn.data.orders import one_row_an_order
 from churn.data.readable import Copies, Readable
 from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
@@ -187,15 +180,7 @@ class Tables:
             types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
             audit = noting_the_clock(door.open(table, relations[table], types, source), now)
             if table == "orders":
-                _check_line_table(engine.columns("orders"), settings)
-                single_currency(engine, settings.currency)  # grouping would hide a second one
-                lines = settings.orders.grain == "line"
-                audit = _without_strays(engine, audit, settings)
-                audit = (orders_from_lines if lines else orders_from_orders)(engine, audit)
-                audit = without_cancelled(engine, audit, lines=lines)
-                drop_checked(engine)
-                warnings = (*audit.warnings, *far_orders_warning(engine))
-                audit = replace(audit, warnings=warnings)
+                audit = one_row_an_order(engine, audit, settings)
             if table == "order_lines" and audits["orders"].shared_order_ids:
                 audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
@@ -376,28 +361,6 @@ def _check_frame(name: str, frame: object) -> None:
 def _not_connected(table: str) -> DataError:
     rule = f"table {table!r} is not connected"
     return DataError(rule, fix=f"Name its source in [data.{table}].")
-
-
-def _check_line_table(columns: list[str], settings: DataSettings) -> None:
-    """Nothing, or the error for a table of lines that finds no orders, or is there twice."""
-    if settings.order_lines is None:
-        return
-    if "order_id" not in columns:
-        rule = "order_lines need orders with an order_id of their own"
-        raise DataError(rule, fix="Map it in [data.orders.columns], or leave order_lines out.")
-    if settings.orders.grain == "line":
-        rule = 'orders of grain = "line" bring their own order_lines'
-        raise ConfigError(rule, fix="Leave [data.order_lines] out.")
-
-
-def _without_strays(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
-    """The orders without those on days far from all others, unless the settings keep them."""
-    if settings.keep_outlying_dates:
-        return audit
-    lines = settings.orders.grain == "line" and "order_id" in engine.columns("orders")
-    ends = settings.until is None
-    limit = settings.bad_row_limit
-    return without_strays(engine, audit, lines=lines, ends=ends, limit=limit)
 
 
 def _as_stored(column: str) -> str:
