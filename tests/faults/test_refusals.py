@@ -87,7 +87,7 @@ def listed(folder):
     plan = churn(
         folder, "plan", "--scores", "scores.parquet", "--out", "plan.csv", "--as-of", as_of
     )
-    export = churn(folder, "export", "plan.csv", "--to", "list.csv")
+    export = churn(folder, "export", "plan.csv", "--to", "list.csv", "--replace")
     rows = pd.read_csv(folder / "plan.csv", dtype=str)
     planned = set(rows.loc[rows["offer_id"] != "none", "customer_id"])
     exported = set(pd.read_csv(folder / "list.csv", dtype=str)["customer_id"])
