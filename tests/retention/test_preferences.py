@@ -6,8 +6,7 @@ from contact_histories import is_wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.retention.offers import KINDS
-from churn.retention.preferences import PreferenceBook, saying_nothing, strange_kinds
+from churn.retention.preferences import PreferenceBook, saying_nothing
 
 IDS = pa.chunked_array([["ann", "bob"]])
 NO, YES = False, True
@@ -76,11 +75,6 @@ def test_no_and_yes_weigh_as_an_oracle_weighs_them(words):
 def test_of_an_offer_whose_kind_is_not_known_any_no_may_be_meant(said, unwanted):
     book = PreferenceBook.read(preferences(word(*said)), IDS)
     assert book.unwanted("email", None).tolist() == [unwanted, False]
-
-
-def test_words_that_are_no_kind_of_offer_are_found():
-    known = preferences(word("", "discounts", NO), word("", "survey", NO), word("", "", NO))
-    assert strange_kinds(known, KINDS) == ["discounts"]
 
 
 def test_preferences_that_neither_allow_nor_limit_are_counted():
