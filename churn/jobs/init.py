@@ -207,7 +207,8 @@ def _tried(result: JobResult, config: Path) -> JobResult:
     """The result with what comes of reading the orders; a refusal is its failure."""
     try:
         settings = load_settings(config)
-        tables = Tables.from_settings(settings.data, folder=settings.folder)
+        erased = settings.erased()
+        tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
     except ChurnError as failure:
         cause = f"{config} is written, but its orders cannot be read yet: {failure}"
         return replace(result, failure=cause, exit_code=failure.exit_code)
