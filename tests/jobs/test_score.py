@@ -182,7 +182,7 @@ def test_a_spreadsheet_finds_no_formula_in_a_csv_file_and_parquet_keeps_the_name
     assert list(written.columns) == SCORE_SCHEMA.names
     assert (
         written["churn_probability"] - kept["churn_probability"]
-    ).abs().max() < 1e-9  # nine significant digits
+    ).abs().max() < 1e-9
     listed = written.loc[written["at_risk"], "reasons"]
     assert listed.str.endswith(".").all()
 
