@@ -11,11 +11,12 @@ from datetime import date
 import pytest
 
 from churn.errors import StorageError
+from churn.files.database import open_database
 from churn.files.erasure_key import key_beside, made_key
 from churn.files.erasures import read_erased, record_erased
 from churn.files.ledger import Ledger
 from churn.files.ledger_file import check_kept, mark_beside
-from churn.files.records import APPLICATION_ID
+from churn.files.records import APPLICATION_ID, MIGRATIONS
 
 ON = date(2024, 5, 1)
 LOST = r"ledger\.db must be the ledger that was here.*docs/privacy\.md says how to begin anew"
@@ -109,16 +110,14 @@ def test_forgetting_that_is_killed_between_key_and_list_can_be_run_again(tmp_pat
 
 def test_a_ledger_of_an_earlier_release_is_taken_over(tmp_path):
     path = tmp_path / "ledger.db"
+    marking = next(n for n, steps in enumerate(MIGRATIONS) if "application_id" in steps[0])
+    with closing(open_database(path, MIGRATIONS[:marking])) as connection:
+        connection.execute(
+            "INSERT INTO runs VALUES ('old', 'score', '2024-05-01', NULL, 'done', NULL, NULL, "
+            "'{}', 1, 1)"
+        )
     with Ledger(path) as ledger:
-        run = ledger.start_run("score")
-    with closing(sqlite3.connect(path)) as connection:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        connection.execute("DROP TABLE ledger_id")
-        connection.execute("PRAGMA application_id = 0")
-        connection.execute(f"PRAGMA user_version = {version - 1}")
-    mark_beside(path).unlink()
-    with Ledger(path) as ledger:
-        assert [one.run_id for one in ledger.runs()] == [run]
+        assert [run.run_id for run in ledger.runs()] == ["old"]
     assert mark_beside(path).exists()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)

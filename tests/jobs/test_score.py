@@ -180,9 +180,7 @@ def test_a_spreadsheet_finds_no_formula_in_a_csv_file_and_parquet_keeps_the_name
     assert {f"'{evil}", "'@cmd"} <= set(written["customer_id"])
     assert {evil, "@cmd"} <= set(kept["customer_id"])
     assert list(written.columns) == SCORE_SCHEMA.names
-    assert (
-        written["churn_probability"] - kept["churn_probability"]
-    ).abs().max() < 1e-9
+    assert (written["churn_probability"] - kept["churn_probability"]).abs().max() < 1e-9
     listed = written.loc[written["at_risk"], "reasons"]
     assert listed.str.endswith(".").all()
 
