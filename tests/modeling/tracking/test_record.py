@@ -105,6 +105,7 @@ def test_a_run_that_was_cut_short_is_failed_and_recorded_anew(recorded, client, 
     assert find_version(client, SETTINGS, "m-2").run_id == done.run_id
 
 
+@pytest.mark.usefixtures("recorded")
 def test_the_report_of_a_bundle_is_where_people_look(folder, client):
     bundle = keep_model(folder / "models", "m-3", minute=3)
     (bundle / "report" / "gain.svg").write_text("<svg/>")
