@@ -236,7 +236,8 @@ def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
     assert offered(frame).empty
     codes = set(frame["suppression"])
     assert codes == {"consent_unknown", "holdout", "status_not_served"}
-    (warning,) = result.warnings
+    warning, why = result.warnings
+    assert "no recorded consent" in why
     assert warning.startswith("nobody's consent is on record, so nobody gets an offer: connect ")
     assert '[offers] consent = "assumed"' in warning
     assert not [rows for title, _, rows in result.tables if "other budgets" in title and rows]
