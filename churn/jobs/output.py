@@ -42,7 +42,7 @@ __all__ = [
     "writing_table",
 ]
 
-CSV_DIGITS = 9
+CSV_DIGITS, CSV_DECIMALS = 9, 4
 LEAST_ROUNDED, MOST_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
 
 
@@ -271,7 +271,9 @@ def read_result(
 
 
 def rounded(column: pa.ChunkedArray) -> pa.Array:
-    """Floats of at most 9 significant digits, as many as a person or a spreadsheet can use."""
+    """Floats of 9 significant digits, as many as a person or a spreadsheet can use; of large ones
+    four decimals stay, so that no cent is lost.
+    """
     import numpy as np
 
     empty = np.asarray(column.is_null().to_numpy())
@@ -279,8 +281,8 @@ def rounded(column: pa.ChunkedArray) -> pa.Array:
     size = np.abs(values)
     usual = (size > LEAST_ROUNDED) & (size < MOST_ROUNDED)
     decimals = CSV_DIGITS - 1 - np.floor(np.log10(np.where(usual, size, 1.0))).astype(int)
-    up, down = 10.0 ** np.maximum(decimals, 0), 10.0 ** np.maximum(-decimals, 0)
-    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up / down) * down / up, values)
+    up = 10.0 ** np.maximum(decimals, CSV_DECIMALS)
+    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up) / up, values)
     return pa.array(found, type=pa.float64(), mask=empty)
 
 
