@@ -12,9 +12,9 @@ from churn.errors import ConfigError
 AS_OF = "2024-06-01"
 ORDERS = pd.DataFrame(
     {
-        "customer_id": ["ann", "bob"],
-        "ordered_at": pd.to_datetime(["2024-01-01", "2024-07-01"]),
-        "amount": [1.0, 1.0],
+        "customer_id": ["ann", "bob", "closed", "open", "reopened", "forgotten"],
+        "ordered_at": pd.to_datetime(["2024-01-01", "2024-07-01", *["2024-01-01"] * 4]),
+        "amount": 1.0,
     }
 )
 EVENTS = [
