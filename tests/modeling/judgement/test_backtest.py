@@ -24,7 +24,7 @@ def by_hand(rows, score):
     for cutoff in set(rows["cutoff"]):
         there = rows[rows["cutoff"] == cutoff].assign(score=score[rows["cutoff"] == cutoff])
         flagged = there.assign(churn_probability=there["score"]).reset_index(drop=True)
-        mask, _ = _flag(flagged, CAPACITY)
+        mask, _ = _flag(flagged, CAPACITY, by="churn_probability")
         for listed, (_, row) in zip(mask, flagged.iterrows(), strict=True):
             seen = min(row["tenure_days"], 84)
             usual = max(row["net_spend_three_horizons"], 0) * 28 / seen
