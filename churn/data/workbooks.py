@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from churn.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Sheet", "write_sheet"]
+__all__ = ["Sheet", "open_workbook", "write_sheet"]
 
 LOOKED_AT = 100
 BATCH_ROWS = 20_000
@@ -67,32 +68,41 @@ def write_sheet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    workbook = _workbook(path)
-    found = _chosen(workbook, path, sheet=sheet, skip=skip)
-    names = _unique([found.header[place] for place in found.places])
-    kinds = [_kind_of(kind) for kind in _kinds(found)]
-    schema = pa.schema(list(zip(names, kinds, strict=True)))
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        for rows in _batches(found.rows(), BATCH_ROWS):
-            columns = [
-                pa.array([_value(row, place, kind) for row in rows], kind)
-                for place, kind in zip(found.places, kinds, strict=True)
-            ]
-            writer.write_table(pa.table(columns, schema=schema))
-    return found, len(workbook.sheet_names) > 1
+    with open_workbook(path) as workbook:
+        found = _chosen(workbook, path, sheet=sheet, skip=skip)
+        names = _unique([found.header[place] for place in found.places])
+        kinds = [_kind_of(kind) for kind in _kinds(found)]
+        schema = pa.schema(list(zip(names, kinds, strict=True)))
+        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            for rows in _batches(found.rows(), BATCH_ROWS):
+                columns = [
+                    pa.array([_value(row, place, kind) for row in rows], kind)
+                    for place, kind in zip(found.places, kinds, strict=True)
+                ]
+                writer.write_table(pa.table(columns, schema=schema))
+        return found, len(workbook.sheet_names) > 1
 
 
-def _workbook(path: Path) -> Any:
+@contextmanager
+def open_workbook(path: Path) -> Iterator[Any]:
+    """A workbook to be read; DataError where it is damaged, protected or something else."""
     import python_calamine
 
+    rule = f"{path.name} must be a whole, readable Excel workbook"
+    damaged = DataError(rule, got="something else", fix="Save it again, or as CSV.")
     try:
-        return python_calamine.CalamineWorkbook.from_path(path)
+        workbook = python_calamine.CalamineWorkbook.from_path(path)
     except python_calamine.PasswordError:
         rule = f"{path.name} must open without a password"
         raise DataError(rule, got="a protected workbook", fix="Save it without one.") from None
     except (python_calamine.CalamineError, OSError):
-        rule = f"{path.name} must be a whole, readable Excel workbook"
-        raise DataError(rule, got="something else", fix="Save it again, or as CSV.") from None
+        raise damaged from None
+    try:
+        yield workbook
+    except python_calamine.CalamineError:
+        raise damaged from None
+    finally:
+        workbook.close()
 
 
 def _chosen(workbook: Any, path: Path, *, sheet: str | None, skip: int | None) -> Sheet:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.data.workbooks import open_workbook
 from churn.errors import DataError
 
 __all__ = ["as_table", "by_money", "cells_of", "text_of", "write_workbook"]
@@ -132,13 +133,8 @@ def cells_of(path: Path) -> tuple[list[str], list[list[Any]]]:
 
     DataError where it is no whole workbook.
     """
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        with CalamineWorkbook.from_path(str(path)) as book:
-            sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, OSError):
-        raise DataError(f"{path.name} must be a whole workbook", fix="Write it again.") from None
+    with open_workbook(path) as book:
+        sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
     names, *rows = sheet or [[]]
     return [str(name) for name in names], [
         [None if cell == "" else cell for cell in row] for row in rows
