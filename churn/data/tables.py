@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from churn.data.audit import TableAudit
 from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning
@@ -118,7 +118,9 @@ class Tables:
         currency: str = "USD",
         bad_row_limit: float = 0.01,
         customer_id: IdRule = "exact",
+        order_id: Literal["exact", "number"] = "exact",
         guests: tuple[str, ...] | None = None,
+        least_match: float = 0.5,
         where: Mapping[str, str] | None = None,
         engine: EngineName = "duckdb",
         clock: datetime | None = None,
@@ -150,7 +152,9 @@ class Tables:
             currency=currency,
             bad_row_limit=bad_row_limit,
             customer_id=customer_id,
+            order_id=order_id,
             guests=guests,
+            least_match=least_match,
             **{name: TableSource(source="", where=where.get(name)) for name in others},  # type: ignore[arg-type]
         )
         opened = open_engine(engine)

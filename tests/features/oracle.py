@@ -130,17 +130,23 @@ def _population(pasts: list[Past]) -> Shop:
     days = [past.spent(age) for past in pasts for age in past.purchase_ages]
     paid = [o["amount"] for past in pasts for age in past.orders for o in past.bought(age)]
     usual, spread = _moments([log(day) for day in days])
-    limit = None if usual is None or spread is None else exp(usual + 3 * spread)
+    limit = None if usual is None or spread is None else _nine(exp(usual + 3 * spread))
     channels = Counter(c for past in pasts if (c := _first_channel(past)) is not None)
     order = _moments(paid)[0]
     if order is not None and usual is not None and spread is not None:
         order = min(order, exp(usual + spread**2 / 2))
+    gap, gap_deviation, order = _nine(gap), _nine(gap_deviation), _nine(order)
     shop = Shop(gap, gap_deviation, order, limit, channels, None, None)
     buyers = [past for past in pasts if past.purchase_ages]
     if not buyers:
         return shop
     buying, spending = _buying(buyers), _spending(buyers, shop)
     return Shop(gap, gap_deviation, shop.order, limit, channels, buying, spending)
+
+
+def _nine(value: float | None) -> float | None:
+    """Figures of the whole shop have nine digits: the last of a sum depend on the order of rows."""
+    return None if value is None else float(f"{value:.9g}")
 
 
 def _moments(values: list[float]) -> tuple[float | None, float | None]:

@@ -62,6 +62,7 @@ def shop_of(orders: list[Row], lines: list[Row], *, zone: str = "UTC") -> Tables
         order_lines=table_of(lines, LINE),
         day_timezone=zone,
         bad_row_limit=1.0,
+        least_match=0.0,
         clock=datetime(2024, 12, 1, tzinfo=UTC),
     )
 
@@ -101,7 +102,7 @@ def a_shop(draw: st.DrawFn) -> tuple[str, list[Row], list[Row]]:
         st.integers(-250 * 24, 30 * 24),
     ).map(lambda hours: begin(zone) + timedelta(hours=hours))
     money = st.one_of(st.sampled_from([0.0, -3.0]), st.integers(1, 4000).map(lambda c: c / 100))
-    version = {"customer_id": st.sampled_from("abc"), "ordered_at": moment, "amount": money}
+    version = {"ordered_at": moment, "amount": money}
     if dated:
         version["loaded_at"] = moment
     line = {
@@ -120,9 +121,10 @@ def a_shop(draw: st.DrawFn) -> tuple[str, list[Row], list[Row]]:
         max_size=3 if dated else 1,
         unique_by=lambda one: one.get("loaded_at"),
     )
+    whose = st.tuples(st.sampled_from("abc"), versions)  # another customer is another order
     orders = [
-        {"order_id": str(number)} | one
-        for number, some in enumerate(draw(st.lists(versions, min_size=1, max_size=8)))
+        {"order_id": str(number), "customer_id": name} | one
+        for number, (name, some) in enumerate(draw(st.lists(whose, min_size=1, max_size=8)))
         for one in some
     ]
     return zone, orders, draw(st.lists(st.fixed_dictionaries(line), max_size=40))
