@@ -76,8 +76,10 @@ mutants: $(READY) ## Plant known faults one at a time, and say which the tests c
 kills: $(READY) ## Kill commands at each of their commit points, and count what is lost
 	$(BIN)/python tests/shop/kills.py
 
-docs: $(READY) ## Write docs/features.md from the catalogue in the code
+docs: $(READY) ## Write the generated pages of docs/, and build the site into site/
 	$(BIN)/python -m churn.features.page > docs/features.md
+	$(BIN)/python -m churn.cli.reference > docs/commands.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(READY) ## Put the code into its one form
 	$(BIN)/ruff check --fix .
@@ -93,4 +95,4 @@ pins: ## Renew the requirements files from pyproject.toml
 	  | $(PIN) --no-header - --output-file requirements-spark.txt
 
 clean: ## Remove what the targets made, models and data included
-	rm -rf $(VENV) data out mlflow.db mlartifacts ledger.db models/champion models/churn-*
+	rm -rf $(VENV) data out site mlflow.db mlartifacts ledger.db models/champion models/churn-*

@@ -1,19 +1,23 @@
-"""The pages of keys and columns name all that the code knows, as it is, and nothing else."""
+"""The reference pages name all that the code knows, as it is, and nothing else; the site builds."""
 
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from churn.cli.reference import NOTES, command_reference, commands_by_name
 from churn.config import Settings
 from churn.data.contracts import TABLES
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.tables import Tables
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 CONFIGURATION = (DOCS / "configuration.md").read_text(encoding="utf-8")
 TABLES_PAGE = (DOCS / "tables.md").read_text(encoding="utf-8")
 ANY_TABLE = "data.<table>"
@@ -150,3 +154,41 @@ def test_the_examples_are_read_without_losing_a_row(tmp_path):
     for table, audit in tables.audits.items():
         assert (dict(audit.dropped), audit.rows_kept) == ({}, 1), table
         assert audit.warnings == (), table
+
+
+def test_the_reference_of_commands_is_what_the_application_says():
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert page == f"{command_reference()}\n", "run `make docs`"
+
+
+def test_every_command_has_a_note_and_no_other():
+    assert set(NOTES) == set(commands_by_name())
+
+
+def test_the_reference_names_every_argument_and_option():
+    """Asked of the application itself, so that a table that lost a row is noticed."""
+    sections = command_reference().split("\n## ")[1:]
+    for section, (name, command) in zip(sections, commands_by_name().items(), strict=True):
+        assert section.startswith(f"`churn {name}`\n")
+        rows = section.split("|---|---|---|\n")[1].splitlines()
+        assert len(rows) == len(command.params)
+        for row, parameter in zip(rows, command.params, strict=True):
+            options = [*parameter.opts, *parameter.secondary_opts]
+            wanted = [f"`{one}`" for one in options if one.startswith("-")] or [parameter.metavar]
+            assert all(one in row for one in wanted), row
+            assert row.endswith(f" {parameter.help} |")
+
+
+def test_the_index_leads_to_every_page():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    links = {link for link in re.findall(r"\]\(([^)#]+)", index) if not link.startswith("..")}
+    assert links == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    """Links and anchors that lead nowhere, and pages that no menu shows, are warnings."""
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "commands.html").is_file()
+    assert (tmp_path / "project" / "readme.html").is_file()

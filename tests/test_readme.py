@@ -26,11 +26,12 @@ from churn.scoring.score import SCORE_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
-    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"),
-    *("docs/delivery.md", "docs/privacy.md", "docs/sending.md"),
-    *("docs/configuration.md", "docs/tables.md", "docs/data.md"),
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
+    *("notebooks/README.md", "benchmarks/README.md"),
+    *sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md")),
 )
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAM = ("README.md", "docs/python.md", "docs/serving.md")  # one program, in this order
+OUTPUTS_PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
 AS_OF = "2017-12-01"
 
 # MLflow's own use of SQLAlchemy and pandas warns where a user's program loads a model from it.
@@ -45,7 +46,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def shell_lines(page: str) -> list[str]:
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    text = [block.replace("\\\n", " ") for block in blocks(page, "sh")]
+    lines = [line for block in text for line in re.split(r"\n|&&", block)]
     return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
 
 
@@ -107,12 +109,14 @@ def everyone(shop: Path) -> pd.DataFrame:
 
 
 @of_mlflow
-def test_the_python_of_the_readme_runs_in_order(inside_shop: Path):
+def test_the_python_of_the_documents_runs_in_order(inside_shop: Path):
     """As one program, in a copy of the example after `make train` and `churn features`."""
     program: dict[str, Any] = {}
-    for number, block in enumerate(blocks("README.md", "python"), start=1):
-        with contextlib.redirect_stdout(None):
-            exec(compile(block, f"README.md, block {number}", "exec"), program)
+    for page in PROGRAM:
+        assert blocks(page, "python")
+        for number, block in enumerate(blocks(page, "python"), start=1):
+            with contextlib.redirect_stdout(None):
+                exec(compile(block, f"{page}, block {number}", "exec"), program)
     assert (inside_shop / "plan.parquet").is_file()
     assert program["plan"].summary["expected_cost"] <= 250
     assert program["model"].manifest_["as_of"] == "2018-01-01"
@@ -222,19 +226,20 @@ def test_modules_in_the_architecture_exist():
 
 def test_every_suppression_code_is_explained_in_its_own_words():
     for code in Suppression:
-        assert f"| `{code}` | {code.meaning} |" in README
+        assert f"| `{code}` | {code.meaning} |" in OUTPUTS_PAGE
 
 
 def test_suppression_codes_stand_in_the_order_in_which_they_are_recorded():
-    listed = re.findall(r"^\| `([a-z_]+)` \|", README.split("| `suppression` | meaning |")[1], re.M)
+    table = OUTPUTS_PAGE.split("| `suppression` | meaning |")[1].split("\n\n")[0]
+    listed = re.findall(r"^\| `([a-z_]+)` \|", table, re.M)
     assert listed == [str(code) for code in Suppression]
 
 
 @pytest.mark.parametrize(
-    ("heading", "schema"), [("### Scores", SCORE_SCHEMA), ("### Plan", PLAN_SCHEMA)]
+    ("heading", "schema"), [("## Scores", SCORE_SCHEMA), ("## Offer plan", PLAN_SCHEMA)]
 )
 def test_every_column_of_a_result_is_explained(heading: str, schema: Any):
-    section = README.split(heading)[1].split("\n##")[0]
+    section = OUTPUTS_PAGE.split(heading)[1].split("\n##")[0]
     first_cells = " ".join(re.findall(r"^\|([^|]*)\|", section, flags=re.MULTILINE))
     assert set(re.findall(r"`([a-z_]+)`", first_cells)) >= set(schema.names)
 
@@ -243,7 +248,7 @@ def test_every_exit_code_is_listed():
     errors = importlib.import_module("churn.errors")
     kinds = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
     codes = {0, *(kind.exit_code for kind in kinds if issubclass(kind, ChurnError))}
-    table = README.split("### Exit codes")[1]
+    table = OUTPUTS_PAGE.split("## Exit codes")[1]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
 
 
@@ -291,10 +296,11 @@ def test_every_reason_for_not_sending_is_explained_in_its_own_words_and_order():
     assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(UNSENT.items())
 
 
-def test_keys_that_the_readme_explains_are_keys_of_the_settings():
+def test_keys_that_the_quick_start_explains_are_keys_of_the_settings():
     from churn.config import load_settings
 
-    table = README.split("| key | what to ask yourself |")[1].split("\n\n")[0]
+    page = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8")
+    table = page.split("| key | question to answer |")[1].split("\n\n")[0]
     settings = load_settings(ROOT / "churn.toml", environment={})
     rows = re.findall(r"^\| `\[([a-z.]+)\](?: ([a-z_]+))?`(?:, `([a-z_]+)`)?", table, re.MULTILINE)
     assert len(rows) >= 8
@@ -317,13 +323,14 @@ def test_every_change_is_explained_in_its_own_words():
 
     assert tuple(MEANINGS) == CHANGES
     for change, meaning in MEANINGS.items():
-        assert f"| `{change}` | {meaning} |" in README
+        assert f"| `{change}` | {meaning} |" in OUTPUTS_PAGE
 
 
-def test_every_language_is_named_in_the_readme_and_in_a_first_configuration():
+def test_every_language_is_named_in_the_documents_and_in_a_first_configuration():
     from churn.jobs.config_text import REST
     from churn.scoring.language import language_codes
 
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     for code in language_codes():
-        assert f'"{code}"' in README
+        assert f'"{code}"' in page
         assert f'"{code}"' in REST
