@@ -212,16 +212,25 @@ def test_links_in_the_documents_lead_somewhere(page: str):
 def test_modules_in_the_architecture_exist():
     """In the map of rooms a module stands beside its room; elsewhere it stands with its path."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
     found = 0
     for room, modules in re.findall(r"^\| `([a-z/]+)` \|[^|]*\|([^|]*)\|$", text, re.MULTILINE):
         for module in re.findall(r"`([a-z_]+\.py)`", modules):
             place = ROOT / "churn" / room / module
             assert place.is_file() or (ROOT / "churn" / module).is_file(), place
             found += 1
-    for path in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text):
+    papers = "\n".join([text, *(page.read_text(encoding="utf-8") for page in decisions)])
+    for path in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", papers):
         assert (ROOT / "churn" / path.removeprefix("churn/")).is_file(), path
         found += 1
-    assert found > 10
+    assert found > 70
+
+
+def test_every_room_has_its_line_in_the_architecture():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE))
+    folders = {place.parent.name for place in (ROOT / "churn").glob("*/__init__.py")}
+    assert folders <= rows, f"add to the table of rooms: {folders - rows}"
 
 
 def test_every_suppression_code_is_explained_in_its_own_words():
