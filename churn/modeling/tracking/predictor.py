@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from churn.files.hashes import sha256_of
+from churn.files.temporary import private_folder
 from churn.modeling import portable
 from churn.modeling.model import ChurnModel
 
@@ -54,10 +58,10 @@ def log_predictor(mlflow: Any, model: ChurnModel) -> Any:
     """
     from mlflow.models.signature import ModelSignature
 
-    with tempfile.TemporaryDirectory(prefix="churn-pyfunc-") as scratch:
-        code = Path(scratch) / "churn_predictor.py"
+    with _scratch() as scratch:
+        code = scratch / "churn_predictor.py"
         code.write_text(predictor_code(), encoding="utf-8")
-        parts = write_parts(model, Path(scratch) / "model")
+        parts = write_parts(model, scratch / "model")
         return mlflow.pyfunc.log_model(
             name="model",
             python_model=str(code),
@@ -66,6 +70,20 @@ def log_predictor(mlflow: Any, model: ChurnModel) -> Any:
             metadata={"features": model.feature_names_},
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for the model's parts and for the copies that MLflow makes of them on its way; what
+    a killed process left in such a folder, the next one removes.
+    """
+    folder, usual = private_folder("churn-pyfunc-"), tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = usual
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def predictor_code() -> str:

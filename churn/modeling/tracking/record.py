@@ -22,6 +22,7 @@ from churn.modeling.tracking.store import mlflow_store
 __all__ = ["Recorded", "find_version", "record_bundle"]
 
 REPORT = "report"
+MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def record_bundle(
 ) -> Recorded:
     """The run and the version of a loaded bundle, made unless they are there already.
 
-    The version comes last, so a run that was cut short has none: it is marked as failed, and
-    recorded anew. Raises StorageError when MLflow cannot be reached.
+    The version comes last, so a run that was cut short has none: it is marked as failed with all
+    that it began, and recorded anew. Raises StorageError when MLflow cannot be reached.
     """
     check_name(settings.model_name, what="[tracking] model_name")
     with mlflow_store(settings, folder, writing=True) as mlflow:
@@ -73,10 +74,19 @@ def _runs_of(client: Any, settings: TrackingSettings, model_id: str) -> list[Any
 
 
 def _fail_unfinished(client: Any, settings: TrackingSettings, model_id: str) -> None:
-    """Marks runs that a killed process left behind; they have no version."""
+    """Marks what a killed process left behind of a model without a version: its runs, also those
+    that had ended, their children, and the models that they were logging.
+    """
     for run in _runs_of(client, settings, model_id):
-        if run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, "FAILED")
+        place, run_id = [run.info.experiment_id], run.info.run_id
+        for child in client.search_runs(place, f"tags.{MLFLOW_PARENT_RUN_ID} = '{run_id}'"):
+            if child.info.status == "RUNNING":
+                client.set_terminated(child.info.run_id, "FAILED")
+        for logged in client.search_logged_models(place, f"source_run_id = '{run_id}'"):
+            if logged.status == "PENDING":
+                client.finalize_logged_model(logged.model_id, "FAILED")
+        if run.info.status != "FAILED":
+            client.set_terminated(run_id, "FAILED")
 
 
 def _log_facts(mlflow: Any, client: Any, model: ChurnModel, run_id: str) -> None:

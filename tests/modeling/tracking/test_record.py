@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import pytest
@@ -103,6 +104,35 @@ def test_a_run_that_was_cut_short_is_failed_and_recorded_anew(recorded, client, 
     assert done.new
     assert client.get_run(left.info.run_id).info.status == "FAILED"
     assert find_version(client, SETTINGS, "m-2").run_id == done.run_id
+
+
+@pytest.mark.usefixtures("recorded")
+def test_all_that_a_killed_recording_began_is_failed(client, folder):
+    """Fault 3: its children and the model that it was logging would stand as unfinished for ever,
+    and a run that had ended without a version as a second recording.
+    """
+    keep_model(folder / "models", "m-4", minute=4)
+    experiment = client.get_experiment_by_name(SETTINGS.experiment).experiment_id
+    ended = client.create_run(experiment, tags={"model_id": "m-4"}).info.run_id
+    client.set_terminated(ended)
+    left = client.create_run(experiment, tags={"model_id": "m-4"}).info.run_id
+    child = client.create_run(experiment, tags={"mlflow.parentRunId": left}).info.run_id
+    logged = client.create_logged_model(experiment, source_run_id=left).model_id
+    done = record(folder, "m-4")
+    assert [client.get_run(run).info.status for run in (ended, left, child)] == ["FAILED"] * 3
+    assert client.get_logged_model(logged).status == "FAILED"
+    assert client.get_run(done.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_nothing_is_left_in_the_folder_for_temporary_files(folder, tmp_path, monkeypatch):
+    """Not even what a killed recording left there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"churn-pyfunc-{2**31}-1-left" / "model").mkdir(parents=True)
+    keep_model(folder / "models", "m-5", minute=5)
+    assert record(folder, "m-5").new
+    assert tempfile.gettempdir() == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("recorded")
