@@ -1,21 +1,44 @@
 """Commands killed at some of their commit points; `make kills` takes all of them.
 
 A commit point is a rename, a sync to the disk or the end of a transaction: see
-`tests/shop/commit_points.py`.
+`tests/shop/commit_points.py`. `train` and `sync`, of which each kill costs seconds, are left to
+`make kills`; `test_processes.py` kills a training at three moments.
 """
 
 import pytest
-from kills import COMMANDS, killing
+from kill_counts import Count
+from kills import LISTS, list_kills, model_kills
+
+EVERY = {"forget": 17, "send": 11, "withdraw": 1, "effects": 9}
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    yield from killing(tmp_path_factory.mktemp("kills"))
+def count():
+    return Count()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_is_lost_doubled_or_left_behind(shop, command):
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory, count):
+    with list_kills(tmp_path_factory.mktemp("kills"), count) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, count):
+    with model_kills(tmp_path_factory.mktemp("kills"), count) as shop:
+        yield shop
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_nothing_is_lost_doubled_or_left_behind(lists, count, command):
     """Faults 1 to 3, 49 to 51."""
-    shop.all_of(command, every={"forget": 17, "send": 11, "withdraw": 1}.get(command, 7))
-    assert shop.count.kills[command] > 1
-    assert (shop.count.lost, shop.count.doubled, shop.count.litter) == ([], [], [])
+    lists.all_of(command, every=EVERY.get(command, 7))
+    assert count.kills[command] > 1
+    assert (count.lost, count.doubled, count.litter) == ([], [], [])
+
+
+def test_effects_are_whole_whenever_their_learning_is_killed(models, count):
+    """Fault 3: and the next run removes what it left."""
+    models.all_of("effects", every=EVERY["effects"])
+    assert count.kills["effects"] > 1
+    assert (count.lost, count.doubled, count.litter) == ([], [], [])

@@ -22,12 +22,31 @@ def arm(moment: int) -> None:
     for name in ("replace", "rename", "fsync", "link"):
         setattr(os, name, points.around(getattr(os, name)))
 
+    class Cursor(sqlite3.Cursor):
+        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+            run = functools.partial(super().execute, sql, *rest)
+            alone = _is_schema(sql) and not self.connection.in_transaction
+            return points.around(run)() if alone else run()
+
     class Connection(sqlite3.Connection):
         def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
             run = functools.partial(super().execute, sql, *rest)
             return points.around(run)() if sql in ("COMMIT", "VACUUM") else run()
 
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=Connection)
+        def commit(self) -> None:
+            run = super().commit
+            points.around(run)() if self.in_transaction else run()
+
+        def cursor(self, factory: Any = Cursor) -> Any:
+            return super().cursor(factory)
+
+    for module in (sqlite3, sqlite3.dbapi2):  # SQLAlchemy takes the second
+        module.connect = functools.partial(module.connect, factory=Connection)
+
+
+def _is_schema(sql: str) -> bool:
+    """Whether a statement changes tables, which outside a transaction is one of its own."""
+    return sql.lstrip().upper().startswith(("CREATE", "DROP", "ALTER"))
 
 
 class _Points:

@@ -25,6 +25,10 @@ import {module} as runs
 for line in sys.stdin:
     asked = json.loads(line)
     begun = time.perf_counter()
+    if asked["here"]:
+        runs.RUNS[asked["run"]](**asked["options"])
+        print(json.dumps([0, time.perf_counter() - begun]), flush=True)
+        continue
     pid = os.fork()
     if pid == 0:
         try:
@@ -70,6 +74,10 @@ class Forking:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
+    def warm_up(self, name: str, **options: Any) -> None:
+        """Runs it in the warm process itself: all that are forked have what it loaded."""
+        self._answer({"run": name, "here": True, "options": options})
+
     def run(
         self,
         name: str,
@@ -82,6 +90,9 @@ class Forking:
         unless it has ended by then.
         """
         asked = {"run": name, "kill_after": kill_after, "kill_at": kill_at, "options": options}
+        return self._answer({**asked, "here": False})
+
+    def _answer(self, asked: dict[str, Any]) -> Ended:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -90,8 +101,10 @@ class Forking:
 
 
 @contextmanager
-def forking(module: str) -> Iterator[Forking]:
-    """A warm process that knows the `RUNS` of a module beside this one."""
+def forking(module: str, **variables: str) -> Iterator[Forking]:
+    """A warm process that knows the `RUNS` of a module beside this one; `variables` are set in its
+    environment.
+    """
     place = str(Path(__file__).parent)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     path = os.pathsep.join([place, str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
@@ -100,7 +113,7 @@ def forking(module: str) -> Iterator[Forking]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**environment, "PYTHONPATH": path},
+        env={**environment, "PYTHONPATH": path, **variables},
     )
     try:
         yield Forking(process)

@@ -1,26 +1,26 @@
 """Commands killed at their commit points, one after the other, and what must hold after each kill.
 
-`python tests/shop/kills.py` kills at all of them and counts; a test takes some.
+`python tests/shop/kills.py` kills at all of them and counts, `kills.py 5 send` at each fifth of one
+command; a test takes some.
 """
 
-import itertools
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parent))
 
 from forked import Forking, forking
+from kill_counts import Count, Kills
 from known_customers import names_in
 from mail_sink import MailSink, serving
 from mailing_shop import CUSTOMERS, mailing_shop
+from model_kills import model_kills
 from simulated_shop import AS_OF
 
 from churn.files.ledger import Ledger
@@ -30,49 +30,20 @@ from churn.files.publish import read_pointer
 from churn.files.withdrawals import withdrawals
 from churn.jobs.send import send
 
-MOST_POINTS = 4_000
 PLAN = "plan.parquet"
 
 
-@dataclass
-class Count:
-    """What came of the kills."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    litter: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        by = ", ".join(f"{command} {number}" for command, number in self.kills.items())
-        found = [f"{len(getattr(self, name))} {name}" for name in ("lost", "doubled", "litter")]
-        return f"{sum(self.kills.values())} kills ({by}): {', '.join(found)}"
-
-
-class Killing:
+class ListKills(Kills):
     """A shop with a plan on record, whose commands are killed."""
 
-    def __init__(self, warm: Forking, base: Path, folder: Path, sink: MailSink, port: int) -> None:
-        self.warm, self.base, self.folder, self.sink, self.port = warm, base, folder, sink, port
-        self.count = Count()
-        self._copies = itertools.count()
-
-    def all_of(self, command: str, *, every: int = 1) -> None:
-        """Kills the command at every, or each so-manieth, moment of its commit points."""
-        kill = getattr(self, f"_{command}")
-        for moment in range(0, MOST_POINTS, every):
-            if not kill(moment):
-                return
-            self.count.kills[command] += 1
-        raise AssertionError(f"{command} has more than {MOST_POINTS} commit points")
+    def __init__(
+        self, warm: Forking, folder: Path, count: Count, *, sink: MailSink, port: int
+    ) -> None:
+        super().__init__(warm, folder, count)
+        self.sink, self.port = sink, port
 
     def _shop(self) -> Path:
-        return mailing_shop(self.base, self.folder / f"shop{next(self._copies)}", port=self.port)
-
-    def _killed(self, command: str, moment: int | None, config: Path, **options: Any) -> bool:
-        ended = self.warm.run(command, kill_at=moment, config=str(config), **options)
-        assert ended.killed or ended.code == 0, (command, moment, ended)
-        return ended.killed
+        return mailing_shop(self.folder, self._place(), port=self.port)
 
     def _plan(self, moment: int) -> bool:
         config = self._shop()
@@ -175,23 +146,11 @@ class Killing:
         """A shop of which four customers have got their messages."""
         model = self.folder / "sent"
         if not model.exists():
-            config = mailing_shop(self.base, model, port=self.port)
+            config = mailing_shop(self.folder, model, port=self.port)
             send(config, plan=config.parent / PLAN, limit=4)
-        copy = self.folder / f"shop{next(self._copies)}"
+        copy = self._place()
         shutil.copytree(model, copy)
         return copy / "churn.toml"
-
-    def _check(self, config: Path, at: str, whole: Callable[[], bool]) -> None:
-        with closing(sqlite3.connect(config.parent / "ledger.db")) as connection:
-            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-                self.count.lost.append(f"{at}: the ledger")
-        if not whole():
-            self.count.lost.append(f"{at}: what was there before")
-
-    def _look_for_litter(self, config: Path, at: str) -> None:
-        left = [path.name for path in config.parent.rglob(".*.tmp*")]
-        self.count.litter += [f"{at}: {name}" for name in left]
-        shutil.rmtree(config.parent)
 
 
 def _plan_options(config: Path) -> dict[str, str]:
@@ -199,25 +158,37 @@ def _plan_options(config: Path) -> dict[str, str]:
     return {"out": str(home / PLAN), "scores": str(home / "scores.parquet"), "as_of": str(AS_OF)}
 
 
-COMMANDS = ("plan", "export", "forget", "send", "withdraw", "promote")
+LISTS = ("plan", "export", "forget", "send", "withdraw", "promote")
+MODELS = ("score", "train", "effects", "sync")
+COMMANDS = (*LISTS, *MODELS)
+EVERY = {"train": 7, "sync": 23}
+"""Commands with hundreds of commit points, nearly all of them MLflow's, and the step for them."""
 
 
-def killing(folder: Path) -> Iterator[Killing]:
-    """A shop with a mail server, whose commands can be killed."""
+@contextmanager
+def list_kills(folder: Path, count: Count) -> Iterator[Kills]:
+    """A shop with a plan on record and a mail server, whose commands can be killed."""
     sink = MailSink()
     with forking("killed_runs") as warm, serving(sink) as server:
-        yield Killing(warm, folder, folder, sink, server.port)
+        yield ListKills(warm, folder, count, sink=sink, port=server.port)
 
 
 def main() -> int:
-    """Kills every command at all of its commit points, and prints what came of it."""
-    with tempfile.TemporaryDirectory() as folder:
-        for shop in killing(Path(folder)):
-            for command in sys.argv[1:] or COMMANDS:
-                shop.all_of(command)
-                print(shop.count, flush=True)
-            found = [*shop.count.lost, *shop.count.doubled, *shop.count.litter]
-            print(*found, sep="\n")
+    """Kills commands, all where none is named, at all of their commit points, and prints what came
+    of it.
+    """
+    words, count = sys.argv[1:], Count()
+    every = int(words.pop(0)) if words and words[0].isdecimal() else 1
+    asked = words or COMMANDS
+    for commands, kills in ((LISTS, list_kills), (MODELS, model_kills)):
+        named = [command for command in commands if command in asked]
+        if named:
+            with tempfile.TemporaryDirectory() as folder, kills(Path(folder), count) as shop:
+                for command in named:
+                    shop.all_of(command, every=every * EVERY.get(command, 1))
+                    print(count, flush=True)
+    found = [*count.lost, *count.doubled, *count.litter]
+    print(*found, sep="\n")
     return 1 if found else 0
 
 
