@@ -1,19 +1,20 @@
 """kill -9 while messages go out: nobody gets two, and what is in doubt is told."""
 
-import os
 import random
-import re
 import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections import Counter
 
 import pandas as pd
 import pytest
+from hook_sink import Receiver
 from mail_sink import TAKEN, MailSink, serving
 from mailing_shop import addresses_of, mailing_shop, offered, states
 
+from churn.files.ledger import Ledger
 from churn.jobs.send import send
 
 
@@ -122,15 +123,82 @@ def test_what_is_in_doubt_stays_with_its_customer_where_others_share_the_address
     assert len(set(twice)) == 1
 
 
-def test_interrupted_by_hand_it_says_that_the_rest_can_be_sent(base, tmp_path):
-    sink = MailSink()
-    sink.answer = lambda _: time.sleep(0.05) or TAKEN
+SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
+ENDED = {
+    signal.SIGINT: (130, "what was sent is on record, and the same command sends the rest"),
+    signal.SIGTERM: (143, "ended by SIGTERM"),
+}
+
+
+@pytest.mark.parametrize("asked", ENDED)
+@pytest.mark.parametrize("stage", ["recipient", "answer"])
+def test_an_interrupt_waits_until_the_message_in_hand_is_with_the_server(
+    base, tmp_path, asked, stage
+):
+    """Before it was handed over or after, none is in doubt, and the next run sends the rest."""
+    sink, process = MailSink(), None
+
+    def interrupt_the_fourth(_):
+        if len(sink.envelopes) == 3:
+            process.send_signal(asked)
+            time.sleep(0.3)
+        return TAKEN
+
+    setattr(sink, stage, interrupt_the_fourth)
+    with serving(sink) as server:
+        config = mailing_shop(base, tmp_path / "shop", port=server.port)
+        plan = config.parent / "plan.parquet"
+        process = started(config)
+        _, said = process.communicate(timeout=60)
+        code, words = ENDED[asked]
+        assert process.returncode == code
+        assert words in said
+        assert len(sink.envelopes) == 4
+        assert Counter(states(config).values()) == {"sent": 4, "waiting": len(offered(plan)) - 4}
+        with Ledger(config.parent / "ledger.db") as ledger:
+            assert ledger.runs("send")[0].status == "failed"
+        assert send(config, plan=plan).metrics["left_out"] == {"sent_before": 4}
+    assert sorted(sink.recipients) == addresses_of(offered(plan))
+
+
+def test_a_second_interrupt_does_not_wait(base, tmp_path):
+    """The message in hand is in doubt then, and is told as that."""
+    sink, process = MailSink(), None
+
+    def interrupt_twice(_):
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        return TAKEN
+
+    sink.answer = interrupt_twice
     with serving(sink) as server:
         config = mailing_shop(base, tmp_path / "shop", port=server.port)
         process = started(config)
-        while not sink.envelopes and process.poll() is None:
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        sink.answer = lambda _: TAKEN
+        result = send(config, plan=config.parent / "plan.parquet")
+    assert result.metrics["left_out"] == {"maybe_sent": 1}
+    assert Counter(states(config).values())["unknown"] == 1
+
+
+def test_an_interrupt_ends_the_wait_for_a_webhook_that_is_busy(base, tmp_path, monkeypatch):
+    """Its batch was refused for now, so it is not in doubt and goes out with the next run."""
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    receiver = Receiver(*[(503, {"retry-after": "100"})] * 9)
+    with receiver.at() as address:
+        hook = f'[delivery.webhook]\nurl = "{address}"\nsecret = "${{HOOK_SECRET}}"\n'
+        config = mailing_shop(base, tmp_path / "shop", port=1, more=hook)
+        process = started(config, "--through", "webhook")
+        while not receiver.requests and process.poll() is None:
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert re.search("what was sent is on record, and the same command sends the rest", err)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130, said
+        assert len(receiver.requests) == 1
+        assert set(states(config).values()) == {"waiting"}
+        receiver.answers.clear()
+        send(config, plan=config.parent / "plan.parquet", through="webhook")
+    assert set(states(config).values()) == {"sent"}

@@ -1,12 +1,12 @@
 """The loop that sends: each message is on record before it goes out, and what became of it after.
 
-Killed at any moment, it leaves at most the parcel at hand in doubt. What is in doubt is never sent
-again by itself: no message twice is worth more than no message lost.
+Killed at any moment, it leaves at most the parcel at hand in doubt; interrupted, it first waits for
+what becomes of that. What is in doubt is never sent again by itself: no message twice is worth more
+than no message lost.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from churn.files.ledger import Ledger
 from churn.files.messages import Settled, claim, settle
+from churn.retention.delivery import interrupts
 from churn.retention.delivery.parcels import Courier, Outcome, Outgoing, Parcel
 from churn.retention.delivery.quiet import QuietHours
 
@@ -31,7 +32,7 @@ class Clock:
     """What time it is, with its zone, and how to wait some seconds; tests bring their own."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = interrupts.sleep
 
     def wait_until(self, moment: datetime) -> None:
         """Waits, if that lies ahead."""
@@ -104,6 +105,11 @@ class Dispatch:
         """What of the parcel is still waiting."""
         if self._tally.stopped or not self._may_send():
             return parcel
+        with interrupts.held():
+            return self._handed_over(parcel)
+
+    def _handed_over(self, parcel: Parcel) -> Parcel:
+        """The same, where the parcel may go out now."""
         messages = [one.message for one in parcel if self._is_allowed(one)]
         claimed = claim(self.ledger, messages, since=self.since, before=self._settled)
         self._settled = None
@@ -140,9 +146,10 @@ class Dispatch:
 
     def _write_down(self) -> None:
         """Records what became of the last parcel now, and not together with the next claim."""
-        if self._settled is not None:
-            settle(self.ledger, self._settled)
-        self._settled = None
+        with interrupts.held():
+            if self._settled is not None:
+                settle(self.ledger, self._settled)
+            self._settled = None
 
     def _may_send(self) -> bool:
         """Whether it is no quiet hour, after waiting for the pace and, if wished, for its end."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churn.errors import ConfigError
+from churn.retention.delivery import interrupts
 from churn.retention.delivery.deadline import Deadline
 from churn.retention.delivery.parcels import Outcome
 
@@ -38,7 +38,7 @@ class MailServer:
         settings: EmailSettings,
         *,
         ca_file: Path | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = interrupts.sleep,
     ) -> None:
         self.settings = settings
         self.sleep = sleep
@@ -87,6 +87,8 @@ class MailServer:
                 if attempt >= self.settings.attempts:
                     raise
                 self.sleep(2.0**attempt)
+                if interrupts.pending():
+                    raise
         return self._connection
 
     def _connect(self) -> smtplib.SMTP:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from churn.retention.delivery import interrupts
 from churn.retention.delivery.deadline import Deadline, watched
 from churn.retention.delivery.dispatch import Clock
 from churn.retention.delivery.parcels import Outcome, Parcel
@@ -65,6 +66,8 @@ class Webhook:
                 return outcome
             if attempt < self.settings.retries:
                 self.clock.sleep(after if after is not None else self._pause(attempt))
+            if interrupts.pending():
+                break
         cause = {None: "no answer", UNREACHED: f"no connection to {self._host}"}.get(
             status, str(status)
         )
