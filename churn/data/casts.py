@@ -27,6 +27,9 @@ WHOLE = re.compile(r"^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", re.IGNORECASE)
 BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
 NO_TYPE = '"NULL"'
+MOST_TOKENS = 100
+"""So many names, numbers and signs arithmetic may have: each name is a reading of its column."""
+DIRECTIVE = re.compile(r"%(-?[dHIjmMSUWy]|[aAbBcfgGpuVwxXYzZ%])")
 SHARES = ("propensity",)  # numbers that may be written in percent
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
 
@@ -73,6 +76,12 @@ def usual_notation(source: TableSource) -> Notation:
     if strange:
         rule = f"date_format must be a strptime pattern or one of {list(NAMED)}"
         raise ConfigError(rule, got=strange, fix='Write it e.g. as date_format = "%d.%m.%Y".')
+    unknown = [each for each in formats if "%" in DIRECTIVE.sub("", each)]
+    if unknown:
+        rule = (
+            "date_format must be made of the directives of strptime, such as %d %m %Y %H %M %S %f"
+        )
+        raise ConfigError(rule, got=unknown, fix="Write a percent sign itself as %%.")
     return Notation(source.decimal or ".", formats)
 
 
@@ -172,6 +181,11 @@ def _tokens(expression: str) -> list[str]:
             raise _not_arithmetic(expression)
         found.append(match.group(1))
         position = match.end()
+        if len(found) > MOST_TOKENS:
+            rule = (
+                f"arithmetic in a mapping may have at most {MOST_TOKENS} names, numbers and signs"
+            )
+            raise ConfigError(rule, got="more", fix="Compute the column in the export.")
     return found
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from churn.data.casts import usual_notation
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
-from churn.errors import DataError
+from churn.errors import ConfigError, DataError
 
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
 NOON = datetime(2024, 1, 15, 12)
@@ -254,3 +255,57 @@ def test_amounts_that_are_not_finite_are_set_aside_and_counted(value):
     tables = Tables.from_frames(orders(amount=[1.0, value]), clock=CLOCK, bad_row_limit=1.0)
     assert sum(tables.audits["orders"].dropped.values()) == 1
     assert [row["amount"] for row in tables.engine.rows("SELECT amount FROM orders")] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["-" * 2000 + "amount", "+".join(["amount"] * 5000), "(" * 99 + "amount" + ")" * 99],
+)
+def test_arithmetic_beyond_all_measure_is_refused(expression):
+    with pytest.raises(ConfigError, match=r"at most 100 names, numbers and signs.*in the export"):
+        read(orders(amount=[1.0]), columns={"amount": expression})
+
+
+@pytest.mark.parametrize("date_format", ["%n", "%d.%m.%Y%n", "%t", "%", "%Y%", "%s", "%E", "%-Y"])
+def test_a_date_format_of_unknown_directives_is_refused(date_format):
+    with pytest.raises(ConfigError, match=r"directives of strptime.*got .*Write a percent sign"):
+        usual_notation(OrdersSource(source="orders.csv", date_format=date_format))
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-03-31 01:59", "2024-03-31 00:59"),
+        ("2024-03-31 02:30", "2024-03-31 01:30"),
+        ("2024-03-31 03:00", "2024-03-31 01:00"),
+        ("2023-10-29 01:59", "2023-10-28 23:59"),
+        ("2023-10-29 02:30", "2023-10-29 01:30"),
+        ("2023-10-29 03:00", "2023-10-29 02:00"),
+    ],
+)
+def test_times_around_a_change_of_the_clocks_are_one_moment_each_and_keep_their_day(text, utc):
+    """A time that was skipped counts by the time of winter before it; one that came twice is the
+    second. Text and timestamps are read alike.
+    """
+    zones = {"timezone": "Europe/Berlin", "day_timezone": "Europe/Berlin"}
+    for column in ([text], [datetime.fromisoformat(text)]):
+        (row,) = read(orders(ordered_at=column), **zones)
+        assert moment(row) == datetime.fromisoformat(utc).replace(tzinfo=UTC)
+        assert row["local_day"] == (date.fromisoformat(text[:10]) - date(1970, 1, 1)).days
+
+
+@pytest.mark.parametrize("text", ["2018-11-04 00:30", "2018-11-04 00:00", "2018-11-04 00:59:59"])
+def test_a_time_that_summer_time_skips_at_midnight_stays_on_its_day(text):
+    """In Brazil the day began at one o'clock."""
+    zones = {"timezone": "America/Sao_Paulo", "day_timezone": "America/Sao_Paulo"}
+    (row,) = read(orders(ordered_at=[text]), **zones)
+    assert row["local_day"] == (date(2018, 11, 4) - date(1970, 1, 1)).days
+
+
+def test_without_a_configured_zone_naive_times_are_of_utc_and_so_are_days():
+    rows = read(orders(ordered_at=["2024-01-15 00:00", "2024-01-15 23:59:59"]))
+    assert [moment(row).isoformat() for row in rows] == [
+        "2024-01-15T00:00:00+00:00",
+        "2024-01-15T23:59:59+00:00",
+    ]
+    assert {row["local_day"] for row in rows} == {(date(2024, 1, 15) - date(1970, 1, 1)).days}
