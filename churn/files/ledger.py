@@ -135,6 +135,13 @@ class Ledger:
             )
             return [Run.from_values(*row) for row in found]
 
+    def run(self, run_id: str) -> Run | None:
+        """The run of that id; None where it is not on record."""
+        with self.reading() as connection:
+            found = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
+            values = found.fetchone()
+        return None if values is None else Run.from_values(*values)
+
     def record_plan(
         self, run_id: str, rows: Iterable[PlanRow], *, facts: dict[str, Any] | None = None
     ) -> int:

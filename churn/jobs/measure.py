@@ -23,6 +23,9 @@ from churn.retention.offers import Offers
 
 __all__ = ["measure"]
 
+UNKNOWN_RUN = (
+    "the ledger does not know the run that made this plan: its shares are those of its manifest"
+)
 REFUSED = 4
 
 
@@ -68,7 +71,7 @@ def measure(
         session.facts |= told
         if writer is not None:
             writer.write(measured.table, told)
-    return _result(session, measured, reading, told, file)
+    return _result(session, made, measured, reading, told, file)
 
 
 def _writing(
@@ -111,12 +114,14 @@ def _plain(money: dict[str, Any]) -> dict[str, Any]:
 
 def _result(
     session: Session,
+    made: MadePlan,
     measured: Measured,
     reading: Reading,
     told: dict[str, Any],
     out: Path | None,
 ) -> JobResult:
     ratio = reading.ratio
+    unknown = () if made.on_record else (UNKNOWN_RUN,)
     return JobResult(
         command="measure",
         run_id=session.run_id,
@@ -126,7 +131,7 @@ def _result(
         audits=session.tables.audits,
         metrics=told,
         files={} if out is None else hashed(out),
-        warnings=(*_notes(session, measured, reading), *_about(told["money"])),
+        warnings=(*_notes(session, measured, reading), *unknown, *_about(told["money"])),
         tables=measure_tables(told),
         exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
     )

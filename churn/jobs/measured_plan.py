@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from churn.data.erased import without_erased
 from churn.errors import ConfigError, DataError
 from churn.files.erasures import Erased
+from churn.files.ledger import Ledger
 from churn.files.postgres.address import Place
 from churn.jobs.layouts import PLANS, SCORES
 from churn.jobs.output import read_result
@@ -24,20 +25,24 @@ __all__ = ["MadePlan", "made_plan", "probabilities"]
 
 @dataclass(frozen=True)
 class MadePlan:
-    """The rows of a plan, the run that made it, and the shares that it left to chance."""
+    """The rows of a plan, the run that made it, and the shares that it left to chance;
+    `on_record` where the ledger knows that run.
+    """
 
     rows: pd.DataFrame
     run_id: str
     shares: Mapping[str, float]
+    on_record: bool = True
 
 
 def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan:
     """The plan in a file or table, as it was written; without one the newest of the campaign.
 
-    DataError where the shares of a file are not on record, ConfigError where there is no plan.
+    DataError where the shares of a file are not on record, or are others than the ledger has of the
+    run that made it; ConfigError where there is no plan.
     """
     if place is not None:
-        return _given(place, session.erased)
+        return _as_on_record(_given(place, session.erased), session.ledger, _name(place))
     found = session.ledger.last_plan(offers.campaign_id, session.as_of)
     if found is None:
         rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
@@ -50,7 +55,7 @@ def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan
 
 def _given(place: Place, erased: Erased | None) -> MadePlan:
     table, found = read_result(place, PLANS, what="plan", command="plan")
-    name = place.name if isinstance(place, Path) else str(place)
+    name = _name(place)
     missing = [name for name in PLANNED if name not in table.column_names]
     if missing:
         rule = f"--plan must be a file of `churn plan`: {name} lacks {missing}"
@@ -59,6 +64,26 @@ def _given(place: Place, erased: Erased | None) -> MadePlan:
     run_id = str(facts.get("run_id", ""))
     rows = without_erased(table.select([*PLANNED]), erased)
     return MadePlan(rows.to_pandas(), run_id, _shares(facts, name))
+
+
+def _as_on_record(plan: MadePlan, ledger: Ledger, what: str) -> MadePlan:
+    """The plan, whose shares nothing beside its file vouches for; the ledger of its run does."""
+    run = ledger.run(plan.run_id)
+    summary = None if run is None else run.facts.get("summary")
+    if summary is not None and dict(plan.shares) != dict(_shares(summary, "the ledger's plan")):
+        rule = f"{what} must have the shares that the ledger has of its run {plan.run_id}"
+        got = f"{_told(plan.shares)} instead of {_told(summary['shares'])}"
+        fix = "Its manifest was altered: take the files of `churn plan`, or leave --plan out."
+        raise DataError(rule, got=got, fix=fix)
+    return plan if summary is not None else replace(plan, on_record=False)
+
+
+def _told(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share}" for name, share in shares.items())
+
+
+def _name(place: Place) -> str:
+    return place.name if isinstance(place, Path) else str(place)
 
 
 def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:

@@ -450,6 +450,18 @@ def test_customers_may_be_named_in_a_file_or_on_standard_input(tmp_path, monkeyp
         named_customers(["ben"], tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_name_is_refused_before_anybody_is_on_the_list(tmp_path, name):
+    """As of a shell's variable that is not set."""
+    config = tmp_path / "churn.toml"
+    config.write_text("")
+    words = [sys.executable, "-m", "churn", "forget", "anna", name, "--config", str(config)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "named by at least one character, got an empty name. Check the list" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["churn.toml"]
+
+
 def test_csv_is_rewritten_record_by_record_whatever_stands_in_a_cell(shop):
     """An id with quotes, a comma, a new line or the start of a formula."""
     names = ['a "b"', "c,d", "e\nf", "=1+1", "", "plain"]

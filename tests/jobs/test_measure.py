@@ -422,6 +422,34 @@ def test_an_edited_plan_is_refused(shop, tmp_path):
         measure(shop[0] / "churn.toml", plan=path)
 
 
+def with_facts(shop, tmp_path, **changed):
+    """The same plan beside a manifest that says something else."""
+    path = tmp_path / "plan.parquet"
+    with publish_with_manifest(path, {**verify_file(shop[1]["plan"]), **changed}) as temporary:
+        temporary.write_bytes(shop[1]["plan"].read_bytes())
+    return path
+
+
+def test_shares_that_are_not_those_on_record_are_refused(shop, tmp_path):
+    """Nothing vouches for a manifest but the ledger, which knows what the run left to chance."""
+    shares = {**verify_file(shop[1]["plan"])["shares"], "holdout": 0.25}
+    path = with_facts(shop, tmp_path, shares=shares)
+    with pytest.raises(
+        DataError,
+        match=r"must have the shares that the ledger has.*holdout 0\.25 instead.*holdout 0\.2\. ",
+    ):
+        measure(shop[0] / "churn.toml", plan=path)
+
+
+def test_a_plan_of_a_run_that_the_ledger_does_not_know_is_measured_with_a_note(
+    measured, shop, tmp_path
+):
+    path = with_facts(shop, tmp_path, run_id="of-another-ledger")
+    result = measure(shop[0] / "churn.toml", plan=path)
+    assert any("its shares are those of its manifest" in note for note in result.warnings)
+    assert not any("of its manifest" in note for note in measured[0].warnings)
+
+
 def test_a_plan_is_not_measured_on_its_own_day(shop):
     with pytest.raises(ConfigError, match=r"measured as of 2024-03-02 or later, got 2024-03-01"):
         measure(shop[0] / "churn.toml", plan=shop[1]["plan"], as_of=str(PLANNED_ON))
