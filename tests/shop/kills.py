@@ -161,8 +161,8 @@ def _plan_options(config: Path) -> dict[str, str]:
 LISTS = ("plan", "export", "forget", "send", "withdraw", "promote")
 MODELS = ("score", "train", "effects", "sync")
 COMMANDS = (*LISTS, *MODELS)
-EVERY = {"train": 7, "sync": 23}
-"""Commands with hundreds of commit points, nearly all of them MLflow's, and the step for them."""
+EVERY = {"train": 2, "sync": 11}
+"""Commands of which a kill costs seconds, and the step for them: the points are mostly MLflow's."""
 
 
 @contextmanager
