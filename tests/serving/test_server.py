@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from churn.serving.server import HEADER_SECONDS, LARGEST_HEAD, MOST_SILENT
 from churn.serving.unsubscribe import LARGEST_BODY, fields_of
 
 SILENT = 1_000
+PROMPT_SECONDS = 1.0
 MULTIPART = "multipart/form-data"
 BODY = b'--x\r\ncontent-disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--'
 
@@ -164,9 +166,28 @@ def silent_sockets(service, count):
         ]
 
 
+def health_seconds(service):
+    """How long the health check takes, as the median of five."""
+    taken = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert service.ask("GET", "/healthz")[0] == 200
+        taken.append(time.monotonic() - began)
+    return median(taken)
+
+
+@pytest.mark.parametrize("kind", SHAPES.values(), ids=SHAPES)
+def test_health_is_told_within_a_second_while_such_a_request_is_in_work(shared, kind):
+    head, body = post("token-of-anna", kind)
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as connection:
+        connection.sendall(head + b"\r\n\r\n" + body)
+        assert health_seconds(shared) < PROMPT_SECONDS
+
+
 def test_a_thousand_silent_sockets_hold_nobody_up(tmp_path):
     """Whoever asks is answered before the silent ones are given up; the oldest make room."""
     with service(tmp_path, "ben") as running, silent_sockets(running, SILENT) as silent:
+        assert health_seconds(running) < PROMPT_SECONDS
         silent[-1].sendall(b"GET /unsub")
         began = time.monotonic()
         assert running.ask("GET", "/healthz")[0] == 200
