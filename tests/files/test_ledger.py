@@ -485,3 +485,30 @@ def test_what_was_sent_is_a_contact_also_where_its_plan_is_gone(tmp_path):
         assert [(one.customer_id, one.campaign_id) for one in counted] == [("ann", "spring")]
         same = ("spring", JANUARY)
         assert list(ledger.contacts_since(JANUARY, FEBRUARY, excluding=same)) == []
+
+
+def test_a_clock_that_was_put_back_changes_no_plan_and_stops_no_run(tmp_path):
+    """Which plan is the newest is a matter of its date, and a run of today ends as any other."""
+    with Ledger(tmp_path / "ledger.db", now=lambda: START) as ledger:
+        later = ledger.start_run("plan", run_id="later")
+        row = PlanRow(
+            customer_id="anna",
+            campaign_id="spring",
+            as_of=FEBRUARY,
+            offer_id="coupon",
+            channel="email",
+            arm="treatment",
+            propensity=1.0,
+            expected_cost=0.5,
+        )
+        ledger.record_plan(later, [row])
+        ledger.finish_run(later, status="done")
+    with Ledger(tmp_path / "ledger.db", now=lambda: START - timedelta(days=2000)) as ledger:
+        again = ledger.start_run("plan", as_of=JANUARY)
+        ledger.record_plan(again, [replace(row, as_of=JANUARY)])
+        ledger.finish_run(again, status="done")
+        assert {run.run_id: run.status for run in ledger.runs()} == {later: "done", again: "done"}
+        found, rows = ledger.last_plan("spring", MARCH)
+        assert (found.run_id, rows) == (later, [row])
+        contacts = list(ledger.last_contacts(MARCH, excluding=("spring", MARCH)))
+        assert contacts == [Contact("anna", "coupon", FEBRUARY)]
