@@ -226,6 +226,13 @@ def test_modules_in_the_architecture_exist():
     assert found > 70
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_files_of_the_repository_that_the_documents_name_exist(page: str):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:churn|tests|docs|benchmarks|examples)/[\w./-]+)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_every_room_has_its_line_in_the_architecture():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE))
