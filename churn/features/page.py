@@ -7,16 +7,18 @@ __all__ = ["catalogue_page"]
 INTRODUCTION = """\
 # Features
 
-Made from the catalogue in the code by `make docs`. A row per customer and cutoff; only what had
-happened, and had arrived, before the cutoff's midnight counts. H is the horizon in days. A feature
-whose source is not connected is not there; a missing value is null, never zero.
+Generated from the feature catalogue in the code by `make docs`. There is one row per customer and
+cutoff; only what had happened, and had arrived, before midnight of the cutoff counts. H is the
+horizon in days. A feature whose source is not connected does not exist; a missing value is null,
+never zero.
 
-- **needs**: what must be connected beside the orders: a table, `table.column`, or `events.type`.
-- **set by the shop**: yes where the shop itself decides it; the model may use it, but no reason and
-  no advice is made of it.
-- A day's money is *winsorised* where it says so: it counts within plus and minus
-  exp(mean + 3 deviations) of the logarithm of what purchase days brought before the cutoff, so
-  that a wholesale order does not rule an average.
+- **needs**: what must be connected in addition to the orders: a table, `table.column`, or
+  `events.type`.
+- **set by the shop**: yes if the shop itself decides it; the model may use it, but it never becomes
+  a reason or advice.
+- Where a meaning says *winsorised*, a day's amount counts within plus and minus
+  exp(mean + 3 standard deviations) of the logarithm of the amounts of purchase days before the
+  cutoff, so that a wholesale order does not dominate an average.
 """
 
 COLUMNS = ("feature", "unit", "meaning", "needs", "set by the shop", "source")
@@ -34,7 +36,7 @@ def catalogue_page() -> str:
 
 
 def _section(family: str, members: list[Feature]) -> str:
-    always = ", always there" if family in REQUIRED_FAMILIES else ""
+    always = ", always included" if family in REQUIRED_FAMILIES else ""
     head = f"\n## {family}{always}\n\n| {' | '.join(COLUMNS)} |"
     rows = [f"| {' | '.join(_cells(one))} |" for one in members]
     return "\n".join([head, "|---" * len(COLUMNS) + "|", *rows])
