@@ -29,6 +29,8 @@ JSON object to standard output. Every failure is one line on standard error that
   written to and read from a PostgreSQL table, `postgresql://user@host/database#schema.table`: see
   [databases.md](databases.md).
 - **`--run-id NAME`** names a run of `score` or `plan`.
+
+`churn COMMAND --help` shows the same on the terminal.
 """
 
 # What the help of a command is too short for.
