@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from churn.retention.allocation.allocate import allocate
-from churn.retention.allocation.problem import Limits
+from churn.offers.allocation.allocate import allocate
+from churn.offers.allocation.problem import Limits
 
 OFFERS = 5
 

@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "shop"))
 from temporary_postgres import running_postgres
 
+from churn.commands.layouts import PLANS
 from churn.data.databases import fetch
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
-from churn.files.postgres.address import place_of
-from churn.jobs.layouts import PLANS
-from churn.jobs.output import outputs, read_result, writing_result
+from churn.results.output import outputs, read_result, writing_result
+from churn.storage.postgres.address import place_of
 
 ORDERS_A_CUSTOMER = 8.5
 

@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from churn.commands.simulate import simulate
 from churn.config import load_tables
 from churn.data.tables import Tables
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
-from churn.jobs.simulate import simulate
-from churn.retention.learning.average import EffectLine
-from churn.retention.learning.learnt import LearntEffects
-from churn.retention.learning.past import build_trial
-from churn.retention.learning.study import StudySettings, cross_fit, study
-from churn.retention.learning.trial import Trial
-from churn.retention.offers import Offer
+from churn.offers.catalogue import Offer
+from churn.uplift.average import EffectLine
+from churn.uplift.experiment import Trial
+from churn.uplift.learnt import LearntEffects
+from churn.uplift.past_contacts import build_trial
+from churn.uplift.study import StudySettings, cross_fit, study
 
 __all__ = ["main"]
 

@@ -16,7 +16,7 @@ import duckdb
 
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
-from churn.files.erasures import Erased, hashed
+from churn.storage.erasures import Erased, hashed
 
 ORDERS_A_CUSTOMER = 5
 KEY = secrets.token_bytes(32)

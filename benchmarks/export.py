@@ -19,9 +19,10 @@ import duckdb
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "shop"))
 from temporary_postgres import running_postgres
 
-from churn.files.ledger import Ledger, PlanRow
-from churn.jobs.layouts import PLANS
-from churn.jobs.output import writing_table
+from churn.commands.layouts import PLANS
+from churn.results.output import writing_table
+from churn.storage.ledger import Ledger
+from churn.storage.records import PlanRow
 
 PLANNED_ON = date(2024, 3, 1)
 CONFIG = """

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from churn.retention.learning.study import OutOfFold, StudySettings, cross_fit, study
-from churn.retention.learning.trial import Trial
-from churn.retention.learning.uplift import (
+from churn.uplift.experiment import Trial
+from churn.uplift.ranking import (
     Contrast,
     PlainRanking,
     UpliftReport,
     judge_rankings,
 )
+from churn.uplift.study import OutOfFold, StudySettings, cross_fit, study
 
 __all__ = ["hillstrom_trial", "main", "plain_report"]
 

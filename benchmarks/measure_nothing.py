@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from churn.jobs.session import open_session, silent
-from churn.retention.holdout import in_holdout
-from churn.retention.measurement.reading import OUTCOMES, Reading, read
-from churn.retention.measurement.rows import Measured, measured_rows
-from churn.retention.offers import Offers
+from churn.campaigns.measurement.analysis import OUTCOMES, Reading, read
+from churn.campaigns.measurement.rows import Measured, measured_rows
+from churn.commands.session import open_session, silent
+from churn.offers.arms import in_holdout
+from churn.offers.catalogue import Offers
 
 DRAWS, SHARE, HORIZON_DAYS = 2_000, 0.1, 28
 

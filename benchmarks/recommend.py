@@ -17,9 +17,9 @@ import churn
 from churn.data.product_days import Level
 from churn.data.tables import Tables
 from churn.modeling.metrics import Interval
-from churn.retention.recommend.judge import KindJudged
-from churn.retention.recommend.recommend import learn_recommender
-from churn.retention.recommend.settings import RecommendSettings
+from churn.recommendations.evaluation import KindJudged
+from churn.recommendations.recommend import learn_recommender
+from churn.recommendations.settings import RecommendSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 RETAIL = ROOT.parent / "shared/data/online_retail_ii/online_retail_ii.parquet"

@@ -24,7 +24,7 @@ from churn.modeling import portable
 from churn.modeling.bundle import load_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
-from churn.modeling.tracking.predictor import log_predictor, write_parts
+from churn.modeling.registry.predictor import log_predictor, write_parts
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHERS = ("pandas>=2.2,<3", "scikit-learn>=1.6,<1.8")

@@ -16,15 +16,15 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from churn.files.ledger import Ledger
-from churn.files.messages import Message, Settled, claim, enqueue
-from churn.retention.delivery.dispatch import Dispatch, parcels
-from churn.retention.delivery.parcels import Outgoing
-from churn.retention.delivery.postman import Postman, Writer
-from churn.retention.delivery.settings import EmailSettings
-from churn.retention.delivery.smtp import MailServer
-from churn.retention.delivery.templates import Templates
-from churn.retention.offers import Offer
+from churn.campaigns.delivery.dispatch import Dispatch, parcels
+from churn.campaigns.delivery.email import Postman, Writer
+from churn.campaigns.delivery.settings import EmailSettings
+from churn.campaigns.delivery.smtp import MailServer
+from churn.campaigns.delivery.templates import Templates
+from churn.campaigns.delivery.transport import Outgoing
+from churn.offers.catalogue import Offer
+from churn.storage.ledger import Ledger
+from churn.storage.messages import Message, Settled, claim, enqueue
 
 SINK = """
 import time

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from churn.modeling.dataset import Dataset, build_dataset
     from churn.modeling.evaluate import Evaluation, evaluate
     from churn.modeling.model import ChurnModel
-    from churn.retention.decide import plan_offers
-    from churn.retention.offers import Offers
-    from churn.retention.recommend.recommend import recommend
+    from churn.offers.catalogue import Offers
+    from churn.offers.decide import plan_offers
+    from churn.recommendations.recommend import recommend
     from churn.scoring.explain import explain
     from churn.scoring.score import score
 
@@ -78,9 +78,9 @@ _HOMES = {
     "churn.modeling.dataset": ("Dataset", "build_dataset"),
     "churn.modeling.evaluate": ("Evaluation", "evaluate"),
     "churn.modeling.model": ("ChurnModel",),
-    "churn.retention.decide": ("plan_offers",),
-    "churn.retention.offers": ("Offers",),
-    "churn.retention.recommend.recommend": ("recommend",),
+    "churn.offers.decide": ("plan_offers",),
+    "churn.offers.catalogue": ("Offers",),
+    "churn.recommendations.recommend": ("recommend",),
     "churn.scoring.explain": ("explain",),
     "churn.scoring.score": ("score",),
 }

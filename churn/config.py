@@ -20,32 +20,30 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.campaigns.delivery.settings import DeliverySettings
 from churn.data.conditions import parse_condition
+from churn.data.erased import PrivacySettings
 from churn.data.ids import canonical
-from churn.data.privacy import PrivacySettings
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
 from churn.errors import ConfigError, check_type
 from churn.features.clock import Mode
-from churn.features.own import load_own_features
+from churn.features.plugins import load_own_features
 from churn.features.settings import FeatureSettings
-from churn.files.erasure_key import KEY_VARIABLE, stored_key
-from churn.files.erasures import Erased, read_erased
-from churn.files.postgres.address import is_address
-from churn.files.shown import shown_address
 from churn.modeling.capacity import Rank
+from churn.modeling.manifest import LEAST_KEY_LENGTH
 from churn.modeling.panel import Auto
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.settings import TrackingSettings
-from churn.modeling.signing import LEAST_KEY_LENGTH
-from churn.retention.delivery.quiet import QuietHours
-from churn.retention.delivery.settings import DeliverySettings
-from churn.retention.frequency import FrequencyCap
-from churn.retention.groups import GroupRules
-from churn.retention.recommend.settings import RecommendSettings
+from churn.offers.frequency import FrequencyCap
+from churn.offers.groups import GroupRules
+from churn.recommendations.settings import RecommendSettings
 from churn.scoring.language import DEFAULT_LANGUAGE, language
-
-__all__ = ["Settings", "load_settings", "load_tables"]
+from churn.storage.erasure_key import KEY_VARIABLE, stored_key
+from churn.storage.erasures import Erased, read_erased
+from churn.storage.postgres.address import is_address
+from churn.storage.redaction import shown_address
 
 _SHORTEST_HIDDEN = 3  # a shorter value is found in too many words
 PREFIX = "CHURN__"

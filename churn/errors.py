@@ -13,17 +13,6 @@ The number is the exit code of the command line. Exit code 1 is a bug of ours.
 
 from numbers import Integral, Real
 
-__all__ = [
-    "BusyError",
-    "ChurnError",
-    "ConfigError",
-    "DataError",
-    "GateError",
-    "ModelError",
-    "StorageError",
-    "check_type",
-]
-
 NUMBERS: dict[type, str] = {Integral: "a whole number", Real: "a number"}
 
 

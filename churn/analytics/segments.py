@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["SEGMENTS", "SegmentBounds", "rfm_segments"]
-
-
 SEGMENTS = ("best", "loyal", "regular", "occasional", "one-time", "lapsed", "new")
 
 

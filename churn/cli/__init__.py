@@ -1,4 +1,4 @@
-"""The command face: each command is one call into `churn.jobs`; people read standard error.
+"""The command face: each command is one call into `churn.commands`; people read standard error.
 
 With `--json` one object goes to standard output. Exit codes: 0 done, 1 a bug, 2 usage or
 configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 input/output.
@@ -7,14 +7,11 @@ configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 inp
 # Importing a module registers its commands, in this order.
 from churn.cli import (  # isort: skip
     shops,
-    history,
     modelling,
     offers,
-    recommending,
     sending,
     privacy,
     registry,
-    demo,
 )
 from churn.cli.options import app
 from churn.cli.running import main

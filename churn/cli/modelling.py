@@ -1,4 +1,4 @@
-"""Commands about models: train, judge, score."""
+"""Commands on features and models: check, features, train, evaluate, score."""
 
 from __future__ import annotations
 
@@ -18,15 +18,58 @@ from churn.cli.options import (
     Model,
     Models,
     Out,
+    OutFile,
     RunId,
     app,
 )
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
+    from churn.results.job_result import JobResult
 
-__all__ = ["evaluate", "score", "train"]
+if TYPE_CHECKING:
+    from churn.results.job_result import JobResult
+
+
+@app.command()
+def check(
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check the tables and what is feasible.
+
+    Shows what was found, what was dropped and why, and whether a model can be trained.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.commands.check import check as run
+
+        return run(config, as_of=as_of, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def features(
+    out: OutFile,
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the feature table at one date.
+
+    One row per eligible customer.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.commands.features import features as run
+
+        return run(config, out=out, as_of=as_of, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
 
 
 @app.command()
@@ -43,7 +86,7 @@ def train(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.train import train as run
+        from churn.commands.train import train as run
 
         return run(config, as_of=as_of, models=models, progress=progress)
 
@@ -80,7 +123,7 @@ def evaluate(
     asked = {"pooled": pooled, "ablation": ablation, "horizons": horizons}
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.evaluate import evaluate as run
+        from churn.commands.evaluate import evaluate as run
 
         extras = [name for name, wanted in asked.items() if wanted]
         return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
@@ -119,7 +162,7 @@ def score(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.score import score as run
+        from churn.commands.score import score as run
 
         return run(
             config,

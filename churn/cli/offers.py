@@ -1,4 +1,4 @@
-"""Commands about offers: whom to treat, with what, and what came of it."""
+"""Commands on offers: plan, effects, export, measure, recommend."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from churn.cli.options import (
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
+    from churn.results.job_result import JobResult
 
-__all__ = ["effects", "export", "measure", "plan"]
+if TYPE_CHECKING:
+    from churn.results.job_result import JobResult
 
 
 @app.command()
@@ -51,7 +52,7 @@ def plan(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.plan import plan as run
+        from churn.commands.plan import plan as run
 
         return run(
             config,
@@ -81,7 +82,7 @@ def effects(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.effects import effects as run
+        from churn.commands.effects import effects as run
 
         return run(config, as_of=as_of, progress=progress)
 
@@ -127,7 +128,7 @@ def export(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.export import export as run
+        from churn.commands.export import export as run
 
         return run(
             config,
@@ -168,8 +169,55 @@ def measure(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.measure import measure as run
+        from churn.commands.measure import measure as run
 
         return run(config, plan=plan, scores=scores, out=out, as_of=as_of, progress=progress)
+
+    run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def recommend(
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Write .parquet, which `send` reads, or .csv."),
+    ] = None,
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    level: Annotated[
+        str, typer.Option("--level", metavar="LEVEL", help="By product, or by category.")
+    ] = "product",
+    top: Annotated[int, typer.Option("--top", help="How many for each customer.")] = 10,
+    new_only: Annotated[
+        bool, typer.Option("--new-only", help="Only what the customer never bought.")
+    ] = False,
+    repeat_only: Annotated[
+        bool, typer.Option("--repeat-only", help="Only what the customer bought before.")
+    ] = False,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Only tell how good the lists are; write none.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Choose products for each customer.
+
+    Judged on the weeks before, beside the customer's own best sellers and the shop's.
+    """
+
+    def job(progress: Callable[[str], None]) -> JobResult:
+        from churn.commands.recommend import kind_of
+        from churn.commands.recommend import recommend as run
+
+        return run(
+            config,
+            out=out,
+            as_of=as_of,
+            level=level,
+            kind=kind_of(new_only=new_only, repeat_only=repeat_only),
+            top=top,
+            judge_only=judge,
+            progress=progress,
+        )
 
     run_job(job, as_json=as_json, debug=debug)

@@ -7,21 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "CHURN_TOML",
-    "AcceptChange",
-    "AsJson",
-    "AsOf",
-    "Config",
-    "Debug",
-    "Model",
-    "Models",
-    "Out",
-    "OutFile",
-    "RunId",
-    "app",
-]
-
 app = typer.Typer(
     name="churn",
     help="Keep customers: who will stop buying, why, and which offer pays.",

@@ -12,9 +12,7 @@ from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
-
-__all__ = ["access", "forget"]
+    from churn.results.job_result import JobResult
 
 
 @app.command()
@@ -36,8 +34,8 @@ def access(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.access import access as run
-        from churn.jobs.named_customers import only_customer
+        from churn.commands.access import access as run
+        from churn.commands.named_customers import only_customer
 
         return run(config, customer=only_customer(customer), out=out, progress=progress)
 
@@ -70,8 +68,8 @@ def forget(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.forget import forget as run
-        from churn.jobs.named_customers import named_customers
+        from churn.commands.forget import forget as run
+        from churn.commands.named_customers import named_customers
 
         return run(
             config,

@@ -9,8 +9,6 @@ import typer
 
 from churn.cli import app
 
-__all__ = ["NOTES", "command_reference", "commands_by_name"]
-
 INTRODUCTION = """\
 # Commands
 

@@ -12,9 +12,8 @@ from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, Models, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
+    from churn.results.job_result import JobResult
 
-__all__ = ["compare", "list_", "models", "promote", "rollback", "show", "sync"]
 
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
@@ -56,7 +55,7 @@ def list_(
 
 def _list(config: Path, models: Path | None, *, as_json: bool, debug: bool) -> None:
     def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.models import list_models
+        from churn.commands.models import list_models
 
         return list_models(config, models=models)
 
@@ -74,7 +73,7 @@ def show(
     """Tell what a model is and how it was judged."""
 
     def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.compare import show_model
+        from churn.commands.compare import show_model
 
         return show_model(config, model, models=models)
 
@@ -96,7 +95,7 @@ def compare(
     """
 
     def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.compare import compare_models
+        from churn.commands.compare import compare_models
 
         return compare_models(config, first, second, models=models)
 
@@ -121,7 +120,7 @@ def promote(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.models import promote as run
+        from churn.commands.models import promote as run
 
         return run(config, model, models=models, force=force, reason=reason, progress=progress)
 
@@ -139,7 +138,7 @@ def rollback(
     """Make the former champion champion again."""
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.models import rollback as run
+        from churn.commands.models import rollback as run
 
         return run(config, models=models, reason=reason, progress=progress)
 
@@ -159,7 +158,7 @@ def sync(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.sync import sync as run
+        from churn.commands.sync import sync as run
 
         return run(config, models=models, progress=progress)
 

@@ -15,13 +15,12 @@ import typer
 
 from churn.cli.options import app
 from churn.errors import ChurnError
-from churn.files.shown import harmless
+from churn.storage.redaction import harmless
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
-    from churn.jobs.terminal import Teller
+    from churn.cli.terminal import Teller
+    from churn.results.job_result import JobResult
 
-__all__ = ["Job", "at_terminal", "main", "run_job"]
 
 Job = Callable[["Teller"], "JobResult"]
 
@@ -31,7 +30,7 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
 
     One that takes long tells its steps off a terminal, too.
     """
-    from churn.jobs.terminal import progress_on_terminal, show
+    from churn.cli.terminal import progress_on_terminal, show
 
     try:
         with (

@@ -12,9 +12,7 @@ from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
 from churn.cli.running import run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
-
-__all__ = ["send", "serve"]
+    from churn.results.job_result import JobResult
 
 
 @app.command()
@@ -64,7 +62,7 @@ def send(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.send import send as run
+        from churn.commands.send import send as run
 
         return run(
             config,
@@ -101,7 +99,7 @@ def serve(
     """
 
     def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.serve import serve as run
+        from churn.commands.serve import serve as run
 
         def announce(address: str) -> None:
             typer.echo(f"serving the page to unsubscribe on {address}/unsubscribe/", err=True)

@@ -1,4 +1,4 @@
-"""Commands that bring a shop in: your own files, the example, a simulated one."""
+"""Commands that make or show a shop: init, example, simulate, live-on, demo."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from churn.cli.options import CHURN_TOML, AsJson, Debug, app
 from churn.cli.running import at_terminal, run_job
 
 if TYPE_CHECKING:
-    from churn.jobs.result import JobResult
-    from churn.jobs.terminal import Teller
+    from churn.cli.terminal import Teller
+    from churn.results.job_result import JobResult
 
-__all__ = ["example", "init", "live_on", "simulate"]
+if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
+    from churn.results.job_result import JobResult
 
 
 @app.command()
@@ -54,7 +56,7 @@ def init(
     """
 
     def job(teller: Teller) -> JobResult:
-        from churn.jobs.init import init_result, pairs, said
+        from churn.commands.init import init_result, pairs, said
 
         return init_result(
             orders,
@@ -80,7 +82,7 @@ def example(
     """
 
     def job(_: Callable[[str], None]) -> JobResult:
-        from churn.jobs.example import example as run
+        from churn.commands.example import example as run
 
         return run(out)
 
@@ -117,7 +119,7 @@ def simulate(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.simulate import simulate as run
+        from churn.commands.simulate import simulate as run
 
         return run(
             out,
@@ -157,8 +159,29 @@ def live_on(
     """
 
     def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.jobs.live_on import live_on as run
+        from churn.commands.simulate import live_on as run
 
         return run(shop, plan=plan, sent=sent, days=days, progress=progress)
 
     run_job(job, as_json=as_json, debug=debug)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
+    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="Another one makes another shop.")] = 7,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show the whole loop on a simulated shop.
+
+    Simulate, train, plan, send to a mail server of its own, wait a simulated month, measure.
+    """
+
+    def job(teller: Teller) -> JobResult:
+        from churn.commands.demo.run import demo as run
+
+        return run(out, customers=customers, seed=seed, say=teller.say, progress=teller)
+
+    run_job(job, as_json=as_json, debug=debug, takes_long=True)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from churn.errors import DataError
 
-__all__ = ["IdMatch", "TableAudit", "check_share"]
-
 
 @dataclass(frozen=True)
 class IdMatch:

@@ -19,8 +19,6 @@ from churn.data.days import date_of, day_number
 from churn.data.engines.base import Engine
 from churn.data.restricting import KEPT
 
-__all__ = ["OrderDays", "noting_the_clock", "quiet_warning", "without_strays"]
-
 Days = NDArray[np.int64]
 
 FAR_DAYS = 49

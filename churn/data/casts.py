@@ -8,17 +8,15 @@ import ast
 import re
 from collections.abc import Mapping
 
+from churn.data.conditions import given_columns
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
-from churn.data.given import given_columns
 from churn.data.notations.flags import flag_sql
 from churn.data.notations.look import Notation
 from churn.data.notations.numbers import number_sql, plain_number_sql
 from churn.data.notations.times import ISO, NAMED, time_sql
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
-
-__all__ = ["cast_sql", "is_text", "source_columns", "text_sql", "usual_notation"]
 
 NUMERIC = re.compile(
     r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|REAL|DECIMAL.*)$", re.IGNORECASE

@@ -23,16 +23,15 @@ from churn.data.conditions import (
     Name,
     Negation,
     NullTest,
+    constant,
     names_in,
+    parsed,
 )
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
-from churn.data.given import constant, parsed
 from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
 from churn.errors import ConfigError, DataError
-
-__all__ = ["ConditionSQL", "given_sql"]
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")

@@ -1,12 +1,4 @@
-"""`where`: a condition over the columns of a source, parsed here so that no SQL comes through.
-
-    status in ('completed', 'paid') and not is_test and "Total Refunded" < total
-
-Comparisons (`=` or `==`, `<>` or `!=`, `<`, `<=`, `>`, `>=`), `in`, `like`, `between` and
-`is null`, each with `not`; `and`, `or`, `not` and brackets; columns (in double quotes where a name
-is not a plain word), texts in single quotes, numbers, `true`, `false` and `date '2024-01-31'`.
-There is nothing else: no function, no arithmetic, no comment.
-"""
+"""Conditions of `where`: parsed without evaluating any SQL of the user, and literals as given."""
 
 from __future__ import annotations
 
@@ -17,22 +9,6 @@ from datetime import date
 from typing import TypeAlias
 
 from churn.errors import ConfigError
-
-__all__ = [
-    "Comparison",
-    "Condition",
-    "Flag",
-    "Junction",
-    "Like",
-    "Literal",
-    "Membership",
-    "Name",
-    "Negation",
-    "NullTest",
-    "Operand",
-    "names_in",
-    "parse_condition",
-]
 
 MOST_SIGNS = 20_000
 MOST_BRACKETS = 50
@@ -336,3 +312,47 @@ class _Parser:
 
 def _perhaps(condition: Condition, negated: bool) -> Condition:
     return Negation(condition) if negated else condition
+
+
+CONSTANT = re.compile(r"\s*'((?:[^']|'')*)'\s*")
+CONDITION = re.compile(
+    r"[=<>]|\bin\s*\(|\bis\s+(not\s+)?null\b|\blike\s*'|\bbetween\s", re.IGNORECASE
+)
+
+
+def constant(theirs: str) -> str | None:
+    """The text between the quotes; None where it is no constant.
+
+    >>> constant("'email'"), constant("email")
+    ('email', None)
+    """
+    match = CONSTANT.fullmatch(theirs)
+    return None if match is None else match[1].replace("''", "'")
+
+
+def is_condition(theirs: str) -> bool:
+    """Whether it is written as a condition and not as the name of a column or arithmetic.
+
+    >>> is_condition("accepts = 'yes'"), is_condition("quantity * price")
+    (True, False)
+    """
+    return constant(theirs) is None and CONDITION.search(theirs) is not None
+
+
+def given_columns(theirs: str) -> list[str] | None:
+    """The columns that a constant or a condition names; None where it is neither."""
+    if constant(theirs) is not None:
+        return []
+    if is_condition(theirs):
+        return names_in(parsed(theirs))
+    return None
+
+
+def parsed(theirs: str) -> Condition:
+    """The condition; ConfigError where it is none."""
+    try:
+        return parse_condition(theirs, table="…")
+    except ConfigError as failure:
+        rule = "what a mapping says in the place of a column must be a condition or a constant"
+        fix = "Write e.g. granted = \"accepts_marketing == 'yes'\", or channel = \"'email'\"."
+        raise ConfigError(rule, got=failure.got, fix=fix) from None

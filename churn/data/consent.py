@@ -1,4 +1,4 @@
-"""What customers agreed to, and whom the shop has contacted, as known at a point in time."""
+"""Consent and preferences as known at a snapshot: the last statement of each customer."""
 
 from __future__ import annotations
 
@@ -13,22 +13,7 @@ from churn.data.days import instant_of, moment_of
 from churn.data.misunderstood import LATER_GRANTS, UNSUBSCRIPTIONS
 from churn.data.tables import Snapshot, Tables
 from churn.data.words import ALL, MARKETING, PROFILING, channel_of
-from churn.files.withdrawals import Withdrawal
-
-__all__ = [
-    "consent_state",
-    "consent_to_plan",
-    "consent_to_send",
-    "earlier_contacts",
-    "known_before",
-    "known_word",
-    "last_words_sql",
-    "newest_grant",
-    "newest_grants",
-    "objectors",
-    "standing_objectors",
-    "withdrawn_words",
-]
+from churn.storage.withdrawals import Withdrawal
 
 Known = Callable[[str], str]
 END_OF_TIME = date(9000, 1, 1)
@@ -269,3 +254,64 @@ def known_before(snapshot: Snapshot, table: str) -> str:
     instant = repr(snapshot.instant)
     arrived = "loaded_day" in snapshot.tables.engine.columns(table)
     return f"day < {instant}" + (f" AND loaded_day < {instant}" if arrived else "")
+
+
+CAP_DAYS = 28
+"""The days that a `max_contacts` speaks of whose row names none."""
+
+_LONGEST = 3650
+_PREFERENCE_KEYS = ("customer_id", "channel", "kind")
+_ALLOWED = "bool_and(allowed) AS allowed"
+_LIMITS = "min(floor(max_contacts)) AS max_contacts, max(cap_days) AS cap_days"
+
+
+def preference_state(snapshot: Snapshot) -> pa.Table | None:
+    """customer_id, channel, kind, allowed, max_contacts, cap_days: the last word before `as_of` on
+    each channel and kind, in lower case; "" stands for all of them. None: no such table.
+
+    `allowed` is null where no row says anything of it, and false where no contact is allowed at
+    all; `max_contacts` is null or at least 1. Of two words at the same moment the stricter hold.
+    A "no" or a limit without a date is known always.
+    """
+    if not snapshot.tables.has("preferences"):
+        return None
+    return _last_preference(snapshot, known_word(snapshot, "preferences"))
+
+
+def preferences_to_send(snapshot: Snapshot) -> tuple[pa.Table, ...]:
+    """The same state, that of the last words before `as_of` whenever they arrived, and that of the
+    last of all: an offer must be wanted in each of them. Empty: no such table.
+    """
+    state = preference_state(snapshot)
+    if state is None:
+        return ()
+    happened = _last_preference(snapshot, f"(undated OR day < {snapshot.instant!r})")
+    return state, happened, _last_preference(snapshot, "true")
+
+
+def longest_cap_days(preferences: pa.Table | None) -> int:
+    """The longest time in which a customer limits contacts, in days; 0 where nobody does."""
+    if preferences is None:
+        return 0
+    capped = preferences.filter(pc.is_valid(preferences["max_contacts"]))
+    return int(pc.max(capped["cap_days"]).as_py() or 0)
+
+
+def _last_preference(snapshot: Snapshot, known: str) -> pa.Table:
+    """The last word on each channel and kind; a row that says nothing of `allowed` changes nothing
+    of what was said before.
+    """
+    rows = (
+        f"SELECT customer_id, channel, kind, allowed, max_contacts, "
+        f"least(greatest(ceil(coalesce(cap_days, {CAP_DAYS})), 1), {_LONGEST}) AS cap_days, day "
+        f"FROM preferences WHERE {known}"
+    )
+    keys = ", ".join(_PREFERENCE_KEYS)
+    matching = " AND ".join(f"limits.{key} = said.{key}" for key in _PREFERENCE_KEYS)
+    said = last_words_sql(f"{rows} AND allowed IS NOT NULL", keys=_PREFERENCE_KEYS, shown=_ALLOWED)
+    limits = last_words_sql(rows, keys=_PREFERENCE_KEYS, shown=_LIMITS)
+    return snapshot.tables.engine.query(
+        f"SELECT limits.customer_id, limits.channel, limits.kind, said.allowed, "
+        f"limits.max_contacts, limits.cap_days FROM ({limits}) AS limits LEFT JOIN ({said}) "
+        f"AS said ON {matching} ORDER BY {keys}"
+    )

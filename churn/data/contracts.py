@@ -7,8 +7,6 @@ Every table may also have `loaded_at`: when the row arrived, the second clock.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TABLES", "Column", "Kind", "TableContract"]
-
 Kind = Literal["id", "code", "time", "number", "text", "flag"]
 
 

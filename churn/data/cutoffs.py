@@ -7,8 +7,6 @@ from datetime import date, timedelta
 from churn.data.days import as_date
 from churn.errors import ConfigError
 
-__all__ = ["Cutoffs"]
-
 
 @dataclass(frozen=True)
 class Cutoffs:

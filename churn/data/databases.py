@@ -18,15 +18,14 @@ from churn.data.settings import TableSource
 from churn.data.statuses import status_columns
 from churn.data.where import where_of
 from churn.errors import ConfigError
-from churn.files.causes import storage_errors
-from churn.files.postgres.address import TableAddress, is_address, table_address
-from churn.files.temporary import private_folder
+from churn.storage.os_errors import storage_errors
+from churn.storage.postgres.address import TableAddress, is_address, table_address
+from churn.storage.publish import private_folder
 
 if TYPE_CHECKING:
-    from churn.files.postgres.catalogue import KnownTable
-    from churn.files.postgres.connection import Server
+    from churn.storage.postgres.connection import Server
+    from churn.storage.postgres.layout import KnownTable
 
-__all__ = ["FetchedTable", "FetchedTables", "address_of", "fetch"]
 
 PREFIX = "churn-tables-"
 # What Arrow and our doors read as it is; every other type comes as the text that PostgreSQL shows.
@@ -106,7 +105,7 @@ def fetch(sources: Mapping[str, TableSource]) -> FetchedTables:
 def _fetch_snapshot(
     addresses: Mapping[str, TableAddress], sources: Mapping[str, TableSource], folder: Path
 ) -> dict[str, FetchedTable]:
-    from churn.files.postgres.connection import connected
+    from churn.storage.postgres.connection import connected
 
     with connected(next(iter(addresses.values()))) as server, server.snapshot():
         return {
@@ -119,7 +118,7 @@ def _fetch_table(
     server: Server, table: str, address: TableAddress, source: TableSource, folder: Path
 ) -> FetchedTable:
     from churn.data.engines.parquet import write_batches
-    from churn.files.postgres.catalogue import existing_table
+    from churn.storage.postgres.layout import existing_table
 
     fix = f"Check the name after the # in [data.{table}] source; case counts."
     known = existing_table(server, address, fix=fix)
@@ -174,7 +173,7 @@ def _digest(path: Path) -> str:
 
     from churn.data.engines.duck import DuckDBEngine
     from churn.data.sources import columns_of
-    from churn.files.hashes import canonical_json
+    from churn.storage.names import canonical_json
 
     engine = DuckDBEngine([path])
     try:

@@ -8,17 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from churn.errors import ConfigError
 
-__all__ = [
-    "EPOCH",
-    "as_date",
-    "date_of",
-    "day_number",
-    "instant_of",
-    "midnight",
-    "moment_of",
-    "zone",
-]
-
 EPOCH = date(1970, 1, 1)
 
 

@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine, identifier, literal
 
-__all__ = ["COPIES", "Duplicates", "duplicates_of", "timed_sql"]
-
 COPIES = "copies of another row"
 ONCE = ("contacts", "redemptions", "events", "subscriptions")
 LINE_NUMBER = re.compile(

@@ -1,17 +1,17 @@
-"""The erased at the door: their rows are left out before anything else looks at a table."""
+"""Erased customers: settings of `[privacy]`, and their rows filtered out of every table."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.data.engines.base import Engine, identifier
-from churn.files.erasures import Erased
-
-__all__ = ["AS_WRITTEN", "ERASED", "ErasedRows", "without_erased"]
+from churn.data.settings import STRICT
+from churn.storage.erasures import Erased
 
 ERASED = "erased"
 """The reason in an audit for rows of customers who were erased."""
@@ -117,3 +117,11 @@ def without_erased(table: pa.Table, erased: Erased | None) -> pa.Table:
         return table
     theirs = pc.is_in(table["customer_id"], value_set=pa.array(found, table["customer_id"].type))
     return table.filter(pc.invert(theirs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacySettings:
+    """`[privacy]`: the key of the erased; where none is set it is made, beside the ledger."""
+
+    __pydantic_config__ = STRICT
+    key: str | None = field(default=None, repr=False)

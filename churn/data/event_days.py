@@ -12,8 +12,6 @@ from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 from churn.data.words import EVENT_TYPES
 
-__all__ = ["KINDS", "event_days", "event_rows", "is_kind"]
-
 # What stands for each kind in `kind`: no text is carried through joins and groups.
 OTHER_TABLES = {"contacts": "contact", "redemptions": "redemption"}
 DERIVED = ("ticket_begun", "ticket_ended", "review_change", "nps_change")

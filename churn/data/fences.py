@@ -6,15 +6,6 @@ from math import exp, sqrt
 
 from churn.data.engines.base import Engine
 
-__all__ = [
-    "FAR_BEYOND",
-    "far_orders_warning",
-    "log_normal_fence",
-    "moments",
-    "order_fence",
-    "steady",
-]
-
 FENCE_DEVIATIONS = 3.0
 FAR_BEYOND = 10.0
 ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums

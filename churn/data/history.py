@@ -21,8 +21,6 @@ from churn.data.order_days import order_days
 from churn.data.tables import Swept, Tables
 from churn.data.terms import terms, terms_at_cutoffs
 
-__all__ = ["KEYS", "History", "customer_cuts", "customer_key", "history"]
-
 KEYS = ("customer_id", "cutoff")
 
 RANGE_CUSTOMERS = 500_000

@@ -1,14 +1,14 @@
-"""When two ids are the same, by the one rule of `[data] customer_id`, and which ids mean nobody."""
+"""Customer and order ids: when two are the same, and which of them mean a guest."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from churn.data.engines.base import literal
-from churn.data.settings import IdRule
-
-__all__ = ["GUEST_NUMBERS", "GUEST_WORDS", "canonical", "canonical_sql", "guest_sql"]
+from churn.data.engines.base import Engine, literal
+from churn.data.settings import DataSettings, IdRule
 
 GUEST_WORDS = (
     *("null", "(null)", "none", "nil", "nan", "na", "n/a", "#n/a", "<na>", "nat", "undefined"),
@@ -52,3 +52,77 @@ def guest_sql(text: str, guests: Sequence[str]) -> str:
     plain = f"lower(trim({text}, {literal(SPACE)}))"
     listed = ", ".join(literal(guest.strip(SPACE).lower()) for guest in ("", *guests))
     return f"{plain} IN ({listed})"
+
+
+GUEST = "of guests"
+"""The reason in an audit for rows whose customer means nobody."""
+
+MANY_TIMES = 5
+FEW_OTHERS = 5
+
+
+@dataclass(frozen=True)
+class Guests:
+    """The ids that mean nobody: words that can mean nothing else and what `[data] guests` lists,
+    or, where it lists nothing, 0 and -1 if one of them has many times the orders of a customer.
+
+    An empty list says that nobody is a guest, whatever the id.
+    """
+
+    settings: DataSettings
+    numbers: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All of them."""
+        listed = self.settings.guests
+        if listed is not None and not listed:
+            return ()
+        return (*GUEST_WORDS, *(listed or ()), *self.numbers)
+
+    def sql(self, name: str) -> str:
+        """The SQL for whether an id means nobody."""
+        return guest_sql(name, self.ids)
+
+    def leave_out_numbers(self, engine: Engine) -> tuple[int, tuple[str, ...]]:
+        """How many orders of 0 and -1 were left out as those of guests, and a warning of it.
+
+        Nothing is left out where `[data] guests` says who they are.
+        """
+        if self.settings.guests is not None:
+            return 0, ()
+        listed = ", ".join(
+            literal(f"{number}{end}") for number in GUEST_NUMBERS for end in ("", ".0")
+        )
+        found = engine.rows(
+            f"SELECT customer_id AS c, count(*) AS n FROM orders WHERE customer_id IN ({listed}) "
+            "GROUP BY 1 ORDER BY 1"
+        )
+        if not found:
+            return 0, ()
+        mean = _mean_of_others(engine, listed)
+        odd = {str(row["c"]): int(str(row["n"])) for row in found}
+        odd = {number: n for number, n in odd.items() if n >= MANY_TIMES * mean}
+        if not odd:
+            return 0, ()
+        self.numbers.extend(odd)
+        kept = ", ".join(map(literal, odd))
+        engine.create("orders", f"SELECT * FROM orders WHERE customer_id NOT IN ({kept})")
+        return sum(odd.values()), tuple(_warning(number, n, mean) for number, n in odd.items())
+
+
+def _mean_of_others(engine: Engine, listed: str) -> float:
+    """Rows a customer; without end where there are too few customers to tell."""
+    (row,) = engine.rows(
+        "SELECT count(*) AS n, count(DISTINCT customer_id) AS customers FROM orders "
+        f"WHERE customer_id NOT IN ({listed})"
+    )
+    customers = int(str(row["customers"]))
+    return int(str(row["n"])) / customers if customers >= FEW_OTHERS else math.inf
+
+
+def _warning(number: str, rows: int, mean: float) -> str:
+    return (
+        f"{rows:,} rows of customer {number} are left out as those of guests, for other customers "
+        f'have {mean:.1f} each; set [data] guests = ["{number}"], or guests = [] to keep them'
+    )

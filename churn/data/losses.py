@@ -13,8 +13,6 @@ from churn.data.days import date_of
 from churn.data.engines.base import Engine, identifier, literal
 from churn.errors import DataError
 
-__all__ = ["NOBODY", "Lost", "lost_kinds"]
-
 NOBODY = "without a customer_id"
 LEAST_ROWS = 3
 HALF = 0.5

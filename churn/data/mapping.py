@@ -9,8 +9,6 @@ from churn.data.text_layout import looks_like_data
 from churn.data.where import Where
 from churn.errors import DataError
 
-__all__ = ["mapped_columns", "unused_columns", "used_columns"]
-
 
 def mapped_columns(
     contract: TableContract, types: dict[str, str], source: TableSource

@@ -16,8 +16,6 @@ from churn.data.ids import NUMBER
 from churn.data.settings import DataSettings, IdRule
 from churn.errors import DataError
 
-__all__ = ["compare_ids"]
-
 KNOWN = "ids_of_orders"
 ENOUGH_IDS = 5
 GOOD_SHARE = 0.8

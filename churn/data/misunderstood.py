@@ -14,8 +14,6 @@ from churn.data.restricting import KEPT, RAW, SAID, WORDS, unsubscriptions_sql
 from churn.data.settings import TableSource
 from churn.errors import ConfigError
 
-__all__ = ["LATER_GRANTS", "UNSUBSCRIPTIONS", "check_words", "keep_restricting"]
-
 UNSUBSCRIPTIONS = "unsubscriptions"
 """The engine's table of the refusals among the events."""
 LATER_GRANTS = "later_grants"

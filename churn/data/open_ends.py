@@ -9,9 +9,7 @@ from churn.data.casts import NUMERIC, is_text, text_sql
 from churn.data.days import day_number
 from churn.data.engines.base import Engine, literal
 from churn.data.notations.flags import bare_word_sql, words_sql
-from churn.data.notations.shapes import given_sql
-
-__all__ = ["OPEN_DAY", "count_open", "open_end_sql"]
+from churn.data.notations.look import given_sql
 
 OPEN_DAY = day_number(date(2099, 1, 1))
 """From here on an expiry is no date but says that there is none, such as 9999-12-31."""

@@ -7,8 +7,6 @@ import pyarrow as pa
 from churn.data.consent import known_before
 from churn.data.tables import Snapshot
 
-__all__ = ["known_orders", "mean_order_amounts", "order_amount_sql"]
-
 
 def mean_order_amounts(snapshot: Snapshot) -> pa.Table:
     """customer_id, order_amount: the mean net amount of each customer's orders above 0 before the

@@ -6,8 +6,6 @@ import narwhals as nw
 
 from churn.data.engines.base import Frame
 
-__all__ = ["order_days"]
-
 
 def order_days(orders: Frame, keys: Sequence[str]) -> Frame:
     """`keys`, local_day, orders (with amount > 0), spend, returned, net, is_purchase, gap_days

@@ -15,8 +15,6 @@ from dataclasses import replace
 from churn.data.audit import TableAudit, check_share
 from churn.data.engines.base import Engine
 
-__all__ = ["lines_of_one_order", "tell_apart"]
-
 VERSION_DAYS = 31
 BEGIN_ANEW = 0.01
 SHARED = "shared_order_numbers"

@@ -9,14 +9,12 @@ from dataclasses import replace
 
 from churn.data.audit import TableAudit
 from churn.data.calendar import without_strays
-from churn.data.cancellations import without_cancelled
 from churn.data.engines.base import Engine
 from churn.data.fences import far_orders_warning
 from churn.data.order_numbers import tell_apart
+from churn.data.refunds import without_cancelled
 from churn.data.settings import DataSettings
 from churn.errors import ConfigError, DataError
-
-__all__ = ["one_row_an_order"]
 
 LINE = ("order_id", "product_id", "category", "product_name", "quantity", "amount", "discount")
 DETAILS = ("currency", "channel", "store")

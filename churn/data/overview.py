@@ -10,8 +10,6 @@ from typing import Any
 from churn.data.days import date_of, day_number
 from churn.data.tables import Tables
 
-__all__ = ["Overview", "Period", "overview"]
-
 MONTHS = 24
 EARLIER = "earlier"
 FACTS = (

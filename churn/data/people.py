@@ -1,4 +1,4 @@
-"""What a plan needs to know of customers besides their scores, as known at a point in time."""
+"""Attributes of customers: birthday, language, and where they can be reached."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pyarrow as pa
 from churn.data.consent import known_before
 from churn.data.days import zone
 from churn.data.engines.base import identifier
-from churn.data.tables import Snapshot
-from churn.errors import ConfigError
-
-__all__ = ["GROUP_COLUMNS", "owed_service", "people"]
+from churn.data.tables import Snapshot, Tables
+from churn.errors import ConfigError, DataError
 
 GROUP_COLUMNS = ("region", "acquisition_source", "loyalty_tier")
 COMPLAINT_DAYS = 14
@@ -98,3 +96,24 @@ def _birth_date(day: float | None, written_in: ZoneInfo) -> date | None:
         return None
     instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
     return instant.astimezone(written_in).date()
+
+
+def addresses(tables: Tables) -> pa.Table:
+    """customer_id, email, phone: one row per listed customer, null where nothing is known.
+
+    The list may say a thing twice of one customer; any one of its words is taken. DataError where
+    no list is connected, or it has neither column.
+    """
+    columns = tables.columns("customers") if tables.has("customers") else []
+    known = [name for name in ("email", "phone") if name in columns]
+    if not known:
+        rule = "whom to reach needs the column email or phone of the table 'customers'"
+        raise DataError(rule, got=columns or "no such table", fix="Connect [data.customers].")
+    email, phone = (
+        f"nullif({name}, '')" if name in known else "CAST(NULL AS STRING)"
+        for name in ("email", "phone")
+    )
+    return tables.engine.query(
+        f"SELECT customer_id, min({email}) AS email, min({phone}) AS phone"
+        " FROM customers GROUP BY customer_id ORDER BY customer_id"
+    )

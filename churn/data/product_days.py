@@ -8,12 +8,9 @@ import narwhals as nw
 
 from churn.data.days import day_number
 from churn.data.engines.base import Frame
-from churn.data.line_days import lines_of_orders
-from churn.data.returned import RETURNED_KEYS, returned_days
+from churn.data.line_days import RETURNED_KEYS, lines_of_orders, returned_days
 from churn.data.tables import Snapshot, Tables
 from churn.errors import DataError
-
-__all__ = ["Level", "product_days", "product_facts"]
 
 Level = Literal["product", "category"]
 

@@ -26,10 +26,8 @@ from churn.data.text_layout import (
     without_the_odd,
 )
 from churn.errors import ConfigError, DataError
-from churn.files.causes import storage_errors
-from churn.files.temporary import private_folder
-
-__all__ = ["READ_ENDINGS", "Copies", "Readable", "is_text", "is_workbook"]
+from churn.storage.os_errors import storage_errors
+from churn.storage.publish import private_folder
 
 PREFIX = "churn-copies-"
 TEXT = (".csv", ".tsv", ".txt")

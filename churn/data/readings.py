@@ -8,20 +8,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from churn.data.casts import NUMERIC, cast_sql, is_text, source_columns, text_sql, usual_notation
+from churn.data.conditions import given_columns
 from churn.data.contracts import Column, TableContract
 from churn.data.engines.base import identifier
 from churn.data.engines.duck import DuckDBEngine
-from churn.data.given import given_columns
-from churn.data.notations.look import Notation, NumberLook, look_at_numbers, look_at_times
+from churn.data.notations.look import (
+    Notation,
+    NumberLook,
+    given_sql,
+    look_at_numbers,
+    look_at_times,
+    shape_sql,
+)
 from churn.data.notations.numbers import SHARED_SIGNS, size_sql
-from churn.data.notations.shapes import given_sql, shape_sql
 from churn.data.notations.times import ISO
 from churn.data.open_ends import open_end_sql
 from churn.data.settings import DataSettings, TableSource
 from churn.data.where import Where
 from churn.errors import DataError
-
-__all__ = ["Reading", "TableReader", "Unread"]
 
 OPEN_ENDED = "expires_at"
 READ_AS = ("time", "number", "flag")

@@ -13,8 +13,6 @@ from churn.data.engines.base import literal
 from churn.data.order_amounts import known_orders, order_amount_sql
 from churn.data.tables import Snapshot
 
-__all__ = ["Window", "contacted", "reactions", "redemptions"]
-
 NOTED = ("campaign_id", "offer_id", "code")
 
 

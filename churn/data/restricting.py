@@ -33,18 +33,6 @@ from churn.data.words import (
     unsubscribed_sql,
 )
 
-__all__ = [
-    "EARLIEST",
-    "KEPT",
-    "RAW",
-    "RAW_AS",
-    "SAID",
-    "WORDS",
-    "Rows",
-    "restricting_sql",
-    "unsubscriptions_sql",
-]
-
 EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
 WORDS = {
     "consents": ("channel", "purpose", "granted"),

@@ -10,8 +10,6 @@ from typing import Literal
 
 from churn.data.engines.choice import EngineName
 
-__all__ = ["DataSettings", "IdRule", "OrdersSource", "TableSource"]
-
 IdRule = Literal["exact", "number", "email"]
 
 # Read by whoever validates a file: unknown keys and implicit conversions are errors.

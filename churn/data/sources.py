@@ -11,10 +11,8 @@ from churn.data.readable import READ_ENDINGS
 from churn.data.settings import TableSource
 from churn.data.text_layout import read_as
 from churn.errors import ConfigError, DataError
-from churn.files.manifests import verify_file
-from churn.files.shown import shown_address
-
-__all__ = ["FILE_COLUMN", "columns_of", "files_at", "files_of", "relation_of", "relation_sql"]
+from churn.storage.manifests import verify_file
+from churn.storage.redaction import shown_address
 
 FILE_COLUMN = "churn: file"
 """The column that names each row's file, where a source is made of several."""

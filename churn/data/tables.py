@@ -12,11 +12,11 @@ from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
-from churn.data.doors import Door, day_begins_sql
 from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
-from churn.data.guests import Guests
+from churn.data.ids import Guests
+from churn.data.ingest import Door, day_begins_sql
 from churn.data.matches import compare_ids
 from churn.data.order_numbers import lines_of_one_order
 from churn.data.orders import one_row_an_order
@@ -24,9 +24,7 @@ from churn.data.readable import Copies, Readable
 from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
 from churn.errors import ConfigError, DataError
-from churn.files.erasures import Erased
-
-__all__ = ["Snapshot", "Swept", "Tables"]
+from churn.storage.erasures import Erased
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from churn.data.engines.base import Frame
 from churn.data.open_ends import OPEN_DAY
 from churn.data.tables import Tables
 
-__all__ = ["share_renewed", "terms", "terms_at_cutoffs"]
-
 
 def share_renewed(tables: Tables) -> float | None:
     """The share of subscribers who began more than one term; None where nobody subscribed."""

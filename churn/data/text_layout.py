@@ -12,20 +12,6 @@ from typing import IO
 
 from churn.errors import DataError
 
-__all__ = [
-    "FOREIGN",
-    "TextLayout",
-    "as_text",
-    "codec_of",
-    "is_foreign",
-    "is_summary",
-    "looks_like_data",
-    "opened_text",
-    "read_as",
-    "text_layout",
-    "without_the_odd",
-]
-
 FOREIGN = "cp1252"
 WINDOW = 65_536
 SAMPLED = 64  # windows over a large file

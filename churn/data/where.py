@@ -16,8 +16,6 @@ from churn.data.engines.base import Engine, identifier
 from churn.data.settings import TableSource
 from churn.errors import DataError
 
-__all__ = ["LEFT_OUT", "UNDECIDED", "Where", "where_of"]
-
 LEFT_OUT = "left out by where"
 UNDECIDED = "left out by where, which needs a value that is empty"
 SHOWN_VALUES = 6

@@ -17,28 +17,6 @@ from churn.data.notations.flags import (
     words_sql,
 )
 
-__all__ = [
-    "ALL",
-    "CLEAN_CHANNELS",
-    "CLEAN_FLAGS",
-    "CLEAN_PURPOSES",
-    "EVENT_TYPES",
-    "MARKETING",
-    "PROFILING",
-    "Words",
-    "arm_sql",
-    "channel_of",
-    "channel_sql",
-    "closed_channel_sql",
-    "event_type_sql",
-    "flag_word_sql",
-    "granted_sql",
-    "kind_sql",
-    "purpose_sql",
-    "read_word_sql",
-    "unsubscribed_sql",
-]
-
 Words = Mapping[str, Mapping[str, str | bool]]
 """`[data.<table>.words]`: for each of our columns, a shop's word → what it means."""
 

@@ -15,7 +15,6 @@ from churn.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Sheet", "open_workbook", "write_sheet"]
 
 LOOKED_AT = 100
 BATCH_ROWS = 20_000

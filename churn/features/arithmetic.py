@@ -14,9 +14,7 @@ import narwhals as nw
 from churn.data.engines.base import Frame
 from churn.features.catalogue import Feature
 from churn.features.clock import FeatureClock
-from churn.features.own import naming
-
-__all__ = ["with_arithmetic"]
+from churn.features.plugins import naming
 
 WORD = re.compile(r"\w+")
 

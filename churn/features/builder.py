@@ -18,7 +18,7 @@ from churn.features.arithmetic import with_arithmetic
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
 from churn.features.lifetime_fits import BUYING, buying_histories, expectations, fit_lifetime
-from churn.features.own import naming
+from churn.features.plugins import naming
 from churn.features.population import (
     SHARED_TEXTS,
     Population,
@@ -26,9 +26,7 @@ from churn.features.population import (
     first_channel,
     learn_population,
 )
-from churn.features.status import STATUSES, status
-
-__all__ = ["STATUSES", "build_features", "newest_population"]
+from churn.features.status import status
 
 GRAINS = ("days", "lines", "events", "terms")
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")

@@ -16,19 +16,6 @@ import narwhals as nw
 from churn.errors import ConfigError
 from churn.features.clock import FeatureClock
 
-__all__ = [
-    "CATALOGUE",
-    "REQUIRED_FAMILIES",
-    "Families",
-    "Family",
-    "Feature",
-    "Grain",
-    "feature",
-    "feature_names",
-    "features_over",
-    "sums",
-]
-
 Formula = Callable[[FeatureClock], nw.Expr]
 Family = tuple[str, str, Formula]
 Grain = Literal["days", "lines", "events", "terms", "row"]

@@ -5,8 +5,6 @@ from typing import Literal, get_args
 
 from churn.errors import ConfigError
 
-__all__ = ["WINDOWS_DAYS", "FeatureClock", "Mode"]
-
 WINDOWS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 LEAST = {"horizon_days": 1, "lookback_days": 1, "min_tenure_days": 0, "lead_days": 0}
 

@@ -4,7 +4,7 @@ import narwhals as nw
 
 from churn.features.catalogue import Family, feature, features_over, sums
 from churn.features.clock import FeatureClock
-from churn.features.event_sums import counts, counts_in_windows, last_days
+from churn.features.event_aggregates import counts, counts_in_windows, last_days
 from churn.features.expressions import ratio
 
 SENT = ("events.email_sent",)

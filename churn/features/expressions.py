@@ -4,8 +4,6 @@ import math
 
 import narwhals as nw
 
-__all__ = ["bought", "decay", "ratio", "within"]
-
 
 def bought(value: nw.Expr, *, otherwise: float | None = None) -> nw.Expr:
     """The value on days with a purchase, else `otherwise`."""

@@ -24,8 +24,6 @@ from scipy.special import betaincinv, digamma, expit, gammaln, hyp2f1
 
 from churn.errors import ConfigError, DataError, GateError, ModelError
 
-__all__ = ["BGNBD"]
-
 Floats = NDArray[np.float64]
 
 _LOG_BOUND = 9.0  # parameters stay in [1e-4, 8e3], with the mean age as the unit of time

@@ -17,8 +17,6 @@ from churn.data.history import customer_key
 from churn.data.tables import Tables
 from churn.errors import GateError
 
-__all__ = ["BUYING", "LIFETIME_NUMBERS", "buying_histories", "expectations", "fit_lifetime"]
-
 MOST_CUSTOMERS = 50_000
 BUYING = ("purchase_days", "tenure_days", "recency_days")
 BG_NBD = {name: f"bg_nbd_{name}" for name in ("r", "alpha", "a", "b")}

@@ -4,7 +4,7 @@ import narwhals as nw
 
 from churn.features.catalogue import feature, features_over, sums
 from churn.features.clock import FeatureClock
-from churn.features.event_sums import amounts, counts, counts_in_windows, last_days
+from churn.features.event_aggregates import amounts, counts, counts_in_windows, last_days
 from churn.features.expressions import ratio
 
 EARNED = ("events.points_earned", "events.value")

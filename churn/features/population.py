@@ -16,8 +16,6 @@ from churn.data.tables import Tables
 from churn.errors import ModelError
 from churn.features.lifetime_fits import LIFETIME_NUMBERS
 
-__all__ = ["NUMBERS", "SHARED_TEXTS", "Population", "capped", "first_channel", "learn_population"]
-
 LEARNT_IN_ONE_PASS = (
     "population_gap_days",
     "population_gap_deviation_days",

@@ -5,8 +5,6 @@ from typing import Literal
 
 from churn.data.settings import STRICT
 
-__all__ = ["FeatureSettings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSettings:

@@ -26,8 +26,6 @@ from scipy.special import betaln, digamma
 
 from churn.errors import ConfigError, DataError, GateError, ModelError
 
-__all__ = ["GammaGamma"]
-
 Floats = NDArray[np.float64]
 
 _LOG_BOUND = 9.0  # p, q - 1 and the population's mean stay above 1e-4, the first two below 8e3

@@ -4,8 +4,6 @@ import narwhals as nw
 
 from churn.features.clock import FeatureClock
 
-__all__ = ["STATUSES", "status"]
-
 STATUSES = ("eligible", "lapsed", "new", "covered")
 
 

@@ -17,8 +17,6 @@ import pandas as pd
 from churn.modeling.dataset import AMOUNTS, Dataset, row_weights
 from churn.modeling.portable import LIFETIME_FEATURES, lifetime_amounts
 
-__all__ = ["choose_amounts", "lapsed_shares", "tail_factor"]
-
 THIN_DAYS = 3
 LEAST_ROWS = 30
 MOST_DRIFT = 1.25

@@ -1,37 +1,53 @@
-"""Does a feature know what only the future can tell? Two looks at every feature, by what it says.
+"""Leakage audit: features that hold what only the future can tell.
 
 `alone`: one feature by itself ranks the lapses of later cutoffs nearly without error, and better
 than past orders alone can in this shop, as only a column that holds the label does. `days`: a
-feature that has seen the first days after the cutoff is tied to purchases on those days, and to
-none soon after; what stems from the past fades slowly.
+feature that has seen the first days after the cutoff is correlated with purchases on those days,
+but not on the days soon after; what stems from the past fades slowly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from churn.data.ahead import purchases_ahead
+from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
+from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.dataset import Dataset
 from churn.modeling.metrics import Interval, bootstrap_metrics
 
-__all__ = [
-    "Leak",
-    "audit_alone",
-    "audit_days",
-    "is_blind",
-    "is_of",
-    "purchase_days_ahead",
-    "some_customers",
-]
+
+def purchases_ahead(
+    tables: Tables, cutoffs: Cutoffs, customers: Sequence[str], *, days: int
+) -> Frame:
+    """customer_id, cutoff and `days_ahead`, 0 for the cutoff's own day: a row for each day with a
+    purchase of those customers, of the first `days` from each cutoff and before the panel's
+    `until`. Of several versions of an order the newest counts.
+    """
+    wanted = tables.engine.values({"customer_id": list(customers)})
+    dates = tables.engine.values({"cutoff": [day_number(cutoff) for cutoff in cutoffs]})
+    joined = _bought(tables).join(wanted, on="customer_id", how="inner").join(dates, how="cross")
+    ahead = nw.col("local_day") - nw.col("cutoff")
+    known = nw.col("local_day") < day_number(cutoffs.until)
+    inside = joined.filter((ahead >= 0) & (ahead < days) & known)
+    return inside.select("customer_id", "cutoff", days_ahead=ahead).unique()
+
+
+def _bought(tables: Tables) -> Frame:
+    orders = tables.frame("orders").filter(nw.col("amount") > 0)
+    if "superseded_day" in orders.collect_schema().names():
+        orders = orders.filter(nw.col("superseded_day").is_null())
+    return orders.select("customer_id", "local_day")
+
 
 BLIND_SOURCES = frozenset({"orders", "order_lines"})
 LEAST_BOUND = 0.9

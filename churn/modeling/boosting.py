@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BoosterSettings", "fit_booster", "predict_booster"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BoosterSettings:

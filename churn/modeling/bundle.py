@@ -23,22 +23,12 @@ from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, ModelError, check_type
 from churn.features.catalogue import CATALOGUE
 from churn.features.clock import FeatureClock
-from churn.files.manifests import hash_files
-from churn.files.names import check_name
-from churn.files.publish import publish_directory
-from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle
+from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle, signed
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
-from churn.modeling.signing import signed
-
-__all__ = [
-    "check_canaries",
-    "load_bundle",
-    "read_manifest",
-    "resolve_bundle",
-    "save_bundle",
-    "write_bundle",
-]
+from churn.storage.manifests import hash_files
+from churn.storage.names import check_name
+from churn.storage.publish import publish_directory
 
 REPORT = "report"
 TOLERANCE = 1e-9

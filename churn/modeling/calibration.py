@@ -13,8 +13,6 @@ from scipy.optimize import minimize
 from churn.modeling.metrics import log_loss, paired_log_loss_difference
 from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 
-__all__ = ["IDENTITY", "KINDS", "choose_calibration", "fit_calibration"]
-
 IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0, "slope_stay": 1.0}
 # From none free to all of intercept, slope and slope_stay; Platt's line keeps both slopes equal.
 KINDS = ("none", "shift", "platt", "beta")

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 
-__all__ = ["Rank", "at_risk_count", "ranked_by", "top_positions"]
-
 Rank = Literal["probability", "value"]
 RANKED_BY = {"probability": "churn_probability", "value": "value_at_risk"}
 

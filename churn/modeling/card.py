@@ -10,8 +10,6 @@ from churn.modeling.judgement.page import judgement_page
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
 
-__all__ = ["campaigns_in_words", "judged_again", "model_card"]
-
 AS_IT_CAME = (
     "The past treated some customers with campaigns; what is counted here happened then, offers "
     "included."

@@ -14,25 +14,13 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
 from churn.data.engines.base import Frame
 from churn.data.fences import order_fence
-from churn.data.labels import outcomes
-from churn.data.renewals import renewals
+from churn.data.labels import outcomes, renewals
 from churn.data.tables import Snapshot, Tables
 from churn.errors import ConfigError, check_type
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
-
-__all__ = [
-    "AMOUNTS",
-    "LABELS",
-    "WEIGHT",
-    "Dataset",
-    "build_dataset",
-    "canary_rows",
-    "reference_rows",
-    "row_weights",
-]
 
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")

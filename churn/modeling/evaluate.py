@@ -17,8 +17,6 @@ from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import group_rates
 
-__all__ = ["Evaluation", "Judged", "evaluate", "predictions_of"]
-
 
 @dataclass(frozen=True)
 class Judged:

@@ -14,8 +14,6 @@ from churn.modeling.metrics import Interval, bootstrap
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import LIFETIME_FEATURES
 
-__all__ = ["JudgedAmount", "judge_amounts"]
-
 AMOUNTS = ("orders", "margin")
 
 

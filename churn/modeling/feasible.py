@@ -12,8 +12,6 @@ from churn.modeling.dataset import Dataset
 from churn.modeling.model import check_classes
 from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel
 
-__all__ = ["check_can_judge", "check_feasible", "feasibility_notes"]
-
 RARE = 0.01
 """Below this share an outcome is almost absent."""
 FAR_HORIZON = 3

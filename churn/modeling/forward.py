@@ -11,11 +11,9 @@ import pandas as pd
 
 from churn.modeling.baselines import fit_baselines, predict_baseline
 from churn.modeling.dataset import Dataset
-from churn.modeling.folds import Fold, forward_folds
 from churn.modeling.metrics import log_loss, roc_auc
 from churn.modeling.model import ChurnModel, has_classes
-
-__all__ = ["JudgedFold", "judge_folds"]
+from churn.modeling.panel import Fold, forward_folds
 
 KNOWN = ("customer_id", "cutoff")
 

@@ -15,24 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from churn.errors import ConfigError, DataError
 
-__all__ = [
-    "Interval",
-    "average_precision",
-    "bootstrap",
-    "bootstrap_metrics",
-    "brier",
-    "classes_by_tie",
-    "customer_draws",
-    "lift_at",
-    "log_loss",
-    "paired_log_loss_difference",
-    "paired_mean_difference",
-    "roc_auc",
-    "row_log_losses",
-    "score_all",
-    "share_caught",
-]
-
 Floats = NDArray[np.float64]
 
 _CLIP = 1e-15

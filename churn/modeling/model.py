@@ -17,7 +17,7 @@ from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, GateError, ModelError, check_type
 from churn.features.clock import FeatureClock
 from churn.modeling.amounts import choose_amounts, lapsed_shares, tail_factor
-from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines
+from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines, fit_fallback
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import (
@@ -28,12 +28,9 @@ from churn.modeling.dataset import (
     reference_rows,
     row_weights,
 )
-from churn.modeling.fallback import fit_fallback
-from churn.modeling.folds import Fold, separate_folds
+from churn.modeling.panel import Fold, separate_folds
 from churn.modeling.portable import PortableModel, RowsError, corrected
 from churn.modeling.win_back import fit_win_back
-
-__all__ = ["HEADS", "ChurnModel", "check_classes", "has_classes"]
 
 HEADS = ("lapse", "decline", "orders", "spend")
 CALIBRATED = ("lapse", "decline")

@@ -11,8 +11,6 @@ from scipy.stats import norm
 
 from churn.modeling.metrics import Interval, row_log_losses
 
-__all__ = ["SliceDifference", "slice_differences"]
-
 LEAST_POSITIVES = 100
 FAMILY_ERROR = 0.05
 DRAWS_AT_ONCE = 50

@@ -11,8 +11,6 @@ import numpy as np
 from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 
-__all__ = ["MOST_ROWS", "Sample", "draw_sample", "pick_customers"]
-
 # Beyond that a row more moves no metric by what its interval can see, while every row costs time
 # and memory: three million rows of 136 features are 3.3 GB as doubles.
 MOST_ROWS = 3_000_000

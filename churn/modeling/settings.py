@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["TrackingSettings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingSettings:

@@ -10,8 +10,6 @@ from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.days import date_of
 from churn.features.clock import FeatureClock
 
-__all__ = ["slices_of"]
-
 Masks = dict[str, NDArray[np.bool_]]
 
 

@@ -27,24 +27,22 @@ from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.feasible import check_feasible
 from churn.modeling.forward import JudgedFold, judge_folds
-from churn.modeling.gate import Forecasts, Gate, judge, tables_of_rule
+from churn.modeling.gate import (
+    Forecasts,
+    Gate,
+    forecast_champion,
+    judge,
+    tables_of_rule,
+    why_not_comparable,
+)
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pooled import forward_forecasts
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
-from churn.modeling.rivals import forecast_champion, why_not_comparable
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.slices import slices_of
 from churn.modeling.tuning import Tuned, tune
 from churn.modeling.untreated import treatments, untreated
-
-__all__ = [
-    "Trained",
-    "find_leaks",
-    "forecasts_of",
-    "standing_in",
-    "train_model",
-]
 
 Progress = Callable[[str], None]
 

@@ -13,14 +13,13 @@ from sklearn.base import clone
 
 from churn.errors import ConfigError, GateError
 from churn.modeling.dataset import Dataset
-from churn.modeling.folds import Fold, forward_folds
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Fold, forward_folds
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["TUNED", "Tuned", "tune"]
 
 TUNED = (
     "num_leaves",

@@ -19,8 +19,6 @@ import pandas as pd
 from churn.data.tables import Tables
 from churn.modeling.dataset import WEIGHT, Dataset
 
-__all__ = ["Untreated", "treatments", "untreated"]
-
 WITHOUT_OFFER = ("control", "holdout")
 NO_OFFER = "none"
 

@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn.modeling.baselines import LINEAR_TERMS, fit_line, predict_baseline
+from churn.modeling.baselines import LINEAR_TERMS, fit_fallback, fit_line, predict_baseline
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import Dataset, row_weights
-from churn.modeling.fallback import fit_fallback
 from churn.modeling.metrics import paired_log_loss_difference
 from churn.modeling.portable import group_rates
-
-__all__ = ["WinBack", "fit_win_back"]
 
 LEAST_PER_CLASS = 30
 LEAST_FOR_TREES = 200

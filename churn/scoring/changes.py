@@ -12,13 +12,10 @@ import pyarrow as pa
 
 from churn.data.tables import Snapshot
 from churn.modeling.model import ChurnModel
-from churn.scoring.contributions import CONTROLLED, Contributions, contributions
+from churn.scoring.contributions import CONTROLLED, Contributions, contributions, feature_rows
 from churn.scoring.explain import LEAST_LOG_ODDS
 from churn.scoring.language import Language
-from churn.scoring.rows import feature_rows
 from churn.scoring.sentences import family_name, sentence_pair, spoken
-
-__all__ = ["CHANGES", "Earlier", "changed", "moved"]
 
 # What a customer's `change` may be, the first that holds. Who returned had lapsed. Of those who
 # were at risk and are not any more, only who has bought since has recovered: others have lapsed,

@@ -1,17 +1,18 @@
-"""What each feature and each family adds to the log-odds of lapsing, customer by customer."""
+"""Feature rows of some customers, batch by batch, and the contribution of each to the score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from churn.data.engines.base import Engine, Frame
+from churn.data.tables import Snapshot
+from churn.features.builder import build_features
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
-
-__all__ = ["CONTROLLED", "Contributions", "contributions", "family_contributions"]
 
 CONTROLLED = "controlled by the shop"  # never told: what the shop decides is no news and no advice
 
@@ -60,3 +61,28 @@ def _told_as(feature: str) -> str:
     if one.controlled:
         return CONTROLLED
     return "recency" if one.family == "gaps" else one.family
+
+
+def feature_rows(
+    model: ChurnModel, snapshot: Snapshot, customers: Collection[str]
+) -> Iterator[pd.DataFrame]:
+    """The model's features of those customers at the snapshot's date; who is not known then has
+    no row.
+    """
+    tables = snapshot.tables
+    tables.within(snapshot.as_of)
+    built = build_features(
+        tables, [snapshot.as_of], model.clock_, names=model.feature_names_, undated=True
+    )
+    yield from only(tables.engine, built, customers)
+
+
+def only(engine: Engine, frame: Frame, customers: Collection[str]) -> Iterator[pd.DataFrame]:
+    """The rows of those customers, chosen by the engine."""
+    import pyarrow as pa
+
+    if customers:
+        named = pa.table({"customer_id": pa.array(sorted(customers), pa.string())})
+        listed = engine.lazy(engine.accept(named))
+        chosen = frame.join(listed, on="customer_id", how="semi")
+        yield from (batch.to_pandas() for batch in engine.batches(chosen))

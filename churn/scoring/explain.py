@@ -18,13 +18,10 @@ from churn.data.consent import objectors
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, check_type
 from churn.modeling.model import ChurnModel
-from churn.scoring.contributions import CONTROLLED, Contributions, contributions
+from churn.scoring.contributions import CONTROLLED, Contributions, contributions, feature_rows
 from churn.scoring.language import DEFAULT_LANGUAGE, Language
 from churn.scoring.language import language as speech_of
-from churn.scoring.rows import feature_rows
 from churn.scoring.sentences import family_name, rule_sentence, sentence, spoken, status_sentence
-
-__all__ = ["EXPLAIN_SCHEMA", "Reason", "explain", "reasons"]
 
 MOST_RAISING = 3
 LEAST_LOG_ODDS = 0.05

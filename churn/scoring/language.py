@@ -14,8 +14,6 @@ from typing import Any
 
 from churn.errors import ConfigError
 
-__all__ = ["DEFAULT_LANGUAGE", "Language", "language", "language_codes", "parts_of"]
-
 DEFAULT_LANGUAGE = "en"
 _FOLDER = files("churn.scoring") / "languages"
 

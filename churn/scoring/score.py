@@ -19,11 +19,9 @@ from churn.features.builder import build_features
 from churn.modeling.capacity import Rank, at_risk_count, ranked_by, top_positions
 from churn.modeling.model import ChurnModel
 from churn.scoring.changes import Earlier
+from churn.scoring.explanations import Explained, Telling
 from churn.scoring.language import DEFAULT_LANGUAGE
 from churn.scoring.language import language as speech_of
-from churn.scoring.telling import Explained, Telling
-
-__all__ = ["RISK_BANDS", "SCORE_SCHEMA", "Scores", "score", "score_snapshot"]
 
 RISK_BANDS = ("high", "medium", "low")
 SCORE_SCHEMA = pa.schema(

@@ -10,12 +10,11 @@ from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from churn.retention.delivery.templates import words_of
+from churn.campaigns.delivery.templates import words_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["Pages"]
 
 _FOLDER = files("churn.serving")
 

@@ -14,7 +14,6 @@ from churn.errors import StorageError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["serve"]
 
 HEADER_SECONDS = 5.0
 GRACE_SECONDS = 10

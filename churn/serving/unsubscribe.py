@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from churn.errors import BusyError, StorageError
-from churn.files.ledger import Ledger
-from churn.files.messages import message_of_token
-from churn.files.withdrawals import record_withdrawal
 from churn.serving.pages import Pages
+from churn.storage.ledger import Ledger
+from churn.storage.messages import message_of_token
+from churn.storage.withdrawals import record_withdrawal
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
     _Next = Callable[[Request], Awaitable[Response]]
 
-__all__ = ["create_unsubscribe_app"]
 
 LARGEST_BODY = 16_384
 BODY_SECONDS = 10.0

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from churn.data.addresses import addresses
+from churn.data.people import addresses
 from churn.data.tables import Tables
 from churn.errors import DataError
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn.commands.simulate import simulate
 from churn.config import load_tables
 from churn.data.contracts import TABLES
-from churn.data.simulate.campaigns import EFFECT_DAYS, OFFERS, campaign_days
-from churn.data.simulate.settings import ShopSettings
 from churn.errors import ConfigError
-from churn.jobs.simulate import simulate
+from churn.simulator.campaigns import EFFECT_DAYS, OFFERS, campaign_days
+from churn.simulator.settings import ShopSettings
 
 CUSTOMERS, SEED = 6_000, 4
 SHOP = ShopSettings(campaigns=3, lines=False)

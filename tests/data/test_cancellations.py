@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.data.cancellations import CANCELLED
+from churn.data.refunds import CANCELLED
 from churn.data.tables import Tables
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock

@@ -14,7 +14,7 @@ from churn.data.consent import (
     withdrawn_words,
 )
 from churn.data.tables import Tables
-from churn.files.withdrawals import Withdrawal
+from churn.storage.withdrawals import Withdrawal
 
 AS_OF = "2024-05-01"
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from churn.data.erased import without_erased
 from churn.data.tables import Tables
 from churn.errors import DataError
-from churn.files.erasures import Erased, hashed
+from churn.storage.erasures import Erased, hashed
 
 KEY = b"0123456789abcdef0123456789abcdef"
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.data.gaps import repurchase_gap_quantile
+from churn.data.repurchase import repurchase_gap_quantile
 from churn.errors import ConfigError, DataError
 
 CDNOW = Path(__file__).parents[2].parent / "shared/data/cdnow_sample/cdnow_sample.parquet"

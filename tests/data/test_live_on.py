@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.config import load_tables
-from churn.data.simulate.campaigns import OFFERS
-from churn.data.simulate.live_on import CONTACTS, live_on
-from churn.data.simulate.settings import ShopSettings
-from churn.data.simulate.write import write_shop
 from churn.errors import ConfigError, DataError
+from churn.simulator.advance import CONTACTS, live_on
+from churn.simulator.campaigns import OFFERS
+from churn.simulator.files import write_shop
+from churn.simulator.settings import ShopSettings
 
 CUSTOMERS, SEED = 3_000, 11
 ENDS = date(2023, 12, 4)

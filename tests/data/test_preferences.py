@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from churn.data.preferences import longest_cap_days, preference_state, preferences_to_send
+from churn.data.consent import longest_cap_days, preference_state, preferences_to_send
 from churn.data.tables import Tables
 
 BEGINS = datetime(2024, 5, 1, tzinfo=UTC)

@@ -8,12 +8,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
+from churn.campaigns.delivery.deliverable import sendable
 from churn.config import load_tables
-from churn.data.consent import consent_state, consent_to_send, objectors
-from churn.data.preferences import preference_state
+from churn.data.consent import consent_state, consent_to_send, objectors, preference_state
 from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
-from churn.retention.delivery.sendable import sendable
 
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
 TODAY = date(2024, 5, 1)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn.data.gaps import repurchase_gap_quantile
-from churn.data.repurchase import repurchase_gap_days
+from churn.data.repurchase import repurchase_gap_days, repurchase_gap_quantile
 from churn.data.tables import Tables
 
 BEGIN = date(2024, 1, 1)

@@ -9,7 +9,7 @@ import pytest
 
 from churn.data.tables import Tables
 from churn.errors import DataError
-from churn.files.erasures import Erased, hashed
+from churn.storage.erasures import Erased, hashed
 
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
 KEY = b"k" * 32

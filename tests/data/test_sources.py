@@ -11,7 +11,7 @@ import pytest
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
-from churn.files.manifests import publish_with_manifest
+from churn.storage.manifests import publish_with_manifest
 
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
 ROWS = 1_000

@@ -13,8 +13,8 @@ import pytest
 from simulated_shop import OFFERS, open_shop
 
 from churn.errors import BusyError
-from churn.files.ledger import Ledger
-from churn.files.manifests import verify_file
+from churn.storage.ledger import Ledger
+from churn.storage.manifests import verify_file
 
 CUSTOMERS = [f"c{number:04d}" for number in range(300)]
 FIRST, SECOND, THIRD = "2023-12-01", "2023-12-10", "2023-12-29"

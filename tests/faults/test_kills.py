@@ -9,12 +9,12 @@ import pytest
 from forked import forking, moments, waited_for
 from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
 
-from churn.files.ledger import Ledger
-from churn.files.manifests import verify_file
-from churn.files.postgres.address import table_address
-from churn.files.postgres.written import read_run
-from churn.jobs.layouts import PLANS
-from churn.jobs.plan import plan
+from churn.commands.layouts import PLANS
+from churn.commands.plan import plan
+from churn.storage.ledger import Ledger
+from churn.storage.manifests import verify_file
+from churn.storage.postgres.address import table_address
+from churn.storage.postgres.target import read_run
 
 ROWS = 60_000
 

@@ -15,13 +15,13 @@ import pytest
 from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
 from typer.testing import CliRunner
 
-from churn.cli import app
-from churn.files.locks import exclusive, lock_beside
-from churn.files.manifests import verify_file
-from churn.files.postgres.address import table_address
-from churn.files.postgres.target import writing_rows
-from churn.jobs.layouts import SCORES
-from churn.jobs.plan import plan
+from churn.cli.options import app
+from churn.commands.layouts import SCORES
+from churn.commands.plan import plan
+from churn.storage.locks import exclusive, lock_beside
+from churn.storage.manifests import verify_file
+from churn.storage.postgres.address import table_address
+from churn.storage.postgres.target import writing_rows
 
 HOSTILE = ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "\uff1d1", "0007", "\u202e1"]
 COMMANDS = ("score", "plan", "export")
@@ -113,7 +113,7 @@ def public_shop(shop):
 # Python itself may lie where only root can read: everything is imported before the rights go.
 AS_NOBODY = """
 import encodings.utf_8_sig, os
-import churn.jobs.export, churn.jobs.plan, churn.jobs.score, churn.jobs.terminal
+import churn.commands.export, churn.commands.plan, churn.commands.score, churn.cli.terminal
 from churn.cli import main
 os.setgroups([])
 os.setgid(65534)

@@ -17,9 +17,9 @@ from known_customers import CUSTOMERS as KNOWN
 from known_customers import address, files_of, known_shop, named, names_in, people, written
 from simulated_shop import OFFERS, open_shop, simulated_orders
 
+from churn.commands.check import check
 from churn.errors import ChurnError
-from churn.files.manifests import verify_file
-from churn.jobs.check import check
+from churn.storage.manifests import verify_file
 
 KEY = "0123456789abcdef" * 4
 CUSTOMERS = [f"zqx-{number:04d}" for number in range(250)]
@@ -208,8 +208,9 @@ def moved(original, folder):
 FORGET = """
 import sys
 from pathlib import Path
-from churn.jobs.forget import forget
-from churn.jobs import still_held, erase_files, terminal
+from churn.commands.forget import forget
+from churn.cli import terminal
+from churn.privacy import still_held, erase_files
 
 print("ready", flush=True)
 forget(Path(sys.argv[1]), customers=sys.argv[2:])

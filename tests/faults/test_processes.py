@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from simulated_shop import AS_OF, NO_SERVER, copied_shop, open_shop, simulated_orders, trained_shop
 
-from churn.files.ledger import Ledger
-from churn.files.manifests import verify_file
-from churn.jobs.check import check
-from churn.jobs.score import score
-from churn.jobs.sync import sync
+from churn.commands.check import check
+from churn.commands.score import score
+from churn.commands.sync import sync
+from churn.storage.ledger import Ledger
+from churn.storage.manifests import verify_file
 
 RUN = """
 import sys
 from pathlib import Path
 from churn.errors import ChurnError
-from churn.jobs.score import score
-from churn.jobs.train import train
+from churn.commands.score import score
+from churn.commands.train import train
 
 def tell(step):
     print(step, flush=True)

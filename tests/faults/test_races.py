@@ -8,14 +8,17 @@ from mailing_shop import CUSTOMERS, mailing_shop, offered, planned, states
 from simulated_shop import AS_OF
 from stopping import stopped
 
+from churn.commands.export import export
+from churn.commands.forget import forget
+from churn.commands.plan import plan
 from churn.errors import BusyError, DataError
-from churn.files.ledger import Ledger
-from churn.jobs.export import export
-from churn.jobs.forget import forget
-from churn.jobs.plan import plan
+from churn.storage.ledger import Ledger
 
-READ = "churn.jobs.session:_resolved"  # the tables and the list of the erased have been read
-ASKED = {"send": "churn.jobs.send:fill_outbox", "export": "churn.jobs.export:still_sendable"}
+READ = "churn.commands.session:_resolved"  # the tables and the list of the erased have been read
+ASKED = {
+    "send": "churn.commands.send:fill_outbox",
+    "export": "churn.commands.export:still_sendable",
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_forget_waits_for_a_run_that_has_read_the_tables_and_that_run_writes_not
 
 def test_a_run_that_is_not_on_record_yet_reads_the_list_with_the_customer_on_it(shop):
     out = shop.parent / "later.parquet"
-    with stopped("churn.jobs.session:on_record", *plan_words(shop, out)) as running:
+    with stopped("churn.commands.session:on_record", *plan_words(shop, out)) as running:
         assert forget(shop, customers=[CUSTOMERS[5]]).exit_code == 0
         assert running.go_on()[0] == 0
     assert customers_of(out) == set(CUSTOMERS) - {CUSTOMERS[5]}
@@ -92,7 +95,7 @@ def test_a_plan_that_is_killed_before_it_is_on_record_leaves_the_one_before(shop
     kept = shop.parent / "kept.parquet"
     for path in (old, old.with_name(f"{old.name}.manifest.json")):
         kept.with_name(path.name.replace("plan", "kept", 1)).write_bytes(path.read_bytes())
-    with stopped("churn.jobs.plan:_remember", *plan_words(shop, old)) as running:
+    with stopped("churn.commands.plan:_remember", *plan_words(shop, old)) as running:
         running.kill()
     assert statuses(shop, "plan")[0] == "running"
     with pytest.raises(DataError, match="must be the plan on record"):
@@ -104,7 +107,7 @@ def test_a_plan_that_is_killed_before_it_is_on_record_leaves_the_one_before(shop
 
 def test_a_plan_that_is_killed_once_it_is_on_record_keeps_what_it_is_measured_by(shop):
     out = shop.parent / "plan.parquet"
-    with stopped("churn.files.ledger:Ledger.finish_run", *plan_words(shop, out)) as running:
+    with stopped("churn.storage.ledger:Ledger.finish_run", *plan_words(shop, out)) as running:
         running.kill()
     with Ledger(shop.parent / "ledger.db") as ledger:
         ledger.mark_dead_runs_failed()

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from simulated_shop import AS_OF, open_shop, simulated_orders
 
-from churn.files.ledger import Ledger
-from churn.files.messages import Message, enqueue
+from churn.storage.ledger import Ledger
+from churn.storage.messages import Message, enqueue
 
 CUSTOMERS = [f"c{number:04d}" for number in range(40)]
 AGREED = {"channel": "email", "purpose": "marketing", "granted": "true", "changed_at": "2022-01-01"}
@@ -36,7 +36,7 @@ source = "events.csv"
 BACK = """
 import sys
 from datetime import datetime, timedelta
-import churn.files.ledger as ledger
+import churn.storage.ledger as ledger
 from churn.cli import main
 
 class Back(datetime):

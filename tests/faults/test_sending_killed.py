@@ -14,8 +14,8 @@ from hook_sink import Receiver
 from mail_sink import TAKEN, MailSink, serving
 from mailing_shop import addresses_of, mailing_shop, offered, states
 
-from churn.files.ledger import Ledger
-from churn.jobs.send import send
+from churn.commands.send import send
+from churn.storage.ledger import Ledger
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,11 @@ from churn.data.days import day_number
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
-from churn.features.builder import STATUSES, build_features, newest_population
+from churn.features.builder import build_features, newest_population
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.features.population import NUMBERS
+from churn.features.status import STATUSES
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import score

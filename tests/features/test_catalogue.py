@@ -12,7 +12,7 @@ import pytest
 
 from churn.data.tables import Tables
 from churn.errors import ConfigError
-from churn.features.builder import STATUSES, build_features
+from churn.features.builder import build_features
 from churn.features.catalogue import (
     CATALOGUE,
     REQUIRED_FAMILIES,
@@ -23,6 +23,7 @@ from churn.features.catalogue import (
     sums,
 )
 from churn.features.clock import FeatureClock
+from churn.features.status import STATUSES
 
 VISIBLE = [one for one in CATALOGUE.values() if not one.hidden]
 EVERYTHING = frozenset().union(*(one.needs for one in VISIBLE))

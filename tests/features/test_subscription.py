@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
-from churn.data.renewals import renewals
+from churn.data.labels import renewals
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
 from churn.features.builder import build_features

@@ -10,15 +10,10 @@ import pytest
 from simulated_shop import shop_dataset, shop_model
 
 from churn.errors import ConfigError, ModelError
-from churn.files.hashes import sha256_of
-from churn.modeling.bundle import (
-    check_canaries,
-    load_bundle,
-    read_manifest,
-    resolve_bundle,
-    write_bundle,
-)
+from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.dataset import canary_rows, reference_rows
+from churn.modeling.manifest import read_manifest, resolve_bundle
+from churn.storage.names import sha256_of
 
 FILES = {
     "amounts.json",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulated_shop import shop_dataset
 
 from churn.features.clock import FeatureClock
-from churn.modeling.fallback import PRIOR_ROWS, fit_fallback
+from churn.modeling.baselines import PRIOR_ROWS, fit_fallback
 from churn.modeling.portable import fallback_group
 
 CLOCK = FeatureClock(horizon_days=28, lookback_days=56)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.data.cutoffs import Cutoffs
-from churn.modeling.folds import forward_folds, separate_folds
+from churn.modeling.panel import forward_folds, separate_folds
 
 
 @given(

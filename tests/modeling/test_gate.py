@@ -12,10 +12,9 @@ from simulated_shop import shop_dataset, shop_evaluation, shop_model, shop_panel
 
 from churn.modeling.audit import Leak
 from churn.modeling.evaluate import Evaluation, Judged, evaluate
-from churn.modeling.gate import Forecasts, judge
+from churn.modeling.gate import Forecasts, Rival, judge
 from churn.modeling.metrics import Interval
 from churn.modeling.model import ChurnModel
-from churn.modeling.rivals import Rival
 from churn.modeling.training import forecasts_of
 
 SURE = Interval(-0.01, -0.02, -0.001)

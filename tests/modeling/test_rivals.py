@@ -8,8 +8,8 @@ import pytest
 from simulated_shop import AS_OF, shop_dataset, shop_model, shop_panel
 
 from churn.modeling.baselines import predict_baseline
+from churn.modeling.gate import forecast_champion, why_not_comparable
 from churn.modeling.model import ChurnModel
-from churn.modeling.rivals import forecast_champion, why_not_comparable
 
 CONNECTED = frozenset({"orders"})
 FEW = ("recency_days", "purchase_days", "tenure_days", "average_basket", "expected_gap_days")

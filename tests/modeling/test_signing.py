@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from kept_models import keep_model
 
 from churn.errors import ConfigError, ModelError
-from churn.files.hashes import sha256_of
-from churn.modeling.bundle import load_bundle, read_manifest
-from churn.modeling.signing import check_signature, signed
+from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import check_signature, read_manifest, signed
+from churn.storage.names import sha256_of
 
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER = KEY[::-1]

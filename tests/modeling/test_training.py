@@ -24,7 +24,7 @@ from churn.modeling.card import model_card
 from churn.modeling.dataset import build_dataset, canary_rows, reference_rows
 from churn.modeling.evaluate import evaluate
 from churn.modeling.gate import judge
-from churn.modeling.judgement.files import judgement_files
+from churn.modeling.judgement.pictures import judgement_files
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import resolve_panel
 from churn.modeling.training import (

@@ -9,9 +9,8 @@ from simulated_shop import AS_OF, HORIZON_DAYS, shop_dataset, shop_panel, simula
 
 from churn.data.tables import Tables
 from churn.errors import ConfigError, GateError
-from churn.modeling.folds import forward_folds
 from churn.modeling.model import ChurnModel
-from churn.modeling.panel import resolve_panel
+from churn.modeling.panel import forward_folds, resolve_panel
 from churn.modeling.training import train_model
 from churn.modeling.tuning import TUNED, tune
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from churn.errors import ConfigError
 from churn.scoring.language import Language, language, language_codes, parts_of
-from churn.scoring.topics import TOPICS
+from churn.scoring.sentences import TOPICS
 
 LANGUAGES = [language(code) for code in language_codes()]
 NUMBER_FORMS = {"whole", "decimal", "plain", "percent", "money", ""}

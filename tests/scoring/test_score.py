@@ -20,7 +20,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError
 from churn.modeling.model import ChurnModel
 from churn.scoring.score import SCORE_SCHEMA, score, score_snapshot
-from churn.scoring.topics import TOPICS
+from churn.scoring.sentences import TOPICS
 
 COLUMNS = [
     "customer_id",

@@ -4,7 +4,7 @@ import pytest
 
 from churn.features import builder  # noqa: F401 - fills the catalogue
 from churn.features.catalogue import CATALOGUE
-from churn.scoring.topics import TOPICS, Topic
+from churn.scoring.sentences import TOPICS, Topic
 
 SHIPPED = [one for one in CATALOGUE.values() if one.is_shipped and not one.hidden]
 SPOKEN_FOR = {

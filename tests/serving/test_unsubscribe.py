@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unsubscribing import FORM, ONE_CLICK, message, service
 
-from churn.files.ledger import Ledger
-from churn.files.messages import enqueue
 from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fields_of
+from churn.storage.ledger import Ledger
+from churn.storage.messages import enqueue
 
 FORM_TYPE = FORM.encode()
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from churn.retention.recommend.purchases import Purchases
+from churn.recommendations.purchases import Purchases
 
 PRODUCTS = ("a", "b", "c")
 ROWS = st.lists(

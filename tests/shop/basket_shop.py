@@ -1,6 +1,6 @@
 """A small shop of baskets with known mechanics: tastes that go together, and staples at a rhythm.
 
-A library for the tests of several rooms, found through `sys.path` by their `conftest.py`.
+A library for the tests of several rooms, on the `pythonpath` of pytest.
 """
 
 from datetime import UTC, date, datetime, timedelta

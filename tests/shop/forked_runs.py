@@ -11,13 +11,13 @@ import pyarrow as pa
 
 import churn.data.engines.duck
 import churn.scoring.explain  # noqa: F401
+from churn.commands.export import export
+from churn.commands.layouts import PLANS
+from churn.commands.plan import plan
+from churn.commands.score import score
 from churn.errors import ChurnError
-from churn.files.postgres.address import table_address
-from churn.files.postgres.target import writing_rows
-from churn.jobs.export import export
-from churn.jobs.layouts import PLANS
-from churn.jobs.plan import plan
-from churn.jobs.score import score
+from churn.storage.postgres.address import table_address
+from churn.storage.postgres.target import writing_rows
 
 __all__ = ["RUNS", "ChurnError", "many_rows"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from simulated_shop import open_shop, shop_dataset, shop_evaluation, shop_model
 
+from churn.commands.model_store import ModelsFolder
 from churn.config import load_settings
-from churn.files.ledger import Ledger
-from churn.jobs.promotion import ModelsFolder
 from churn.modeling.bundle import write_bundle
 from churn.modeling.dataset import canary_rows, reference_rows
+from churn.storage.ledger import Ledger
 
 FOLD = {
     "cutoff": "2023-08-14",

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import churn.jobs.effects
-import churn.jobs.train
+import churn.commands.effects
+import churn.commands.train
 import churn.scoring.explain
+from churn.commands.effects import effects
+from churn.commands.score import score
+from churn.commands.sync import sync
+from churn.commands.train import train
 from churn.errors import ChurnError
-from churn.jobs.effects import effects
-from churn.jobs.score import score
-from churn.jobs.sync import sync
-from churn.jobs.train import train
 
 __all__ = ["RUNS", "ChurnError"]
 
@@ -44,9 +44,9 @@ def expect(result: Any) -> None:
 
 
 for name in ("train_model", "standing_in", "judgement_files", "check_canaries"):
-    setattr(churn.jobs.train, name, remembered(getattr(churn.jobs.train, name)))
+    setattr(churn.commands.train, name, remembered(getattr(churn.commands.train, name)))
 for name in ("build_trial", "study"):
-    setattr(churn.jobs.effects, name, remembered(getattr(churn.jobs.effects, name)))
+    setattr(churn.commands.effects, name, remembered(getattr(churn.commands.effects, name)))
 
 RUNS = {
     "effects": lambda config, **options: expect(effects(Path(config), **options)),

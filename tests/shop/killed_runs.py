@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import churn.commands.delivery.transports
 import churn.data.engines.duck
-import churn.jobs.couriers
-import churn.retention.decide  # noqa: F401 - loaded once, for all that are forked
+import churn.offers.decide  # noqa: F401 - loaded once, for all that are forked
+from churn.commands.export import export
+from churn.commands.forget import forget
+from churn.commands.model_store import ModelsFolder
+from churn.commands.plan import plan
+from churn.commands.score import score
+from churn.commands.send import send
 from churn.errors import ChurnError
-from churn.files.ledger import Ledger
-from churn.files.messages import message_of_token
-from churn.files.withdrawals import record_withdrawal
-from churn.jobs.export import export
-from churn.jobs.forget import forget
-from churn.jobs.plan import plan
-from churn.jobs.promotion import ModelsFolder
-from churn.jobs.score import score
-from churn.jobs.send import send
+from churn.storage.ledger import Ledger
+from churn.storage.messages import message_of_token
+from churn.storage.withdrawals import record_withdrawal
 
 __all__ = ["RUNS", "ChurnError"]
 

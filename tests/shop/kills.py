@@ -23,12 +23,12 @@ from mailing_shop import CUSTOMERS, mailing_shop
 from model_kills import model_kills
 from simulated_shop import AS_OF
 
-from churn.files.ledger import Ledger
-from churn.files.manifests import verify_file
-from churn.files.messages import messages_of
-from churn.files.publish import read_pointer
-from churn.files.withdrawals import withdrawals
-from churn.jobs.send import send
+from churn.commands.send import send
+from churn.storage.ledger import Ledger
+from churn.storage.manifests import verify_file
+from churn.storage.messages import messages_of
+from churn.storage.publish import read_pointer
+from churn.storage.withdrawals import withdrawals
 
 PLAN = "plan.parquet"
 

@@ -1,6 +1,6 @@
 """Forty customers with names that nothing else is called, and every byte in which to look for one.
 
-A library for the tests of several rooms, found through `sys.path` by their `conftest.py`.
+A library for the tests of several rooms, on the `pythonpath` of pytest.
 """
 
 from datetime import date
@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from simulated_shop import AS_OF, OFFERS, open_shop, simulated_orders
 
-from churn.jobs.export import export
-from churn.jobs.plan import plan
+from churn.commands.export import export
+from churn.commands.plan import plan
 
 NIGHT = str(AS_OF)
 CUSTOMERS = [f"zqx-{number:04d}" for number in range(40)]

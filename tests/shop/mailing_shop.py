@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from simulated_shop import AS_OF, OFFERS, open_shop, simulated_orders
 
-from churn.files.ledger import Ledger
-from churn.files.messages import messages_of
-from churn.jobs.plan import plan
+from churn.commands.plan import plan
+from churn.storage.ledger import Ledger
+from churn.storage.messages import messages_of
 
 CUSTOMERS = [f"c{number:04d}" for number in range(40)]
 SMS = OFFERS.split("[[offers]]")[1].replace("coupon", "text").replace('"email"', '"sms"')

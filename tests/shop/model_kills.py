@@ -11,13 +11,13 @@ from forked import Forking, forking
 from kill_counts import Count, Kills
 from simulated_shop import MEMORYLESS_AS_OF, OFFERS, open_shop, simulated_orders
 
+from churn.commands.simulate import simulate
 from churn.errors import ModelError
-from churn.files.ledger import Ledger
-from churn.files.manifests import verify_file
-from churn.files.publish import read_pointer
-from churn.jobs.simulate import simulate
 from churn.modeling.bundle import load_bundle
-from churn.retention.learning.saved import current_effects
+from churn.storage.ledger import Ledger
+from churn.storage.manifests import verify_file
+from churn.storage.publish import read_pointer
+from churn.uplift.learnt import current_effects
 
 __all__ = ["model_kills"]
 

@@ -33,11 +33,11 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-PUBLISH = "tests/files/test_publish.py"
+PUBLISH = "tests/storage/test_publish.py"
 PAGE = "tests/serving/test_unsubscribe.py"
 SERVER = "tests/serving/test_server.py"
 RACES = "tests/faults/test_races.py"
-EMAIL = "tests/retention/delivery/test_email.py"
+EMAIL = "tests/campaigns/delivery/test_email.py"
 
 MUTANTS = (
     Mutant(
@@ -56,56 +56,56 @@ MUTANTS = (
     ),
     Mutant(
         "bundle copied into place",
-        "churn/files/publish.py",
+        "churn/storage/publish.py",
         "            temporary.rename(target)\n",
         "            shutil.copytree(temporary, target)\n",
         (PUBLISH,),
     ),
     Mutant(
         "bundle not synced",
-        "churn/files/publish.py",
+        "churn/storage/publish.py",
         "            _sync_tree(temporary)\n",
         "",
         (PUBLISH,),
     ),
     Mutant(
         "leftovers of other bundles stay",
-        "churn/files/publish.py",
+        "churn/storage/publish.py",
         "        _remove_all(_leftovers(target, of_any_name=True))\n",
         "",
         (PUBLISH,),
     ),
     Mutant(
         "temporary file stays after a failure",
-        "churn/files/publish.py",
+        "churn/storage/publish.py",
         "_sync(target.parent)\n        finally:\n            _remove(temporary)\n\n\ndef check_",
         "_sync(target.parent)\n        finally:\n            pass\n\n\ndef check_",
         (PUBLISH,),
     ),
     Mutant(
         "old version missing from the manifest while it is replaced",
-        "churn/files/manifests.py",
+        "churn/storage/manifests.py",
         "[*_current_entries(target), entry]",
         "[entry]",
-        ("tests/files/test_manifests.py",),
+        ("tests/storage/test_manifests.py",),
     ),
     Mutant(
         "pointer moved without a look",
-        "churn/files/publish.py",
+        "churn/storage/publish.py",
         "if expected is not ANY and current != expected:",
         "if False:",
-        ("tests/jobs/test_promotion.py",),
+        ("tests/commands/test_promotion.py",),
     ),
     Mutant(
         "lock follows links",
-        "churn/files/locks.py",
+        "churn/storage/locks.py",
         "os.O_CREAT | os.O_NOFOLLOW |",
         "os.O_CREAT |",
-        ("tests/files/test_locks.py",),
+        ("tests/storage/test_locks.py",),
     ),
     Mutant(
         "signature not compared",
-        "churn/modeling/signing.py",
+        "churn/modeling/manifest.py",
         "if not hmac.compare_digest(value.encode(), _code(bare, key).encode()):",
         "if False:",
         ("tests/modeling/test_signing.py",),
@@ -126,10 +126,10 @@ MUTANTS = (
     ),
     Mutant(
         "formulas in CSV",
-        "churn/jobs/output.py",
+        "churn/results/output.py",
         "return guarded(column.cast(pa.string()))",
         "return column.cast(pa.string())",
-        ("tests/jobs/test_output.py",),
+        ("tests/results/test_output.py",),
     ),
     Mutant(
         "two lengths of a request",
@@ -170,45 +170,45 @@ MUTANTS = (
     ),
     Mutant(
         "encoded words in a subject",
-        "churn/retention/delivery/email.py",
+        "churn/campaigns/delivery/email.py",
         'return text.replace("=?", "= ?")',
         "return text",
         (EMAIL,),
     ),
     Mutant(
         "the erased are read before the run is on record",
-        "churn/jobs/session.py",
+        "churn/commands/session.py",
         "            self.check_erased()\n",
         "            pass\n",
         (RACES,),
     ),
     Mutant(
         "a plan that was replaced goes out",
-        "churn/jobs/export.py",
+        "churn/commands/export.py",
         "plan_run_id=planned.run_id",
         "plan_run_id=None",
         (RACES,),
     ),
     Mutant(
         "an empty ledger is made anew",
-        "churn/files/ledger_file.py",
+        "churn/storage/ledger_file.py",
         "    if empty:\n",
         "    if False:\n",
-        ("tests/files/test_ledger_file.py",),
+        ("tests/storage/test_ledger_file.py",),
     ),
     Mutant(
         "another key for the erased",
-        "churn/files/erasures.py",
+        "churn/storage/erasures.py",
         "if check is not None and not hmac.compare_digest(check[0], _check(key)):",
         "if False:",
-        ("tests/files/test_erasures.py",),
+        ("tests/storage/test_erasures.py",),
     ),
     Mutant(
         "plans and contacts are not added up",
-        "churn/retention/frequency.py",
+        "churn/offers/frequency.py",
         "np.add.at(counts, customer[first], np.maximum(lacking, 0))",
         "pass",
-        ("tests/retention/test_frequency.py",),
+        ("tests/offers/test_frequency.py",),
     ),
 )
 

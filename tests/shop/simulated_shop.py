@@ -1,6 +1,6 @@
 """A small shop with known mechanics: gamma-Poisson buying with drop-out, or buying without memory.
 
-A library for the tests of several rooms, found through `sys.path` by their `conftest.py`; what is
+A library for the tests of several rooms, on the `pythonpath` of pytest; what is
 expensive is made once in a process.
 """
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from churn.commands.train import train
 from churn.data.tables import Tables
-from churn.jobs.result import JobResult
-from churn.jobs.train import train
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel, resolve_panel
+from churn.results.job_result import JobResult
 
 # Tests run side by side on few cores, where OpenMP's waiting threads cost more than they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -7,9 +7,9 @@ import sys
 from contextlib import contextmanager
 from datetime import date
 
-from churn.files.ledger import Ledger
-from churn.files.messages import Message, enqueue
-from churn.files.withdrawals import withdrawals
+from churn.storage.ledger import Ledger
+from churn.storage.messages import Message, enqueue
+from churn.storage.withdrawals import withdrawals
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 FORM = "application/x-www-form-urlencoded"

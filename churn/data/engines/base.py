@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 
     from churn.data.engines.duck import DuckDBEngine
 
-__all__ = [
-    "Engine",
-    "Frame",
-    "Relation",
-    "RowFunction",
-    "Sweep",
-    "agreeing",
-    "identifier",
-    "literal",
-]
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
 RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"

@@ -11,8 +11,6 @@ from churn.data.engines.base import Engine
 from churn.data.engines.memory import bytes_of, usual_memory_limit
 from churn.errors import ConfigError
 
-__all__ = ["EngineName", "open_engine"]
-
 EngineName: TypeAlias = Literal["duckdb", "polars", "spark"]
 
 

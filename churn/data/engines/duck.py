@@ -1,10 +1,11 @@
-"""The one door to DuckDB: a locked-down database that reads only the files it was told of."""
+"""DuckDB: a locked-down database that reads only the files it was given."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import shutil
+import tempfile
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,10 +28,31 @@ from churn.data.engines.base import (
     literal,
 )
 from churn.data.engines.parquet import write_batches
-from churn.data.engines.spills import new_spill_folder
 from churn.errors import DataError, StorageError
+from churn.storage.locks import Process
 
-__all__ = ["DuckDBEngine", "as_arrow", "constants", "damaged"]
+NAME = re.compile(r"churn-spill-(\d+)-(\d+)-\w+")
+
+
+def new_spill_folder() -> str:
+    """A new private folder, whose name tells which process owns it."""
+    remove_dead_spills()
+    owner = Process.current()
+    return tempfile.mkdtemp(prefix=f"churn-spill-{owner.pid}-{owner.started}-")
+
+
+def remove_dead_spills() -> int:
+    """How many folders of processes that are gone were found: their rows are removed."""
+    found = [(path, NAME.fullmatch(path.name)) for path in Path(tempfile.gettempdir()).iterdir()]
+    dead = [
+        path
+        for path, match in found
+        if match and not Process(pid=int(match[1]), started=int(match[2])).is_alive
+    ]
+    for path in dead:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(dead)
+
 
 # What DuckDB raises at a file that is not what its name says; anything else is a bug of ours.
 DAMAGED = (

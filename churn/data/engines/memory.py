@@ -9,8 +9,6 @@ from pathlib import Path
 
 from churn.errors import ConfigError
 
-__all__ = ["bytes_of", "machine_bytes", "usual_memory_limit"]
-
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 LEAST_BYTES = 2_500_000_000

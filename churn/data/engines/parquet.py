@@ -8,8 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["plain_schema", "write_batches"]
-
 ROW_GROUP_ROWS = 122_880
 
 

@@ -19,8 +19,6 @@ from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, identif
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants
 from churn.data.engines.parquet import plain_schema, write_batches
 
-__all__ = ["PolarsEngine"]
-
 
 class PolarsEngine:
     """Polars in this process, behind a DuckDB that can open no file but `files`."""

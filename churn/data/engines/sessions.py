@@ -17,7 +17,6 @@ from churn.errors import ConfigError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["open_session", "release_session"]
 
 # Only where spark-defaults.conf, PYSPARK_SUBMIT_ARGS or spark-submit say nothing else.
 OURS = {

@@ -26,7 +26,6 @@ from churn.data.engines.tasks import PACKED, apply, pack, read_pieces, unpack
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["SparkEngine"]
 
 QUOTED = re.compile(r""""(?:[^"]|"")*"|'(?:[^']|'')*'""")
 FROM_DUCKDB = re.compile(r"duckdb\.\w+: (.+)")

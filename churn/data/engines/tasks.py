@@ -9,8 +9,6 @@ import pyarrow as pa
 
 from churn.data.engines.base import RowFunction
 
-__all__ = ["PACKED", "apply", "pack", "read_pieces", "unpack"]
-
 PACKED = pa.schema({"batch": pa.binary()})
 
 

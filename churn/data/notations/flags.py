@@ -9,8 +9,6 @@ import unicodedata
 
 from churn.data.engines.base import literal
 
-__all__ = ["NO_WORDS", "YES_WORDS", "bare_word", "bare_word_sql", "flag_sql", "words_sql"]
-
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())

@@ -1,7 +1,9 @@
-"""A look at all values of a column: which notation they speak for, and what is in none.
+"""Notation of a column: which one its values follow, and the shapes of those that follow none.
 
 A column is grouped by its values first, so that a value that recurs is read once.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +18,29 @@ from churn.data.notations.numbers import (
     currency_sql,
     is_number_sql,
 )
-from churn.data.notations.shapes import given_sql
 from churn.data.notations.times import ISO, formats_like, order_of, plausible_sql, time_sql
 
-__all__ = ["Notation", "NumberLook", "TimeLook", "look_at_numbers", "look_at_times"]
+LONGEST = 40
+# What exports write where there is no value, in lower case.
+NOTHING = (
+    *("", "null", "(null)", "none", "nil", "nan", "nat", "n/a", "#n/a", "na", "-", "--", r"\n"),
+    *("undefined", "0000-00-00", "0000-00-00 00:00:00"),
+)
+
+
+def given_sql(text: str) -> str:
+    """Whether the text holds a value at all."""
+    nothing = ", ".join(map(literal, NOTHING))
+    return f"(lower(trim({text})) NOT IN ({nothing}))"
+
+
+def shape_sql(text: str) -> str:
+    """Digits as 9, letters as a or A, everything else as it is."""
+    shape = f"left({text}, {LONGEST})"
+    for kind, sign in ((r"\p{N}", "9"), (r"[\p{Lu}\p{Lt}]", "A"), (r"\p{Cc}", "?")):
+        shape = f"regexp_replace({shape}, '{kind}', '{sign}', 'g')"
+    return rf"regexp_replace({shape}, '[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{M}}]', 'a', 'g')"
+
 
 SAMPLE = 1_000
 MOST_FORMATS = 8

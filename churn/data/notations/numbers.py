@@ -6,15 +6,6 @@ two different numbers. What is in no notation stays unread.
 
 from churn.data.engines.base import literal
 
-__all__ = [
-    "PARTED_SQL",
-    "currency_sql",
-    "is_number_sql",
-    "number_sql",
-    "plain_number_sql",
-    "size_sql",
-]
-
 SPACES = "\u00a0\u202f\u2007\u2009\t"
 APOSTROPHES = "\u2019\u2018\u02bc\u2032\u00b4`"
 MINUSES = "\u2212\u2013\u2014\u2012\ufe63\uff0d"

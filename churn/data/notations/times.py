@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from churn.data.engines.base import literal
 from churn.data.notations.numbers import SPACES
 
-__all__ = ["EXCEL", "ISO", "NAMED", "formats_like", "order_of", "plausible_sql", "time_sql"]
-
 ISO, EXCEL = "iso", "excel"
 UNIX = {  # microseconds in each
     "unix seconds": 1e6,

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from churn.data.days import date_of
 from churn.modeling.capacity import at_risk_count, top_positions
-from churn.modeling.judgement.trial import Trial
+from churn.modeling.judgement.test_predictions import Trial
 from churn.modeling.metrics import Interval, customer_draws
-
-__all__ = ["Listed", "backtest", "listed_rows"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import altair
 
-__all__ = ["AMBER", "BLUE", "GREEN", "GREY", "PALE", "VERMILION", "data_of", "titled", "to_svg"]
 
 BLUE, AMBER, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 GREY, PALE = "#8a8a8a", "#dcdcdc"

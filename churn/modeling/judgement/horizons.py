@@ -17,8 +17,6 @@ from churn.modeling.model import ChurnModel, check_classes
 from churn.modeling.panel import Panel, resolve_panel
 from churn.modeling.sampling import MOST_ROWS
 
-__all__ = ["HorizonTrial", "neighbours", "try_horizons"]
-
 
 @dataclass(frozen=True)
 class HorizonTrial:

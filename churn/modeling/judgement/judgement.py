@@ -14,21 +14,17 @@ import pandas as pd
 from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset
 from churn.modeling.evaluate import Evaluation
-from churn.modeling.judgement.ablation import Ablated
 from churn.modeling.judgement.backtest import EVERY_CUTOFF, Listed, backtest
-from churn.modeling.judgement.gain import Gain, gain_curve
 from churn.modeling.judgement.horizons import HorizonTrial
-from churn.modeling.judgement.importance import FamilyImportance, family_importance
+from churn.modeling.judgement.importance import Ablated, FamilyImportance, family_importance
 from churn.modeling.judgement.plain import as_plain
 from churn.modeling.judgement.pooled import Pooled, pool_forecasts
-from churn.modeling.judgement.profit import CampaignRules, Profit, profit_curve
+from churn.modeling.judgement.profit import CampaignRules, Gain, Profit, gain_curve, profit_curve
 from churn.modeling.judgement.rates import Rate, rates_over_time
 from churn.modeling.judgement.reliability import Reliability, reliability
-from churn.modeling.judgement.trial import Trial
+from churn.modeling.judgement.test_predictions import Trial
 from churn.modeling.model import ChurnModel
 from churn.modeling.slices import slices_of
-
-__all__ = ["Judgement", "judge_run"]
 
 SCHEMA = 1
 

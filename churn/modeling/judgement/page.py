@@ -11,8 +11,6 @@ from churn.modeling.judgement.pictures import capacity_in_words
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
 
-__all__ = ["judgement_page"]
-
 METRICS = {"roc_auc": "AUC", "log_loss": "log loss", "brier": "Brier"}
 MOST_SLICES = 12
 

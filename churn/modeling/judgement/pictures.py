@@ -1,4 +1,4 @@
-"""The judgement as pictures: each answers one question, which is its title."""
+"""Pictures of a model's evaluation, and all figures as files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.plain import as_plain
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
-
-__all__ = ["PICTURES", "capacity_in_words", "pictures"]
 
 WIDTH, HEIGHT = 360, 280
 LEAST_SLICE_ROWS = 100
@@ -381,3 +379,8 @@ def _sized(chart: Any, *, width: int = WIDTH, height: int = HEIGHT, **more: Any)
 def capacity_in_words(capacity: float) -> str:
     """A share in per cent, or a number of customers."""
     return f"{capacity:.0%}" if capacity < 1 else f"{capacity:,} customers"
+
+
+def judgement_files(judgement: Judgement) -> dict[str, bytes]:
+    """`judgement.json` and the pictures: names within a folder, and what they hold."""
+    return {"judgement.json": judgement.to_json().encode(), **pictures(judgement)}

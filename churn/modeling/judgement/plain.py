@@ -8,8 +8,6 @@ from dataclasses import fields, is_dataclass
 
 from churn.modeling.metrics import Interval
 
-__all__ = ["as_plain"]
-
 
 def as_plain(value: object) -> object:
     """Objects by their fields, intervals as [estimate, low, high], NaN as None.

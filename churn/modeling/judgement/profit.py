@@ -1,9 +1,9 @@
-"""What a retention campaign would earn by the rules of the literature, and the best it can.
+"""Gain of a ranking, and expected maximum profit of a retention campaign.
 
-Verbraken, Verbeke, Baesens (2013): a lapsing customer accepts the offer with probability gamma
-and then stays, worth `lifetime_value`; every customer contacted costs `contact_cost`, and all
-who would have stayed take the offer, which costs `offer_cost`. gamma is not known: it is drawn
-from a beta distribution. This compares models; offers are decided on this shop's own money.
+Verbraken, Verbeke, Baesens (2013): a lapsing customer accepts the offer with probability gamma and
+then stays, worth `lifetime_value`; every customer contacted costs `contact_cost`, and all who would
+have stayed take the offer, which costs `offer_cost`. gamma is unknown and drawn from a beta
+distribution. This compares models; offers are decided on this shop's own money.
 """
 
 from __future__ import annotations
@@ -14,10 +14,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from churn.errors import ConfigError
-from churn.modeling.judgement.gain import SHARES
 from churn.modeling.metrics import Interval, classes_by_tie, customer_draws, share_caught
 
-__all__ = ["CampaignRules", "Profit", "expected_maximum_profit", "profit_curve"]
+SHARES = tuple(step / 50 for step in range(51))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """For every share of customers listed, the share of the lapsed among them; both from 0 to 1."""
+
+    predictor: str
+    listed: tuple[float, ...]
+    caught: tuple[float, ...]
+
+    def lift(self, listed: float) -> float:
+        """Lapse rate of the listed over that of all, at one of the shares above zero."""
+        return self.caught[self.listed.index(listed)] / listed
+
+
+def gain_curve(predictor: str, lapse: ArrayLike, probability: ArrayLike) -> Gain:
+    """The curve of one predictor, highest probability first; NaN where nobody or everybody lapsed.
+
+    Customers with the same probability count at their mean.
+
+    >>> gain_curve("model", [1, 0, 0, 0], [0.9, 0.2, 0.1, 0.1]).lift(0.5)
+    2.0
+    """
+    caught = share_caught(lapse, probability, SHARES)
+    return Gain(predictor, SHARES, tuple(float(one) for one in np.asarray(caught)))
+
 
 Floats = NDArray[np.float64]
 

@@ -10,10 +10,8 @@ import pandas as pd
 from churn.data.days import date_of
 from churn.modeling.dataset import Dataset
 from churn.modeling.judgement.reliability import share_interval
-from churn.modeling.judgement.trial import Trial
+from churn.modeling.judgement.test_predictions import Trial
 from churn.modeling.metrics import Interval, bootstrap_metrics
-
-__all__ = ["Rate", "rates_over_time"]
 
 KEYS = ["customer_id", "cutoff"]
 

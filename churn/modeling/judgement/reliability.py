@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from churn.modeling.metrics import Interval, customer_draws
 
-__all__ = ["BINS", "Bin", "Floor", "Reliability", "calibration_error", "floor_of", "reliability"]
-
 Floats = NDArray[np.float64]
 
 BINS = 10

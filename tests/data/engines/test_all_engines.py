@@ -22,16 +22,15 @@ import pytest
 from churn.data.cutoffs import Cutoffs
 from churn.data.engines.base import identifier, literal
 from churn.data.engines.choice import open_engine
-from churn.data.labels import outcomes
+from churn.data.labels import outcomes, renewals
 from churn.data.product_days import product_days, product_facts
-from churn.data.renewals import renewals
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.sources import PIECE_ROWS
 from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
-from churn.files.erasures import Erased, hashed
+from churn.storage.erasures import Erased, hashed
 
 HOSTILE = """x"; DROP TABLE t; -- '\\n`$"""
 CLOCK = datetime(2024, 6, 1, tzinfo=UTC)

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from churn.data.consent import consent_to_send, objectors, withdrawn_words
-from churn.data.preferences import preferences_to_send
+from churn.data.consent import consent_to_send, objectors, preferences_to_send, withdrawn_words
 from churn.data.tables import Tables
 from churn.data.terms import share_renewed
-from churn.files.withdrawals import Withdrawal
+from churn.storage.withdrawals import Withdrawal
 
 DAYS = pd.to_datetime(["2024-04-20", "2024-04-25", "2024-04-25", "2024-05-02"], utc=True)
 NAMES = ["ann", "bob", "ann", "cid"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from churn.data.profiling.guess import sniff_orders
 from churn.data.settings import DataSettings, OrdersSource
-from churn.data.sniff.guess import sniff_orders
 from churn.data.tables import Tables
 from churn.errors import DataError
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.modeling.judgement.gain import SHARES, gain_curve
+from churn.modeling.judgement.profit import SHARES, gain_curve
 from churn.modeling.metrics import lift_at
 
 ROWS = st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.3, 0.3, 0.7, 0.9])), min_size=2)

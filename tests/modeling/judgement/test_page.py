@@ -6,11 +6,10 @@ from xml.etree import ElementTree
 import pytest
 from judged_shop import shop_judgement
 
-from churn.modeling.judgement.ablation import Ablated
-from churn.modeling.judgement.files import judgement_files
 from churn.modeling.judgement.horizons import HorizonTrial
+from churn.modeling.judgement.importance import Ablated
 from churn.modeling.judgement.page import judgement_page
-from churn.modeling.judgement.pictures import PICTURES, capacity_in_words
+from churn.modeling.judgement.pictures import PICTURES, capacity_in_words, judgement_files
 from churn.modeling.metrics import Interval
 
 ALWAYS = set(PICTURES) - {"ablation"}

@@ -11,9 +11,8 @@ from subscription_shop import subscription_tables
 
 from churn.features.clock import FeatureClock
 from churn.modeling.dataset import build_dataset
-from churn.modeling.judgement.ablation import ablate
 from churn.modeling.judgement.horizons import neighbours, try_horizons
-from churn.modeling.judgement.importance import families_of
+from churn.modeling.judgement.importance import ablate, families_of
 from churn.modeling.metrics import log_loss
 from churn.modeling.panel import resolve_panel
 

@@ -1,0 +1,1 @@
+"""Campaigns: delivery and measurement."""

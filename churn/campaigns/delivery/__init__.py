@@ -1,0 +1,1 @@
+"""Delivery of plans: lists, audiences, e-mails, webhooks."""

@@ -1,0 +1,196 @@
+"""Offers of a plan that may be delivered now: consent, preferences, and an address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.campaigns.delivery.mailbox import checked_address
+from churn.offers.arms import ARMS, EXPLORE, TREATMENT
+from churn.offers.catalogue import NO_OFFER
+from churn.offers.preferences import ConsentBook, PreferenceBook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from churn.offers.suppression import Consent
+
+
+Bools = NDArray[np.bool_]
+
+LEFT_OUT = {
+    "erased": "was erased after the plan was made",
+    "other_offer": "another offer was asked for",
+    "other_channel": "the offer goes out on another channel",
+    "objected": "refuses profiling, so no score may steer an offer",
+    "consent_refused": "refuses marketing on the offer's channel",
+    "consent_unknown": "no recorded consent to marketing on the offer's channel",
+    "preference": "wants no such offer, or none on its channel",
+    "expired": "the offer ended before the date of the export",
+    "no_identifier": "neither e-mail nor phone of this customer can be hashed",
+    "repeated_identifier": "the same e-mail and phone stand in the audience already",
+}
+"""The code of each reason for which an offer of a plan is not exported, and its meaning; where
+several hold, the first in this order is counted."""
+
+
+@dataclass(frozen=True)
+class Sendable:
+    """The plan's rows that may be sent, and how many were left out by each code."""
+
+    table: pa.Table
+    left_out: dict[str, int]
+
+
+def offered(plan: pa.Table) -> pa.Table:
+    """The plan's rows with an offer that somebody is to get: no holdout, no control, no "none"."""
+    served = pa.array([ARMS[TREATMENT], ARMS[EXPLORE]])
+    return plan.filter(
+        pc.and_(pc.not_equal(plan["offer_id"], NO_OFFER), pc.is_in(plan["arm"], served))
+    )
+
+
+def sendable(
+    plan: pa.Table,
+    *,
+    consents: pa.Table | None,
+    consent: Consent,
+    preferences: Sequence[pa.Table] = (),
+    kinds: Mapping[str, str] | None = None,
+    on: date,
+    offer_id: str | None = None,
+    channel: str | None = None,
+) -> Sendable:
+    """What of `offered(plan)` may be sent on that date, of one offer and channel or of all.
+
+    `consents` (customer_id, channel, purpose, granted) may contradict itself: a refusal counts.
+    "required" sends only where marketing is granted on the offer's channel, "assumed" wherever it
+    is not refused. Each of `preferences` has to allow the offer; its kind is looked up in `kinds`.
+    An offer may be sent on the day that it ends.
+    """
+    rows = offered(plan)
+    nobody = np.zeros(rows.num_rows, dtype=bool)
+    objected, granted, refused = nobody, nobody, nobody
+    if consents is not None:
+        book = ConsentBook.read(consents, rows["customer_id"])
+        objected = book.customers(purpose="profiling", channel=None, granted=False)
+        granted, refused = (_on_channel(book, rows["channel"], granted=g) for g in (True, False))
+    holds: dict[str, Bools] = {
+        "other_offer": nobody if offer_id is None else _differs(rows["offer_id"], offer_id),
+        "other_channel": nobody if channel is None else _differs(rows["channel"], channel),
+        "objected": objected,
+        "consent_refused": refused,
+        "consent_unknown": ~granted if consent == "required" else nobody,
+        "preference": _unwanted(rows, preferences, kinds or {}),
+        "expired": np.asarray(pc.less(rows["expires_on"], pa.scalar(on)), dtype=bool),
+    }
+    return _without(rows, holds)
+
+
+def _without(rows: pa.Table, holds: dict[str, Bools]) -> Sendable:
+    """The rows that nothing holds, and the others counted by what held them first."""
+    kept = np.ones(rows.num_rows, dtype=bool)
+    left_out = {}
+    for code, held in holds.items():
+        left_out[code] = int((kept & held).sum())
+        kept &= ~held
+    return Sendable(rows.filter(pa.array(kept)), {code: n for code, n in left_out.items() if n})
+
+
+def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) -> Bools:
+    """Rows whose customer granted, or refused, marketing on the row's own channel."""
+    found = np.zeros(len(channels), dtype=bool)
+    for channel in pc.unique(channels).to_pylist():
+        said = book.customers(purpose="marketing", channel=channel, granted=granted)
+        found |= said & ~_differs(channels, channel)
+    return found
+
+
+def _unwanted(rows: pa.Table, preferences: Sequence[pa.Table], kinds: Mapping[str, str]) -> Bools:
+    """Rows whose offer the customer does not want, by any of the preferences."""
+    books = [PreferenceBook.read(table, rows["customer_id"]) for table in preferences]
+    found = np.zeros(rows.num_rows, dtype=bool)
+    pairs = rows.select(["offer_id", "channel"]).group_by(["offer_id", "channel"]).aggregate([])
+    for pair in pairs.to_pylist() if books else []:
+        here = ~_differs(rows["offer_id"], pair["offer_id"])
+        here &= ~_differs(rows["channel"], pair["channel"])
+        for book in books:
+            found |= here & book.unwanted(pair["channel"], kinds.get(pair["offer_id"]))
+    return found
+
+
+def _differs(words: pa.ChunkedArray, word: str) -> Bools:
+    return np.asarray(pc.fill_null(pc.not_equal(words, word), True), dtype=bool)
+
+
+UNSENT = {
+    "no_address": "no e-mail address of this customer is known",
+    "bad_address": "what is known is no address that can be written to",
+    "refused_address": "another customer with the same address refuses e-mails",
+    "same_address": "the same address gets this message as another customer",
+    "sent_before": "has this campaign's message already",
+    "maybe_sent": "may have it: the sending was cut off before an answer came",
+    "failed_before": "was refused for good when it was sent before",
+    "beyond_limit": "beyond the number that was asked for",
+}
+"""The code of each reason for which an offer that may be sent is not, and its meaning; where
+several hold, the first in this order is counted."""
+
+
+def refusers(consents: pa.Table | None, channel: str) -> set[str]:
+    """Customers who refuse marketing on the channel, or profiling on any.
+
+    `consents` are customer_id, channel, purpose and granted.
+    """
+    if consents is None:
+        return set()
+    customers = pc.unique(consents["customer_id"])
+    book = ConsentBook.read(consents, pa.chunked_array([customers]))
+    refused = book.customers(purpose="marketing", channel=channel, granted=False)
+    refused |= book.customers(purpose="profiling", channel=None, granted=False)
+    return set(customers.filter(pa.array(refused)).to_pylist())
+
+
+def addressed(
+    sent: Sendable, addresses: pa.Table, *, refused: Collection[str], contacted: Collection[str]
+) -> tuple[Sendable, list[str]]:
+    """The rows that have an address, and the addresses in their order, each of them once.
+
+    A refusal speaks for the person behind an address: where one customer with it refuses, none
+    with it gets a message. Of several customers with one address it goes to one whom this campaign
+    has `contacted` (who will get no second one), else to the first. `addresses` are customer_id
+    and email.
+    """
+    found = zip(addresses["customer_id"].to_pylist(), addresses["email"].to_pylist(), strict=True)
+    known = {customer: email for customer, email in found if email}
+    checked = {customer: checked_address(email) for customer, email in known.items()}
+    closed = {_same(checked.get(customer)) for customer in refused}
+    owner = {_same(checked.get(customer)): customer for customer in contacted}
+    left_out: Counter[str] = Counter()
+    kept, to = [], []
+    for place, customer in enumerate(sent.table["customer_id"].to_pylist()):
+        address = checked.get(customer)
+        if address is None:
+            left_out["bad_address" if customer in known else "no_address"] += 1
+        elif _same(address) in closed:
+            left_out["refused_address"] += 1
+        elif owner.setdefault(_same(address), customer) != customer:
+            left_out["same_address"] += 1
+        else:
+            kept.append(place)
+            to.append(address)
+    rows = sent.table.take(pa.array(kept, pa.int64()))
+    return Sendable(rows, sent.left_out | dict(left_out)), to
+
+
+def _same(address: str | None) -> str | None:
+    """The address as mail servers compare it in practice: without case."""
+    return None if address is None else address.lower()

@@ -1,0 +1,215 @@
+"""E-mail: rendered from templates, composed, and handed to the mail server one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from html import escape
+from typing import Any
+
+from churn.campaigns.delivery.mailbox import Mailbox
+from churn.campaigns.delivery.settings import EmailSettings
+from churn.campaigns.delivery.smtp import MailServer
+from churn.campaigns.delivery.templates import Letter, Templates, template_of
+from churn.campaigns.delivery.transport import Outcome, Outgoing, Parcel
+from churn.errors import ConfigError
+from churn.offers.catalogue import Offer
+from churn.scoring.language import language
+
+LONGEST_SUBJECT = 200
+HEADERS = frozenset(
+    [
+        "from",
+        "to",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "auto-submitted",
+        "precedence",
+        "mime-version",
+        "content-type",
+    ]
+)
+
+
+def compose(
+    letter: Letter,
+    *,
+    sender: Mailbox,
+    reply_to: Mailbox | None,
+    to: str,
+    unsubscribe_url: str,
+    message_id: str,
+    at: datetime,
+) -> bytes:
+    """The message as it goes over the wire; `to` is an address that `checked_address` passed.
+
+    ConfigError where the template made a subject that no header can hold.
+    """
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(sender)
+    message["To"] = to
+    if reply_to is not None:
+        message["Reply-To"] = _address(reply_to)
+    message["Subject"] = _plain(_checked_subject(letter.subject))
+    message["Date"] = at
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message["Precedence"] = "bulk"
+    message.set_content(letter.text, cte="quoted-printable")
+    message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    return _one_click(unsubscribe_url) + _checked_head(message.as_bytes())
+
+
+def message_id(token: str, domain: str) -> str:
+    """The Message-ID of a message: the same each time it is tried, and it does not tell the token.
+
+    >>> message_id("secret", "shop.example")
+    '<2bb80d537b1da3e38bd30361aa855686@shop.example>'
+    """
+    return f"<{hashlib.sha256(token.encode()).hexdigest()[:32]}@{domain}>"
+
+
+def _one_click(url: str) -> bytes:
+    """Both headers as they are: an address that is folded or encoded is no address any more."""
+    lines = f"List-Unsubscribe: <{url}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+def _address(mailbox: Mailbox) -> Address:
+    return Address(display_name=_plain(mailbox.name), addr_spec=mailbox.address)
+
+
+def _plain(text: str) -> str:
+    """The text without encoded words (RFC 2047): the library would decode them into a header, with
+    line breaks and all (CVE-2024-6923), and mail programs would, too.
+    """
+    return text.replace("=?", "= ?")
+
+
+def _checked_head(message: bytes) -> bytes:
+    """The message itself; ConfigError unless its head has our headers alone, each once."""
+    head = message.partition(b"\r\n\r\n")[0].decode("ascii", "replace")
+    lines = head.split("\r\n")
+    names = [line.partition(":")[0].lower() for line in lines if not line.startswith((" ", "\t"))]
+    broken = any("\n" in line or "\r" in line for line in lines)
+    if broken or not set(names) <= HEADERS or len(set(names)) < len(names):
+        rule = "the head of a message must have no other lines than those of churn"
+        raise ConfigError(rule, fix="Look at the offer's name, the template and the sender.")
+    return message
+
+
+def _checked_subject(text: str) -> str:
+    if text and text.isprintable() and len(text) <= LONGEST_SUBJECT:
+        return text
+    rule = f"a subject must be one line of 1 to {LONGEST_SUBJECT} characters"
+    fix = "Mend the block `subject` of the template, or the offer's name."
+    raise ConfigError(rule, got=f"{len(text)} characters", fix=fix)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the letters of a catalogue's offers; `agreed` is whether who gets them said yes, and
+    not only never no.
+    """
+
+    settings: EmailSettings
+    templates: Templates
+    offers: Mapping[str, Offer]
+    agreed: bool = True
+
+    def letter(self, outgoing: Outgoing) -> Letter:
+        """The subject, text and HTML of one customer's message.
+
+        ConfigError where its template leaves out the link to unsubscribe or the code, in either
+        form.
+        """
+        offer = self.offers[outgoing.message.offer_id]
+        letter = self.templates.render(template_of(offer), self._values(offer, outgoing))
+        self._check_held(
+            letter,
+            template_of(offer),
+            unsubscribe_url=self.unsubscribe_url(outgoing.message.token),
+            code=outgoing.row["code"],
+        )
+        subject = offer.subject_in(self.settings.language)
+        return letter if subject is None else replace(letter, subject=subject)
+
+    def _check_held(self, letter: Letter, template: str, **wanted: str | None) -> None:
+        for name, text in wanted.items():
+            if text is None or (text in letter.text and escape(text) in letter.html):
+                continue
+            rule = f"the template {template!r} must hold {name} in text and HTML"
+            raise ConfigError(rule, fix=f"Extend `layout`, or put {{{{ {name} }}}} into both.")
+
+    def unsubscribe_url(self, token: str) -> str:
+        """Where the message of that token is unsubscribed from."""
+        return f"{self.settings.unsubscribe_url.rstrip('/')}/{token}"
+
+    def mail(self, outgoing: Outgoing, *, at: datetime) -> bytes:
+        """The message as it goes over the wire."""
+        sender = Mailbox.parse(self.settings.sender, what="sender")
+        reply_to = self.settings.reply_to
+        return compose(
+            self.letter(outgoing),
+            sender=sender,
+            reply_to=None if reply_to is None else Mailbox.parse(reply_to, what="reply_to"),
+            to=outgoing.address,
+            unsubscribe_url=self.unsubscribe_url(outgoing.message.token),
+            message_id=message_id(outgoing.message.token, sender.domain),
+            at=at,
+        )
+
+    def _values(self, offer: Offer, outgoing: Outgoing) -> dict[str, Any]:
+        """What templates are given. The end of an offer is told where there is something to end."""
+        until = outgoing.row["expires_on"] if offer.gives_margin else None
+        return {
+            "shop": {
+                "name": self.settings.shop,
+                "address": self.settings.address,
+                "url": self.settings.shop_url,
+            },
+            "offer": offer,
+            "agreed": self.agreed,
+            "code": outgoing.row["code"],
+            "expires_on": None
+            if until is None
+            else language(self.settings.language).long_day(until),
+            "products": list(outgoing.products),
+            "link": offer.link or self.settings.shop_url,
+            "unsubscribe_url": self.unsubscribe_url(outgoing.message.token),
+        }
+
+
+class Postman:
+    """The courier "email"."""
+
+    through = "email"
+
+    def __init__(
+        self,
+        writer: Writer,
+        server: MailServer,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.writer = writer
+        self.server = server
+        self.now = now
+
+    def deliver(self, parcel: Parcel) -> Outcome:
+        """What became of the one message in the parcel."""
+        (outgoing,) = parcel
+        data = self.writer.mail(outgoing, at=self.now())
+        sender = Mailbox.parse(self.writer.settings.sender, what="sender").address
+        return self.server.send(data, sender=sender, to=outgoing.address)
+
+    def close(self) -> None:
+        """Ends the conversation with the server."""
+        self.server.close()

@@ -1,0 +1,63 @@
+"""E-mail addresses that may stand in a header, and nothing that could be more than an address."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from churn.errors import ConfigError
+
+_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.IGNORECASE)
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_NAMED = re.compile(r"([^<>\"]*)<([^<>]*)>")
+LONGEST, LONGEST_LOCAL = 254, 64
+
+
+def checked_address(text: str) -> str | None:
+    """The address without space around it, its domain in lower-case ASCII; None where it is none.
+
+    Stricter than RFC 5321: no quotes, no comments, no letters beyond ASCII before the @, no domain
+    without a dot. What passes cannot break out of a header or an envelope.
+
+    >>> checked_address(" Jo.Smith@Bücher.example "), checked_address("a@b\\nBcc: c@d.example")
+    ('Jo.Smith@xn--bcher-kva.example', None)
+    """
+    local, at, domain = text.strip().rpartition("@")
+    if not at or len(local) > LONGEST_LOCAL or not _LOCAL.fullmatch(local):
+        return None
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    labels = ascii_domain.split(".")
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    address = f"{local}@{ascii_domain}"
+    return address if len(address) <= LONGEST else None
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """A name, which may be empty, and an address."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def parse(cls, text: str, *, what: str) -> Self:
+        """The mailbox of a text such as "Corner Shop <news@shop.example>"; ConfigError that speaks
+        of `what` where it is none.
+        """
+        named = _NAMED.fullmatch(text.strip())
+        name, address = named.groups() if named else ("", text)
+        checked = checked_address(address)
+        if checked is None or not text.isprintable():
+            fix = 'Write e.g. "Corner Shop <news@shop.example>".'
+            raise ConfigError(f"{what} must be one e-mail address", got=ascii(text), fix=fix)
+        return cls(name.strip(), checked)
+
+    @property
+    def domain(self) -> str:
+        """What follows the @."""
+        return self.address.rpartition("@")[2]

@@ -1,0 +1,130 @@
+"""The plan to deliver, and the recommended products that its messages may name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.campaigns.delivery.deliverable import offered
+from churn.errors import DataError
+from churn.offers.plan_table import conform
+
+PLANNED_COLUMNS = (
+    *("customer_id", "campaign_id", "offer_id", "channel", "arm", "expires_on", "as_of", "run_id"),
+)
+"""What a plan tells a list."""
+
+LIST_COLUMNS = (*PLANNED_COLUMNS[:6], "code", *PLANNED_COLUMNS[6:])
+"""What a list tells a campaign tool: the offer with its code, and by which plan. No score, no
+worth.
+"""
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("campaign_id", pa.string(), nullable=False),
+        pa.field("offer_id", pa.string(), nullable=False),
+        pa.field("channel", pa.string()),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("expires_on", pa.date32()),
+        pa.field("as_of", pa.date32(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+LIST_SCHEMA = pa.schema(
+    [_SCHEMA.field(name) if name != "code" else ("code", pa.string()) for name in LIST_COLUMNS]
+)
+"""The same with their types."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan's rows in `PLANNED_COLUMNS`, and what all of them say alike."""
+
+    table: pa.Table
+    campaign_id: str
+    as_of: date
+    run_id: str
+    digest: str
+
+    @classmethod
+    def read(cls, plan: pa.Table) -> Self | None:
+        """The plan of a file, None where it has no rows.
+
+        DataError where a column is missing, a customer stands twice, or two plans are mixed.
+        """
+        table = conform(plan, _SCHEMA, what="plan")
+        if not table.num_rows:
+            return None
+        if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
+            rule = "a plan must hold every customer_id once"
+            raise DataError(rule, fix="Export the file that `churn plan` wrote.")
+        one = {name: _single(table, name) for name in ("campaign_id", "as_of", "run_id")}
+        decided = offered(table).select(["customer_id", "offer_id", "channel", "expires_on"])
+        return cls(table, digest=digest_of(decided), **one)
+
+
+def digest_of(table: pa.Table) -> str:
+    """A hash of the rows as text, the same whatever their order."""
+    from io import BytesIO
+
+    import pyarrow.csv as pa_csv
+
+    text = BytesIO()
+    pa_csv.write_csv(table.sort_by([(name, "ascending") for name in table.column_names]), text)
+    return hashlib.sha256(text.getbuffer()).hexdigest()
+
+
+def _single(table: pa.Table, name: str) -> Any:
+    values = pc.unique(table[name]).to_pylist()
+    if len(values) > 1:
+        rule = f"a plan must be of one {name}"
+        raise DataError(rule, got=f"{len(values)}", fix="Export one plan at a time.")
+    return values[0]
+
+
+MOST_PRODUCTS = 3
+
+
+def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """The first `MOST_PRODUCTS` texts of each of the customers who have rows, by `rank`.
+
+    `products` has customer_id, rank, and name or category. A row is told by its name, one of a
+    category alone by that, and by its product_id never, which says nothing to a customer: who has
+    such rows alone has no texts. Each text is told once. DataError where a column is missing.
+    """
+    known = {"name", "category"} & set(products.column_names)
+    if not known or not {"customer_id", "rank"} <= set(products.column_names):
+        rule = "--products must hold customer_id, rank, and name or category"
+        raise DataError(rule, got=products.column_names, fix="Take the file of recommendations.")
+    columns = {"customer_id": products["customer_id"], "rank": products["rank"]}
+    wanted = pc.is_in(products["customer_id"], value_set=pa.array(sorted(customers), pa.string()))
+    rows = (
+        pa.table(columns | {"text": _texts(products)})
+        .filter(wanted)
+        .sort_by([("customer_id", "ascending"), ("rank", "ascending")])
+    )
+    found: dict[str, dict[str, None]] = {}
+    for customer, text in zip(
+        rows["customer_id"].to_pylist(), rows["text"].to_pylist(), strict=True
+    ):
+        found.setdefault(customer, {}).update({text: None} if text else {})
+    return {customer: tuple(texts)[:MOST_PRODUCTS] for customer, texts in found.items()}
+
+
+def _texts(products: pa.Table) -> pa.ChunkedArray:
+    """The name of each row; where it speaks of no product, the category."""
+    name, category, product = (
+        pc.cast(products[column], pa.string())
+        if column in products.column_names
+        else pa.chunked_array([pa.nulls(products.num_rows, pa.string())])
+        for column in ("name", "category", "product_id")
+    )
+    only_category = pc.if_else(pc.is_null(product), category, pa.scalar(None, pa.string()))
+    return pc.coalesce(name, only_category)

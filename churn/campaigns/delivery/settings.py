@@ -1,0 +1,217 @@
+"""Settings of `[delivery]`: e-mail, webhook and its signature, hosts of the unsubscribe page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field
+
+from churn.campaigns.delivery.mailbox import Mailbox
+from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.data.settings import STRICT
+from churn.errors import ConfigError
+from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
+from churn.storage.redaction import shown_address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or number can only mean this machine.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "localhost.example")]
+    [True, True, True, False]
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def loopback_or_https(url: str) -> bool:
+    """Whether it is the address of a web server that is reached encrypted, or on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if not host or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+
+
+PREFIX = "whsec_"
+SHORTEST, LONGEST = 24, 64
+
+
+def key_of(secret: str) -> bytes:
+    """The key in a secret such as "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 24 to 64 bytes.
+
+    ConfigError, which never shows the secret, where it is none.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith(PREFIX) or not SHORTEST <= len(key) <= LONGEST:
+        rule = f'a webhook secret must be "{PREFIX}" and {SHORTEST} to {LONGEST} bytes in base64'
+        fix = f"Make one with `echo {PREFIX}$(openssl rand -base64 32)`."
+        raise ConfigError(f"[delivery.webhook] secret: {rule}", fix=fix)
+    return key
+
+
+def signature(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> str:
+    """What goes into the header `webhook-signature`.
+
+    >>> key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    >>> signature(key, message_id="msg_1", timestamp=1614265330, body=b"{}").startswith("v1,")
+    True
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+_HTTPS = "https://"
+_ODD = ' <>"'
+"""What would end an address early where it stands in a header or a text."""
+
+LONGEST_URL = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailSettings:
+    """`[delivery.email]`: the mail server, who speaks, and where one unsubscribes.
+
+    `sender` and `reply_to` are mailboxes, such as "Corner Shop <news@shop.example>"; `shop` and
+    `address` stand at the foot of each message. The link to unsubscribe is `unsubscribe_url`, a
+    slash and a token of the message. `shop_url` is where the button leads. Without a `host`
+    messages can be looked at and not sent.
+    """
+
+    __pydantic_config__ = STRICT
+    sender: str
+    unsubscribe_url: str
+    shop: str
+    address: str
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    reply_to: str | None = None
+    shop_url: str | None = None
+    templates: str | None = None
+    language: str = DEFAULT_LANGUAGE
+    messages_per_minute: Annotated[int, Field(ge=1)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+    def __post_init__(self) -> None:
+        for key in ("sender", "reply_to"):
+            if getattr(self, key) is not None:
+                Mailbox.parse(getattr(self, key), what=f"[delivery.email] {key}")
+        for key in ("shop", "address", "shop_url", "unsubscribe_url", "host"):
+            _check_line(key, getattr(self, key))
+        for key in ("unsubscribe_url", "shop_url"):
+            _check_https(key, getattr(self, key))
+        if set(self.unsubscribe_url) & set("?#"):
+            rule = "[delivery.email] unsubscribe_url must end in a path: a token is put after it"
+            raise ConfigError(
+                rule, got=shown_address(self.unsubscribe_url), fix="Take the ? and # out."
+            )
+        self._check_security()
+        if self.language not in language_codes():
+            rule = f"[delivery.email] language must be one of {list(language_codes())}"
+            raise ConfigError(rule, got=repr(self.language), fix='Write e.g. language = "en".')
+
+    def _check_security(self) -> None:
+        if self.security == "none" and not is_loopback(self.host or "localhost"):
+            rule = '[delivery.email] security = "none" is for a server on this machine alone'
+            raise ConfigError(rule, got=self.host, fix='Write security = "starttls" or "tls".')
+        if (self.username is None) != (self.password is None):
+            rule = "[delivery.email] username and password must be given together"
+            fix = 'Write password = "${SMTP_PASSWORD}" beside the username.'
+            raise ConfigError(rule, fix=fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """`[delivery.webhook]`: where batches are posted, and the secret that signs them.
+
+    The secret is "whsec_" and 24 to 64 bytes in base64. A batch that was not taken is posted again
+    up to `retries` times, with the same id.
+    """
+
+    __pydantic_config__ = STRICT
+    url: str
+    secret: str = field(repr=False)
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 100
+
+    def __post_init__(self) -> None:
+        if not loopback_or_https(self.url):
+            rule = "[delivery.webhook] url must begin with https://"
+            fix = "Only a receiver on this machine may do without."
+            raise ConfigError(rule, got=shown_address(self.url), fix=fix)
+        key_of(self.secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverySettings:
+    """`[delivery]`: the hours in which nothing is sent, such as "21:00-08:00", and their time zone;
+    and how it is sent.
+
+    Without a `timezone` of its own the shop's `day_timezone` holds.
+    """
+
+    __pydantic_config__ = STRICT
+    quiet_hours: str | None = None
+    timezone: str | None = None
+    email: EmailSettings | None = None
+    webhook: WebhookSettings | None = None
+
+    def quiet(self, day_timezone: str) -> QuietHours | None:
+        """The quiet hours of a shop of that zone; None where it may send at any time."""
+        if self.quiet_hours is None:
+            return None
+        return QuietHours.parse(self.quiet_hours, timezone=self.timezone or day_timezone)
+
+
+def _check_line(key: str, text: str | None) -> None:
+    """ConfigError unless the text has something in it, and no control characters."""
+    if text is None or (text.strip() and text.isprintable()):
+        return
+    rule = f"[delivery.email] {key} must be one line of text"
+    raise ConfigError(rule, got=ascii(text), fix="Mend it.")
+
+
+def _check_https(key: str, address: str | None) -> None:
+    """ConfigError unless it is an address that may stand in a header and a message as it is."""
+    if address is None:
+        return
+    key = f"[delivery.email] {key}"
+    if not address.startswith(_HTTPS):
+        fix = f"Mail programs follow no other; write {_HTTPS}…"
+        raise ConfigError(f"{key} must begin with {_HTTPS}", got=shown_address(address), fix=fix)
+    odd = sorted({one for one in address if not one.isascii() or one in _ODD})
+    if odd:
+        rule = f"{key} must not hold {' '.join(odd)!r}"
+        raise ConfigError(rule, got=shown_address(address), fix=_spelt(odd, address))
+    if len(address) > LONGEST_URL:
+        rule = f"{key} must have at most {LONGEST_URL} characters"
+        raise ConfigError(rule, got=len(address), fix="Take a shorter one.")
+
+
+def _spelt(odd: Sequence[str], address: str) -> str:
+    host = address.removeprefix(_HTTPS).partition("/")[0]
+    if not host.isascii():
+        return "Write the host in its ASCII form, which begins with xn--."
+    return f"Percent-encode: write {' '.join(quote(one, safe='') for one in odd)} in their place."

@@ -1,0 +1,256 @@
+"""A conversation with a mail server in which it is always known whether it may have the message."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churn.campaigns.delivery import interrupts
+from churn.campaigns.delivery.transport import Deadline, Outcome
+from churn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from churn.campaigns.delivery.settings import EmailSettings
+
+
+_BROKEN = (OSError, smtplib.SMTPException)
+GREETING = 220
+LONGEST_ANSWER = 65_536
+TALK_TIMEOUTS = 5  # so many times the timeout a login or a message may take, step by step
+
+
+class MailServer:
+    """The server of the settings; connected when it is first needed, and anew after a break.
+
+    Certificates are verified, against those of `ca_file` where it is given. A server that does not
+    offer the encryption that is asked for gets no message.
+    """
+
+    def __init__(
+        self,
+        settings: EmailSettings,
+        *,
+        ca_file: Path | None = None,
+        sleep: Callable[[float], None] = interrupts.sleep,
+    ) -> None:
+        self.settings = settings
+        self.sleep = sleep
+        self._context = _context(ca_file) if settings.security != "none" else None
+        self._connection: smtplib.SMTP | None = None
+        self._deadline = Deadline(TALK_TIMEOUTS * settings.timeout_seconds)
+
+    def send(self, data: bytes, *, sender: str, to: str) -> Outcome:
+        """What became of a message; `stop` where it is the server that cannot be worked with."""
+        try:
+            connection = self._connected()
+        except smtplib.SMTPAuthenticationError as refused:
+            return Outcome("waiting", f"login refused ({refused.smtp_code})", stop=True)
+        except _BROKEN as broken:
+            return Outcome("waiting", _told(broken, self.settings), stop=True)
+        try:
+            with self._deadline.running():
+                outcome = _handed_over(connection, data, sender=sender, to=to)
+        except _BROKEN:
+            self._drop()
+            return Outcome("waiting", "connection lost")
+        if outcome.state != "sent":
+            self._reset()
+        return outcome
+
+    def close(self) -> None:
+        """Says goodbye, if anybody is there."""
+        try:
+            if self._connection is not None:
+                with self._deadline.running():
+                    self._connection.quit()
+        except _BROKEN:
+            pass
+        self._connection = None
+
+    def _connected(self) -> smtplib.SMTP:
+        """The connection; a new one is tried `attempts` times, except where it makes no sense."""
+        attempt = 0
+        while self._connection is None:
+            try:
+                self._connection = self._connect()
+            except (ssl.SSLCertVerificationError, smtplib.SMTPAuthenticationError):
+                raise
+            except _BROKEN:
+                attempt += 1
+                if attempt >= self.settings.attempts:
+                    raise
+                self.sleep(2.0**attempt)
+                if interrupts.pending():
+                    raise
+        return self._connection
+
+    def _connect(self) -> smtplib.SMTP:
+        options = self.settings
+        host = options.host or ""
+        connection: smtplib.SMTP = self._unconnected(host, timeout=options.timeout_seconds)
+        self._deadline.socket = lambda: connection.sock
+        try:
+            with self._deadline.running():
+                self._greet(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _unconnected(self, host: str, *, timeout: float) -> Any:
+        if self.settings.security == "tls":
+            kind = _patient_with_nobody(smtplib.SMTP_SSL)
+            connection = kind(timeout=timeout, context=self._context)
+        else:
+            connection = _patient_with_nobody(smtplib.SMTP)(timeout=timeout)
+        connection._host = host
+        return connection
+
+    def _greet(self, connection: smtplib.SMTP) -> None:
+        """Connects, and goes as far as the settings ask before a message is handed over."""
+        options = self.settings
+        code, said = connection.connect(options.host or "", options.port)
+        if code != GREETING:
+            raise smtplib.SMTPConnectError(code, said)
+        _at_once(connection)
+        if options.security == "starttls":
+            connection.starttls(context=self._context)
+        if options.username is not None and options.password is not None:
+            connection.login(options.username, options.password)
+
+    def _reset(self) -> None:
+        """Makes ready for the next message; a server that is about to leave is left."""
+        try:
+            with self._deadline.running():
+                if self._connection is not None and self._connection.rset()[0] == 250:
+                    return
+        except _BROKEN:
+            pass
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+class _Bounded:
+    """The lines of a server, which breaks off where an answer does not end."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.left = LONGEST_ANSWER
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line."""
+        line: bytes = self.file.readline(limit)
+        self.left -= len(line)
+        if self.left < 0:
+            raise OSError("an answer without end")
+        return line
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.file.close()
+
+
+def _patient_with_nobody(base: Any) -> Any:
+    class Patient(base):  # type: ignore[misc]
+        """Reads so much of an answer and no more; its socket is there before the greeting is."""
+
+        file: Any
+        sock: Any
+
+        def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+            self.sock = super()._get_socket(host, port, timeout)
+            return self.sock
+
+        def getreply(self) -> tuple[int, bytes]:
+            lines = self.file or _Bounded(self.sock.makefile("rb"))
+            lines.left, self.file = LONGEST_ANSWER, lines
+            answer: tuple[int, bytes] = super().getreply()
+            return answer
+
+    return Patient
+
+
+def _at_once(connection: smtplib.SMTP) -> None:
+    """Has short lines go out without waiting for the answer to the one before (40 ms a message)."""
+    if connection.sock is not None:
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _handed_over(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
+    """The outcome of one message. An exception means that the server cannot have it: until the
+    last line it has not been given the whole, and after that a silence is "unknown".
+    """
+    connection.ehlo_or_helo_if_needed()
+    for step, code in _steps(connection, sender=sender, to=to):
+        if not 200 <= code < 400:
+            return _refused(code, stop=step == "sender")
+    connection.send(_stuffed(data))
+    try:
+        code, _ = connection.docmd(".")
+    except _BROKEN:
+        return Outcome("unknown", "no answer")
+    return Outcome("sent") if 200 <= code < 300 else _refused(code)
+
+
+def _steps(connection: smtplib.SMTP, *, sender: str, to: str) -> Iterator[tuple[str, int]]:
+    yield "sender", connection.mail(sender)[0]
+    yield "recipient", connection.rcpt(to)[0]
+    yield "data", connection.docmd("DATA")[0]
+
+
+def _refused(code: int, *, stop: bool = False) -> Outcome:
+    """For good by 5xx, for now by anything else. A sender who is refused stays so for everybody."""
+    if 500 <= code < 600 and not stop:
+        return Outcome("failed", str(code))
+    return Outcome("waiting", f"sender refused ({code})" if stop else str(code), stop=stop)
+
+
+def _stuffed(data: bytes) -> bytes:
+    """The message without its last line's end sign: a line that begins with a dot gets another."""
+    body = data if data.endswith(b"\r\n") else data + b"\r\n"
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as failure:
+        rule = "[delivery.email] ca_file must hold certificates in PEM"
+        got = f"{type(failure).__name__}"
+        raise ConfigError(rule, got=got, fix="Name the file of your authority.") from None
+
+
+def _told(failure: BaseException, settings: EmailSettings) -> str:
+    """The failure in words of ours, for a server's may hold an address."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return "the mail server's certificate is not trusted"
+    if isinstance(failure, smtplib.SMTPNotSupportedError):
+        wanted = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's own words
+        return f"the mail server does not offer {wanted}"
+    if isinstance(failure, smtplib.SMTPResponseException):
+        return f"the mail server answered {failure.smtp_code}"
+    return f"no connection to {settings.host}:{settings.port} ({_plainly(failure)})"
+
+
+def _plainly(failure: BaseException) -> str:
+    """What stood in the way of a connection."""
+    words: dict[type[BaseException], str] = {
+        ConnectionRefusedError: "connection refused",
+        socket.gaierror: "no such host",
+        TimeoutError: "no answer in time",
+        ssl.SSLError: "it speaks no TLS there",
+        smtplib.SMTPServerDisconnected: "it hung up",
+        ConnectionResetError: "it hung up",
+        smtplib.SMTPException: "no way to log in that both sides know",
+    }
+    return next((told for kind, told in words.items() if isinstance(failure, kind)), "unreachable")

@@ -1,0 +1,140 @@
+"""Batches of the list, posted as JSON with a signature by Standard Webhooks."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from churn.campaigns.delivery import interrupts
+from churn.campaigns.delivery.dispatch import Clock
+from churn.campaigns.delivery.planned import LIST_COLUMNS
+from churn.campaigns.delivery.settings import WebhookSettings, key_of, signature
+from churn.campaigns.delivery.transport import Deadline, Outcome, Parcel, watched
+
+EVENT = "offers.planned"
+LONGEST_WAIT_SECONDS = 120.0
+ANSWER_TIMEOUTS = 3  # so many times the timeout an answer may take that comes bit by bit
+UNREACHED = 0
+_OURS = (401, 403, 404, 405, 410)
+"""Answers that speak of the address or the secret and not of the batch: no batch would pass."""
+
+
+class Webhook:
+    """The courier "webhook".
+
+    The id of a batch is the same each time it is posted, so that a receiver can tell that it has
+    it. 5xx, 429 and silence are tried again, with waits that double and some chance in them, or as
+    long as `Retry-After` says; any other answer is final. Redirects are not followed.
+    """
+
+    through = "webhook"
+
+    def __init__(
+        self, settings: WebhookSettings, *, clock: Clock | None = None, seed: int | None = None
+    ) -> None:
+        from urllib3 import Timeout, connection_from_url
+        from urllib3.util import parse_url
+
+        self.settings = settings
+        self.clock = clock or Clock()
+        self._key = key_of(settings.secret)
+        self._chance = random.Random(seed)  # noqa: S311 - spreads retries, hides nothing
+        address = parse_url(settings.url)
+        self._path, self._host = address.request_uri, address.netloc
+        self._pool = connection_from_url(
+            settings.url, timeout=Timeout(settings.timeout_seconds), retries=False
+        )
+        self._deadline = Deadline(ANSWER_TIMEOUTS * settings.timeout_seconds)
+        self._pool.ConnectionCls = watched(self._pool.ConnectionCls, self._deadline)
+
+    def deliver(self, parcel: Parcel) -> Outcome:
+        """What became of the batch: "unknown" where it went out and no answer ever came."""
+        body = body_of(parcel, at=self.clock.now())
+        silent = False
+        for attempt in range(self.settings.retries + 1):
+            status, after = self._posted(parcel[0].message.parcel, body)
+            silent |= status is None
+            outcome = _outcome(status)
+            if outcome is not None:
+                return outcome
+            if attempt < self.settings.retries:
+                self.clock.sleep(after if after is not None else self._pause(attempt))
+            if interrupts.pending():
+                break
+        cause = {None: "no answer", UNREACHED: f"no connection to {self._host}"}.get(
+            status, str(status)
+        )
+        return Outcome("unknown" if silent else "waiting", cause, stop=True)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._pool.close()
+
+    def _posted(self, message_id: str, body: bytes) -> tuple[int | None, float | None]:
+        """The status of the answer and how long it asks to wait; the status is None where there
+        was none, and `UNREACHED` where not even the question got there.
+        """
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+
+        timestamp = int(self.clock.now().timestamp())
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "churn",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(
+                self._key, message_id=message_id, timestamp=timestamp, body=body
+            ),
+        }
+        try:
+            with self._deadline.running():
+                answer = self._pool.request(
+                    "POST",
+                    self._path,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    preload_content=False,  # what it says beyond its status is not read
+                )
+        except (NewConnectionError, ConnectTimeoutError, SSLError):
+            return UNREACHED, None
+        except HTTPError:
+            return None, None
+        answer.close()
+        return answer.status, _seconds(answer.headers.get("retry-after"))
+
+    def _pause(self, attempt: int) -> float:
+        """Seconds before the next attempt: 1, 2, 4 … and up to as much again."""
+        return float(min(2.0**attempt, LONGEST_WAIT_SECONDS) * (1 + self._chance.random()))
+
+
+def body_of(parcel: Parcel, *, at: datetime) -> bytes:
+    """The JSON of a batch: the list's columns of each message, and nothing else."""
+    rows = [{name: _plain(one.row, name) for name in LIST_COLUMNS} for one in parcel]
+    payload = {"type": EVENT, "timestamp": at.isoformat(), "data": {"contacts": rows}}
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _plain(row: Mapping[str, Any], name: str) -> str | None:
+    return None if row[name] is None else str(row[name])
+
+
+def _outcome(status: int | None) -> Outcome | None:
+    """What an answer means; None where the batch is to be posted again."""
+    if status in (None, UNREACHED) or status == 429 or status >= 500:
+        return None
+    if 200 <= status < 300:
+        return Outcome("sent")
+    if status in _OURS or status < 400:
+        return Outcome("waiting", str(status), stop=True)
+    return Outcome("failed", str(status))
+
+
+def _seconds(text: str | None) -> float | None:
+    """The wait that `Retry-After` asks for in whole seconds, within reason; None for none."""
+    if text is None or not text.strip().isdecimal():
+        return None
+    return min(float(text), LONGEST_WAIT_SECONDS)

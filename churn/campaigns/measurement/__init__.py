@@ -1,0 +1,1 @@
+"""Measurement of campaigns against their holdout."""

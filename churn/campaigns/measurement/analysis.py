@@ -1,0 +1,147 @@
+"""What may be read off a measured plan: first whether it was run as planned, then the effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from churn.campaigns.measurement.difference import (
+    Difference,
+    Z,
+    cuped,
+    difference,
+    odds,
+    reach_at_any_look,
+)
+from churn.campaigns.measurement.power import SampleRatio, sample_ratio
+from churn.campaigns.measurement.rows import MONEY, UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churn.campaigns.measurement.rows import Measured
+
+
+OUTCOMES = ("retained", "orders", "margin")
+LEAST_CUSTOMERS = 50  # in a group: below it no interval of a mean is to be trusted
+CLEAR, SMALL = ("more", "less"), "too small to tell"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the treated had more per customer: `plain`, and `adjusted` where CUPED could be.
+
+    `reach` is how many standard errors the intervals go to either side.
+    """
+
+    plain: Difference
+    adjusted: Difference | None
+    reach: float
+    treated_customers: int
+
+    @property
+    def best(self) -> Difference:
+        """The adjusted difference where there is one."""
+        return self.adjusted or self.plain
+
+    @property
+    def verdict(self) -> str:
+        """More or less, where the interval excludes zero; else too small to tell."""
+        least = min(self.treated_customers, self.best.customers - self.treated_customers)
+        if least < LEAST_CUSTOMERS or not self.best.is_clear(self.reach):
+            return SMALL
+        return CLEAR[self.best.estimate < 0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; what cannot be told is None."""
+        told = {"plain": _told(self.plain, self.reach), "verdict": self.verdict}
+        adjusted = None if self.adjusted is None else _told(self.adjusted, self.reach)
+        needed = self.best.customers_needed
+        return told | {
+            "cuped": adjusted,
+            "smallest_shown": _finite(self.best.smallest_shown),
+            "customers_needed": math.ceil(needed) if math.isfinite(needed) else None,
+        }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The guard, and the effect on each of `OUTCOMES`; no effect where the guard forbids it.
+
+    `why_not` says why there is none.
+    """
+
+    ratio: SampleRatio | None
+    effects: Mapping[str, Effect]
+    why_not: str | None = None
+
+
+def read(measured: Measured, shares: Mapping[str, float]) -> Reading:
+    """The effects among customers for whom the draw made a difference: intention to treat.
+
+    `shares` are those of the plan; everyone was kept with the same probability, so no weights are
+    needed. Before the window closes the intervals hold at every look, and without CUPED, for
+    which that is not known.
+    """
+    rows = measured.frame[measured.frame["compared"]]
+    kept = rows["kept"].to_numpy(dtype=bool)
+    if not kept.any() or kept.all():
+        return Reading(None, {}, "nobody was kept without, or nobody was treated: no comparison")
+    ratio = _guard(kept, shares)
+    if not ratio.as_planned:
+        return Reading(ratio, {}, _mismatch(ratio))
+    return Reading(ratio, {name: _effect(rows, name, ~kept, measured) for name in OUTCOMES})
+
+
+def _guard(kept: np.ndarray, shares: Mapping[str, float]) -> SampleRatio:
+    """Whether as many were kept as the shares of holdout and control say."""
+    share = 1 - (1 - shares["holdout"]) * (1 - shares.get("control", 0.0))
+    counts = {"treated": int((~kept).sum()), "kept": int(kept.sum())}
+    return sample_ratio(counts, {"treated": 1 - share, "kept": share})
+
+
+def _mismatch(ratio: SampleRatio) -> str:
+    return (
+        f"{ratio.counts['kept']:,} customers were kept without where "
+        f"{ratio.planned['kept']:,.0f} were planned; by chance alone that happens with "
+        f"p = {ratio.p_value:.1g}: the groups differ by more than the campaign, and no effect is "
+        "read"
+    )
+
+
+def _effect(rows: pd.DataFrame, name: str, treated: np.ndarray, measured: Measured) -> Effect:
+    outcome = rows[name].to_numpy(dtype="float64") / (UNITS if name in MONEY else 1)
+    foreseen = rows["churn_probability"].to_numpy(dtype="float64")
+    adjusted = None
+    if measured.closed and np.isfinite(foreseen).any():
+        adjusted = difference(cuped(outcome, treated, foreseen), treated)
+    plain = difference(outcome, treated)
+    return Effect(plain, adjusted, _reach(name, outcome, measured), int(treated.sum()))
+
+
+def _reach(name: str, outcome: np.ndarray, measured: Measured) -> float:
+    if measured.closed:
+        return Z
+    if name == "retained":
+        return reach_at_any_look(odds(float(outcome.mean()), len(outcome)))
+    return reach_at_any_look(measured.elapsed)
+
+
+def _told(found: Difference, reach: float) -> dict[str, float | None]:
+    low, high = found.interval(reach)
+    values = {
+        "treated": found.treated,
+        "kept": found.kept,
+        "estimate": found.estimate,
+        "low": low,
+        "high": high,
+    }
+    return {name: _finite(value) for name, value in values.items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

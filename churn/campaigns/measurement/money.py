@@ -1,0 +1,122 @@
+"""The money of a campaign, to the cent: whoever has the rows finds the same."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from churn.campaigns.measurement.rows import UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churn.campaigns.measurement.analysis import Effect, Reading
+    from churn.campaigns.measurement.rows import Measured
+
+
+EARNED = (
+    "incremental_retained",
+    "incremental_orders",
+    "incremental_margin",
+    "incremental_margin_low",
+    "incremental_margin_high",
+    "net",
+    "net_low",
+    "net_high",
+    "roi",
+    "cost_per_saved",
+)
+
+CENT = Decimal("0.01")
+PLACES = Decimal("0.0001")
+
+
+def money_of(measured: Measured, reading: Reading) -> dict[str, Any]:
+    """The money table: numbers of customers, and money as exact decimals.
+
+    Sums are those of the rows. `incremental_*` are over the `compared`: what the treated had, less
+    what as many customers had among the kept, by plain means. `net` is incremental margin less
+    cost, `roi` net over cost, `crc` cost over the retained among those who were sent an offer.
+    `*_low` and `*_high` bound the same plain difference, at the reach of the reading;
+    `cost_per_saved`, cost over the incremental retained, is told where those are clearly more than
+    none. What no effect may be read of is None.
+    """
+    frame = measured.frame
+    cost = _sum(frame, "contact_cost") + _sum(frame, "redemption_cost")
+    sent = frame[frame["sent"]]
+    groups = _groups(frame[frame["compared"]])
+    return {
+        "sent": len(sent),
+        "contact_cost": _sum(frame, "contact_cost"),
+        "redemption_cost": _sum(frame, "redemption_cost"),
+        "cost": cost,
+        "redemptions": int(frame["redemptions"].sum()) if measured.redemptions_known else None,
+        "retained_of_sent": int(sent["retained"].sum()),
+        "crc": _ratio(cost, int(sent["retained"].sum())),
+        **groups,
+        **(_earned(groups, cost, reading) if reading.effects else dict.fromkeys(EARNED)),
+    }
+
+
+def _groups(compared: pd.DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, group in (
+        ("treated", compared[~compared["kept"]]),
+        ("kept", compared[compared["kept"]]),
+    ):
+        found |= {
+            f"{name}_customers": len(group),
+            f"{name}_offered": int(group["offered"].sum()),
+            f"{name}_retained": int(group["retained"].sum()),
+            f"{name}_orders": int(group["orders"].sum()),
+            f"{name}_net_spend": _sum(group, "net_spend"),
+            f"{name}_margin": _sum(group, "margin"),
+        }
+    return found
+
+
+def _earned(groups: dict[str, Any], cost: Decimal, reading: Reading) -> dict[str, Decimal | None]:
+    saved, orders, margin = (_more(groups, name) for name in ("retained", "orders", "margin"))
+    low, high = _bounds(reading.effects["margin"])
+    net = (margin - cost).quantize(CENT)
+    is_saved = reading.effects["retained"].verdict == "more" and saved > 0
+    values = (saved, orders, margin, low, high, net, low - cost, high - cost, _ratio(net, cost))
+    told = dict(zip(EARNED, (*values, _ratio(cost, saved) if is_saved else None), strict=True))
+    return {name: _finite(value) for name, value in told.items()}
+
+
+def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
+    """The interval of the margin of all treated customers, to the cent where it is finite.
+
+    The plain one, for the money is a plain difference: that of CUPED is centred on another.
+    """
+    low, high = effect.plain.interval(effect.reach)
+    customers = effect.treated_customers
+    return _cents(low * customers), _cents(high * customers)
+
+
+def _cents(money: float) -> Decimal:
+    return Decimal(repr(money)).quantize(CENT) if math.isfinite(money) else Decimal("NaN")
+
+
+def _finite(value: Decimal | None) -> Decimal | None:
+    return None if value is None or not value.is_finite() else value
+
+
+def _more(groups: dict[str, Any], name: str) -> Decimal:
+    """Treated - kept x (treated customers / kept customers), to a hundredth."""
+    ours, theirs = groups["treated_customers"], groups["kept_customers"]
+    gap: Decimal = Decimal(groups[f"treated_{name}"]) - Decimal(groups[f"kept_{name}"]) * ours / (
+        theirs
+    )
+    return gap.quantize(CENT)
+
+
+def _sum(frame: pd.DataFrame, name: str) -> Decimal:
+    """The exact sum of a column of units."""
+    return (Decimal(int(frame[name].sum())) / UNITS).quantize(PLACES)
+
+
+def _ratio(money: Decimal, by: Decimal | int) -> Decimal | None:
+    return (money / by).quantize(PLACES) if by else None

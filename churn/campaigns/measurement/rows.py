@@ -1,0 +1,321 @@
+"""A plan joined with its outcome: one row per customer, money in exact decimals.
+
+Money is counted in ten-thousandths, as whole numbers, so that sums of rows are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.data.cutoffs import Cutoffs
+from churn.data.labels import outcomes
+from churn.data.responses import Window, contacted, reactions, redemptions
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError, DataError
+from churn.offers.arms import ARMS, CONTROL, HOLDOUT
+from churn.offers.catalogue import NO_OFFER, Offers
+
+# In this order: the first that holds of a customer is the answer.
+ANSWERS = {
+    "not_sent": "find out why it was not delivered",
+    "unsubscribed": "do not write again; see that the consent is withdrawn",
+    "redeemed": "thank; no further discount now",
+    "redeemed_other": "redeemed something else than was sent: look at its offer, campaign or code",
+    "bought": "bought without redeeming: no discount was needed",
+    "bought_somehow": "whether with the offer is not known: connect [data.redemptions]",
+    "opened": "opened and did not buy: ask what is missing, or remind once",
+    "ignored": "try another channel or offer; the same again will not do",
+    "did_not_buy": "whether it was opened is not known: connect [data.events]",
+}
+
+
+def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
+    """The answer of each row and the next step; both null where no offer was planned.
+
+    `rows` have `offered`, `sent`, `retained`, and `redemptions`, `other_redemptions`, `opened` and
+    `unsubscribed`, which are null where the shop's tables do not tell.
+    """
+    holds = {
+        "not_sent": ~rows["sent"],
+        "unsubscribed": rows["unsubscribed"].fillna(0) > 0,
+        "redeemed": rows["redemptions"].fillna(0) > 0,
+        "redeemed_other": rows["other_redemptions"].fillna(0) > 0,
+        "bought": (rows["retained"] > 0) & rows["redemptions"].notna(),
+        "bought_somehow": rows["retained"] > 0,
+        "opened": rows["opened"].fillna(0) > 0,
+        "ignored": rows["opened"].notna(),
+        "did_not_buy": rows["offered"],
+    }
+    conditions = [np.asarray(rows["offered"] & holds[name], dtype=bool) for name in ANSWERS]
+    answer = pd.Series(
+        np.select(conditions, [*ANSWERS], default=""), index=rows.index, dtype="object"
+    ).replace({"": None})
+    return answer, answer.map(ANSWERS)
+
+
+NO_CAMPAIGN = "name a campaign that is neither this one nor one of [data.contacts]"
+NO_SUCH_OFFER = "name an offer or a code that the catalogue does not have"
+ANOTHER_OFFER = "name another offer of the catalogue than the customer was sent"
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """By row of a plan: `ours`, how often the offer that was sent was redeemed; `others`, how often
+    anything else was; `priced` of ours with an order on the same day, and the sum of those orders.
+
+    All are null where redemptions are not known. `unmatched` counts redemptions of customers with
+    an offer that match nothing, by what they name.
+    """
+
+    ours: pd.Series[int]
+    others: pd.Series[int]
+    priced: pd.Series[int]
+    order_amount: pd.Series[float]
+    unmatched: Mapping[str, int]
+
+
+def redeemed_by(
+    frame: pd.DataFrame, found: pa.Table | None, codes: Mapping[str, str], offer_ids: set[str]
+) -> Redeemed:
+    """Redemptions (see `churn.data.responses`) by row of a plan with customer_id, campaign_id and
+    offer_id. `codes` tell the offer of a code in lower case; an offer's id is a code of its own.
+    """
+    if found is None:
+        unknown = pd.Series(pd.NA, index=frame.index, dtype="Int64")
+        return Redeemed(unknown, unknown, unknown, unknown.astype("Float64"), {})
+    rows = found.to_pandas()
+    sent = rows["customer_id"].map(frame.set_index("customer_id")["offer_id"])
+    rows = rows.assign(sent=sent)[sent.notna() & (sent != NO_OFFER)]
+    named = _named_offer(rows, {**codes, **{name: name for name in offer_ids}})
+    foreign = rows["campaign_id"].notna() & (rows["campaign_id"] != frame["campaign_id"].iloc[0])
+    nameless = rows["offer_id"].isna() & rows["code"].isna()
+    ours = ~foreign & (nameless | (named == rows["sent"]))
+    reasons = {
+        NO_CAMPAIGN: foreign & ~rows["elsewhere"],
+        NO_SUCH_OFFER: ~foreign & ~nameless & named.isna(),
+        ANOTHER_OFFER: ~foreign & ~ours & named.notna(),
+    }
+    counts = {reason: int(rows.loc[which, "redeemed"].sum()) for reason, which in reasons.items()}
+    return Redeemed(
+        ours=_sums(frame, rows[ours], "redeemed").astype("Int64"),
+        others=_sums(frame, rows[~ours], "redeemed").astype("Int64"),
+        priced=_sums(frame, rows[ours], "priced").astype("Int64"),
+        order_amount=_sums(frame, rows[ours], "order_amount").astype("Float64"),
+        unmatched={reason: count for reason, count in counts.items() if count},
+    )
+
+
+def _named_offer(rows: pd.DataFrame, offers: Mapping[str, str]) -> pd.Series[str]:
+    """The offer of the catalogue that a row names, by its id, else by its code; null for none."""
+    by_id, by_code = (rows[name].astype("object").map(offers) for name in ("offer_id", "code"))
+    return by_id.fillna(by_code)
+
+
+def _sums(frame: pd.DataFrame, rows: pd.DataFrame, name: str) -> pd.Series[float]:
+    return frame["customer_id"].map(rows.groupby("customer_id")[name].sum()).fillna(0)
+
+
+UNITS = 10_000
+MONEY = ("net_spend", "margin", "contact_cost", "redemption_cost")
+PLANNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "expected_cost")
+KEPT = (ARMS[HOLDOUT], ARMS[CONTROL])
+_DECIMAL = pa.decimal128(18, 4)
+MEASURED_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("offer_id", pa.string()),
+        ("arm", pa.string()),
+        ("compared", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("sent", pa.bool_()),
+        ("churn_probability", pa.float64()),
+        ("retained", pa.int64()),
+        ("orders", pa.int64()),
+        ("net_spend", _DECIMAL),
+        ("margin", _DECIMAL),
+        ("redemptions", pa.int64()),
+        ("contact_cost", _DECIMAL),
+        ("redemption_cost", _DECIMAL),
+        ("answer", pa.string()),
+        ("next_step", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows, money in units of a ten-thousandth, and what is known of the campaign.
+
+    `unmatched` counts redemptions that match no offer or campaign, by what they name.
+    `compared`: customers for whom the draw of holdout and control made a difference. Days before
+    `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
+    `ends` and later.
+    """
+
+    frame: pd.DataFrame
+    plan_as_of: date
+    closes: date
+    horizon_days: int
+    closed: bool
+    ends: date
+    contacts_known: bool
+    redemptions_known: bool
+    events_known: bool
+    unmatched: Mapping[str, int]
+
+    @property
+    def elapsed(self) -> float:
+        """The share of the horizon that was seen."""
+        return (self.closes - self.plan_as_of).days / self.horizon_days
+
+    @property
+    def table(self) -> pa.Table:
+        """`MEASURED_SCHEMA`, in the order of the plan."""
+        columns = {name: pa.array(self.frame[name], from_pandas=True) for name in self.frame}
+        exact = {name: _exact(columns[name]) for name in MONEY}
+        both = columns | exact
+        return pa.table([both[n] for n in MEASURED_SCHEMA.names], MEASURED_SCHEMA.names).cast(
+            MEASURED_SCHEMA
+        )
+
+
+def measured_rows(
+    planned: pd.DataFrame,
+    snapshot: Snapshot,
+    offers: Offers,
+    *,
+    horizon_days: int,
+    margin_rate: float,
+    probability: Mapping[str, float] | None = None,
+    codes: Mapping[str, str] | None = None,
+) -> Measured:
+    """What came of a plan (`PLANNED`, one campaign and date) as it was known at the snapshot.
+
+    Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
+    catalogue: a contact for each who was sent an offer, and the margin of each redemption; where
+    the shop's tables do not tell who redeemed, what the plan expected. `codes` tell the offers of
+    codes in lower case. Raises DataError where a customer stands twice, ConfigError where no day
+    has passed or the catalogue lacks an offer.
+    """
+    plan_as_of, campaign = _one_plan(planned)
+    lag = snapshot.tables.arrival_lag_days()
+    days = min(horizon_days, (snapshot.as_of - plan_as_of).days - lag)
+    if days < 1:
+        rule = (
+            f"a plan of {plan_as_of} is measured as of {plan_as_of + timedelta(1 + lag)} or later"
+        )
+        raise ConfigError(rule, got=snapshot.as_of, fix="Pass a later --as-of, or newer data.")
+    seen = Cutoffs((plan_as_of,), days, snapshot.as_of, arrival_lag_days=lag)
+    window = Window(campaign, plan_as_of, seen.label_end(plan_as_of))
+    frame = planned[[*PLANNED]].reset_index(drop=True)
+    frame["kept"] = frame["arm"].isin(KEPT)
+    frame["compared"] = frame["propensity"] < 1
+    frame["churn_probability"] = frame["customer_id"].map(probability or {}).astype("float64")
+    frame = _with_outcomes(frame, snapshot, seen, margin_rate)
+    sent = contacted(snapshot, window)
+    frame["offered"] = frame["offer_id"] != NO_OFFER
+    frame["sent"] = frame["offered"] & (sent is None or frame["customer_id"].isin(sent or set()))
+    reacted = reactions(snapshot, window)
+    redeemed = redeemed_by(
+        frame, redemptions(snapshot, window), codes or {}, {offer.offer_id for offer in offers}
+    )
+    frame["redemptions"], frame["other_redemptions"] = redeemed.ours, redeemed.others
+    for name in ("opened", "unsubscribed"):
+        frame[name] = _reaction(frame, reacted, name)
+    frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers, redeemed)
+    frame["answer"], frame["next_step"] = answers_of(frame)
+    return Measured(
+        frame=frame,
+        plan_as_of=plan_as_of,
+        closes=window.closes,
+        horizon_days=horizon_days,
+        closed=days == horizon_days,
+        ends=plan_as_of + timedelta(horizon_days + lag),
+        contacts_known=sent is not None,
+        redemptions_known=snapshot.tables.has("redemptions"),
+        events_known=reacted is not None,
+        unmatched=redeemed.unmatched,
+    )
+
+
+def _one_plan(planned: pd.DataFrame) -> tuple[date, str]:
+    names = planned[["as_of", "campaign_id"]].drop_duplicates()
+    if len(names) != 1:
+        rule = "one plan is measured at a time: one campaign and one date"
+        raise DataError(rule, got=f"{len(names)} of them", fix="Pass the file of one plan.")
+    twice = int(planned["customer_id"].duplicated().sum())
+    if twice:
+        rule = "a plan must hold every customer_id once"
+        raise DataError(rule, got=f"{twice} repeated", fix="Pass the plan's file unchanged.")
+    return names["as_of"].iloc[0], str(names["campaign_id"].iloc[0])
+
+
+def _with_outcomes(
+    frame: pd.DataFrame, snapshot: Snapshot, seen: Cutoffs, margin_rate: float
+) -> pd.DataFrame:
+    tables = snapshot.tables
+    came = tables.engine.collect(outcomes(tables, seen)).to_pandas().set_index("customer_id")
+    orders, spend = (
+        frame["customer_id"].map(came[name]).fillna(0).astype("float64")
+        for name in ("horizon_orders", "horizon_net_spend")
+    )
+    return frame.assign(
+        orders=orders.astype("int64"),
+        retained=(orders > 0).astype("int64"),
+        net_spend=_units(spend),
+        margin=_units(spend.round(4) * margin_rate),
+    )
+
+
+def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Series[int]:
+    if found is None:
+        return pd.Series(pd.NA, index=frame.index, dtype="Int64")
+    by_customer = found.to_pandas().set_index("customer_id")[name]
+    return frame["customer_id"].map(by_customer).fillna(0).astype("Int64")
+
+
+def _costs(
+    frame: pd.DataFrame, offers: Offers, redeemed: Redeemed
+) -> tuple[pd.Series[int], pd.Series[int]]:
+    """Contact and redemption costs in units; a redemption counts also where no contact does.
+
+    A share is of the net amount of the order on the day of the redemption; without one of the
+    customer's mean order since the plan, and without any of the order that the plan expected.
+    """
+    known = {offer.offer_id: offer for offer in offers}
+    lacking = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(known))
+    if lacking:
+        rule = "the catalogue must hold the offers of the plan: it tells what they cost"
+        raise ConfigError(rule, got=f"no {lacking}", fix="Name the catalogue of that campaign.")
+    contact, fixed, share, rate = (
+        frame["offer_id"].map({k: getattr(one, name) for k, one in known.items()}).fillna(0.0)
+        for name in ("contact_cost", "margin_amount", "margin_share", "redemption_rate")
+    )
+    planned = (frame["expected_cost"] - contact).clip(lower=0.0)
+    mean_order = (frame["net_spend"] / UNITS / frame["orders"].where(frame["orders"] > 0)).clip(0.0)
+    assumed = (share * mean_order).fillna((planned / rate.where(rate > 0)).fillna(0.0))
+    times, priced = (one.astype("float64") for one in (redeemed.ours, redeemed.priced))
+    amount = redeemed.order_amount.astype("float64")
+    unpriced = (times - priced).clip(lower=0.0) * assumed.where(share > 0, 0.0)
+    cost = times * fixed + share * amount + unpriced
+    return _units(contact * frame["sent"]), _units(cost.fillna(planned * frame["sent"]))
+
+
+def _units(money: pd.Series[float]) -> pd.Series[int]:
+    return (money * UNITS).round().astype("int64")
+
+
+def _exact(units: pa.Array) -> pa.Array:
+    """Whole ten-thousandths as decimals."""
+    whole = units.cast(pa.decimal128(19, 0))
+    return pc.multiply(whole, pa.scalar(Decimal("0.0001"), pa.decimal128(5, 4))).cast(_DECIMAL)

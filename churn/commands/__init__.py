@@ -1,0 +1,1 @@
+"""The commands as library calls: each opens a session, calls the rooms below, returns a result."""

@@ -1,0 +1,113 @@
+"""`churn check`: what was found in the tables, what was dropped and why, and what is feasible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from churn.campaigns.measurement.power import smallest_detectable_effect
+from churn.commands.delivery.consents import preference_notes
+from churn.commands.panel_settings import in_place_notes, resolve_from_settings
+from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.summaries.overview import audit_table, overview_tables
+from churn.data.overview import overview
+from churn.errors import GateError
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.feasible import check_feasible, feasibility_notes
+from churn.modeling.panel import Panel
+from churn.results.job_result import JobResult, Line, ShownTable
+
+
+def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
+    """The audit of every table and, where a training is feasible, its panel, its positives and
+    the smallest effect that the configured holdout could show. Writes nothing.
+    """
+    with open_session("check", config, as_of=as_of, progress=progress) as session:
+        progress("looking at what is feasible")
+        feasible: tuple[Line, ...] = ()
+        warnings: tuple[str, ...] = ()
+        resolved: dict[str, object] = {}
+        try:
+            panel = _panel(session)
+            dataset = build_dataset(session.tables, panel.cutoffs, panel.clock, names=())
+            check_feasible(dataset, panel)
+            feasible, resolved = _feasible(session, panel, dataset), panel.to_dict()
+            warnings = feasibility_notes(session.tables, dataset, panel)
+        except GateError as failure:
+            warnings = (f"not feasible yet: {failure}",)
+        audits = session.tables.audits
+        seen = overview(session.tables, as_of=session.as_of)
+        notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
+        notes = (*_read_from(session), *notes)
+        return JobResult(
+            command="check",
+            run_id=session.run_id,
+            as_of=session.as_of,
+            resolved=resolved,
+            rows={name: audit.rows_kept for name, audit in audits.items()},
+            audits=audits,
+            metrics={} if seen is None else {"overview": seen.to_dict()},
+            warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
+            tables=(
+                audit_table(audits),
+                _ids_table(session),
+                *overview_tables(seen),
+                *([("Feasible", ("", ""), feasible)] if feasible else []),
+            ),
+        )
+
+
+def _read_from(session: Session) -> tuple[str, ...]:
+    """Where tables of databases lie; files are named in the configuration."""
+    there = {} if session.tables.fetched is None else session.tables.fetched.tables
+    return tuple(f"{table}: read from {fetched.address}" for table, fetched in there.items())
+
+
+def _panel(session: Session) -> Panel:
+    if not session.tables.audits["orders"].rows_kept:
+        raise GateError("a model needs orders to learn from", got="0 usable rows")
+    return resolve_from_settings(session)
+
+
+def _feasible(session: Session, panel: Panel, dataset: Dataset) -> tuple[Line, ...]:
+    newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
+    rows = dataset.only(newest).eligible
+    lapsed, eligible = int(rows["lapse"].sum()), len(rows)
+    blocks = panel.blocks
+    first, last = session.tables.span()
+    return (
+        ("orders", f"{session.tables.count('orders'):,} from {first} to {last}"),
+        ("horizon, lookback", f"{panel.clock.horizon_days} days, {panel.clock.lookback_days} days"),
+        ("usable cutoffs", f"{len(panel.cutoffs)}, {panel.cutoffs.dates[0]} .. {newest.dates[0]}"),
+        (
+            "training, calibration, test",
+            f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
+        ),
+        ("eligible at the newest cutoff", f"{eligible:,}, of whom {lapsed:,} lapsed"),
+        _smallest_effect(session.settings.offers.holdout, eligible, lapsed),
+    )
+
+
+def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
+    """What the holdout could show, or why it shows nothing."""
+    if not holdout:
+        return "smallest effect that a holdout shows", "none: [offers] holdout = 0"
+    title = f"smallest effect that a {holdout:.0%} holdout shows"
+    if lapsed in (0, eligible):
+        return title, "unknown: the eligible at the newest cutoff all did the same"
+    effect = smallest_detectable_effect(lapsed / eligible, eligible, holdout=holdout)
+    return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
+
+
+def _ids_table(session: Session) -> ShownTable:
+    """How many ids of each table the orders know, and the other way round."""
+    matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
+    rows = tuple(
+        (
+            one.table,
+            one.column,
+            f"{one.known:,} of {one.ids:,}",
+            f"{one.found:,} of {one.ids_of_orders:,}",
+        )
+        for one in matches
+    )
+    return "Ids", ("table", "id", "known in orders", "of the orders' found"), rows

@@ -1,0 +1,176 @@
+"""`churn models show` and `churn models compare`: one model's figures, or two side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from churn.commands.models import Desk
+from churn.commands.summaries.judgements import SHOWN
+from churn.modeling.manifest import gate_open
+from churn.results.job_result import JobResult, ShownTable
+from churn.storage.ledger import Ledger
+
+Manifest = Mapping[str, Any]
+Figures = Mapping[str, Mapping[str, float | None]]
+
+
+def show_model(config: Path, model_id: str, *, models: Path | None = None) -> JobResult:
+    """What the bundle's manifest tells, after every file of it was verified."""
+    desk = Desk.at(config, models)
+    model_id = desk.named(model_id)
+    manifest = desk.manifest(model_id)
+    with Ledger(desk.settings.ledger_path) as ledger:
+        moves = [m for m in desk.folder.history(ledger) if m.model_id == model_id]
+    terms = [f"{move.promoted_at:%Y-%m-%d %H:%M} by {move.cause}{_why(move)}" for move in moves]
+    kept = {name: value for name, value in manifest.items() if name not in ("files", "signature")}
+    return JobResult(
+        command="models",
+        resolved={"model": kept, "champion": desk.folder.champion == model_id},
+        rows=_counts(manifest),
+        model_id=model_id,
+        metrics=manifest.get("evaluation", {}),
+        gate={"promoted": None, "reasons": manifest.get("gate", {}).get("reasons", [])},
+        tables=(_facts(manifest, terms), _judgement(manifest)),
+    )
+
+
+def compare_models(
+    config: Path, first: str, second: str, *, models: Path | None = None
+) -> JobResult:
+    """Two models' figures side by side, with their difference where both were judged on the same
+    cutoffs, customers and label; else why the figures say nothing about each other.
+    """
+    desk = Desk.at(config, models)
+    first, second = desk.named(first), desk.named(second)
+    one, other = desk.manifest(first), desk.manifest(second)
+    reasons = differences(one, other)
+    figures = {
+        name: {"first": _figures(one).get(name, {}), "second": _figures(other).get(name, {})}
+        for name in dict.fromkeys([*_figures(one), *_figures(other)])
+    }
+    notes = [f"not comparable: {reason}" for reason in reasons]
+    return JobResult(
+        command="models",
+        resolved={
+            "first": first,
+            "second": second,
+            "comparable": not reasons,
+            "differences": reasons,
+        },
+        metrics=figures,
+        warnings=tuple(notes),
+        tables=(_side_by_side(first, second, one, other, comparable=not reasons),),
+    )
+
+
+def differences(one: Manifest, other: Manifest) -> list[str]:
+    """Why the judgements of two models cannot be set against each other; nothing where they can."""
+    pairs = {
+        "cutoffs": [", ".join(m.get("evaluation", {}).get("cutoffs", ())) for m in (one, other)],
+        "horizon_days": [m.get("clock", {}).get("horizon_days") for m in (one, other)],
+        "lookback_days": [m.get("clock", {}).get("lookback_days") for m in (one, other)],
+        "lead_days": [m.get("cutoffs", {}).get("lead_days") for m in (one, other)],
+        "rows judged": [_eligible(m).get("rows") for m in (one, other)],
+        "shares that lapsed": [_rate(m) for m in (one, other)],
+    }
+    return [f"{name} differ: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
+
+
+def _eligible(manifest: Manifest, predictor: str = "model") -> Mapping[str, Any]:
+    judged = manifest.get("evaluation", {}).get("judged", ())
+    wanted = ("eligible", predictor)
+    return next((one for one in judged if (one["group"], one["predictor"]) == wanted), {})
+
+
+def _figures(manifest: Manifest) -> dict[str, Any]:
+    """The shown metrics of the model, each with the ends of its interval."""
+    found = _eligible(manifest)
+    return {
+        name: {"estimate": found[name], "low": found[f"{name}_low"], "high": found[f"{name}_high"]}
+        for name in SHOWN
+        if name in found
+    }
+
+
+def _side_by_side(
+    first: str, second: str, one: Manifest, other: Manifest, *, comparable: bool
+) -> ShownTable:
+    a, b = _figures(one), _figures(other)
+    rows = [
+        (
+            SHOWN[name],
+            _interval(a.get(name)),
+            _interval(b.get(name)),
+            _difference(a.get(name), b.get(name)) if comparable else "-",
+        )
+        for name in dict.fromkeys([*a, *b])
+    ]
+    facts = [
+        (name, *(str(_told(m).get(name, "-")) for m in (one, other)), "")
+        for name in ("as of", "judged on", "rows", "features", "gate")
+    ]
+    return "Side by side", ("", first, second, "change"), (*facts, *rows)
+
+
+def _told(manifest: Manifest) -> dict[str, str]:
+    evaluation = manifest.get("evaluation", {})
+    return {
+        "as of": str(manifest.get("as_of", "-")),
+        "created": str(manifest.get("created_at", "-")),
+        "judged on": ", ".join(evaluation.get("cutoffs", ())) or "-",
+        "rows": f"{_eligible(manifest).get('rows', 0):,}",
+        "features": f"{len(manifest.get('features', ())):,}",
+        "gate": "open" if gate_open(manifest) else "closed",
+        "signed": "yes" if "signature" in manifest else "no",
+        "data": str(manifest.get("data", {}).get("fingerprint", "-"))[:16],
+    }
+
+
+def _facts(manifest: Manifest, terms: list[str]) -> ShownTable:
+    rows = [*_told(manifest).items(), *(("champion from", term) for term in terms)]
+    return f"Model {manifest['model_id']}", ("", ""), tuple(rows)
+
+
+def _judgement(manifest: Manifest) -> ShownTable:
+    judged = manifest.get("evaluation", {}).get("judged", ())
+    names = [one["predictor"] for one in judged if one["group"] == "eligible"]
+    rows = [
+        (name, *(_decimal(_eligible(manifest, name).get(metric)) for metric in SHOWN))
+        for name in names
+    ]
+    return "Judged on later cutoffs", ("", *SHOWN.values()), tuple(rows)
+
+
+def _counts(manifest: Manifest) -> dict[str, int]:
+    data = manifest.get("data", {})
+    return {name: data[name] for name in ("orders", "rows", "eligible_rows") if name in data}
+
+
+def _decimal(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _interval(figure: Mapping[str, float | None] | None) -> str:
+    """The estimate and half its 95 % interval."""
+    if figure is None or figure["estimate"] is None:
+        return "-"
+    if figure["low"] is None or figure["high"] is None:
+        return _decimal(figure["estimate"])
+    return f"{figure['estimate']:.4f} ±{(figure['high'] - figure['low']) / 2:.3f}"
+
+
+def _rate(manifest: Manifest) -> str:
+    rate = _eligible(manifest).get("base_rate")
+    return "-" if rate is None else f"{rate:.4%}"
+
+
+def _difference(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:
+    if not a or not b or None in (a["estimate"], b["estimate"]):
+        return "-"
+    return f"{b['estimate'] - a['estimate']:+.4f}"
+
+
+def _why(move: Any) -> str:
+    return f": {move.reason}" if move.reason else ""

@@ -1,0 +1,1 @@
+"""What `churn export` and `churn send` share."""

@@ -1,0 +1,94 @@
+"""The plan that is to be delivered: whole, unaltered, and the one that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from churn.campaigns.delivery.planned import LIST_COLUMNS, Planned
+from churn.commands.layouts import PLANS
+from churn.commands.session import Session
+from churn.data.days import as_date
+from churn.errors import ConfigError, DataError
+from churn.offers.catalogue import NO_OFFER
+from churn.results.output import read_result
+from churn.storage.manifests import sidecar_of
+from churn.storage.postgres.address import Place, TableAddress
+from churn.storage.records import ways_out
+
+LIST = "list"
+"""The name in the ledger of a list by customer_id, as beside the audiences."""
+
+
+def plan_table(place: Place) -> pa.Table:
+    """The rows of a plan's file or table; DataError where a file's manifest is not beside it."""
+    table, facts = read_result(place, PLANS, what="plan", command="plan")
+    if facts is None and isinstance(place, Path):
+        rule = f"{place.name} must lie beside its manifest, {sidecar_of(place).name}"
+        raise DataError(rule, fix="Plan again, and move both files together.")
+    if set(table.column_names) == set(LIST_COLUMNS):
+        rule = f"{_name(place)} must be a plan"
+        raise DataError(
+            rule, got="a list of `churn export`", fix="Take the file that `churn plan` wrote."
+        )
+    return table
+
+
+def check_offer(offer: str | None, planned: Planned | None) -> None:
+    """ConfigError unless the offer that is asked for, if one is, stands in the plan."""
+    if offer is None or planned is None:
+        return
+    known = sorted(set(planned.table["offer_id"].to_pylist()) - {NO_OFFER})
+    if offer in known:
+        return
+    fix = f"It offers {', '.join(known)}." if known else "It offers nothing to anybody."
+    raise ConfigError("--offer must be an offer of the plan", got=repr(offer), fix=fix)
+
+
+def asked_date(on: str | None) -> date | None:
+    """The date of `--date`, None where it was not asked for; ConfigError where it is none."""
+    return None if on is None else as_date(on, name="--date")
+
+
+def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> date:
+    """The date of the delivery, at or after the plan's."""
+    if planned is None or planned.as_of <= session.as_of:
+        return session.as_of
+    if asked:
+        rule = f"--date must be at or after the date of the plan, {planned.as_of}"
+        raise ConfigError(rule, got=session.as_of, fix="Pass the date on which you send.")
+    return planned.as_of
+
+
+def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
+    """DataError unless the ledger holds it as the plan of its campaign and date."""
+    if planned is not None:
+        session.ledger.check_planned(
+            planned.run_id,
+            campaign_id=planned.campaign_id,
+            as_of=planned.as_of,
+            what=_name(place),
+        )
+
+
+def _name(place: Place) -> str:
+    return str(place) if isinstance(place, TableAddress) else place.name
+
+
+def ways_notes(session: Session, facts: Mapping[str, Any], *, others: Iterable[str]) -> list[str]:
+    """What a command says where the plan went one of these other ways, too: what becomes of a list
+    is not known here, so its customers may be contacted twice. `facts` name campaign and date.
+    """
+    if facts["campaign_id"] is None:
+        return []
+    with session.ledger.reading() as connection:
+        gone = ways_out(connection, facts["campaign_id"], facts["plan_as_of"])
+    return [
+        f"the same plan went out through {way!r} in run {gone[way]}: both are two contacts"
+        for way in others
+        if way in gone
+    ]

@@ -1,0 +1,1 @@
+"""`churn demo`: the whole loop on a simulated shop."""

@@ -1,0 +1,218 @@
+"""`churn evaluate`: the judgement of a model again, on cutoffs that came after its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from churn.commands.score import load_named_model
+from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.summaries.judgements import (
+    amount_notes,
+    gate_dict,
+    gate_table,
+    judgement_tables,
+    report_tables,
+)
+from churn.data.cutoffs import Cutoffs
+from churn.errors import GateError
+from churn.modeling.audit import audit_days, purchase_days_ahead, some_customers
+from churn.modeling.card import judged_again
+from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.evaluate import Evaluation
+from churn.modeling.evaluate import evaluate as judge_model
+from churn.modeling.feasible import check_can_judge
+from churn.modeling.gate import Gate, judge
+from churn.modeling.judgement.horizons import try_horizons
+from churn.modeling.judgement.importance import ablate
+from churn.modeling.judgement.judgement import Judgement, judge_run
+from churn.modeling.judgement.pictures import judgement_files
+from churn.modeling.judgement.pooled import forward_forecasts
+from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.manifest import resolve_bundle
+from churn.modeling.model import ChurnModel
+from churn.modeling.training import forecasts_of
+from churn.results.job_result import JobResult, hashed
+from churn.storage.manifests import hash_files
+from churn.storage.publish import publish_directory
+
+EXTRAS = ("pooled", "ablation", "horizons")
+"""Parts of the report that fit the recipe again, and so are made only when asked for."""
+
+SCHEMA = 1
+
+
+def evaluate(
+    config: Path,
+    *,
+    as_of: str | None = None,
+    model: str | None = None,
+    out: Path | None = None,
+    extras: Collection[str] = (),
+    progress: Progress = silent,
+) -> JobResult:
+    """The model beside its baselines on every cutoff at or after the end of its training data
+    whose label is mature at `as_of`, as a folder of figures, pictures and a page.
+
+    `out` (default: `reports/<model_id>-<run_id>` beside the model) must not exist yet. `extras`
+    are some of `EXTRAS`. Raises GateError where there is no such cutoff yet.
+    """
+    with open_session("evaluate", config, as_of=as_of, progress=progress) as session:
+        fitted = load_named_model(session, model)
+        later = _later_cutoffs(fitted, session.as_of)
+        folder = out or _usual_place(session, fitted, model)
+        with publish_directory(folder) as unfinished:
+            dataset = _dataset(session, fitted, later, progress)
+            judgement, gate = _judge(session, fitted, dataset, later, extras, progress)
+            _write(session, fitted, judgement, gate, unfinished)
+        session.facts |= {"model_id": fitted.manifest_["model_id"]}
+    evaluation = judgement.evaluation
+    return JobResult(
+        command="evaluate",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={"cutoffs": list(evaluation.cutoffs), "horizon_days": later.horizon_days},
+        rows=_counted(dataset, later),
+        audits=session.tables.audits,
+        model_id=fitted.manifest_["model_id"],
+        metrics={**evaluation.to_dict(), "judgement": judgement.to_dict()},
+        gate=gate_dict(gate, promoted=None),
+        files=hashed(folder / "card.md", folder / "judgement.json"),
+        warnings=(*gate.warnings, *amount_notes(evaluation)),
+        tables=(*judgement_tables(evaluation), *report_tables(judgement), gate_table(gate)),
+    )
+
+
+def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Path:
+    """Beside the model that was named; for one of the registry, among the configured models."""
+    if model is None or model.startswith("models:/"):
+        models = session.settings.path(session.settings.model.directory)
+    else:
+        models = resolve_bundle(Path(model)).parent
+    return models / "reports" / f"{fitted.manifest_['model_id']}-{session.run_id}"
+
+
+def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs, progress: Progress) -> Dataset:
+    """Rows at the cutoffs of the training and at those after it; of a sample of the customers
+    where they are more than `most_rows`.
+    """
+    progress("building features and labels")
+    every = replace(later, dates=(*fitted.cutoffs_.dates, *later.dates))
+    return build_dataset(
+        session.tables,
+        every,
+        fitted.clock_,
+        names=fitted.feature_names_,
+        most_rows=session.settings.model.most_rows,
+    )
+
+
+def _counted(dataset: Dataset, later: Cutoffs) -> dict[str, int]:
+    """How many rows are judged, and how many customers a sample leaves out."""
+    left_out = {
+        "customers_left_out": dataset.customers_left_out,
+        "objectors_left_out": dataset.objectors_left_out,
+    }
+    counts = {"eligible": len(dataset.only(later).eligible)}
+    return counts | {name: count for name, count in left_out.items() if count}
+
+
+def _judge(
+    session: Session,
+    fitted: ChurnModel,
+    dataset: Dataset,
+    later: Cutoffs,
+    extras: Collection[str],
+    progress: Progress,
+) -> tuple[Judgement, Gate]:
+    learnt, test = dataset.only(fitted.cutoffs_), dataset.only(later)
+    check_can_judge(test)
+    progress("judging")
+    evaluation = judge_model(fitted, test, seed=fitted.seed)
+    pooled = "pooled" in extras
+    judgement = judge_run(
+        fitted,
+        test,
+        evaluation,
+        history=learnt,
+        forecasts=forward_forecasts(fitted, learnt, progress=progress) if pooled else None,
+        capacity=session.settings.scoring.capacity,
+        rank=session.settings.scoring.rank,
+        seed=fitted.seed,
+    )
+    if "ablation" in extras:
+        trial = Trial.of(fitted, test, evaluation)
+        found = ablate(fitted, learnt, trial, seed=fitted.seed, progress=progress)
+        judgement = replace(judgement, ablation=found)
+    if "horizons" in extras:
+        tried = try_horizons(
+            fitted,
+            session.tables,
+            session.as_of,
+            fitted.clock_,
+            names=fitted.feature_names_,
+            lead_days=later.lead_days,
+            grace_days=later.grace_days,
+            most_rows=session.settings.model.most_rows,
+            seed=fitted.seed,
+            progress=progress,
+        )
+        judgement = replace(judgement, horizons=tried)
+    return judgement, _gate(session, fitted, test, evaluation)
+
+
+def _gate(session: Session, fitted: ChurnModel, test: Dataset, evaluation: Evaluation) -> Gate:
+    some = some_customers(test)
+    return judge(
+        evaluation,
+        forecasts_of(fitted, test, evaluation.best_baseline),
+        leaks=audit_days(some, purchase_days_ahead(session.tables, some)),
+        seed=fitted.seed,
+    )
+
+
+def _write(
+    session: Session, fitted: ChurnModel, judgement: Judgement, gate: Gate, folder: Path
+) -> None:
+    """The page, the figures, the pictures, and a manifest with their hashes."""
+    model_id = fitted.manifest_["model_id"]
+    card = judged_again(
+        judgement,
+        fitted,
+        model_id=model_id,
+        verdict=gate.reasons[0],
+    )
+    (folder / "card.md").write_text(card, encoding="utf-8")
+    for name, content in judgement_files(judgement).items():
+        (folder / name).write_bytes(content)
+    manifest: Mapping[str, Any] = {
+        "schema": SCHEMA,
+        "model_id": model_id,
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "cutoffs": list(judgement.evaluation.cutoffs),
+        "files": hash_files(folder),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _later_cutoffs(fitted: ChurnModel, end: date) -> Cutoffs:
+    """From the end of the training data on, half a horizon apart, while labels are mature."""
+    trained = fitted.cutoffs_
+    reach_days = trained.closing_days + trained.arrival_lag_days
+    newest = (end - trained.until).days - reach_days
+    if newest < 0:
+        raise GateError(
+            f"a model is judged again on cutoffs from {trained.until} on, where its training data "
+            "ends, once their labels are mature",
+            got=f"data until {end} and {reach_days} days to a mature label",
+            fix="Wait for newer data; the judgement at training is in the model's card.md.",
+        )
+    steps = range(0, newest + 1, fitted.clock_.window_days)
+    dates = tuple(trained.until + timedelta(days=step) for step in steps)
+    return replace(trained, dates=dates, until=end)

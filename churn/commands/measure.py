@@ -1,0 +1,270 @@
+"""`churn measure`: what a campaign earned compared with its holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churn.campaigns.measurement.analysis import Reading, read
+from churn.campaigns.measurement.money import money_of
+from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
+from churn.commands.delivery.coupon_codes import known_codes
+from churn.commands.layouts import PLANS, SCORES
+from churn.commands.panel_settings import resolve_clock
+from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.summaries.measurements import measure_tables
+from churn.data.erased import without_erased
+from churn.errors import ConfigError, DataError
+from churn.offers.catalogue import Offers
+from churn.results.job_result import JobResult, hashed
+from churn.results.output import TableWriter, check_out, file_of, read_result
+from churn.storage.erasures import Erased
+from churn.storage.ledger import Ledger
+from churn.storage.postgres.address import Place, place_of
+
+
+@dataclass(frozen=True)
+class MadePlan:
+    """The rows of a plan, the run that made it, and the shares that it left to chance;
+    `on_record` where the ledger knows that run.
+    """
+
+    rows: pd.DataFrame
+    run_id: str
+    shares: Mapping[str, float]
+    on_record: bool = True
+
+
+def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan:
+    """The plan in a file or table, as it was written; without one the newest of the campaign.
+
+    DataError where the shares of a file are not on record, or are others than the ledger has of the
+    run that made it; ConfigError where there is no plan.
+    """
+    if place is not None:
+        return _as_on_record(_given(place, session.erased), session.ledger, _name(place))
+    found = session.ledger.last_plan(offers.campaign_id, session.as_of)
+    if found is None:
+        rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
+        fix = "Pass --plan FILE, or make one with `churn plan`."
+        raise ConfigError(rule, got=f"none before {session.as_of}", fix=fix)
+    run, rows = found
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in PLANNED})
+    return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
+
+
+def _given(place: Place, erased: Erased | None) -> MadePlan:
+    table, found = read_result(place, PLANS, what="plan", command="plan")
+    name = _name(place)
+    missing = [name for name in PLANNED if name not in table.column_names]
+    if missing:
+        rule = f"--plan must be a file of `churn plan`: {name} lacks {missing}"
+        raise DataError(rule, fix="Pass the file that `churn plan --out` wrote.")
+    facts = found or {}
+    run_id = str(facts.get("run_id", ""))
+    rows = without_erased(table.select([*PLANNED]), erased)
+    return MadePlan(rows.to_pandas(), run_id, _shares(facts, name))
+
+
+def _as_on_record(plan: MadePlan, ledger: Ledger, what: str) -> MadePlan:
+    """The plan, whose shares nothing beside its file vouches for; the ledger of its run does."""
+    run = ledger.run(plan.run_id)
+    summary = None if run is None else run.facts.get("summary")
+    if summary is not None and dict(plan.shares) != dict(_shares(summary, "the ledger's plan")):
+        rule = f"{what} must have the shares that the ledger has of its run {plan.run_id}"
+        got = f"{_told(plan.shares)} instead of {_told(summary['shares'])}"
+        fix = "Its manifest was altered: take the files of `churn plan`, or leave --plan out."
+        raise DataError(rule, got=got, fix=fix)
+    return plan if summary is not None else replace(plan, on_record=False)
+
+
+def _told(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share}" for name, share in shares.items())
+
+
+def _name(place: Place) -> str:
+    return place.name if isinstance(place, Path) else str(place)
+
+
+def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:
+    """The shares of a plan's totals; without them nobody can tell whether it was kept to."""
+    shares: Mapping[str, float] | None = (summary or {}).get("shares")
+    if shares is None or "holdout" not in shares:
+        rule = f"{what} must say what share was held out"
+        raise DataError(rule, fix="Keep its .manifest.json beside it, or plan again.")
+    return shares
+
+
+def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
+    """churn_probability by customer as it was known when the plan was made; none without scores.
+
+    DataError for scores of another date: later ones know what came of the campaign.
+    """
+    if place is None:
+        return {}
+    scores, _ = read_result(place, SCORES)
+    made = set(plan.rows["as_of"])
+    dates = set(scores.column("as_of").unique().to_pylist())
+    if dates - made:
+        rule = f"scores must be as of the plan's date, {', '.join(sorted(map(str, made)))}"
+        got = ", ".join(sorted(map(str, dates)))
+        raise DataError(rule, got=got, fix="Pass the scores that the plan was made from.")
+    known = scores.select(["customer_id", "churn_probability"]).to_pandas().dropna()
+    return dict(zip(known["customer_id"], known["churn_probability"], strict=True))
+
+
+UNKNOWN_RUN = (
+    "the ledger does not know the run that made this plan: its shares are those of its manifest"
+)
+REFUSED = 4
+
+
+def measure(
+    config: Path,
+    *,
+    plan: Place | str | None = None,
+    scores: Place | str | None = None,
+    out: Path | str | None = None,
+    as_of: str | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """The effect of a plan on retained customers, orders and margin, its cost and what it earned.
+
+    `plan` is a file or a table, `postgresql://…#table`; without one the newest of the catalogue's
+    campaign in the ledger. `scores` are those of the plan's date, for CUPED. `out` gets one row per
+    customer, and in its manifest the money whose sums are those of the rows. Exit code 4 where the
+    groups are not those that were planned.
+    """
+    given, scored = (None if one is None else place_of(one) for one in (plan, scores))
+    kept = [*inputs(config), *(place for place in (given, scored) if place is not None)]
+    file = None if out is None else file_of(out)
+    if file is not None:
+        check_out(file, keep=kept)
+    with (
+        open_session("measure", config, as_of=as_of, progress=progress) as session,
+        _writing(session, file, kept) as writer,
+    ):
+        offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
+        made = made_plan(session, given, offers)
+        progress("counting what came of the plan")
+        measured = measured_rows(
+            made.rows,
+            session.tables.as_of(session.as_of),
+            offers,
+            horizon_days=resolve_clock(session).horizon_days,
+            margin_rate=session.settings.value.margin_rate,
+            probability=probabilities(scored, made),
+            codes=known_codes(session, offers),
+        )
+        reading = read(measured, made.shares)
+        told = _metrics(session, made, measured, reading)
+        session.facts |= told
+        if writer is not None:
+            writer.write(measured.table, told)
+    return _result(session, made, measured, reading, told, file)
+
+
+def _writing(
+    session: Session, out: Path | None, keep: list[Place]
+) -> AbstractContextManager[TableWriter | None]:
+    return nullcontext() if out is None else session.writing(out, keep=keep)
+
+
+def _metrics(
+    session: Session, made: MadePlan, measured: Measured, reading: Reading
+) -> dict[str, Any]:
+    """Plain JSON; money is text, so that it stays exact."""
+    ratio = reading.ratio
+    answers = measured.frame["answer"].value_counts()
+    return {
+        "plan_run_id": made.run_id,
+        "campaign_id": str(measured.frame["campaign_id"].iloc[0]),
+        "plan_as_of": str(measured.plan_as_of),
+        "closes": str(measured.closes),
+        "closed": measured.closed,
+        "horizon_days": measured.horizon_days,
+        "margin_rate": session.settings.value.margin_rate,
+        "currency": session.tables.settings.currency,
+        "costs": "redeemed" if measured.redemptions_known else "expected",
+        "sent": "contacts" if measured.contacts_known else "planned",
+        "sample_ratio": None
+        if ratio is None
+        else {**ratio.counts, "planned_kept": ratio.planned["kept"], "p_value": ratio.p_value},
+        "why_not": reading.why_not,
+        "effects": {name: effect.to_dict() for name, effect in reading.effects.items()},
+        "money": _plain(money_of(measured, reading)),
+        "answers": {str(name): int(count) for name, count in answers.items()},
+    }
+
+
+def _plain(money: dict[str, Any]) -> dict[str, Any]:
+    """Decimals as text."""
+    return {name: str(one) if isinstance(one, Decimal) else one for name, one in money.items()}
+
+
+def _result(
+    session: Session,
+    made: MadePlan,
+    measured: Measured,
+    reading: Reading,
+    told: dict[str, Any],
+    out: Path | None,
+) -> JobResult:
+    ratio = reading.ratio
+    unknown = () if made.on_record else (UNKNOWN_RUN,)
+    return JobResult(
+        command="measure",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={"horizon_days": measured.horizon_days, "plan_as_of": told["plan_as_of"]},
+        rows={"customers": len(measured.frame), "compared": int(measured.frame["compared"].sum())},
+        audits=session.tables.audits,
+        metrics=told,
+        files={} if out is None else hashed(out),
+        warnings=(*_notes(session, measured, reading), *unknown, *_about(told["money"])),
+        tables=measure_tables(told),
+        exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
+    )
+
+
+def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[str]:
+    if reading.why_not is not None:
+        yield reading.why_not
+    if not measured.closed:
+        yield (
+            f"a look before the end: {measured.elapsed:.0%} of {measured.horizon_days} days "
+            "are seen; the intervals are wider, so that they hold however often one looks; "
+            f"the end is seen from {measured.ends} on"
+        )
+    if not measured.contacts_known:
+        yield "no contact of the campaign is on record: whoever was planned counts as sent"
+    if not measured.redemptions_known:
+        yield "redemptions are not connected: their cost is what the plan expected"
+    yield from _unmatched(measured)
+    if session.settings.churn.mode == "contractual":
+        yield "retained means a purchase here; renewals of subscriptions are not measured"
+
+
+def _unmatched(measured: Measured) -> Iterator[str]:
+    for what, count in measured.unmatched.items():
+        many, end = ("redemptions", "they are") if count > 1 else ("redemption", "it is")
+        named = what if count > 1 else what.replace("name ", "names ", 1)
+        yield f"{count:,} {many} of customers with an offer {named}: {end} not counted"
+
+
+def _about(money: dict[str, Any]) -> Iterator[str]:
+    """What a reader of the money should know: who counts as treated, and a cost that lacks much."""
+    treated, offered = money["treated_customers"], money["treated_offered"]
+    if offered < treated:
+        yield (
+            f"of {treated:,} treated {offered:,} got an offer; for the others none was worth its "
+            "cost, or the lot gave none: they count as treated all the same"
+        )
+    if money["redemptions"] == 0 and money["sent"]:
+        yield "no redemption is on record: the cost is that of contacts alone"

@@ -1,0 +1,168 @@
+"""Folders of models: their champion, promotions, and their record in MLflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from churn.config import Settings
+from churn.errors import BusyError, ModelError, StorageError
+from churn.modeling.manifest import CHAMPION, read_unverified
+from churn.modeling.model import ChurnModel
+from churn.modeling.registry.record import Recorded, record_bundle
+from churn.modeling.registry.versions import CHALLENGER_ALIAS, CHAMPION_ALIAS, point_aliases
+from churn.storage.ledger import Ledger
+from churn.storage.publish import read_pointer, swap_pointer
+from churn.storage.records import Cause, Promotion
+
+
+@dataclass(frozen=True)
+class ModelsFolder:
+    """A folder of bundles and the pointer to their champion; `name` is its name in the ledger."""
+
+    directory: Path
+    name: str
+
+    @classmethod
+    def of(cls, settings: Settings, directory: Path | None = None) -> ModelsFolder:
+        """The folder that the settings name, or another; named as seen from the settings' file."""
+        place = (directory or settings.path(settings.model.directory)).absolute()
+        return cls(place, Path(os.path.relpath(place, settings.folder)).as_posix())
+
+    @property
+    def champion(self) -> str | None:
+        """What the pointer says now; None where there is none."""
+        return read_pointer(self.directory / CHAMPION)
+
+    def promote(
+        self,
+        ledger: Ledger,
+        model_id: str,
+        *,
+        expected: str | None,
+        run_id: str,
+        cause: Cause,
+        reason: str | None = None,
+    ) -> None:
+        """Moves the pointer and records the move: a run that is killed leaves both or neither.
+
+        BusyError naming who won, where the champion is no longer the `expected` one.
+        """
+        promotion = Promotion(
+            run_id=run_id,
+            directory=self.name,
+            model_id=model_id,
+            previous=expected,
+            cause=cause,
+            reason=reason,
+        )
+        with ledger.promoting(promotion):
+            swap_pointer(self.directory / CHAMPION, model_id, expected=expected)
+
+    def line(self, ledger: Ledger) -> list[str]:
+        """The champions that a rollback leads through, the present one last."""
+        return line_of_champions(self.history(ledger), self.champion)
+
+    def history(self, ledger: Ledger) -> list[Promotion]:
+        """The promotions that moved the pointer, the oldest first: not the last one, where its run
+        was killed before it did.
+        """
+        known, present = ledger.promotions(self.name), self.champion
+        unmoved = known and known[-1].model_id != present and known[-1].previous == present
+        return known[:-1] if unmoved else known
+
+    def former(self, ledger: Ledger) -> str:
+        """The champion before the present one; ModelError where none is known."""
+        line = self.line(ledger)
+        if len(line) < 2:
+            rule = "a rollback needs a champion before the present one"
+            fix = "Name a model with `churn models promote ID`."
+            raise ModelError(rule, got="none on record", fix=fix)
+        return line[-2]
+
+
+def line_of_champions(history: Sequence[Promotion], present: str | None) -> list[str]:
+    """The champions in office one after the other, those that were rolled back taken out.
+
+    >>> def move(model_id, cause="promotion"):
+    ...     return Promotion(
+    ...         run_id="r", directory="models", model_id=model_id, previous=None, cause=cause
+    ...     )
+    >>> line_of_champions([move("a"), move("b"), move("c"), move("b", "rollback")], "b")
+    ['a', 'b']
+    """
+    line: list[str] = []
+    for move in history:
+        _note(line, move.previous)  # known already, unless somebody wrote the pointer by hand
+        if move.cause == "rollback" and move.model_id in line:
+            del line[_last(line, move.model_id) + 1 :]
+        else:
+            _note(line, move.model_id)
+    _note(line, present)
+    return line
+
+
+def _note(line: list[str], model_id: str | None) -> None:
+    if model_id is not None and line[-1:] != [model_id]:
+        line.append(model_id)
+
+
+def _last(line: Sequence[str], model_id: str) -> int:
+    return len(line) - 1 - list(reversed(line)).index(model_id)
+
+
+def bundles_in(folder: ModelsFolder) -> list[str]:
+    """The names of the folders that claim to be bundles, the oldest first; no links."""
+    if not folder.directory.is_dir():
+        return []
+    found = [
+        path.name
+        for path in folder.directory.iterdir()
+        if not path.name.startswith(".") and not path.is_symlink() and path.is_dir()
+        if (path / "manifest.json").exists()
+    ]
+    return sorted(found, key=lambda name: (_created_at(folder.directory / name), name))
+
+
+def challenger_of(folder: ModelsFolder, ledger: Ledger) -> str | None:
+    """The newest model that was never champion, if it is newer than the champion."""
+    past = {move.model_id for move in folder.history(ledger)} | {folder.champion}
+    names = bundles_in(folder)
+    newer = names[names.index(folder.champion) + 1 :] if folder.champion in names else names
+    return next((name for name in reversed(newer) if name not in past), None)
+
+
+def record(settings: Settings, model: ChurnModel, bundle: Path) -> Recorded:
+    """The bundle in MLflow, made unless it is there. StorageError where MLflow does not answer."""
+    return record_bundle(settings.tracking, model, bundle=bundle, folder=settings.folder)
+
+
+def follow(settings: Settings, folder: ModelsFolder, ledger: Ledger) -> dict[str, str]:
+    """Moves the registry's aliases after the configured folder; what moved. Other folders have
+    no alias, for a registered model has one champion.
+    """
+    if folder.directory != ModelsFolder.of(settings).directory:
+        return {}
+
+    def wanted() -> dict[str, str | None]:
+        return {CHAMPION_ALIAS: folder.champion, CHALLENGER_ALIAS: challenger_of(folder, ledger)}
+
+    return point_aliases(settings.tracking, wanted, folder=settings.folder)
+
+
+def followed(settings: Settings, folder: ModelsFolder, ledger: Ledger) -> list[str]:
+    """Moves the aliases, too; a warning where they stayed behind."""
+    try:
+        follow(settings, folder, ledger)
+    except (StorageError, BusyError) as failure:
+        return [f"MLflow's aliases did not follow: {failure}"]
+    return []
+
+
+def _created_at(bundle: Path) -> str:
+    try:
+        return str(read_unverified(bundle).get("created_at", ""))
+    except ModelError:
+        return ""

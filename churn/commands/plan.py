@@ -1,0 +1,207 @@
+"""`churn plan`: one offer, or none with its reason, for every customer, within the budget."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from churn.campaigns.delivery.no_recipients import why_nobody_gets_one
+from churn.commands.delivery.consents import consent_notes, withdrawn
+from churn.commands.effects import known_effects
+from churn.commands.layouts import PLANS, SCORES
+from churn.commands.panel_settings import resolve_clock
+from churn.commands.score import foreknowledge, load_named_model, score_session
+from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.summaries.plans import plan_tables
+from churn.commands.worse_results import guarded_rows
+from churn.data.consent import longest_cap_days, preference_state
+from churn.data.erased import without_erased
+from churn.offers.catalogue import GLOBAL_HOLDOUT, NO_OFFER, Offers
+from churn.offers.decide import plan_offers
+from churn.offers.effects import Effects
+from churn.offers.plan import Plan
+from churn.offers.suppression import Suppression
+from churn.results.job_result import JobResult
+from churn.results.output import check_out, guard_notes, outputs, read_result
+from churn.storage.ledger import Ledger
+from churn.storage.postgres.address import Place, place_of
+from churn.storage.records import PlanRow
+from churn.uplift.effect_predictions import measured_effects
+
+NO_CONSENTS = (
+    "nobody's consent is on record, so nobody gets an offer: connect [data.consents], or set "
+    '[offers] consent = "assumed" where the law lets you'
+)
+
+
+def plan(  # noqa: PLR0913 - the options of the command, each by its own name
+    config: Path,
+    *,
+    out: Place | str,
+    as_of: str | None = None,
+    scores: Place | str | None = None,
+    budget: float | None = None,
+    dry_run: bool = False,
+    run_id: str | None = None,
+    accept_change: bool = False,
+    progress: Progress = silent,
+) -> JobResult:
+    """The plan as of a date, from given scores or, without them, from scoring with the champion.
+
+    Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and remembered
+    in the ledger, from which later cooldowns are read; a `dry_run` is not remembered. A run of the
+    same `run_id` takes the place of an earlier one in a table. A plan of far fewer customers than
+    the one in `out` does not replace it, unless `accept_change`.
+    """
+    target, given = place_of(out), None if scores is None else place_of(scores)
+    kept = [*inputs(config), *([] if given is None else [given])]
+    check_out(target, PLANS, keep=kept)
+    with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
+        settings = session.settings
+        offers = Offers.load(settings.path(settings.offers.catalogue))
+        with session.writing_result(target, PLANS, keep=kept) as writer:
+            scored, notes = _scores(session, given, progress)
+            progress("choosing offers")
+            decided = plan_offers(
+                scored,
+                session.tables.as_of(session.as_of),
+                offers,
+                budget=settings.offers.budget if budget is None else budget,
+                holdout=settings.offers.holdout,
+                control=settings.offers.control,
+                explore=settings.offers.explore,
+                key=settings.offers.holdout_key,
+                consent=settings.offers.consent,
+                groups=settings.offers.group_rules,
+                measured=_measured(session, scored, offers, progress),
+                run_id=session.run_id,
+                planned_before=_planned_before(session, offers),
+                frequency_cap=settings.offers.frequency_cap,
+                withdrawn=withdrawn(session),
+            )
+            rows = decided.table.num_rows
+            asked = as_of is not None
+            notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
+            writer.write(decided.table, {**decided.summary, **_run(session)})
+        session.facts |= {"summary": decided.summary, "dry_run": dry_run}
+        if not dry_run:
+            _remember(session, decided, offers)
+        notes += (*_notes(session, decided.summary, dry_run=dry_run), *guard_notes(writer))
+    return _result(session, decided, offers, outputs(target, writer), notes=notes)
+
+
+def _scores(
+    session: Session, scores: Place | None, progress: Progress
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """The scores that were given, or those of the champion with what is to be said of them."""
+    if scores is not None:
+        return without_erased(read_result(scores, SCORES)[0], session.erased), ()
+    fitted = load_named_model(session, None)
+    scored = score_session(session, fitted, progress=progress).table
+    return scored, foreknowledge(fitted, session.as_of)
+
+
+def _measured(
+    session: Session, scored: pa.Table, offers: Offers, progress: Progress
+) -> Effects | None:
+    """What `churn effects` learnt of these offers; None where nothing was measured."""
+    learnt = known_effects(session)
+    if learnt is None:
+        return None
+    progress("asking the learnt effects")
+    snapshot = session.tables.as_of(session.as_of)
+    return measured_effects(learnt, scored, snapshot, offers, resolve_clock(session))
+
+
+def _planned_before(session: Session, offers: Offers) -> pa.Table:
+    """Offers of plans made before as contacts, of other campaigns also those of the same date: all
+    in the days that a frequency cap counts, ours or a customer's own, and the latest of each
+    customer and offer before them. This campaign's plan of the same date is aside.
+    """
+    same = (offers.campaign_id, session.as_of)
+    first = session.as_of - timedelta(days=max(_counted_days(session) - 1, 0))
+    found = [
+        *session.ledger.last_contacts(first, excluding=same),
+        *session.ledger.contacts_since(first, session.as_of + timedelta(days=1), excluding=same),
+    ]
+    ages = [float((session.as_of - contact.as_of).days) for contact in found]
+    same_customer = session.settings.same_customer
+    return pa.table(
+        {
+            "customer_id": pa.array([same_customer(one.customer_id) for one in found], pa.string()),
+            "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
+            "days_since": pa.array(ages, pa.float64()),
+            "campaign_id": pa.array([contact.campaign_id for contact in found], pa.string()),
+        }
+    )
+
+
+def _counted_days(session: Session) -> int:
+    """In how many days before the plan contacts are counted by any cap; 0 without one."""
+    cap = session.settings.offers.frequency_cap
+    own = longest_cap_days(preference_state(session.tables.as_of(session.as_of)))
+    return max(own, cap.cap_days if cap else 0)
+
+
+def _run(session: Session) -> dict[str, str]:
+    return {"run_id": session.run_id, "as_of": str(session.as_of)}
+
+
+def _remember(session: Session, decided: Plan, offers: Offers) -> None:
+    """The plan on record, all of it or nothing: after its file, so that a run that is killed
+    between the two leaves the earlier plan the one that counts.
+    """
+    names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
+    rows = decided.table.select([*names, "expected_cost"]).to_pylist()
+    ledger: Ledger = session.ledger
+    with ledger.changing():
+        session.check_erased()
+        ledger.record_plan(session.run_id, (PlanRow(**row) for row in rows), facts=session.facts)
+        for experiment, arm in ((GLOBAL_HOLDOUT, "holdout"), (offers.campaign_id, "control")):
+            members = ((row["customer_id"], row["arm"] == arm) for row in rows)
+            ledger.remember_holdout(experiment, members, assigned_on=session.as_of)
+
+
+def _result(
+    session: Session,
+    decided: Plan,
+    offers: Offers,
+    files: dict[Path | str, str],
+    *,
+    notes: tuple[str, ...],
+) -> JobResult:
+    summary = decided.summary
+    return JobResult(
+        command="plan",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={"campaign_id": offers.campaign_id, "consent": session.settings.offers.consent},
+        rows={"plan": decided.table.num_rows},
+        audits=session.tables.audits,
+        model_id=session.facts.get("model_id"),
+        metrics=summary,
+        files=files,
+        warnings=notes,
+        tables=plan_tables(summary),
+    )
+
+
+def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple[str, ...]:
+    notes = consent_notes(session, unknown=NO_CONSENTS)
+    if summary["customers"] and summary["offers"][NO_OFFER] == summary["customers"]:
+        meanings = {str(code): code.meaning for code in Suppression}
+        notes.append(why_nobody_gets_one(summary["customers"], summary["suppressed"], meanings))
+    if summary["explore_share"] < summary["shares"]["explore"]:
+        notes.append(
+            "exploration ended early, at the budget, a capacity or a group's cap: "
+            f"{summary['explore_share']:.2%} instead of {summary['shares']['explore']:.2%}"
+        )
+    lacking = [row["group"] for row in summary["groups"] if row["floor_lacks"]]
+    if lacking:
+        notes.append(f"the floor of {', '.join(lacking)} could not be met within the limits")
+    if dry_run:
+        notes.append("a dry run: not remembered, so nobody's cooldown begins")
+    return tuple(notes)

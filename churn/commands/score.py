@@ -1,0 +1,243 @@
+"""`churn score`: every known customer's probability, value at risk and reasons, as a table."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+from churn.commands.earlier_scores import earlier_scores, whom_to_explain
+from churn.commands.layouts import SCORES
+from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.summaries.scores import base_table, change_counts, changes_table
+from churn.commands.worse_results import figures_of, guarded
+from churn.config import Settings
+from churn.errors import ConfigError
+from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import CHAMPION
+from churn.modeling.model import ChurnModel
+from churn.modeling.registry.versions import bundle_from_registry
+from churn.results.job_result import JobResult
+from churn.results.output import check_out, guard_notes, outputs
+from churn.scoring.changes import Earlier
+from churn.scoring.explanations import Explained
+from churn.scoring.score import Scores, score_snapshot
+from churn.storage.postgres.address import Place, place_of
+
+
+def score(  # noqa: PLR0913 - the options of the command, each by its own name
+    config: Path,
+    *,
+    out: Place | str,
+    as_of: str | None = None,
+    model: str | None = None,
+    explain: str = "at-risk",
+    since: Place | str | None = None,
+    run_id: str | None = None,
+    accept_change: bool = False,
+    progress: Progress = silent,
+) -> JobResult:
+    """The scores of every customer known before `as_of`, written to `out` (.parquet, .csv, or a
+    table, `postgresql://…#table`).
+
+    `model` is a bundle's folder, a pointer such as `models/champion` (the default), or a
+    `models:/…` address in MLflow's registry. `explain` says whose reasons are given: `at-risk`,
+    `all`, `none`, or a file of customers. What changed is told against the earlier scores in
+    `since`, else in `out`. A run of the same `run_id` takes the place of an earlier one in a table.
+    Scores that differ from those in `out` by more than one run can change do not replace them,
+    unless `accept_change`; see `churn.commands.worse_results`.
+    """
+    asked = whom_to_explain(explain)
+    target, kept = place_of(out), inputs(config)
+    check_out(target, SCORES, keep=kept)
+    with (
+        open_session("score", config, as_of=as_of, progress=progress, run_id=run_id) as session,
+        session.writing_result(target, SCORES, keep=kept) as writer,
+    ):
+        if not isinstance(asked, str):
+            asked = {session.settings.same_customer(name) for name in asked}
+        fitted = load_named_model(session, model)
+        before = None if since is None else place_of(since)
+        earlier, notes = earlier_scores(target, before, as_of=session.as_of)
+        scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
+        figures, changed = guarded(
+            session,
+            target,
+            scores.table,
+            figures_of(session, scores.table, fitted.clock_.horizon_days),
+            asked=as_of is not None,
+            accept_change=accept_change,
+        )
+        told = {"figures": figures.to_dict()}
+        session.facts |= told
+        writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **told})
+    notes += (
+        *changed,
+        *guard_notes(writer),
+        *_unknown(scores, asked),
+        *_other_times(fitted, earlier),
+    )
+    notes += _other_rank(session, earlier)
+    notes += foreknowledge(fitted, session.as_of)
+    return _result(session, fitted, scores, outputs(target, writer), notes)
+
+
+def score_session(
+    session: Session,
+    fitted: ChurnModel,
+    *,
+    explain: Explained = "at_risk",
+    earlier: Earlier | None = None,
+    progress: Progress,
+) -> Scores:
+    """The scores of the session's base at its date."""
+    progress("scoring")
+    scores = score_snapshot(
+        fitted,
+        session.tables.as_of(session.as_of),
+        capacity=session.settings.scoring.capacity,
+        rank=session.settings.scoring.rank,
+        language=session.settings.scoring.language,
+        explain=explain,
+        earlier=earlier,
+        run_id=session.run_id,
+    )
+    session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": scores.table.num_rows}
+    return scores
+
+
+def load_named_model(session: Session, model: str | None) -> ChurnModel:
+    """The bundle that was asked for, every file of it checked; by default the champion."""
+    settings = session.settings
+    if model is not None and model.startswith("models:/"):
+        fitted = _fetched(settings, model)
+    else:
+        place = settings.path(settings.model.directory) / CHAMPION if model is None else Path(model)
+        fitted = load_bundle(place, signing_key=settings.model.signing_key)
+    check_agreement(settings, fitted)
+    return fitted
+
+
+def foreknowledge(fitted: ChurnModel, as_of: date) -> tuple[str, ...]:
+    """A note where the model was trained on days from `as_of` on; nothing where it was not."""
+    until = fitted.cutoffs_.until
+    if until <= as_of:
+        return ()
+    return (
+        f"the model learnt from what came after {as_of}, up to before {until}: these scores know "
+        "the future; judge nothing by them",
+    )
+
+
+def _fetched(settings: Settings, address: str) -> ChurnModel:
+    """The model behind an address of the registry; the copy on disk goes once it is loaded."""
+    place = bundle_from_registry(settings.tracking, address, folder=settings.folder)
+    try:
+        return load_bundle(place, signing_key=settings.model.signing_key)
+    finally:
+        shutil.rmtree(place.parent, ignore_errors=True)
+
+
+def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
+    """Nothing, or ConfigError when the settings say something else than the model was made with."""
+    learnt = fitted.manifest_.get("data", {})  # a model saved from Python names none
+    zone = settings.data.day_timezone
+    pairs = {
+        "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
+        "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
+        "[churn] lookback_days": (settings.churn.lookback_days, fitted.clock_.lookback_days),
+        "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
+        "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
+        "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
+        "[data] currency": (settings.data.currency, learnt.get("currency", settings.data.currency)),
+        "[data] day_timezone": (zone, learnt.get("day_timezone", zone)),
+    }
+    if fitted.clock_.is_contractual:
+        grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)
+        pairs["[churn] grace_days"] = grace
+    for key, (now, then) in pairs.items():
+        if now not in ("auto", then):
+            rule = f"{key} must be what the model was trained with, {then!r}"
+            raise ConfigError(rule, got=repr(now), fix="Put it back, or train again.")
+
+
+def _facts(
+    session: Session, fitted: ChurnModel, scores: Scores, earlier: Earlier | None
+) -> dict[str, object]:
+    return {
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "model_id": fitted.manifest_["model_id"],
+        "at_risk_from": scores.threshold,
+        "rank": session.settings.scoring.rank,
+        "language": session.settings.scoring.language,
+        "since": None if earlier is None else earlier.facts(),
+        "dropped": dict(scores.dropped),
+    }
+
+
+def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
+    """A note where customers of the list are not among the scored."""
+    if isinstance(asked, str):
+        return ()
+    unknown = len(set(asked) - set(scores.table.column("customer_id").to_pylist()))
+    return (f"customers to explain who are not scored: {unknown:,}",) if unknown else ()
+
+
+def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]:
+    """Notes where the earlier scores were made in another way."""
+    if earlier is None:
+        return ()
+    notes = []
+    if earlier.model_id != fitted.manifest_["model_id"]:
+        other = f"the scores of {earlier.as_of} are of another model, {earlier.model_id}"
+        notes.append(f"{other}: a change of probability may be the model's")
+    if earlier.horizon_days != fitted.clock_.horizon_days:
+        other = f"the scores of {earlier.as_of} are over {earlier.horizon_days} days"
+        notes.append(f"{other}: their probabilities are not compared")
+    return tuple(notes)
+
+
+def _other_rank(session: Session, earlier: Earlier | None) -> tuple[str, ...]:
+    """A note where the earlier list was ranked by something else."""
+    rank = session.settings.scoring.rank
+    if earlier is None or earlier.rank in (None, rank):
+        return ()
+    return (
+        f"the scores of {earlier.as_of} were ranked by {earlier.rank}, these by {rank}: who is "
+        "newly at risk, or outranked, may be so for that alone",
+    )
+
+
+def _result(
+    session: Session,
+    fitted: ChurnModel,
+    scores: Scores,
+    files: dict[Path | str, str],
+    notes: tuple[str, ...],
+) -> JobResult:
+    if not scores.table.num_rows:
+        notes = (f"no customer is known before {session.as_of}: the scores are empty", *notes)
+    stand_in = fitted.stand_in
+    if stand_in is not None:
+        notes = (f"the baseline {stand_in} stands in for a model", *notes)
+    currency = session.settings.data.currency
+    changes = change_counts(scores.table)
+    return JobResult(
+        command="score",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved={
+            "horizon_days": fitted.clock_.horizon_days,
+            "at_risk_from": scores.threshold,
+            "rank": session.settings.scoring.rank,
+        },
+        rows={"scores": scores.table.num_rows},
+        audits=session.tables.audits,
+        left_out={"customers": scores.dropped},
+        model_id=fitted.manifest_["model_id"],
+        metrics={"changes": changes} if changes else {},
+        files=files,
+        warnings=notes,
+        tables=(base_table(scores.table, session.as_of, currency), *changes_table(scores.table)),
+    )

@@ -1,0 +1,279 @@
+"""`churn send`: the offers of a plan as messages, each once, with consent read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from churn.campaigns.delivery.deliverable import LEFT_OUT, UNSENT, offered
+from churn.campaigns.delivery.dispatch import Clock, Dispatch, Tally, parcels
+from churn.campaigns.delivery.planned import Planned, digest_of, picks
+from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.commands.delivery.notes import cause_of_end, local_time, sending_notes
+from churn.commands.delivery.outbox import Order, Outbox, fill_outbox, still_reachable
+from churn.commands.delivery.plan_on_record import (
+    asked_date,
+    check_offer,
+    check_on_record,
+    delivery_date,
+    plan_table,
+)
+from churn.commands.delivery.transports import EMAIL, way, write_preview
+from churn.commands.session import Progress, Session, open_session, silent
+from churn.config import load_settings
+from churn.errors import ConfigError, StorageError
+from churn.recommendations.recommender import RECOMMENDED_SCHEMA
+from churn.results.job_result import JobResult, ShownTable, hashed
+from churn.results.output import read_table
+from churn.storage.locks import exclusive, lock_beside
+from churn.storage.messages import enqueue
+from churn.storage.postgres.address import Place, place_of
+from churn.storage.records import Export
+from churn.storage.withdrawals import last_told
+
+BECAME = {
+    "sent": "taken by the other side",
+    "withdrawn": "withdrew while this was running",
+    "failed": "refused for good",
+    "unknown": "went out, and no answer came",
+    "waiting": "not sent yet",
+}
+"""What can become of a message, and what it means."""
+
+
+def send(  # noqa: PLR0913 - the options of the command, each by its own name
+    config: Path,
+    *,
+    plan: Place | str,
+    through: str = EMAIL,
+    offer: str | None = None,
+    on: str | None = None,
+    products: Path | None = None,
+    dry_run: bool = False,
+    preview: Path | None = None,
+    limit: int | None = None,
+    replace: bool = False,
+    retry_unknown: bool = False,
+    wait: bool = False,
+    clock: Clock | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """Sends a plan's offers to those who may have them on a date and did not get them yet.
+
+    The plan is a file or a table, `postgresql://…#table`.
+    The date is that of `churn export`. A `dry_run` counts, a `preview` also writes one message of
+    each offer into a folder; neither sends anything. `limit` is how many messages are sent at most.
+    Exit code 7 where the other side could not be worked with: what is left is sent by the next run.
+    """
+    settings = load_settings(config)
+    looks = dry_run or preview is not None
+    order = Order(
+        road=way(through, settings, dry_run=looks),
+        offer=offer,
+        limit=limit,
+        replace=replace,
+        retry_unknown=retry_unknown,
+        wait=wait,
+        dry_run=looks,
+        clock=clock or Clock(),
+        progress=progress,
+    )
+    given, asked = place_of(plan), asked_date(on)
+    table = plan_table(given)
+    _wait_for_opening(settings.quiet_hours, order)
+    with (
+        exclusive(lock_beside(settings.path("send")), what="sending"),
+        open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
+    ):
+        since = last_told(session.ledger)
+        planned = Planned.read(table)
+        check_offer(offer, planned)
+        when = delivery_date(session, planned, asked=on is not None)
+        check_on_record(session, planned, given)
+        picked = _picked(products, table)
+        outbox = _outbox(session, table, planned, order, picked, on=when)
+        if planned is not None and outbox.outgoing:
+            _remember(session, planned, outbox, order, on=when)
+        files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
+        tally = _sent(session, table, planned, outbox, order, on=when, since=since)
+        facts = _facts(planned, table, outbox, tally, order, on=when)
+        session.facts |= facts
+        notes = sending_notes(session, facts, order, outbox, picked)
+        failure = cause_of_end(facts)
+    return JobResult(
+        command="send",
+        run_id=session.run_id,
+        as_of=when,
+        resolved={"consent": settings.offers.consent, "through": through},
+        rows={"plan": table.num_rows, "to_send": len(outbox.outgoing), "sent": facts["sent"]},
+        audits=session.tables.audits,
+        metrics=facts,
+        files=hashed(*files),
+        warnings=notes,
+        tables=(_shown(facts),),
+        exit_code=0 if failure is None else StorageError.exit_code,
+        failure=failure,
+    )
+
+
+def _wait_for_opening(quiet: QuietHours | None, order: Order) -> None:
+    """Waits for the end of the quiet hours before anything is read, where that was asked for."""
+    if quiet is None or not order.wait or order.dry_run:
+        return
+    opens = quiet.opens_at(order.clock.now())
+    order.progress(f"waiting until {local_time(opens, quiet)}")
+    order.clock.wait_until(opens)
+
+
+def _outbox(
+    session: Session,
+    table: pa.Table,
+    planned: Planned | None,
+    order: Order,
+    picked: Mapping[str, tuple[str, ...]],
+    *,
+    on: date,
+) -> Outbox:
+    """What is to be sent, each offer's message written once to see that it can be."""
+    order.progress("asking for consent")
+    outbox = fill_outbox(session, table, planned, order, on=on, picked=picked)
+    order.road.check(outbox.outgoing)
+    return outbox
+
+
+def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ...]]:
+    if products is None:
+        return {}
+    found = read_table(
+        products, what="recommendations", command="recommend", schema=RECOMMENDED_SCHEMA
+    )
+    return picks(found, set(plan["customer_id"].to_pylist()))
+
+
+def _sent(
+    session: Session,
+    table: pa.Table,
+    planned: Planned | None,
+    outbox: Outbox,
+    order: Order,
+    *,
+    on: date,
+    since: int,
+) -> Tally:
+    """What became of the messages; nothing where it was a dry run or there are none."""
+    if order.dry_run or planned is None or not outbox.outgoing:
+        return Tally()
+    enqueue(session.ledger, [one.message for one in outbox.outgoing])
+    total = len(outbox.outgoing)
+    dispatch = Dispatch(
+        session.ledger,
+        order.road.courier(order.clock),
+        since=since,
+        clock=order.clock,
+        quiet=session.settings.quiet_hours,
+        wait=order.wait,
+        attempts=order.road.attempts,
+        per_minute=order.road.per_minute,
+        progress=lambda done: order.progress(f"sending: {done:,} of {total:,}"),
+        ask_again=partial(still_reachable, session, table, planned, order, on=on),
+    )
+    try:
+        return dispatch.send(parcels(outbox.outgoing))
+    except KeyboardInterrupt:
+        told = "interrupted; what was sent is on record, and the same command sends the rest"
+        raise KeyboardInterrupt(told) from None
+
+
+def _remember(
+    session: Session, planned: Planned, outbox: Outbox, order: Order, *, on: date
+) -> None:
+    """Puts the plan on record as sent this way, unless another of its campaign and date was.
+
+    A dry run only finds out whether it could.
+    """
+    record = Export(
+        run_id=session.run_id,
+        campaign_id=planned.campaign_id,
+        as_of=planned.as_of,
+        plan_digest=planned.digest,
+        audience=order.road.through,
+        offer_id=order.offer,
+        exported_on=on,
+        rows=outbox.rows.num_rows,
+        list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
+    )
+    ledger = session.ledger
+    put = (
+        ledger.check_export
+        if order.dry_run
+        else partial(ledger.record_export, plan_run_id=planned.run_id)
+    )
+    try:
+        put(record, replace=order.replace)
+    except ConfigError as other:
+        rule = (
+            f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
+            f"through {order.road.through!r}"
+        )
+        fix = "Send that plan; or pass --replace: whoever has got a message gets no second one."
+        raise ConfigError(rule, got=other.got, fix=fix) from None
+
+
+def _facts(
+    planned: Planned | None,
+    table: pa.Table,
+    outbox: Outbox,
+    tally: Tally,
+    order: Order,
+    *,
+    on: date,
+) -> dict[str, Any]:
+    """What the ledger and `--json` tell of the sending."""
+    return {
+        "plan_run_id": None if planned is None else planned.run_id,
+        "campaign_id": None if planned is None else planned.campaign_id,
+        "plan_as_of": None if planned is None else str(planned.as_of),
+        "through": order.road.through,
+        "offer_id": order.offer,
+        "sent_on": str(on),
+        "dry_run": order.dry_run,
+        "plan_rows": table.num_rows,
+        "offered": offered(table).num_rows,
+        "left_out": dict(outbox.left_out),
+        "to_send": len(outbox.outgoing),
+        **{state: tally.of(state) for state in BECAME},
+        "causes": _causes(tally),
+        "stopped": tally.stopped,
+    }
+
+
+def _shown(facts: dict[str, Any]) -> ShownTable:
+    left, meaning = facts["left_out"], LEFT_OUT | UNSENT
+    told = [
+        ("offers in the plan", f"{facts['offered']:,}", ""),
+        *(("left out: " + code, f"{left[code]:,}", meaning[code]) for code in left),
+        ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
+        *((state, f"{facts[state]:,}", _why(state, facts)) for state in BECAME if facts[state]),
+    ]
+    return "Sending", ("", "customers", "why"), tuple(told)
+
+
+def _why(state: str, facts: dict[str, Any]) -> str:
+    """What the state means, with what the other side said."""
+    said = facts["causes"].get(state, {})
+    told = ", ".join(f"{number:,} x {cause}" for cause, number in said.items())
+    return f"{BECAME[state]} ({told})" if told else BECAME[state]
+
+
+def _causes(tally: Tally) -> dict[str, dict[str, int]]:
+    """By state, how many messages had which answer; without those that had none."""
+    found: dict[str, dict[str, int]] = {}
+    for (state, cause), number in sorted(tally.counts.items(), key=str):
+        if cause is not None and number:
+            found.setdefault(state, {})[cause] = number
+    return found

@@ -1,0 +1,159 @@
+"""What every command starts with: settings, tables, the resolved date, and a line in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from churn.config import Settings, load_settings
+from churn.data.databases import address_of
+from churn.data.days import as_date
+from churn.data.sources import files_of
+from churn.data.tables import Tables
+from churn.errors import BusyError
+from churn.features.plugins import load_own_features
+from churn.results.output import RowWriter, TableWriter, writing_result, writing_table
+from churn.storage.erasures import Erased
+from churn.storage.ledger import Ledger
+from churn.storage.ledger_file import check_kept
+from churn.storage.names import check_name
+from churn.storage.outputs import remembered
+from churn.storage.postgres.address import Place
+from churn.storage.postgres.layout import Layout
+
+Progress = Callable[[str], None]
+Writer = TypeVar("Writer")
+
+
+def silent(_: str) -> None:
+    """Progress for nobody."""
+
+
+@dataclass
+class Session:
+    """One run of one command; what it learns of itself goes into `facts` and so into the ledger."""
+
+    command: str
+    run_id: str
+    settings: Settings
+    tables: Tables
+    as_of: date
+    ledger: Ledger
+    erased: Erased | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def writing(
+        self, out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
+    ) -> AbstractContextManager[TableWriter]:
+        """`writing_table`, remembered in the ledger, so that `churn forget` finds the rows."""
+        writing = writing_table(out, keep=keep, option=option)
+        return self._remembered(writing, out)
+
+    def writing_result(
+        self, out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
+    ) -> AbstractContextManager[RowWriter]:
+        """The same of `writing_result`; of a database without its user and password."""
+        writing = writing_result(out, layout, keep=keep, option=option)
+        return self._remembered(writing, out)
+
+    def check_erased(self) -> None:
+        """Nothing, or BusyError where customers were erased since the tables were read: what is
+        about to be written may hold them.
+        """
+        if len(self.settings.erased() or ()) != len(self.erased or ()):
+            rule = "nothing may be written of customers who were erased while this ran"
+            raise BusyError(rule, fix="Run it again: it leaves them out.")
+
+    @contextmanager
+    def _remembered(self, writing: AbstractContextManager[Writer], out: Place) -> Iterator[Writer]:
+        with remembered(writing, self.ledger, out, command=self.command) as writer:
+            yield writer
+            self.check_erased()
+
+
+def inputs(config: Path) -> list[Place]:
+    """What a configuration names: itself, its tables, its catalogue, its ledger."""
+    settings = load_settings(config)
+    tables: list[Place] = []
+    for table, source in settings.data.sources().items():
+        address = address_of(source, table=table)
+        files = files_of(source, table=table, folder=settings.folder) if address is None else []
+        tables += files if address is None else [address]
+    return [config, *tables, settings.path(settings.offers.catalogue), settings.ledger_path]
+
+
+@contextmanager
+def open_session(
+    command: str,
+    config: Path,
+    *,
+    as_of: date | str | None,
+    progress: Progress,
+    beyond_data: bool = False,
+    run_id: str | None = None,
+) -> Iterator[Session]:
+    """A session that is on record as running, and as done or failed when the block ends.
+
+    `as_of` defaults to the end of the data, and lies beyond it only where `beyond_data` allows
+    that. `run_id` is the run's name, else it gets a new one. Runs of processes that died are marked
+    as failed.
+    """
+    settings = load_settings(config)
+    if run_id is not None:
+        check_name(run_id, what="run_id")
+    when = None if as_of is None else as_date(as_of, name="as_of")
+    if settings.features.module is not None:
+        load_own_features(settings.path(settings.features.module))
+    facts: dict[str, Any] = {}
+    with on_record(command, settings, facts, as_of=when, run_id=run_id) as (ledger, run):
+        progress("reading the tables")
+        erased = settings.erased()  # read while on record: `churn forget` waits for us, or is seen
+        tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+        try:
+            resolved = when if beyond_data and when is not None else _resolved(tables, when)
+            if tables.audits["orders"].rows_kept:
+                tables = tables.noting_quiet_days(resolved)
+            ledger.date_run(run, resolved)
+            yield Session(command, run, settings, tables, resolved, ledger, erased, facts)
+        finally:
+            tables.close()
+
+
+@contextmanager
+def on_record(
+    command: str,
+    settings: Settings,
+    facts: dict[str, Any],
+    *,
+    as_of: date | None = None,
+    run_id: str | None = None,
+) -> Iterator[tuple[Ledger, str]]:
+    """The ledger and the id of a run in it, which is done or failed when the block ends.
+
+    What `facts` holds by then is remembered. Runs of processes that died are marked as failed.
+    """
+    check_kept(settings.ledger_path)
+    with Ledger(settings.ledger_path) as ledger:
+        ledger.mark_dead_runs_failed()
+        run_id = ledger.start_run(command, run_id=run_id, as_of=as_of)
+        try:
+            yield ledger, run_id
+        except BaseException as failure:
+            told = {**facts, "cause": type(failure).__name__}
+            ledger.finish_run(run_id, status="failed", facts=told)
+            raise
+        ledger.finish_run(run_id, status="done", facts=facts, model_id=facts.get("model_id"))
+
+
+def _resolved(tables: Tables, asked: date | None) -> date:
+    """The date asked for, else the end of the data; today where no order tells its end.
+
+    ConfigError where the date lies beyond the end of the data.
+    """
+    if not tables.audits["orders"].rows_kept:
+        return asked or tables.settings.until or datetime.now(UTC).date()
+    return tables.end() if asked is None else tables.within(asked)

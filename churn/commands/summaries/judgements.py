@@ -1,0 +1,276 @@
+"""Tables of a model's evaluation and of its quality gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from churn.modeling.evaluate import Evaluation, Judged
+from churn.modeling.expectations import JudgedAmount
+from churn.modeling.gate import LEAST_CUTOFFS, Check, Gate
+from churn.modeling.judgement.judgement import Judgement
+from churn.modeling.judgement.reliability import Reliability
+from churn.modeling.metrics import Interval
+from churn.results.job_result import Line, ShownTable
+
+SHOWN = {
+    "roc_auc": "AUC",
+    "average_precision": "avg prec.",
+    "lift_at_10_percent": "lift 10 %",
+    "log_loss": "log loss",
+    "brier": "Brier",
+}
+BY_KIND = ("roc_auc", "log_loss", "brier")
+LEAST_SHARE = 0.8
+"""Of what came should have been expected; less, or as much more, is told in a note."""
+
+GIANT_SHARE = 0.02
+"""Of what came, in the part of orders beyond their fence; as much is told in a note."""
+
+LEAST_SLICE_ROWS = 2_000
+"""Smaller slices are in the report; on a terminal their chance error would drown the rest."""
+
+
+def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The judgement for people: every predictor on the eligible, then the model on its strata."""
+    shown = [
+        (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
+        for one in evaluation.judged
+        if one.group == "eligible"
+    ]
+    strata = [one for one in evaluation.judged if one.predictor == "model"]
+    every = evaluation.of("model")
+    title = (
+        f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
+        f"{every.base_rate:.2%} lapsed"
+    )
+    amounts = [
+        (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
+        for one in evaluation.amounts
+    ]
+    header = ("", "", "expected", "came", "ratio", "error each")
+    return (
+        (title, ("", *SHOWN.values()), tuple(shown)),
+        _by_kind("The model by kind of customer", "lapsed", strata),
+        ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
+        *_win_back_table(evaluation),
+    )
+
+
+def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """A note where the margin that the model expected is a fifth or more off what came, beyond
+    chance; and one where single orders brought much of it.
+    """
+    margins = [
+        one for one in evaluation.amounts if (one.amount, one.predictor) == ("margin", "model")
+    ]
+    off = tuple(
+        f"the margin expected at the test cutoffs was {one.ratio.estimate:.0%} of what came: "
+        "values at risk, and with them plans, may be as far off. A season that was seen once does "
+        "that"
+        for one in margins
+        if one.ratio.high < LEAST_SHARE or one.ratio.low > 1 / LEAST_SHARE
+    )
+    giant = tuple(
+        f"{one.beyond_fence_share:.1%} of the margin that came at the test cutoffs lies in the "
+        "parts of single orders that are beyond the fence up to which models learn from an order: "
+        "where such orders are many, sums expect them, but of nobody in particular"
+        for one in margins
+        if one.beyond_fence_share >= GIANT_SHARE
+    )
+    return (*off, *giant)
+
+
+def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
+    ratio = one.ratio
+    return (
+        f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+        f"{one.error.estimate:,.2f}",
+    )
+
+
+def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+    """The model of the lapsed beside the rate of their group, where it speaks."""
+    gap = evaluation.win_back
+    if gap is None:
+        return ()
+    verdict = (f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",)
+    log_loss = [
+        _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
+        for name in ("model", "group_rate")
+    ]
+    header = ("win-back", "rate of the group", "difference")
+    return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
+
+
+def report_tables(judgement: Judgement) -> tuple[ShownTable, ...]:
+    """What a judgement tells beyond the comparison with the rules."""
+    tables = (
+        _by_kind("The decline head", "declined", judgement.evaluation.decline),
+        _calibration(judgement),
+        _lists(judgement),
+        _profits(judgement),
+        _ablation(judgement),
+        _horizons(judgement),
+    )
+    return tuple(table for table in tables if table[2])
+
+
+def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> ShownTable:
+    rows = tuple(
+        (
+            one.group,
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            *(_with_error(one.metrics[key]) for key in BY_KIND),
+        )
+        for one in judged
+    )
+    return title, ("", "rows", what, *(SHOWN[key] for key in BY_KIND)), rows
+
+
+def _calibration(judgement: Judgement) -> ShownTable:
+    shown = [judgement.calibration[0], judgement.decline_calibration]
+    if judgement.pooled is not None:
+        everyone, *slices = judgement.pooled.calibration
+        shown += [everyone, *(one for one in slices if one.rows >= LEAST_SLICE_ROWS)]
+    header = ("", "rows", "foretold", "came", "error", "low", "high", "chance", "95 %")
+    title = "Calibration error with its interval, and a perfect model's: on average, at 95 %"
+    return title, header, tuple(_reliability(one) for one in shown)
+
+
+def _reliability(one: Reliability) -> Line:
+    error, floor = one.error, one.floor
+    shares = (_share(one.predicted), _share(one.observed))
+    decimals = (error.estimate, error.low, error.high, floor.mean, floor.high)
+    return (one.group, f"{one.rows:,}", *shares, *(_decimal(value) for value in decimals))
+
+
+def _lists(judgement: Judgement) -> ShownTable:
+    names = dict.fromkeys(one.predictor for one in judgement.backtest)
+    found = [judgement.listed(name) for name in names]
+    rows = tuple(
+        (
+            one.predictor,
+            f"{one.listed:,}",
+            *(_percent(value) for value in (one.precision, one.recall, one.spend_caught)),
+        )
+        for one in found
+    )
+    header = ("list by", "listed", "lapsed", "of the lapsed", "of their spend")
+    return "What lists at capacity would have been worth", header, rows
+
+
+def _profits(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (one.predictor, _with_error(one.best), _share(one.best_share)) for one in judgement.profits
+    )
+    return "Expected maximum profit", ("", "EMPC", "contacted"), rows
+
+
+def _ablation(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (one.family, str(one.features), _signed(one.loss_rise), f"{one.auc_fall:+.4f}")
+        for one in judgement.ablation
+    )
+    header = ("without", "features", "log loss rises by", "AUC falls by")
+    return "The recipe fitted again without each family of features", header, rows
+
+
+def _horizons(judgement: Judgement) -> ShownTable:
+    rows = tuple(
+        (
+            f"{one.horizon_days} days",
+            f"{one.rows:,}",
+            _share(one.base_rate),
+            "-" if one.roc_auc is None else _with_error(one.roc_auc),
+            _share(one.skill),
+            "-" if one.calibration is None else _bounded(one.calibration.error),
+        )
+        for one in judgement.horizons
+    )
+    header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
+    return "The recipe with another horizon", header, rows
+
+
+def _share(value: float | None) -> str:
+    return f"{value:.1%}" if value is not None and isfinite(value) else "-"
+
+
+def _with_error(value: Interval) -> str:
+    """The estimate and half its 95 % interval."""
+    if not isfinite(value.estimate):
+        return "-"
+    half = (value.high - value.low) / 2
+    if value.estimate >= 1:
+        return f"{value.estimate:.2f} ±{half:.1f}"
+    return f"{value.estimate:.4f} ±{half:.3f}".replace(" ±0.", " ±.").removeprefix("0")
+
+
+def _bounded(value: Interval) -> str:
+    """The estimate and both ends of its 95 % interval."""
+    return f"{_decimal(value.estimate)} [{_decimal(value.low)}, {_decimal(value.high)}]"
+
+
+def _signed(value: Interval) -> str:
+    return f"{value.estimate:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+
+
+def _percent(value: Interval) -> str:
+    if not isfinite(value.estimate):
+        return "-"
+    return f"{value.estimate:.1%} ±{100 * (value.high - value.low) / 2:.1f}"
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.4f}".removeprefix("0")
+
+
+QUESTIONS = {
+    "rules": "beats the simple rules",
+    "champion": "no step back from the champion",
+    "slices": "no kind of customer served worse",
+    "leaks": "knows nothing of the future",
+}
+
+
+def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:
+    """Plain JSON: what became of the model, why in words, and each check with its figures."""
+    reasons = list(gate.reasons)
+    if stand_in is not None and promoted:
+        reasons.append(
+            f"the model was refused, and the rule {stand_in} was promoted in its place: it speaks "
+            "until a model passes"
+        )
+    elif promoted is False:
+        reasons.append("the champion stays")
+    checks = [check.to_dict() for check in gate.checks]
+    told = {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
+    return {"open": gate.open, **told}
+
+
+def gate_table(gate: Gate) -> ShownTable:
+    """A line for each check: what was asked, whether it was passed, and by what figures."""
+    rows = tuple((QUESTIONS[one.name], _word(one), _figures(one)) for one in gate.checks)
+    return "Gate", ("", "", ""), rows
+
+
+def _word(check: Check) -> str:
+    return "yes" if check.passed else "NO"
+
+
+def _figures(check: Check) -> str:
+    """The one line of figures that fits a table; the reason in words says the rest."""
+    told = check.figures
+    if check.name == "champion" and not told:
+        return "it cannot be read"
+    if check.name in ("rules", "champion"):
+        against = told.get("baseline") or f"the champion, {told['how']}"
+        bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"
+        few = told.get("cutoffs", LEAST_CUTOFFS) < LEAST_CUTOFFS
+        alone = "on 1 cutoff, which is too few: " if few else ""
+        return f"{alone}log loss {told['difference']:+.4f} {bounds} to {against}"
+    if check.name == "slices":
+        return f"{len(told)} kinds with 100 lapsed or more"
+    return ", ".join(told) or "every feature audited"

@@ -1,0 +1,49 @@
+"""The orders by month for people, so that a wrong column or a wrong date shows at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from churn.data.audit import TableAudit
+from churn.data.overview import Overview, Period
+from churn.results.job_result import Line, ShownTable
+
+HEADER = ("month", "orders", "customers", "revenue", "mean order", "returns", "returned")
+
+
+def overview_tables(found: Overview | None) -> tuple[ShownTable, ...]:
+    """The months, and what else is worth a look; nothing where there is no order."""
+    if found is None:
+        return ()
+    facts: list[Line] = [
+        ("orders", f"from {found.first} to {found.last}"),
+        (
+            "largest customer",
+            f"{found.largest_share_of_orders:.1%} of the orders, "
+            f"{found.largest_share_of_revenue:.1%} of what was bought",
+        ),
+    ]
+    if found.after_as_of:
+        facts.append(("not used", f"{found.after_as_of:,} orders on the date or later"))
+    months = tuple(_line(period) for period in (*found.months, found.total))
+    return (
+        (f"Orders by month, {found.currency}", HEADER, months),
+        ("At a glance", ("", ""), tuple(facts)),
+    )
+
+
+def _line(period: Period) -> Line:
+    mean = "" if period.mean_order is None else f"{period.mean_order:,.2f}"
+    counts = (f"{period.orders:,}", f"{period.customers:,}", f"{period.revenue:,.2f}", mean)
+    if not period.returns:
+        return (period.month, *counts, "", "")
+    return (period.month, *counts, f"{period.returns:,}", f"{period.returned:,.2f}")
+
+
+def audit_table(audits: Mapping[str, TableAudit]) -> ShownTable:
+    """What was read of each table, what was kept, and what was dropped for which reason."""
+    rows: list[Line] = []
+    for name, audit in audits.items():
+        rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
+        rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
+    return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)

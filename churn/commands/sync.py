@@ -1,0 +1,59 @@
+"""`churn sync`: MLflow brought up to the models folder, after it could not be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from churn.commands.model_store import ModelsFolder, bundles_in, follow, record
+from churn.commands.session import Progress, on_record, silent
+from churn.config import load_settings
+from churn.errors import ModelError
+from churn.modeling.bundle import load_bundle
+from churn.results.job_result import JobResult
+from churn.storage.redaction import shown_address
+
+
+def sync(config: Path, *, models: Path | None = None, progress: Progress = silent) -> JobResult:
+    """Every whole bundle of the folder recorded that is not yet, and the aliases moved after it.
+
+    Twice does no more than once. Damaged bundles are named and left out. Raises StorageError
+    where MLflow does not answer; what was recorded by then stays.
+    """
+    settings = load_settings(config)
+    folder = ModelsFolder.of(settings, models)
+    facts: dict[str, Any] = {}
+    with on_record("sync", settings, facts) as (ledger, run_id):
+        recorded: list[str] = []
+        there: list[str] = []
+        warnings: list[str] = []
+        for name in bundles_in(folder):
+            progress(f"recording {name}")
+            try:
+                model = load_bundle(folder.directory / name, signing_key=settings.model.signing_key)
+            except ModelError as failure:
+                warnings.append(f"left out: {failure}")
+                continue
+            done = record(settings, model, folder.directory / name)
+            (recorded if done.new else there).append(name)
+        moved = follow(settings, folder, ledger)
+        facts |= {"recorded": recorded, "aliases": moved}
+    return JobResult(
+        command="sync",
+        run_id=run_id,
+        resolved={"recorded": recorded, "aliases": moved},
+        rows={"recorded": len(recorded), "there": len(there)},
+        model_id=folder.champion,
+        warnings=tuple(warnings),
+        tables=(_table(shown_address(settings.tracking.uri), recorded, there, moved),),
+    )
+
+
+def _table(uri: str, recorded: list[str], there: list[str], moved: dict[str, str]) -> Any:
+    rows = [
+        ("at", uri),
+        ("recorded now", ", ".join(recorded) or "nothing"),
+        ("there already", f"{len(there):,}"),
+        *((f"alias {alias}", model_id or "nobody") for alias, model_id in moved.items()),
+    ]
+    return "MLflow", ("", ""), tuple(rows)

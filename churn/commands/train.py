@@ -1,0 +1,312 @@
+"""`churn train`: build the panel, judge on later cutoffs, write the bundle, promote if it may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churn.commands.lineage import data_lineage
+from churn.commands.model_store import ModelsFolder, followed, record
+from churn.commands.panel_settings import in_place_notes, resolve_from_settings
+from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.summaries.judgements import (
+    amount_notes,
+    gate_dict,
+    gate_table,
+    judgement_tables,
+)
+from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
+from churn.features.catalogue import feature_names
+from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
+from churn.modeling.card import campaigns_in_words, model_card
+from churn.modeling.dataset import canary_rows, reference_rows
+from churn.modeling.feasible import feasibility_notes
+from churn.modeling.judgement.pictures import judgement_files
+from churn.modeling.manifest import CHAMPION
+from churn.modeling.model import ChurnModel
+from churn.modeling.panel import Panel
+from churn.modeling.registry.store import check_driver
+from churn.modeling.training import Trained, standing_in, train_model
+from churn.modeling.tuning import Tuned
+from churn.results.job_result import JobResult, ShownTable, hashed
+
+REFUSED = "-refused"
+OUTDATED = "not compared with the champion: another release wrote {name}"
+
+
+def train(
+    config: Path,
+    *,
+    as_of: str | None = None,
+    models: Path | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """A model trained on what was known before `as_of` (default: the end of the data).
+
+    The bundle is always written to `models` (default: [model] directory). It becomes the champion
+    when the gate opens; where there is no champion and it does not, the best baseline stands in,
+    unless its own tables leak. Where a feature leaks the exit code is 4 all the same.
+    """
+    with open_session("train", config, as_of=as_of, progress=progress) as session:
+        settings = session.settings
+        check_driver(settings.tracking)
+        folder = ModelsFolder.of(settings, models)
+        champion = folder.champion
+        if not session.tables.audits["orders"].rows_kept:
+            rule = "a model needs orders to learn from"
+            raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
+        lineage = data_lineage(settings, session.tables.fetched)
+        progress("resolving the panel")
+        panel = resolve_from_settings(session)
+        speaking, unread, outdated = _speaking(session, folder)
+        recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
+        trained = train_model(
+            recipe,
+            session.tables,
+            panel,
+            names=feature_names(session.tables.connected(), settings.features.families),
+            champion=speaking,
+            tune_trials=settings.model.tune_trials,
+            most_rows=settings.model.most_rows,
+            capacity=settings.scoring.capacity,
+            rank=settings.scoring.rank,
+            progress=progress,
+        )
+        if unread is not None and champion is not None:
+            trained = replace(trained, gate=trained.gate.without_champion(champion, unread))
+        stands_in = outdated or (speaking is not None and speaking.stand_in is not None)
+        stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
+        promoted = trained.gate.open or stand_in is not None
+        kept: tuple[str, ...] = ()
+        if stand_in is not None:
+            kept = _keep_refused(session, trained, folder, lineage=lineage)
+            progress(f"judging {stand_in}, which stands in")
+            trained = standing_in(trained, stand_in)
+        bundle = _write(session, trained, folder.directory, promoted=promoted, lineage=lineage)
+        progress("checking the bundle in a process of its own")
+        check_canaries(bundle)
+        progress("recording in MLflow")
+        won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
+        unlike = (OUTDATED.format(name=champion),) if outdated else ()
+        doubts = feasibility_notes(session.tables, trained.dataset, panel)
+        noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
+        promoted, warnings = promoted and won, (*told, *kept, *noted)
+        session.facts |= {"model_id": bundle.name, "promoted": promoted}
+        result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
+        return result if won else replace(result, exit_code=BusyError.exit_code)
+
+
+def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, str | None, bool]:
+    """The champion, why its bundle cannot be read, and whether another release wrote it.
+
+    Where a key is set a form that cannot be read proves nothing: anybody may have written it.
+    """
+    if folder.champion is None:
+        return None, None, False
+    key = session.settings.model.signing_key
+    try:
+        return load_bundle(folder.directory / CHAMPION, signing_key=key), None, False
+    except ModelError as failure:
+        if isinstance(failure, OutdatedModelError) and key is None:
+            return None, None, True
+        return None, failure.rule, False
+
+
+def _rows(trained: Trained) -> dict[str, int]:
+    counts = {"panel": len(trained.dataset), "eligible": len(trained.dataset.eligible)}
+    left_out = {
+        "customers_left_out": trained.dataset.customers_left_out,
+        "objectors_left_out": trained.dataset.objectors_left_out,
+    }
+    touched = {f"campaigns_{name}": count for name, count in trained.campaigns.items()}
+    return counts | {name: count for name, count in (left_out | touched).items() if count}
+
+
+def _resolved_table(trained: Trained) -> ShownTable:
+    cutoffs, clock = trained.panel.cutoffs, trained.panel.clock
+    lapsed = f"no purchase in {clock.horizon_days} days"
+    eligible = f"bought in the last {clock.lookback_days} days"
+    if clock.is_contractual:
+        lapsed = f"not renewed within {cutoffs.grace_days} days of expiry"
+        eligible = f"the subscription expires in {clock.horizon_days} days"
+    rows = [
+        ("lapsed", lapsed),
+        ("eligible", eligible),
+        ("cutoffs", f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"),
+    ]
+    if trained.dataset.customers_left_out:
+        sampled = f"{trained.dataset.customers_left_out:,} customers left out by most_rows"
+        rows.append(("sample", sampled))
+    if any(trained.campaigns.values()):
+        rows.append(("campaigns", campaigns_in_words(trained.campaigns)))
+    if trained.tuned is not None:
+        rows.append(("recipe", _told(trained.tuned)))
+    return "Resolved", ("", ""), tuple(rows)
+
+
+def _told(tuned: Tuned) -> str:
+    gap = tuned.difference
+    found = "a better one" if tuned.changed else "none that is better beyond chance"
+    return (
+        f"{found} in {tuned.trials} trials ({tuned.given_up} given up): log loss "
+        f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] on forward folds"
+    )
+
+
+def _write(
+    session: Session,
+    trained: Trained,
+    directory: Path,
+    *,
+    promoted: bool,
+    lineage: Mapping[str, Any],
+    suffix: str = "",
+) -> Path:
+    model_id = f"churn-{session.run_id}{suffix}"
+    currency = session.settings.data.currency
+    return write_bundle(
+        trained.model,
+        directory,
+        model_id=model_id,
+        facts=_facts(session, trained, promoted=promoted, lineage=lineage),
+        population=trained.population,
+        canaries=canary_rows(trained.dataset),
+        reference=reference_rows(trained.dataset),
+        card=model_card(trained, model_id=model_id, currency=currency),
+        report=judgement_files(trained.judgement),
+        signing_key=session.settings.model.signing_key,
+    )
+
+
+def _keep_refused(
+    session: Session, trained: Trained, folder: ModelsFolder, *, lineage: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Writes the model that was refused for a leak beside the rule that stands in, and says so: a
+    person may know that there is none.
+    """
+    if not trained.gate.leaking:
+        return ()
+    bundle = _write(
+        session, trained, folder.directory, promoted=False, lineage=lineage, suffix=REFUSED
+    )
+    return (
+        f"the model that was refused is kept as {bundle.name}: where its features know nothing of "
+        f"the future, `churn models promote {bundle.name} --force --reason TEXT` makes it the "
+        "champion",
+    )
+
+
+def _facts(
+    session: Session, trained: Trained, *, promoted: bool, lineage: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the manifest tells beyond the model itself."""
+    panel = trained.panel
+    first, last = session.tables.span()
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_id": session.run_id,
+        "as_of": str(session.as_of),
+        "label": label_in_words(panel),
+        "data": {
+            "orders": session.tables.audits["orders"].rows_kept,
+            "first_order": str(first),
+            "last_order": str(last),
+            "rows": len(trained.dataset),
+            "eligible_rows": len(trained.dataset.eligible),
+            "customers_left_out": trained.dataset.customers_left_out,
+            "objectors_left_out": trained.dataset.objectors_left_out,
+            "campaigns": dict(trained.campaigns),
+            "day_timezone": session.settings.data.day_timezone,
+            "currency": session.settings.data.currency,
+            "gap_quantile_days": panel.to_dict()["gap_quantile_days"],
+            **lineage,
+        },
+        "evaluation": trained.judgement.evaluation.to_dict(),
+        "judgement": trained.judgement.metrics(),
+        "folds": [fold.to_dict() for fold in trained.folds],
+        "tuning": None if trained.tuned is None else trained.tuned.to_dict(),
+        "gate": gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
+    }
+
+
+def label_in_words(panel: Panel) -> dict[str, object]:
+    """What the model was taught to foresee, with its mode and lengths of time."""
+    lapse = "no order with an amount above zero in [cutoff + lead, cutoff + lead + H)"
+    if panel.clock.is_contractual:
+        lapse = (
+            "a subscription that expires in [cutoff + lead, cutoff + lead + H) is not renewed "
+            "within the grace period after its expiry"
+        )
+    return {
+        "mode": panel.clock.mode,
+        "lapse": lapse,
+        "decline": "net spend in the horizon under half of the last three horizons' average",
+        "horizon_days": panel.cutoffs.horizon_days,
+        "lead_days": panel.cutoffs.lead_days,
+        "grace_days": panel.cutoffs.grace_days,
+    }
+
+
+def _publish(
+    session: Session, folder: ModelsFolder, bundle: Path, *, expected: str | None, promote: bool
+) -> tuple[bool, tuple[str, ...]]:
+    """Records the bundle, then makes it the champion if it may be: whether no other run was
+    faster, and what a person should know.
+    """
+    settings, warnings = session.settings, []
+    won = reached = True
+    try:
+        record(settings, load_bundle(bundle, signing_key=settings.model.signing_key), bundle)
+    except (StorageError, BusyError) as failure:
+        reached, warnings = False, [f"not recorded in MLflow: {failure}"]
+    if promote:
+        try:
+            folder.promote(
+                session.ledger,
+                bundle.name,
+                expected=expected,
+                run_id=session.run_id,
+                cause="training",
+            )
+        except BusyError as failure:
+            won = False
+            warnings.append(f"not promoted: {failure}")
+    if reached:
+        warnings += followed(settings, folder, session.ledger)
+    return won, tuple(warnings)
+
+
+def _result(
+    session: Session,
+    trained: Trained,
+    bundle: Path,
+    *,
+    promoted: bool,
+    warnings: tuple[str, ...],
+) -> JobResult:
+    panel = trained.panel
+    return JobResult(
+        command="train",
+        run_id=session.run_id,
+        as_of=session.as_of,
+        resolved=panel.to_dict(),
+        rows=_rows(trained),
+        audits=session.tables.audits,
+        model_id=bundle.name,
+        metrics={
+            **trained.evaluation.to_dict(),
+            "judgement": trained.judgement.to_dict(),
+        },
+        gate=gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
+        files=hashed(bundle / "manifest.json", bundle / "card.md"),
+        warnings=(*trained.gate.warnings, *warnings),
+        tables=(
+            _resolved_table(trained),
+            *judgement_tables(trained.evaluation),
+            gate_table(trained.gate),
+        ),
+        exit_code=0 if promoted and not trained.gate.leaking else GateError.exit_code,
+    )

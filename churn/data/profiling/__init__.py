@@ -1,0 +1,1 @@
+"""Profiling of files: delimiter, columns, notations, grain, source system."""

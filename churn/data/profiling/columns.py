@@ -1,0 +1,170 @@
+"""Which of a shop's columns is which of ours: by name, held against what the values look like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from churn.data.profiling.names import ROLES, name_score
+from churn.data.profiling.systems import System, columns_for, system_of
+from churn.data.profiling.values import ColumnProfile
+
+CONVINCING = 0.45
+CLOSE = 0.1
+FEW_ROWS = 50
+REQUIRED = ("customer_id", "ordered_at", "amount")
+NUMBERS = ("amount", "refund", "unit_price", "quantity", "discount")
+TEXTS = {"currency": 200, "channel": 200, "category": 10_000}
+
+Profiles = Mapping[str, ColumnProfile]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """`columns` as ours → theirs (`unit_price` among ours), and doubts in whole sentences.
+
+    `unfit` tells for a role which columns have its name but not its kind of values, `system` the
+    shop system whose header it is.
+    """
+
+    columns: dict[str, str]
+    doubts: tuple[str, ...]
+    unfit: dict[str, list[str]]
+    system: System | None = None
+
+
+def map_columns(profiles: Profiles, given: Mapping[str, str] | None = None) -> Mapped:
+    """The best column for each role; no column has two roles, and a role may stay empty.
+
+    What was `given`, ours → theirs, stands; then comes what is known of a shop system's header.
+    """
+    system = system_of(profiles)
+    known = {**_known(system, profiles), **(given or {})} if system else dict(given or {})
+    scores = {
+        (role, name): name_score(role, name) * _fitness(role, column)
+        for role in ROLES
+        for name, column in profiles.items()
+    }
+    columns = _best_pairs(scores, known)
+    rivals = _rivals(columns, scores, known)
+    doubts = (*rivals, *_price_alone(columns), *_fall_back(columns, profiles))
+    return Mapped(columns, doubts, _unfit(profiles), system)
+
+
+def _known(system: System, profiles: Profiles) -> dict[str, str]:
+    """The system's columns for each role: the first whose values suit it and are mostly there."""
+    found: dict[str, str] = {}
+    for role, names in columns_for(system, profiles).items():
+        fitting = [name for name in names if _fitness(role, profiles[name]) > 0]
+        most = max((profiles[name].filled for name in fitting), default=0)
+        there = [name for name in fitting if 2 * profiles[name].filled >= most]
+        if there:
+            found[role] = there[0]
+    return found
+
+
+def price_times_quantity(columns: Mapping[str, str]) -> str | None:
+    """The product that stands for the amount, in their names, or None where a part is missing.
+
+    >>> price_times_quantity({"quantity": "Qty", "unit_price": "Unit price"})
+    'Qty * "Unit price"'
+    """
+    if not {"quantity", "unit_price"} <= columns.keys():
+        return None
+    return f"{term(columns['quantity'])} * {term(columns['unit_price'])}"
+
+
+def term(name: str) -> str:
+    """A column's name as arithmetic and conditions read it: quoted unless it is a plain word."""
+    if name.isidentifier():
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _best_pairs(
+    scores: Mapping[tuple[str, str], float], known: Mapping[str, str]
+) -> dict[str, str]:
+    columns = dict(known)
+    for (role, name), score in sorted(scores.items(), key=lambda pair: -pair[1]):
+        if score >= CONVINCING and role not in columns and name not in columns.values():
+            columns[role] = name
+    return columns
+
+
+def _fitness(role: str, column: ColumnProfile) -> float:
+    """How well the values suit the role, from 0 (not at all) to 1."""
+    if column.filled == 0:
+        return 0.0
+    if role == "ordered_at":
+        return float(column.may_be_time)
+    if role in NUMBERS:
+        return float(column.is_number and not (column.is_date and role != "quantity"))
+    if role == "product_name":
+        return float(not column.is_number and not column.is_date)
+    if role in TEXTS:
+        return float(column.distinct <= TEXTS[role] and not column.is_date)
+    return _id_fitness(role, column)
+
+
+def _id_fitness(role: str, column: ColumnProfile) -> float:
+    fractional = column.is_number and not column.is_floated
+    if fractional or (column.is_date and not column.is_whole):
+        return 0.0
+    never_again = column.filled >= FEW_ROWS and column.distinct > 0.95 * column.filled
+    if role == "customer_id" and never_again:
+        return 0.85
+    return 1.0
+
+
+def _price_alone(columns: dict[str, str]) -> list[str]:
+    """Makes a price the amount where there is neither an amount nor a quantity."""
+    if {"amount", "quantity"} & columns.keys() or "unit_price" not in columns:
+        return []
+    columns["amount"] = columns.pop("unit_price")
+    return [f"{columns['amount']!r} is taken as the amount: there is no quantity."]
+
+
+def _fall_back(columns: dict[str, str], profiles: Profiles) -> list[str]:
+    """Fills the time and the amount by their values alone, where just one column can be meant."""
+    doubts = []
+    spare = {name: c for name, c in profiles.items() if name not in columns.values()}
+    dates = [name for name, c in spare.items() if c.is_date and not c.is_number]
+    moneys = [name for name, c in spare.items() if c.is_number and not c.is_whole]
+    if "ordered_at" not in columns and len(dates) == 1:
+        columns["ordered_at"] = dates[0]
+        doubts.append(f"{dates[0]!r} is taken as the time of the order: no other column is one.")
+    if "amount" not in columns and not price_times_quantity(columns) and len(moneys) == 1:
+        columns["amount"] = moneys[0]
+        doubts.append(f"{moneys[0]!r} is taken as the amount: no other column holds fractions.")
+    return doubts
+
+
+def _rivals(
+    columns: Mapping[str, str],
+    scores: Mapping[tuple[str, str], float],
+    known: Mapping[str, str],
+) -> list[str]:
+    """A doubt for each needed role that another column would suit as well by its name."""
+    doubts = []
+    for role in REQUIRED:
+        chosen = columns.get(role)
+        if chosen is None or role in known:
+            continue
+        least = max(scores[role, chosen] - CLOSE, CONVINCING)
+        others = [
+            repr(name)
+            for (scored, name), score in scores.items()
+            if scored == role and score >= least and name not in columns.values()
+        ]
+        if others:
+            doubts.append(f"{chosen!r} is taken as {role}; {', '.join(others)} would fit too.")
+    return doubts
+
+
+def _unfit(profiles: Profiles) -> dict[str, list[str]]:
+    return {
+        role: [
+            name
+            for name, column in profiles.items()
+            if name_score(role, name) >= CONVINCING and _fitness(role, column) == 0
+        ]
+        for role in REQUIRED
+    }

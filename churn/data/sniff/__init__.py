@@ -1,1 +1,0 @@
-"""A first look at a user's orders: how the file is written, what its columns mean, its grain."""

@@ -1,1 +1,0 @@
-"""Atomic publishing, manifests, hashes, locks, the ledger."""

@@ -1,1 +1,0 @@
-"""Whole commands as library calls; the command line is their face."""

@@ -1,0 +1,79 @@
+"""Rows that nobody has learnt from, beside what each predictor says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from churn.features.clock import FeatureClock
+from churn.modeling.baselines import BASELINES
+from churn.modeling.dataset import BASE_HORIZONS, Dataset
+from churn.modeling.evaluate import Evaluation, predictions_of
+from churn.modeling.model import ChurnModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The eligible rows of a test, P(lapse) by predictor ("model" and each baseline), and what
+    else the model says: P(decline), value at risk.
+
+    `rows` has the features and the outcomes; `best_baseline` is that with the lowest log loss.
+    `stand_in` names the baseline that speaks as "model", where one does.
+    """
+
+    rows: pd.DataFrame
+    clock: FeatureClock
+    lapse: Mapping[str, Floats]
+    decline: Floats
+    value_at_risk: Floats
+    best_baseline: str
+    stand_in: str | None = None
+
+    @classmethod
+    def of(cls, model: ChurnModel, test: Dataset, evaluation: Evaluation) -> Trial:
+        """The test that `evaluation` summarises."""
+        rows = test.eligible.reset_index(drop=True)
+        lapse, said = predictions_of(model, rows)
+        decline, at_risk = (
+            said[name].to_numpy(dtype=np.float64)
+            for name in ("decline_probability", "value_at_risk")
+        )
+        return cls(
+            rows, test.clock, lapse, decline, at_risk, evaluation.best_baseline, model.stand_in
+        )
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The predictors that curves are drawn of: the model, the best rule, recency; a rule that
+        speaks in the model's place once.
+        """
+        named = dict.fromkeys(("model", self.best_baseline, BASELINES[0]))
+        return tuple(name for name in named if name != self.stand_in)
+
+    @cached_property
+    def outcome(self) -> Floats:
+        """1 where the customer lapsed."""
+        return np.asarray(self.rows["lapse"], dtype=np.float64)
+
+    @cached_property
+    def customer(self) -> NDArray[np.object_]:
+        """The customer of each row."""
+        return np.asarray(self.rows["customer_id"], dtype=object)
+
+    @cached_property
+    def usual_spend(self) -> Floats:
+        """Net spend that a horizon brings where all goes on as in the last three; never below 0."""
+        tenure, spent = (
+            self.rows[name].to_numpy(dtype=np.float64)
+            for name in ("tenure_days", "net_spend_three_horizons")
+        )
+        seen_days = np.minimum(tenure, BASE_HORIZONS * self.clock.horizon_days)
+        usual = np.maximum(spent, 0.0) * self.clock.horizon_days / seen_days
+        return np.asarray(np.nan_to_num(usual))

@@ -1,0 +1,1 @@
+"""Model registry: MLflow runs, versions and aliases."""

@@ -1,0 +1,1 @@
+"""Which customer gets which offer: eligibility, consent, expected value, budget."""

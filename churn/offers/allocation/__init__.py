@@ -1,0 +1,1 @@
+"""Allocation of offers under a budget and capacities."""

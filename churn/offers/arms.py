@@ -1,0 +1,215 @@
+"""Randomisation: holdout, control and exploration.
+
+Every draw is a hash of the customer under a key, so a rerun draws the same; every row's propensity
+is the probability, over all draws, that this customer got this offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+from churn.offers.allocation.knapsack import NOTHING
+from churn.offers.catalogue import NO_OFFER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from churn.offers.groups import Groups
+
+
+def in_holdout(customer_ids: Iterable[str], *, share: float, salt: str) -> NDArray[np.bool_]:
+    """True for about `share` of all customers, the same ones on every run and in any order.
+
+    A larger share keeps every member of a smaller one; another salt draws anew.
+
+    >>> in_holdout(["ann", "bob", "cid"], share=1.0, salt="2025").tolist()
+    [True, True, True]
+    """
+    if not 0 <= share <= 1:
+        raise ConfigError(
+            "the holdout share must be between 0 and 1", got=share, fix="Pass e.g. 0.1."
+        )
+    return np.asarray(hash_position(customer_ids, salt=salt) < share)
+
+
+def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float64]:
+    """Each customer's own place in [0, 1), uniform over customers and fixed by id and salt."""
+    if not salt:
+        raise ConfigError(
+            "the holdout salt must not be empty",
+            got=repr(salt),
+            fix='Choose any text once and keep it, e.g. "2025".',
+        )
+    keyed = blake2b(digest_size=8, key=blake2b(salt.encode()).digest())
+    digests = b"".join(_digest(keyed.copy(), customer_id) for customer_id in customer_ids)
+    # The top 53 bits: as many as a float holds, so that no place rounds up to 1.
+    return (np.frombuffer(digests, dtype=">u8") >> np.uint64(11)) / 2.0**53
+
+
+def _digest(keyed: blake2b, customer_id: str) -> bytes:
+    keyed.update(customer_id.encode())
+    return keyed.digest()
+
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
+ARMS = ("treatment", "holdout", "control", "explore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How much is left to chance: `holdout` of everyone, in every campaign; `control` of the rest,
+    in this one; `explore` of what is left then, who get a permitted offer or none by lot.
+
+    `key` makes the draws. Whoever changes it draws a new holdout.
+    """
+
+    holdout: float = 0.1
+    control: float = 0.0
+    explore: float = 0.0
+    key: str = "holdout"
+
+    def __post_init__(self) -> None:
+        for name in ("holdout", "control", "explore"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                rule = f"the {name} share must be between 0 and 1"
+                raise ConfigError(rule, got=share, fix="Pass e.g. 0.1.")
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arm of each customer as a number of `ARMS`, and what exploration drew.
+
+    `drawn` is the offer of those who explore, -1 for "none" and for everyone else. `explore` is the
+    share that really explores: less than asked where the budget, a capacity or the cap of a group
+    ends before.
+    """
+
+    arm: Ints
+    drawn: Ints
+    explore: float
+
+    def is_in(self, *arms: int) -> Bools:
+        """Whose arm is among those."""
+        return np.isin(self.arm, arms)
+
+
+def draw_arms(  # noqa: PLR0913 - each limit that exploration keeps, by its own name
+    customer_ids: list[str],
+    permitted: Bools,
+    cost: Floats,
+    shares: Shares,
+    *,
+    campaign: str,
+    occasion: str,
+    budget: float,
+    capacity: Floats,
+    groups: Groups | None = None,
+) -> Arms:
+    """The arms of a plan; `permitted` and `cost` are n customers x m offers.
+
+    The holdout depends on the key alone, the control on the campaign, too, and exploration on the
+    `occasion`, e.g. the date. Who explores is served first: in the order of their draw, until the
+    `budget`, a `capacity` or the cap of a group would be passed. Who has no permitted offer does
+    not explore.
+    """
+    places = [
+        hash_position(customer_ids, salt=salt)
+        for salt in (
+            shares.key,
+            f"{shares.key}/{campaign}",
+            f"{shares.key}/{campaign}/explore/{occasion}",
+            f"{shares.key}/{campaign}/offer/{occasion}",
+        )
+    ]
+    held, control = places[0] < shares.holdout, places[1] < shares.control
+    arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
+    asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
+    lots = _lots(permitted, places[3])
+    use, most = _use(lots, cost, budget=budget, capacity=capacity, groups=groups)
+    share = _affordable(asked, use, most, places[2], shares.explore)
+    explores = asked & (places[2] < share)
+    arm = np.where(explores, EXPLORE, arm)
+    return Arms(arm, np.where(explores, lots, NOTHING), share)
+
+
+def propensities(
+    arms: Arms, choice: Ints, permitted: Bools, intended: Ints, shares: Shares
+) -> Floats:
+    """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
+
+    `intended` is what the plan chooses, or would have chosen, where nothing is left to chance. Who
+    has no permitted offer gets "none" for certain.
+    """
+    free = (1 - shares.holdout) * (1 - shares.control)
+    kept = 1 - free
+    lots = permitted.sum(axis=1) + 1
+    by_lot = free * arms.explore / lots
+    by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
+    without = np.where(choice == NOTHING, kept, 0.0)
+    return np.where(lots == 1, 1.0, by_lot + by_plan + without)
+
+
+def lot_names(
+    arms: Arms, permitted: Bools, intended: Ints, shares: Shares, names: Sequence[str]
+) -> list[str | None]:
+    """The lot that each customer draws from: all that they could have got, by name; None where that
+    is one thing for certain.
+
+    Only customers of one lot can be compared: of another offer's takers some could not have got it.
+    """
+    offers = np.arange(permitted.shape[1])
+    could = permitted.copy() if arms.explore > 0 else intended[:, None] == offers
+    could &= permitted
+    kept = shares.holdout > 0 or shares.control > 0 or arms.explore > 0
+    without = np.full(len(permitted), kept) | (intended == NOTHING)
+    kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
+    words = np.array([*names, NO_OFFER], dtype=object)
+    told = ["+".join(words[kind]) if kind.sum() > 1 else None for kind in kinds]
+    return [told[kind] for kind in which.ravel()]
+
+
+def _lots(permitted: Bools, place: Floats) -> Ints:
+    """One of the permitted offers or none, all alike, by a place in [0, 1)."""
+    count = permitted.sum(axis=1)
+    lot = np.minimum((place * (count + 1)).astype(np.int64), count)
+    nth = np.cumsum(permitted, axis=1)
+    hit = permitted & (nth == lot[:, None])
+    return np.where(lot == 0, NOTHING, hit.argmax(axis=1))
+
+
+def _use(
+    lots: Ints, cost: Floats, *, budget: float, capacity: Floats, groups: Groups | None
+) -> tuple[Floats, Floats]:
+    """How much of the money, of each offer and of each group's cap a row's lot takes, and the
+    most there is of each.
+    """
+    given = lots[:, None] == np.arange(cost.shape[1])
+    use, most = np.column_stack([(cost * given).sum(axis=1), given]), np.r_[budget, capacity]
+    if groups is None:
+        return use, most
+    members = groups.code[:, None] == np.arange(len(groups.names))
+    caps = groups.most(groups.counts(np.zeros(len(lots), dtype=bool)))
+    return np.column_stack([use, members & (lots != NOTHING)[:, None]]), np.r_[most, caps]
+
+
+def _affordable(asked: Bools, use: Floats, most: Floats, place: Floats, share: float) -> float:
+    """The largest share up to that asked for whose draws keep all limits."""
+    rows = np.flatnonzero(asked)
+    rows = rows[np.argsort(place[rows], kind="stable")]
+    fits = (np.cumsum(use[rows], axis=0) <= most).all(axis=1)
+    return share if fits.all() else float(place[rows[np.argmin(fits)]])

@@ -1,0 +1,315 @@
+"""The catalogue: what may be offered, to whom, what it costs, and what it is assumed to change."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError, check_type
+from churn.offers.rules import (
+    CHANNELS,
+    RULES,
+    TEXT,
+    day_of,
+    is_text,
+    share_of,
+)
+from churn.storage.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+Floats = NDArray[np.float64]
+
+NO_OFFER = "none"
+GLOBAL_HOLDOUT = "holdout"  # under which the ledger remembers it, beside the campaigns'
+OBJECTIVE_OF_KIND = {
+    "win_back": "win_back",
+    "service": "service",
+    **dict.fromkeys(("greeting", "survey", "content"), "engage"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One thing that may be sent, checked on construction.
+
+    Costs are money: `margin_cost` per redemption in margin given away, `contact_cost` per message.
+    A `margin_cost` such as "10%" is a share of the net amount of the order that redeems it.
+    `value` is what a redemption is worth to the customer. `redemption_rate` is P(redeem | offered)
+    over everyone, sure buyers included. `effect` is the rise in P(retained), in probability points
+    at the base rate, assumed to lie between `effect_low` and `effect_high`.
+
+    It is for customers of its `statuses`, of its `segments` (all, unless some are named), at risk
+    for one of its `reason_families` (whatever the reason, unless some are named), and near their
+    birthday or the `holiday` where it has one. `capacity` is how many a plan may give at most.
+    `objective` follows from the kind unless it is given; the lapsed get nothing but "win_back".
+    `template` names the e-mail's, which follows from kind and occasion unless it is given; `link`
+    is where its button leads, the shop unless it is given. `subject` is that of the e-mail, one for
+    all or one for each language, the template's unless it is given. `code` is what customers type
+    to redeem it; `codes` names a file, beside the catalogue, from which each gets their own.
+    """
+
+    offer_id: str
+    name: str
+    kind: str
+    channel: str
+    margin_cost: float | str
+    contact_cost: float
+    redemption_rate: float
+    effect: float
+    effect_low: float
+    effect_high: float
+    cooldown_days: int
+    expires_after_days: int
+    statuses: tuple[str, ...] = ("eligible",)
+    objective: str | None = None
+    value: float | None = None
+    segments: tuple[str, ...] = ()
+    reason_families: tuple[str, ...] = ()
+    birthday_within_days: int | None = None
+    holiday: str | None = None
+    holiday_within_days: int = 14
+    capacity: int | None = None
+    template: str | None = None
+    link: str | None = None
+    subject: str | Mapping[str, str] | None = None
+    code: str | None = None
+    codes: str | None = None
+
+    def __post_init__(self) -> None:
+        for key, rule in RULES.items():
+            value = getattr(self, key)
+            if not rule.holds(value):
+                raise _broken(self.offer_id, f"{key} must be {rule.text}", value, rule.fix)
+        check_name(self.offer_id, what="offer_id")
+        check_name(self.channel, what=f"offer '{self.offer_id}': channel")
+        if self.template is not None:
+            check_name(self.template, what=f"offer '{self.offer_id}': template")
+        self._check_words()
+        if self.code is not None and self.codes is not None:
+            both = "it must have one code for all or a file of codes"
+            raise _broken(self.offer_id, both, "code and codes", "Take one of them out.")
+        if not self.effect_low <= self.effect <= self.effect_high:
+            raise _broken(
+                self.offer_id,
+                "effect must lie between effect_low and effect_high",
+                f"{self.effect} with {self.effect_low} to {self.effect_high}",
+                "Widen the interval.",
+            )
+
+    @property
+    def aim(self) -> str:
+        """The objective, given or following from the kind."""
+        return self.objective or OBJECTIVE_OF_KIND.get(self.kind, "retain")
+
+    @property
+    def margin_share(self) -> float:
+        """The share of an order's net amount that a redemption costs; 0 where it costs money."""
+        return share_of(self.margin_cost) if isinstance(self.margin_cost, str) else 0.0
+
+    @property
+    def margin_amount(self) -> float:
+        """The money that a redemption costs whatever the order; 0 where it costs a share."""
+        return 0.0 if isinstance(self.margin_cost, str) else self.margin_cost
+
+    @property
+    def gives_margin(self) -> bool:
+        """Whether a redemption costs anything at all."""
+        return self.margin_share > 0 or self.margin_amount > 0
+
+    def subject_in(self, language: str) -> str | None:
+        """The subject in that language; None where the template's own is meant.
+
+        ConfigError where there are subjects, and none in that language.
+        """
+        if self.subject is None or isinstance(self.subject, str):
+            return self.subject
+        if language not in self.subject:
+            rule = f"subject must be there in the language of messages, {language!r}"
+            fix = f'Write subject.{language} = "…", or one subject for all.'
+            raise _broken(self.offer_id, rule, sorted(self.subject), fix)
+        return self.subject[language]
+
+    def redemption_cost(self, order_amount: Floats) -> Floats:
+        """What a redemption costs in money, for orders of those net amounts."""
+        return self.margin_amount + self.margin_share * np.maximum(order_amount, 0.0)
+
+    def expected_cost(self, order_amount: Floats) -> Floats:
+        """What offering it costs on average, in money, where orders are of those amounts."""
+        return self.redemption_rate * self.redemption_cost(order_amount) + self.contact_cost
+
+    def worst_cost(self, order_amount: Floats) -> Floats:
+        """What offering it costs if they redeem, in money."""
+        return self.redemption_cost(order_amount) + self.contact_cost
+
+    def _check_words(self) -> None:
+        if self.offer_id == NO_OFFER:
+            raise ConfigError(
+                "offer_id must not be the reserved word for no offer",
+                got=repr(NO_OFFER),
+                fix="Name the offer otherwise.",
+            )
+        meant = get_close_matches(self.channel, CHANNELS, n=1, cutoff=0.7)
+        if meant and self.channel not in CHANNELS:
+            rule = f"channel must not be a misspelt {meant[0]!r}"
+            raise _broken(self.offer_id, rule, self.channel, f"Channels: {list(CHANNELS)}.")
+        if "lapsed" in self.statuses and self.aim not in ("win_back", "service"):
+            rule = 'an offer for the lapsed must have the objective "win_back"'
+            raise _broken(self.offer_id, rule, self.aim, "Make it an offer of its own.")
+
+
+@dataclass(frozen=True)
+class Offers:
+    """The offers of one campaign, at least one, each id once.
+
+    `holidays` are the days that offers may name: "12-25" comes every year, "2027-03-28" once.
+    """
+
+    offers: tuple[Offer, ...]
+    campaign_id: str
+    holidays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.campaign_id, what="campaign id")
+        if self.campaign_id == GLOBAL_HOLDOUT:
+            rule = "a campaign id must not be the word for the holdout of all campaigns"
+            raise ConfigError(rule, got=repr(GLOBAL_HOLDOUT), fix="Name the campaign otherwise.")
+        if not self.offers:
+            raise ConfigError(
+                "a catalogue must hold at least one offer", got=0, fix="Add an [[offers]] table."
+            )
+        ids = [offer.offer_id for offer in self.offers]
+        twice = sorted({offer_id for offer_id in ids if ids.count(offer_id) > 1})
+        if twice:
+            raise ConfigError(
+                "every offer_id must occur once", got=f"{twice} again", fix="Rename or merge them."
+            )
+        self._check_codes()
+        named = {offer.holiday for offer in self.offers if offer.holiday is not None}
+        unknown = sorted(named - set(self.holidays))
+        if unknown:
+            rule = "every holiday that an offer names must be in [holidays]"
+            raise ConfigError(rule, got=unknown, fix='Write e.g. christmas = "12-25" there.')
+
+    def _check_codes(self) -> None:
+        """ConfigError where a code would not tell which offer is redeemed."""
+        codes = [offer.code.lower() for offer in self.offers if offer.code is not None]
+        twice = sorted({code for code in codes if codes.count(code) > 1})
+        if twice:
+            rule = "every code must be of one offer: it tells which was redeemed"
+            raise ConfigError(rule, got=f"{twice} again", fix="Give each offer a code of its own.")
+
+    def __iter__(self) -> Iterator[Offer]:
+        return iter(self.offers)
+
+    def __len__(self) -> int:
+        return len(self.offers)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The catalogue in a TOML file: `[campaign] id = …`, one `[[offers]]` table per offer, and
+        `[holidays]` where offers name some.
+
+        ConfigError names the offer and the key that is missing, unknown or wrong.
+        """
+        check_type(path, str, Path, name="path", fix='Pass e.g. "offers.toml".')
+        document = _read_toml(Path(path))
+        required = ["campaign", "offers"]
+        _check_keys(document, required=required, optional=["holidays"], where=str(path))
+        campaign, tables = document["campaign"], document["offers"]
+        if not isinstance(campaign, dict):
+            raise ConfigError(
+                "[campaign] must be a table", got=repr(campaign), fix='Write [campaign] id = "…".'
+            )
+        _check_keys(campaign, required=["id"], where="[campaign]")
+        _check_text(campaign["id"])
+        if not isinstance(tables, list):
+            raise ConfigError(
+                "offers must be a list of tables",
+                got=type(tables).__name__,
+                fix="Head each with [[offers]], in double brackets.",
+            )
+        offers = tuple(_offer(table, number) for number, table in enumerate(tables, start=1))
+        holidays = _holidays(document.get("holidays", {}))
+        return cls(offers=offers, campaign_id=campaign["id"], holidays=holidays)
+
+
+def _holidays(table: object) -> dict[str, tuple[str, ...]]:
+    """Each holiday's days as texts that `day_of` reads."""
+    if not isinstance(table, dict):
+        fix = 'Write christmas = "12-25" under [holidays].'
+        raise ConfigError("[holidays] must be a table", got=repr(table), fix=fix)
+    days = {name: [word] if isinstance(word, str) else word for name, word in table.items()}
+    for name, words in days.items():
+        try:
+            for word in words:
+                day_of(word)
+        except (TypeError, ValueError):
+            rule = f"[holidays] {name} must be a day of every year or dates"
+            fix = 'Write "12-25", or ["2027-03-28", "2028-04-16"].'
+            raise ConfigError(rule, got=repr(table[name]), fix=fix) from None
+    return {name: tuple(words) for name, words in days.items()}
+
+
+def _offer(table: object, number: int) -> Offer:
+    where = f"offer {number}"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} must be a table", got=repr(table), fix="Head it [[offers]].")
+    if is_text(table.get("offer_id")):
+        where = f"offer '{table['offer_id']}'"
+    required = [one.name for one in fields(Offer) if one.default is MISSING]
+    optional = [one.name for one in fields(Offer) if one.default is not MISSING]
+    _check_keys(table, required=required, optional=optional, where=where)
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    return Offer(**values)
+
+
+def _check_keys(
+    table: Mapping[str, object],
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    where: str,
+) -> None:
+    """ConfigError unless the table holds every required key and no unknown one."""
+    known = [*required, *optional]
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            fix = f"Did you mean '{near[0]}'?" if near else f"It may hold {known}."
+            raise ConfigError(f"{where} has an unknown key", got=repr(key), fix=fix)
+    missing = [key for key in required if key not in table]
+    if missing:
+        raise ConfigError(f"{where} lacks {missing}", fix="Add them; examples/offers.toml has all.")
+
+
+def _check_text(campaign_id: object) -> None:
+    if not is_text(campaign_id):
+        raise ConfigError(f"[campaign] id must be {TEXT.text}", got=repr(campaign_id), fix=TEXT.fix)
+
+
+def _broken(offer_id: object, rule: str, got: object, fix: str) -> ConfigError:
+    return ConfigError(f"offer '{offer_id}': {rule}", got=repr(got), fix=fix)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the catalogue {path}: {error.strerror}",
+            fix="Give the path of a TOML file such as examples/offers.toml.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the catalogue {path} is not valid TOML: {error}", fix="Mend that line."
+        ) from error

@@ -1,0 +1,104 @@
+"""Offers within all limits: what exploration leaves goes to those whom it is worth most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.offers.allocation.allocate import allocate
+from churn.offers.allocation.knapsack import NOTHING, checked_worth, picked
+from churn.offers.allocation.problem import Limits, Problem
+from churn.offers.arms import CONTROL, HOLDOUT, TREATMENT
+
+if TYPE_CHECKING:
+    from churn.offers.allocation.allocate import Allocation
+    from churn.offers.arms import Arms
+    from churn.offers.effects import Worth
+    from churn.offers.groups import Groups
+
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ROUNDING = 1e-12  # of what is left of a budget: the rest of a sum
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The choice of each customer, the one they would have got without arms, and how it came."""
+
+    choice: Ints
+    intended: Ints
+    crowded_out: Bools
+    allocation: Allocation
+    value: Floats
+    cost: Floats
+    limits: Limits
+    budget: float
+
+
+def decide(
+    worth: Worth,
+    permitted: Bools,
+    arms: Arms,
+    *,
+    budget: float,
+    capacity: Floats,
+    groups: Groups | None,
+    ties: Floats,
+) -> Decided:
+    """Offers for those who are treated, within what exploration leaves of the limits."""
+    ranked = np.where(permitted, worth.ranked, np.nan)
+    limits = _limits(ranked, worth.cost, arms, budget=budget, capacity=capacity, groups=groups)
+    treated = arms.is_in(TREATMENT)
+    allocation = allocate(np.where(treated[:, None], ranked, np.nan), worth.cost, limits, ties=ties)
+    everyone = Problem(*checked_worth(ranked, worth.cost, limits.budget), limits)
+    intended = np.where(treated, allocation.choice, everyone.respond(allocation.prices))
+    choice = np.where(treated, allocation.choice, arms.drawn)
+    return Decided(
+        choice=np.where(arms.is_in(HOLDOUT, CONTROL), NOTHING, choice),
+        intended=intended,
+        crowded_out=_crowded_out(everyone, allocation) & treated,
+        allocation=allocation,
+        value=ranked,
+        cost=worth.cost,
+        limits=limits,
+        budget=budget,
+    )
+
+
+def _crowded_out(problem: Problem, allocation: Allocation) -> Bools:
+    """Who gets nothing for want of places, not of money: at the price of money alone they would."""
+    prices = allocation.prices.copy()
+    if not prices[1:].any():
+        return np.zeros(len(allocation.choice), dtype=bool)
+    prices[1:] = 0.0
+    wanted = problem.respond(prices) != NOTHING
+    return np.asarray(wanted & (allocation.choice == NOTHING))
+
+
+def _limits(
+    ranked: Floats,
+    cost: Floats,
+    arms: Arms,
+    *,
+    budget: float,
+    capacity: Floats,
+    groups: Groups | None,
+) -> Limits:
+    """What exploration leaves of the budget, the capacities and the caps of groups."""
+    explored = arms.drawn != NOTHING
+    spent = float(picked(cost, arms.drawn).sum())
+    given = np.bincount(arms.drawn[explored], minlength=len(capacity))
+    money = max((budget - spent) * (1 - ROUNDING), 0.0) if spent else budget
+    places = np.maximum(capacity - given, 0.0)
+    if groups is None:
+        return Limits(budget=money, capacity=places)
+    payable = arms.is_in(TREATMENT) & (ranked > 0).any(axis=1)
+    most = groups.most(groups.counts(explored))
+    least = np.minimum(np.maximum(groups.least(payable) - groups.counts(explored), 0.0), most)
+    return Limits(budget=money, capacity=places, group=groups.code, most=most, least=least)

@@ -1,0 +1,170 @@
+"""What an offer is expected to change, as a chance of being retained and as money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from churn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from churn.offers.catalogue import Offer
+
+
+Floats = NDArray[np.float64]
+
+# A stated bound may lie beyond certainty at a low base rate; there it is cut to almost certain.
+ALMOST_CERTAIN = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class Effects:
+    """P(retained | offer) - P(retained | nothing), n customers x m offers, with its interval.
+
+    `source` tells of each offer whether its effect is "assumed" (from the catalogue) or "measured"
+    (from an experiment).
+    """
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    source: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What every offer would do for every customer, n x m: effects, then gain and cost in money;
+    and the margin at stake of each customer.
+
+    NaN where a customer has no probability or no value at risk.
+    """
+
+    effects: Effects
+    gain: Floats
+    cost: Floats
+    at_stake: Floats
+
+    @property
+    def value(self) -> Floats:
+        """Gain minus cost."""
+        return self.gain - self.cost
+
+    @property
+    def ranked(self) -> Floats:
+        """What offers are chosen by: the value, with a measured effect at its lower bound."""
+        measured = np.array([source == "measured" for source in self.effects.source], dtype=bool)
+        counted = np.where(measured, self.effects.low, self.effects.mean)
+        return counted * self.at_stake[:, None] - self.cost
+
+
+def offer_worth(
+    churn_probability: Floats,
+    value_at_risk: Floats,
+    offers: Sequence[Offer],
+    *,
+    base_rate: float,
+    order_amount: Floats | None = None,
+    measured: Effects | None = None,
+) -> Worth:
+    """The effects of the offers times the margin at stake, beside their expected costs, for which
+    `order_amount` says what an order of each customer comes to; where no offer costs a share of the
+    order, it may be left out.
+
+    Effects are those assumed in the catalogue, but for the offers of which `measured`, n customers
+    x m offers in the same order, holds measured ones.
+    """
+    effects = assumed_effects(churn_probability, offers, base_rate=base_rate)
+    if measured is not None:
+        effects = _with_measured(effects, measured)
+    at_stake = margin_at_stake(churn_probability, value_at_risk)
+    gain = effects.mean * at_stake[:, None]
+    return Worth(effects, gain, _expected_costs(offers, order_amount, gain.shape), at_stake)
+
+
+def _expected_costs(
+    offers: Sequence[Offer], order_amount: Floats | None, shape: tuple[int, ...]
+) -> Floats:
+    if any(offer.margin_share for offer in offers):
+        if order_amount is None:
+            rule = "an offer that costs a share of the order needs what an order comes to"
+            raise ConfigError(rule, fix="Pass order amounts, or state margin_cost in money.")
+        return np.column_stack([offer.expected_cost(order_amount) for offer in offers])
+    nothing = np.zeros(1)
+    cost = np.concatenate([offer.expected_cost(nothing) for offer in offers])
+    return np.broadcast_to(cost, shape)
+
+
+def _with_measured(assumed: Effects, measured: Effects) -> Effects:
+    if measured.mean.shape != assumed.mean.shape:
+        rule = "measured effects must be of the scored customers and the catalogue's offers"
+        got = f"{measured.mean.shape} for {assumed.mean.shape}"
+        raise ConfigError(rule, got=got, fix="Read them for these scores and offers.")
+    known = np.array([source == "measured" for source in measured.source], dtype=bool)
+    mean, low, high = (
+        np.where(known, getattr(measured, name), getattr(assumed, name))
+        for name in ("mean", "low", "high")
+    )
+    pairs = zip(known, assumed.source, strict=True)
+    return Effects(mean, low, high, tuple("measured" if one else other for one, other in pairs))
+
+
+def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:
+    """Margin when retained minus margin when lapsed, at least 0; 0 where a lapse is impossible.
+
+    NaN where it is unknown or not finite.
+
+    >>> margin_at_stake(np.array([0.5, 0.0]), np.array([10.0, 0.0])).tolist()
+    [20.0, 0.0]
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        margin = np.where(churn_probability == 0, 0.0, value_at_risk / churn_probability)
+    return np.where(np.isfinite(margin), np.maximum(margin, 0.0), np.nan)
+
+
+def assumed_effects(
+    churn_probability: Floats, offers: Sequence[Offer], *, base_rate: float
+) -> Effects:
+    """The stated effects as one log-odds shift per offer, so that sure cases move least.
+
+    The shift gives exactly the stated effect at `base_rate`, the mean churn probability. A
+    fraction of the risk instead would favour customers who are lost whatever is sent.
+    """
+    retained = logit(1 - np.asarray(churn_probability, dtype=float))[:, None]
+    shifts = np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
+    low, mean, high = (expit(retained + shift) - expit(retained) for shift in shifts.T)
+    return Effects(mean=mean, low=low, high=high, source=("assumed",) * len(offers))
+
+
+def log_odds_shift(effect: float, *, base_rate: float) -> float:
+    """The shift of the retention log-odds that adds `effect` where P(lapse) is `base_rate`.
+
+    An effect beyond what the base rate leaves is cut to almost certain.
+
+    >>> round(log_odds_shift(0.03, base_rate=0.2), 4)
+    0.1993
+    """
+    before = np.clip(1 - base_rate, 1 - ALMOST_CERTAIN, ALMOST_CERTAIN)
+    after = np.clip(1 - base_rate + effect, 1 - ALMOST_CERTAIN, ALMOST_CERTAIN)
+    return float(logit(after) - logit(before))
+
+
+def _shifts(offer: Offer, *, base_rate: float) -> tuple[float, float, float]:
+    """Log-odds shifts of the low, stated and high effect."""
+    if not np.isnan(base_rate) and not 0 <= 1 - base_rate + offer.effect <= 1:
+        raise ConfigError(
+            f"offer '{offer.offer_id}': effect must leave a retention rate between 0 and 1 "
+            f"at the mean churn probability {base_rate:.4f}",
+            got=offer.effect,
+            fix=f"State an effect between {base_rate - 1:.4f} and {base_rate:.4f}.",
+        )
+    low, mean, high = (
+        log_odds_shift(effect, base_rate=base_rate)
+        for effect in (offer.effect_low, offer.effect, offer.effect_high)
+    )
+    return low, mean, high

@@ -1,0 +1,112 @@
+"""Groups of customers: a cap or a floor on how many get an offer, and who gets how much.
+
+A group never enters what an offer is worth. It only limits how many of its members are served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRules:
+    """`by` names the column; `caps` and `floors` are shares of a group, by its name.
+
+    A cap is of all members, a floor of those for whom a permitted offer would pay.
+    """
+
+    by: str
+    caps: Mapping[str, float] = field(default_factory=dict)
+    floors: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, shares in (("cap", self.caps), ("floor", self.floors)):
+            for name, share in shares.items():
+                if not 0 <= share <= 1:
+                    rule = f"the {kind} of group {name!r} must be a share from 0 to 1"
+                    raise ConfigError(rule, got=share, fix="Write 20 % as 0.2.")
+        for name, floor in self.floors.items():
+            if floor > self.caps.get(name, 1.0):
+                rule = f"the floor of group {name!r} must not pass its cap"
+                raise ConfigError(rule, got=floor, fix="Lower it, or raise the cap.")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The group of each customer as a number of `names`."""
+
+    rules: GroupRules
+    names: tuple[str, ...]
+    code: Ints
+
+    @classmethod
+    def of(cls, words: pa.ChunkedArray, rules: GroupRules) -> Groups:
+        """From a column of words; an empty one is "unknown".
+
+        ConfigError where a rule names a group that nobody is in.
+        """
+        filled = pc.fill_null(words.cast(pa.string()), UNKNOWN)
+        names = tuple(sorted(pc.unique(filled).to_pylist()))
+        strange = sorted({*rules.caps, *rules.floors} - set(names))
+        if strange and names:
+            rule = f"[offers.groups] must name groups of {rules.by!r}: {list(names)[:20]}"
+            raise ConfigError(rule, got=strange, fix="Mend the name.")
+        code = pc.index_in(filled, value_set=pa.array(names, pa.string())).to_numpy()
+        return cls(rules, names, code.astype(np.int64))
+
+    def most(self, served_already: Ints) -> Floats:
+        """Members that may still be served, inf without a cap, shape (groups,)."""
+        members = np.bincount(self.code, minlength=len(self.names))
+        caps = np.array([self.rules.caps.get(name, np.inf) for name in self.names], dtype=float)
+        limits = np.full(len(members), np.inf)
+        capped = np.isfinite(caps)
+        limits[capped] = np.floor(caps[capped] * members[capped] + 1e-9)
+        return np.maximum(limits - served_already, 0.0)
+
+    @property
+    def open(self) -> Bools:
+        """Whose group may be served at all, shape (customers,)."""
+        nobody = np.zeros(len(self.code), dtype=bool)
+        return np.asarray(self.most(self.counts(nobody))[self.code] >= 1)
+
+    def least(self, payable: Bools) -> Floats:
+        """Members that should be served at the least, shape (groups,)."""
+        count = np.bincount(self.code[payable], minlength=len(self.names))
+        floors = np.array([self.rules.floors.get(name, 0.0) for name in self.names])
+        return np.asarray(np.floor(floors * count + 1e-9))
+
+    def counts(self, chosen: Bools) -> Ints:
+        """How many of each group are among the chosen."""
+        return np.bincount(self.code[chosen], minlength=len(self.names)).astype(np.int64)
+
+    def table(self, permitted: Bools, offered: Bools, cost: Floats) -> list[dict[str, Any]]:
+        """Per group: customers, with a permitted offer, with an offer, its share, expected cost."""
+        everyone = self.counts(np.ones(len(self.code), dtype=bool))
+        spent = np.bincount(self.code, weights=cost, minlength=len(self.names))
+        columns = (everyone, self.counts(permitted), self.counts(offered))
+        return [
+            {
+                "group": name,
+                "customers": int(columns[0][i]),
+                "permitted": int(columns[1][i]),
+                "offered": int(columns[2][i]),
+                "offer_rate": float(columns[2][i] / max(columns[0][i], 1)),
+                "expected_cost": float(spent[i]),
+            }
+            for i, name in enumerate(self.names)
+        ]

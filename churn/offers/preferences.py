@@ -1,0 +1,259 @@
+"""Consent and preferences of customers applied to offers, with their frequency caps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.data.consent import EVERYWHERE
+from churn.data.words import channel_of
+from churn.offers.frequency import distinct_contacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from churn.offers.catalogue import Offer
+
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ConsentBook:
+    """Consent rows of known customers, as positions among them with lower-case words."""
+
+    size: int
+    position: Ints
+    channel: np.ndarray[Any, Any]
+    purpose: np.ndarray[Any, Any]
+    granted: Bools
+
+    @classmethod
+    def read(cls, consents: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
+        """The consents (customer_id, channel, purpose, granted) of these customers."""
+        table = known_rows(consents, customer_ids)
+        return cls(
+            size=len(customer_ids),
+            position=table["position"].to_numpy(),
+            channel=_named(table["channel"], channel_of),
+            purpose=_named(table["purpose"], lambda word: word.strip().lower()),
+            granted=table["granted"].to_numpy(),
+        )
+
+    def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
+        """Customers with a row in this state; channel None means any.
+
+        A refusal on every channel holds where the customer has no row for the channel itself.
+        """
+        rows = self.purpose == purpose
+        if channel is None:
+            return self._are(rows & (self.granted == granted))
+        named = rows & (self.channel == channel_of(channel))
+        found = self._are(named & (self.granted == granted))
+        if granted:
+            return found
+        everywhere = self._are(rows & (self.channel == EVERYWHERE) & ~self.granted)
+        return found | (everywhere & ~self._are(named))
+
+    def _are(self, rows: Bools) -> Bools:
+        found = np.zeros(self.size, dtype=bool)
+        found[self.position[rows]] = True
+        return found
+
+
+def known_rows(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
+    """The table's rows of these customers, with their `position` among them."""
+    position = pc.index_in(table["customer_id"], value_set=customer_ids)
+    placed = table.append_column("position", position)
+    return placed.filter(pc.is_valid(placed["position"]))
+
+
+def _named(words: pa.ChunkedArray, naming: Callable[[str], str]) -> np.ndarray[Any, Any]:
+    """What the words name: 'E-Mail ' refuses what 'email' would send."""
+    unique = pc.unique(words)
+    names = pa.array([naming(word) for word in unique.to_pylist()], pa.string())
+    return np.asarray(names.take(pc.index_in(words, value_set=unique)))
+
+
+Floats = NDArray[np.float64]
+ANY = ""
+"""Stands for every channel, or every kind."""
+
+
+class Limit(NamedTuple):
+    """At most how many contacts, in so many days, each of some customers (as positions) allows."""
+
+    channel: str
+    kind: str
+    days: float
+    position: Ints
+    most: Floats
+
+
+@dataclass(frozen=True)
+class PreferenceBook:
+    """Preferences (see `churn.data.consent`) of known customers, as positions among them."""
+
+    size: int
+    rows: pa.Table
+    position: Ints
+    channel: Words
+    kind: Words
+    no: Bools
+    yes: Bools
+
+    @classmethod
+    def read(cls, preferences: pa.Table, customer_ids: pa.ChunkedArray) -> Self:
+        """The preferences of these customers."""
+        rows = known_rows(preferences, customer_ids)
+        return cls(
+            size=len(customer_ids),
+            rows=rows,
+            position=rows["position"].to_numpy(),
+            channel=Words.of(rows["channel"]),
+            kind=Words.of(rows["kind"]),
+            no=_true(pc.invert(rows["allowed"])),
+            yes=_true(rows["allowed"]),
+        )
+
+    def unwanted(self, channel: str, kind: str | None) -> Bools:
+        """Customers who want no offer of that kind on that channel.
+
+        A "no" to all kinds, or on all channels, is lifted by a "yes" that is narrower and no wider
+        in the other. Of a kind that is not known every "no" counts that may be meant.
+        """
+        if kind is None:
+            return self._customers(self.no & (self.channel.are(ANY) | self.channel.are(channel)))
+        no, yes = partial(self._at, self.no), partial(self._at, self.yes)
+        broad = no(channel, ANY) | no(ANY, kind)
+        broad |= no(ANY, ANY) & ~yes(channel, ANY) & ~yes(ANY, kind)
+        return no(channel, kind) | broad & ~yes(channel, kind)
+
+    def limits(self) -> Iterator[Limit]:
+        """Every limit that somebody set."""
+        limited = self.rows.filter(pc.is_valid(self.rows["max_contacts"]))
+        listed = [("position", "list"), ("max_contacts", "list")]
+        grouped = limited.group_by(["channel", "kind", "cap_days"]).aggregate(listed)
+        for row in range(grouped.num_rows):
+            channel, kind, days = (
+                grouped[name][row].as_py() for name in ("channel", "kind", "cap_days")
+            )
+            each = (grouped[f"{name}_list"][row].values.to_numpy() for name, _ in listed)
+            yield Limit(channel, kind, days, *each)
+
+    def _at(self, rows: Bools, channel: str, kind: str) -> Bools:
+        return self._customers(rows & self.channel.are(channel) & self.kind.are(kind))
+
+    def _customers(self, rows: Bools) -> Bools:
+        found = np.zeros(self.size, dtype=bool)
+        found[self.position[rows]] = True
+        return found
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of words as numbers, which are quick to compare."""
+
+    code: Ints
+    codes: dict[str, int]
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Self:
+        """The words of a column without gaps."""
+        words = pc.unique(column)
+        code = pc.index_in(column, value_set=words).to_numpy()
+        return cls(code, {word: number for number, word in enumerate(words.to_pylist())})
+
+    def are(self, word: str) -> Bools:
+        """Where that word stands."""
+        return np.asarray(self.code == self.codes.get(word, -1), dtype=bool)
+
+
+def saying_nothing(preferences: pa.Table) -> int:
+    """How many preferences neither allow nor limit anything, perhaps for they could not be read."""
+    limited = pc.is_valid(preferences["max_contacts"])
+    told = pc.or_(pc.is_valid(preferences["allowed"]), limited)
+    return int(pc.sum(pc.invert(told)).as_py() or 0)
+
+
+def _true(flags: Any) -> Bools:
+    return np.asarray(pc.fill_null(flags, False), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What n customers say of m offers, n x m: not wanted, or sent as often as they allow."""
+
+    unwanted: Bools
+    enough: Bools
+
+    @classmethod
+    def none(cls, customers: int, offers: int) -> Self:
+        """Nobody has said anything."""
+        return cls(*(np.zeros((customers, offers), dtype=bool) for _ in range(2)))
+
+    @classmethod
+    def of(
+        cls,
+        preferences: pa.Table,
+        customer_ids: pa.ChunkedArray,
+        offers: Sequence[Offer],
+        made: pa.Table | None = None,
+    ) -> Self:
+        """The wishes of these customers, given the contacts that were made.
+
+        They are counted as under a `FrequencyCap`; to a limit for a channel or kind count those of
+        the offers that it is for, and of offers that the catalogue does not hold.
+        """
+        book = PreferenceBook.read(preferences, customer_ids)
+        contacts = None if made is None else _Contacts.read(made, customer_ids, offers)
+        found = cls.none(len(customer_ids), len(offers))
+        for column, offer in enumerate(offers):
+            found.unwanted[:, column] = book.unwanted(offer.channel, offer.kind)
+        for limit in book.limits():
+            limited = np.array([_is_for(offer, limit) for offer in offers])
+            if contacts is not None:
+                count = contacts.count(limited, limit.days)[limit.position]
+                full = limit.position[count >= limit.most]
+                found.enough[np.ix_(full, limited)] = True
+        return found
+
+
+@dataclass(frozen=True)
+class _Contacts:
+    """Contacts, with the place of each among customers and offers (-1: another offer)."""
+
+    size: int
+    rows: pa.Table
+    offer: Ints
+
+    @classmethod
+    def read(cls, made: pa.Table, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]) -> Self:
+        """The contacts of these customers."""
+        rows = known_rows(made, customer_ids)
+        ids = pa.array([offer.offer_id for offer in offers], pa.string())
+        offer = pc.fill_null(pc.index_in(rows["offer_id"], value_set=ids), -1)
+        return cls(len(customer_ids), rows, offer.to_numpy())
+
+    def count(self, counted: Bools, days: float) -> Ints:
+        """How many each customer had in less than so many days, of the offers that are counted and
+        of others.
+        """
+        recent = self.rows["days_since"].to_numpy() < days
+        here = self.rows.filter(pa.array(np.append(counted, True)[self.offer] & recent))
+        return distinct_contacts(here, here["position"].to_numpy(), self.size)
+
+
+def _is_for(offer: Offer, limit: Limit) -> bool:
+    return limit.channel in (ANY, offer.channel) and limit.kind in (ANY, offer.kind)

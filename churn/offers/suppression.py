@@ -1,0 +1,183 @@
+"""Why a customer gets no offer, and the gates that an offer must pass before its worth counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Self, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.errors import ConfigError
+from churn.offers.arms import CONTROL, EXPLORE, HOLDOUT
+from churn.offers.preferences import ConsentBook, Wishes, known_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from churn.offers.catalogue import Offer
+    from churn.offers.eligibility import Served
+
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Consent = Literal["required", "assumed"]
+
+
+class Suppression(StrEnum):
+    """The code beside every "none"; where several hold, the first in this order is recorded.
+
+    >>> Suppression("cooldown").meaning
+    'every permitted offer would come too soon after an earlier contact'
+    """
+
+    OBJECTED = "objected", "refuses profiling, so no score may steer an offer"
+    HOLDOUT = "holdout", "kept without offers, so that the effect of offers can be measured"
+    CONTROL = "control", "kept without an offer of this campaign, so that it can be measured"
+    STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue is for this status"
+    SERVICE_FIRST = "service_first", "a complaint or ticket is open: service comes before offers"
+    NO_OCCASION = "no_occasion", "no offer is for this segment, reason or date"
+    CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
+    CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
+    PREFERENCE = "preference", "wants no such offer, or none on its channel"
+    COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
+    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap, or the customer, allows"
+    NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
+    EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
+    VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
+    CAPACITY_EXHAUSTED = (
+        "capacity_exhausted",
+        "an offer would pay, but its places, or those of the group, are taken",
+    )
+    BUDGET_EXHAUSTED = "budget_exhausted", "an offer would pay, but others earn more per unit spent"
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """A member equal to its code, with the meaning beside it."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What each customer may be offered: booleans of n customers, or n customers x m offers."""
+
+    objected: Bools
+    served: Served
+    consented: Bools
+    refused: Bools
+    wanted: Bools
+    rested: Bools
+    full: Bools
+
+    @property
+    def open(self) -> Bools:
+        """Offers that nothing but their worth and the arm can stop, n x m."""
+        free = ~self.objected[:, None] & ~self.full
+        return free & self.served.all & self.consented & self.wanted & self.rested
+
+
+def build_gates(
+    scores: pa.Table,
+    offers: Sequence[Offer],
+    *,
+    served: Served,
+    consent: Consent,
+    consents: pa.Table | None,
+    contacts: pa.Table | None,
+    contacted_enough: Collection[str] = (),
+    wishes: Wishes | None = None,
+) -> Gates:
+    """The gates of every scored customer and offer.
+
+    `consents` holds the latest state of each customer, channel and purpose; should it contradict
+    itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
+    of them starts every offer's cooldown, except those whose offer_id is "none". Customers
+    `contacted_enough` may be offered nothing; `wishes` are their own.
+    """
+    if consent not in get_args(Consent):
+        raise ConfigError(
+            'consent must be "required" or "assumed"',
+            got=repr(consent),
+            fix='Take "required" unless the law and the customers say otherwise.',
+        )
+    customer_ids = scores["customer_id"]
+    shape = (scores.num_rows, len(offers))
+    wishes = wishes or Wishes.none(*shape)
+    enough = pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string()))
+    objected = np.zeros(scores.num_rows, dtype=bool)
+    granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    if consents is not None:
+        book = ConsentBook.read(consents, customer_ids)
+        objected = book.customers(purpose="profiling", channel=None, granted=False)
+        for column, offer in enumerate(offers):
+            states = {"purpose": "marketing", "channel": offer.channel}
+            granted[:, column] = book.customers(**states, granted=True)
+            refused[:, column] = book.customers(**states, granted=False)
+    return Gates(
+        objected=objected,
+        served=served,
+        consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
+        refused=refused,
+        wanted=~wishes.unwanted,
+        rested=_rested(contacts, customer_ids, offers),
+        full=np.asarray(enough, dtype=bool)[:, None] | wishes.enough,
+    )
+
+
+def suppression_codes(
+    gates: Gates, value: Floats, choice: Ints, *, arm: Ints, crowded_out: Bools
+) -> pa.Array:
+    """One code per customer as strings, null where an offer was chosen (`choice` >= 0).
+
+    `value` is n x m in money, NaN throughout a row for a customer that the scores leave open; `arm`
+    is a number of `ARMS`; `crowded_out` marks who would be served if there were more places.
+    """
+    served = gates.served.status
+    owed = served & gates.served.service_first
+    fitting = owed & gates.served.occasion
+    consented = fitting & gates.consented
+    wanted = consented & gates.wanted
+    rested = wanted & gates.rested
+    free = rested & ~gates.full
+    without_consent = ~consented.any(axis=1)
+    holds = {
+        Suppression.OBJECTED: gates.objected,
+        Suppression.HOLDOUT: arm == HOLDOUT,
+        Suppression.CONTROL: arm == CONTROL,
+        Suppression.STATUS_NOT_SERVED: ~served.any(axis=1),
+        Suppression.SERVICE_FIRST: gates.served.owed & ~owed.any(axis=1),
+        Suppression.NO_OCCASION: ~fitting.any(axis=1),
+        Suppression.CONSENT_REFUSED: without_consent & (fitting & gates.refused).any(axis=1),
+        Suppression.CONSENT_UNKNOWN: without_consent,
+        Suppression.PREFERENCE: ~wanted.any(axis=1),
+        Suppression.COOLDOWN: ~rested.any(axis=1),
+        Suppression.FREQUENCY_CAP: ~free.any(axis=1),
+        Suppression.NOT_SCORED: ~np.isfinite(value).any(axis=1),
+        Suppression.EXPLORE: arm == EXPLORE,
+        Suppression.VALUE_NOT_POSITIVE: ~(free & (value > 0)).any(axis=1),
+        Suppression.CAPACITY_EXHAUSTED: crowded_out,
+        Suppression.BUDGET_EXHAUSTED: np.ones(len(choice), dtype=bool),
+    }
+    first = np.argmax(np.stack(list(holds.values())), axis=0)
+    return pa.array([str(code) for code in holds]).take(pa.array(first, mask=choice >= 0))
+
+
+def _rested(
+    contacts: pa.Table | None, customer_ids: pa.ChunkedArray, offers: Sequence[Offer]
+) -> Bools:
+    days_since_last = np.full(len(customer_ids), np.inf)
+    if contacts is not None:
+        made = contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], "none"), True))
+        table = known_rows(made, customer_ids)
+        days_since = table["days_since"].to_numpy()
+        np.minimum.at(days_since_last, table["position"].to_numpy(), days_since)
+    cooldown_days = np.array([offer.cooldown_days for offer in offers])
+    return np.asarray(days_since_last[:, None] >= cooldown_days)

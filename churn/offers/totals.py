@@ -1,0 +1,158 @@
+"""What a plan adds up to.
+
+`customers`, `held_out`; `offers`, `suppressed` and `arms`: customers per offer, code and arm.
+In `currency`: `expected_gain`, `expected_cost`, `expected_value`; `worst_cost`, if everyone
+redeems; `explored_cost`, the part of the cost that was given by lot; `budget` (None where
+unlimited); `lambda`, what one more unit of it would earn; `dual_gap`, how far the best possible
+plan may lie above this one; `offer_prices`, what one more place of each offer would earn;
+`value_curve`, see `churn.offers.totals`. `groups`: who gets how much, and what floors lack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from churn.offers.allocation.allocate import allocate
+from churn.offers.allocation.knapsack import NOTHING, checked_worth, picked
+from churn.offers.allocation.problem import Limits, Problem
+from churn.offers.arms import ARMS, EXPLORE, TREATMENT
+from churn.offers.catalogue import NO_OFFER
+from churn.offers.plan_table import counted
+from churn.offers.suppression import Suppression
+
+if TYPE_CHECKING:
+    from churn.offers.arms import Arms, Shares
+    from churn.offers.catalogue import Offers
+    from churn.offers.choice import Decided
+    from churn.offers.groups import Groups
+
+
+Floats = NDArray[np.float64]
+Point = dict[str, float | None]
+
+MULTIPLES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+MOST_ROWS = 50_000
+
+
+def value_curve(
+    value: Floats, cost: Floats, limits: Limits, *, budget: float, spent: float, earned: float
+) -> list[Point]:
+    """Expected cost and value at multiples of the `budget`, and without one (`budget` None).
+
+    `spent` and `earned` are what exploration costs and brings whatever the budget. Without a
+    budget the multiples are of what the plan spends. A base of over 50,000 is estimated from every
+    k-th customer, with the limits in proportion.
+    """
+    value, cost = checked_worth(value, cost, limits.budget)
+    rows = len(value)
+    sample = np.arange(rows)[:: max(1, -(-rows // MOST_ROWS))]
+    share = len(sample) / rows if rows else 1.0
+    part = Problem(value, cost, limits).part(sample, share=share)
+
+    def point(money: float | None) -> Point:
+        left = np.inf if money is None else max(money - spent, 0.0) * share
+        found = allocate(part.value, part.cost, replace(part.limits, budget=left))
+        return {
+            "budget": money,
+            "expected_cost": spent + found.cost / share,
+            "expected_value": earned + found.value / share,
+        }
+
+    free = point(None)
+    unit = budget if np.isfinite(budget) else float(free["expected_cost"] or 0.0)
+    budgets = sorted({unit * multiple for multiple in MULTIPLES if unit * multiple >= spent})
+    return [*(point(money) for money in budgets), free]
+
+
+Bools = NDArray[np.bool_]
+
+
+def totals_of(
+    table: pa.Table,
+    offers: Offers,
+    decided: Decided,
+    permitted: Bools,
+    *,
+    arms: Arms,
+    shares: Shares,
+    groups: Groups | None,
+    order_amount: Floats,
+) -> dict[str, Any]:
+    """The totals of a plan's table, plain JSON."""
+    explored = table.filter(pc.equal(table["arm"], ARMS[EXPLORE]))
+    spent = _sum(explored, "expected_cost")
+    return {
+        **_counts(table, offers),
+        **_money(table, offers, decided, order_amount),
+        "explored_cost": spent,
+        "explore_share": arms.explore,
+        "effect_sources": sorted(set(table["effect_source"].drop_null().unique().to_pylist())),
+        "shares": {"holdout": shares.holdout, "control": shares.control, "explore": shares.explore},
+        "value_curve": value_curve(
+            np.where(arms.is_in(TREATMENT)[:, None], decided.value, np.nan),
+            decided.cost,
+            decided.limits,
+            budget=decided.budget,
+            spent=spent,
+            earned=_sum(explored, "expected_value"),
+        ),
+        "groups": [] if groups is None else _groups(groups, decided, permitted),
+    }
+
+
+def _counts(table: pa.Table, offers: Offers) -> dict[str, Any]:
+    offered, suppressed = counted(table["offer_id"]), counted(table["suppression"])
+    arms = counted(table["arm"])
+    return {
+        "campaign_id": offers.campaign_id,
+        "customers": table.num_rows,
+        "held_out": arms.get("holdout", 0),
+        "arms": {name: arms.get(name, 0) for name in ARMS},
+        "offers": {
+            name: offered.get(name, 0) for name in [*(o.offer_id for o in offers), NO_OFFER]
+        },
+        "suppressed": {str(code): suppressed[code] for code in Suppression if code in suppressed},
+    }
+
+
+def _money(
+    table: pa.Table, offers: Offers, decided: Decided, order_amount: Floats
+) -> dict[str, Any]:
+    worst = sum(
+        float(offer.worst_cost(order_amount[decided.choice == number]).sum())
+        for number, offer in enumerate(offers)
+    )
+    found = decided.allocation
+    return {
+        "expected_gain": _sum(table, "expected_gain"),
+        "expected_cost": _sum(table, "expected_cost"),
+        "expected_value": _sum(table, "expected_value"),
+        "worst_cost": worst,
+        "budget": decided.budget if np.isfinite(decided.budget) else None,
+        "lambda": found.lambda_,
+        "dual_gap": found.upper_bound - found.value,
+        "offer_prices": {
+            offer.offer_id: float(price)
+            for offer, price in zip(offers, found.offer_prices, strict=True)
+        },
+    }
+
+
+def _groups(groups: Groups, decided: Decided, permitted: Bools) -> list[dict[str, Any]]:
+    offered = np.asarray(decided.choice != NOTHING)
+    reachable = np.asarray(permitted.any(axis=1))
+    rows = groups.table(reachable, offered, picked(decided.cost, decided.choice))
+    return [
+        {**row, "floor_lacks": int(lack)}
+        for row, lack in zip(rows, decided.allocation.unmet, strict=True)
+    ]
+
+
+def _sum(table: pa.Table, column: str) -> float:
+    return float(pc.sum(table[column]).as_py() or 0.0)

@@ -1,0 +1,89 @@
+"""The products, or categories, that a shop has sold: numbered by id, with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.data.days import day_number
+from churn.data.product_days import Level, product_facts
+from churn.data.tables import Snapshot
+from churn.recommendations.purchases import Bools, Ints
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Products in the order of their ids; `tie` is a number for each by a hash of its id, which
+    orders those that are equal in everything else; `categories` and `names` are null where lines
+    tell none; `last_day` is that of the last sale. `never_sold` are names that should have been
+    excluded and are none of a product or category: typing errors, mostly.
+    """
+
+    level: Level
+    ids: pa.Array
+    categories: pa.Array
+    names: pa.Array
+    last_day: Ints
+    tie: Ints
+    never_sold: tuple[str, ...]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, *, level: Level, exclude: Collection[str]) -> Self:
+        """Everything sold before the snapshot, but for the products and categories in `exclude`."""
+        engine = snapshot.tables.engine
+        facts = engine.collect(product_facts(snapshot, level=level)).sort_by("product")
+        never_sold = _never_sold(facts, exclude)
+        facts = facts.filter(pc.invert(_named(facts, exclude))).combine_chunks()
+        ids = _text(facts, "product")
+        return cls(
+            level=level,
+            ids=ids,
+            categories=_text(facts, "category"),
+            names=pc.utf8_trim_whitespace(_text(facts, "name")),
+            last_day=np.asarray(facts["last_day"], dtype=np.int64),
+            tie=_ties(ids),
+            never_sold=never_sold,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sold_since(self, snapshot: Snapshot, days: int) -> Bools:
+        """Whether each was sold in the last days before the snapshot."""
+        return np.asarray(self.last_day >= day_number(snapshot.as_of) - days)
+
+
+def _named(facts: pa.Table, names: Collection[str]) -> pa.Array:
+    """Whether a product, or its category, is among the names."""
+    wanted = pa.array(sorted(names), pa.string())
+    found = pc.is_in(_text(facts, "product"), value_set=wanted)
+    return pc.or_(found, pc.is_in(_text(facts, "category"), value_set=wanted))
+
+
+def _never_sold(facts: pa.Table, names: Collection[str]) -> tuple[str, ...]:
+    """The names that no product and no category has."""
+    sold = {*_text(facts, "product").to_pylist(), *_text(facts, "category").to_pylist()}
+    return tuple(sorted(set(names) - sold))
+
+
+def _text(facts: pa.Table, column: str) -> pa.Array:
+    if column not in facts.column_names:
+        return pa.nulls(len(facts), pa.string())
+    whole = facts[column].cast(pa.string())
+    return pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.string())
+
+
+def _ties(ids: pa.Array) -> Ints:
+    places = [
+        blake2b(one.encode(), digest_size=8, person=b"tie").digest() for one in ids.to_pylist()
+    ]
+    order = np.argsort(np.frombuffer(b"".join(places), dtype=">u8"), kind="stable")
+    tie = np.empty(len(ids), dtype=np.int64)
+    tie[order] = np.arange(len(ids))
+    return tie

@@ -1,0 +1,158 @@
+"""A recommender, judged on the horizons just before its date, and what it recommends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
+from numbers import Integral
+
+import narwhals as nw
+import pyarrow as pa
+
+from churn.data.consent import objectors
+from churn.data.engines.base import Frame
+from churn.data.product_days import Level, product_days
+from churn.data.tables import Snapshot
+from churn.errors import ConfigError, check_type
+from churn.modeling.sampling import pick_customers
+from churn.recommendations.catalogue import Catalogue
+from churn.recommendations.copurchase import Shop
+from churn.recommendations.evaluation import KINDS, judge
+from churn.recommendations.lists import Kind
+from churn.recommendations.purchases import Moment, Purchases
+from churn.recommendations.recommender import RECOMMENDED_SCHEMA, Recommender
+from churn.recommendations.settings import RecommendSettings
+from churn.recommendations.training import Stage, half_life_days, shop_at
+
+JUDGED_CUTOFFS = 2
+LEARNT_ROWS = 5_000_000
+
+
+def recommend(
+    snapshot: Snapshot,
+    *,
+    horizon_days: int = 28,
+    level: Level = "product",
+    kind: Kind = "all",
+    top: int = 10,
+    settings: RecommendSettings | None = None,
+) -> pa.Table:
+    """`RECOMMENDED_SCHEMA`: the `top` products, or categories, that each customer will likeliest
+    buy in the horizon; `kind` "repeat" or "new" keeps to what they bought before, or did not.
+
+    Where lists so learnt were not better than best sellers on the horizons before the snapshot,
+    best sellers stand in; `source` says which. Objectors to profiling have no row.
+    """
+    check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
+    check_type(horizon_days, Integral, name="horizon_days", fix="Pass e.g. 28.")
+    check_type(top, Integral, name="top", fix="Pass e.g. 10.")
+    if kind not in KINDS:
+        raise ConfigError(f"kind must be one of {list(KINDS)}", got=repr(kind), fix='Pass "all".')
+    learnt = learn_recommender(snapshot, horizon_days=horizon_days, level=level, settings=settings)
+    batches = learnt.batches(kind=kind, top=top)
+    return pa.Table.from_batches(batches, schema=RECOMMENDED_SCHEMA)
+
+
+def learn_recommender(
+    snapshot: Snapshot,
+    *,
+    horizon_days: int,
+    level: Level = "product",
+    settings: RecommendSettings | None = None,
+    cutoffs: int = JUDGED_CUTOFFS,
+) -> Recommender:
+    """The recommender of a date, judged on the last `cutoffs` horizons before it: each cutoff's
+    lists are made by lines that were learnt from the horizon before it.
+
+    Raises DataError where the shop has no lines that name products.
+    """
+    settings = settings or RecommendSettings()
+    catalogue = Catalogue.of(snapshot, level=level, exclude=settings.exclude)
+    refused = objectors(snapshot)
+    rows = _without(product_days(snapshot, level=level), snapshot, refused)
+    sample, customers = _sample(rows, snapshot, catalogue)
+    dates = _dates(snapshot, horizon_days, cutoffs)
+    stages = _stages(sample, catalogue, snapshot, dates, horizon_days, settings)
+    rankers = [stage.ranker() for stage in stages]
+    judged = [
+        (stage, ranker)
+        for stage, ranker in zip(stages, rankers[1:], strict=False)
+        if ranker is not None
+    ]
+    return Recommender(
+        snapshot=snapshot,
+        horizon_days=horizon_days,
+        catalogue=catalogue,
+        purchases=rows,
+        shop=_shop_now(sample, catalogue, snapshot, horizon_days, settings),
+        ranker=rankers[0],
+        cutoffs=dates[:cutoffs],
+        judgement=judge(judged),
+        customers=customers,
+        objectors=len(refused),
+    )
+
+
+def _without(rows: Frame, snapshot: Snapshot, customers: set[str]) -> Frame:
+    if not customers:
+        return rows
+    refused = snapshot.tables.engine.values({"customer_id": sorted(customers)})
+    return rows.join(refused, on="customer_id", how="anti")
+
+
+def _sample(rows: Frame, snapshot: Snapshot, catalogue: Catalogue) -> tuple[Purchases, int]:
+    """The purchases of so many customers that they are 5 million rows at most, and the number of
+    all.
+    """
+    engine = snapshot.tables.engine
+    counted = engine.collect(rows.group_by("customer_id").agg(rows=nw.len()))
+    known = sorted(counted["customer_id"].to_pylist())
+    total = sum(counted["rows"].to_pylist())
+    if total > LEARNT_ROWS:
+        kept = pick_customers(known, max(1, len(known) * LEARNT_ROWS // total))
+        rows = rows.join(engine.values({"customer_id": kept}), on="customer_id", how="semi")
+    table = engine.collect(rows.sort("customer_id"))
+    return Purchases.of(table, catalogue.ids), len(known)
+
+
+def _dates(snapshot: Snapshot, horizon_days: int, cutoffs: int) -> tuple[date, ...]:
+    """The judged cutoffs, newest first, and one before them to learn from; a horizon, and the days
+    in which its orders arrive, apart.
+    """
+    step = horizon_days + snapshot.tables.arrival_lag_days()
+    return tuple(snapshot.as_of - timedelta(days=step * k) for k in range(1, cutoffs + 2))
+
+
+def _stages(
+    sample: Purchases,
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    dates: tuple[date, ...],
+    horizon_days: int,
+    settings: RecommendSettings,
+) -> list[Stage]:
+    moments = [_moment(snapshot, when) for when in (snapshot.as_of, *dates)]
+    return [
+        Stage.at(moment, following, sample, catalogue, horizon_days=horizon_days, settings=settings)
+        for following, moment in pairwise(moments)
+    ]
+
+
+def _shop_now(
+    sample: Purchases,
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    horizon_days: int,
+    settings: RecommendSettings,
+) -> Shop:
+    """The shop at the snapshot; what is on sale is known from all customers, not the sample."""
+    moment = _moment(snapshot, snapshot.as_of)
+    past = sample.before(moment, half_life_days=half_life_days(horizon_days))
+    shop = shop_at(past, catalogue, horizon_days=horizon_days, settings=settings)
+    on_sale = catalogue.sold_since(snapshot, settings.within_days(horizon_days))
+    return replace(shop, on_sale=on_sale)
+
+
+def _moment(snapshot: Snapshot, when: date) -> Moment:
+    return Moment.of(when, snapshot.tables.settings.day_timezone)

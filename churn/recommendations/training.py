@@ -1,0 +1,97 @@
+"""One moment of a shop: its past, the candidates of a panel of customers, and what they bought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from churn.offers.arms import hash_position
+from churn.recommendations.candidates import Candidates, Ranker, candidates
+from churn.recommendations.catalogue import Catalogue
+from churn.recommendations.copurchase import Shop
+from churn.recommendations.purchases import Bools, Floats, Ints, Moment, Past, Purchases
+from churn.recommendations.settings import RecommendSettings
+
+HALF_LIVES = 4  # of a count, in horizons
+PANEL_CUSTOMERS = 10_000
+PANEL_ROWS = 1_000_000
+
+
+def half_life_days(horizon_days: int) -> float:
+    """After so many days a purchase counts half."""
+    return float(HALF_LIVES * horizon_days)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The shop at a moment; `past` is that of a panel of at most 10,000 customers and a million
+    rows, `bought` what was bought in the horizon from the moment on (customer x products +
+    product, in order), as it was known at the next moment.
+    """
+
+    past: Past
+    shop: Shop
+    bought: Ints
+    products: int
+
+    @classmethod
+    def at(
+        cls,
+        moment: Moment,
+        following: Moment,
+        purchases: Purchases,
+        catalogue: Catalogue,
+        *,
+        horizon_days: int,
+        settings: RecommendSettings,
+    ) -> Self:
+        """The stage at that moment, seen through the purchases of a sample of customers."""
+        past = purchases.before(moment, half_life_days=half_life_days(horizon_days))
+        panel = past.of(
+            _panel(past, hash_position(purchases.customer_ids.to_pylist(), salt="panel"))
+        )
+        return cls(
+            past=panel,
+            shop=shop_at(past, catalogue, horizon_days=horizon_days, settings=settings),
+            bought=purchases.bought(moment, horizon_days, known=following),
+            products=purchases.products,
+        )
+
+    @cached_property
+    def candidates(self) -> tuple[Candidates, Candidates]:
+        """Own and new candidates of the panel."""
+        return candidates(self.past, self.shop)
+
+    def ranker(self) -> Ranker | None:
+        """The lines that what came after this moment teaches."""
+        own, new = self.candidates
+        return Ranker.fit(own, new, self._came(own), self._came(new))
+
+    def _came(self, found: Candidates) -> Bools:
+        return np.isin(found.customer * self.products + found.product, self.bought)
+
+
+def shop_at(
+    past: Past, catalogue: Catalogue, *, horizon_days: int, settings: RecommendSettings
+) -> Shop:
+    """The shop as a past tells, under those settings."""
+    return Shop.at(
+        past,
+        catalogue.tie,
+        horizon_days=horizon_days,
+        within_days=settings.within_days(horizon_days),
+        least_buyers=settings.least_buyers,
+    )
+
+
+def _panel(past: Past, places: Floats) -> Bools:
+    """Customers by a hash of their ids, as many as the two limits allow."""
+    rows = np.bincount(past.customer, minlength=places.size)
+    order = np.argsort(places, kind="stable")
+    order = order[rows[order] > 0][:PANEL_CUSTOMERS]
+    kept = np.zeros(places.size, dtype=bool)
+    kept[order[np.cumsum(rows[order]) <= PANEL_ROWS]] = True
+    return kept

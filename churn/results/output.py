@@ -1,0 +1,322 @@
+"""Result tables as files (Parquet, CSV or a workbook by the ending, with a manifest) or as rows of
+a database: whole or absent.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from churn.data.engines.base import Engine, Frame
+from churn.data.engines.parquet import write_batches
+from churn.errors import ConfigError, DataError
+from churn.results.job_result import hashed
+from churn.results.spreadsheets import TEXT_ENDINGS, begins_formula, guarded, read_text
+from churn.results.workbook import by_money, write_workbook
+from churn.storage.manifests import publish_with_manifest, verify_file
+from churn.storage.postgres.address import Place, TableAddress, place_of
+from churn.storage.publish import check_writable
+
+if TYPE_CHECKING:
+    from churn.storage.postgres.layout import Layout
+
+
+CSV_DIGITS, CSV_DECIMALS = 9, 4
+LEAST_ROUNDED, MOST_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
+
+
+ENDINGS = (".parquet", ".csv", ".xlsx")
+
+
+class RowWriter(Protocol):
+    """Takes the rows of a result, and what a manifest or a database tells of them."""
+
+    def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
+        """Writes the rows and the facts."""
+
+
+class TableWriter:
+    """Takes one table or frame, and facts for its manifest, inside `writing_table`."""
+
+    def __init__(self, path: Path, ending: str) -> None:
+        self._path = path
+        self._ending = ending
+        self.facts: dict[str, Any] = {}
+        self.guarded_ids = 0
+
+    def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
+        """Writes the rows; `facts` join their number in the manifest."""
+        self.facts = {"rows": table.num_rows, **facts}
+        if self._ending == ".xlsx":
+            write_workbook([by_money(table)], table.schema, self._path)
+        elif self._ending == ".csv":
+            pa_csv.write_csv(self._for_spreadsheets(table), self._path)
+        else:
+            pq.write_table(table, self._path, compression="zstd")
+
+    def write_frame(
+        self,
+        engine: Engine,
+        frame: Frame,
+        facts: Mapping[str, Any],
+        *,
+        sort_by: Sequence[str],
+        cuts: Sequence[str] = (),
+    ) -> int:
+        """Has the engine write the frame's rows in that order, never all in memory; their
+        number, which joins `facts` in the manifest.
+        """
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(engine.batches(frame.sort(*sort_by)))
+        elif self._ending == ".csv":
+            rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
+        else:
+            rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
+        self.facts = {"rows": rows, **facts}
+        return rows
+
+    def write_batches(
+        self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
+    ) -> int:
+        """Writes rows that come in batches, never all in memory; their number."""
+        none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        if self._ending == ".xlsx":
+            rows = self._stream_workbook(itertools.chain([none], batches))
+        elif self._ending == ".csv":
+            rows = self._stream_csv(itertools.chain([none], batches))
+        else:
+            rows = write_batches(batches, schema, self._path, compression="zstd")
+        self.facts = {"rows": rows, **facts}
+        return rows
+
+    def _stream_csv(self, batches: Iterator[pa.RecordBatch]) -> int:
+        rows, header = 0, True
+        with self._path.open("wb") as file:
+            for batch in batches:
+                table = self._for_spreadsheets(pa.Table.from_batches([batch]))
+                pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=header))
+                rows, header = rows + table.num_rows, False
+        return rows
+
+    def _stream_workbook(self, batches: Iterator[pa.RecordBatch]) -> int:
+        first = next(batches, None)
+        if first is None:
+            return write_workbook([], pa.schema([]), self._path)
+        tables = (pa.Table.from_batches([batch]) for batch in itertools.chain([first], batches))
+        return write_workbook(tables, first.schema, self._path)
+
+    def _for_spreadsheets(self, table: pa.Table) -> pa.Table:
+        if "customer_id" in table.column_names:
+            ids = table.column("customer_id").cast(pa.string())
+            self.guarded_ids += pc.sum(begins_formula(ids)).as_py() or 0
+        return _for_spreadsheets(table)
+
+
+@contextmanager
+def writing_table(
+    out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
+) -> Iterator[TableWriter]:
+    """A writer for the file `out`, which appears when the block ends well; before it begins,
+    StorageError where nothing can be written, BusyError while another run writes the same file, and
+    ConfigError where `out` is one of the places to `keep`: what a run reads, it never replaces.
+    `option` is what the user calls `out`.
+    """
+    _check_name(out, keep, option)
+    holder: list[TableWriter] = []
+
+    def facts() -> dict[str, Any]:
+        return holder[0].facts
+
+    with publish_with_manifest(out, facts) as temporary:
+        holder.append(TableWriter(temporary, out.suffix))
+        yield holder[0]
+
+
+@contextmanager
+def writing_result(
+    out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
+) -> Iterator[RowWriter]:
+    """The same for a result that may also become rows of a database, where it lies as `layout`."""
+    if isinstance(out, Path):
+        with writing_table(out, keep=keep, option=option) as writer:
+            yield writer
+        return
+    from churn.storage.postgres.target import writing_rows
+
+    _check_name(out, keep, option)
+    with writing_rows(out, layout) as rows:
+        yield rows
+
+
+def check_out(
+    out: Place,
+    layout: Layout | None = None,
+    *,
+    keep: Iterable[Place] = (),
+    option: str = "--out",
+) -> None:
+    """Nothing, or the error for a place where a result cannot be written: to be asked before
+    anything is computed. Without a `layout` only files will do.
+    """
+    _check_name(out, keep, option)
+    if isinstance(out, Path):
+        check_writable(out)
+    elif layout is None:
+        raise _no_file(option)
+    else:
+        from churn.storage.postgres.target import check_target
+
+        check_target(out, layout)
+
+
+def file_of(out: Path | str, *, option: str = "--out") -> Path:
+    """The path that a user names; ConfigError where it is a table of a database."""
+    place = place_of(out)
+    if isinstance(place, TableAddress):
+        raise _no_file(option)
+    return place
+
+
+def _no_file(option: str) -> ConfigError:
+    rule = f"{option} of this result must be a file"
+    return ConfigError(rule, got="a database", fix="Name a .parquet, .csv or .xlsx.")
+
+
+def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
+    """What was written: the file with its SHA-256, or the table with that of its rows."""
+    from churn.storage.postgres.target import RowsWriter
+
+    if isinstance(writer, RowsWriter):
+        return {str(out): writer.sha256}
+    return hashed(Path(str(out)))
+
+
+def _check_name(out: Place, keep: Iterable[Place], option: str) -> None:
+    kind, name = ("file", out.name) if isinstance(out, Path) else ("table", str(out))
+    if _known_as(out) in set(map(_known_as, keep)):
+        rule = f"{option} must not be a {kind} that the command reads"
+        raise ConfigError(rule, got=name, fix=f"Name another {kind}.")
+    if isinstance(out, Path) and out.suffix not in ENDINGS:
+        rule = f"{option} must end in .parquet, .csv or .xlsx"
+        raise ConfigError(rule, got=name, fix="Rename it.")
+
+
+def _known_as(place: Place) -> Path | str:
+    return place.resolve() if isinstance(place, Path) else str(place)
+
+
+def read_table(
+    path: Path,
+    *,
+    what: str = "scores",
+    command: str = "score",
+    schema: pa.Schema | None = None,
+) -> pa.Table:
+    """A file that this product wrote, checked against its manifest: Parquet, or CSV and workbooks
+    where a `schema` tells the types.
+
+    `what` it holds and the command that writes it are what errors speak of.
+    """
+    if not path.is_file():
+        rule = f"there is no file {path.name!r}"
+        raise ConfigError(rule, fix=f"Write it first, e.g. with `churn {command}`.")
+    if schema is not None and path.suffix in TEXT_ENDINGS:
+        verify_file(path)
+        return read_text(path, schema)
+    if path.suffix != ".parquet":
+        rule = f"the {what} must be a .parquet file"
+        fix = f"Use `churn {command}` again with --out {what}.parquet."
+        raise ConfigError(rule, got=path.name, fix=fix)
+    verify_file(path)
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        rule = f"{path.name} must be a whole Parquet file"
+        raise DataError(rule, fix=f"Write it again, e.g. with `churn {command}`.") from None
+
+
+def read_result(
+    place: Place, layout: Layout, *, what: str = "scores", command: str = "score"
+) -> tuple[pa.Table, dict[str, Any] | None]:
+    """A result that this product wrote, a file or a run's rows in a database, proved to be that;
+    and what its manifest tells, None for a file without one.
+    """
+    if isinstance(place, TableAddress):
+        from churn.storage.postgres.target import read_run
+
+        return read_run(place, layout, command=command)
+    table = read_table(place, what=what, command=command, schema=layout.schema)
+    return table, verify_file(place)
+
+
+def rounded(column: pa.ChunkedArray) -> pa.Array:
+    """Floats of 9 significant digits, as many as a person or a spreadsheet can use; of large ones
+    four decimals stay, so that no cent is lost.
+    """
+    import numpy as np
+
+    empty = np.asarray(column.is_null().to_numpy())
+    values = np.where(empty, np.nan, column.to_numpy()).astype("float64")
+    size = np.abs(values)
+    usual = (size > LEAST_ROUNDED) & (size < MOST_ROUNDED)
+    decimals = CSV_DIGITS - 1 - np.floor(np.log10(np.where(usual, size, 1.0))).astype(int)
+    up = 10.0 ** np.maximum(decimals, CSV_DECIMALS)
+    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up) / up, values)
+    return pa.array(found, type=pa.float64(), mask=empty)
+
+
+def guard_notes(writer: RowWriter) -> tuple[str, ...]:
+    """A note where a CSV file holds other customer ids than the data, for a spreadsheet's sake."""
+    changed = writer.guarded_ids if isinstance(writer, TableWriter) else 0
+    if not changed:
+        return ()
+    ids = "id begins" if changed == 1 else "ids begin"
+    return (
+        f"{changed:,} customer {ids} like a formula (=, +, - or @) and got an apostrophe in the "
+        "CSV file, so that no spreadsheet runs them. A program that matches ids should read "
+        "Parquet instead",
+    )
+
+
+def _for_spreadsheets(table: pa.Table) -> pa.Table:
+    """Lists as one text, floats with 9 digits, and texts that a spreadsheet would run with an
+    apostrophe before them.
+    """
+    columns = [_plain(table.column(name)) for name in table.column_names]
+    return pa.table(columns, names=guarded(pa.array(table.column_names, pa.string())).to_pylist())
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The column as CSV can hold it: what is or holds text as guarded text, floats rounded."""
+    if pa.types.is_floating(column.type):
+        return rounded(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        texts = [None if cell is None else _joined(cell) for cell in column.to_pylist()]
+        return guarded(pa.array(texts, pa.string()))
+    if _is_text(column.type):
+        return guarded(column.cast(pa.string()))
+    return column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def _joined(cell: object) -> str:
+    """The texts of a list, and of lists in it, one after the other."""
+    if isinstance(cell, list | tuple):
+        return " ".join(_joined(one) for one in cell if one is not None)
+    return " ".join(map(_joined, cell.values())) if isinstance(cell, dict) else str(cell)

@@ -1,1 +1,0 @@
-"""Who gets which offer within a budget, capacities, and caps and floors of groups."""

@@ -1,1 +1,0 @@
-"""From a plan to a list that a campaign tool can take: who may still be contacted, and how."""

@@ -1,1 +1,0 @@
-"""What offers change, learnt from a randomised past: trial, learners, uplift, verdict, storage."""

@@ -1,1 +1,0 @@
-"""What a campaign earned, told from those who were kept without it."""

@@ -1,0 +1,91 @@
+"""Coupon codes that customers hold: each given once, and the same again when it is asked for again.
+
+Which code was given is kept apart from who holds it: an erased customer's code stays given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from churn.errors import DataError
+from churn.storage.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class CodesFor:
+    """For which offer of which plan codes are given."""
+
+    campaign_id: str
+    as_of: date
+    offer_id: str
+
+    def values(self) -> tuple[str, str, str]:
+        """The key of both tables."""
+        return self.campaign_id, self.as_of.isoformat(), self.offer_id
+
+
+_KEY = "campaign_id = ? AND as_of = ? AND offer_id = ?"
+
+
+def folded(code: str) -> str:
+    """A code as it is compared: without the spaces around it, in lower case."""
+    return code.strip().lower()
+
+
+def assigned_codes(
+    ledger: Ledger, what: CodesFor, customers: Sequence[str], pool: Iterable[str], *, dry_run: bool
+) -> dict[str, str]:
+    """The code of each customer: the one that they hold, else the next of the pool that nobody was
+    ever given, which is on record from now on, but in a `dry_run`.
+
+    DataError where the pool has too few left; then none is given.
+    """
+    if dry_run:
+        with ledger.reading() as connection:
+            held, fresh = _held_and_fresh(connection, what, customers, pool)
+        return held | fresh
+    with ledger.changing() as connection:
+        held, fresh = _held_and_fresh(connection, what, customers, pool)
+        connection.executemany(
+            "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?)",
+            [(folded(code), code, *what.values(), ledger.moment()) for code in fresh.values()],
+        )
+        connection.executemany(
+            "INSERT INTO code_holders VALUES (?, ?, ?, ?, ?)",
+            [(*what.values(), customer, code) for customer, code in fresh.items()],
+        )
+    return held | fresh
+
+
+def offers_of_codes(ledger: Ledger, campaign_id: str) -> dict[str, str]:
+    """The offer of each code that was given in the campaign, by the code as it is compared."""
+    with ledger.reading() as connection:
+        found = connection.execute(
+            "SELECT folded, offer_id FROM codes WHERE campaign_id = ?", (campaign_id,)
+        )
+        return dict(found.fetchall())
+
+
+def _held_and_fresh(
+    connection: Any, what: CodesFor, customers: Sequence[str], pool: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What each customer holds already, and what the others would get."""
+    rows = connection.execute(
+        f"SELECT customer_id, code FROM code_holders WHERE {_KEY}",  # noqa: S608
+        what.values(),
+    )
+    on_record = dict(rows.fetchall())
+    held = {name: on_record[name] for name in customers if name in on_record}
+    lacking = [name for name in customers if name not in on_record]
+    if not lacking:
+        return held, {}
+    given = {one for (one,) in connection.execute("SELECT folded FROM codes")}
+    free = [code for code in pool if folded(code) not in given]
+    if len(free) < len(lacking):
+        rule = f"offer {what.offer_id!r} must have a code for each of its customers"
+        got = f"{len(lacking):,} customers without one, and {len(free):,} codes that are left"
+        raise DataError(rule, got=got, fix="Add codes to its file. Nothing was sent.")
+    return held, dict(zip(lacking, free, strict=False))

@@ -1,0 +1,213 @@
+"""The list of erased customers under a keyed hash, and their erasure from the ledger."""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from churn.errors import BusyError, ConfigError
+from churn.storage.erasure_key import KEY_VARIABLE, stored_key
+from churn.storage.ledger import Ledger
+from churn.storage.ledger_file import check_kept
+from churn.storage.records import TREATED
+
+Rows = list[tuple[str, str]]
+CHECKED = b"\0the key of the erased"  # no customer is called so: a NUL is refused in ids
+
+
+@dataclass(frozen=True)
+class Erased:
+    """The hashes of the erased with the dates of their erasure, and the key that made them.
+
+    A customer is known by the id as it is written and by its `canonical` form, in which ids are
+    compared.
+
+    >>> erased = Erased(b"k" * 32, {hashed(b"k" * 32, "anna"): date(2024, 5, 1)})
+    >>> erased.among(["anna", "ben"]), erased.date_of("anna"), erased.date_of("ben")
+    (['anna'], datetime.date(2024, 5, 1), None)
+    """
+
+    key: bytes = field(repr=False)
+    dates: Mapping[bytes, date] = field(repr=False)
+    canonical: Callable[[str], str] = field(default=str, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    def among(self, customer_ids: Iterable[str]) -> list[str]:
+        """Those of the customers who were erased, in their order."""
+        return [name for name in customer_ids if self.date_of(name) is not None]
+
+    def date_of(self, customer_id: str) -> date | None:
+        """When the customer was erased; None where they were not."""
+        found = self.dates.get(hashed(self.key, customer_id))
+        plain = self.canonical(customer_id)
+        if found is not None or plain == customer_id:
+            return found
+        return self.dates.get(hashed(self.key, plain))
+
+
+def hashed(key: bytes, customer_id: str) -> bytes:
+    """The keyed hash of a customer, 32 bytes."""
+    return hmac.digest(key, customer_id.encode("utf-8", "surrogateescape"), "sha256")
+
+
+def read_erased(
+    ledger_path: Path, given: str | None, *, canonical: Callable[[str], str] = str
+) -> Erased | None:
+    """The erased on record in a ledger; None where there is no ledger, or nobody was erased.
+
+    `given` is the key of the settings, else the file beside the ledger holds it. ConfigError where
+    it is missing, or is not the key that the erased were hashed with; StorageError where the list
+    itself is lost.
+    """
+    check_kept(ledger_path)
+    if not ledger_path.exists():
+        return None
+    with Ledger(ledger_path) as ledger:
+        rows, check = _on_record(ledger)
+    if not rows:
+        return None
+    erased = _erased(rows, check, stored_key(ledger_path, given))
+    return replace(erased, canonical=canonical)
+
+
+def record_erased(
+    ledger: Ledger, key: bytes, customer_ids: Iterable[str], *, on: date
+) -> tuple[Erased, int]:
+    """Everyone erased so far with those customers, and how many of them are new.
+
+    Who was erased before keeps that date.
+    """
+    rows = [(hashed(key, name).hex(), on.isoformat()) for name in customer_ids]
+    with ledger.changing() as connection:
+        _check_key(connection.execute("SELECT check_value FROM erasure_key").fetchone(), key)
+        connection.execute("INSERT OR IGNORE INTO erasure_key VALUES (1, ?)", (_check(key),))
+        new = connection.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?)", rows).rowcount
+    return _erased(*_on_record(ledger), key), max(new, 0)
+
+
+def _on_record(ledger: Ledger) -> tuple[Rows, tuple[str] | None]:
+    with ledger.reading() as connection:
+        rows = connection.execute("SELECT hash, erased_on FROM erased").fetchall()
+        return rows, connection.execute("SELECT check_value FROM erasure_key").fetchone()
+
+
+def _erased(rows: Rows, check: tuple[str] | None, key: bytes | None) -> Erased:
+    if key is None:
+        rule = "the list of the erased can be read with its key alone, which is missing"
+        fix = f"Put erasure.key back beside the ledger, or set {KEY_VARIABLE}."
+        raise ConfigError(rule, fix=fix)
+    _check_key(check, key)
+    return Erased(key, {bytes.fromhex(code): date.fromisoformat(day) for code, day in rows})
+
+
+def _check(key: bytes) -> str:
+    return hmac.digest(key, CHECKED, "sha256").hex()
+
+
+def _check_key(check: tuple[str] | None, key: bytes) -> None:
+    """Nothing, or ConfigError where the erased were hashed with another key."""
+    if check is not None and not hmac.compare_digest(check[0], _check(key)):
+        rule = "the key of the erased must be the one that they were hashed with"
+        fix = f"Put the erasure.key of this ledger back, or its key into {KEY_VARIABLE}."
+        raise ConfigError(rule, got="another", fix=fix)
+
+
+def tables_of_customers(ledger: Ledger) -> list[str]:
+    """The tables of the ledger that have a column customer_id, whoever made them."""
+    with ledger.reading() as connection:
+        return _tables(connection)
+
+
+def rows_of(ledger: Ledger, customer_id: str) -> dict[str, list[dict[str, object]]]:
+    """Every row of the ledger on a customer, by table; tables without one are left out."""
+    found = {}
+    with ledger.reading() as connection:
+        for table in _tables(connection):
+            asked = f'SELECT * FROM "{table}" WHERE customer_id = ?'  # noqa: S608
+            rows = connection.execute(asked, (customer_id,))
+            names = [column[0] for column in rows.description]
+            found[table] = [dict(zip(names, row, strict=True)) for row in rows]
+    return {table: rows for table, rows in found.items() if rows}
+
+
+def erase_rows(ledger: Ledger, erased: Erased, *, dry_run: bool = False) -> dict[str, int]:
+    """Rows of the erased by table, which are gone unless it is a dry run; zeros are left out.
+
+    What is deleted is overwritten, not only marked as free.
+    """
+    with ledger.reading() as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+    with ledger.changing() as connection:
+        counts = {name: _erase(connection, name, erased, dry_run) for name in _tables(connection)}
+    return {table: count for table, count in counts.items() if count}
+
+
+def compact(ledger: Ledger) -> None:
+    """Writes the ledger anew without freed pages, where earlier changes left old rows."""
+    with ledger.reading() as connection:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def check_alone(ledger: Ledger, run_id: str) -> None:
+    """Nothing, or BusyError while other runs are under way: they may have read the tables before,
+    and write what they read when they end. `serve` looks into the ledger at each request anew.
+    """
+    with ledger.reading() as connection:
+        found = connection.execute(
+            "SELECT DISTINCT command FROM runs WHERE status = 'running' AND run_id <> ? "
+            "AND command <> 'serve' ORDER BY command",
+            (run_id,),
+        ).fetchall()
+    if found:
+        rule = "erasing must wait for runs that began before it"
+        got = ", ".join(f"churn {command}" for (command,) in found)
+        fix = "The customers are on the list, so later runs leave them out: run it again then."
+        raise BusyError(rule, got=got, fix=fix)
+
+
+def exports_to(ledger: Ledger, erased: Erased) -> list[dict[str, object]]:
+    """The exports of plans in which the erased had an offer: audience, campaign_id, as_of,
+    offer_id and the date, the oldest first. Consent may have kept them out of the list itself.
+    """
+    found: set[tuple[object, ...]] = set()
+    with ledger.reading() as connection:
+        ids = connection.execute("SELECT DISTINCT customer_id FROM plans")
+        for name in erased.among(row[0] for row in ids.fetchall()):
+            found |= set(connection.execute(_EXPORTED, (name,)))
+    names = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
+    rows = sorted(found, key=lambda row: tuple(map(str, row)))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+_EXPORTED = f"""
+    SELECT e.exported_on, e.audience, e.campaign_id, e.as_of, p.offer_id
+    FROM exports AS e JOIN (SELECT * FROM plans WHERE customer_id = ? AND {TREATED}) AS p
+    ON p.campaign_id = e.campaign_id AND p.as_of = e.as_of
+    WHERE (e.offer_id IS NULL OR e.offer_id = p.offer_id)
+    AND (e.audience = 'list' OR p.channel = 'ads')
+"""  # noqa: S608
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c "
+        "WHERE m.type = 'table' AND c.name = 'customer_id' ORDER BY m.name"
+    )
+    return [name for (name,) in found]
+
+
+def _erase(connection: sqlite3.Connection, table: str, erased: Erased, dry_run: bool) -> int:
+    ids = connection.execute(f'SELECT DISTINCT customer_id FROM "{table}"')  # noqa: S608
+    names = [(name,) for name in erased.among(str(row[0]) for row in ids.fetchall())]
+    if dry_run:
+        counted = f'SELECT count(*) FROM "{table}" WHERE customer_id = ?'  # noqa: S608
+        return sum(connection.execute(counted, name).fetchone()[0] for name in names)
+    deleted = f'DELETE FROM "{table}" WHERE customer_id = ?'  # noqa: S608
+    return max(connection.executemany(deleted, names).rowcount, 0) if names else 0

@@ -1,0 +1,456 @@
+"""What runs did: which are done, who was planned for which offer, who is held out of what.
+
+One SQLite file, read by cooldown, by reruns that must not contact anyone twice, and by measuring.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from churn.errors import BusyError, ConfigError, DataError
+from churn.storage.database import database_errors, transaction
+from churn.storage.ledger_file import open_ledger_file
+from churn.storage.locks import Process
+from churn.storage.names import canonical_json, check_name
+from churn.storage.records import (
+    CONTACTS,
+    EXPORT_COLUMNS,
+    EXPORTED,
+    Contact,
+    Export,
+    PlanRow,
+    Promotion,
+    Run,
+    keep_as_contacts,
+)
+
+RUN = "run_id, command, status, started_at, finished_at, as_of, model_id, facts"
+
+
+class Ledger:
+    """The ledger at `path`, made where there is none; used in a `with` block.
+
+    `now` tells the time, with its zone; `wait_seconds` is how long another writer is waited for.
+
+    >>> with Ledger(Path(":memory:")) as ledger:
+    ...     run_id = ledger.start_run("score", run_id="nightly-1")
+    ...     ledger.finish_run(run_id, status="done", facts={"rows": 12})
+    ...     [(run.run_id, run.status, run.facts) for run in ledger.runs()]
+    [('nightly-1', 'done', {'rows': 12})]
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wait_seconds: float = 30.0,
+    ):
+        self.path = path
+        self.now = now
+        self.wait_seconds = wait_seconds
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> "Ledger":
+        self._connection = open_ledger_file(self.path, wait_seconds=self.wait_seconds)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def start_run(
+        self, command: str, *, run_id: str | None = None, as_of: date | None = None
+    ) -> str:
+        """The id of a run that is now running, such as `20261123t231501-3f9a2c`: ids sort by time.
+
+        A `run_id` that was given before starts again; BusyError while its process still lives,
+        ConfigError where it names a run of another command, whose facts would be lost.
+        """
+        moment = self.now().astimezone(UTC)
+        run_id = check_name(run_id or _new_run_id(moment), what="run_id")
+        process = Process.current()
+        values = (run_id, command, moment.isoformat(), _iso(as_of), process.pid, process.started)
+        with self.changing() as connection:
+            if run_id in _running(connection, alive=True):
+                rule = f"run {run_id} must have ended before it starts again"
+                raise BusyError(rule, fix="Wait until it has, or take another run_id.")
+            _check_same_command(connection, run_id, command)
+            connection.execute(
+                "INSERT OR REPLACE INTO runs (run_id, command, started_at, as_of, pid, "
+                "pid_started, status, facts) VALUES (?, ?, ?, ?, ?, ?, 'running', '{}')",
+                values,
+            )
+        return run_id
+
+    def date_run(self, run_id: str, as_of: date) -> None:
+        """Puts on record for which date a started run is, once that is known."""
+        with self.changing() as connection:
+            _check_started(connection, run_id)
+            connection.execute("UPDATE runs SET as_of = ? WHERE run_id = ?", (_iso(as_of), run_id))
+
+    def finish_run(
+        self,
+        run_id: str,
+        *,
+        status: Literal["done", "failed"],
+        facts: dict[str, Any] | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        """Records how a started run ended, and what it wants remembered (JSON values)."""
+        with self.changing() as connection:
+            _check_started(connection, run_id)
+            connection.execute(
+                "UPDATE runs SET status = ?, finished_at = ?, facts = ?, model_id = ? "
+                "WHERE run_id = ?",
+                (status, self.moment(), canonical_json(facts or {}).decode(), model_id, run_id),
+            )
+
+    def mark_dead_runs_failed(self) -> list[str]:
+        """Ids of the runs that stood as running although their process is gone; now failed."""
+        with self.changing() as connection:
+            dead = _running(connection, alive=False)
+            connection.executemany(
+                "UPDATE runs SET status = 'failed', finished_at = ?, facts = json_patch(facts, ?) "
+                "WHERE run_id = ?",
+                [(self.moment(), '{"cause":"its process died"}', run_id) for run_id in dead],
+            )
+        return dead
+
+    def runs(self, command: str | None = None, *, limit: int = 100) -> list[Run]:
+        """The newest runs first, of one command or of all."""
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT {RUN} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
+                "ORDER BY started_at DESC, run_id DESC LIMIT ?",
+                (command, limit),
+            )
+            return [Run.from_values(*row) for row in found]
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of that id; None where it is not on record."""
+        with self.reading() as connection:
+            found = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
+            values = found.fetchone()
+        return None if values is None else Run.from_values(*values)
+
+    def record_plan(
+        self, run_id: str, rows: Iterable[PlanRow], *, facts: dict[str, Any] | None = None
+    ) -> int:
+        """Number of rows written, all or none, with the facts of the run that they are read with.
+
+        A customer's row of the same run is replaced, and so is every plan that another run made
+        for the same campaign and as_of: the same plan made twice contacts nobody twice. Of a plan
+        that was exported the rows stay as contacts, for somebody may have been sent something.
+        """
+        plans: set[tuple[str, date]] = set()
+        with self.changing() as connection:
+            _check_started(connection, run_id)
+            count = connection.executemany(
+                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (row.values(run_id) for row in _noting_plans(rows, plans)),
+            ).rowcount
+            if facts is not None:
+                told = canonical_json(facts).decode()
+                connection.execute("UPDATE runs SET facts = ? WHERE run_id = ?", (told, run_id))
+            for campaign_id, as_of in sorted(plans):
+                _replace_others(connection, run_id, campaign_id, as_of.isoformat())
+        return max(count, 0)
+
+    def last_contacts(
+        self, before: date, *, excluding: tuple[str, date] | None = None
+    ) -> Iterator[Contact]:
+        """The latest contact of each customer and offer, of plans dated strictly before `before`.
+
+        `excluding` leaves out one plan by its campaign and as_of: the one that is being made
+        again. Held-out customers, controls and the offer "none" are no contacts.
+        """
+        campaign_id, as_of = excluding or ("", date.min)
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT customer_id, offer_id, max(as_of) FROM ({CONTACTS}) "  # noqa: S608
+                "WHERE as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                "GROUP BY customer_id, offer_id",
+                (before.isoformat(), campaign_id, as_of.isoformat()),
+            )
+            for customer_id, offer_id, latest in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(latest))
+
+    def contacts_since(
+        self, since: date, before: date, *, excluding: tuple[str, date]
+    ) -> Iterator[Contact]:
+        """Every contact of plans dated from `since` to strictly before `before`, as above; one for
+        each campaign and date, however often it was planned.
+        """
+        campaign_id, as_of = excluding
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT customer_id, max(offer_id), as_of, campaign_id FROM ({CONTACTS}) "  # noqa: S608
+                "WHERE as_of >= ? AND as_of < ? AND NOT (campaign_id = ? AND as_of = ?) "
+                "GROUP BY customer_id, campaign_id, as_of",
+                (since.isoformat(), before.isoformat(), campaign_id, as_of.isoformat()),
+            )
+            for customer_id, offer_id, day, campaign in found:
+                yield Contact(customer_id, offer_id, date.fromisoformat(day), campaign)
+
+    def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
+        """Whether that run's plan is the one that counts for the campaign and date."""
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM planned WHERE run_id = ? AND campaign_id = ? AND as_of = ?",
+                (run_id, campaign_id, as_of.isoformat()),
+            )
+            return found.fetchone() is not None
+
+    def check_planned(
+        self, run_id: str, *, campaign_id: str, as_of: date, what: str = "the plan"
+    ) -> None:
+        """Nothing, or DataError unless that run's plan counts for the campaign and date."""
+        if self.is_planned(run_id, campaign_id=campaign_id, as_of=as_of):
+            return
+        raise DataError(
+            f"{what} must be the plan on record for campaign {campaign_id!r} as of {as_of}",
+            got="a dry run, one that a later plan replaced, or one of another ledger",
+            fix="Take the latest plan, or plan again without --dry-run.",
+        )
+
+    def record_export(
+        self, export: Export, *, plan_run_id: str | None = None, replace: bool = False
+    ) -> Export | None:
+        """The latest earlier export of the same plan, audience and offer, None where it is new.
+
+        ConfigError where another plan of the same campaign and date went to that audience before:
+        the same campaign would contact twice. `replace` lets the new one take its place. DataError
+        where the plan of `plan_run_id` is not the one that counts any more: another may have been
+        made since it was looked at, and what goes out would start no cooldown.
+        """
+        with self.changing() as connection:
+            _check_started(connection, export.run_id)
+            if plan_run_id is not None:
+                self.check_planned(plan_run_id, campaign_id=export.campaign_id, as_of=export.as_of)
+            earlier = _standing_exports(connection, export)
+            others = _other_plans(earlier, export, replace=replace)
+            for other in others:
+                connection.execute(
+                    "UPDATE exports SET replaced_by = ? WHERE run_id = ?",
+                    (export.run_id, other.run_id),
+                )
+            marks = ", ".join("?" * (len(EXPORT_COLUMNS) + 1))
+            connection.execute(
+                f"INSERT INTO exports ({', '.join(EXPORT_COLUMNS)}, exported_at) "  # noqa: S608
+                f"VALUES ({marks})",
+                (*export.values(), self.moment()),
+            )
+            keep_as_contacts(connection, export.campaign_id, export.as_of.isoformat())
+        same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
+        return same[-1] if same else None
+
+    def check_export(self, export: Export, *, replace: bool = False) -> None:
+        """The ConfigError of `record_export`, if it would raise one; nothing is recorded."""
+        with self.reading() as connection:
+            _other_plans(_standing_exports(connection, export), export, replace=replace)
+
+    def last_plan(self, campaign_id: str, before: date) -> tuple[Run, list[PlanRow]] | None:
+        """The run and the rows of the campaign's newest plan dated strictly before `before`."""
+        with self.reading() as connection:
+            newest = connection.execute(
+                "SELECT run_id, as_of FROM planned WHERE campaign_id = ? AND as_of < ? "
+                "ORDER BY as_of DESC LIMIT 1",
+                (campaign_id, before.isoformat()),
+            ).fetchone()
+            if newest is None:
+                return None
+            found = connection.execute(
+                "SELECT customer_id, campaign_id, as_of, offer_id, channel, arm, propensity, "
+                "expected_cost FROM plans WHERE run_id = ? AND campaign_id = ? AND as_of = ? "
+                "ORDER BY customer_id",
+                (newest[0], campaign_id, newest[1]),
+            )
+            run = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", newest[:1])  # noqa: S608
+            return Run.from_values(*run.fetchone()), [PlanRow.from_values(*row) for row in found]
+
+    def remember_holdout(
+        self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date
+    ) -> int:
+        """Number of customers newly assigned: in (True) or out (False) of the holdout.
+
+        Who was assigned before stays where they were.
+        """
+        check_name(experiment, what="experiment")
+        day = assigned_on.isoformat()
+        with self.changing() as connection:
+            count = connection.executemany(
+                "INSERT OR IGNORE INTO holdout VALUES (?, ?, ?, ?)",
+                ((experiment, customer_id, bool(member), day) for customer_id, member in members),
+            ).rowcount
+        return max(count, 0)
+
+    def holdout_members(self, experiment: str) -> set[str]:
+        """The customers who are held out of an experiment."""
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT customer_id FROM holdout WHERE experiment = ? AND member", (experiment,)
+            )
+            return {customer_id for (customer_id,) in found}
+
+    @contextmanager
+    def promoting(self, promotion: Promotion) -> Iterator[None]:
+        """A block that moves the pointer; the promotion is on record if it ends well.
+
+        It is on record before: a run that is killed may have moved the pointer, and why it did must
+        not be lost. What one that was killed before its move left on record is taken off.
+        """
+        with self.changing() as connection:
+            _check_started(connection, promotion.run_id)
+            _take_off_unmoved(connection, promotion)
+            number = connection.execute(
+                "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
+                "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*promotion.values(), self.moment()),
+            ).lastrowid
+        try:
+            yield
+        except BaseException:
+            with self.changing() as connection:
+                connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
+            raise
+
+    def promotions(self, directory: str) -> list[Promotion]:
+        """Every promotion in a folder of models, the oldest first, each with its time; the last
+        may be one that was killed before it moved the pointer.
+        """
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
+                "FROM promotions WHERE directory = ? ORDER BY number",
+                (directory,),
+            )
+            return [Promotion.from_values(*row) for row in found]
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for the tables that modules beside this one keep in the same file."""
+        if self._connection is None:
+            raise ConfigError("a Ledger must be open", fix="Use it inside `with Ledger(path):`.")
+        with database_errors(self.path):
+            yield self._connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """The same within a transaction: what is changed is kept whole or not at all.
+
+        A block within another is part of that one's transaction.
+        """
+        with self.reading() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            with transaction(connection):
+                yield connection
+
+    def moment(self) -> str:
+        """Now, in UTC, as the tables keep it."""
+        return self.now().astimezone(UTC).isoformat()
+
+
+def _new_run_id(moment: datetime) -> str:
+    return f"{moment:%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _running(connection: sqlite3.Connection, *, alive: bool) -> list[str]:
+    found = connection.execute(
+        "SELECT run_id, pid, pid_started FROM runs WHERE status = 'running' ORDER BY run_id"
+    )
+    return [run_id for run_id, *process in found if Process(*process).is_alive == alive]
+
+
+def _check_same_command(connection: sqlite3.Connection, run_id: str, command: str) -> None:
+    found = connection.execute(
+        "SELECT command FROM runs WHERE run_id = ? AND command <> ?", (run_id, command)
+    ).fetchone()
+    if found is not None:
+        rule = f"a run_id names one run of one command; {run_id} is one of `churn {found[0]}`"
+        raise ConfigError(rule, got=f"churn {command}", fix=f"Take e.g. {command}-{run_id}.")
+
+
+def _take_off_unmoved(connection: sqlite3.Connection, promotion: Promotion) -> None:
+    """Takes off the newest promotions of dead runs from the same champion: it is still champion."""
+    alive = _running(connection, alive=True)
+    newest = (
+        "SELECT number, run_id, previous, model_id FROM promotions WHERE directory = ? "
+        "ORDER BY number DESC LIMIT 1"
+    )
+    while found := connection.execute(newest, (promotion.directory,)).fetchone():
+        number, run_id, previous, model_id = found
+        moved = previous != promotion.previous or model_id == promotion.previous
+        if moved or run_id in alive:
+            return
+        connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
+
+
+def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
+    found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    if found is None:
+        fix = "Call start_run first, and pass what it returns."
+        raise ConfigError("run_id must be of a started run", got=repr(run_id), fix=fix)
+
+
+def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
+    """What was exported of that campaign and date to that audience and not replaced since; empty
+    lists, which earlier releases noted, too, reached nobody.
+    """
+    found = connection.execute(
+        f"SELECT {', '.join(EXPORT_COLUMNS)} FROM exports "  # noqa: S608
+        "WHERE campaign_id = ? AND as_of = ? AND audience = ? AND replaced_by IS NULL "
+        "AND rows > 0 ORDER BY number",
+        (export.campaign_id, export.as_of.isoformat(), export.audience),
+    )
+    return [Export.from_values(*row) for row in found]
+
+
+def _other_plans(earlier: Iterable[Export], export: Export, *, replace: bool) -> list[Export]:
+    """Those that were made of another plan; ConfigError where they may not be replaced."""
+    others = [one for one in earlier if one.plan_digest != export.plan_digest]
+    if others and not replace:
+        raise _already_exported(others[-1])
+    return others
+
+
+def _already_exported(other: Export) -> ConfigError:
+    rule = (
+        f"one plan of campaign {other.campaign_id!r} as of {other.as_of} may be exported "
+        f"to {other.audience!r}"
+    )
+    fix = "Export that plan; or pass --replace, and take the earlier list out of the campaign tool."
+    return ConfigError(rule, got=f"another one than in run {other.run_id}", fix=fix)
+
+
+def _noting_plans(rows: Iterable[PlanRow], plans: set[tuple[str, date]]) -> Iterator[PlanRow]:
+    for row in rows:
+        plans.add((row.campaign_id, row.as_of))
+        yield row
+
+
+def _replace_others(
+    connection: sqlite3.Connection, run_id: str, campaign_id: str, as_of: str
+) -> None:
+    plan = (campaign_id, as_of, run_id)
+    connection.execute(
+        "DELETE FROM plans WHERE campaign_id = ? AND as_of = ? AND run_id IN "  # noqa: S608
+        "(SELECT run_id FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?) "
+        f"AND run_id NOT IN ({EXPORTED})",
+        (campaign_id, as_of, *plan, campaign_id, as_of),
+    )
+    connection.execute(
+        "DELETE FROM planned WHERE campaign_id = ? AND as_of = ? AND run_id <> ?", plan
+    )
+    connection.execute("INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", plan)

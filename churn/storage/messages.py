@@ -1,0 +1,145 @@
+"""Every message of a campaign: on record before it is sent, so that none is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from churn.storage.ledger import Ledger
+
+State = Literal["waiting", "sending", "sent", "failed", "unknown"]
+
+CONTACTED = ("sending", "sent", "unknown")
+"""States in which a customer has the message, or may have it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One customer's message of a campaign's plan of one date, through "email" or "webhook".
+
+    `token` is what its link to unsubscribe ends in. `parcel` names what goes out in one piece: a
+    message by itself, or the batch that it is part of. `cause` is the answer of the other side
+    where it was not sent.
+    """
+
+    campaign_id: str
+    as_of: date
+    customer_id: str
+    through: str
+    offer_id: str
+    channel: str
+    token: str
+    parcel: str
+    run_id: str
+    state: State = "waiting"
+    cause: str | None = None
+
+    def values(self) -> tuple[object, ...]:
+        """The row of the table without its moment, in the order of the columns."""
+        found = (getattr(self, name) for name in _COLUMNS)
+        return tuple(one.isoformat() if isinstance(one, date) else one for one in found)
+
+
+_COLUMNS = tuple(Message.__slots__)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM messages"  # noqa: S608 - names of this module
+_KEY = "campaign_id = ? AND as_of = ? AND customer_id = ? AND through = ?"
+
+
+def messages_of(ledger: Ledger, campaign_id: str, as_of: date) -> list[Message]:
+    """The messages of a campaign's plan of that date, by customer."""
+    with ledger.reading() as connection:
+        found = connection.execute(
+            f"{_SELECT} WHERE campaign_id = ? AND as_of = ? ORDER BY customer_id, through",
+            (campaign_id, as_of.isoformat()),
+        )
+        return [_message(row) for row in found]
+
+
+def message_of_token(ledger: Ledger, token: str) -> Message | None:
+    """The message whose link to unsubscribe ends in that token; None where there is none."""
+    with ledger.reading() as connection:
+        found = connection.execute(f"{_SELECT} WHERE token = ?", (token,)).fetchone()
+    return None if found is None else _message(found)
+
+
+def enqueue(ledger: Ledger, messages: Iterable[Message]) -> None:
+    """Puts messages on record as waiting; one that is on record takes the new offer and run, and
+    keeps its token.
+    """
+    marks = ", ".join("?" * (len(_COLUMNS) + 1))
+    moment = ledger.moment()
+    with ledger.changing() as connection:
+        connection.executemany(
+            f"INSERT INTO messages ({', '.join(_COLUMNS)}, at) VALUES ({marks}) "  # noqa: S608
+            "ON CONFLICT DO UPDATE SET offer_id = excluded.offer_id, channel = excluded.channel, "
+            "parcel = excluded.parcel, run_id = excluded.run_id, state = 'waiting'",
+            ((*one.values(), moment) for one in messages),
+        )
+
+
+def doubt_unfinished(ledger: Ledger, campaign_id: str, as_of: date, through: str) -> int:
+    """How many messages stood as being sent although nobody sends them; now they are "unknown".
+
+    Only whoever keeps others from sending may call it.
+    """
+    with ledger.changing() as connection:
+        return connection.execute(
+            "UPDATE messages SET state = 'unknown', cause = 'interrupted' WHERE campaign_id = ? "
+            "AND as_of = ? AND through = ? AND state = 'sending'",
+            (campaign_id, as_of.isoformat(), through),
+        ).rowcount
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of messages that were claimed."""
+
+    messages: Sequence[Message]
+    state: State
+    cause: str | None = None
+
+
+def claim(
+    ledger: Ledger, messages: Sequence[Message], *, since: int, before: Settled | None = None
+) -> list[Message]:
+    """Those of the waiting messages that may go out now, on record as being sent.
+
+    Whoever told a withdrawal from the channel after number `since` (`last_told` when consent was
+    read) is not among them. What became of the ones `before` is recorded in the same write to the
+    disk.
+    """
+    with ledger.changing() as connection:
+        if before is not None:
+            _settle(connection, before, ledger.moment())
+        return [one for one in messages if _claimed(connection, one, ledger.moment(), since)]
+
+
+def settle(ledger: Ledger, settled: Settled) -> None:
+    """Records what became of messages that were claimed."""
+    with ledger.changing() as connection:
+        _settle(connection, settled, ledger.moment())
+
+
+def _settle(connection: Any, settled: Settled, moment: str) -> None:
+    connection.executemany(
+        f"UPDATE messages SET state = ?, cause = ?, at = ? WHERE {_KEY}",  # noqa: S608
+        [(settled.state, settled.cause, moment, *one.values()[:4]) for one in settled.messages],
+    )
+
+
+def _claimed(connection: Any, message: Message, moment: str, since: int) -> bool:
+    done = connection.execute(
+        f"UPDATE messages SET state = 'sending', cause = NULL, at = ? WHERE {_KEY} "  # noqa: S608
+        "AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM withdrawals "
+        "WHERE withdrawals.customer_id = messages.customer_id "
+        "AND withdrawals.channel = lower(trim(messages.channel)) AND told > ?)",
+        (moment, *message.values()[:4], since),
+    )
+    return bool(done.rowcount)
+
+
+def _message(row: Sequence[Any]) -> Message:
+    named = dict(zip(_COLUMNS, row, strict=True))
+    return Message(**{**named, "as_of": date.fromisoformat(named["as_of"])})

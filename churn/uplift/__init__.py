@@ -1,0 +1,1 @@
+"""Effects of offers, learnt from randomised contacts."""

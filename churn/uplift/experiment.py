@@ -1,0 +1,138 @@
+"""Data of an experiment: one row per customer and campaign with its outcome, and resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from churn.errors import DataError
+from churn.offers.catalogue import NO_OFFER
+
+
+def customer_codes(customer: ArrayLike) -> NDArray[np.int64]:
+    """0, 1, 2 … for each distinct customer, row by row."""
+    return np.asarray(pd.factorize(np.asarray(customer))[0], dtype=np.int64)
+
+
+def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.int64]:
+    """The fold of each row: equal parts of the customers, each with all of its rows in one.
+
+    >>> customer_folds(["ann", "bob", "ann", "cid"], 3, seed=1).tolist()
+    [0, 1, 0, 2]
+    """
+    codes = customer_codes(customer)
+    places = np.random.default_rng(seed).permutation(codes.max(initial=-1) + 1)
+    return np.asarray(places[codes] % folds)
+
+
+def customer_draws(
+    customer: ArrayLike, *, replicates: int, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """For each replicate, how often each row is drawn when its customer is, with replacement."""
+    rng = np.random.default_rng(seed)
+    codes = customer_codes(customer)
+    count = int(codes.max(initial=-1)) + 1
+    for _ in range(replicates if count else 0):
+        drawn = np.bincount(rng.integers(count, size=count), minlength=count)
+        yield drawn[codes].astype(np.float64)
+
+
+COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Who was given what by lot, and what came of it: `COLUMNS`, then features, a row a contact.
+
+    Rows of one `lot` had the same offers to draw from. `offer_id` is what it gave, "none" for who
+    was kept without: intention to treat.
+    `propensity` is the probability with which the lot gave it, strictly between 0 and 1.
+    `retained` is 1 for an order within `horizon_days`, `margin` the margin in them. Features are
+    as of before the contact. `observational` counts contacts without a lot, by offer; `left_out`
+    counts other contacts by the reason why nothing can be learnt from them.
+    """
+
+    rows: pd.DataFrame
+    feature_names: tuple[str, ...]
+    horizon_days: int
+    observational: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        missing = [n for n in (*COLUMNS, *self.feature_names) if n not in self.rows]
+        if missing:
+            fix = "Build the trial with build_trial, or add them."
+            raise DataError(f"a trial lacks column(s) {missing}", fix=fix)
+        outside = int((~self.rows["propensity"].between(0, 1, inclusive="neither")).sum())
+        if outside:
+            raise DataError(
+                "propensities must lie strictly between 0 and 1",
+                got=f"{outside} row(s) otherwise",
+                fix="Leave out contacts that no lot decided: they are observational.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """The offers of lots that also gave none, by name."""
+        given = self.rows.loc[self.compared, "offer_id"].unique()
+        return tuple(sorted(name for name in given if name != NO_OFFER))
+
+    @property
+    def compared(self) -> Bools:
+        """Rows of lots that also gave no offer."""
+        kept = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "lot"].unique()
+        return np.asarray(self.rows["lot"].isin(kept))
+
+    @property
+    def customer(self) -> NDArray[Any]:
+        """The customer of each row."""
+        return self.rows["customer_id"].to_numpy()
+
+    @property
+    def retained(self) -> Floats:
+        """1 for an order within the horizon, else 0."""
+        return self.rows["retained"].to_numpy(dtype="float64")
+
+    @property
+    def propensity(self) -> Floats:
+        """The probability of what the lot gave."""
+        return self.rows["propensity"].to_numpy(dtype="float64")
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The features as float32, shape (rows, features)."""
+        return feature_matrix(self.rows, self.feature_names)
+
+    def was_given(self, offer: str) -> Bools:
+        """Rows to which the lot gave that offer, or "none"."""
+        return np.asarray(self.rows["offer_id"] == offer)
+
+    def could_get(self, offer: str) -> Bools:
+        """Rows of lots that gave both that offer and none."""
+        gave = self.rows.loc[self.rows["offer_id"] == offer, "lot"].unique()
+        could: Bools = self.compared & np.asarray(self.rows["lot"].isin(gave))
+        return could
+
+    def only(self, which: NDArray[Any]) -> Trial:
+        """Some of the rows, by a mask or positions."""
+        return replace(self, rows=self.rows.iloc[np.arange(len(self))[which]])
+
+    def customers_given(self, offer: str, *, among: Bools) -> int:
+        """Distinct customers to whom the lot gave that offer, or "none"."""
+        return int(self.rows.loc[self.was_given(offer) & among, "customer_id"].nunique())
+
+
+def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Features as the numbers that the trees see: float32, shape (rows, features)."""
+    return rows[list(names)].to_numpy(dtype="float32", na_value=np.nan)

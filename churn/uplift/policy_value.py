@@ -1,0 +1,82 @@
+"""What a policy would have earned, from what a lot gave: IPW, SNIPS and DR, with intervals.
+
+Dudik, Erhan, Langford and Li (2014), Doubly robust policy evaluation and optimization; Swaminathan
+and Joachims (2015), The self-normalized estimator for counterfactual learning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from churn.errors import DataError, GateError
+from churn.uplift.average import Estimate, mean_by_customer
+
+Floats = NDArray[np.float64]
+
+LEAST_EFFECTIVE_ROWS = 100.0
+
+
+@dataclass(frozen=True)
+class PolicyValue:
+    """The mean outcome per row under a policy, by three estimators with 90 % intervals.
+
+    `effective_rows` is (sum w)^2 / sum w^2 over the rows in which the lot happened to do what
+    the policy would have done: as many equally weighted rows tell as much.
+    """
+
+    ipw: Estimate
+    snips: Estimate
+    dr: Estimate | None
+    effective_rows: float
+
+
+def policy_value(
+    choice: ArrayLike,
+    given: ArrayLike,
+    propensity: ArrayLike,
+    outcome: ArrayLike,
+    customer: ArrayLike,
+    *,
+    predicted: Floats | None = None,
+    least_effective_rows: float = LEAST_EFFECTIVE_ROWS,
+) -> PolicyValue:
+    """The value of choosing `choice` where the lot gave `given` with its propensity.
+
+    Both are arms 0, 1, 2 … of n rows. `predicted` is the outcome that a model which had not seen
+    the customer says of each arm, n x arms, for DR. Raises GateError where too few rows agree.
+    """
+    chosen, lot = np.asarray(choice), np.asarray(given)
+    y, e = np.asarray(outcome, dtype=float), np.asarray(propensity, dtype=float)
+    if not ((e > 0) & (e <= 1)).all():
+        rule = "propensities must be above 0 and at most 1"
+        raise DataError(rule, got=f"{int((~((e > 0) & (e <= 1))).sum())} row(s) otherwise")
+    weight = (chosen == lot) / e
+    total = weight.sum()
+    effective = float(total**2 / (weight**2).sum()) if total > 0 else 0.0
+    if effective < least_effective_rows:
+        raise GateError(
+            f"a policy is valued on {least_effective_rows:,.0f} effective rows or more",
+            got=f"{effective:,.1f}",
+            fix="Let the lot decide more often, or value a policy that is nearer to it.",
+        )
+    dr = None
+    if predicted is not None:
+        rows = np.arange(len(y))
+        rest = weight * (y - predicted[rows, lot])
+        dr = mean_by_customer(predicted[rows, chosen] + rest, customer)
+    return PolicyValue(
+        ipw=mean_by_customer(weight * y, customer),
+        snips=_self_normalised(weight, y, customer),
+        dr=dr,
+        effective_rows=effective,
+    )
+
+
+def _self_normalised(weight: Floats, y: Floats, customer: ArrayLike) -> Estimate:
+    """The weighted mean; its error by the delta method."""
+    value = float(weight @ y / weight.sum())
+    error = mean_by_customer(weight * (y - value) / weight.mean(), customer).error
+    return Estimate(value, error)

@@ -1,0 +1,191 @@
+"""Does a ranking find those whom an offer moves? Uplift at k and the Qini curve, with intervals.
+
+Radcliffe (2007), Using control groups to target on predicted lift. Lots of unequal chances are
+weighed, so that like is compared with like.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from churn.errors import ConfigError
+from churn.modeling.metrics import Interval
+from churn.offers.catalogue import NO_OFFER
+from churn.uplift.experiment import Trial, customer_draws
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+SHARES = np.linspace(0.0, 1.0, 101)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One offer against none: who was sent it (else kept), what came of it, with what weight."""
+
+    sent: Bools
+    retained: Floats
+    weight: Floats
+    customer: NDArray[np.generic]
+
+    @classmethod
+    def of(cls, trial: Trial, offer: str) -> tuple[Self, NDArray[np.intp]]:
+        """The contrast, and the positions of its rows in the trial."""
+        sent, kept = trial.was_given(offer), trial.was_given(NO_OFFER)
+        rows = np.flatnonzero(trial.could_get(offer) & (sent | kept))
+        part = trial.only(rows)
+        return cls(sent[rows], part.retained, 1 / part.propensity, part.customer), rows
+
+
+class Ranking(ABC):
+    """Rows in the order of a score, highest first; ties count as one step, at their mean."""
+
+    @abstractmethod
+    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
+        """P(retained | sent) - P(retained | kept) among each share ranked highest.
+
+        `drawn` says how often each row counts. NaN where nothing tells.
+        """
+
+    def qini_area(self, drawn: Floats | None = None) -> float:
+        """The area between the curve share x uplift(share) and the straight line to its end:
+        retained customers more than at random, per customer of the base.
+        """
+        uplift = np.nan_to_num(self.uplift_at(SHARES, drawn))
+        above = SHARES * (uplift - uplift[-1])
+        return float(np.trapezoid(above, SHARES))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The order of a score and where each run of ties ends."""
+
+    order: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, score: ArrayLike) -> Self:
+        scored = np.asarray(score, dtype=float)
+        order = np.argsort(-scored, kind="stable")
+        return cls(order, np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True]))
+
+    def totals(self, columns: Floats, shares: Floats, drawn: Floats | None) -> Floats:
+        """The sums of each column (in this order) over each share, after the number of rows."""
+        times = np.ones(len(self.order)) if drawn is None else drawn[self.order]
+        sums = np.cumsum(np.vstack([times, columns * times]), axis=1)[:, self.ends]
+        place = np.r_[0.0, sums[0] / sums[0, -1]]
+        return np.array([np.interp(shares, place, np.r_[0.0, total]) for total in sums])
+
+
+@dataclass(frozen=True)
+class PlainRanking(Ranking):
+    """Uplift as the difference of both arms, each weighed by 1 / propensity."""
+
+    steps: _Steps
+    columns: Floats  # weight of sent, retained of them, weight of kept, retained of them
+
+    @classmethod
+    def of(cls, contrast: Contrast, score: ArrayLike) -> Self:
+        """The contrast ranked by a score."""
+        steps = _Steps.of(score)
+        sent, weight = contrast.sent[steps.order], contrast.weight[steps.order]
+        retained = weight * contrast.retained[steps.order]
+        columns = np.stack([weight * sent, retained * sent, weight * ~sent, retained * ~sent])
+        return cls(steps, columns)
+
+    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
+        """See `Ranking`."""
+        _, sent, sent_retained, kept, kept_retained = self.steps.totals(self.columns, shares, drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(sent_retained / sent - kept_retained / kept)
+
+
+@dataclass(frozen=True)
+class RobustRanking(Ranking):
+    """Uplift as the mean of doubly robust pseudo-outcomes: what is known of the outcome takes
+    noise out, and rows of other offers tell, too.
+    """
+
+    steps: _Steps
+    pseudo: Floats
+
+    @classmethod
+    def of(cls, pseudo: ArrayLike, score: ArrayLike) -> Self:
+        """Pseudo-outcomes ranked by a score that had not seen their customers."""
+        steps = _Steps.of(score)
+        return cls(steps, np.asarray(pseudo, dtype=float)[steps.order])
+
+    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
+        """See `Ranking`."""
+        rows, total = self.steps.totals(self.pseudo[None, :], shares, drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(total / rows)
+
+
+@dataclass(frozen=True)
+class UpliftReport:
+    """What the rankings of one offer are worth, each with its 95 % bootstrap interval.
+
+    `uplift` is that at the share k by ranking, `qini` the area. `ahead` is how much the uplift at
+    k of the first ranking exceeds "none" (nobody is treated), "all" (everyone, or as many at
+    random) and each other ranking; `qini_ahead` how much its area exceeds those.
+    """
+
+    share: float
+    uplift: Mapping[str, Interval]
+    qini: Mapping[str, Interval]
+    ahead: Mapping[str, Interval]
+    qini_ahead: Mapping[str, Interval]
+
+
+def judge_rankings(
+    rankings: Mapping[str, Ranking],
+    customer: ArrayLike,
+    *,
+    share: float = 0.3,
+    replicates: int = 300,
+    seed: int = 0,
+) -> UpliftReport:
+    """Rankings of the same rows, on the same draws of their customers; the first is the one that
+    has to be ahead.
+    """
+    if not 0 < share < 1:
+        raise ConfigError("share must be between 0 and 1", got=share, fix="Pass e.g. 0.3.")
+    draws = customer_draws(customer, replicates=replicates, seed=seed)
+    whole = _measured(rankings, share, None)
+    found = np.array([_measured(rankings, share, drawn) for drawn in draws])
+    found = found.reshape(-1, *whole.shape)
+    first = next(iter(rankings))
+    place = {name: number for number, name in enumerate(rankings)}
+
+    def interval(row: int, column: int, less: tuple[int, int] | None = None) -> Interval:
+        taken, drawn = whole[row, column], found[:, row, column]
+        if less is not None:
+            taken, drawn = taken - whole[less], drawn - found[:, less[0], less[1]]
+        return Interval.of(float(taken), drawn)
+
+    ahead = {"none": interval(0, 0), "all": interval(0, 0, less=(0, 1))}
+    others = {name: interval(0, 0, less=(n, 0)) for name, n in place.items() if name != first}
+    return UpliftReport(
+        share=share,
+        uplift={name: interval(n, 0) for name, n in place.items()},
+        qini={name: interval(n, 2) for name, n in place.items()},
+        ahead=ahead | others,
+        qini_ahead={
+            name: interval(0, 2, less=(n, 2)) for name, n in place.items() if name != first
+        },
+    )
+
+
+def _measured(rankings: Mapping[str, Ranking], share: float, drawn: Floats | None) -> Floats:
+    """Uplift at the share, uplift of all, and Qini area of each ranking, a row each."""
+    shares = np.array([share, 1.0])
+    return np.array(
+        [[*one.uplift_at(shares, drawn), one.qini_area(drawn)] for one in rankings.values()]
+    )

@@ -1,0 +1,255 @@
+"""A trial → what is known of each offer, and the trees that tell customers apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.errors import GateError
+from churn.offers.catalogue import NO_OFFER
+from churn.uplift.average import EffectLine, Group, telling_groups
+from churn.uplift.experiment import Trial, customer_folds
+from churn.uplift.learners import (
+    DRLearner,
+    LearnerSettings,
+    TLearner,
+    pseudo_outcomes,
+)
+from churn.uplift.ranking import RobustRanking, UpliftReport, judge_rankings
+from churn.uplift.verdict import (
+    LEAST_CUSTOMERS_AN_ARM,
+    Verdict,
+    customers_per_arm,
+    log_odds_shift_of,
+    to_json,
+    verdict,
+    with_mean,
+)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """How a trial is judged: outer folds of customers, the share k of uplift at k, the bootstrap.
+
+    `challengers` also runs the T-learner beside the DR- and the S-learner.
+    """
+
+    folds: int = 3
+    share: float = 0.3
+    replicates: int = 300
+    challengers: bool = True
+    learning: LearnerSettings = field(default_factory=LearnerSettings)
+
+    @property
+    def seed(self) -> int:
+        """The seed of folds, trees and draws."""
+        return self.learning.seed
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What learners that had not seen the customer say of each row of a trial.
+
+    `effects` by learner ("dr", "s", "t"), rows x offers; `outcomes` is P(retained), rows x
+    (1 + offers); `pseudo` are the doubly robust pseudo-outcomes made of them.
+    """
+
+    offers: tuple[str, ...]
+    effects: Mapping[str, Floats]
+    outcomes: Floats
+    pseudo: Floats
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one offer. Effects are differences in P(retained).
+
+    `shift` moves the retention log-odds by the average effect: low, mean, high. `customers` are
+    the distinct ones who were sent it and kept without. `retained_without` is the rate of the
+    kept, each weighted by 1 / propensity, as a reader can work it out from the contacts; the shift
+    and `needed_per_arm` stand on the same rate. `needed_per_arm` customers would show an effect as
+    large as the one that was found.
+    """
+
+    offer_id: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    customers: tuple[int, int]
+    retained_without: float
+    line: EffectLine
+    shift: tuple[float, float, float]
+    needed_per_arm: int
+    uplift: UpliftReport | None
+    groups: Mapping[str, tuple[Group, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "customers": {"sent": self.customers[0], "kept": self.customers[1]},
+            "retained_without": self.retained_without,
+            "average": self.line.average.to_dict(),
+            "slope": self.line.slope,
+            "slope_error": self.line.slope_error,
+            "needed_per_arm": self.needed_per_arm,
+            "uplift": None if self.uplift is None else to_json(self.uplift),
+            "groups": {
+                name: [group.to_dict() for group in groups] for name, groups in self.groups.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finding for every offer of a trial; `texts` are the trees of the individual ones."""
+
+    findings: Mapping[str, Finding]
+    feature_names: tuple[str, ...]
+    horizon_days: int
+    texts: Mapping[str, str]
+    observational: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def study(trial: Trial, settings: StudySettings | None = None) -> Study:
+    """The findings, each judged on customers that its learner had not seen.
+
+    The learner that ships is the same recipe, fitted on all rows. Raises GateError where no lot
+    gave both an offer and none.
+    """
+    settings = settings or StudySettings()
+    if not trial.offers:
+        raise GateError(
+            "effects are learnt from contacts in which a lot gave some an offer and some none",
+            got=f"{len(trial):,} contacts by lot",
+            fix="Keep a control and a randomised share, and note arm and propensity of each.",
+        )
+    enough = tuple(offer for offer in trial.offers if _fewest(trial, offer) >= LEAST_TO_LEARN)
+    seen = cross_fit(trial, enough, settings) if enough else None
+    findings = {offer: _finding(trial, offer, seen, settings) for offer in trial.offers}
+    told = [name for name, finding in findings.items() if finding.verdict == "individual"]
+    texts = dict(DRLearner.fit(trial, enough, settings.learning).texts) if told else {}
+    return Study(
+        findings,
+        trial.feature_names,
+        trial.horizon_days,
+        {name: texts[name] for name in told},
+        trial.observational,
+        trial.left_out,
+    )
+
+
+LEAST_TO_LEARN = LEAST_CUSTOMERS_AN_ARM
+
+
+def _fewest(trial: Trial, offer: str) -> int:
+    return min(_customers(trial, offer))
+
+
+def _customers(trial: Trial, offer: str) -> tuple[int, int]:
+    could = trial.could_get(offer)
+    sent, kept = (trial.customers_given(name, among=could) for name in (offer, NO_OFFER))
+    return sent, kept
+
+
+def cross_fit(trial: Trial, offers: tuple[str, ...], settings: StudySettings) -> OutOfFold:
+    """Every learner fitted without, and heard on, each fold of customers."""
+    fold = customer_folds(trial.customer, settings.folds, seed=settings.seed)
+    outcomes = np.empty((len(trial), 1 + len(offers)))
+    names = ("dr", "s", "t") if settings.challengers else ("dr", "s")
+    effects = {name: np.empty((len(trial), len(offers))) for name in names}
+    for number in range(settings.folds):
+        inside = fold == number
+        matrix, rest = trial.matrix[inside], trial.only(~inside)
+        learner = DRLearner.fit(rest, offers, settings.learning)
+        outcomes[inside] = learner.outcome.outcomes(matrix)
+        effects["dr"][inside] = learner.effects(matrix)
+        effects["s"][inside] = outcomes[inside, 1:] - outcomes[inside, :1]
+        if settings.challengers:
+            effects["t"][inside] = TLearner.fit(rest, offers, settings.learning).effects(matrix)
+    return OutOfFold(offers, effects, outcomes, pseudo_outcomes(trial, offers, outcomes))
+
+
+def _finding(trial: Trial, offer: str, seen: OutOfFold | None, settings: StudySettings) -> Finding:
+    could, customers = trial.could_get(offer), _customers(trial, offer)
+    if seen is None or offer not in seen.offers:
+        return _plain_finding(trial, offer, customers)
+    column = seen.offers.index(offer)
+    pseudo, customer = seen.pseudo[could, column], trial.customer[could]
+    line = EffectLine.fit(pseudo, seen.effects["dr"][could, column], customer)
+    report = _report(trial, offer, seen, settings)
+    said, reasons = verdict(line.average, min(customers), report)
+    features = trial.rows.loc[could, list(trial.feature_names)]
+    rate = _retained_without(trial.only(could))
+    return Finding(
+        offer_id=offer,
+        verdict=said,
+        reasons=reasons,
+        customers=customers,
+        retained_without=rate,
+        line=line,
+        shift=_shifts(line, with_mean(rate, seen.outcomes[could, 0])),
+        needed_per_arm=customers_per_arm(line.average.estimate, rate),
+        uplift=report,
+        groups=telling_groups(features, pseudo, customer),
+    )
+
+
+def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Finding:
+    """The difference of both arms, where they are too few for any learner."""
+    part = trial.only(trial.could_get(offer))
+    rate = _retained_without(part)
+    flat = np.full((len(part), 2), rate)
+    line = EffectLine.fit(
+        pseudo_outcomes(part, (offer,), flat)[:, 0], np.zeros(len(part)), part.customer
+    )
+    said, reasons = verdict(line.average, min(customers), None)
+    return Finding(
+        offer_id=offer,
+        verdict=said,
+        reasons=reasons,
+        customers=customers,
+        retained_without=rate,
+        line=line,
+        shift=_shifts(line, np.array([rate])),
+        needed_per_arm=customers_per_arm(line.average.estimate, rate),
+        uplift=None,
+        groups={"works": (), "harms": ()},
+    )
+
+
+def _retained_without(part: Trial) -> float:
+    """The share retained of those kept without, each standing for 1 / propensity rows."""
+    kept = part.was_given(NO_OFFER)
+    return float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
+
+
+def _report(trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings) -> UpliftReport:
+    could, column = trial.could_get(offer), seen.offers.index(offer)
+    scores = {name: effects[could, column] for name, effects in seen.effects.items()}
+    # The riskiest are those of whom a model that had not seen them expects the least without.
+    scores["risk"] = -seen.outcomes[could, 0]
+    pseudo = seen.pseudo[could, column]
+    return judge_rankings(
+        {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
+        trial.customer[could],
+        share=settings.share,
+        replicates=settings.replicates,
+        seed=settings.seed,
+    )
+
+
+def _shifts(line: EffectLine, retained: Floats) -> tuple[float, float, float]:
+    average = line.average
+    low, mean, high = (
+        log_odds_shift_of(effect, retained)
+        for effect in (average.low, average.estimate, average.high)
+    )
+    return low, mean, high

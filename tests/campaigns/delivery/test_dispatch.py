@@ -1,0 +1,232 @@
+"""The loop: each message once, in its pace and outside quiet hours, and what is left is told."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churn.campaigns.delivery.dispatch import QUIET, Clock, Dispatch, parcels
+from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.campaigns.delivery.transport import Outcome, Outgoing
+from churn.storage.ledger import Ledger
+from churn.storage.messages import Message, enqueue, messages_of
+from churn.storage.withdrawals import record_withdrawal
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NEW_YEAR = date(2027, 1, 1)
+SENT = Outcome("sent")
+
+
+class Time:
+    """A clock that moves when somebody waits."""
+
+    def __init__(self, now=NOON):
+        self.at = now
+        self.clock = Clock(lambda: self.at, self.sleep)
+        self.waits = []
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+class Script:
+    """A courier that answers as it was told, and then that it was sent."""
+
+    through = "email"
+
+    def __init__(self, outcomes=(), during=lambda: None):
+        self.outcomes = list(outcomes)
+        self.during = during
+        self.carried = []
+        self.closed = False
+
+    def deliver(self, parcel):
+        self.during()
+        self.carried.append([one.message.customer_id for one in parcel])
+        return self.outcomes.pop(0) if self.outcomes else SENT
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db", now=lambda: NOON) as ledger:
+        yield ledger
+
+
+def waiting(ledger, *customers, batch=None):
+    """Messages of these customers on record, as parcels; all in one where `batch` names it."""
+    messages = [
+        Message(
+            campaign_id="spring",
+            as_of=NEW_YEAR,
+            customer_id=customer,
+            through="email",
+            offer_id="coupon",
+            channel="email",
+            token=customer,
+            parcel=batch or customer,
+            run_id="run-1",
+        )
+        for customer in customers
+    ]
+    enqueue(ledger, messages)
+    return parcels(Outgoing(one, {}) for one in messages)
+
+
+def dispatched(ledger, courier, items, *, time=None, **options):
+    time = time or Time()
+    dispatch = Dispatch(ledger, courier, since=0, clock=time.clock, **{"attempts": 3, **options})
+    return dispatch.send(items)
+
+
+def states(ledger):
+    return {
+        one.customer_id: (one.state, one.cause) for one in messages_of(ledger, "spring", NEW_YEAR)
+    }
+
+
+def test_each_parcel_goes_out_once_and_is_on_record_while_it_does(ledger):
+    seen = []
+    courier = Script(during=lambda: seen.append(sorted(s for s, _ in states(ledger).values())))
+    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben"))
+    assert courier.carried == [["anna"], ["ben"]]
+    assert courier.closed
+    assert seen == [["sending", "waiting"], ["sending", "sent"]]
+    assert (tally.of("sent"), tally.of("waiting"), tally.stopped) == (2, 0, None)
+
+
+def test_a_parcel_may_hold_many(ledger):
+    courier = Script()
+    dispatched(ledger, courier, waiting(ledger, "anna", "ben", batch="msg_1"))
+    assert courier.carried == [["anna", "ben"]]
+
+
+def test_what_cannot_go_now_is_tried_after_the_others_and_then_left(ledger):
+    later = Outcome("waiting", "451")
+    courier, time = Script([later, SENT, later, later]), Time()
+    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben"), time=time)
+    assert courier.carried == [["anna"], ["ben"], ["anna"], ["anna"]]
+    assert time.waits == [2.0, 4.0]
+    assert states(ledger) == {"anna": ("waiting", "451"), "ben": ("sent", None)}
+    assert tally.counts == {("sent", None): 1, ("waiting", "451"): 1, ("withdrawn", None): 0}
+
+
+def test_a_courier_that_can_do_no_more_leaves_the_rest_waiting(ledger):
+    courier = Script([SENT, Outcome("waiting", "no connection", stop=True)])
+    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben", "cleo"))
+    assert courier.carried == [["anna"], ["ben"]]
+    assert tally.stopped == "no connection"
+    assert tally.of("waiting") == 2
+    assert {state for state, _ in states(ledger).values()} == {"sent", "waiting"}
+
+
+def test_refusal_after_refusal_stops_before_everybody_is_lost(ledger):
+    courier = Script([Outcome("failed", "554")] * 40)
+    tally = dispatched(ledger, courier, waiting(ledger, *(f"c{n}" for n in range(40))))
+    assert (tally.of("failed"), tally.of("waiting")) == (25, 15)
+    assert tally.stopped == "the first 25 were all refused"
+
+
+def test_whoever_withdraws_while_others_are_sent_to_is_left_out(ledger):
+    courier = Script(during=lambda: record_withdrawal(ledger, "ben", "email", source="page"))
+    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben", "cleo"))
+    assert courier.carried == [["anna"], ["cleo"]]
+    assert (tally.of("sent"), tally.of("withdrawn")) == (2, 1)
+
+
+def test_the_pace_is_kept(ledger):
+    time, at = Time(), []
+    courier = Script(during=lambda: at.append(time.at))
+    items = waiting(ledger, "anna", "ben", "cleo")
+    dispatched(ledger, courier, items, time=time, per_minute=20)
+    assert [moment - NOON for moment in at] == [timedelta(seconds=s) for s in (0, 3, 6)]
+
+
+def test_in_a_long_run_it_is_asked_again_who_may_be_sent_to(ledger):
+    time, asked = Time(), []
+    courier = Script(during=lambda: time.sleep(10 * 60))
+
+    def ask_again():
+        asked.append(time.at - NOON)
+        return {"anna", "ben", "dora"}
+
+    items = waiting(ledger, "anna", "ben", "cleo", "dora")
+    tally = dispatched(ledger, courier, items, time=time, ask_again=ask_again)
+    assert courier.carried == [["anna"], ["ben"], ["dora"]]
+    assert asked == [timedelta(minutes=20)]
+    assert (tally.of("sent"), tally.of("withdrawn")) == (3, 1)
+
+
+QUIET_HOURS = QuietHours.parse("21:00-08:00", timezone="UTC")
+
+
+def test_in_quiet_hours_nothing_is_sent(ledger):
+    courier, night = Script(), Time(NOON.replace(hour=23))
+    tally = dispatched(ledger, courier, waiting(ledger, "anna"), time=night, quiet=QUIET_HOURS)
+    assert (courier.carried, tally.stopped, tally.of("waiting")) == ([], QUIET, 1)
+
+
+def test_quiet_hours_that_begin_in_between_end_the_sending(ledger):
+    time = Time(NOON.replace(hour=20, minute=59))
+    courier = Script(during=lambda: time.sleep(60))
+    items = waiting(ledger, "anna", "ben")
+    assert dispatched(ledger, courier, items, time=time, quiet=QUIET_HOURS).of("waiting") == 1
+    assert courier.carried == [["anna"]]
+
+
+def test_quiet_hours_are_waited_for_where_that_is_wished(ledger):
+    time = Time(NOON.replace(hour=20, minute=59))
+    at = []
+    courier = Script(during=lambda: (at.append(time.at), time.sleep(60)))
+    items = waiting(ledger, "anna", "ben")
+    tally = dispatched(ledger, courier, items, time=time, quiet=QUIET_HOURS, wait=True)
+    assert tally.of("sent") == 2
+    assert at[1] == NOON.replace(hour=8) + timedelta(days=1)
+
+
+def test_a_courier_that_fails_unexpectedly_leaves_its_parcel_in_doubt(ledger):
+    def burst():
+        raise RuntimeError("a bug")
+
+    courier = Script(during=burst)
+    with pytest.raises(RuntimeError, match="a bug"):
+        dispatched(ledger, courier, waiting(ledger, "anna", "ben"))
+    assert courier.closed
+    assert states(ledger) == {"anna": ("sending", None), "ben": ("waiting", None)}
+
+
+OUTCOMES = st.sampled_from(
+    [
+        SENT,
+        Outcome("failed", "550"),
+        Outcome("waiting", "451"),
+        Outcome("unknown", "no answer"),
+        Outcome("waiting", "gone", stop=True),
+    ]
+)
+
+
+@given(st.lists(OUTCOMES, max_size=30), st.integers(1, 8), st.integers(1, 4))
+def test_whatever_the_courier_answers_nobody_gets_two_and_everybody_is_counted(
+    outcomes, customers, attempts
+):
+    from pathlib import Path
+
+    with Ledger(Path(":memory:"), now=lambda: NOON) as ledger:
+        names = [f"c{number}" for number in range(customers)]
+        courier = Script(outcomes)
+        tally = dispatched(ledger, courier, waiting(ledger, *names), attempts=attempts)
+        taken = [
+            names[0]
+            for names, outcome in zip(courier.carried, [*outcomes, *[SENT] * 99], strict=False)
+            if outcome.state != "waiting"
+        ]
+        assert len(taken) == len(set(taken))
+        assert sum(tally.counts.values()) == customers
+        for state in ("sent", "failed", "unknown", "waiting"):
+            on_record = [one for one, _ in states(ledger).values() if one == state]
+            assert len(on_record) == tally.of(state)

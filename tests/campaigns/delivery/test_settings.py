@@ -1,0 +1,58 @@
+"""What the settings of sending refuse."""
+
+import pytest
+
+from churn.campaigns.delivery.settings import WebhookSettings, is_loopback, loopback_or_https
+from churn.errors import ConfigError
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"host": "mail.shop.example"}, 'security = "none" is for a server on this machine'),
+        ({"username": "jo"}, "username and password must be given together"),
+        ({"password": "x"}, "username and password must be given together"),
+        ({"unsubscribe_url": "http://shop.example"}, "unsubscribe_url must begin with https"),
+        ({"unsubscribe_url": "https://shop.example/a b"}, "url must not hold ' '.* write %20 in"),
+        ({"unsubscribe_url": "https://shop.example/>,<x"}, "must not hold '< >'.* write %3C %3E"),
+        ({"unsubscribe_url": "https://a/" + "b" * 500}, "at most 500 characters, got 510"),
+        (
+            {"shop_url": "https://shop.example/?b=<x>"},
+            r"shop_url must not hold '< >', got https.*%3C",
+        ),
+        ({"shop_url": "https://shop.example/bücher"}, "shop_url must not hold 'ü'.* write %C3%BC"),
+        ({"shop_url": "https://bücher.example/"}, "must not hold 'ü'.* ASCII form, .* xn--"),
+        ({"unsubscribe_url": "https://shop.example/?u="}, "must end in a path: a token is put"),
+        ({"shop_url": "javascript:alert(1)"}, "shop_url must begin with https"),
+        ({"shop": "Shop\nBcc: x"}, "shop must be one line of text"),
+        ({"address": " "}, "address must be one line of text"),
+        ({"sender": "Shop"}, r"\[delivery.email\] sender must be one e-mail address"),
+        ({"reply_to": "Shop"}, r"\[delivery.email\] reply_to must be one e-mail address"),
+        ({"language": "xx"}, r"language must be one of \['de', 'en'\]"),
+    ],
+)
+def test_settings_that_cannot_be_kept_are_refused(make_email_settings, changes, told):
+    with pytest.raises(ConfigError, match=told):
+        make_email_settings(**changes)
+
+
+def test_no_secret_is_shown(make_email_settings):
+    assert "hunter2" not in repr(make_email_settings(username="jo", password="hunter2"))
+    assert SECRET not in repr(WebhookSettings(url="https://a.example", secret=SECRET))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.example", "ftp://localhost", "https://", "http://[", "x"]
+)
+def test_a_webhook_is_reached_encrypted_or_on_this_machine(url):
+    with pytest.raises(ConfigError, match="url must begin with https"):
+        WebhookSettings(url=url, secret=SECRET)
+
+
+def test_this_machine_is_what_can_mean_nothing_else():
+    assert [is_loopback(host) for host in ("127.0.0.2", "LOCALHOST", "::1")] == [True] * 3
+    assert not any(is_loopback(host) for host in ("10.0.0.1", "localhost.a.example", "", "127.1"))
+    assert loopback_or_https("http://localhost:8080/x")
+    assert not loopback_or_https("http://localhost@a.example/")

@@ -1,0 +1,229 @@
+"""A customer can have everything that is held on them, in words."""
+
+import json
+import stat
+
+import pandas as pd
+import pytest
+from known_customers import CUSTOMERS, address, files_of, known_shop, names_in, written
+from simulated_shop import copied_shop, trained_shop
+
+from churn.commands.access import access
+from churn.commands.forget import forget
+from churn.commands.named_customers import only_customer
+from churn.errors import BusyError, ConfigError
+from churn.privacy.access_rows import FIELDS
+from churn.storage.ledger import Ledger
+from churn.storage.outputs import remember_output
+from churn.storage.postgres.address import place_of
+from churn.storage.withdrawals import record_withdrawal
+
+PERSON = CUSTOMERS[1]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A shop with a plan, its list and its audience. Not to be changed by a test."""
+    config = known_shop(tmp_path_factory.mktemp("access") / "shop")
+    written(config)
+    with Ledger(config.parent / "ledger.db") as ledger:
+        record_withdrawal(ledger, PERSON, "sms", source="one-click")
+    return config
+
+
+@pytest.fixture(scope="module")
+def held(shop):
+    return access(shop, customer=PERSON).metrics
+
+
+def rows(held, place, table):
+    return held[place][table]["rows"]
+
+
+def test_their_rows_of_every_table_are_there_under_the_names_of_the_contract(shop, held):
+    orders = pd.read_parquet(shop.parent / "orders.parquet").query("customer_id == @PERSON")
+    told = rows(held, "tables", "orders")
+    assert held["tables"]["orders"]["count"] == len(told) == len(orders)
+    assert sorted(row["amount"] for row in told) == sorted(orders["amount"])
+    days = {str(day)[:10] for day in orders["ordered_at"]}
+    assert {row["ordered_at"][:10] for row in told} == days
+    assert rows(held, "tables", "customers")[0]["email"] == address(PERSON)
+    assert {row["purpose"] for row in held["consents_now"]} == {"marketing"}
+
+
+def test_what_was_decided_is_there_with_its_codes_in_words(held):
+    (planned,) = rows(held, "ledger", "plans")
+    assert planned["arm_means"]
+    drawn = rows(held, "ledger", "holdout")
+    assert {row["experiment"] for row in drawn} == {"holdout", "spring"}
+    assert all(row["member_means"] for row in drawn)
+    assert rows(held, "ledger", "withdrawals")[0]["channel"] == "sms"
+
+
+def test_consent_now_is_what_an_export_would_ask_and_a_withdrawal_of_today_refuses(held):
+    """The sms was withdrawn in the ledger, after the end of the data."""
+    told = {row["channel"]: row["granted"] for row in held["consents_now"]}
+    assert told == {"ads": True, "email": True, "sms": False}
+
+
+def test_a_consent_that_was_withdrawn_here_is_told_as_refused(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    with Ledger(config.parent / "ledger.db") as ledger:
+        record_withdrawal(ledger, PERSON, "email", source="one-click")
+    result = access(config, customer=PERSON)
+    told = {row["channel"]: row["granted"] for row in result.metrics["consents_now"]}
+    assert told == {"ads": True, "email": False}
+    (shown,) = [rows for title, _, rows in result.tables if title == "Consent now"]
+    assert ("email", "marketing", "refused") in shown
+
+
+def test_files_that_hold_them_are_named_with_their_rows_and_why_there_was_no_offer(shop):
+    plan = pd.read_parquet(shop.parent / "out" / "plan.parquet").set_index("customer_id")
+    without = plan.index[plan["suppression"].notna()][0]
+    files = {
+        one["file"].rsplit("/", 1)[-1]: one
+        for one in access(shop, customer=without).metrics["files"]
+    }
+    (row,) = files["plan.parquet"]["rows"]
+    assert row["suppression"] == plan["suppression"][without]
+    assert len(row["suppression_means"]) > 20
+    assert "list.csv" not in files
+
+
+def test_lists_and_audiences_that_hold_them_are_told(shop):
+    plan = pd.read_parquet(shop.parent / "out" / "plan.parquet")
+    name = plan.loc[plan["channel"].eq("ads") & plan["arm"].eq("treatment"), "customer_id"].iloc[0]
+    held = access(shop, customer=name).metrics
+    assert {row["audience"] for row in held["exports"]} == {"list", "meta"}
+    assert {one["file"].rsplit("/", 1)[-1] for one in held["files"]} == {
+        *("plan.parquet", "list.csv", "meta.parquet"),
+    }
+
+
+def test_every_field_has_a_meaning_and_purposes_logic_and_rights_are_told(held):
+    assert set(held["fields"]) >= {"ordered_at", "arm", "propensity", "member_means", "granted"}
+    assert [name for name in held["fields"] if name not in FIELDS] == []
+    for about in ("purposes", "logic", "retention", "rights"):
+        assert len(held[about].split()) > 10
+
+
+def test_nobody_elses_rows_are_there(held):
+    others = [name for name in CUSTOMERS if name != PERSON]
+    assert not any(name in json.dumps(held) for name in others)
+
+
+def test_without_a_model_it_says_why_there_is_no_score(held):
+    assert held["score_now"] is None
+    assert held["no_score_because"].startswith("no model speaks")
+
+
+def test_the_score_of_today_comes_with_its_reasons(tmp_path, tmp_path_factory):
+    config = copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
+    result = access(config, customer="c0010")
+    score = result.metrics["score_now"]
+    assert 0 <= score["churn_probability"] <= 1
+    assert set(result.metrics["fields"]) >= set(score)
+    assert [table[0] for table in result.tables][:2] == ["Rows on the customer", "Score now"]
+    if score["status"] == "eligible":
+        assert score["reasons"]
+
+
+def test_an_objector_has_no_score_and_is_told_so(shop, tmp_path):
+    config = known_shop(tmp_path / "shop")
+    path = config.parent / "consents.parquet"
+    words = pd.read_parquet(path)
+    against = {"customer_id": PERSON, "channel": "email", "purpose": "profiling", "granted": False}
+    refusal = pd.DataFrame([against]).assign(changed_at=words["changed_at"].iloc[0])
+    pd.concat([words, refusal]).to_parquet(path, index=False)
+    held = access(config, customer=PERSON).metrics
+    assert held["objects_to_profiling"]
+    assert (held["score_now"], held["no_score_because"]) == (
+        None,
+        "objects to profiling, so no score is made",
+    )
+
+
+def test_of_a_stranger_nothing_is_held_and_the_name_is_not_repeated(shop):
+    with pytest.raises(ConfigError, match="nothing is held on a customer of that name") as refused:
+        access(shop, customer="zqx-4711")
+    assert "4711" not in f"{refused.value} {refused.value.got}"
+
+
+def test_the_file_is_its_owners_alone_and_goes_with_the_customer(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    out = config.parent / "out" / "person.json"
+    result = access(config, customer=PERSON, out=out)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert json.loads(out.read_text()) == result.metrics
+    forget(config, customers=[PERSON])
+    assert files_of(config.parent / "out") == []
+    assert names_in([config.parent / "ledger.db"], [PERSON, "person.json"]) == set()
+    told = access(config, customer=PERSON)
+    assert not told.metrics["held"]
+    assert told.warnings[0].startswith("erased on 20")
+    assert PERSON not in json.dumps(told.to_dict())
+
+
+def test_an_erasure_that_did_not_finish_is_told_with_what_is_still_held(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    written(config)
+    with Ledger(config.parent / "ledger.db") as ledger:
+        other = ledger.start_run("score")
+        with pytest.raises(BusyError, match="must wait for runs that began before it"):
+            forget(config, customers=[PERSON])
+        ledger.finish_run(other, status="done")
+    result = access(config, customer=PERSON)
+    assert result.metrics["held"]
+    begun = f"erasure begun on {result.metrics['erased_on']} is not finished: run `churn forget`"
+    assert result.warnings[0].startswith(begun)
+    assert "nothing is held" not in " ".join(result.warnings)
+    held = result.metrics["still_held"]
+    assert (held["ledger, plans"], held["ledger, holdout"]) == (1, 2)
+    assert held[str(config.parent / "out" / "plan.parquet")] == 1
+    assert PERSON not in json.dumps(result.to_dict())
+    forget(config, customers=[PERSON])
+    after = access(config, customer=PERSON)
+    assert (after.metrics["held"], after.metrics["still_held"]) == (False, {})
+    assert after.warnings[0].endswith("nothing is held but a keyed hash and that date")
+    assert after.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
+
+
+def test_of_an_erased_customer_files_that_cannot_be_read_are_told(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    path = written(config)["plan.parquet"]
+    path.write_bytes(path.read_bytes() + b"x")
+    assert forget(config, customers=[PERSON]).exit_code == 3
+    result = access(config, customer=PERSON)
+    assert result.metrics["not_looked_into"] == [str(path)]
+    assert "may not be finished: run `churn forget` again; where it could be" in result.warnings[0]
+    assert any(note.startswith(f"not looked into: {path}") for note in result.warnings)
+
+
+def test_a_table_of_a_database_is_taken_as_erased_once_a_forget_went_through_it(tmp_path):
+    config = known_shop(tmp_path / "shop")
+    table = place_of("postgresql://somebody@nowhere/shop#scores")
+    with Ledger(config.parent / "ledger.db") as ledger:
+        remember_output(ledger, table, command="score")
+    assert forget(config, customers=[PERSON]).exit_code == 3
+    assert access(config, customer=PERSON).metrics["not_looked_into"] == [str(table)]
+    with Ledger(config.parent / "ledger.db") as ledger, ledger.changing() as connection:
+        connection.execute("DELETE FROM outputs WHERE target = ?", (str(table),))
+    assert forget(config, customers=[PERSON]).exit_code == 0
+    with Ledger(config.parent / "ledger.db") as ledger:
+        remember_output(ledger, table, command="score")
+    assert access(config, customer=PERSON).metrics["not_looked_into"] == []
+
+
+def test_other_endings_and_files_that_are_read_are_refused(shop, tmp_path):
+    with pytest.raises(ConfigError, match=r"--out must end in \.json, got \.csv"):
+        access(shop, customer=PERSON, out=tmp_path / "x.csv")
+
+
+def test_standard_input_may_name_the_one_customer(monkeypatch):
+    from io import StringIO
+
+    monkeypatch.setattr("sys.stdin", StringIO("anna\n"))
+    assert only_customer("-") == "anna"
+    monkeypatch.setattr("sys.stdin", StringIO("anna\nben\n"))
+    with pytest.raises(ConfigError, match="exactly one customer must be named, got 2"):
+        only_customer("-")

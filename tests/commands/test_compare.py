@@ -1,0 +1,92 @@
+"""One model told, two set side by side, and figures that say nothing about each other named so."""
+
+import json
+
+import pytest
+from kept_models import crown, facts, keep_model, shop_with_models
+
+from churn.commands.compare import compare_models, show_model
+from churn.errors import ConfigError, ModelError
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    return shop_with_models(tmp_path_factory.mktemp("compare") / "shop", "m-1", "m-2")
+
+
+def cells(result, title):
+    (table,) = [rows for name, _, rows in result.tables if name == title]
+    return {row[0]: row[1:] for row in table}
+
+
+def test_a_model_is_told_with_its_judgement_and_its_terms(shop):
+    result = show_model(shop, "m-1")
+    told = cells(result, "Model m-1")
+    assert told["as of"] == ("2024-01-01",)
+    assert told["gate"] == ("open",)
+    assert told["data"] == (("cd" * 8),)
+    judged = cells(result, "Judged on later cutoffs")
+    assert judged.keys() == {"model", "recency", "active_windows", "logistic_rfm", "bg_nbd"}
+    assert result.gate["reasons"] == ["the model beats the rules"]
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["resolved"]["model"]
+
+
+def test_when_and_why_it_was_champion_is_told(tmp_path):
+    own = shop_with_models(tmp_path / "shop", "m-1")
+    crown(own, "m-1", reason="first of its kind")
+    (term,) = cells(show_model(own, "m-1"), "Model m-1")["champion from"]
+    assert term.endswith("by promotion: first of its kind")
+
+
+def test_models_judged_alike_are_compared_with_their_difference(shop):
+    result = compare_models(shop, "m-1", "m-2")
+    assert result.resolved["comparable"] is True
+    assert result.warnings == ()
+    rows = cells(result, "Side by side")
+    assert rows["AUC"][2] == "+0.0000"
+    assert rows["AUC"][0] == rows["AUC"][1]
+    assert set(result.metrics["log_loss"]) == {"first", "second"}
+
+
+def test_models_judged_on_other_cutoffs_have_no_difference_and_it_is_said(shop):
+    evaluation = facts()["evaluation"]
+    other = {**evaluation, "cutoffs": ["2022-01-01"]}
+    keep_model(shop.parent / "models", "m-other", evaluation=other)
+    result = compare_models(shop, "m-1", "m-other")
+    assert result.resolved["comparable"] is False
+    (warning,) = result.warnings
+    assert warning.startswith("not comparable: cutoffs differ: ")
+    assert warning.endswith("and 2022-01-01")
+    assert cells(result, "Side by side")["AUC"][2] == "-"
+
+
+def test_models_judged_on_other_customers_are_not_comparable(shop):
+    evaluation = json.loads(json.dumps(facts()["evaluation"]))
+    evaluation["judged"][0] |= {"rows": 1}
+    keep_model(shop.parent / "models", "m-rows", evaluation=evaluation)
+    assert "rows judged differ" in compare_models(shop, "m-1", "m-rows").warnings[0]
+
+
+def test_a_model_without_a_judgement_is_shown_as_it_is(shop):
+    keep_model(shop.parent / "models", "m-bare", evaluation={})
+    assert cells(show_model(shop, "m-bare"), "Judged on later cutoffs") == {}
+    assert compare_models(shop, "m-1", "m-bare").resolved["comparable"] is False
+
+
+def test_names_that_are_none_are_refused(shop):
+    with pytest.raises(ConfigError, match="model must be 1 to 64"):
+        compare_models(shop, "m-1", "../m-2")
+    with pytest.raises(ModelError, match="there is no model 'm-9'"):
+        show_model(shop, "m-9")
+
+
+def test_models_are_told_and_compared_by_the_beginnings_of_their_names(tmp_path):
+    own = shop_with_models(tmp_path / "shop", "spring-1", "summer-1")
+    crown(own, "summer-1", reason="warm")
+    told = show_model(own, "su")
+    assert (told.model_id, told.resolved["champion"]) == ("summer-1", True)
+    assert cells(told, "Model summer-1")["champion from"][0].endswith(": warm")
+    resolved = compare_models(own, "sp", "su").resolved
+    assert (resolved["first"], resolved["second"]) == ("spring-1", "summer-1")
+    with pytest.raises(ConfigError, match="got spring-1, summer-1"):
+        compare_models(own, "s", "summer-1")

@@ -1,0 +1,150 @@
+"""The contractual mode from the files to the plan: who may leave when a subscription expires."""
+
+import pandas as pd
+import pytest
+from subscription_shop import AS_OF, open_subscription_shop
+
+from churn.commands.check import check
+from churn.commands.evaluate import evaluate
+from churn.commands.plan import plan
+from churn.commands.score import score
+from churn.commands.train import train
+from churn.errors import ConfigError
+from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import read_manifest
+
+TRAINED_AS_OF = "2024-01-21"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A shop trained five weeks before its data ends."""
+    config = open_subscription_shop(tmp_path_factory.mktemp("subscriptions"))
+    return config, train(config, as_of=TRAINED_AS_OF)
+
+
+@pytest.fixture(scope="module")
+def scored(trained):
+    config, _ = trained
+    out = config.parent / "scores.parquet"
+    score(config, out=out, as_of=AS_OF)
+    return pd.read_parquet(out)
+
+
+def changed(config, old, new):
+    """The same shop with one setting changed."""
+    other = config.with_name("changed.toml")
+    text = config.read_text()
+    assert old in text
+    other.write_text(text.replace(old, new))
+    return other
+
+
+def test_a_model_of_renewals_beats_the_rules_and_says_what_it_foresees(trained):
+    config, result = trained
+    assert result.gate["promoted"] is True
+    assert result.gate["stand_in"] is None
+    label = read_manifest(config.parent / "models" / "champion")["label"]
+    assert (label["mode"], label["grace_days"]) == ("contractual", 5)
+    assert "is not renewed within the grace period" in label["lapse"]
+    card = (config.parent / "models" / result.model_id / "card.md").read_text()
+    assert "is not renewed within 5 days of its expiry" in card
+    assert ("lapsed", "not renewed within 5 days of expiry") in result.tables[0][2]
+
+
+def test_the_rules_to_beat_know_of_renewals_too(trained):
+    _, result = trained
+    predictors = {one["predictor"] for one in result.metrics["judged"]}
+    assert {"renewals", "recency", "bg_nbd"} <= predictors
+
+
+def test_labels_are_mature_only_after_the_horizon_and_the_grace(trained):
+    _, result = trained
+    newest = pd.Timestamp(result.resolved["cutoffs"][-1])
+    assert newest == pd.Timestamp(TRAINED_AS_OF) - pd.Timedelta(days=28 + 5)
+
+
+def test_every_customer_has_a_status_of_their_subscription(trained, scored):
+    config, _ = trained
+    terms = pd.read_parquet(config.parent / "subscriptions.parquet")
+    begun = terms[terms["started_at"] < AS_OF]
+    left = (begun.groupby("customer_id")["expires_at"].max() - pd.Timestamp(AS_OF)).dt.days
+    wanted = pd.Series("covered", index=left.index).where(left >= 28, "eligible")
+    wanted = wanted.where(left >= 0, "lapsed")
+    status = scored.set_index("customer_id")["status"]
+    assert status.reindex(left.index).tolist() == wanted.tolist()
+    assert set(status.drop(left.index)) == {"new"}
+
+
+def test_who_has_cancelled_is_likelier_to_leave_and_hears_so(trained, scored):
+    config, _ = trained
+    terms = pd.read_parquet(config.parent / "subscriptions.parquet")
+    said = terms[(terms["cancelled_at"] < AS_OF) & (terms["expires_at"] >= AS_OF)]
+    eligible = scored[scored["status"] == "eligible"].set_index("customer_id")
+    cancelled = eligible.index.isin(said["customer_id"])
+    churn = eligible["churn_probability"]
+    assert churn[cancelled].mean() > 2 * churn[~cancelled].mean()
+    told = [
+        text for one in eligible.loc[cancelled & eligible["at_risk"], "reasons"] for text in one
+    ]
+    assert any("Has cancelled; the subscription ends in" in text for text in told)
+
+
+def test_the_covered_hardly_lapse_and_the_lapsed_are_asked_whether_they_come_back(scored):
+    by_status = scored.groupby("status")
+    assert by_status["probability_source"].unique()["eligible"].tolist() == ["model"]
+    covered = scored[scored["status"] == "covered"]["churn_probability"]
+    assert covered.empty or covered.max() < 0.2
+    assert set(scored[scored["status"] == "lapsed"]["probability_source"]) <= {
+        "win_back",
+        "fallback",
+    }
+
+
+def test_margin_before_the_expiry_is_expected_of_those_who_leave_too(trained):
+    """An order is a renewal here: hardly anybody who leaves orders in the horizon."""
+    config, _ = trained
+    shares = load_bundle(config.parent / "models" / "champion").amounts_["lapsed_share"]
+    assert 0 <= shares["orders"] < 0.5
+
+
+def test_check_and_evaluate_speak_of_the_same_mode(trained):
+    config, _ = trained
+    assert check(config).resolved["mode"] == "contractual"
+    judged = evaluate(config, as_of=AS_OF)
+    assert judged.resolved["cutoffs"] == [TRAINED_AS_OF]
+    assert judged.rows["eligible"] > 100
+
+
+def test_a_plan_is_made_of_such_scores(trained, scored):
+    config, _ = trained
+    assert len(scored)
+    out = config.parent / "plan.parquet"
+    result = plan(config, out=out, as_of=AS_OF, scores=config.parent / "scores.parquet")
+    assert result.rows["plan"] == len(scored)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('mode = "contractual"', 'mode = "purchases"', r"\[churn\] mode must be.*'contractual'"),
+        (
+            "grace_days = 5",
+            "grace_days = 9",
+            r"\[churn\] grace_days must be.*trained with, 5, got 9",
+        ),
+    ],
+)
+def test_scoring_by_another_mode_or_grace_than_the_models_is_refused(trained, old, new, said):
+    config, _ = trained
+    with pytest.raises(ConfigError, match=said):
+        score(changed(config, old, new), out=config.parent / "other.parquet", as_of=AS_OF)
+
+
+def test_the_mode_without_its_table_is_refused_before_anything_is_built(trained):
+    config, _ = trained
+    gone = '[data.subscriptions]\nsource = "subscriptions.parquet"\n'
+    with pytest.raises(
+        ConfigError, match=r"needs the table of subscriptions.*mode = \"purchases\""
+    ):
+        train(changed(config, gone, ""), as_of=TRAINED_AS_OF)

@@ -1,0 +1,42 @@
+"""A table of subscriptions that is changed in place is spoken of, for its past knows the future."""
+
+import pandas as pd
+import pytest
+from subscription_shop import open_subscription_shop
+
+from churn.commands.check import check
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return open_subscription_shop(tmp_path / "shop")
+
+
+def terms_of(config):
+    return pd.read_parquet(config.parent / "subscriptions.parquet")
+
+
+def warnings_of(config, terms):
+    terms.to_parquet(config.parent / "subscriptions.parquet", index=False)
+    return [said for said in check(config).warnings if "subscriptions" in said]
+
+
+def extended(terms):
+    """What a shop keeps that writes each renewal over the expiry of the one row."""
+    return terms.groupby("customer_id", as_index=False).agg(
+        started_at=("started_at", "min"), expires_at=("expires_at", "max")
+    )
+
+
+def test_renewals_that_leave_no_row_behind_are_warned_of(shop):
+    (said,) = warnings_of(shop, extended(terms_of(shop)))
+    assert "only 0.0% of the customers began a second one" in said
+    assert "write a row for each term, or keep each version with its loaded_at" in said
+
+
+def test_rows_of_their_own_and_versions_are_as_they_should_be(shop):
+    terms = terms_of(shop)
+    assert warnings_of(shop, terms) == []
+    versions = extended(terms).assign(loaded_at=terms["started_at"].max())
+    assert warnings_of(shop, versions) == []
+    assert warnings_of(shop, terms.head(0)) == []

@@ -1,0 +1,91 @@
+"""What was exported stays a contact until a list takes its place, and a message stays for good."""
+
+from datetime import date
+
+import pytest
+
+from churn.storage.ledger import Ledger
+from churn.storage.messages import Message, Settled, enqueue, settle
+from churn.storage.records import Export, PlanRow
+
+JANUARY, MARCH = date(2026, 1, 1), date(2026, 3, 1)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        yield ledger
+
+
+def plan(ledger, *customers):
+    """A plan of the spring that offers each of them a coupon, by a run of its own."""
+    run_id = ledger.start_run("plan")
+    terms = {"campaign_id": "spring", "as_of": JANUARY, "offer_id": "coupon", "channel": "email"}
+    terms |= {"arm": "treatment", "propensity": 1.0, "expected_cost": 0.5}
+    ledger.record_plan(run_id, [PlanRow(customer_id=name, **terms) for name in customers])
+
+
+def export(ledger, digest, *, audience="list", replace=False):
+    made = {"run_id": ledger.start_run("export"), "campaign_id": "spring", "as_of": JANUARY}
+    made |= {"offer_id": None, "exported_on": JANUARY, "rows": 2, "list_digest": digest}
+    record = Export(plan_digest=digest, audience=audience, **made)
+    ledger.record_export(record, replace=replace)
+
+
+def message(ledger, customer, state):
+    sent = {"campaign_id": "spring", "as_of": JANUARY, "through": "email", "offer_id": "coupon"}
+    sent |= {"channel": "email", "token": customer, "parcel": customer, "run_id": "r"}
+    one = Message(customer_id=customer, **sent)
+    enqueue(ledger, [one])
+    settle(ledger, Settled([one], state))
+
+
+def contacts(ledger):
+    """Whom the ledger counts as contacted, by both of its questions."""
+    latest = sorted(one.customer_id for one in ledger.last_contacts(MARCH))
+    every = ledger.contacts_since(JANUARY, MARCH, excluding=("", date.min))
+    assert sorted(one.customer_id for one in every) == latest
+    return latest
+
+
+def test_a_plan_that_was_not_exported_makes_room_for_another(ledger):
+    plan(ledger, "ann", "bob")
+    plan(ledger, "bob", "cid")
+    assert contacts(ledger) == ["bob", "cid"]
+
+
+def test_one_that_was_exported_stays_beside_it_and_nobody_counts_twice(ledger):
+    plan(ledger, "ann", "bob")
+    export(ledger, "first")
+    plan(ledger, "bob", "cid")
+    assert contacts(ledger) == ["ann", "bob", "cid"]
+    plan(ledger, "dan")
+    assert contacts(ledger) == ["ann", "bob", "dan"]
+
+
+def test_it_goes_once_a_list_has_taken_its_place_everywhere(ledger):
+    plan(ledger, "ann", "bob")
+    export(ledger, "first")
+    export(ledger, "first", audience="meta")
+    plan(ledger, "cid")
+    export(ledger, "second", replace=True)
+    assert contacts(ledger) == ["ann", "bob", "cid"]
+    export(ledger, "second", audience="meta", replace=True)
+    assert contacts(ledger) == ["cid"]
+
+
+@pytest.mark.parametrize("state", ["sent", "unknown", "failed"])
+def test_who_has_a_message_or_may_have_it_was_contacted_whatever_is_sent_instead(ledger, state):
+    plan(ledger, "ann", "bob")
+    export(ledger, "first")
+    message(ledger, "ann", state)
+    plan(ledger, "cid")
+    export(ledger, "second", replace=True)
+    assert contacts(ledger) == (["cid"] if state == "failed" else ["ann", "cid"])
+
+
+def test_the_same_decisions_planned_again_are_one_contact(ledger):
+    for _ in range(2):
+        plan(ledger, "ann", "bob")
+        export(ledger, "same")
+        assert contacts(ledger) == ["ann", "bob"]

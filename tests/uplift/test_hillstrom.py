@@ -1,0 +1,36 @@
+"""Hillstrom's randomised e-mails: the recipe on real customers. The benchmark has the figures."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from churn.uplift.study import StudySettings, cross_fit, study
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared/data/hillstrom/hillstrom.parquet"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    if not DATA.exists():
+        pytest.skip("needs Hillstrom's data in ../shared/data/hillstrom")
+    spec = importlib.util.spec_from_file_location("hillstrom", ROOT / "benchmarks/hillstrom.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hillstrom"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_womens_email_is_individual_and_not_behind_the_t_learner(benchmark):
+    trial = benchmark.hillstrom_trial(DATA)
+    settings = StudySettings(folds=3, replicates=100)
+    found = study(trial, settings).findings["womens"]
+    assert found.verdict == "individual"
+    assert found.line.average.low < 0.0452 < found.line.average.high
+    seen = cross_fit(trial, trial.offers, settings)
+    report = benchmark.plain_report(trial, "womens", seen, settings)
+    assert report.uplift["dr"].low > 0.0452
+    assert report.qini["dr"].low > 0
+    assert report.qini_ahead["t"].low > -0.0025
