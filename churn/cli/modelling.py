@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,90 +10,67 @@ import typer
 from churn.cli.options import (
     CHURN_TOML,
     AcceptChange,
-    AsJson,
     AsOf,
     Config,
-    Debug,
     Model,
     Models,
     Out,
     OutFile,
     RunId,
-    app,
 )
-from churn.cli.running import run_job
+from churn.cli.running import command
 
 if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
-if TYPE_CHECKING:
-    from churn.results.job_result import JobResult
 
-
-@app.command()
-def check(
-    config: Config = CHURN_TOML,
-    as_of: AsOf = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@command()
+def check(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
     """Check the tables and what is feasible.
 
     Shows what was found, what was dropped and why, and whether a model can be trained.
     """
+    from churn.commands.check import check as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.check import check as run
-
-        return run(config, as_of=as_of, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, as_of=as_of, progress=progress)
 
 
-@app.command()
+@command()
 def features(
+    progress: Teller,
     out: OutFile,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Write the feature table at one date.
 
     One row per eligible customer.
     """
+    from churn.commands.features import features as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.features import features as run
-
-        return run(config, out=out, as_of=as_of, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, out=out, as_of=as_of, progress=progress)
 
 
-@app.command()
+@command(takes_long=True)
 def train(
+    progress: Teller,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     models: Models = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Train, judge and maybe promote a model.
 
     It is judged on later cutoffs and promoted if it beats the simple rules.
     """
+    from churn.commands.train import train as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.train import train as run
-
-        return run(config, as_of=as_of, models=models, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug, takes_long=True)
+    return run(config, as_of=as_of, models=models, progress=progress)
 
 
-@app.command()
+@command(takes_long=True)
 def evaluate(
+    progress: Teller,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     model: Model = None,
@@ -113,26 +89,22 @@ def evaluate(
     horizons: Annotated[
         bool, typer.Option("--horizons", help="Also try half and twice the horizon.")
     ] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Judge a model on newer data and write a report.
 
     On every cutoff after its training data whose outcome is known by now.
     """
     asked = {"pooled": pooled, "ablation": ablation, "horizons": horizons}
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.evaluate import evaluate as run
+    from churn.commands.evaluate import evaluate as run
 
-        extras = [name for name, wanted in asked.items() if wanted]
-        return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug, takes_long=True)
+    extras = [name for name, wanted in asked.items() if wanted]
+    return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
 
 
-@app.command()
+@command()
 def score(
+    progress: Teller,
     out: Out,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
@@ -153,27 +125,21 @@ def score(
     ] = None,
     run_id: RunId = None,
     accept_change: AcceptChange = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Score every customer.
 
     Probability of lapsing, value at risk, reasons, and what changed since the last score.
     """
+    from churn.commands.score import score as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.score import score as run
-
-        return run(
-            config,
-            out=out,
-            as_of=as_of,
-            model=model,
-            explain=explain,
-            since=since,
-            run_id=run_id,
-            accept_change=accept_change,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        out=out,
+        as_of=as_of,
+        model=model,
+        explain=explain,
+        since=since,
+        run_id=run_id,
+        accept_change=accept_change,
+        progress=progress,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,25 +9,21 @@ import typer
 from churn.cli.options import (
     CHURN_TOML,
     AcceptChange,
-    AsJson,
     AsOf,
     Config,
-    Debug,
     Out,
     RunId,
-    app,
 )
-from churn.cli.running import run_job
+from churn.cli.running import command
 
 if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
-if TYPE_CHECKING:
-    from churn.results.job_result import JobResult
 
-
-@app.command()
+@command()
 def plan(
+    progress: Teller,
     out: Out,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
@@ -43,54 +38,40 @@ def plan(
     ] = False,
     run_id: RunId = None,
     accept_change: AcceptChange = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Choose an offer or none for each.
 
     By expected net value, within the budget, with consent and a holdout.
     """
+    from churn.commands.plan import plan as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.plan import plan as run
-
-        return run(
-            config,
-            out=out,
-            as_of=as_of,
-            scores=scores,
-            budget=budget,
-            dry_run=dry_run,
-            run_id=run_id,
-            accept_change=accept_change,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        out=out,
+        as_of=as_of,
+        scores=scores,
+        budget=budget,
+        dry_run=dry_run,
+        run_id=run_id,
+        accept_change=accept_change,
+        progress=progress,
+    )
 
 
-@app.command()
-def effects(
-    config: Config = CHURN_TOML,
-    as_of: AsOf = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@command(takes_long=True)
+def effects(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
     """Learn what each offer changes.
 
     From contacts that a lot decided: the average, for whom it works, for whom it harms.
     """
+    from churn.commands.effects import effects as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.effects import effects as run
-
-        return run(config, as_of=as_of, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug, takes_long=True)
+    return run(config, as_of=as_of, progress=progress)
 
 
-@app.command()
+@command()
 def export(
+    progress: Teller,
     plan_file: Annotated[
         str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
     ],
@@ -119,33 +100,28 @@ def export(
     replace: Annotated[
         bool, typer.Option("--replace", help="Though another plan of it was exported before.")
     ] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Write the list for a campaign tool.
 
     A plan's offers to those whose consent holds at that date, as customers or as hashes.
     """
+    from churn.commands.export import export as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.export import export as run
-
-        return run(
-            config,
-            plan=plan_file,
-            out=to,
-            audience_name=audience,
-            offer=offer,
-            on=date,
-            replace=replace,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        plan=plan_file,
+        out=to,
+        audience_name=audience,
+        offer=offer,
+        on=date,
+        replace=replace,
+        progress=progress,
+    )
 
 
-@app.command()
+@command()
 def measure(
+    progress: Teller,
     config: Config = CHURN_TOML,
     plan: Annotated[
         str | None,
@@ -160,24 +136,19 @@ def measure(
         typer.Option("--out", metavar="FILE", help="One row per customer: .parquet, .csv, .xlsx."),
     ] = None,
     as_of: AsOf = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Tell what a campaign earned.
 
     Against those kept without it: retained customers, orders, margin, cost, and who to follow up.
     """
+    from churn.commands.measure import measure as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.measure import measure as run
-
-        return run(config, plan=plan, scores=scores, out=out, as_of=as_of, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, plan=plan, scores=scores, out=out, as_of=as_of, progress=progress)
 
 
-@app.command()
+@command()
 def recommend(
+    progress: Teller,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="FILE", help="Write .parquet, which `send` reads, or .csv."),
@@ -197,27 +168,21 @@ def recommend(
     judge: Annotated[
         bool, typer.Option("--judge", help="Only tell how good the lists are; write none.")
     ] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Choose products for each customer.
 
     Judged on the weeks before, beside the customer's own best sellers and the shop's.
     """
+    from churn.commands.recommend import kind_of
+    from churn.commands.recommend import recommend as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.recommend import kind_of
-        from churn.commands.recommend import recommend as run
-
-        return run(
-            config,
-            out=out,
-            as_of=as_of,
-            level=level,
-            kind=kind_of(new_only=new_only, repeat_only=repeat_only),
-            top=top,
-            judge_only=judge,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        out=out,
+        as_of=as_of,
+        level=level,
+        kind=kind_of(new_only=new_only, repeat_only=repeat_only),
+        top=top,
+        judge_only=judge,
+        progress=progress,
+    )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
-from churn.cli.running import run_job
+from churn.cli.options import CHURN_TOML, Config
+from churn.cli.running import command
 
 if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
 
-@app.command()
+@command()
 def access(
+    progress: Teller,
     customer: Annotated[
         str,
         typer.Argument(metavar="CUSTOMER", help="customer_id; - reads it from standard input."),
@@ -25,25 +26,20 @@ def access(
         Path | None, typer.Option("--out", metavar="FILE", help="All of it: .json.")
     ] = None,
     config: Config = CHURN_TOML,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Tell what is held on a customer.
 
     Their rows, score, reasons, offers, lots, consents and exports, and what all of it means.
     """
+    from churn.commands.access import access as run
+    from churn.commands.named_customers import only_customer
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.access import access as run
-        from churn.commands.named_customers import only_customer
-
-        return run(config, customer=only_customer(customer), out=out, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, customer=only_customer(customer), out=out, progress=progress)
 
 
-@app.command()
+@command()
 def forget(
+    progress: Teller,
     customers: Annotated[
         list[str] | None,
         typer.Argument(metavar="CUSTOMER", help="customer_id; - reads them from standard input."),
@@ -59,24 +55,18 @@ def forget(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is held.")] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Erase customers for good.
 
     From the ledger and all that was written; a keyed hash keeps them from coming back.
     """
+    from churn.commands.forget import forget as run
+    from churn.commands.named_customers import named_customers
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.forget import forget as run
-        from churn.commands.named_customers import named_customers
-
-        return run(
-            config,
-            customers=named_customers(customers or (), file),
-            places=places or (),
-            dry_run=dry_run,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        customers=named_customers(customers or (), file),
+        places=places or (),
+        dry_run=dry_run,
+        progress=progress,
+    )

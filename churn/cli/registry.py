@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, Models, app
-from churn.cli.running import run_job
+from churn.cli.running import command
 
 if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
 
@@ -22,6 +21,14 @@ ModelId = Annotated[str, typer.Argument(metavar="ID", help="A model's name, or h
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the ledger.")
 ]
+
+
+@command(on=models_app, name="list")
+def list_(config: Config = CHURN_TOML, models: Models = None) -> JobResult:
+    """List the models and the champion, as `churn models` does."""
+    from churn.commands.models import list_models
+
+    return list_models(config, models=models)
 
 
 @models_app.callback(invoke_without_command=True)
@@ -36,74 +43,39 @@ def models(
 
     Or show, compare, promote and roll back with one of the commands below.
     """
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand is None:
+        list_(config=config, models=models, as_json=as_json, debug=debug)
+    else:
         _refuse_misplaced(context)
-        return
-    _list(config, models, as_json=as_json, debug=debug)
 
 
-@models_app.command(name="list")
-def list_(
-    config: Config = CHURN_TOML,
-    models: Models = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """List the models and the champion, as `churn models` does."""
-    _list(config, models, as_json=as_json, debug=debug)
-
-
-def _list(config: Path, models: Path | None, *, as_json: bool, debug: bool) -> None:
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.commands.models import list_models
-
-        return list_models(config, models=models)
-
-    run_job(job, as_json=as_json, debug=debug)
-
-
-@models_app.command()
-def show(
-    model: ModelId,
-    config: Config = CHURN_TOML,
-    models: Models = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@command(on=models_app)
+def show(model: ModelId, config: Config = CHURN_TOML, models: Models = None) -> JobResult:
     """Tell what a model is and how it was judged."""
+    from churn.commands.compare import show_model
 
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.commands.compare import show_model
-
-        return show_model(config, model, models=models)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return show_model(config, model, models=models)
 
 
-@models_app.command()
+@command(on=models_app)
 def compare(
     first: ModelId,
     second: ModelId,
     config: Config = CHURN_TOML,
     models: Models = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Put two models' figures side by side.
 
     With their difference where both were judged on the same customers and cutoffs.
     """
+    from churn.commands.compare import compare_models
 
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.commands.compare import compare_models
-
-        return compare_models(config, first, second, models=models)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return compare_models(config, first, second, models=models)
 
 
-@models_app.command()
+@command(on=models_app)
 def promote(
+    progress: Teller,
     model: ModelId,
     config: Config = CHURN_TOML,
     models: Models = None,
@@ -111,58 +83,38 @@ def promote(
         bool, typer.Option("--force", help="Even where the gate was closed; needs --reason.")
     ] = False,
     reason: Reason = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Make a model the champion.
 
     One that the gate passed; it is verified and must repeat its canary scores first.
     """
+    from churn.commands.models import promote as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.models import promote as run
-
-        return run(config, model, models=models, force=force, reason=reason, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, model, models=models, force=force, reason=reason, progress=progress)
 
 
-@models_app.command()
+@command(on=models_app)
 def rollback(
+    progress: Teller,
     config: Config = CHURN_TOML,
     models: Models = None,
     reason: Reason = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Make the former champion champion again."""
+    from churn.commands.models import rollback as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.models import rollback as run
-
-        return run(config, models=models, reason=reason, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, models=models, reason=reason, progress=progress)
 
 
-@app.command()
-def sync(
-    config: Config = CHURN_TOML,
-    models: Models = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@command()
+def sync(progress: Teller, config: Config = CHURN_TOML, models: Models = None) -> JobResult:
     """Record in MLflow what it lacks.
 
     Models that were trained while it could not be reached; its aliases follow the champion.
     """
+    from churn.commands.sync import sync as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.sync import sync as run
-
-        return run(config, models=models, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, models=models, progress=progress)
 
 
 def _refuse_misplaced(context: typer.Context) -> None:

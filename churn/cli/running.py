@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import signal
@@ -9,11 +11,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 
 import typer
 
-from churn.cli.options import app
+from churn.cli.options import AsJson, Debug, app
 from churn.errors import ChurnError
 from churn.storage.redaction import harmless
 
@@ -21,11 +24,56 @@ if TYPE_CHECKING:
     from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
+NOT_OPTIONS = frozenset({"progress", "return"})
 
-Job = Callable[["Teller"], "JobResult"]
+
+def command(
+    name: str | None = None, *, on: typer.Typer = app, takes_long: bool = False
+) -> Callable[[Callable[..., JobResult]], Callable[..., None]]:
+    """Registers a function as a command of `on`, with the options `--json` and `--debug` added.
+
+    The function's parameters are the command's own options, its result is shown. A first parameter
+    `progress` receives the `Teller`. A command that takes long reports its steps off a terminal,
+    too.
+    """
+
+    def register(job: Callable[..., JobResult]) -> Callable[..., None]:
+        reports_progress = "progress" in inspect.signature(job).parameters
+
+        @functools.wraps(job)
+        def run(*, as_json: bool = False, debug: bool = False, **options: Any) -> None:
+            def call(progress: Teller) -> JobResult:
+                return job(progress, **options) if reports_progress else job(**options)
+
+            run_job(call, as_json=as_json, debug=debug, takes_long=takes_long)
+
+        _add_common_options(run, job)
+        on.command(name)(run)
+        return run
+
+    return register
 
 
-def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -> None:
+def _add_common_options(run: Callable[..., None], job: Callable[..., JobResult]) -> None:
+    """Gives `run` the parameters of `job`, without `progress`, and the common options last."""
+    own = {name: kind for name, kind in job.__annotations__.items() if name not in NOT_OPTIONS}
+    run.__annotations__ = {**own, "as_json": AsJson, "debug": Debug}
+    kinds = get_type_hints(run, include_extras=True)
+    parameters = [
+        parameter.replace(annotation=kinds[name])
+        for name, parameter in inspect.signature(job).parameters.items()
+        if name not in NOT_OPTIONS
+    ]
+    common = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=kinds[name])
+        for name in ("as_json", "debug")
+    ]
+    run.__signature__ = inspect.Signature([*parameters, *common])  # type: ignore[attr-defined]
+
+
+def run_job(
+    job: Callable[[Teller], JobResult], *, as_json: bool, debug: bool, takes_long: bool = False
+) -> None:
     """Runs a job and says what came of it: a result, or one line of cause and its exit code.
 
     One that takes long tells its steps off a terminal, too.
@@ -56,11 +104,6 @@ def run_job(job: Job, *, as_json: bool, debug: bool, takes_long: bool = False) -
             typer.echo(f"error: {harmless(result.failure)}", err=True)
         if result.exit_code:
             raise typer.Exit(result.exit_code)
-
-
-def at_terminal() -> bool:
-    """Whether a person can be asked: questions are shown on standard error."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _fail(failure: ChurnError, *, as_json: bool) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, app
-from churn.cli.running import run_job
+from churn.cli.options import CHURN_TOML, Config
+from churn.cli.running import command
 
 if TYPE_CHECKING:
+    from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
 
-@app.command()
+@command()
 def send(
+    progress: Teller,
     plan_file: Annotated[
         str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
     ],
@@ -53,57 +54,45 @@ def send(
     replace: Annotated[
         bool, typer.Option("--replace", help="Though another plan of it was sent before.")
     ] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Send a plan's offers as messages.
 
     To those whose consent holds, each message once, by e-mail or to a webhook.
     """
+    from churn.commands.send import send as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.send import send as run
-
-        return run(
-            config,
-            plan=plan_file,
-            through=through,
-            offer=offer,
-            on=date,
-            products=products,
-            limit=limit,
-            dry_run=dry_run,
-            preview=preview,
-            wait=wait,
-            retry_unknown=retry_unknown,
-            replace=replace,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        config,
+        plan=plan_file,
+        through=through,
+        offer=offer,
+        on=date,
+        products=products,
+        limit=limit,
+        dry_run=dry_run,
+        preview=preview,
+        wait=wait,
+        retry_unknown=retry_unknown,
+        replace=replace,
+        progress=progress,
+    )
 
 
-@app.command()
+@command()
 def serve(
     config: Config = CHURN_TOML,
     host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
     ] = 8080,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Serve the page to unsubscribe.
 
     It answers the links in messages, and nothing else so far; until Ctrl-C or SIGTERM.
     """
+    from churn.commands.serve import serve as run
 
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.commands.serve import serve as run
+    def announce(address: str) -> None:
+        typer.echo(f"serving the page to unsubscribe on {address}/unsubscribe/", err=True)
 
-        def announce(address: str) -> None:
-            typer.echo(f"serving the page to unsubscribe on {address}/unsubscribe/", err=True)
-
-        return run(config, host=host, port=port, announce=announce)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(config, host=host, port=port, announce=announce)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from churn.cli.options import CHURN_TOML, AsJson, Debug, app
-from churn.cli.running import at_terminal, run_job
+from churn.cli.options import CHURN_TOML
+from churn.cli.running import command
 
 if TYPE_CHECKING:
     from churn.cli.terminal import Teller
     from churn.results.job_result import JobResult
 
-if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
-    from churn.results.job_result import JobResult
 
-
-@app.command()
+@command()
 def init(
+    progress: Teller,
     orders: Annotated[
         list[Path],
         typer.Argument(
@@ -47,50 +43,39 @@ def init(
         typer.Option("--consent", metavar="RULE", help="required: who agreed; assumed: the rest."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Write a churn.toml for your orders.
 
     Looks at the files, guesses their format and what their columns mean, and reads them so.
     """
+    from churn.commands.init import init_result, pairs, said
 
-    def job(teller: Teller) -> JobResult:
-        from churn.commands.init import init_result, pairs, said
-
-        return init_result(
-            orders,
-            out=out,
-            force=force,
-            columns=pairs(mapped or []),
-            answers=said(currency=currency, margin=margin, consent=consent),
-            ask=None if yes or as_json or not at_terminal() else teller.ask,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return init_result(
+        orders,
+        out=out,
+        force=force,
+        columns=pairs(mapped or []),
+        answers=said(currency=currency, margin=margin, consent=consent),
+        ask=progress.ask if progress.can_ask and not yes else None,
+    )
 
 
-@app.command()
+@command()
 def example(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Write the example data as files.
 
     A grocer's real purchases of a year: the Complete Journey, 2,469 households in 2017.
     """
+    from churn.commands.example import example as run
 
-    def job(_: Callable[[str], None]) -> JobResult:
-        from churn.commands.example import example as run
-
-        return run(out)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(out)
 
 
-@app.command()
+@command()
 def simulate(
+    progress: Teller,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
     customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same shop.")] = 7,
@@ -110,35 +95,30 @@ def simulate(
     ahead: Annotated[
         int, typer.Option("--ahead", help="Days held back, so that the shop can live on.")
     ] = 0,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Make up a shop with known truth.
 
     For mechanics and speed, never as evidence of quality.
     """
+    from churn.commands.simulate import simulate as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.simulate import simulate as run
-
-        return run(
-            out,
-            customers=customers,
-            seed=seed,
-            days=days,
-            lines=lines,
-            late_share=late_share,
-            campaigns=campaigns,
-            randomised_share=randomised,
-            ahead_days=ahead,
-            progress=progress,
-        )
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(
+        out,
+        customers=customers,
+        seed=seed,
+        days=days,
+        lines=lines,
+        late_share=late_share,
+        campaigns=campaigns,
+        randomised_share=randomised,
+        ahead_days=ahead,
+        progress=progress,
+    )
 
 
-@app.command(name="live-on")
+@command(name="live-on")
 def live_on(
+    progress: Teller,
     shop: Annotated[Path, typer.Argument(metavar="SHOP", help="A folder of `churn simulate`.")],
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Whose offers were sent.")
@@ -150,38 +130,27 @@ def live_on(
         ),
     ] = None,
     days: Annotated[int, typer.Option("--days", help="How many; simulated with --ahead.")] = 28,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Let a simulated shop live on.
 
     Offers of a plan having been sent: its tables grow, and the truth is told.
     """
+    from churn.commands.simulate import live_on as run
 
-    def job(progress: Callable[[str], None]) -> JobResult:
-        from churn.commands.simulate import live_on as run
-
-        return run(shop, plan=plan, sent=sent, days=days, progress=progress)
-
-    run_job(job, as_json=as_json, debug=debug)
+    return run(shop, plan=plan, sent=sent, days=days, progress=progress)
 
 
-@app.command()
+@command(takes_long=True)
 def demo(
+    progress: Teller,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
     customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="Another one makes another shop.")] = 7,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+) -> JobResult:
     """Show the whole loop on a simulated shop.
 
     Simulate, train, plan, send to a mail server of its own, wait a simulated month, measure.
     """
+    from churn.commands.demo.run import demo as run
 
-    def job(teller: Teller) -> JobResult:
-        from churn.commands.demo.run import demo as run
-
-        return run(out, customers=customers, seed=seed, say=teller.say, progress=teller)
-
-    run_job(job, as_json=as_json, debug=debug, takes_long=True)
+    return run(out, customers=customers, seed=seed, say=progress.say, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from textwrap import wrap
@@ -58,6 +59,11 @@ class Teller:
             )
             for piece in pieces or [begin.rstrip()]:
                 self._write(piece, style=style)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can be asked: questions are shown on standard error."""
+        return not self._console.quiet and sys.stdin.isatty() and sys.stderr.isatty()
 
     def ask(self, question: str, usual: str) -> str:
         """What is answered to the question; the usual answer where nothing is."""
