@@ -10,7 +10,7 @@ SPARK  := $(VENV)/.spark
 DATA   := data/complete_journey/redemptions.parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help install train demo evaluate score plan mlflow spark test check mutants kills docs format pins clean
+.PHONY: help install train demo evaluate score plan mlflow spark test quick coverage check mutants kills docs format pins clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,12 @@ spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
 test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(BIN)/pytest -n 2 --dist loadfile
 
+quick: $(READY) ## Run the tests that take neither servers nor training: under two minutes
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not spark and not postgres"
+
+coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show which lines none of them reaches
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+
 check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -85,11 +91,12 @@ format: $(READY) ## Put the code into its one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+EXTRAS := examples phone polars postgres serve tune dev
 PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
   --python-version 3.11 --upgrade
 
 pins: ## Renew the requirements files from pyproject.toml
-	$(PIN) --extra examples --extra polars --extra postgres --extra dev pyproject.toml --output-file requirements.txt
+	$(PIN) $(EXTRAS:%=--extra %) pyproject.toml --output-file requirements.txt
 	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*extras["project"]["optional-dependencies"]["spark"])' \
 	  | $(PIN) --no-header - --output-file requirements-spark.txt

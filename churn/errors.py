@@ -11,6 +11,7 @@
 The number is the exit code of the command line. Exit code 1 is a bug of ours.
 """
 
+from importlib.util import find_spec
 from numbers import Integral, Real
 
 NUMBERS: dict[type, str] = {Integral: "a whole number", Real: "a number"}
@@ -54,6 +55,18 @@ def check_type(value: object, *kinds: type, name: str, fix: str) -> None:
     if wrong:
         wanted = " or ".join(NUMBERS.get(kind, kind.__name__) for kind in kinds)
         raise ConfigError(f"{name} must be {wanted}", got=type(value).__name__, fix=fix)
+
+
+def check_extra(extra: str, package: str, *, what: str) -> None:
+    """Nothing, or ConfigError naming the extra to install where the package is missing.
+
+    >>> check_extra("tune", "nothing", what="tuning")
+    Traceback (most recent call last):
+    churn.errors.ConfigError: tuning needs the package nothing. pip install 'churnwise[tune]'
+    """
+    if find_spec(package) is None:
+        rule = f"{what} needs the package {package.replace('_', '-')}"
+        raise ConfigError(rule, fix=f"pip install 'churnwise[{extra}]'")
 
 
 class ConfigError(ChurnError):

@@ -28,7 +28,29 @@ TYPES = {
     "amount": pa.float64(),
 }
 
+SLOW = (
+    *("tests/commands/", "tests/faults/", "tests/serving/", "tests/test_cli.py"),
+    *("tests/test_notebooks.py", "tests/test_readme.py", "tests/test_docs.py"),
+    *("tests/modeling/", "tests/uplift/", "tests/recommendations/", "tests/scoring/"),
+    *("tests/simulator/", "tests/features/test_builder.py", "tests/features/test_basket.py"),
+    *("tests/data/engines/test_all_engines.py", "tests/campaigns/delivery/test_smtp.py"),
+)
+"""What `make quick` leaves out: files and folders that take more than some seconds."""
+
 Row = Mapping[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is slow by its place, and what needs a server by its fixtures."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+        names = set(getattr(item, "fixturenames", ()))
+        if names & {"postgres", "postgres_server"}:
+            item.add_marker(pytest.mark.postgres)
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "spark" in map(str, parameters.values()):
+            item.add_marker(pytest.mark.spark)
 
 
 @pytest.fixture(scope="session")

@@ -164,3 +164,35 @@ def test_no_file_of_the_project_names_a_machine_path():
 
 def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+USES = {
+    "serve": (
+        "uvicorn",
+        "from churn.commands.serve import serve; serve(None, host='', port=0, announce=print)",
+    ),
+    "phone": (
+        "phonenumbers",
+        "from churn.campaigns.delivery.audiences import e164; e164('1', region='US')",
+    ),
+    "tune": ("optuna", "from churn.modeling.tuning import _quiet; _quiet().__enter__()"),
+    "polars": (
+        "polars",
+        "from churn.data.engines.choice import open_engine; open_engine('polars')",
+    ),
+}
+
+
+@pytest.mark.parametrize("extra", USES)
+def test_a_missing_extra_is_named(extra: str):
+    """In a process of its own that cannot import the package."""
+    package, use = USES[extra]
+    code = f"import sys; sys.modules[{package!r}] = None; {use}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert ended.stderr.strip().endswith(f"pip install 'churnwise[{extra}]'")
+
+
+def test_type_checkers_are_told_that_the_package_is_typed():
+    assert Path(churn.__file__).with_name("py.typed").is_file()

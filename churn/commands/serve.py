@@ -9,6 +9,7 @@ from typing import Any
 from churn.campaigns.delivery.settings import is_loopback
 from churn.commands.session import on_record
 from churn.config import load_settings
+from churn.errors import check_extra
 from churn.results.job_result import JobResult
 from churn.storage.withdrawals import withdrawals
 
@@ -18,6 +19,8 @@ def serve(config: Path, *, host: str, port: int, announce: Callable[[str], None]
 
     `announce` is told where. Withdrawals are in the ledger before they are confirmed.
     """
+    for package in ("fastapi", "uvicorn"):
+        check_extra("serve", package, what="`churn serve`")
     from churn.serving.server import serve as run
     from churn.serving.unsubscribe import create_unsubscribe_app
 

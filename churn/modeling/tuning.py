@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from churn.errors import ConfigError, GateError
+from churn.errors import ConfigError, GateError, check_extra
 from churn.modeling.dataset import Dataset
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
@@ -181,6 +181,7 @@ def _usable(folds: tuple[Fold, ...], development: Dataset) -> tuple[Fold, ...]:
 @contextmanager
 def _quiet() -> Iterator[Any]:
     """Optuna, silent for as long as the block lasts."""
+    check_extra("tune", "optuna", what="tuning")
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.campaigns.delivery.deliverable import Sendable
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_extra
 
 _GMAIL = ("gmail.com", "googlemail.com")
 
@@ -69,24 +71,29 @@ def e164(text: str, *, region: str | None) -> str | None:
     >>> e164("(800) 555-0100", region="US")
     '+18005550100'
     """
-    import phonenumbers
-
+    phonenumbers = _phonenumbers()
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def check_region(region: str | None) -> None:
     """ConfigError unless phone numbers of that region can be read, or there is no region."""
-    import phonenumbers
-
-    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+    if region is not None and region not in _phonenumbers().SUPPORTED_REGIONS:
         rule = "[offers] phone_region must be two capital letters that name a country"
         raise ConfigError(rule, got=region, fix='Write e.g. "US" or "DE".')
+
+
+@cache
+def _phonenumbers() -> Any:
+    check_extra("phone", "phonenumbers", what="hashing phone numbers")
+    import phonenumbers
+
+    return phonenumbers
 
 
 def _address(text: str) -> str | None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from churn.commands.demo.steps import INDENT, Story
-from churn.errors import ConfigError, DataError, StorageError
+from churn.errors import DataError, StorageError, check_extra
 from churn.results.job_result import JobResult
 
 
@@ -45,11 +45,8 @@ class MailSink:
 @contextmanager
 def mail_server() -> Iterator[MailSink]:
     """A sink that listens on a free port of this machine; ConfigError without aiosmtpd."""
-    try:
-        from aiosmtpd.controller import Controller
-    except ModuleNotFoundError:
-        rule = "a mail server to try things with needs the package aiosmtpd"
-        raise ConfigError(rule, fix="pip install 'churnwise[examples]'") from None
+    check_extra("examples", "aiosmtpd", what="a mail server to try things with")
+    from aiosmtpd.controller import Controller
 
     sink = MailSink()
 

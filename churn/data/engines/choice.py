@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from churn.data.engines.base import Engine
 from churn.data.engines.memory import bytes_of, usual_memory_limit
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_extra
 
 EngineName: TypeAlias = Literal["duckdb", "polars", "spark"]
 
@@ -56,6 +55,4 @@ def _spark(files: Iterable[Path], memory_limit: str | None) -> Engine:
 
 
 def _check_installed(engine: str, package: str) -> None:
-    if find_spec(package) is None:
-        rule = f'[data] engine = "{engine}" needs the package {package}'
-        raise ConfigError(rule, fix=f"pip install 'churnwise[{engine}]'")
+    check_extra(engine, package, what=f'[data] engine = "{engine}"')

@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from churn.errors import BusyError, ChurnError, ConfigError, DataError, StorageError
+from churn.errors import BusyError, ChurnError, DataError, StorageError, check_extra
 from churn.storage.postgres.address import TableAddress
 
 if TYPE_CHECKING:
@@ -103,9 +102,7 @@ def connected(address: TableAddress) -> Iterator[Server]:
 
     StorageError where the server cannot be reached or does not let us in.
     """
-    if find_spec("adbc_driver_postgresql") is None:
-        rule = f"{address} needs the package adbc-driver-postgresql"
-        raise ConfigError(rule, fix="pip install 'churnwise[postgres]'")
+    check_extra("postgres", "adbc_driver_postgresql", what=str(address))
     import adbc_driver_postgresql.dbapi as adbc
 
     with _failures(address):
