@@ -62,7 +62,7 @@ def access(
         open_session("access", config, as_of=None, progress=progress) as session,
         _writing(session, out, config) as file,
     ):
-        held = _held(session, customer, progress)
+        held = _held(session, customer)
         session.facts["found"] = True
         if file is not None:
             _write(file, held)
@@ -99,17 +99,17 @@ def _write(file: Path, held: Row) -> None:
         text.write("\n")
 
 
-def _held(session: Session, customer: str, progress: Progress) -> Row:
-    progress("looking into tables, ledger and files")
+def _held(session: Session, customer: str) -> Row:
+    session.progress("looking into tables, ledger and files")
     tables = table_rows(session.tables, customer)
     ledger = ledger_rows(session.ledger, customer)
     files, exports = _written(session, customer, tables.get("customers", []))
     if not any([*tables.values(), ledger, *(file.get("count") for file in files)]):
         rule = "nothing is held on a customer of that name"
         raise ConfigError(rule, fix="Check the spelling: 007 is not 7, and Anna is not anna.")
-    snapshot = session.tables.as_of(session.as_of)
+    snapshot = session.snapshot
     objects = customer in objectors(snapshot)
-    score, why_not = _score(session, customer, objects, progress)
+    score, why_not = _score(session, customer, objects)
     found: Row = {
         "tables": {name: {"count": len(rows), "rows": rows} for name, rows in tables.items()},
         "consents_now": consents_now(session, customer),
@@ -148,9 +148,7 @@ def _written(session: Session, customer: str, listed: list[Row]) -> tuple[list[R
     return files, exports_to(session.ledger, alone)
 
 
-def _score(
-    session: Session, customer: str, objects: bool, progress: Progress
-) -> tuple[Row | None, str | None]:
+def _score(session: Session, customer: str, objects: bool) -> tuple[Row | None, str | None]:
     """The customer's score with its reasons, or why there is none."""
     if objects:
         return None, "objects to profiling, so no score is made"
@@ -158,7 +156,7 @@ def _score(
         fitted = load_named_model(session, None)
     except ModelError as failure:
         return None, f"no model speaks: {failure.rule}"
-    scores = score_session(session, fitted, explain={customer}, progress=progress).table
+    scores = score_session(session, fitted, explain={customer}).table
     rows = [row for row in scores.to_pylist() if row["customer_id"] == customer]
     if not rows:
         return None, f"no purchase before {session.as_of}"

@@ -38,8 +38,8 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
     offers of the catalogue that nothing is known of keep what was assumed.
     """
     with open_session("effects", config, as_of=as_of, progress=progress) as session:
-        offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
-        learnt = _learn(session, progress)
+        offers = session.offers
+        learnt = _learn(session)
         found = {} if learnt.study is None else learnt.study.findings
         session.facts |= {name: finding.verdict for name, finding in found.items()}
     return JobResult(
@@ -57,11 +57,11 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
     )
 
 
-def _learn(session: Session, progress: Progress) -> Learnt:
+def _learn(session: Session) -> Learnt:
     if not session.tables.has("contacts"):
         return Learnt(None, None, None)
     settings = session.settings
-    progress("building what was known before each contact, and what came of it")
+    session.progress("building what was known before each contact, and what came of it")
     trial = build_trial(
         session.tables,
         as_of=session.as_of,
@@ -71,7 +71,7 @@ def _learn(session: Session, progress: Progress) -> Learnt:
     )
     if not trial.offers:
         return Learnt(None, trial, None)
-    progress("learning whom each offer moves")
+    session.progress("learning whom each offer moves")
     found = study(trial, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
     saved = save_effects(
         LearntEffects.of_study(found),
@@ -83,7 +83,7 @@ def _learn(session: Session, progress: Progress) -> Learnt:
             "observational": dict(found.observational),
             "left_out": dict(found.left_out),
         },
-        signing_key=settings.model.signing_key,
+        signing_key=session.signing_key,
     )
     return Learnt(found, trial, saved)
 
@@ -196,8 +196,7 @@ def known_effects(session: Session) -> LearntEffects | None:
 
     ModelError where they are of another horizon than the model's.
     """
-    key = session.settings.model.signing_key
-    found = current_effects(_directory(session), signing_key=key)
+    found = current_effects(_directory(session), signing_key=session.signing_key)
     if found is None:
         return None
     horizon_days = resolve_clock(session).horizon_days

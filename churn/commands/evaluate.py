@@ -66,8 +66,8 @@ def evaluate(
         later = _later_cutoffs(fitted, session.as_of)
         folder = out or _usual_place(session, fitted, model)
         with publish_directory(folder) as unfinished:
-            dataset = _dataset(session, fitted, later, progress)
-            judgement, gate = _judge(session, fitted, dataset, later, extras, progress)
+            dataset = _dataset(session, fitted, later)
+            judgement, gate = _judge(session, fitted, dataset, later, extras)
             _write(session, fitted, judgement, gate, unfinished)
         session.facts |= {"model_id": fitted.manifest_["model_id"]}
     evaluation = judgement.evaluation
@@ -96,11 +96,11 @@ def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Pat
     return models / "reports" / f"{fitted.manifest_['model_id']}-{session.run_id}"
 
 
-def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs, progress: Progress) -> Dataset:
+def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs) -> Dataset:
     """Rows at the cutoffs of the training and at those after it; of a sample of the customers
     where they are more than `most_rows`.
     """
-    progress("building features and labels")
+    session.progress("building features and labels")
     every = replace(later, dates=(*fitted.cutoffs_.dates, *later.dates))
     return build_dataset(
         session.tables,
@@ -127,11 +127,10 @@ def _judge(
     dataset: Dataset,
     later: Cutoffs,
     extras: Collection[str],
-    progress: Progress,
 ) -> tuple[Judgement, Gate]:
     learnt, test = dataset.only(fitted.cutoffs_), dataset.only(later)
     check_can_judge(test)
-    progress("judging")
+    session.progress("judging")
     evaluation = judge_model(fitted, test, seed=fitted.seed)
     pooled = "pooled" in extras
     judgement = judge_run(
@@ -139,14 +138,14 @@ def _judge(
         test,
         evaluation,
         history=learnt,
-        forecasts=forward_forecasts(fitted, learnt, progress=progress) if pooled else None,
+        forecasts=forward_forecasts(fitted, learnt, progress=session.progress) if pooled else None,
         capacity=session.settings.scoring.capacity,
         rank=session.settings.scoring.rank,
         seed=fitted.seed,
     )
     if "ablation" in extras:
         trial = Trial.of(fitted, test, evaluation)
-        found = ablate(fitted, learnt, trial, seed=fitted.seed, progress=progress)
+        found = ablate(fitted, learnt, trial, seed=fitted.seed, progress=session.progress)
         judgement = replace(judgement, ablation=found)
     if "horizons" in extras:
         tried = try_horizons(
@@ -159,7 +158,7 @@ def _judge(
             grace_days=later.grace_days,
             most_rows=session.settings.model.most_rows,
             seed=fitted.seed,
-            progress=progress,
+            progress=session.progress,
         )
         judgement = replace(judgement, horizons=tried)
     return judgement, _gate(session, fitted, test, evaluation)

@@ -150,12 +150,12 @@ def measure(
         open_session("measure", config, as_of=as_of, progress=progress) as session,
         _writing(session, file, kept) as writer,
     ):
-        offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
+        offers = session.offers
         made = made_plan(session, given, offers)
         progress("counting what came of the plan")
         measured = measured_rows(
             made.rows,
-            session.tables.as_of(session.as_of),
+            session.snapshot,
             offers,
             horizon_days=resolve_clock(session).horizon_days,
             margin_rate=session.settings.value.margin_rate,

@@ -38,7 +38,7 @@ def resolve_clock(session: Session) -> FeatureClock:
     settings = session.settings
     try:
         champion = settings.path(settings.model.directory) / CHAMPION
-        manifest = read_manifest(champion, signing_key=settings.model.signing_key)
+        manifest = read_manifest(champion, signing_key=session.signing_key)
     except ModelError:
         stated = settings.churn
         if stated.horizon_days == "auto" or stated.lookback_days == "auto":

@@ -61,13 +61,13 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     check_out(target, PLANS, keep=kept)
     with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
         settings = session.settings
-        offers = Offers.load(settings.path(settings.offers.catalogue))
+        offers = session.offers
         with session.writing_result(target, PLANS, keep=kept) as writer:
-            scored, notes = _scores(session, given, progress)
+            scored, notes = _scores(session, given)
             progress("choosing offers")
             decided = plan_offers(
                 scored,
-                session.tables.as_of(session.as_of),
+                session.snapshot,
                 offers,
                 budget=settings.offers.budget if budget is None else budget,
                 holdout=settings.offers.holdout,
@@ -76,7 +76,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 key=settings.offers.holdout_key,
                 consent=settings.offers.consent,
                 groups=settings.offers.group_rules,
-                measured=_measured(session, scored, offers, progress),
+                measured=_measured(session, scored, offers),
                 run_id=session.run_id,
                 planned_before=_planned_before(session, offers),
                 frequency_cap=settings.offers.frequency_cap,
@@ -93,27 +93,22 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     return _result(session, decided, offers, outputs(target, writer), notes=notes)
 
 
-def _scores(
-    session: Session, scores: Place | None, progress: Progress
-) -> tuple[pa.Table, tuple[str, ...]]:
+def _scores(session: Session, scores: Place | None) -> tuple[pa.Table, tuple[str, ...]]:
     """The scores that were given, or those of the champion with what is to be said of them."""
     if scores is not None:
         return without_erased(read_result(scores, SCORES)[0], session.erased), ()
     fitted = load_named_model(session, None)
-    scored = score_session(session, fitted, progress=progress).table
+    scored = score_session(session, fitted).table
     return scored, foreknowledge(fitted, session.as_of)
 
 
-def _measured(
-    session: Session, scored: pa.Table, offers: Offers, progress: Progress
-) -> Effects | None:
+def _measured(session: Session, scored: pa.Table, offers: Offers) -> Effects | None:
     """What `churn effects` learnt of these offers; None where nothing was measured."""
     learnt = known_effects(session)
     if learnt is None:
         return None
-    progress("asking the learnt effects")
-    snapshot = session.tables.as_of(session.as_of)
-    return measured_effects(learnt, scored, snapshot, offers, resolve_clock(session))
+    session.progress("asking the learnt effects")
+    return measured_effects(learnt, scored, session.snapshot, offers, resolve_clock(session))
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
@@ -142,7 +137,7 @@ def _planned_before(session: Session, offers: Offers) -> pa.Table:
 def _counted_days(session: Session) -> int:
     """In how many days before the plan contacts are counted by any cap; 0 without one."""
     cap = session.settings.offers.frequency_cap
-    own = longest_cap_days(preference_state(session.tables.as_of(session.as_of)))
+    own = longest_cap_days(preference_state(session.snapshot))
     return max(own, cap.cap_days if cap else 0)
 
 

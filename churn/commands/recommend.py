@@ -58,7 +58,7 @@ def recommend(
     ):
         progress("learning from baskets")
         recommender = learn_recommender(
-            session.tables.as_of(session.as_of),
+            session.snapshot,
             horizon_days=_horizon_days(session),
             level=cast("Level", level),
             settings=session.settings.recommend,

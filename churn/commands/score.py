@@ -59,7 +59,7 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
         fitted = load_named_model(session, model)
         before = None if since is None else place_of(since)
         earlier, notes = earlier_scores(target, before, as_of=session.as_of)
-        scores = score_session(session, fitted, explain=asked, earlier=earlier, progress=progress)
+        scores = score_session(session, fitted, explain=asked, earlier=earlier)
         figures, changed = guarded(
             session,
             target,
@@ -88,13 +88,12 @@ def score_session(
     *,
     explain: Explained = "at_risk",
     earlier: Earlier | None = None,
-    progress: Progress,
 ) -> Scores:
     """The scores of the session's base at its date."""
-    progress("scoring")
+    session.progress("scoring")
     scores = score_snapshot(
         fitted,
-        session.tables.as_of(session.as_of),
+        session.snapshot,
         capacity=session.settings.scoring.capacity,
         rank=session.settings.scoring.rank,
         language=session.settings.scoring.language,
@@ -113,7 +112,7 @@ def load_named_model(session: Session, model: str | None) -> ChurnModel:
         fitted = _fetched(settings, model)
     else:
         place = settings.path(settings.model.directory) / CHAMPION if model is None else Path(model)
-        fitted = load_bundle(place, signing_key=settings.model.signing_key)
+        fitted = load_bundle(place, signing_key=session.signing_key)
     check_agreement(settings, fitted)
     return fitted
 

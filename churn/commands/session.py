@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +14,10 @@ from churn.config import Settings, load_settings
 from churn.data.databases import address_of
 from churn.data.days import as_date
 from churn.data.sources import files_of
-from churn.data.tables import Tables
+from churn.data.tables import Snapshot, Tables
 from churn.errors import BusyError
 from churn.features.plugins import load_own_features
+from churn.offers.catalogue import Offers
 from churn.results.output import RowWriter, TableWriter, writing_result, writing_table
 from churn.storage.erasures import Erased
 from churn.storage.ledger import Ledger
@@ -45,6 +47,22 @@ class Session:
     ledger: Ledger
     erased: Erased | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    progress: Progress = silent
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The tables as of the session's date."""
+        return self.tables.as_of(self.as_of)
+
+    @cached_property
+    def offers(self) -> Offers:
+        """The offers of the configured catalogue."""
+        return Offers.load(self.settings.path(self.settings.offers.catalogue))
+
+    @property
+    def signing_key(self) -> str | None:
+        """The key that signs models and learnt effects; None without one."""
+        return self.settings.model.signing_key
 
     def writing(
         self, out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
@@ -118,7 +136,7 @@ def open_session(
             if tables.audits["orders"].rows_kept:
                 tables = tables.noting_quiet_days(resolved)
             ledger.date_run(run, resolved)
-            yield Session(command, run, settings, tables, resolved, ledger, erased, facts)
+            yield Session(command, run, settings, tables, resolved, ledger, erased, facts, progress)
         finally:
             tables.close()
 

@@ -106,7 +106,7 @@ def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None
     """
     if folder.champion is None:
         return None, None, False
-    key = session.settings.model.signing_key
+    key = session.signing_key
     try:
         return load_bundle(folder.directory / CHAMPION, signing_key=key), None, False
     except ModelError as failure:
@@ -177,7 +177,7 @@ def _write(
         reference=reference_rows(trained.dataset),
         card=model_card(trained, model_id=model_id, currency=currency),
         report=judgement_files(trained.judgement),
-        signing_key=session.settings.model.signing_key,
+        signing_key=session.signing_key,
     )
 
 
@@ -259,7 +259,7 @@ def _publish(
     settings, warnings = session.settings, []
     won = reached = True
     try:
-        record(settings, load_bundle(bundle, signing_key=settings.model.signing_key), bundle)
+        record(settings, load_bundle(bundle, signing_key=session.signing_key), bundle)
     except (StorageError, BusyError) as failure:
         reached, warnings = False, [f"not recorded in MLflow: {failure}"]
     if promote:

@@ -74,7 +74,7 @@ class Figures:
 def figures_of(session: Session, scores: pa.Table, horizon_days: int) -> Figures:
     """Those of a run that is about to write its scores."""
     shown = f"count(*) AS n, {TYPICAL}, max(local_day) AS last_day"
-    instant = session.tables.as_of(session.as_of).instant
+    instant = session.snapshot.instant
     sql = f"SELECT {shown} FROM orders WHERE day < {instant!r}"  # noqa: S608 - a number
     counted = session.tables.engine.rows(sql)[0]
     known = counted["last_day"] is not None

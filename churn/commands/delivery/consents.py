@@ -21,7 +21,6 @@ from churn.data.consent import (
 )
 from churn.data.erased import without_erased
 from churn.data.words import channel_of
-from churn.offers.catalogue import Offers
 from churn.offers.preferences import saying_nothing
 from churn.storage.withdrawals import (
     Withdrawal,
@@ -71,7 +70,7 @@ def consents_now(session: Session, customer_id: str) -> list[dict[str, object]]:
     """customer_id, channel, purpose, granted of one customer, as an export or a sending reads it
     at the session's date: any refusal counts.
     """
-    known = consent_to_send(session.tables.as_of(session.as_of), withdrawn=withdrawn(session))
+    known = consent_to_send(session.snapshot, withdrawn=withdrawn(session))
     if known is None:
         return []
     said: dict[tuple[str, str], bool] = {}
@@ -115,8 +114,7 @@ def still_sendable(
 
 def _kinds(session: Session) -> dict[str, str]:
     """The kind of each offer in the catalogue."""
-    offers = Offers.load(session.settings.path(session.settings.offers.catalogue))
-    return {offer.offer_id: offer.kind for offer in offers}
+    return {offer.offer_id: offer.kind for offer in session.offers}
 
 
 def consent_notes(session: Session, *, unknown: str) -> list[str]:
@@ -131,7 +129,7 @@ def consent_notes(session: Session, *, unknown: str) -> list[str]:
 
 def preference_notes(session: Session) -> list[str]:
     """What a command says of preferences that it cannot follow."""
-    preferences = preference_state(session.tables.as_of(session.as_of))
+    preferences = preference_state(session.snapshot)
     if preferences is None:
         return []
     notes = []

@@ -27,11 +27,11 @@ def with_codes(session: Session, rows: pa.Table, *, dry_run: bool = False) -> pa
 
     DataError where an offer has fewer codes than customers.
     """
-    catalogue = session.settings.path(session.settings.offers.catalogue)
+    folder = session.settings.path(session.settings.offers.catalogue).parent
     rows = rows.select(list(PLANNED_COLUMNS))
     codes: dict[tuple[str, str], str] = {}
-    for offer in Offers.load(catalogue):
-        codes |= _codes_of(session, offer, rows, catalogue.parent, dry_run=dry_run)
+    for offer in session.offers:
+        codes |= _codes_of(session, offer, rows, folder, dry_run=dry_run)
     pairs = zip(rows["customer_id"].to_pylist(), rows["offer_id"].to_pylist(), strict=True)
     column = pa.array([codes.get(pair) for pair in pairs], pa.string())
     return rows.append_column("code", column).select(list(LIST_COLUMNS))
