@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from churn.commands.models import Desk
+from churn.commands.model_store import ModelStore
 from churn.commands.summaries.judgements import SHOWN
+from churn.config import load_settings
 from churn.modeling.manifest import gate_open
 from churn.results.job_result import JobResult, ShownTable
 from churn.storage.ledger import Ledger
@@ -18,16 +19,17 @@ Figures = Mapping[str, Mapping[str, float | None]]
 
 def show_model(config: Path, model_id: str, *, models: Path | None = None) -> JobResult:
     """What the bundle's manifest tells, after every file of it was verified."""
-    desk = Desk.at(config, models)
-    model_id = desk.named(model_id)
-    manifest = desk.manifest(model_id)
-    with Ledger(desk.settings.ledger_path) as ledger:
-        moves = [m for m in desk.folder.history(ledger) if m.model_id == model_id]
+    settings = load_settings(config)
+    store = ModelStore.of(settings, models)
+    model_id = store.full_name(model_id)
+    manifest = store.manifest(model_id)
+    with Ledger(settings.ledger_path) as ledger:
+        moves = [m for m in store.history(ledger) if m.model_id == model_id]
     terms = [f"{move.promoted_at:%Y-%m-%d %H:%M} by {move.cause}{_why(move)}" for move in moves]
     kept = {name: value for name, value in manifest.items() if name not in ("files", "signature")}
     return JobResult(
         command="models",
-        resolved={"model": kept, "champion": desk.folder.champion == model_id},
+        resolved={"model": kept, "champion": store.champion == model_id},
         rows=_counts(manifest),
         model_id=model_id,
         metrics=manifest.get("evaluation", {}),
@@ -42,9 +44,9 @@ def compare_models(
     """Two models' figures side by side, with their difference where both were judged on the same
     cutoffs, customers and label; else why the figures say nothing about each other.
     """
-    desk = Desk.at(config, models)
-    first, second = desk.named(first), desk.named(second)
-    one, other = desk.manifest(first), desk.manifest(second)
+    store = ModelStore.of(load_settings(config), models)
+    first, second = store.full_name(first), store.full_name(second)
+    one, other = store.manifest(first), store.manifest(second)
     reasons = differences(one, other)
     figures = {
         name: {"first": _figures(one).get(name, {}), "second": _figures(other).get(name, {})}

@@ -4,32 +4,79 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from churn.config import Settings
-from churn.errors import BusyError, ModelError, StorageError
-from churn.modeling.manifest import CHAMPION, read_unverified
+from churn.errors import BusyError, ConfigError, ModelError, StorageError
+from churn.modeling.bundle import load_bundle
+from churn.modeling.manifest import CHAMPION, read_manifest, read_unverified
 from churn.modeling.model import ChurnModel
 from churn.modeling.registry.record import Recorded, record_bundle
 from churn.modeling.registry.versions import CHALLENGER_ALIAS, CHAMPION_ALIAS, point_aliases
 from churn.storage.ledger import Ledger
+from churn.storage.names import check_name
 from churn.storage.publish import read_pointer, swap_pointer
 from churn.storage.records import Cause, Promotion
 
 
 @dataclass(frozen=True)
-class ModelsFolder:
+class ModelStore:
     """A folder of bundles and the pointer to their champion; `name` is its name in the ledger."""
 
     directory: Path
     name: str
+    signing_key: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, directory: Path | None = None) -> ModelsFolder:
+    def of(cls, settings: Settings, directory: Path | None = None) -> ModelStore:
         """The folder that the settings name, or another; named as seen from the settings' file."""
         place = (directory or settings.path(settings.model.directory)).absolute()
-        return cls(place, Path(os.path.relpath(place, settings.folder)).as_posix())
+        name = Path(os.path.relpath(place, settings.folder)).as_posix()
+        return cls(place, name, settings.model.signing_key)
+
+    def bundle(self, model_id: str) -> Path:
+        """The folder of a model. ConfigError for a name that is none, ModelError where it lacks."""
+        place = self.directory / check_name(model_id, what="model")
+        if not place.is_dir() and not place.is_symlink():
+            rule = f"there is no model {model_id!r} in {self.name!r}"
+            raise ModelError(rule, fix="`churn models` lists those that are there.")
+        return place
+
+    def bundles(self) -> list[str]:
+        """The names of the folders that claim to be bundles, the oldest first; no links."""
+        if not self.directory.is_dir():
+            return []
+        found = [
+            path.name
+            for path in self.directory.iterdir()
+            if not path.name.startswith(".") and not path.is_symlink() and path.is_dir()
+            if (path / "manifest.json").exists()
+        ]
+        return sorted(found, key=lambda name: (_created_at(self.directory / name), name))
+
+    def full_name(self, asked: str) -> str:
+        """The model of that name, else the only one whose name begins so, else the name as asked.
+
+        ConfigError for a name that is none, and where several begin so.
+        """
+        if (self.directory / check_name(asked, what="model")).exists():
+            return asked
+        meant = [name for name in self.bundles() if name.startswith(asked)]
+        if len(meant) > 1:
+            rule = f"a model must be named by its name or an unambiguous beginning of it: {asked!r}"
+            fix = "Add what tells them apart."
+            raise ConfigError(rule, got=", ".join(meant), fix=fix)
+        return meant[0] if meant else asked
+
+    def manifest(self, model_id: str) -> dict[str, Any]:
+        """What the model says of itself, every file of it verified."""
+        return read_manifest(self.bundle(model_id), signing_key=self.signing_key)
+
+    def load(self, name: str) -> ChurnModel:
+        """The model of that name, or the one that the pointer of that name leads to."""
+        return load_bundle(self.directory / name, signing_key=self.signing_key)
 
     @property
     def champion(self) -> str | None:
@@ -113,24 +160,11 @@ def _last(line: Sequence[str], model_id: str) -> int:
     return len(line) - 1 - list(reversed(line)).index(model_id)
 
 
-def bundles_in(folder: ModelsFolder) -> list[str]:
-    """The names of the folders that claim to be bundles, the oldest first; no links."""
-    if not folder.directory.is_dir():
-        return []
-    found = [
-        path.name
-        for path in folder.directory.iterdir()
-        if not path.name.startswith(".") and not path.is_symlink() and path.is_dir()
-        if (path / "manifest.json").exists()
-    ]
-    return sorted(found, key=lambda name: (_created_at(folder.directory / name), name))
-
-
-def challenger_of(folder: ModelsFolder, ledger: Ledger) -> str | None:
+def challenger_of(store: ModelStore, ledger: Ledger) -> str | None:
     """The newest model that was never champion, if it is newer than the champion."""
-    past = {move.model_id for move in folder.history(ledger)} | {folder.champion}
-    names = bundles_in(folder)
-    newer = names[names.index(folder.champion) + 1 :] if folder.champion in names else names
+    past = {move.model_id for move in store.history(ledger)} | {store.champion}
+    names = store.bundles()
+    newer = names[names.index(store.champion) + 1 :] if store.champion in names else names
     return next((name for name in reversed(newer) if name not in past), None)
 
 
@@ -139,23 +173,23 @@ def record(settings: Settings, model: ChurnModel, bundle: Path) -> Recorded:
     return record_bundle(settings.tracking, model, bundle=bundle, folder=settings.folder)
 
 
-def follow(settings: Settings, folder: ModelsFolder, ledger: Ledger) -> dict[str, str]:
+def follow(settings: Settings, store: ModelStore, ledger: Ledger) -> dict[str, str]:
     """Moves the registry's aliases after the configured folder; what moved. Other folders have
     no alias, for a registered model has one champion.
     """
-    if folder.directory != ModelsFolder.of(settings).directory:
+    if store.directory != ModelStore.of(settings).directory:
         return {}
 
     def wanted() -> dict[str, str | None]:
-        return {CHAMPION_ALIAS: folder.champion, CHALLENGER_ALIAS: challenger_of(folder, ledger)}
+        return {CHAMPION_ALIAS: store.champion, CHALLENGER_ALIAS: challenger_of(store, ledger)}
 
     return point_aliases(settings.tracking, wanted, folder=settings.folder)
 
 
-def followed(settings: Settings, folder: ModelsFolder, ledger: Ledger) -> list[str]:
+def followed(settings: Settings, store: ModelStore, ledger: Ledger) -> list[str]:
     """Moves the aliases, too; a warning where they stayed behind."""
     try:
-        follow(settings, folder, ledger)
+        follow(settings, store, ledger)
     except (StorageError, BusyError) as failure:
         return [f"MLflow's aliases did not follow: {failure}"]
     return []

@@ -3,90 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.commands.model_store import ModelsFolder, bundles_in, challenger_of, followed
+from churn.commands.model_store import ModelStore, challenger_of, followed
 from churn.commands.score import check_agreement
 from churn.commands.session import Progress, on_record, silent
 from churn.config import Settings, load_settings
 from churn.errors import ConfigError, GateError, ModelError
 from churn.features.catalogue import CATALOGUE
 from churn.features.plugins import load_own_features
-from churn.modeling.bundle import check_canaries, load_bundle
-from churn.modeling.manifest import gate_open, read_manifest
+from churn.modeling.bundle import check_canaries
+from churn.modeling.manifest import gate_open
 from churn.results.job_result import JobResult
 from churn.storage.ledger import Ledger
-from churn.storage.names import check_name
 from churn.storage.records import Cause
 
 HEADER = ("model", "as of", "AUC", "loss", "rule", "gate")
 
 
-@dataclass(frozen=True)
-class Desk:
-    """The settings and the models folder that a command is about."""
-
-    settings: Settings
-    folder: ModelsFolder
-
-    @classmethod
-    def at(cls, config: Path, models: Path | None) -> Desk:
-        """The desk of a configuration, or of another folder of models."""
-        settings = load_settings(config)
-        return cls(settings, ModelsFolder.of(settings, models))
-
-    def bundle(self, model_id: str) -> Path:
-        """The folder of a model. ConfigError for a name that is none, ModelError where it lacks."""
-        place = self.folder.directory / check_name(model_id, what="model")
-        if not place.is_dir() and not place.is_symlink():
-            rule = f"there is no model {model_id!r} in {self.folder.name!r}"
-            raise ModelError(rule, fix="`churn models` lists those that are there.")
-        return place
-
-    def named(self, asked: str) -> str:
-        """The model of that name, else the only one whose name begins so, else the name as asked.
-
-        ConfigError for a name that is none, and where several begin so.
-        """
-        if (self.folder.directory / check_name(asked, what="model")).exists():
-            return asked
-        meant = [name for name in bundles_in(self.folder) if name.startswith(asked)]
-        if len(meant) > 1:
-            rule = f"a model must be named by its name or an unambiguous beginning of it: {asked!r}"
-            fix = "Add what tells them apart."
-            raise ConfigError(rule, got=", ".join(meant), fix=fix)
-        return meant[0] if meant else asked
-
-    def manifest(self, model_id: str) -> dict[str, Any]:
-        """What the model says of itself, every file of it verified."""
-        return read_manifest(self.bundle(model_id), signing_key=self.settings.model.signing_key)
-
-
 def list_models(config: Path, *, models: Path | None = None) -> JobResult:
     """Every model of the folder, the newest first, with its judgement, its mark, or its damage."""
-    desk = Desk.at(config, models)
-    with Ledger(desk.settings.ledger_path) as ledger:
-        marks = _marks(desk.folder, ledger)
-        history = desk.folder.history(ledger)
+    settings = load_settings(config)
+    store = ModelStore.of(settings, models)
+    with Ledger(settings.ledger_path) as ledger:
+        marks = _marks(store, ledger)
+        history = store.history(ledger)
     found, damaged = [], []
-    for name in reversed(bundles_in(desk.folder)):
+    for name in reversed(store.bundles()):
         try:
-            found.append(_listed(desk.manifest(name), marks))
+            found.append(_listed(store.manifest(name), marks))
         except ModelError as failure:
             damaged.append(f"{name} cannot be used: {failure}")
-    damaged.extend(_adrift(desk.folder))
+    damaged.extend(_adrift(store))
     notes = () if found or damaged else ("no models yet: `churn train` makes one",)
     return JobResult(
         command="models",
         resolved={"models": found, "promotions": [_told(move) for move in history]},
         rows={"models": len(found)},
-        model_id=desk.folder.champion,
+        model_id=store.champion,
         warnings=(*damaged, *notes),
         tables=(
             (
-                f"Models in {desk.folder.name}: AUC, log loss, log loss of the best rule",
+                f"Models in {store.name}: AUC, log loss, log loss of the best rule",
                 HEADER,
                 tuple(_row(one) for one in found),
             ),
@@ -94,12 +53,12 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
     )
 
 
-def _adrift(folder: ModelsFolder) -> list[str]:
+def _adrift(store: ModelStore) -> list[str]:
     """A note where the champion is no bundle of the folder; a damaged one is told elsewhere."""
-    named = folder.champion
-    if named is None or named in bundles_in(folder):
+    named = store.champion
+    if named is None or named in store.bundles():
         return []
-    lacks = f"{folder.name!r} holds no such model with a manifest"
+    lacks = f"{store.name!r} holds no such model with a manifest"
     return [f"the pointer champion names {named!r}, but {lacks}: promote another, or train again"]
 
 
@@ -120,9 +79,10 @@ def promote(
     if force and not (reason or "").strip():
         rule = "--force needs a reason, which is kept"
         raise ConfigError(rule, fix='Add e.g. --reason "new assortment, judged by hand".')
-    desk = Desk.at(config, models)
-    expected, model_id = desk.folder.champion, desk.named(model_id)
-    manifest = desk.manifest(model_id)
+    settings = load_settings(config)
+    store = ModelStore.of(settings, models)
+    expected, model_id = store.champion, store.full_name(model_id)
+    manifest = store.manifest(model_id)
     if not gate_open(manifest) and not force:
         raise GateError(
             f"the gate must have passed {model_id!r}",
@@ -132,7 +92,9 @@ def promote(
     if model_id == expected:
         rule = f"{model_id!r} must not be the champion already"
         raise ConfigError(rule, fix="Nothing is to be done.")
-    return _install(desk, model_id, expected, cause="promotion", reason=reason, progress=progress)
+    return _install(
+        settings, store, model_id, expected, cause="promotion", reason=reason, progress=progress
+    )
 
 
 def rollback(
@@ -143,15 +105,19 @@ def rollback(
     progress: Progress = silent,
 ) -> JobResult:
     """Makes the champion before the present one the champion again; again leads further back."""
-    desk = Desk.at(config, models)
-    expected = desk.folder.champion
-    with Ledger(desk.settings.ledger_path) as ledger:
-        target = desk.folder.former(ledger)
-    return _install(desk, target, expected, cause="rollback", reason=reason, progress=progress)
+    settings = load_settings(config)
+    store = ModelStore.of(settings, models)
+    expected = store.champion
+    with Ledger(settings.ledger_path) as ledger:
+        target = store.former(ledger)
+    return _install(
+        settings, store, target, expected, cause="rollback", reason=reason, progress=progress
+    )
 
 
 def _install(
-    desk: Desk,
+    settings: Settings,
+    store: ModelStore,
     model_id: str,
     expected: str | None,
     *,
@@ -160,14 +126,14 @@ def _install(
     progress: Progress,
 ) -> JobResult:
     facts: dict[str, Any] = {"model_id": model_id, "previous": expected, "reason": reason}
-    with on_record(f"models {cause}", desk.settings, facts) as (ledger, run_id):
+    with on_record(f"models {cause}", settings, facts) as (ledger, run_id):
         progress("checking the model")
-        _check_usable(desk, model_id)
-        desk.folder.promote(
+        _check_usable(settings, store, model_id)
+        store.promote(
             ledger, model_id, expected=expected, run_id=run_id, cause=cause, reason=reason
         )
         progress("moving MLflow's aliases")
-        warnings = followed(desk.settings, desk.folder, ledger)
+        warnings = followed(settings, store, ledger)
     words = f"it was {expected}" if expected else "there was none"
     return JobResult(
         command="models",
@@ -179,26 +145,26 @@ def _install(
     )
 
 
-def _check_usable(desk: Desk, model_id: str) -> None:
+def _check_usable(settings: Settings, store: ModelStore, model_id: str) -> None:
     """Nothing, or an error where scoring with the model would fail."""
-    settings = desk.settings
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
-    model = load_bundle(desk.bundle(model_id), signing_key=settings.model.signing_key)
+    bundle = store.bundle(model_id)
+    model = store.load(model_id)
     check_agreement(settings, model)
     unknown = [name for name in model.feature_names_ if name not in CATALOGUE]
     if unknown:
         rule = f"the features of {model_id!r} must be known here"
         raise ModelError(rule, got=f"unknown {unknown}", fix="Train again, or add their module.")
-    check_canaries(desk.bundle(model_id))
+    check_canaries(bundle)
 
 
-def _marks(folder: ModelsFolder, ledger: Ledger) -> dict[str, str]:
+def _marks(store: ModelStore, ledger: Ledger) -> dict[str, str]:
     """`challenger`, `champion` and `former` by model; one that is several is the last of these."""
-    marks = {move.model_id: "former" for move in folder.history(ledger)}
-    challenger = challenger_of(folder, ledger)
+    marks = {move.model_id: "former" for move in store.history(ledger)}
+    challenger = challenger_of(store, ledger)
     marks |= {challenger: "challenger"} if challenger else {}
-    return marks | ({folder.champion: "champion"} if folder.champion else {})
+    return marks | ({store.champion: "champion"} if store.champion else {})
 
 
 def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from churn.commands.model_store import ModelsFolder, bundles_in, follow, record
+from churn.commands.model_store import ModelStore, follow, record
 from churn.commands.session import Progress, on_record, silent
 from churn.config import load_settings
 from churn.errors import ModelError
-from churn.modeling.bundle import load_bundle
 from churn.results.job_result import JobResult
 from churn.storage.redaction import shown_address
 
@@ -21,29 +20,29 @@ def sync(config: Path, *, models: Path | None = None, progress: Progress = silen
     where MLflow does not answer; what was recorded by then stays.
     """
     settings = load_settings(config)
-    folder = ModelsFolder.of(settings, models)
+    store = ModelStore.of(settings, models)
     facts: dict[str, Any] = {}
     with on_record("sync", settings, facts) as (ledger, run_id):
         recorded: list[str] = []
         there: list[str] = []
         warnings: list[str] = []
-        for name in bundles_in(folder):
+        for name in store.bundles():
             progress(f"recording {name}")
             try:
-                model = load_bundle(folder.directory / name, signing_key=settings.model.signing_key)
+                model = store.load(name)
             except ModelError as failure:
                 warnings.append(f"left out: {failure}")
                 continue
-            done = record(settings, model, folder.directory / name)
+            done = record(settings, model, store.directory / name)
             (recorded if done.new else there).append(name)
-        moved = follow(settings, folder, ledger)
+        moved = follow(settings, store, ledger)
         facts |= {"recorded": recorded, "aliases": moved}
     return JobResult(
         command="sync",
         run_id=run_id,
         resolved={"recorded": recorded, "aliases": moved},
         rows={"recorded": len(recorded), "there": len(there)},
-        model_id=folder.champion,
+        model_id=store.champion,
         warnings=tuple(warnings),
         tables=(_table(shown_address(settings.tracking.uri), recorded, there, moved),),
     )

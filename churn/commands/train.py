@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from churn.commands.lineage import data_lineage
-from churn.commands.model_store import ModelsFolder, followed, record
+from churn.commands.model_store import ModelStore, followed, record
 from churn.commands.panel_settings import in_place_notes, resolve_from_settings
 from churn.commands.session import Progress, Session, open_session, silent
 from churn.commands.summaries.judgements import (
@@ -20,7 +20,7 @@ from churn.commands.summaries.judgements import (
 )
 from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
 from churn.features.catalogue import feature_names
-from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
+from churn.modeling.bundle import check_canaries, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
 from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.feasible import feasibility_notes
@@ -53,15 +53,15 @@ def train(
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
         check_driver(settings.tracking)
-        folder = ModelsFolder.of(settings, models)
-        champion = folder.champion
+        store = ModelStore.of(settings, models)
+        champion = store.champion
         if not session.tables.audits["orders"].rows_kept:
             rule = "a model needs orders to learn from"
             raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
         lineage = data_lineage(settings, session.tables.fetched)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
-        speaking, unread, outdated = _speaking(session, folder)
+        speaking, unread, outdated = _speaking(session, store)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
         trained = train_model(
             recipe,
@@ -82,14 +82,14 @@ def train(
         promoted = trained.gate.open or stand_in is not None
         kept: tuple[str, ...] = ()
         if stand_in is not None:
-            kept = _keep_refused(session, trained, folder, lineage=lineage)
+            kept = _keep_refused(session, trained, store, lineage=lineage)
             progress(f"judging {stand_in}, which stands in")
             trained = standing_in(trained, stand_in)
-        bundle = _write(session, trained, folder.directory, promoted=promoted, lineage=lineage)
+        bundle = _write(session, trained, store.directory, promoted=promoted, lineage=lineage)
         progress("checking the bundle in a process of its own")
         check_canaries(bundle)
         progress("recording in MLflow")
-        won, told = _publish(session, folder, bundle, expected=champion, promote=promoted)
+        won, told = _publish(session, store, bundle, expected=champion, promote=promoted)
         unlike = (OUTDATED.format(name=champion),) if outdated else ()
         doubts = feasibility_notes(session.tables, trained.dataset, panel)
         noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
@@ -99,18 +99,17 @@ def train(
         return result if won else replace(result, exit_code=BusyError.exit_code)
 
 
-def _speaking(session: Session, folder: ModelsFolder) -> tuple[ChurnModel | None, str | None, bool]:
+def _speaking(session: Session, store: ModelStore) -> tuple[ChurnModel | None, str | None, bool]:
     """The champion, why its bundle cannot be read, and whether another release wrote it.
 
     Where a key is set a form that cannot be read proves nothing: anybody may have written it.
     """
-    if folder.champion is None:
+    if store.champion is None:
         return None, None, False
-    key = session.signing_key
     try:
-        return load_bundle(folder.directory / CHAMPION, signing_key=key), None, False
+        return store.load(CHAMPION), None, False
     except ModelError as failure:
-        if isinstance(failure, OutdatedModelError) and key is None:
+        if isinstance(failure, OutdatedModelError) and store.signing_key is None:
             return None, None, True
         return None, failure.rule, False
 
@@ -182,7 +181,7 @@ def _write(
 
 
 def _keep_refused(
-    session: Session, trained: Trained, folder: ModelsFolder, *, lineage: Mapping[str, Any]
+    session: Session, trained: Trained, store: ModelStore, *, lineage: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Writes the model that was refused for a leak beside the rule that stands in, and says so: a
     person may know that there is none.
@@ -190,7 +189,7 @@ def _keep_refused(
     if not trained.gate.leaking:
         return ()
     bundle = _write(
-        session, trained, folder.directory, promoted=False, lineage=lineage, suffix=REFUSED
+        session, trained, store.directory, promoted=False, lineage=lineage, suffix=REFUSED
     )
     return (
         f"the model that was refused is kept as {bundle.name}: where its features know nothing of "
@@ -251,7 +250,7 @@ def label_in_words(panel: Panel) -> dict[str, object]:
 
 
 def _publish(
-    session: Session, folder: ModelsFolder, bundle: Path, *, expected: str | None, promote: bool
+    session: Session, store: ModelStore, bundle: Path, *, expected: str | None, promote: bool
 ) -> tuple[bool, tuple[str, ...]]:
     """Records the bundle, then makes it the champion if it may be: whether no other run was
     faster, and what a person should know.
@@ -259,12 +258,12 @@ def _publish(
     settings, warnings = session.settings, []
     won = reached = True
     try:
-        record(settings, load_bundle(bundle, signing_key=session.signing_key), bundle)
+        record(settings, store.load(bundle.name), bundle)
     except (StorageError, BusyError) as failure:
         reached, warnings = False, [f"not recorded in MLflow: {failure}"]
     if promote:
         try:
-            folder.promote(
+            store.promote(
                 session.ledger,
                 bundle.name,
                 expected=expected,
@@ -275,7 +274,7 @@ def _publish(
             won = False
             warnings.append(f"not promoted: {failure}")
     if reached:
-        warnings += followed(settings, folder, session.ledger)
+        warnings += followed(settings, store, session.ledger)
     return won, tuple(warnings)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.commands.model_store import ModelsFolder, line_of_champions
+from churn.commands.model_store import ModelStore, line_of_champions
 from churn.errors import BusyError, ModelError
 from churn.storage.ledger import Ledger
 from churn.storage.records import Promotion
@@ -18,7 +18,7 @@ from churn.storage.records import Promotion
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "models").mkdir()
-    return ModelsFolder(tmp_path / "models", "models")
+    return ModelStore(tmp_path / "models", "models")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_of_two_moves_at_once_one_wins_and_the_other_is_told(folder, ledger, tmp
 def test_folders_of_models_have_histories_of_their_own(folder, ledger, tmp_path):
     (tmp_path / "others").mkdir()
     promote(folder, ledger, "m-1", expected=None)
-    promote(ModelsFolder(tmp_path / "others", "others"), ledger, "m-2", expected=None)
+    promote(ModelStore(tmp_path / "others", "others"), ledger, "m-2", expected=None)
     assert folder.line(ledger) == ["m-1"]
     assert [move.model_id for move in ledger.promotions("others")] == ["m-2"]
 
@@ -134,7 +134,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from churn.storage.ledger import Ledger
-from churn.commands.model_store import ModelsFolder
+from churn.commands.model_store import ModelStore
 
 real = os.replace
 def killing(old, new):
@@ -148,7 +148,7 @@ home = Path(sys.argv[1])
 with Ledger(home / "ledger.db") as ledger:
     run = ledger.start_run("models")
     os.replace = killing
-    folder = ModelsFolder(home / "models", "models")
+    folder = ModelStore(home / "models", "models")
     move = {"run_id": run, "cause": "promotion", "reason": "it was killed"}
     folder.promote(ledger, "m-2", expected="m-1", **move)
 """

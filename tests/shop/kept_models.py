@@ -6,7 +6,7 @@ from typing import Any
 
 from simulated_shop import open_shop, shop_dataset, shop_evaluation, shop_model
 
-from churn.commands.model_store import ModelsFolder
+from churn.commands.model_store import ModelStore
 from churn.config import load_settings
 from churn.modeling.bundle import write_bundle
 from churn.modeling.dataset import canary_rows, reference_rows
@@ -81,7 +81,7 @@ def shop_with_models(folder: Path, *names: str, tracking: str | None = None) -> 
 def crown(config: Path, model_id: str, *, reason: str | None = None) -> None:
     """Makes a model the champion without asking it to repeat its canary scores first."""
     settings = load_settings(config)
-    folder = ModelsFolder.of(settings)
+    folder = ModelStore.of(settings)
     with Ledger(settings.ledger_path) as ledger:
         run_id = ledger.start_run("crown")
         before = folder.champion

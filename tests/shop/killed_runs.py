@@ -8,7 +8,7 @@ import churn.data.engines.duck
 import churn.offers.decide  # noqa: F401 - loaded once, for all that are forked
 from churn.commands.export import export
 from churn.commands.forget import forget
-from churn.commands.model_store import ModelsFolder
+from churn.commands.model_store import ModelStore
 from churn.commands.plan import plan
 from churn.commands.score import score
 from churn.commands.send import send
@@ -34,7 +34,7 @@ def promote(config: str, model_id: str) -> None:
     with Ledger(home / "ledger.db") as ledger:
         ledger.mark_dead_runs_failed()
         run_id = ledger.start_run("models")
-        folder = ModelsFolder(home / "pointers", "pointers")
+        folder = ModelStore(home / "pointers", "pointers")
         move: dict[str, Any] = {"run_id": run_id, "cause": "promotion", "reason": "a test"}
         folder.promote(ledger, model_id, expected=folder.champion, **move)
         ledger.finish_run(run_id, status="done")
