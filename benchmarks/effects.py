@@ -26,9 +26,9 @@ from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
 from churn.offers.catalogue import Offer
 from churn.uplift.average import EffectLine
-from churn.uplift.experiment import Trial
+from churn.uplift.experiment import ExperimentData
 from churn.uplift.learnt import LearntEffects
-from churn.uplift.past_contacts import build_trial
+from churn.uplift.past_contacts import build_experiment
 from churn.uplift.study import StudySettings, cross_fit, study
 
 __all__ = ["main"]
@@ -104,8 +104,8 @@ def policy(folder: Path, *, seeds: Sequence[int] = (3, 4)) -> None:
     print("|---|---|---|---|---|---|---|")
     for seed, randomised in product(seeds, (0.5, 0.1)):
         shop = Shop.made(folder, customers=50_000, randomised=randomised, seed=seed)
-        trial = build_trial(shop.tables, as_of=shop.tables.end(), clock=CLOCK)
-        found = study(trial, StudySettings(challengers=False, replicates=200))
+        data = build_experiment(shop.tables, as_of=shop.tables.end(), clock=CLOCK)
+        found = study(data, StudySettings(challengers=False, replicates=200))
         risk = shop.now["p_no_purchase_in_horizon"].to_numpy()
         offers = [stand_in_offer(name) for name in COSTS]
         said = LearntEffects.of_study(found).of(
@@ -118,7 +118,7 @@ def policy(folder: Path, *, seeds: Sequence[int] = (3, 4)) -> None:
         rivals = (choice, by_average, by_risk(shop, averages, int((choice >= 0).sum())))
         shares = " | ".join(f"{shop.earned(one) / oracle:.1%}" for one in rivals)
         verdicts = ", ".join(f"{name}: {found.findings[name].verdict}" for name in COSTS)
-        print(f"| {seed} | {randomised:.0%} | {len(trial):,} | {verdicts} | {shares} |", flush=True)
+        print(f"| {seed} | {randomised:.0%} | {len(data):,} | {verdicts} | {shares} |", flush=True)
 
 
 def by_risk(shop: Shop, averages: Floats, count: int) -> NDArray[np.int64]:
@@ -151,7 +151,7 @@ def stand_in_offer(name: str) -> Offer:
 
 def coverage(folder: Path, *, runs: int = 100, customers: int = 4_000) -> None:
     """How often the 90 % interval of the average effect holds the truth: the mean of all runs,
-    which is that of the population, and the mean of the customers who happened to be in the trial.
+    which is that of the population, and the mean of the experiment's customers.
     """
     found = [covered_run(folder, customers, seed) for seed in range(runs)]
     for name in COSTS:
@@ -159,7 +159,7 @@ def coverage(folder: Path, *, runs: int = 100, customers: int = 4_000) -> None:
         everyone = own.mean()
         hits = int(((low <= everyone) & (everyone <= high)).sum())
         own_hits = int(((low <= own) & (own <= high)).sum())
-        print(f"{name}: {hits} of {runs} hold the population's truth, {own_hits} their trial's own")
+        print(f"{name}: {hits} of {runs} hold the population's truth, {own_hits} their sample's")
 
 
 def covered_run(folder: Path, customers: int, seed: int) -> dict[str, tuple[float, float, float]]:
@@ -168,13 +168,13 @@ def covered_run(folder: Path, customers: int, seed: int) -> dict[str, tuple[floa
         target = Path(scratch) / "shop"
         simulate(target, customers=customers, seed=seed, lines=False, campaigns=3)
         tables = load_tables(target / "churn.toml")
-        trial = build_trial(tables, as_of=tables.end(), clock=CLOCK, names=FEW_FEATURES)
-        truth = mean_truth(target, trial)
+        data = build_experiment(tables, as_of=tables.end(), clock=CLOCK, names=FEW_FEATURES)
+        truth = mean_truth(target, data)
         tables.engine.close()
-    seen = cross_fit(trial, trial.offers, StudySettings(folds=2, challengers=False))
+    seen = cross_fit(data, data.offers, StudySettings(folds=2, challengers=False))
     lines = {
-        name: EffectLine.fit(seen.pseudo[:, column], seen.effects["dr"][:, column], trial.customer)
-        for column, name in enumerate(trial.offers)
+        name: EffectLine.fit(seen.pseudo[:, column], seen.effects["dr"][:, column], data.customer)
+        for column, name in enumerate(data.offers)
     }
     return {
         name: (line.average.low, line.average.high, float(truth[name]))
@@ -188,11 +188,11 @@ FEW_FEATURES = (
 )
 
 
-def mean_truth(target: Path, trial: Trial) -> pd.Series[float]:
-    """The mean true effect of each offer over the contacts of the trial."""
+def mean_truth(target: Path, data: ExperimentData) -> pd.Series[float]:
+    """The mean true effect of each offer over the contacts of the experiment."""
     truth = pd.read_parquet(target / "truth/effects.parquet")
     campaign = "campaign-" + truth["contacted_at"].dt.strftime("%Y-%m-%d")
-    rows = trial.rows[["customer_id", "lot"]]
+    rows = data.rows[["customer_id", "lot"]]
     joined = rows.merge(truth.assign(lot=campaign), on=["customer_id", "lot"])
     return joined.groupby("offer_id")["true_effect"].mean()
 
@@ -200,8 +200,8 @@ def mean_truth(target: Path, trial: Trial) -> pd.Series[float]:
 def few(folder: Path) -> None:
     """What is said after the same campaigns in a shop of 500 customers."""
     shop = Shop.made(folder, customers=500, randomised=0.5, seed=3)
-    trial = build_trial(shop.tables, as_of=shop.tables.end(), clock=CLOCK)
-    found = study(trial)
+    data = build_experiment(shop.tables, as_of=shop.tables.end(), clock=CLOCK)
+    found = study(data)
     for name, one in found.findings.items():
         print(f"500 customers, {name}: {one.verdict}; {'; '.join(one.reasons)}")
     risk = shop.now["p_no_purchase_in_horizon"].to_numpy()

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from churn.uplift.experiment import Trial
+from churn.uplift.experiment import ExperimentData
 from churn.uplift.ranking import (
     Contrast,
     PlainRanking,
@@ -23,14 +23,14 @@ from churn.uplift.ranking import (
 )
 from churn.uplift.study import OutOfFold, StudySettings, cross_fit, study
 
-__all__ = ["hillstrom_trial", "main", "plain_report"]
+__all__ = ["hillstrom_experiment", "main", "plain_report"]
 
 EMAILS = {"Womens E-Mail": "womens", "Mens E-Mail": "mens", "No E-Mail": "none"}
 DAYS = 14
 
 
-def hillstrom_trial(path: Path) -> Trial:
-    """The test as a trial; a row's number stands for its customer."""
+def hillstrom_experiment(path: Path) -> ExperimentData:
+    """The test as an experiment; a row's number stands for its customer."""
     raw = pd.read_parquet(path)
     features = pd.DataFrame(
         {
@@ -53,14 +53,14 @@ def hillstrom_trial(path: Path) -> Trial:
             "margin": raw["spend"].astype("float64"),
         }
     )
-    return Trial(pd.concat([columns, features], axis=1), tuple(features.columns), DAYS)
+    return ExperimentData(pd.concat([columns, features], axis=1), tuple(features.columns), DAYS)
 
 
 def plain_report(
-    trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings
+    data: ExperimentData, offer: str, seen: OutOfFold, settings: StudySettings
 ) -> UpliftReport:
     """Each ranking by the plain difference of both arms, as the literature does."""
-    contrast, rows = Contrast.of(trial, offer)
+    contrast, rows = Contrast.of(data, offer)
     column = seen.offers.index(offer)
     scores = {name: effects[rows, column] for name, effects in seen.effects.items()}
     scores["risk"] = -seen.outcomes[rows, 0]
@@ -70,14 +70,14 @@ def plain_report(
 
 def main(path: Path) -> None:
     """Print the table and the verdicts."""
-    trial = hillstrom_trial(path)
+    data = hillstrom_experiment(path)
     settings = StudySettings(folds=5, replicates=1000)
-    found = study(trial, settings).findings
-    seen = cross_fit(trial, trial.offers, settings)
+    found = study(data, settings).findings
+    seen = cross_fit(data, data.offers, settings)
     print("| e-mail | ranking | uplift at 30 % | Qini area | dr less it, uplift | area |")
     print("|---|---|---|---|---|---|")
     for name in found:
-        report = plain_report(trial, name, seen, settings)
+        report = plain_report(data, name, seen, settings)
         for ranking, uplift in report.uplift.items():
             gaps = (report.ahead.get(ranking), report.qini_ahead.get(ranking))
             cells = (uplift, report.qini[ranking], *gaps)

@@ -13,10 +13,10 @@ from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers
 from churn.results.job_result import JobResult, Line, ShownTable, hashed
-from churn.uplift.experiment import Trial
+from churn.uplift.experiment import ExperimentData
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
-from churn.uplift.past_contacts import build_trial
+from churn.uplift.past_contacts import build_experiment
 from churn.uplift.study import Finding, Study, StudySettings, study
 
 EFFECTS = "effects"
@@ -29,7 +29,7 @@ class Learnt:
     """What the run found: a study where a lot decided anything, and where it was saved."""
 
     study: Study | None
-    trial: Trial | None
+    data: ExperimentData | None
     saved: Path | None
 
 
@@ -46,10 +46,10 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
         command="effects",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"horizon_days": None if learnt.trial is None else learnt.trial.horizon_days},
-        rows={"contacts_by_lot": 0 if learnt.trial is None else len(learnt.trial)},
+        resolved={"horizon_days": None if learnt.data is None else learnt.data.horizon_days},
+        rows={"contacts_by_lot": 0 if learnt.data is None else len(learnt.data)},
         audits=session.tables.audits,
-        left_out={} if learnt.trial is None else {"trial": learnt.trial.left_out},
+        left_out={} if learnt.data is None else {"trial": learnt.data.left_out},
         metrics=_metrics(learnt, offers),
         files={} if learnt.saved is None else hashed(learnt.saved / "manifest.json"),
         warnings=tuple(_notes(learnt)),
@@ -62,17 +62,17 @@ def _learn(session: Session) -> Learnt:
         return Learnt(None, None, None)
     settings = session.settings
     session.progress("building what was known before each contact, and what came of it")
-    trial = build_trial(
+    data = build_experiment(
         session.tables,
         as_of=session.as_of,
         clock=resolve_clock(session),
         margin_rate=settings.value.margin_rate,
         names=feature_names(session.tables.connected(), settings.features.families),
     )
-    if not trial.offers:
-        return Learnt(None, trial, None)
+    if not data.offers:
+        return Learnt(None, data, None)
     session.progress("learning whom each offer moves")
-    found = study(trial, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
+    found = study(data, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
     saved = save_effects(
         LearntEffects.of_study(found),
         _directory(session),
@@ -85,7 +85,7 @@ def _learn(session: Session) -> Learnt:
         },
         signing_key=session.signing_key,
     )
-    return Learnt(found, trial, saved)
+    return Learnt(found, data, saved)
 
 
 def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
@@ -105,20 +105,20 @@ def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
     }
     return {
         "offers": {name: one.to_dict() for name, one in found.items()} | assumed,
-        "observational": {} if learnt.trial is None else dict(learnt.trial.observational),
+        "observational": {} if learnt.data is None else dict(learnt.data.observational),
     }
 
 
 def _notes(learnt: Learnt) -> Iterator[str]:
-    if learnt.trial is None:
+    if learnt.data is None:
         yield NO_CONTACTS
         return
     if learnt.study is None:
         yield NO_LOT
-    for offer, count in learnt.trial.observational.items():
+    for offer, count in learnt.data.observational.items():
         told = _contacts(count, " that no lot decided")
         yield f"{offer}: {told} observational, and not used"
-    for reason, count in learnt.trial.left_out.items():
+    for reason, count in learnt.data.left_out.items():
         yield f"{_contacts(count)} left out: {reason}"
 
 

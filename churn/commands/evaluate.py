@@ -32,7 +32,7 @@ from churn.modeling.judgement.importance import ablate
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pictures import judgement_files
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.manifest import resolve_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import forecasts_of
@@ -144,8 +144,8 @@ def _judge(
         seed=fitted.seed,
     )
     if "ablation" in extras:
-        trial = Trial.of(fitted, test, evaluation)
-        found = ablate(fitted, learnt, trial, seed=fitted.seed, progress=session.progress)
+        tested = TestPredictions.of(fitted, test, evaluation)
+        found = ablate(fitted, learnt, tested, seed=fitted.seed, progress=session.progress)
         judgement = replace(judgement, ablation=found)
     if "horizons" in extras:
         tried = try_horizons(

@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Trial:
+class ExperimentData:
     """Who was given what by lot, and what came of it: `COLUMNS`, then features, a row a contact.
 
     Rows of one `lot` had the same offers to draw from. `offer_id` is what it gave, "none" for who
@@ -69,8 +69,8 @@ class Trial:
     def __post_init__(self) -> None:
         missing = [n for n in (*COLUMNS, *self.feature_names) if n not in self.rows]
         if missing:
-            fix = "Build the trial with build_trial, or add them."
-            raise DataError(f"a trial lacks column(s) {missing}", fix=fix)
+            fix = "Build the experiment with build_experiment, or add them."
+            raise DataError(f"an experiment lacks column(s) {missing}", fix=fix)
         outside = int((~self.rows["propensity"].between(0, 1, inclusive="neither")).sum())
         if outside:
             raise DataError(
@@ -124,7 +124,7 @@ class Trial:
         could: Bools = self.compared & np.asarray(self.rows["lot"].isin(gave))
         return could
 
-    def only(self, which: NDArray[Any]) -> Trial:
+    def only(self, which: NDArray[Any]) -> ExperimentData:
         """Some of the rows, by a mask or positions."""
         return replace(self, rows=self.rows.iloc[np.arange(len(self))[which]])
 

@@ -1,4 +1,4 @@
-"""From a trial to each customer's effect of each offer: the DR-learner and two challengers.
+"""From an experiment to each customer's effect of each offer: the DR-learner and two challengers.
 
 Kennedy (2023), Towards optimal doubly robust estimation of heterogeneous causal effects; Kuenzel,
 Sekhon, Bickel and Yu (2019), Metalearners for estimating heterogeneous treatment effects.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.offers.catalogue import NO_OFFER
-from churn.uplift.experiment import Trial, customer_folds
+from churn.uplift.experiment import ExperimentData, customer_folds
 
 Floats = NDArray[np.float64]
 
@@ -85,11 +85,11 @@ class SLearner:
     text: str
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """Learns from every row of the trial."""
-        given = np.column_stack([trial.was_given(offer) for offer in offers])
-        matrix = np.column_stack([trial.matrix, given.astype("float32")])
-        return cls(offers, learning.fit_outcome(matrix, trial.retained))
+    def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
+        """Learns from every row of the experiment."""
+        given = np.column_stack([data.was_given(offer) for offer in offers])
+        matrix = np.column_stack([data.matrix, given.astype("float32")])
+        return cls(offers, learning.fit_outcome(matrix, data.retained))
 
     def outcomes(self, matrix: np.ndarray) -> Floats:
         """P(retained) under none and under each offer, shape (rows, 1 + offers)."""
@@ -116,11 +116,11 @@ class TLearner:
     texts: Mapping[str, str]
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
+    def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
         """Learns each model from the rows that were given that offer."""
         texts = {}
         for offer in (NO_OFFER, *offers):
-            part = trial.only(trial.was_given(offer))
+            part = data.only(data.was_given(offer))
             texts[offer] = learning.fit_outcome(part.matrix, part.retained)
         return cls(offers, texts)
 
@@ -140,17 +140,17 @@ class DRLearner:
     texts: Mapping[str, str]
 
     @classmethod
-    def fit(cls, trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
+    def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
         """Learns the outcome by folds of customers, then each effect from all rows' outcomes of
         models that had not seen the customer.
         """
-        outcomes = _unseen_outcomes(trial, offers, learning)
-        pseudo = pseudo_outcomes(trial, offers, outcomes)
-        matrix, texts = trial.matrix, {}
+        outcomes = _unseen_outcomes(data, offers, learning)
+        pseudo = pseudo_outcomes(data, offers, outcomes)
+        matrix, texts = data.matrix, {}
         for column, offer in enumerate(offers):
-            could = trial.could_get(offer)
+            could = data.could_get(offer)
             texts[offer] = learning.fit_effect(matrix[could], pseudo[could, column])
-        return cls(offers, SLearner.fit(trial, offers, learning), texts)
+        return cls(offers, SLearner.fit(data, offers, learning), texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:
         """The effect of each offer, not yet shrunk, shape (rows, offers)."""
@@ -158,27 +158,29 @@ class DRLearner:
         return np.column_stack(said)
 
 
-def _unseen_outcomes(trial: Trial, offers: tuple[str, ...], learning: LearnerSettings) -> Floats:
-    fold = customer_folds(trial.customer, learning.inner_folds, seed=learning.seed)
-    outcomes = np.empty((len(trial), 1 + len(offers)))
+def _unseen_outcomes(
+    data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings
+) -> Floats:
+    fold = customer_folds(data.customer, learning.inner_folds, seed=learning.seed)
+    outcomes = np.empty((len(data), 1 + len(offers)))
     for number in range(learning.inner_folds):
-        learner = SLearner.fit(trial.only(fold != number), offers, learning)
-        outcomes[fold == number] = learner.outcomes(trial.matrix[fold == number])
+        learner = SLearner.fit(data.only(fold != number), offers, learning)
+        outcomes[fold == number] = learner.outcomes(data.matrix[fold == number])
     return outcomes
 
 
-def pseudo_outcomes(trial: Trial, offers: tuple[str, ...], outcomes: Floats) -> Floats:
+def pseudo_outcomes(data: ExperimentData, offers: tuple[str, ...], outcomes: Floats) -> Floats:
     """mu_j - mu_0 + 1[given j](y - mu_j) / e_j - 1[given none](y - mu_0) / e_0 of each row.
 
     Its mean over customers is the effect of offer j where either the outcomes or the propensities
     are right; NaN in the lots that did not give that offer. Shape (rows, offers).
     """
-    y, e, nothing = trial.retained, trial.propensity, outcomes[:, 0]
-    kept = trial.was_given(NO_OFFER) * (y - nothing) / e
-    pseudo = np.full((len(trial), len(offers)), np.nan)
+    y, e, nothing = data.retained, data.propensity, outcomes[:, 0]
+    kept = data.was_given(NO_OFFER) * (y - nothing) / e
+    pseudo = np.full((len(data), len(offers)), np.nan)
     for column, offer in enumerate(offers):
         said = outcomes[:, 1 + column]
-        sent = trial.was_given(offer) * (y - said) / e
+        sent = data.was_given(offer) * (y - said) / e
         pseudo[:, column] = said - nothing + sent - kept
-        pseudo[~trial.could_get(offer), column] = np.nan
+        pseudo[~data.could_get(offer), column] = np.nan
     return pseudo

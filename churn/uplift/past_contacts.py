@@ -19,7 +19,7 @@ from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.offers.catalogue import NO_OFFER
-from churn.uplift.experiment import COLUMNS, Trial
+from churn.uplift.experiment import COLUMNS, ExperimentData
 
 MOST_STANDARD_ERRORS = 4.0
 
@@ -63,14 +63,14 @@ UNKNOWN = "not known before the contact"
 UNFIT = "the lot does not fit its propensities"
 
 
-def build_trial(
+def build_experiment(
     tables: Tables,
     *,
     as_of: date,
     clock: FeatureClock,
     margin_rate: float = 1.0,
     names: Sequence[str] | None = None,
-) -> Trial:
+) -> ExperimentData:
     """The randomised contacts whose `clock.horizon_days` were over by `as_of` (exclusive).
 
     Features see what happened before the day of the contact. A contact whose propensity is not
@@ -88,7 +88,7 @@ def build_trial(
     rows["margin"] = margin_rate * rows["margin"]
     rows["retained"] = (rows["horizon_orders"] > 0).astype("float64")
     counts |= {UNFIT: unfit, UNKNOWN: len(lots) - len(known)}
-    return Trial(
+    return ExperimentData(
         rows=rows[[*COLUMNS, *wanted]].reset_index(drop=True),
         feature_names=wanted,
         horizon_days=clock.horizon_days,

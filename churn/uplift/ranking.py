@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from churn.errors import ConfigError
 from churn.modeling.metrics import Interval
 from churn.offers.catalogue import NO_OFFER
-from churn.uplift.experiment import Trial, customer_draws
+from churn.uplift.experiment import ExperimentData, customer_draws
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -35,11 +35,11 @@ class Contrast:
     customer: NDArray[np.generic]
 
     @classmethod
-    def of(cls, trial: Trial, offer: str) -> tuple[Self, NDArray[np.intp]]:
-        """The contrast, and the positions of its rows in the trial."""
-        sent, kept = trial.was_given(offer), trial.was_given(NO_OFFER)
-        rows = np.flatnonzero(trial.could_get(offer) & (sent | kept))
-        part = trial.only(rows)
+    def of(cls, data: ExperimentData, offer: str) -> tuple[Self, NDArray[np.intp]]:
+        """The contrast, and the positions of its rows in the experiment."""
+        sent, kept = data.was_given(offer), data.was_given(NO_OFFER)
+        rows = np.flatnonzero(data.could_get(offer) & (sent | kept))
+        part = data.only(rows)
         return cls(sent[rows], part.retained, 1 / part.propensity, part.customer), rows
 
 

@@ -1,4 +1,4 @@
-"""A trial → what is known of each offer, and the trees that tell customers apart."""
+"""An experiment → what is known of each offer, and the trees that tell customers apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from churn.errors import GateError
 from churn.offers.catalogue import NO_OFFER
 from churn.uplift.average import EffectLine, Group, telling_groups
-from churn.uplift.experiment import Trial, customer_folds
+from churn.uplift.experiment import ExperimentData, customer_folds
 from churn.uplift.learners import (
     DRLearner,
     LearnerSettings,
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """How a trial is judged: outer folds of customers, the share k of uplift at k, the bootstrap.
+    """How an experiment is judged: outer folds of customers, k of uplift at k, the bootstrap.
 
     `challengers` also runs the T-learner beside the DR- and the S-learner.
     """
@@ -54,7 +54,7 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What learners that had not seen the customer say of each row of a trial.
+    """What learners that had not seen the customer say of each row of an experiment.
 
     `effects` by learner ("dr", "s", "t"), rows x offers; `outcomes` is P(retained), rows x
     (1 + offers); `pseudo` are the doubly robust pseudo-outcomes made of them.
@@ -108,7 +108,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Study:
-    """A finding for every offer of a trial; `texts` are the trees of the individual ones."""
+    """A finding for every offer of an experiment; `texts` are the trees of the individual ones."""
 
     findings: Mapping[str, Finding]
     feature_names: tuple[str, ...]
@@ -118,76 +118,78 @@ class Study:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def study(trial: Trial, settings: StudySettings | None = None) -> Study:
+def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
     """The findings, each judged on customers that its learner had not seen.
 
     The learner that ships is the same recipe, fitted on all rows. Raises GateError where no lot
     gave both an offer and none.
     """
     settings = settings or StudySettings()
-    if not trial.offers:
+    if not data.offers:
         raise GateError(
             "effects are learnt from contacts in which a lot gave some an offer and some none",
-            got=f"{len(trial):,} contacts by lot",
+            got=f"{len(data):,} contacts by lot",
             fix="Keep a control and a randomised share, and note arm and propensity of each.",
         )
-    enough = tuple(offer for offer in trial.offers if _fewest(trial, offer) >= LEAST_TO_LEARN)
-    seen = cross_fit(trial, enough, settings) if enough else None
-    findings = {offer: _finding(trial, offer, seen, settings) for offer in trial.offers}
+    enough = tuple(offer for offer in data.offers if _fewest(data, offer) >= LEAST_TO_LEARN)
+    seen = cross_fit(data, enough, settings) if enough else None
+    findings = {offer: _finding(data, offer, seen, settings) for offer in data.offers}
     told = [name for name, finding in findings.items() if finding.verdict == "individual"]
-    texts = dict(DRLearner.fit(trial, enough, settings.learning).texts) if told else {}
+    texts = dict(DRLearner.fit(data, enough, settings.learning).texts) if told else {}
     return Study(
         findings,
-        trial.feature_names,
-        trial.horizon_days,
+        data.feature_names,
+        data.horizon_days,
         {name: texts[name] for name in told},
-        trial.observational,
-        trial.left_out,
+        data.observational,
+        data.left_out,
     )
 
 
 LEAST_TO_LEARN = LEAST_CUSTOMERS_AN_ARM
 
 
-def _fewest(trial: Trial, offer: str) -> int:
-    return min(_customers(trial, offer))
+def _fewest(data: ExperimentData, offer: str) -> int:
+    return min(_customers(data, offer))
 
 
-def _customers(trial: Trial, offer: str) -> tuple[int, int]:
-    could = trial.could_get(offer)
-    sent, kept = (trial.customers_given(name, among=could) for name in (offer, NO_OFFER))
+def _customers(data: ExperimentData, offer: str) -> tuple[int, int]:
+    could = data.could_get(offer)
+    sent, kept = (data.customers_given(name, among=could) for name in (offer, NO_OFFER))
     return sent, kept
 
 
-def cross_fit(trial: Trial, offers: tuple[str, ...], settings: StudySettings) -> OutOfFold:
+def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySettings) -> OutOfFold:
     """Every learner fitted without, and heard on, each fold of customers."""
-    fold = customer_folds(trial.customer, settings.folds, seed=settings.seed)
-    outcomes = np.empty((len(trial), 1 + len(offers)))
+    fold = customer_folds(data.customer, settings.folds, seed=settings.seed)
+    outcomes = np.empty((len(data), 1 + len(offers)))
     names = ("dr", "s", "t") if settings.challengers else ("dr", "s")
-    effects = {name: np.empty((len(trial), len(offers))) for name in names}
+    effects = {name: np.empty((len(data), len(offers))) for name in names}
     for number in range(settings.folds):
         inside = fold == number
-        matrix, rest = trial.matrix[inside], trial.only(~inside)
+        matrix, rest = data.matrix[inside], data.only(~inside)
         learner = DRLearner.fit(rest, offers, settings.learning)
         outcomes[inside] = learner.outcome.outcomes(matrix)
         effects["dr"][inside] = learner.effects(matrix)
         effects["s"][inside] = outcomes[inside, 1:] - outcomes[inside, :1]
         if settings.challengers:
             effects["t"][inside] = TLearner.fit(rest, offers, settings.learning).effects(matrix)
-    return OutOfFold(offers, effects, outcomes, pseudo_outcomes(trial, offers, outcomes))
+    return OutOfFold(offers, effects, outcomes, pseudo_outcomes(data, offers, outcomes))
 
 
-def _finding(trial: Trial, offer: str, seen: OutOfFold | None, settings: StudySettings) -> Finding:
-    could, customers = trial.could_get(offer), _customers(trial, offer)
+def _finding(
+    data: ExperimentData, offer: str, seen: OutOfFold | None, settings: StudySettings
+) -> Finding:
+    could, customers = data.could_get(offer), _customers(data, offer)
     if seen is None or offer not in seen.offers:
-        return _plain_finding(trial, offer, customers)
+        return _plain_finding(data, offer, customers)
     column = seen.offers.index(offer)
-    pseudo, customer = seen.pseudo[could, column], trial.customer[could]
+    pseudo, customer = seen.pseudo[could, column], data.customer[could]
     line = EffectLine.fit(pseudo, seen.effects["dr"][could, column], customer)
-    report = _report(trial, offer, seen, settings)
+    report = _report(data, offer, seen, settings)
     said, reasons = verdict(line.average, min(customers), report)
-    features = trial.rows.loc[could, list(trial.feature_names)]
-    rate = _retained_without(trial.only(could))
+    features = data.rows.loc[could, list(data.feature_names)]
+    rate = _retained_without(data.only(could))
     return Finding(
         offer_id=offer,
         verdict=said,
@@ -202,9 +204,9 @@ def _finding(trial: Trial, offer: str, seen: OutOfFold | None, settings: StudySe
     )
 
 
-def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Finding:
+def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int]) -> Finding:
     """The difference of both arms, where they are too few for any learner."""
-    part = trial.only(trial.could_get(offer))
+    part = data.only(data.could_get(offer))
     rate = _retained_without(part)
     flat = np.full((len(part), 2), rate)
     line = EffectLine.fit(
@@ -225,21 +227,23 @@ def _plain_finding(trial: Trial, offer: str, customers: tuple[int, int]) -> Find
     )
 
 
-def _retained_without(part: Trial) -> float:
+def _retained_without(part: ExperimentData) -> float:
     """The share retained of those kept without, each standing for 1 / propensity rows."""
     kept = part.was_given(NO_OFFER)
     return float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
 
 
-def _report(trial: Trial, offer: str, seen: OutOfFold, settings: StudySettings) -> UpliftReport:
-    could, column = trial.could_get(offer), seen.offers.index(offer)
+def _report(
+    data: ExperimentData, offer: str, seen: OutOfFold, settings: StudySettings
+) -> UpliftReport:
+    could, column = data.could_get(offer), seen.offers.index(offer)
     scores = {name: effects[could, column] for name, effects in seen.effects.items()}
     # The riskiest are those of whom a model that had not seen them expects the least without.
     scores["risk"] = -seen.outcomes[could, 0]
     pseudo = seen.pseudo[could, column]
     return judge_rankings(
         {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
-        trial.customer[could],
+        data.customer[could],
         share=settings.share,
         replicates=settings.replicates,
         seed=settings.seed,

@@ -1,7 +1,7 @@
-"""What may be said of an offer after a trial: the shipping rule.
+"""What may be said of an offer after an experiment: the shipping rule.
 
 `individual`: the learner finds those whom the offer moves. `average`: only the average effect is
-known. `too small to tell`: not even that, and what was assumed before the trial stays.
+known. `too small to tell`: not even that, and what was assumed before the experiment stays.
 """
 
 from __future__ import annotations

@@ -6,17 +6,17 @@ from simulated_shop import shop_dataset, shop_evaluation, shop_model, shop_panel
 
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.model import ChurnModel
 
 RECIPE = ChurnModel(seed=7, rounds=10, threads=1)
 
 
 @cache
-def shop_trial() -> Trial:
+def shop_predictions() -> TestPredictions:
     """The two test cutoffs beside what the shop's model and its rules say of them."""
     test = shop_dataset().only(shop_panel().blocks.test)
-    return Trial.of(shop_model(), test, shop_evaluation())
+    return TestPredictions.of(shop_model(), test, shop_evaluation())
 
 
 @cache

@@ -45,7 +45,7 @@ def expect(result: Any) -> None:
 
 for name in ("train_model", "standing_in", "judgement_files", "check_canaries"):
     setattr(churn.commands.train, name, remembered(getattr(churn.commands.train, name)))
-for name in ("build_trial", "study"):
+for name in ("build_experiment", "study"):
     setattr(churn.commands.effects, name, remembered(getattr(churn.commands.effects, name)))
 
 RUNS = {

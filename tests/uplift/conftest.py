@@ -1,4 +1,4 @@
-"""A made-up trial of which everything is known: two offers, one of them good and bad by turns."""
+"""A made-up data of which everything is known: two offers, one of them good and bad by turns."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn.uplift.experiment import Trial
+from churn.uplift.experiment import ExperimentData
 from churn.uplift.learners import GrowthSettings, LearnerSettings
 from churn.uplift.study import Study, StudySettings, study
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A trial beside the true effects of its rows: of "even" and of "split"."""
+    """An experiment beside the true effects of its rows: of "even" and of "split"."""
 
-    trial: Trial
+    data: ExperimentData
     effects: np.ndarray
 
 
-def drawn_trial(
+def drawn_experiment(
     customers: int, *, seed: int, share_without: float = 0.4, size: float = 0.08
 ) -> Truth:
     """Two rows a customer. `even` adds `size` for everyone; `split` adds or takes three times as
@@ -48,12 +48,12 @@ def drawn_trial(
             **{f"x{column}": x[:, column] for column in range(3)},
         }
     )
-    return Truth(Trial(rows, ("x0", "x1", "x2"), 28), effects)
+    return Truth(ExperimentData(rows, ("x0", "x1", "x2"), 28), effects)
 
 
 @pytest.fixture(scope="session")
-def draw_trial() -> Callable[..., Truth]:
-    return drawn_trial
+def draw_experiment() -> Callable[..., Truth]:
+    return drawn_experiment
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +72,9 @@ def quick() -> StudySettings:
 @pytest.fixture(scope="session")
 def known() -> Truth:
     """4,000 customers. Not to be changed by a test."""
-    return drawn_trial(4_000, seed=11)
+    return drawn_experiment(4_000, seed=11)
 
 
 @pytest.fixture(scope="session")
 def studied(known, quick) -> Study:
-    return study(known.trial, quick)
+    return study(known.data, quick)

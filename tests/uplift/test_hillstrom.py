@@ -24,13 +24,13 @@ def benchmark():
 
 
 def test_the_womens_email_is_individual_and_not_behind_the_t_learner(benchmark):
-    trial = benchmark.hillstrom_trial(DATA)
+    data = benchmark.hillstrom_experiment(DATA)
     settings = StudySettings(folds=3, replicates=100)
-    found = study(trial, settings).findings["womens"]
+    found = study(data, settings).findings["womens"]
     assert found.verdict == "individual"
     assert found.line.average.low < 0.0452 < found.line.average.high
-    seen = cross_fit(trial, trial.offers, settings)
-    report = benchmark.plain_report(trial, "womens", seen, settings)
+    seen = cross_fit(data, data.offers, settings)
+    report = benchmark.plain_report(data, "womens", seen, settings)
     assert report.uplift["dr"].low > 0.0452
     assert report.qini["dr"].low > 0
     assert report.qini_ahead["t"].low > -0.0025

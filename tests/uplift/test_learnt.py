@@ -20,7 +20,7 @@ def offers(make_offer):
 
 
 def test_each_offer_has_its_own_source_and_the_untried_keeps_its_assumption(learnt, offers, known):
-    rows, risk = known.trial.rows, np.full(len(known.trial), 0.4)
+    rows, risk = known.data.rows, np.full(len(known.data), 0.4)
     found = learnt.of(rows, risk, offers, base_rate=0.4)
     assert found.source == ("measured", "assumed", "measured")
     assumed = assumed_effects(risk, offers, base_rate=0.4)
@@ -30,8 +30,8 @@ def test_each_offer_has_its_own_source_and_the_untried_keeps_its_assumption(lear
 def test_the_individual_effect_follows_the_customer_and_the_average_one_does_not(
     learnt, offers, known
 ):
-    risk = np.full(len(known.trial), 0.45)
-    found = learnt.of(known.trial.rows, risk, offers, base_rate=0.45)
+    risk = np.full(len(known.data), 0.45)
+    found = learnt.of(known.data.rows, risk, offers, base_rate=0.45)
     helped = known.effects[:, 1] > 0
     assert found.mean[helped, 0].mean() > 0.1
     assert found.mean[~helped, 0].mean() < -0.1
@@ -40,7 +40,7 @@ def test_the_individual_effect_follows_the_customer_and_the_average_one_does_not
 
 @given(st.floats(0, 1))
 def test_bounds_are_in_order_and_nobody_is_saved_or_lost_twice(learnt, offers, known, risk):
-    rows = known.trial.rows.head(50)
+    rows = known.data.rows.head(50)
     found = learnt.of(rows, np.full(50, risk), offers, base_rate=0.4)
     assert (found.low <= found.mean + 1e-12).all()
     assert (found.mean <= found.high + 1e-12).all()
@@ -48,21 +48,21 @@ def test_bounds_are_in_order_and_nobody_is_saved_or_lost_twice(learnt, offers, k
     assert (found.low >= risk - 1 - 1e-9).all()
 
 
-def test_too_little_data_keeps_the_prior(draw_trial, quick, make_offer):
-    trial = draw_trial(250, seed=2).trial
-    learnt = LearntEffects.of_study(study(trial, quick))
-    offers, risk = [make_offer("even")], np.full(len(trial), 0.4)
-    found = learnt.of(trial.rows, risk, offers, base_rate=0.4)
+def test_too_little_data_keeps_the_prior(draw_experiment, quick, make_offer):
+    data = draw_experiment(250, seed=2).data
+    learnt = LearntEffects.of_study(study(data, quick))
+    offers, risk = [make_offer("even")], np.full(len(data), 0.4)
+    found = learnt.of(data.rows, risk, offers, base_rate=0.4)
     assert found.source == ("assumed",)
     assert found.mean[0, 0] == pytest.approx(0.03)
 
 
 def test_an_unknown_risk_has_no_average_effect(learnt, offers, known):
-    found = learnt.of(known.trial.rows.head(1), np.array([np.nan]), offers, base_rate=0.4)
+    found = learnt.of(known.data.rows.head(1), np.array([np.nan]), offers, base_rate=0.4)
     assert np.isnan(found.mean[0, 2])
 
 
 def test_rows_without_the_features_are_refused(learnt, offers, known):
-    rows = known.trial.rows.drop(columns="x2")
+    rows = known.data.rows.drop(columns="x2")
     with pytest.raises(ModelError, match=r"none of these: \['x2'\]"):
         learnt.of(rows, np.full(len(rows), 0.4), offers, base_rate=0.4)

@@ -1,4 +1,4 @@
-"""A trial is built from contacts and orders, and blind to what came after each contact."""
+"""An experiment is built from contacts and orders, and blind to what came after each contact."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from churn.uplift.past_contacts import (
     OPEN,
     UNFIT,
     UNKNOWN,
-    build_trial,
+    build_experiment,
 )
 
 CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
@@ -43,7 +43,7 @@ def built(open_shop):
     def build(contacts, bought, **options):
         frame = pd.DataFrame(contacts)
         tables = open_shop(bought, contacts=frame)
-        return build_trial(tables, as_of=END, clock=CLOCK, names=NAMES, **options)
+        return build_experiment(tables, as_of=END, clock=CLOCK, names=NAMES, **options)
 
     return build
 
@@ -64,9 +64,9 @@ def test_contacts_of_objectors_are_left_out_whenever_they_objected(open_shop):
     word = {"customer_id": "bob", "channel": "email", "purpose": "profiling", "granted": False}
     consents = pd.DataFrame([word | {"changed_at": SENT + timedelta(days=60)}])
     tables = open_shop(BOUGHT, contacts=pd.DataFrame(PAIR), consents=consents)
-    trial = build_trial(tables, as_of=END, clock=CLOCK, names=NAMES)
-    assert trial.rows["customer_id"].tolist() == ["ann"]
-    assert trial.left_out == {OBJECTED: 1}
+    data = build_experiment(tables, as_of=END, clock=CLOCK, names=NAMES)
+    assert data.rows["customer_id"].tolist() == ["ann"]
+    assert data.left_out == {OBJECTED: 1}
 
 
 def test_features_do_not_see_the_day_of_the_contact_or_later(built):
@@ -82,9 +82,9 @@ def test_controls_and_held_out_got_none_whatever_their_row_says(built):
 
 @pytest.mark.parametrize("propensity", [None, 0.0, 1.0])
 def test_contacts_without_a_lot_are_observational_and_not_used(built, propensity):
-    trial = built([*PAIR, contact("cid", "gift", propensity=propensity)], BOUGHT)
-    assert trial.observational == {"gift": 1}
-    assert set(trial.rows["customer_id"]) == {"ann", "bob"}
+    data = built([*PAIR, contact("cid", "gift", propensity=propensity)], BOUGHT)
+    assert data.observational == {"gift": 1}
+    assert set(data.rows["customer_id"]) == {"ann", "bob"}
 
 
 def test_each_contact_that_is_left_out_has_a_reason(built):
@@ -95,9 +95,9 @@ def test_each_contact_that_is_left_out_has_a_reason(built):
         contact("ann", contacted_at=SENT + timedelta(days=1)),
         contact("dan", arm="control"),
     ]
-    trial = built([*PAIR, *extra], BOUGHT)
-    assert trial.left_out == {OPEN: 1, NOT_NAMED: 1, AGAIN: 1, UNKNOWN: 1}
-    assert len(trial) == 2
+    data = built([*PAIR, *extra], BOUGHT)
+    assert data.left_out == {OPEN: 1, NOT_NAMED: 1, AGAIN: 1, UNKNOWN: 1}
+    assert len(data) == 2
 
 
 def test_the_first_contact_of_a_campaign_counts(built):
@@ -109,22 +109,22 @@ def test_the_first_contact_of_a_campaign_counts(built):
 def test_a_lot_that_does_not_fit_its_propensities_is_left_out(built):
     names = [f"c{number}" for number in range(60)]
     wrong = [contact(name, propensity=0.02) for name in names]
-    trial = built([*PAIR, *(w | {"campaign_id": "odd"} for w in wrong)], BOUGHT)
-    assert trial.left_out == {UNFIT: 60}
+    data = built([*PAIR, *(w | {"campaign_id": "odd"} for w in wrong)], BOUGHT)
+    assert data.left_out == {UNFIT: 60}
 
 
 def test_customers_with_other_offers_to_draw_from_are_in_lots_of_their_own(built):
     pair = [contact("ann", lot="members"), contact("bob", arm="control", lot="others")]
-    trial = built(pair, BOUGHT)
-    assert sorted(trial.rows["lot"]) == ["spring/members", "spring/others"]
-    assert trial.offers == ()
+    data = built(pair, BOUGHT)
+    assert sorted(data.rows["lot"]) == ["spring/members", "spring/others"]
+    assert data.offers == ()
 
 
 def test_contacts_must_be_connected(open_shop):
     with pytest.raises(DataError, match=r"Name its source in \[data.contacts\]"):
-        build_trial(open_shop(BOUGHT), as_of=END, clock=CLOCK)
+        build_experiment(open_shop(BOUGHT), as_of=END, clock=CLOCK)
 
 
-def test_without_any_lot_the_trial_is_empty(built):
-    trial = built([contact("ann", propensity=None)], BOUGHT)
-    assert (len(trial), trial.offers, trial.observational) == (0, (), {"coupon": 1})
+def test_without_any_lot_the_experiment_is_empty(built):
+    data = built([contact("ann", propensity=None)], BOUGHT)
+    assert (len(data), data.offers, data.observational) == (0, (), {"coupon": 1})

@@ -86,22 +86,22 @@ def test_the_robust_uplift_at_everyone_is_the_mean_of_the_pseudo_outcomes(seed):
 
 
 def test_the_plain_and_the_robust_uplift_agree_and_the_robust_one_is_sharper(known):
-    trial = known.trial
-    contrast, rows = Contrast.of(trial, "split")
-    p = np.clip(1 / (1 + np.exp(-0.3 - 0.8 * trial.matrix[:, 1])), 0.3, 0.7)
+    data = known.data
+    contrast, rows = Contrast.of(data, "split")
+    p = np.clip(1 / (1 + np.exp(-0.3 - 0.8 * data.matrix[:, 1])), 0.3, 0.7)
     outcomes = np.column_stack([p, p[:, None] + known.effects])
-    pseudo = pseudo_outcomes(trial, ("even", "split"), outcomes)[:, 1]
+    pseudo = pseudo_outcomes(data, ("even", "split"), outcomes)[:, 1]
     score = known.effects[:, 1]
     plain = {"plain": PlainRanking.of(contrast, score[rows])}
     robust = {"robust": RobustRanking.of(pseudo, score)}
     one = judge_rankings(plain, contrast.customer, replicates=300).uplift["plain"]
-    other = judge_rankings(robust, trial.customer, replicates=300).uplift["robust"]
+    other = judge_rankings(robust, data.customer, replicates=300).uplift["robust"]
     assert abs(one.estimate - other.estimate) < one.high - one.low
     assert other.high - other.low < one.high - one.low
 
 
 def test_a_ranking_by_the_truth_is_ahead_of_everything_and_a_random_one_is_not(known):
-    contrast, rows = Contrast.of(known.trial, "split")
+    contrast, rows = Contrast.of(known.data, "split")
     rng = np.random.default_rng(0)
     scores = {"truth": known.effects[rows, 1], "risk": rng.random(len(rows))}
     rankings = {name: PlainRanking.of(contrast, score) for name, score in scores.items()}

@@ -17,8 +17,8 @@ def saved(tmp_path, studied):
 def test_what_was_saved_says_the_same_when_loaded(saved, make_offer, known):
     effects, folder = saved
     again = current_effects(folder.parent)
-    offers, risk = [make_offer("split"), make_offer("even")], np.full(len(known.trial), 0.4)
-    one, other = (e.of(known.trial.rows, risk, offers, base_rate=0.4) for e in (effects, again))
+    offers, risk = [make_offer("split"), make_offer("even")], np.full(len(known.data), 0.4)
+    one, other = (e.of(known.data.rows, risk, offers, base_rate=0.4) for e in (effects, again))
     np.testing.assert_array_equal(one.mean, other.mean)
     np.testing.assert_array_equal(one.low, other.low)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from churn.errors import GateError
-from churn.uplift.experiment import Trial
+from churn.uplift.experiment import ExperimentData
 from churn.uplift.learners import DRLearner
 from churn.uplift.study import study
 from churn.uplift.verdict import with_mean
@@ -31,42 +31,44 @@ def test_challengers_stand_beside_the_learner(studied):
     assert set(studied.findings["split"].uplift.uplift) == {"dr", "s", "t", "risk"}
 
 
-def test_few_customers_are_too_small_to_tell_and_no_learner_is_fitted(draw_trial, quick):
-    found = study(draw_trial(250, seed=2).trial, quick)
+def test_few_customers_are_too_small_to_tell_and_no_learner_is_fitted(draw_experiment, quick):
+    found = study(draw_experiment(250, seed=2).data, quick)
     assert {one.verdict for one in found.findings.values()} == {"too small to tell"}
     assert found.texts == {}
     assert all(one.uplift is None for one in found.findings.values())
 
 
-def test_the_plain_difference_weighs_unequal_chances_out(draw_trial, quick):
-    truth = draw_trial(240, seed=3)
-    average = study(truth.trial, quick).findings["even"].line.average
+def test_the_plain_difference_weighs_unequal_chances_out(draw_experiment, quick):
+    truth = draw_experiment(240, seed=3)
+    average = study(truth.data, quick).findings["even"].line.average
     assert average.low < 0.08 < average.high
 
 
-def test_a_trial_without_a_control_is_refused(known, quick):
-    sent = known.trial.only(~known.trial.was_given("none"))
+def test_an_experiment_without_a_control_is_refused(known, quick):
+    sent = known.data.only(~known.data.was_given("none"))
     with pytest.raises(GateError, match="Keep a control"):
         study(sent, quick)
 
 
-def test_noise_alone_hardly_ever_ships(draw_trial, quick):
+def test_noise_alone_hardly_ever_ships(draw_experiment, quick):
     """No effect at all, in eight verdicts: each is individual with a chance of 2.5 % at most."""
-    found = [study(draw_trial(600, seed=seed, size=0.0).trial, quick) for seed in range(4)]
+    found = [study(draw_experiment(600, seed=seed, size=0.0).data, quick) for seed in range(4)]
     verdicts = [one.verdict for each in found for one in each.findings.values()]
     assert verdicts.count("individual") <= 1
 
 
 def test_retained_without_is_the_weighted_rate_of_those_kept(studied, known):
-    kept = known.trial.rows[known.trial.was_given("none")]
+    kept = known.data.rows[known.data.was_given("none")]
     rate = np.average(kept["retained"], weights=1 / kept["propensity"])
     for finding in studied.findings.values():
         assert finding.retained_without == pytest.approx(rate)
 
 
-def test_the_shift_raises_the_rate_that_is_shown_by_the_effect_that_is_shown(draw_trial, quick):
+def test_the_shift_raises_the_rate_that_is_shown_by_the_effect_that_is_shown(
+    draw_experiment, quick
+):
     """With one probability for all the shift is a difference of log-odds that anyone can check."""
-    found = study(draw_trial(250, seed=2).trial, quick).findings["even"]
+    found = study(draw_experiment(250, seed=2).data, quick).findings["even"]
     rate, effect = found.retained_without, found.line.average.estimate
     odds = [p / (1 - p) for p in (rate, rate + effect)]
     assert found.shift[1] == pytest.approx(np.log(odds[1] / odds[0]))
@@ -91,7 +93,7 @@ def test_econml_agrees_on_the_effects(known, quick):
     dr = pytest.importorskip("econml.dr", reason="needs econml: an oracle for the tests alone")
     from sklearn.linear_model import LinearRegression, LogisticRegression
 
-    two = known.trial.only(~known.trial.was_given("even"))
+    two = known.data.only(~known.data.was_given("even"))
     x = two.matrix.astype(float)
     features = np.column_stack([x, np.sign(x[:, 0])])
     oracle = dr.LinearDRLearner(
@@ -104,7 +106,7 @@ def test_econml_agrees_on_the_effects(known, quick):
     oracle.fit(two.retained, two.was_given("split").astype(int), X=features)
     share = two.was_given("split").mean()
     chance = np.where(two.was_given("split"), share, 1 - share)
-    ours = study(Trial(two.rows.assign(propensity=chance), two.feature_names, 28), quick)
+    ours = study(ExperimentData(two.rows.assign(propensity=chance), two.feature_names, 28), quick)
     average = ours.findings["split"].line.average
     assert abs(oracle.ate(features) - average.estimate) < 0.5 * average.error
     said = DRLearner.fit(two, ("split",), quick.learning).effects(two.matrix)[:, 0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from churn.data.days import date_of
 from churn.modeling.capacity import at_risk_count, top_positions
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.metrics import Interval, customer_draws
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Listed:
 
 
 def backtest(
-    trial: Trial, *, capacity: float = 0.1, replicates: int = 200, seed: int = 0
+    tested: TestPredictions, *, capacity: float = 0.1, replicates: int = 200, seed: int = 0
 ) -> tuple[Listed, ...]:
     """For each shown predictor, and for the model's value at risk: all cutoffs together and then
     each by itself.
@@ -50,41 +50,41 @@ def backtest(
     `capacity` is a share of the eligible at each cutoff or a number of them, ties by hash: the
     rule of scoring. Intervals resample customers, with the lists as they were.
     """
-    rankings = {name: trial.lapse[name] for name in trial.shown}
-    rankings["value_at_risk"] = trial.value_at_risk
-    masks = {name: listed_rows(trial, score, capacity) for name, score in rankings.items()}
-    recency = listed_rows(trial, trial.lapse["recency"], capacity)
-    looked = _Looked(trial, replicates, seed)
+    rankings = {name: tested.lapse[name] for name in tested.shown}
+    rankings["value_at_risk"] = tested.value_at_risk
+    masks = {name: listed_rows(tested, score, capacity) for name, score in rankings.items()}
+    recency = listed_rows(tested, tested.lapse["recency"], capacity)
+    looked = _Looked(tested, replicates, seed)
     return tuple(
         looked.at(cutoff, name, mask, recency)
-        for cutoff in (None, *sorted(trial.rows["cutoff"].unique()))
+        for cutoff in (None, *sorted(tested.rows["cutoff"].unique()))
         for name, mask in masks.items()
     )
 
 
-def listed_rows(trial: Trial, score: Floats, capacity: float) -> Mask:
+def listed_rows(tested: TestPredictions, score: Floats, capacity: float) -> Mask:
     """Which rows are at the top of their cutoff's list, highest score first."""
-    found = np.zeros(len(trial.rows), dtype=bool)
-    cutoff = trial.rows["cutoff"].to_numpy()
+    found = np.zeros(len(tested.rows), dtype=bool)
+    cutoff = tested.rows["cutoff"].to_numpy()
     for date in np.unique(cutoff):
         there = np.flatnonzero(cutoff == date)
         count = at_risk_count(capacity, len(there))
-        top = top_positions(trial.customer[there], score[there], count)
+        top = top_positions(tested.customer[there], score[there], count)
         found[there[top]] = True
     return found
 
 
 @dataclass(frozen=True)
 class _Looked:
-    trial: Trial
+    tested: TestPredictions
     replicates: int
     seed: int
 
     def at(self, cutoff: int | None, predictor: str, listed: Mask, recency: Mask) -> Listed:
-        trial = self.trial
-        here = np.ones(len(trial.rows), bool) if cutoff is None else self._rows_at(cutoff)
-        lapsed = trial.outcome == 1
-        spend = trial.usual_spend * lapsed
+        tested = self.tested
+        here = np.ones(len(tested.rows), bool) if cutoff is None else self._rows_at(cutoff)
+        lapsed = tested.outcome == 1
+        spend = tested.usual_spend * lapsed
         return Listed(
             predictor=predictor,
             cutoff=EVERY_CUTOFF if cutoff is None else str(date_of(int(cutoff))),
@@ -99,7 +99,7 @@ class _Looked:
         )
 
     def _rows_at(self, cutoff: int) -> Mask:
-        return np.asarray(self.trial.rows["cutoff"] == cutoff)
+        return np.asarray(self.tested.rows["cutoff"] == cutoff)
 
     def _share(self, here: Mask, part: Mask | Floats, whole: Mask | Floats) -> Interval:
         """Sum of `part` over sum of `whole` among the rows `here`."""
@@ -109,7 +109,7 @@ class _Looked:
         return Interval.of(_ratio(above.sum(), below.sum()), draws)
 
     def _draws(self, here: Mask) -> Iterator[Floats]:
-        names = self.trial.customer[here]
+        names = self.tested.customer[here]
         return customer_draws(names, names, self.replicates, self.seed)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.dataset import Dataset
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.metrics import Interval, paired_mean_difference, roc_auc, row_log_losses
 from churn.modeling.model import ChurnModel
 
@@ -44,23 +44,23 @@ def families_of(names: list[str]) -> dict[str, list[str]]:
 
 
 def family_importance(
-    model: ChurnModel, trial: Trial, *, replicates: int = 200, seed: int = 0
+    model: ChurnModel, tested: TestPredictions, *, replicates: int = 200, seed: int = 0
 ) -> tuple[FamilyImportance, ...]:
     """Of the lapse head, largest rise of the log loss first; nothing where a rule speaks."""
     if model.stand_in is not None:
         return ()
     families = families_of(model.feature_names_)
     gains = _gains(model)
-    said = model.portable().head("lapse", model.portable().matrix(trial.rows))
-    usual = row_log_losses(trial.outcome, said)
+    said = model.portable().head("lapse", model.portable().matrix(tested.rows))
+    usual = row_log_losses(tested.outcome, said)
     found = [
         FamilyImportance(
             family=family,
             features=len(names),
             gain_share=float(sum(gains[name] for name in names)),
             loss_rise=paired_mean_difference(
-                _shuffled_losses(model, trial, names, seed) - usual,
-                trial.customer,
+                _shuffled_losses(model, tested, names, seed) - usual,
+                tested.customer,
                 replicates=replicates,
                 seed=seed,
             ),
@@ -77,17 +77,17 @@ def _gains(model: ChurnModel) -> dict[str, float]:
 
 
 def _shuffled_losses(
-    model: ChurnModel, trial: Trial, names: list[str], seed: int
+    model: ChurnModel, tested: TestPredictions, names: list[str], seed: int
 ) -> NDArray[np.float64]:
     """Log loss of every row, on average over a few deals of the family's values."""
     portable, rng = model.portable(), np.random.default_rng(seed)
     columns = np.array([model.feature_names_.index(name) for name in names])
-    matrix = portable.matrix(trial.rows)
+    matrix = portable.matrix(tested.rows)
     losses = np.zeros(len(matrix))
     for _ in range(SHUFFLES):
         dealt = matrix.copy()
-        dealt[:, columns] = matrix[_dealt(trial.rows["cutoff"].to_numpy(), rng)][:, columns]
-        losses += row_log_losses(trial.outcome, portable.head("lapse", dealt))
+        dealt[:, columns] = matrix[_dealt(tested.rows["cutoff"].to_numpy(), rng)][:, columns]
+        losses += row_log_losses(tested.outcome, portable.head("lapse", dealt))
     return losses / SHUFFLES
 
 
@@ -115,7 +115,7 @@ class Ablated:
 def ablate(
     recipe: ChurnModel,
     learnt: Dataset,
-    trial: Trial,
+    tested: TestPredictions,
     *,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
@@ -123,15 +123,15 @@ def ablate(
     """One fit of the lapse head for each family, and one of the whole; largest rise first."""
     families = families_of(list(learnt.feature_names))
     progress("fitting with every family")
-    whole = recipe.forecast_lapse(learnt, trial.rows)
-    usual, auc = row_log_losses(trial.outcome, whole), roc_auc(trial.outcome, whole)
+    whole = recipe.forecast_lapse(learnt, tested.rows)
+    usual, auc = row_log_losses(tested.outcome, whole), roc_auc(tested.outcome, whole)
     found = []
     for family, names in families.items():
         progress(f"fitting without {family}")
         kept = tuple(name for name in learnt.feature_names if name not in names)
-        said = recipe.forecast_lapse(replace(learnt, feature_names=kept), trial.rows)
+        said = recipe.forecast_lapse(replace(learnt, feature_names=kept), tested.rows)
         rise = paired_mean_difference(
-            row_log_losses(trial.outcome, said) - usual, trial.customer, seed=seed
+            row_log_losses(tested.outcome, said) - usual, tested.customer, seed=seed
         )
-        found.append(Ablated(family, len(names), rise, auc - roc_auc(trial.outcome, said)))
+        found.append(Ablated(family, len(names), rise, auc - roc_auc(tested.outcome, said)))
     return tuple(sorted(found, key=lambda one: -one.loss_rise.estimate))

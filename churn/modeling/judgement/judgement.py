@@ -22,7 +22,7 @@ from churn.modeling.judgement.pooled import Pooled, pool_forecasts
 from churn.modeling.judgement.profit import CampaignRules, Gain, Profit, gain_curve, profit_curve
 from churn.modeling.judgement.rates import Rate, rates_over_time
 from churn.modeling.judgement.reliability import Reliability, reliability
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.model import ChurnModel
 from churn.modeling.slices import slices_of
 
@@ -123,56 +123,56 @@ def judge_run(  # noqa: PLR0913 - each is a setting of its own
     are forward forecasts of rows of `history`, to be pooled with the test. `capacity` is how many
     can be looked after and `rank` by what they are ranked, as in scoring.
     """
-    trial = Trial.of(model, test, evaluation)
+    tested = TestPredictions.of(model, test, evaluation)
     rules = CampaignRules()
     return Judgement(
         evaluation=evaluation,
         capacity=capacity,
-        gains=tuple(gain_curve(one, trial.outcome, trial.lapse[one]) for one in trial.shown),
-        calibration=tuple(_by_slice(trial, replicates, seed)),
-        decline_calibration=_of_decline(trial, replicates, seed),
-        pooled=None if forecasts is None else pool_forecasts(forecasts, history, trial, seed=seed),
+        gains=tuple(gain_curve(one, tested.outcome, tested.lapse[one]) for one in tested.shown),
+        calibration=tuple(_by_slice(tested, replicates, seed)),
+        decline_calibration=_of_decline(tested, replicates, seed),
+        pooled=None if forecasts is None else pool_forecasts(forecasts, history, tested, seed=seed),
         rules=rules,
         profits=tuple(
             profit_curve(
                 one,
-                trial.outcome,
-                trial.lapse[one],
-                trial.customer,
+                tested.outcome,
+                tested.lapse[one],
+                tested.customer,
                 rules=rules,
                 replicates=replicates,
                 seed=seed,
             )
-            for one in trial.shown
+            for one in tested.shown
         ),
-        rates=rates_over_time(history, trial, forecasts, replicates=replicates, seed=seed),
-        importance=family_importance(model, trial, replicates=replicates, seed=seed),
-        backtest=backtest(trial, capacity=capacity, replicates=replicates, seed=seed),
+        rates=rates_over_time(history, tested, forecasts, replicates=replicates, seed=seed),
+        importance=family_importance(model, tested, replicates=replicates, seed=seed),
+        backtest=backtest(tested, capacity=capacity, replicates=replicates, seed=seed),
         rank=rank,
         stand_in=model.stand_in,
     )
 
 
-def _by_slice(trial: Trial, replicates: int, seed: int) -> Iterator[Reliability]:
-    everyone = {"eligible": np.ones(len(trial.rows), dtype=bool)}
-    for name, chosen in (everyone | slices_of(trial.rows, trial.clock)).items():
+def _by_slice(tested: TestPredictions, replicates: int, seed: int) -> Iterator[Reliability]:
+    everyone = {"eligible": np.ones(len(tested.rows), dtype=bool)}
+    for name, chosen in (everyone | slices_of(tested.rows, tested.clock)).items():
         yield reliability(
             name,
-            trial.outcome[chosen],
-            trial.lapse["model"][chosen],
-            trial.customer[chosen],
+            tested.outcome[chosen],
+            tested.lapse["model"][chosen],
+            tested.customer[chosen],
             replicates=replicates,
             seed=seed,
         )
 
 
-def _of_decline(trial: Trial, replicates: int, seed: int) -> Reliability:
-    known = trial.rows["decline"].notna().to_numpy()
+def _of_decline(tested: TestPredictions, replicates: int, seed: int) -> Reliability:
+    known = tested.rows["decline"].notna().to_numpy()
     return reliability(
         "decline",
-        trial.rows["decline"].to_numpy()[known],
-        trial.decline[known],
-        trial.customer[known],
+        tested.rows["decline"].to_numpy()[known],
+        tested.decline[known],
+        tested.customer[known],
         replicates=replicates,
         seed=seed,
     )

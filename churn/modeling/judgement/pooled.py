@@ -13,7 +13,7 @@ from churn.data.days import date_of
 from churn.modeling.baselines import fit_baselines, predict_baseline
 from churn.modeling.dataset import Dataset
 from churn.modeling.judgement.reliability import Reliability, reliability
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.model import ChurnModel, has_classes
 from churn.modeling.panel import LEAST_TRAINING_CUTOFFS, Fold, forward_folds
 from churn.modeling.slices import slices_of
@@ -51,15 +51,15 @@ def forward_forecasts(
 
 
 def pool_forecasts(
-    forecasts: pd.DataFrame, dataset: Dataset, trial: Trial, *, seed: int = 0
+    forecasts: pd.DataFrame, dataset: Dataset, tested: TestPredictions, *, seed: int = 0
 ) -> Pooled:
-    """The forecasts of earlier cutoffs and those of the trial, judged as one and by slice.
+    """The forecasts of earlier cutoffs and those of the test, judged as one and by slice.
 
     `forecasts` has customer_id, cutoff and `model`; `dataset` has the same rows.
     """
     earlier = dataset.eligible.merge(forecasts[[*KEYS, "model"]], on=KEYS)
-    rows = pd.concat([earlier, trial.rows.assign(model=trial.lapse["model"])], ignore_index=True)
-    slices = sorted(slices_of(rows, trial.clock).items(), key=lambda item: -int(item[1].sum()))
+    rows = pd.concat([earlier, tested.rows.assign(model=tested.lapse["model"])], ignore_index=True)
+    slices = sorted(slices_of(rows, tested.clock).items(), key=lambda item: -int(item[1].sum()))
     everyone = np.ones(len(rows), dtype=bool)
     return Pooled(
         cutoffs=tuple(str(date_of(int(number))) for number in sorted(rows["cutoff"].unique())),

@@ -10,7 +10,7 @@ import pandas as pd
 from churn.data.days import date_of
 from churn.modeling.dataset import Dataset
 from churn.modeling.judgement.reliability import share_interval
-from churn.modeling.judgement.test_predictions import Trial
+from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.metrics import Interval, bootstrap_metrics
 
 KEYS = ["customer_id", "cutoff"]
@@ -33,22 +33,22 @@ class Rate:
 
 def rates_over_time(
     dataset: Dataset,
-    trial: Trial,
+    tested: TestPredictions,
     forecasts: pd.DataFrame | None = None,
     *,
     replicates: int = 200,
     seed: int = 0,
 ) -> tuple[Rate, ...]:
-    """One rate for each cutoff of the dataset and of the trial, oldest first.
+    """One rate for each cutoff of the dataset and of the test, oldest first.
 
     `forecasts` has customer_id, cutoff and `model` for rows of the dataset that are not the
-    trial's.
+    test's.
     """
     seen = dataset.eligible[[*KEYS, "lapse", "decline"]]
     if forecasts is not None:
         seen = seen.merge(forecasts[[*KEYS, "model"]], on=KEYS, how="left")
-    tried = trial.rows[[*KEYS, "lapse", "decline"]].assign(model=trial.lapse["model"])
-    seen = pd.concat([tried, seen]).drop_duplicates(KEYS)  # the trial's rows win
+    tried = tested.rows[[*KEYS, "lapse", "decline"]].assign(model=tested.lapse["model"])
+    seen = pd.concat([tried, seen]).drop_duplicates(KEYS)  # the test's rows win
     return tuple(
         _rate(int(cutoff), seen[seen["cutoff"] == cutoff], replicates, seed)
         for cutoff in sorted(seen["cutoff"].unique())

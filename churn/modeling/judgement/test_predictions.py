@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TestPredictions:
     """The eligible rows of a test, P(lapse) by predictor ("model" and each baseline), and what
     else the model says: P(decline), value at risk.
 
@@ -35,9 +35,10 @@ class Trial:
     value_at_risk: Floats
     best_baseline: str
     stand_in: str | None = None
+    __test__ = False  # for pytest: its name begins like that of a test class
 
     @classmethod
-    def of(cls, model: ChurnModel, test: Dataset, evaluation: Evaluation) -> Trial:
+    def of(cls, model: ChurnModel, test: Dataset, evaluation: Evaluation) -> TestPredictions:
         """The test that `evaluation` summarises."""
         rows = test.eligible.reset_index(drop=True)
         lapse, said = predictions_of(model, rows)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from judged_shop import shop_trial
+from judged_shop import shop_predictions
 
 from churn.modeling.capacity import at_risk_count
 from churn.modeling.judgement.backtest import EVERY_CUTOFF, backtest
@@ -15,7 +15,7 @@ CAPACITY = 0.15
 
 @pytest.fixture(scope="module")
 def looked():
-    return backtest(shop_trial(), capacity=CAPACITY, replicates=20)
+    return backtest(shop_predictions(), capacity=CAPACITY, replicates=20)
 
 
 def by_hand(rows, score):
@@ -38,10 +38,10 @@ def by_hand(rows, score):
 
 @pytest.mark.parametrize("predictor", ["model", "recency", "value_at_risk"])
 def test_lists_are_those_of_scoring_and_counted_as_by_hand(looked, predictor):
-    trial = shop_trial()
-    score = trial.value_at_risk if predictor == "value_at_risk" else trial.lapse[predictor]
+    tested = shop_predictions()
+    score = tested.value_at_risk if predictor == "value_at_risk" else tested.lapse[predictor]
     found = next(o for o in looked if (o.predictor, o.cutoff) == (predictor, EVERY_CUTOFF))
-    counts = by_hand(trial.rows, np.asarray(score))
+    counts = by_hand(tested.rows, np.asarray(score))
     assert (found.listed, found.lapsed_listed) == (counts["listed"], counts["caught"])
     assert found.precision.estimate == pytest.approx(counts["caught"] / counts["listed"])
     assert found.recall.estimate == pytest.approx(counts["caught"] / counts["lapsed"])
@@ -70,8 +70,8 @@ def test_against_itself_the_recency_rule_catches_no_more(looked):
 
 
 def test_where_nobody_lapsed_shares_of_the_lapsed_are_not_defined():
-    trial = shop_trial()
-    nobody = replace(trial, rows=trial.rows.assign(lapse=0.0))
+    tested = shop_predictions()
+    nobody = replace(tested, rows=tested.rows.assign(lapse=0.0))
     found = backtest(nobody, replicates=2)[0]
     assert found.precision.estimate == 0
     assert np.isnan(found.recall.estimate)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from judged_shop import shop_forecasts, shop_judgement, shop_trial
+from judged_shop import shop_forecasts, shop_judgement, shop_predictions
 from simulated_shop import shop_dataset, shop_evaluation, shop_model, shop_panel
 
 from churn.modeling.judgement.judgement import judge_run
@@ -16,21 +16,21 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.slices import slices_of
 
 
-def test_the_trial_has_the_evaluations_rows_and_probabilities():
-    trial = shop_trial()
-    assert len(trial.rows) == shop_evaluation().of("model").rows
-    assert trial.shown[0] == "model"
-    assert trial.best_baseline in trial.shown
-    assert "recency" in trial.shown
-    assert (trial.usual_spend >= 0).all()
+def test_the_predictions_have_the_evaluations_rows_and_probabilities():
+    tested = shop_predictions()
+    assert len(tested.rows) == shop_evaluation().of("model").rows
+    assert tested.shown[0] == "model"
+    assert tested.best_baseline in tested.shown
+    assert "recency" in tested.shown
+    assert (tested.usual_spend >= 0).all()
 
 
 def test_calibration_is_told_of_the_eligible_and_of_every_slice():
-    trial, found = shop_trial(), shop_judgement().calibration
-    assert [one.group for one in found] == ["eligible", *slices_of(trial.rows, trial.clock)]
-    assert found[0].rows == len(trial.rows)
-    said = trial.lapse["model"]
-    assert found[0].error.estimate == pytest.approx(calibration_error(trial.outcome, said))
+    tested, found = shop_predictions(), shop_judgement().calibration
+    assert [one.group for one in found] == ["eligible", *slices_of(tested.rows, tested.clock)]
+    assert found[0].rows == len(tested.rows)
+    said = tested.lapse["model"]
+    assert found[0].error.estimate == pytest.approx(calibration_error(tested.outcome, said))
 
 
 def test_rates_are_those_of_every_cutoff_and_forecasts_are_told_where_there_are_any():
@@ -51,7 +51,7 @@ def test_rates_are_those_of_every_cutoff_and_forecasts_are_told_where_there_are_
 def test_pooled_are_the_forecasts_and_the_test_each_row_once():
     pooled, forecasts = shop_judgement().pooled, shop_forecasts()
     assert len(forecasts) > 0
-    assert pooled.calibration[0].rows == len(forecasts) + len(shop_trial().rows)
+    assert pooled.calibration[0].rows == len(forecasts) + len(shop_predictions().rows)
     assert set(map(str, shop_panel().blocks.test)) < set(pooled.cutoffs)
 
 
@@ -126,7 +126,7 @@ def test_the_seed_decides_the_judgement():
 
 def test_decline_is_judged_where_it_is_defined():
     decline = {one.group: one for one in shop_evaluation().decline}
-    rows = shop_trial().rows
+    rows = shop_predictions().rows
     assert decline["eligible"].rows == rows["decline"].notna().sum()
     assert decline["eligible"].base_rate == pytest.approx(np.nanmean(rows["decline"]))
     assert shop_judgement().decline_calibration.rows == decline["eligible"].rows

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from judged_shop import RECIPE, shop_trial
+from judged_shop import RECIPE, shop_predictions
 from simulated_shop import AS_OF, shop_dataset, shop_panel, shop_tables
 from subscription_shop import AS_OF as SUBSCRIBED_AS_OF
 from subscription_shop import subscription_tables
@@ -27,7 +27,7 @@ def learnt():
 
 def test_each_family_is_left_out_once_and_its_rise_is_that_of_the_loss(learnt):
     steps = []
-    found = ablate(RECIPE, learnt, shop_trial(), progress=steps.append)
+    found = ablate(RECIPE, learnt, shop_predictions(), progress=steps.append)
     families = families_of(list(FEW))
     assert {one.family: one.features for one in found} == {
         family: len(names) for family, names in families.items()
@@ -37,7 +37,7 @@ def test_each_family_is_left_out_once_and_its_rise_is_that_of_the_loss(learnt):
     kept = tuple(name for name in FEW if name not in families[one.family])
     without = type(learnt)(learnt.rows, learnt.cutoffs, learnt.clock, kept)
     losses = [
-        log_loss(shop_trial().outcome, RECIPE.forecast_lapse(rows, shop_trial().rows))
+        log_loss(shop_predictions().outcome, RECIPE.forecast_lapse(rows, shop_predictions().rows))
         for rows in (without, learnt)
     ]
     assert one.loss_rise.estimate == pytest.approx(losses[0] - losses[1])
