@@ -15,8 +15,7 @@ import pandas as pd
 from churn.campaigns.measurement.analysis import OUTCOMES, Reading, read
 from churn.campaigns.measurement.rows import Measured, measured_rows
 from churn.commands.session import open_session, silent
-from churn.offers.arms import in_holdout
-from churn.offers.catalogue import Offers
+from churn.offers.arms import hash_position
 
 DRAWS, SHARE, HORIZON_DAYS = 2_000, 0.1, 28
 
@@ -31,8 +30,8 @@ def nothing_done(config: Path, scores: Path, as_of: str) -> Measured:
         settings = session.settings
         return measured_rows(
             planned,
-            session.tables.as_of(session.as_of),
-            Offers.load(settings.path(settings.offers.catalogue)),
+            session.snapshot,
+            session.offers,
             horizon_days=HORIZON_DAYS,
             margin_rate=settings.value.margin_rate,
             probability=dict(zip(known["customer_id"], known["churn_probability"], strict=True)),
@@ -41,7 +40,7 @@ def nothing_done(config: Path, scores: Path, as_of: str) -> Measured:
 
 def drawn(measured: Measured, number: int) -> Reading:
     """The reading of one draw."""
-    kept = in_holdout(measured.frame["customer_id"], share=SHARE, salt=f"draw {number}")
+    kept = hash_position(measured.frame["customer_id"], salt=f"draw {number}") < SHARE
     return read(replace(measured, frame=measured.frame.assign(kept=kept)), {"holdout": SHARE})
 
 

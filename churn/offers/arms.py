@@ -27,21 +27,6 @@ if TYPE_CHECKING:
     from churn.offers.groups import Groups
 
 
-def in_holdout(customer_ids: Iterable[str], *, share: float, salt: str) -> NDArray[np.bool_]:
-    """True for about `share` of all customers, the same ones on every run and in any order.
-
-    A larger share keeps every member of a smaller one; another salt draws anew.
-
-    >>> in_holdout(["ann", "bob", "cid"], share=1.0, salt="2025").tolist()
-    [True, True, True]
-    """
-    if not 0 <= share <= 1:
-        raise ConfigError(
-            "the holdout share must be between 0 and 1", got=share, fix="Pass e.g. 0.1."
-        )
-    return np.asarray(hash_position(customer_ids, salt=salt) < share)
-
-
 def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float64]:
     """Each customer's own place in [0, 1), uniform over customers and fixed by id and salt."""
     if not salt:

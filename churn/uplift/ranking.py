@@ -63,7 +63,7 @@ class Ranking(ABC):
 
 
 @dataclass(frozen=True)
-class _Steps:
+class Steps:
     """The order of a score and where each run of ties ends."""
 
     order: NDArray[np.intp]
@@ -71,6 +71,7 @@ class _Steps:
 
     @classmethod
     def of(cls, score: ArrayLike) -> Self:
+        """Rows by score, the highest first."""
         scored = np.asarray(score, dtype=float)
         order = np.argsort(-scored, kind="stable")
         return cls(order, np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True]))
@@ -84,41 +85,18 @@ class _Steps:
 
 
 @dataclass(frozen=True)
-class PlainRanking(Ranking):
-    """Uplift as the difference of both arms, each weighed by 1 / propensity."""
-
-    steps: _Steps
-    columns: Floats  # weight of sent, retained of them, weight of kept, retained of them
-
-    @classmethod
-    def of(cls, contrast: Contrast, score: ArrayLike) -> Self:
-        """The contrast ranked by a score."""
-        steps = _Steps.of(score)
-        sent, weight = contrast.sent[steps.order], contrast.weight[steps.order]
-        retained = weight * contrast.retained[steps.order]
-        columns = np.stack([weight * sent, retained * sent, weight * ~sent, retained * ~sent])
-        return cls(steps, columns)
-
-    def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
-        """See `Ranking`."""
-        _, sent, sent_retained, kept, kept_retained = self.steps.totals(self.columns, shares, drawn)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(sent_retained / sent - kept_retained / kept)
-
-
-@dataclass(frozen=True)
 class RobustRanking(Ranking):
     """Uplift as the mean of doubly robust pseudo-outcomes: what is known of the outcome takes
     noise out, and rows of other offers tell, too.
     """
 
-    steps: _Steps
+    steps: Steps
     pseudo: Floats
 
     @classmethod
     def of(cls, pseudo: ArrayLike, score: ArrayLike) -> Self:
         """Pseudo-outcomes ranked by a score that had not seen their customers."""
-        steps = _Steps.of(score)
+        steps = Steps.of(score)
         return cls(steps, np.asarray(pseudo, dtype=float)[steps.order])
 
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:

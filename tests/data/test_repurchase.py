@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repurchase_gaps import repurchase_gap_quantile
 
-from churn.data.repurchase import repurchase_gap_days, repurchase_gap_quantile
+from churn.data.repurchase import repurchase_gap_days
 from churn.data.tables import Tables
 
 BEGIN = date(2024, 1, 1)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_ranking import PlainRanking
 
 from churn.errors import ConfigError
 from churn.uplift.learners import pseudo_outcomes
-from churn.uplift.ranking import Contrast, PlainRanking, RobustRanking, judge_rankings
+from churn.uplift.ranking import Contrast, RobustRanking, judge_rankings
 
 
 def contrast_of(sent, retained, weight=None) -> Contrast:
