@@ -1,8 +1,8 @@
 """The settings of a shop: one strict `churn.toml`; secrets and overrides from the environment.
 
-`${VAR}` in a text is replaced by an environment variable, percent-encoded where the text is the
-address of a database; `CHURN__SECTION__KEY` overrides a key (its value is read as TOML, else as
-text). Relative paths start at the file's folder.
+`${VAR}` in a string is replaced by an environment variable, percent-encoded if the string is a
+database address; `CHURN__SECTION__KEY` overrides a key (its value is parsed as TOML, or else taken
+as text). Relative paths start at the file's folder.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from churn.storage.erasures import Erased, read_erased
 from churn.storage.postgres.address import is_address
 from churn.storage.redaction import shown_address
 
-_SHORTEST_HIDDEN = 3  # a shorter value is found in too many words
+_SHORTEST_HIDDEN = 3  # a shorter value occurs in too much text by chance
 PREFIX = "CHURN__"
 SIGNING_KEY = "CHURN_SIGNING_KEY"
 SECRETS = {
@@ -54,9 +54,9 @@ SECRETS = {
     "delivery.email.password": "SMTP_PASSWORD",
     "delivery.webhook.secret": "WEBHOOK_SECRET",
 }
-"""Settings that never stand in the file, and the variable that a message proposes for each."""
+"""Settings that must not be written in the file, and the variable that messages suggest."""
 TAKEN = ("model.signing_key", "privacy.key")
-"""Of these, the ones that are taken from their variable although the file does not name it."""
+"""Those of them that are read from their variable even if the file does not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +94,9 @@ class ValueSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """`[model]`: where bundles are kept, the seed, how many trials a tuning may take (0: none),
-    from how many rows on a sample of customers is learnt from, and the key that signs bundles
-    and that every bundle must then be signed with.
+    """`[model]`: the folder of the bundles, the seed, the number of tuning trials (0: no tuning),
+    the number of rows above which training uses a sample of customers, the key that signs bundles,
+    and whether every bundle must carry its signature.
     """
 
     __pydantic_config__ = STRICT
@@ -110,8 +110,8 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringSettings:
-    """`[scoring]`: how many of the eligible count as at risk (a share, or a whole number), by what
-    they are ranked, and the language of reasons.
+    """`[scoring]`: how many eligible customers count as at risk (a share or a whole number), the
+    criterion they are ranked by, and the language of the reasons.
     """
 
     __pydantic_config__ = STRICT
@@ -122,7 +122,9 @@ class ScoringSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSettings:
-    """`[offers.groups]`: the column that groups customers, and shares of a group to be served."""
+    """`[offers.groups]`: the column that groups customers, and limits on the share served per
+    group.
+    """
 
     __pydantic_config__ = STRICT
     by: str
@@ -132,11 +134,11 @@ class GroupSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class OfferSettings:
-    """`[offers]`: the catalogue, the budget in money, what is left to chance, and consent.
+    """`[offers]`: the catalogue, the budget in money, the randomised shares, and consent.
 
-    `holdout_key` draws the holdout: keep it for as long as the holdout shall stay the same.
-    Nobody is contacted more than `max_contacts` times in `cap_days`, where that is set.
-    `phone_region` (two letters) is the country of phone numbers that name none.
+    `holdout_key` seeds the holdout: it stays the same as long as the key does.
+    No customer is contacted more than `max_contacts` times in `cap_days`, if that is set.
+    `phone_region` (two letters) is the country of phone numbers without a country code.
     """
 
     __pydantic_config__ = STRICT
@@ -169,7 +171,7 @@ class OfferSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything in `churn.toml`, and the folder that it lies in."""
+    """Everything in `churn.toml`, and the folder that contains it."""
 
     __pydantic_config__ = STRICT
     data: DataSettings
@@ -187,32 +189,32 @@ class Settings:
     folder: Path = Path()
 
     def path(self, relative: str) -> Path:
-        """A path of the file, made absolute from its folder."""
+        """The absolute path of a path given relative to the file's folder."""
         return (self.folder / relative).absolute()
 
     @property
     def ledger_path(self) -> Path:
-        """The ledger of runs and plans, beside the file."""
+        """The ledger of runs and plans, in the same folder as the file."""
         return self.path("ledger.db")
 
     def erased(self) -> Erased | None:
-        """Who was erased, None where nobody was; ConfigError where their key is not at hand."""
+        """The erased customers, None if there are none; ConfigError if their key is unavailable."""
         return read_erased(self.ledger_path, self.privacy.key, canonical=self.same_customer)
 
     def same_customer(self, customer_id: str) -> str:
-        """The form in which the tables hold that customer's id."""
+        """The customer id in the form used by the tables."""
         return canonical(customer_id, self.data.customer_id)
 
     @property
     def quiet_hours(self) -> QuietHours | None:
-        """When nothing is sent; ConfigError where the file writes it wrongly."""
+        """The hours in which nothing is sent; ConfigError if they are not written correctly."""
         return self.delivery.quiet(self.data.day_timezone)
 
 
 def load_settings(
     path: Path | str = "churn.toml", *, environment: Mapping[str, str] | None = None
 ) -> Settings:
-    """The settings of a file. Raises ConfigError with one line for each thing that is wrong."""
+    """The settings of a file. Raises ConfigError with one line for each mistake."""
     check_type(path, Path, str, name="path", fix='Pass e.g. "churn.toml".')
     path = Path(path)
     environment = os.environ if environment is None else environment
@@ -234,16 +236,16 @@ def _settings(written: dict[str, Any], path: Path, environment: Mapping[str, str
         if name.startswith(PREFIX):
             _override(sections, name.removeprefix(PREFIX).lower().split("__"), value)
     if "folder" in sections:
-        raise ConfigError("folder is not a key", fix="Take it out.")
+        raise ConfigError("folder is not a key", fix="Remove it.")
     try:
-        # As JSON a TOML table may become a dataclass while every other conversion stays refused.
+        # As JSON, a TOML table may become a dataclass while all other conversions are refused.
         text = json.dumps({**sections, "folder": path.absolute().parent}, default=str)
         settings = TypeAdapter(Settings).validate_json(text)
     except ValidationError as failure:
         raise _explained(failure, path, environment, written) from None
     if not 0 <= settings.data.bad_row_limit < 1:
         rule = "[data] bad_row_limit must be a share of at least 0 and below 1"
-        raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Mend {path.name}.")
+        raise ConfigError(rule, got=settings.data.bad_row_limit, fix=f"Fix {path.name}.")
     for table, source in settings.data.sources().items():
         if source.where is not None:
             parse_condition(source.where, table=table)
@@ -269,7 +271,7 @@ def load_tables(path: Path | str = "churn.toml") -> Tables:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows adds a BOM
     except FileNotFoundError:
         fix = "Write one with `churn init ORDERS`, or pass --config."
         raise ConfigError(f"there is no configuration file {path.name!r}", fix=fix) from None
@@ -281,7 +283,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _refuse_written_secrets(sections: Mapping[str, Any], path: Path) -> None:
-    """ConfigError where a secret itself stands in the file: files are copied and shared."""
+    """ConfigError if a secret itself is written in the file: files are copied and shared."""
     for name, variable in SECRETS.items():
         *above, key = name.split(".")
         value: Any = sections
@@ -317,7 +319,7 @@ def _check_quiet_hours(settings: Settings) -> None:
 
 
 def _filled(value: Any, environment: Mapping[str, str]) -> Any:
-    """The same with every `${VAR}` replaced."""
+    """The settings with every `${VAR}` replaced."""
     if isinstance(value, dict):
         return {key: _filled(inner, environment) for key, inner in value.items()}
     if isinstance(value, list):
@@ -340,7 +342,7 @@ def _variable(name: str, environment: Mapping[str, str]) -> str:
 def _as_written(
     failure: ConfigError, written: Mapping[str, Any], environment: Mapping[str, str]
 ) -> ConfigError:
-    """The failure with `${VAR}` where a variable's value was shown: it may be a secret."""
+    """The error with `${VAR}` in place of the variable's value, which may be a secret."""
     names = sorted(set(re.findall(r"\$\{(\w+)\}", json.dumps(written, default=str))))
     values = {environment[name]: f"${{{name}}}" for name in names if environment.get(name)}
 
@@ -376,11 +378,11 @@ def _explained(
 ) -> ConfigError:
     errors = failure.errors(include_url=False)
     lines = list(dict.fromkeys(_line(error, written) for error in errors))
-    return ConfigError("; ".join(lines), fix=f"Mend {path.name}{_or_variables(environment)}.")
+    return ConfigError("; ".join(lines), fix=f"Fix {path.name}{_or_variables(environment)}.")
 
 
 def _or_variables(environment: Mapping[str, str]) -> str:
-    """The variables that override the file, for the mistake may be in one of them."""
+    """The variables that override the file, since the mistake may be in one of them."""
     names = sorted(name for name in environment if name.startswith(PREFIX))
     return f", or {', '.join(names)}" if names else ""
 
@@ -394,12 +396,12 @@ def _line(error: Any, written: Mapping[str, Any]) -> str:
         return f"{where} is missing"
     wanted = str(error["msg"]).removeprefix("Input should be ")
     if _is_secret(sections, key) or not isinstance(error["input"], str | int | float):
-        return f"{where} must be {wanted}"  # a secret is not shown, nor what may hold one
+        return f"{where} must be {wanted}"  # no value is shown that is or may contain a secret
     return f"{where} must be {wanted}, got {_input(error, written)}"
 
 
 def _input(error: Any, written: Mapping[str, Any]) -> str:
-    """What stands there: a `${VAR}` as it is written, and of an address no more than the host."""
+    """The value as written: `${VAR}` unexpanded, and of an address no more than the host."""
     value: Any = written
     for part in error["loc"]:
         if not _is_branch(part):
@@ -411,5 +413,5 @@ def _input(error: Any, written: Mapping[str, Any]) -> str:
 
 
 def _is_branch(part: object) -> bool:
-    """Whether a step of an error's path names a branch of a union and not a key."""
+    """Whether a step of an error's path is a branch of a union rather than a key."""
     return isinstance(part, int) or str(part) in ("int", "float", "str") or "[" in str(part)

@@ -18,7 +18,7 @@ NUMBERS: dict[type, str] = {Integral: "a whole number", Real: "a number"}
 
 
 class ChurnError(Exception):
-    """The rule that was broken, what was got instead, and how to mend it.
+    """The broken rule, the value received, and how to fix it.
 
     >>> print(ConfigError("horizon_days must be >= 1", got=0, fix="Pass e.g. 60."))
     horizon_days must be >= 1, got 0. Pass e.g. 60.
@@ -45,7 +45,7 @@ def _rebuild(kind: type[ChurnError], rule: str, got: str | None, fix: str) -> Ch
 
 
 def check_type(value: object, *kinds: type, name: str, fix: str) -> None:
-    """Nothing, or ConfigError naming the type that was passed in place of one of those.
+    """Raises ConfigError, naming the type received, unless `value` is of one of the types.
 
     >>> check_type("x", Integral, name="count", fix="Pass e.g. 13.")
     Traceback (most recent call last):
@@ -94,7 +94,7 @@ class ModelError(ChurnError):
 
 
 class OutdatedModelError(ModelError):
-    """A model that another release wrote, in a form that this one does not read."""
+    """A model written by another release, in a format that this one cannot read."""
 
 
 class BusyError(ChurnError):

@@ -1,1 +1,1 @@
-"""What happened, and when we pretend it is now: tables, cutoffs, history, labels."""
+"""What happened, as known at a point in time: tables, cutoffs, history, labels."""

@@ -1,4 +1,4 @@
-"""What was found in a table at the door, what was dropped, and why."""
+"""What was found in a table at import, what was dropped, and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,7 @@ from churn.errors import DataError
 
 @dataclass(frozen=True)
 class IdMatch:
-    """The ids of a table and those of the orders: how many there are, and how many of each are
-    known in the other.
-    """
+    """The numbers of ids in a table and in the orders, and of those found in the other."""
 
     table: str
     column: str
@@ -21,12 +19,12 @@ class IdMatch:
 
     @property
     def share(self) -> float:
-        """The larger of both shares: either side may hold many whom the other never sees."""
+        """The larger of the two shares: either side may have many ids that the other never sees."""
         return max(self.known / max(self.ids, 1), self.found / max(self.ids_of_orders, 1))
 
     @property
     def described(self) -> str:
-        """Both shares in words."""
+        """Both shares as text."""
         return (
             f"{self.known:,} of its {self.ids:,} in the orders and {self.found:,} of the orders' "
             f"{self.ids_of_orders:,} in it"
@@ -45,11 +43,11 @@ class IdMatch:
 
 @dataclass(frozen=True)
 class TableAudit:
-    """Row counts of one table: read, dropped by reason, and what a person should know of it.
+    """Row counts of one table: read, dropped by reason, and remarks for the user.
 
     `notes` are shown by `churn check`; `warnings` by every command that reads the table.
-    `ids` is None of tables that are not compared with the orders; `shared_order_ids` counts those
-    that several orders had.
+    `ids` is None for tables that are not compared with the orders; `shared_order_ids` counts the
+    order ids that several orders shared.
     """
 
     table: str
@@ -69,7 +67,7 @@ class TableAudit:
 def check_share(
     audit: TableAudit, unusable: Mapping[str, int], *, limit: float, hints: Sequence[str] = ()
 ) -> None:
-    """Nothing, or DataError when the share of unusable rows is above `limit`."""
+    """Raises DataError if the share of unusable rows is above `limit`."""
     bad = sum(unusable.values())
     if audit.rows_read == 0 or bad / audit.rows_read <= limit:
         return

@@ -1,7 +1,7 @@
-"""The beginning and the end of a shop's data, which a mistyped date must not decide.
+"""Where a shop's data begins and ends, which a mistyped date must not decide.
 
 An order day far from all others is set aside as mistyped: features, labels and "now" are measured
-from the last order, so that one order dated a year ahead would make every customer a lapsed one.
+from the last order, so one order dated a year ahead would make every customer look lapsed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from churn.data.restricting import KEPT
 Days = NDArray[np.int64]
 
 FAR_DAYS = 49
-"""No gap of seven weeks or less is far: shops close for the summer."""
+"""A gap of seven weeks or less is never far: shops close for the summer."""
 FAR_GAPS = 3
-"""A gap is far when it is longer than so many times the longest between usual order days."""
+"""A gap is far if it is longer than this multiple of the longest gap between usual order days."""
 FEW_SHARE = 0.01
 """At most this share of the orders at either end is set aside, or `FEW` where that is more."""
 FEW = 3
 LEAST_ORDER_DAYS = 30
-"""Fewer order days do not show which gap is usual."""
+"""With fewer order days, the usual gap is unknown."""
 QUIET_DAYS = 14
 QUIET_GAPS = 2
-"""The days before "now" are quiet when no order came for so many days and so many longest gaps."""
+"""The days before "now" are quiet if this many days, and this many longest gaps, had no order."""
 LEAST_QUIET = 10
-"""Fewer order days do not show when a shop is quiet."""
+"""With fewer order days, quiet days cannot be recognised."""
 YEAR = 365
 
 LATER_THAN_CLOCK = "later than the clock"
@@ -51,7 +51,7 @@ class OrderDays:
 
     @classmethod
     def of(cls, engine: Engine, *, lines: bool = False) -> OrderDays:
-        """Those of the engine's table `orders`, where a row may be one of an order's `lines`."""
+        """The order days of the engine's table `orders`; with `lines`, a row is an order line."""
         count = "count(DISTINCT order_id)" if lines else "count(*)"
         counted = engine.rows(f"SELECT local_day, {count} AS n FROM orders GROUP BY local_day")
         pairs = sorted((int(str(row["local_day"])), int(str(row["n"]))) for row in counted)
@@ -59,11 +59,11 @@ class OrderDays:
         return cls(days, orders)
 
     def only(self, kept: NDArray[np.bool_] | slice) -> OrderDays:
-        """Those days alone."""
+        """The same, restricted to those days."""
         return OrderDays(self.days[kept], self.orders[kept])
 
     def backwards(self) -> OrderDays:
-        """The same with time running backwards: its end is this one's beginning."""
+        """The same with time reversed: its end is the beginning of this one."""
         return OrderDays(-self.days[::-1], self.orders[::-1])
 
     @cached_property
@@ -89,18 +89,18 @@ class OrderDays:
 
     @property
     def quiet_days(self) -> int:
-        """So many days without an order are within what is usual."""
+        """The number of days without an order that is within what is usual."""
         return max(QUIET_DAYS, QUIET_GAPS * self.longest_gap)
 
     @property
     def orders_per_day(self) -> float:
-        """The orders of a usual day on which the shop was open: a closed season is no such day."""
+        """Orders per usual day on which the shop was open; closed seasons do not count."""
         gaps = np.diff(self.usual)
         open_days = 1 + np.where(gaps > FAR_DAYS, 1, gaps).sum()
         return float(self.orders[self.middle].sum() / open_days)
 
     def strays(self) -> Days:
-        """The days at the end that are no part of the shop's calendar."""
+        """The days at the end that do not belong to the shop's calendar."""
         if len(self.usual) < LEAST_ORDER_DAYS:
             return self.days[:0]
         if self._lone_day_ages_away():
@@ -109,21 +109,21 @@ class OrderDays:
         return np.concatenate([self.days[:0], *strays])
 
     def _lone_day_ages_away(self) -> bool:
-        """Whether the last day is further from all others than these are from each other: that is
-        what a system writes where it knows no date, such as 1970-01-01, on however many orders.
+        """Whether the last day is further from all others than those are from each other: this is
+        what a system writes for an unknown date, such as 1970-01-01, on any number of orders.
         """
         return bool(self.days[-1] - self.days[-2] > max(YEAR, self.days[-2] - self.days[0]))
 
     def _far_groups(self) -> list[slice]:
-        """The order days after the middle that lie behind a far gap, cut at every far gap."""
+        """The order days after the middle that lie beyond a far gap, split at every far gap."""
         far = max(FAR_DAYS, FAR_GAPS * self.longest_gap)
         last = self.middle.stop - 1
         cuts = np.flatnonzero(np.diff(self.days[last:]) > far) + last + 1
         return [slice(a, b) for a, b in pairwise([*cuts.tolist(), len(self.days)])]
 
     def _at_work(self, group: slice) -> bool:
-        """Whether a group of order days behind a far gap is a shop that opened again: it takes at
-        least half the orders that are usual in as many days. `FEW` on a single day prove nothing.
+        """Whether a group of order days beyond a far gap is a shop that reopened: it takes at least
+        half the usual number of orders in as many days. `FEW` orders on a single day prove nothing.
         """
         days, orders = self.days[group], int(self.orders[group].sum())
         if len(days) == 1 and orders <= FEW:
@@ -131,8 +131,8 @@ class OrderDays:
         return bool(orders >= self.orders_per_day * (days[-1] - days[0] + 1) / 2)
 
     def quiet_before(self, as_of: int) -> tuple[int, int, int] | None:
-        """The first and the last day of a time without orders shortly before `as_of`, and how many
-        orders came after it; None where the shop was at work until then.
+        """The first and the last day of a period without orders shortly before `as_of`, and the
+        number of orders after it; None if the shop was trading until then.
         """
         known = self.only(self.days < as_of)
         if len(known.usual) < LEAST_QUIET:
@@ -148,8 +148,8 @@ class OrderDays:
 def without_strays(
     engine: Engine, audit: TableAudit, *, lines: bool, ends: bool, limit: float
 ) -> TableAudit:
-    """Takes rows of `orders` out that are dated far before or, where it `ends` by itself, far after
-    all others. The audit counts and reports them; DataError where they exceed the `limit`.
+    """Removes rows of `orders` dated far before all others or, if the data `ends` by itself, far
+    after them. The audit counts and reports them; DataError if they exceed the `limit`.
     """
     days = OrderDays.of(engine, lines=lines)
     found = {
@@ -173,7 +173,7 @@ def without_strays(
 
 
 def noting_the_clock(audit: TableAudit, clock: datetime) -> TableAudit:
-    """The audit with a warning where rows were left out because their date is yet to come."""
+    """The audit with a warning if rows were left out because they are dated in the future."""
     ahead = sum(
         n
         for reason, n in audit.dropped.items()
@@ -210,7 +210,7 @@ def _stray_warning(reason: str, days: Days, rows: int, kept: OrderDays) -> str:
 
 
 def quiet_warning(days: OrderDays, as_of: date) -> str | None:
-    """What to say of a time without orders shortly before `as_of`; None where there was none."""
+    """The warning about a period without orders shortly before `as_of`; None if there is none."""
     quiet = days.quiet_before(day_number(as_of))
     if quiet is None:
         return None

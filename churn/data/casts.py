@@ -1,7 +1,7 @@
-"""Casts at the door: a shop's own columns become ids, instants, numbers, flags or texts.
+"""Casts at import: a shop's own columns become ids, instants, numbers, flags or texts.
 
-A value is read in its column's notation or not at all: what is in no known notation becomes null
-and is counted.
+A value is read in its column's notation or not at all: values in no known notation become null and
+are counted.
 """
 
 import ast
@@ -26,9 +26,9 @@ BLANKS = "concat(' ', chr(9), chr(10), chr(13), chr(160))"
 TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d]\w*|\d+(?:\.\d+)?|[-+*/()])')
 NO_TYPE = '"NULL"'
 MOST_TOKENS = 100
-"""So many names, numbers and signs arithmetic may have: each name is a reading of its column."""
+"""Limit on the names, numbers and signs in arithmetic: each name is one read of its column."""
 DIRECTIVE = re.compile(r"%(-?[dHIjmMSUWy]|[aAbBcfgGpuVwxXYzZ%])")
-SHARES = ("propensity",)  # numbers that may be written in percent
+SHARES = ("propensity",)  # numbers that may be written as percentages
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
 
 
@@ -40,9 +40,9 @@ def cast_sql(
     timezone: str,
     notations: Mapping[str, Notation] | None = None,
 ) -> str:
-    """The SQL that reads one of our columns from theirs; null where a value is not of its kind.
+    """The SQL that reads one of our columns from theirs; null for values of another kind.
 
-    `notations` says by their names how columns are written, where that is not the source's usual.
+    `notations` gives, by name, the notation of columns that differ from the source's usual one.
     """
     read = notations or {}
     usual = usual_notation(source)
@@ -64,9 +64,9 @@ def cast_sql(
 
 
 def usual_notation(source: TableSource) -> Notation:
-    """How the columns of a source are written by its settings, or else in the plainest way.
+    """How the columns of a source are written according to its settings, or else the plainest way.
 
-    ConfigError where a `date_format` is neither a strptime pattern nor a known name.
+    ConfigError if a `date_format` is neither a strptime pattern nor a known name.
     """
     written = source.date_format
     formats = (ISO,) if not written else (written,) if isinstance(written, str) else tuple(written)
@@ -84,19 +84,19 @@ def usual_notation(source: TableSource) -> Notation:
 
 
 def text_sql(theirs: str, types: dict[str, str]) -> str:
-    """The SQL of a source's column; one without a single value has no type and counts as text."""
+    """The SQL of a source's column; a column without any value has no type and counts as text."""
     name = identifier(theirs)
     return f"CAST({name} AS VARCHAR)" if types[theirs] == NO_TYPE else name
 
 
 def is_text(kind: str) -> bool:
-    """Whether values of that SQL type are text, in which anything may be written."""
+    """Whether values of that SQL type are text, which may contain anything."""
     return kind in ("VARCHAR", NO_TYPE)
 
 
 def source_columns(theirs: str, types: dict[str, str]) -> list[str]:
-    """The source's columns that a mapping names: the column itself, or those of its arithmetic or
-    its condition; none for a constant.
+    """The source's columns that a mapping names: the column itself, or those in its arithmetic or
+    condition; none for a constant.
     """
     if theirs in types:
         return [theirs]
@@ -188,7 +188,7 @@ def _tokens(expression: str) -> list[str]:
 
 
 def _is_arithmetic(tokens: list[str]) -> bool:
-    """Whether names, numbers and signs are in an order that can be computed, with a name at all."""
+    """Whether names, numbers and signs form a computable expression with a name in it."""
     shape = " ".join("x" if _is_name(token) else token for token in tokens)
     try:
         nodes = list(ast.walk(ast.parse(shape, mode="eval")))

@@ -1,6 +1,6 @@
-"""DuckDB's SQL for a condition of `where`: quoted names and constants, no SQL of the user.
+"""DuckDB's SQL for a `where` condition: quoted names and constants, none of the user's own SQL.
 
-Texts are compared without regard to case and to space around them, and an empty text is null.
+Text comparison ignores case and surrounding space, and an empty text is null.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from churn.errors import ConfigError, DataError
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
-# The values of such columns may be those of a person, and no audit shows them.
+# Values of these columns may be personal data, which no audit shows.
 PERSONAL = re.compile(
     r"customer|client|kunde|user|name|mail|phone|tel|addr|street|zip|note|(^|_)id$"
 )
@@ -46,7 +46,7 @@ SHOWN_VALUE = r"\p{L}[\p{L} _/.-]{0,30}"
 class ConditionSQL:
     """Compiles conditions over the columns of one source; `types` are their SQL types.
 
-    Values of the columns in `personal`, and of those that are called so, are never shown.
+    Values of the columns in `personal`, and of columns with such names, are never shown.
     """
 
     table: str
@@ -56,7 +56,7 @@ class ConditionSQL:
     personal: Collection[str] = ()
 
     def sql(self, condition: Condition) -> str:
-        """The condition: true, false, or null where a value that it needs is not there."""
+        """The condition: true, false, or null if a value that it needs is missing."""
         if isinstance(condition, Comparison):
             return self._comparison(condition)
         if isinstance(condition, Membership):
@@ -68,7 +68,7 @@ class ConditionSQL:
         return self._single(condition)
 
     def _single(self, condition: NullTest | Flag | Like) -> str:
-        """What is said of one column without a constant in its kind."""
+        """A condition on a single column, without a constant of its kind."""
         if isinstance(condition, NullTest):
             return f"({self._text(condition.column)} IS NULL)"
         if isinstance(condition, Flag):
@@ -77,12 +77,12 @@ class ConditionSQL:
         return f"({self._text(condition.column)} LIKE {pattern})"
 
     def columns(self, condition: Condition) -> list[str]:
-        """The columns of the source that the condition names; DataError where one is not there."""
+        """The columns of the source that the condition names; DataError if one does not exist."""
         return [self._found(Name(name)) for name in names_in(condition)]
 
     def label_sql(self, condition: Condition) -> str:
-        """What is shown of a row that the condition leaves out: the value that speaks against it,
-        or null where that might be anything.
+        """What is shown for a row that the condition leaves out: the value that excludes it, or
+        null where that might be anything.
         """
         parts = condition.parts if isinstance(condition, Junction) else (condition,)
         if isinstance(condition, Junction) and condition.word == "or":
@@ -121,7 +121,7 @@ class ConditionSQL:
         return f"({mine} {sign} {other})"
 
     def _two_columns(self, left: Name, sign: str, right: Name) -> str:
-        """As numbers where both are, else as texts."""
+        """Compared as numbers if both are numbers, else as texts."""
         texts = f"{self._text(left)} {sign} {self._text(right)}"
         kinds = [self._kind(name) for name in (left, right)]
         if any(_is_time(kind) for kind in kinds):
@@ -135,7 +135,7 @@ class ConditionSQL:
         )
 
     def _beside(self, column: Name, sign: str, value: object) -> tuple[str, str]:
-        """The column and the constant in one kind."""
+        """The column and the constant as the same kind."""
         kind = self._kind(column)
         if isinstance(value, date):
             return self._day(column), f"DATE {literal(value)}"
@@ -161,7 +161,7 @@ class ConditionSQL:
         return f"({' OR '.join(tests)})"
 
     def _found(self, column: Name) -> str:
-        """The name as the source writes it; another case will do where that is but one column."""
+        """The name as the source writes it; another case is accepted if it is unambiguous."""
         if column.name in self.types:
             return column.name
         same = [name for name in self.types if name.casefold() == column.name.casefold()]
@@ -227,9 +227,9 @@ def _may_be_personal(name: str) -> bool:
 def given_sql(
     column: Column, theirs: str, types: Mapping[str, str], source: TableSource, timezone: str
 ) -> str:
-    """The SQL of a constant, or of a condition for a flag, that stands for one of our columns.
+    """The SQL of a constant, or of a condition for a flag, given in place of a column.
 
-    ConfigError where the column cannot be given like that.
+    ConfigError if the column cannot be given that way.
     """
     text = constant(theirs)
     if text is not None and column.kind in GIVEN_KINDS:
@@ -248,4 +248,4 @@ GIVEN_KINDS: dict[str, Callable[[str], str]] = {
     "code": lambda text: f"lower({text})",
     "flag": flag_sql,
 }
-"""The kinds for which a constant may stand, and the SQL of the constant."""
+"""The kinds that may be given as a constant, and the SQL of the constant."""

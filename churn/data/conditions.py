@@ -1,4 +1,4 @@
-"""Conditions of `where`: parsed without evaluating any SQL of the user, and literals as given."""
+"""Conditions of `where`, parsed without evaluating any SQL of the user, and literal constants."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Operand: TypeAlias = "Name | Literal"
 
 @dataclass(frozen=True)
 class Comparison:
-    """`left sign right`, of which one at least is a column."""
+    """`left sign right`; at least one side is a column."""
 
     left: Operand
     sign: str
@@ -73,7 +73,7 @@ class NullTest:
 
 @dataclass(frozen=True)
 class Flag:
-    """A column that stands alone: it has to say yes."""
+    """A column by itself, which must be true."""
 
     column: Name
 
@@ -97,7 +97,7 @@ Condition: TypeAlias = "Comparison | Membership | Like | NullTest | Flag | Negat
 
 
 def parse_condition(text: str, *, table: str) -> Condition:
-    """The condition that the text writes. Raises ConfigError where it is anything else.
+    """The condition that the text expresses. Raises ConfigError if it is not a condition.
 
     >>> parse_condition("total > 0 and not test", table="orders").word
     'and'
@@ -106,7 +106,7 @@ def parse_condition(text: str, *, table: str) -> Condition:
 
 
 def names_in(condition: Condition) -> list[str]:
-    """The columns that a condition names, each once, in their order."""
+    """The columns that a condition names, each once, in order of appearance."""
     return list(dict.fromkeys(_names(condition)))
 
 
@@ -140,7 +140,7 @@ class _Parser:
 
     def _cut(self, text: str) -> Iterator[_Token]:
         if len(text) > MOST_SIGNS:
-            raise self._refusal(f"{len(text):,} characters", f"It has at most {MOST_SIGNS:,}.")
+            raise self._refusal(f"{len(text):,} characters", f"The limit is {MOST_SIGNS:,}.")
         if "\0" in text:
             raise self._refusal("a NUL")
         place, end = 0, len(text.rstrip())
@@ -188,7 +188,7 @@ class _Parser:
         if self._took("sign", "("):
             self._open += 1
             if self._open > MOST_BRACKETS:
-                raise self._refusal(f"more than {MOST_BRACKETS} brackets in one another")
+                raise self._refusal(f"more than {MOST_BRACKETS} nested brackets")
             found = self._any()
             self._expect("sign", ")")
             self._open -= 1
@@ -303,7 +303,7 @@ class _Parser:
 
     def _refusal(self, got: str, fix: str = "") -> ConfigError:
         rule = (
-            f"[data.{self._table}] where must be a condition over the columns of the source, of "
+            f"[data.{self._table}] where must be a condition over the columns of the source: "
             "comparisons, in, like, between, is null, and, or, not and brackets"
         )
         usual = "Write e.g. where = \"status in ('completed', 'paid')\"."
@@ -321,7 +321,7 @@ CONDITION = re.compile(
 
 
 def constant(theirs: str) -> str | None:
-    """The text between the quotes; None where it is no constant.
+    """The text between the quotes; None if it is not a constant.
 
     >>> constant("'email'"), constant("email")
     ('email', None)
@@ -331,7 +331,7 @@ def constant(theirs: str) -> str | None:
 
 
 def is_condition(theirs: str) -> bool:
-    """Whether it is written as a condition and not as the name of a column or arithmetic.
+    """Whether it is a condition rather than the name of a column or arithmetic.
 
     >>> is_condition("accepts = 'yes'"), is_condition("quantity * price")
     (True, False)
@@ -340,7 +340,7 @@ def is_condition(theirs: str) -> bool:
 
 
 def given_columns(theirs: str) -> list[str] | None:
-    """The columns that a constant or a condition names; None where it is neither."""
+    """The columns that a constant or a condition names; None if it is neither."""
     if constant(theirs) is not None:
         return []
     if is_condition(theirs):
@@ -349,10 +349,10 @@ def given_columns(theirs: str) -> list[str] | None:
 
 
 def parsed(theirs: str) -> Condition:
-    """The condition; ConfigError where it is none."""
+    """The parsed condition; ConfigError if it is not one."""
     try:
         return parse_condition(theirs, table="…")
     except ConfigError as failure:
-        rule = "what a mapping says in the place of a column must be a condition or a constant"
+        rule = "a mapping that is not a column must be a condition or a constant"
         fix = "Write e.g. granted = \"accepts_marketing == 'yes'\", or channel = \"'email'\"."
         raise ConfigError(rule, got=failure.got, fix=fix) from None

@@ -1,4 +1,4 @@
-"""Consent and preferences as known at a snapshot: the last statement of each customer."""
+"""Consent and preferences as known at a snapshot: the latest statement of each customer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from churn.storage.withdrawals import Withdrawal
 Known = Callable[[str], str]
 END_OF_TIME = date(9000, 1, 1)
 EVERYWHERE = ""
-"""Stands, in a state of consent, for every channel of which the state says nothing else."""
+"""In a state of consent, stands for every channel that the state does not list."""
 
 _WITHDRAWN = pa.schema(
     [
@@ -32,21 +32,24 @@ _KEYS = ("customer_id", "channel", "purpose")
 
 
 def consent_state(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
-    """customer_id, channel, purpose, granted: the last word before `as_of`; None: no such tables.
+    """customer_id, channel, purpose, granted: the latest statement before `as_of`; None if no table
+    records consent.
 
-    Words are the rows of `consents` and, as refusals of marketing, the unsubscriptions among events
-    and what was `withdrawn` (see `withdrawn_words`). Of two words at the same moment the refusal
-    holds. A refusal on the channel `EVERYWHERE` holds on each channel that has no row; one without
-    a date is known always. Purposes are "marketing", "profiling", and others that nothing asks for.
+    Statements are the rows of `consents` and, as refusals of marketing, the unsubscriptions among
+    events and recorded withdrawals (see `withdrawal_statements`). Of two statements at the same
+    moment the refusal counts. A refusal on the channel `EVERYWHERE` applies to each channel that
+    has no row; a refusal without a date always counts. Purposes are "marketing", "profiling", and
+    others that are never queried.
     """
     return _last_said(snapshot, withdrawn, lambda table: known_word(snapshot, table))
 
 
 def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
-    """The same, with every refusal on a channel that the customer withdrew from here, where it is
-    the last word of all, whenever it was told.
+    """The same, with every withdrawal recorded here, per channel, if it is the latest statement
+    overall, whenever it was recorded.
 
-    What an export would not send is not worth budget. The shop's own words stay those of `as_of`.
+    What an export would not send is not worth budget. The shop's own statements stay those of
+    `as_of`.
     """
     state = consent_state(snapshot, withdrawn=withdrawn)
     ever = _last_said(snapshot, withdrawn, lambda _: "true")
@@ -59,11 +62,11 @@ def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
 
 
 def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
-    """The same, with every refusal that is the last word before `as_of`, or the last of all,
-    whenever it arrived.
+    """The same, with every refusal that is the latest statement before `as_of`, or the latest of
+    all, whenever it arrived.
 
-    Sending cannot be undone: a consent has to be older than `as_of`, a refusal need not be. So a
-    customer may stand here with both, and the refusal counts.
+    Sending cannot be undone: a consent has to be older than `as_of`, a refusal need not be. A
+    customer may therefore have both here, and the refusal counts.
     """
     state = consent_state(snapshot, withdrawn=withdrawn)
     if state is None:
@@ -76,10 +79,10 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
 
 
 def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
-    """customer_id, channel, day, undated: each withdrawal as it was told first and last; None: none
-    was.
+    """customer_id, channel, day, undated: the first and the last record of each withdrawal; None if
+    there are none.
 
-    Told again, it holds against a consent that was given in between. One that was told while the
+    A repeated withdrawal overrides a consent that was given in between. One recorded while the
     clock was in doubt has no date (see `Withdrawal.in_doubt`), so no consent is later.
     """
     rows = [
@@ -100,15 +103,15 @@ def _told_on(one: Withdrawal) -> list[float]:
 
 
 def last_words(tables: Tables, rows: str, *, keys: Sequence[str], shown: str) -> pa.Table:
-    """The last of the rows (a query with `day`) of each combination of keys; of rows at the same
-    moment, what the aggregates in `shown` make of them.
+    """The latest of the rows (a query with `day`) for each combination of keys; rows at the same
+    moment are combined by the aggregates in `shown`.
     """
     listed = ", ".join(keys)
     return tables.engine.query(f"{last_words_sql(rows, keys=keys, shown=shown)} ORDER BY {listed}")
 
 
 def last_words_sql(rows: str, *, keys: Sequence[str], shown: str) -> str:
-    """The SQL of the same, in no order."""
+    """The SQL of the same, unordered."""
     listed = ", ".join(keys)
     return (
         f"SELECT {listed}, {shown} FROM (SELECT *, rank() OVER ("
@@ -118,7 +121,7 @@ def last_words_sql(rows: str, *, keys: Sequence[str], shown: str) -> str:
 
 
 def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> pa.Table | None:
-    """The last word of each customer, channel and purpose among the rows that are known."""
+    """The latest statement per customer, channel and purpose among the known rows."""
     tables = snapshot.tables
     sources = []
     if tables.has("consents"):
@@ -135,7 +138,7 @@ def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> 
 
 
 def _consents(known: str) -> str:
-    """The SQL of the words in `consents`; a refusal of every purpose refuses both that count."""
+    """The SQL of the statements in `consents`; refusing every purpose refuses both that count."""
     said = "SELECT customer_id, channel, {} AS purpose, granted, everywhere, day FROM consents"
     first = said.format(f"CASE WHEN purpose = '{ALL}' THEN '{MARKETING}' ELSE purpose END")
     second = said.format(f"'{PROFILING}'")
@@ -149,13 +152,13 @@ def _refused(rows: str, known: str) -> str:
 
 
 def _last(rows: str) -> str:
-    """The SQL of the last word of each key, with its day, and whether it refuses everywhere."""
+    """The SQL of the latest statement per key, with its day, and whether it refuses everywhere."""
     shown = "bool_and(granted) AS granted, bool_or(everywhere) AS everywhere, max(day) AS day"
     return last_words_sql(rows, keys=_KEYS, shown=shown)
 
 
 def _on_each_channel(last: str) -> str:
-    """The SQL of what holds on each channel: a refusal of every channel goes before older words."""
+    """The SQL of what applies per channel: a refusal of every channel overrides older ones."""
     listed = ", ".join(_KEYS)
     same = " AND ".join(f"said.{key} = refused.{key}" for key in ("customer_id", "purpose"))
     holds = "said.granted AND (refused.day IS NULL OR said.day > refused.day)"
@@ -175,7 +178,7 @@ def _pairs(words: pa.Table) -> Iterator[tuple[str, str]]:
 
 
 def objectors(snapshot: Snapshot) -> set[str]:
-    """Customers whose last word on profiling, on any channel, is a refusal: never scored."""
+    """Customers whose latest statement on profiling, on any channel, is a refusal: never scored."""
     if not snapshot.tables.has("consents"):
         return set()
     asked = f"purpose IN ('{PROFILING}', '{ALL}') AND {known_word(snapshot, 'consents')}"
@@ -189,7 +192,7 @@ def objectors(snapshot: Snapshot) -> set[str]:
 
 
 def newest_grant(tables: Tables) -> datetime | None:
-    """The newest moment of a grant in `consents`, also of one that is later than the clock."""
+    """The most recent grant in `consents`, including one dated later than the clock."""
     if not tables.has("consents"):
         return None
     (row,) = tables.engine.rows(f"SELECT max(day) AS day FROM ({_GRANTS}) AS grants")
@@ -197,7 +200,7 @@ def newest_grant(tables: Tables) -> datetime | None:
 
 
 def newest_grants(tables: Tables, customers: Collection[str]) -> dict[tuple[str, str], datetime]:
-    """The same of each of some customers and channels."""
+    """The same for each of some customers and channels."""
     if not tables.has("consents"):
         return {}
     asked = tables.engine.accept(pa.table({"customer_id": pa.array(customers, pa.string())}))
@@ -218,16 +221,17 @@ _GRANTS = (
 
 
 def standing_objectors(tables: Tables) -> set[str]:
-    """The same by all that the tables hold: whose last word is a refusal, whenever it was said.
+    """The same from all that the tables contain: customers whose latest statement is a refusal,
+    whatever its date.
 
-    Nothing is learnt from them, not even of the time before they objected.
+    Models never learn from them, not even from the time before they objected.
     """
     return objectors(tables.as_of(END_OF_TIME))
 
 
 def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
-    """customer_id, offer_id, days_since, campaign_id: contacts before `as_of`, controls and
-    holdouts aside.
+    """customer_id, offer_id, days_since, campaign_id: contacts before `as_of`, without controls and
+    holdouts.
     """
     tables = snapshot.tables
     if not tables.has("contacts"):
@@ -245,7 +249,7 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
 
 
 def known_word(snapshot: Snapshot, table: str) -> str:
-    """The same of a word of a customer's: one without a date is known always."""
+    """The same for a customer's statement: one without a date always counts as known."""
     return f"(undated OR {known_before(snapshot, table)})"
 
 
@@ -257,7 +261,7 @@ def known_before(snapshot: Snapshot, table: str) -> str:
 
 
 CAP_DAYS = 28
-"""The days that a `max_contacts` speaks of whose row names none."""
+"""The period, in days, of a `max_contacts` whose row names none."""
 
 _LONGEST = 3650
 _PREFERENCE_KEYS = ("customer_id", "channel", "kind")
@@ -266,12 +270,12 @@ _LIMITS = "min(floor(max_contacts)) AS max_contacts, max(cap_days) AS cap_days"
 
 
 def preference_state(snapshot: Snapshot) -> pa.Table | None:
-    """customer_id, channel, kind, allowed, max_contacts, cap_days: the last word before `as_of` on
-    each channel and kind, in lower case; "" stands for all of them. None: no such table.
+    """customer_id, channel, kind, allowed, max_contacts, cap_days: the latest statement before
+    `as_of` per channel and kind, in lower case; "" stands for all of them. None if no such table.
 
-    `allowed` is null where no row says anything of it, and false where no contact is allowed at
-    all; `max_contacts` is null or at least 1. Of two words at the same moment the stricter hold.
-    A "no" or a limit without a date is known always.
+    `allowed` is null if no row states it, and false if no contact is allowed at all; `max_contacts`
+    is null or at least 1. Of two statements at the same moment the stricter values count.
+    A "no" or a limit without a date always counts.
     """
     if not snapshot.tables.has("preferences"):
         return None
@@ -279,8 +283,8 @@ def preference_state(snapshot: Snapshot) -> pa.Table | None:
 
 
 def preferences_to_send(snapshot: Snapshot) -> tuple[pa.Table, ...]:
-    """The same state, that of the last words before `as_of` whenever they arrived, and that of the
-    last of all: an offer must be wanted in each of them. Empty: no such table.
+    """The same state, that of the latest statements before `as_of` whenever they arrived, and that
+    of the latest of all: an offer must be allowed by each of them. Empty if no such table.
     """
     state = preference_state(snapshot)
     if state is None:
@@ -290,7 +294,7 @@ def preferences_to_send(snapshot: Snapshot) -> tuple[pa.Table, ...]:
 
 
 def longest_cap_days(preferences: pa.Table | None) -> int:
-    """The longest time in which a customer limits contacts, in days; 0 where nobody does."""
+    """The longest period over which a customer limits contacts, in days; 0 if there is none."""
     if preferences is None:
         return 0
     capped = preferences.filter(pc.is_valid(preferences["max_contacts"]))
@@ -298,8 +302,8 @@ def longest_cap_days(preferences: pa.Table | None) -> int:
 
 
 def _last_preference(snapshot: Snapshot, known: str) -> pa.Table:
-    """The last word on each channel and kind; a row that says nothing of `allowed` changes nothing
-    of what was said before.
+    """The latest statement per channel and kind; a row without `allowed` leaves the earlier value
+    unchanged.
     """
     rows = (
         f"SELECT customer_id, channel, kind, allowed, max_contacts, "

@@ -1,7 +1,7 @@
-"""The tables that the product reads: their columns, what each must hold, and whether it is needed.
+"""The input tables: their columns, the kind of each, and whether it is required.
 
-The columns are ours; a shop's own names are mapped to them in `[data.<table>.columns]`.
-Every table may also have `loaded_at`: when the row arrived, the second clock.
+Column names are ours; a shop's own names are mapped to them in `[data.<table>.columns]`.
+Every table may also have `loaded_at`, the time at which the row arrived.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Kind = Literal["id", "code", "time", "number", "text", "flag"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: our name, what it holds, and whether the table needs it.
+    """One column of a table: our name, its kind, and whether it is required.
 
-    A code is an id that is typed by people, such as a coupon's: case and surrounding space say
-    nothing, so it is read in lower case and without them.
+    A code is an id typed by people, such as a coupon code: case and surrounding space are ignored,
+    so it is read in lower case and stripped.
     """
 
     name: str
@@ -25,9 +25,9 @@ class Column:
 
 @dataclass(frozen=True)
 class TableContract:
-    """One table: its columns, and the column that says when each row happened, if it has one.
+    """One table: its columns, and the column of the time at which each row happened, if any.
 
-    `dated` names further times of which the local date counts.
+    `dated` names further times whose local date is needed.
     """
 
     name: str
@@ -37,11 +37,11 @@ class TableContract:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Names of the columns without which the table is of no use."""
+        """Names of the required columns."""
         return tuple(column.name for column in self.columns if column.required)
 
     def column(self, name: str) -> Column:
-        """The column of that name."""
+        """The column with that name."""
         return next(column for column in self.columns if column.name == name)
 
 
@@ -67,11 +67,11 @@ TABLES = {
             ordered_at="time",
             amount="number",
             discount="?number",
-            refund="?number",  # what was paid back; taken off the amount at the door
+            refund="?number",  # the refund; subtracted from the amount at import
             currency="?text",
             channel="?text",
             store="?id",
-            product_id="?id",  # this and the next three where a row is a line of an order
+            product_id="?id",  # this and the next three if a row is a line of an order
             category="?text",
             product_name="?text",
             quantity="?number",
@@ -119,7 +119,7 @@ TABLES = {
             offer_id="?code",
             arm="?code",
             propensity="?number",
-            lot="?text",  # contacts of one lot had the same offers to draw from
+            lot="?text",  # contacts that were randomised over the same offers
         ),
         _table(
             "redemptions",
@@ -128,7 +128,7 @@ TABLES = {
             redeemed_at="time",
             campaign_id="?code",
             offer_id="?code",
-            code="?code",  # what was typed at the checkout; tells the offer where offer_id does not
+            code="?code",  # as typed at checkout; identifies the offer if offer_id does not
         ),
         _table(
             "consents",
@@ -136,7 +136,7 @@ TABLES = {
             customer_id="id",
             channel="text",
             purpose="text",
-            granted="flag",
+            granted="flag",  # empty: every channel; likewise for kinds
             changed_at="time",
         ),
         _table(

@@ -1,4 +1,4 @@
-"""When we pretend that it is now: the cutoffs of a panel and the windows that their labels see."""
+"""The cutoffs of a panel, each a simulated "now", and the windows of their labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from churn.errors import ConfigError
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """Cutoff dates, oldest first, with the label window that opens at each of them.
+    """Cutoff dates, oldest first, each with the label window that opens at it.
 
-    Features at cutoff c see what happened, and had arrived, strictly before c; labels see the
-    days from c + lead to c + lead + horizon. `until` is exclusive: nothing on or after it is
-    used, and a label matures only `arrival_lag_days` after its window closes. Where subscriptions
-    may be renewed for `grace_days` after their expiry, the window closes that much later.
+    Features at cutoff c use what happened, and had arrived, strictly before c; labels use the days
+    from c + lead to c + lead + horizon. `until` is exclusive: nothing on or after it is used, and a
+    label matures only `arrival_lag_days` after its window closes. If subscriptions may be renewed
+    for `grace_days` after their expiry, the window closes that much later.
     """
 
     dates: tuple[date, ...]
@@ -59,9 +59,9 @@ class Cutoffs:
         grace_days: int = 0,
         first: date | str | None = None,
     ) -> "Cutoffs":
-        """The newest cutoff whose label is mature by `until`, and others back from it.
+        """The newest cutoff whose label is mature by `until`, and further ones before it.
 
-        `count` at most, none before `first`.
+        At most `count`, none before `first`.
 
         >>> panel = Cutoffs.every(14, until="2017-11-01", horizon_days=28, count=3)
         >>> [str(cutoff) for cutoff in panel]
@@ -93,7 +93,7 @@ class Cutoffs:
 
     @property
     def closing_days(self) -> int:
-        """Days from a cutoff to the first that its label no longer sees: horizon and grace."""
+        """Days from a cutoff to the first day outside its label window: horizon and grace."""
         return self.reach_days + self.grace_days
 
     @property
@@ -102,11 +102,11 @@ class Cutoffs:
         return self.until - timedelta(days=self.closing_days + self.arrival_lag_days)
 
     def label_end(self, cutoff: date) -> date:
-        """The first date that the label of a cutoff no longer sees."""
+        """The first date outside the label window of a cutoff."""
         return cutoff + timedelta(days=self.closing_days)
 
     def only(self, dates: tuple[date, ...]) -> "Cutoffs":
-        """The same panel with only those dates."""
+        """The same panel restricted to those dates."""
         return replace(self, dates=dates)
 
     def before(self, at: date | str) -> "Cutoffs":

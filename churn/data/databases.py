@@ -1,4 +1,4 @@
-"""Tables of PostgreSQL as Parquet files of our own, all seen at one moment, gone after use."""
+"""PostgreSQL tables as temporary Parquet files, all read from one database snapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 PREFIX = "churn-tables-"
-# What Arrow and our doors read as it is; every other type comes as the text that PostgreSQL shows.
+# Types that Arrow and the import read unchanged; all others arrive as PostgreSQL's text.
 AS_THEY_ARE = {"boolean", "smallint", "integer", "bigint", "real", "double precision"}
 TEXTS = {"text", "character varying", "name"}
 TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
@@ -37,7 +37,7 @@ LATEST = "290000-01-01"  # Arrow's microseconds end a little later
 
 @dataclass(frozen=True)
 class FetchedTable:
-    """A table's file, its address, and the columns there that nobody asked for."""
+    """A table's file, its address, and the columns that were not requested."""
 
     path: Path
     address: TableAddress
@@ -45,12 +45,12 @@ class FetchedTable:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the rows that were read, the same whatever their order."""
+        """A hash of the rows that were read, independent of their order."""
         return _digest(self.path)
 
 
 class FetchedTables:
-    """What was read of databases, by our names of tables; `close` removes the files."""
+    """What was read from databases, by table name; `close` removes the files."""
 
     def __init__(self, tables: Mapping[str, FetchedTable]) -> None:
         self.tables = tables
@@ -62,9 +62,9 @@ class FetchedTables:
 
 
 def address_of(source: TableSource, *, table: str) -> TableAddress | None:
-    """The address of a table in a database; None where the source is made of files.
+    """The address of a table in a database; None if the source consists of files.
 
-    ConfigError where it is neither, or where settings of text files stand beside it.
+    ConfigError if it is neither, or is combined with settings for text files.
     """
     named = [source.source] if isinstance(source.source, str) else source.source
     if not any(map(is_address, named)):
@@ -82,9 +82,9 @@ def address_of(source: TableSource, *, table: str) -> TableAddress | None:
 
 
 def fetch(sources: Mapping[str, TableSource]) -> FetchedTables:
-    """The tables of `sources` that lie in databases, each database seen at one moment.
+    """The tables of `sources` that are in databases, each database read from one snapshot.
 
-    Of a table only the columns are read that its contract or its mapping names.
+    Only columns that the contract or the mapping of a table names are read.
     """
     addresses = {table: address_of(source, table=table) for table, source in sources.items()}
     wanted = {table: address for table, address in addresses.items() if address is not None}
@@ -132,14 +132,14 @@ def _fetch_table(
 
 
 def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
-    """The columns that the contract or the mapping names, in their order there."""
+    """The columns that the contract or the mapping names, in the table's order."""
     from churn.data.casts import source_columns
 
     types = dict(known.columns)
     mapped = mapped_columns(TABLES[table], types, source)
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
     used.update(where_of(table, types, source, "UTC", mapped=mapped).columns)
-    if table == "orders":  # whether they say that they are no purchases
+    if table == "orders":  # whether they mark rows that are not purchases
         used.update(column.name for column in status_columns(types))
     return [name for name in types if name in used]
 
@@ -150,10 +150,10 @@ def _select_sql(table: KnownTable, names: Sequence[str]) -> str:
 
 
 def _as_read(name: str, kind: str) -> str:
-    """The SQL of a column in a type that Arrow holds exactly.
+    """The SQL of a column in a type that Arrow represents exactly.
 
-    A numeric comes as text, for it may have more digits than any number of Arrow's; a time that
-    is infinite comes as none.
+    A numeric arrives as text, because it may have more digits than any Arrow number; an infinite
+    time becomes null.
     """
     quoted = identifier(name)
     if kind in AS_THEY_ARE:
@@ -193,7 +193,7 @@ def _digest(path: Path) -> str:
 
 
 def _remove(files: Sequence[Path]) -> None:
-    """The files, and their folder with the last of them."""
+    """Removes the files, and their folder with the last of them."""
     for path in files:
         path.unlink(missing_ok=True)
         with suppress(OSError):

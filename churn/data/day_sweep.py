@@ -1,9 +1,9 @@
-"""A customer's days from orders that come in order, batch by batch: what `order_days` says, in one
-pass that holds no more than a batch.
+"""A customer's days from sorted orders, batch by batch: the result of `order_days` in one pass that
+holds no more than a batch in memory.
 
-An engine that sorts faster than it groups hands its orders over this way. Sums, the gap to the
-purchase day before and the change of spend since then are taken along the rows; the last day of a
-batch waits for the next one, which may go on with it.
+An engine that sorts faster than it groups delivers its orders this way. Sums, the gap to the
+previous purchase day and the change of spend since then are computed along the rows; the last day
+of a batch waits for the next batch, which may continue it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ NO_CHANNEL = np.iinfo(np.int32).max
 
 
 def sweep_days(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The days of orders that come by customer and day; columns as `order_days` makes them, and
-    customer_number, which is another for each customer.
+    """The days of orders sorted by customer and day; columns as in `order_days`, and
+    customer_number, which numbers the customers.
     """
     before = _Before()
     waiting: pa.Table | None = None
@@ -41,7 +41,7 @@ def sweep_days(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _shares(orders: pa.Table) -> pa.Table:
-    """What each order adds to its day."""
+    """What each order contributes to its day."""
     amount = orders["amount"].to_numpy()
     bought = amount > 0
     columns = {
@@ -63,7 +63,7 @@ def _shares(orders: pa.Table) -> pa.Table:
 
 
 def _collapsed(shares: pa.Table) -> pa.Table:
-    """One row for each run of one customer and day."""
+    """One row per run of the same customer and day."""
     starts = np.flatnonzero(_begins(shares, "customer_id") | _begins(shares, "local_day"))
     columns = {name: shares[name].take(pa.array(starts)) for name in KEYS}
     for name in shares.column_names[len(KEYS) :]:
@@ -76,7 +76,7 @@ def _collapsed(shares: pa.Table) -> pa.Table:
 
 
 def _begins(table: pa.Table, name: str) -> Flags:
-    """Where the column differs from the row before; at the first row, too."""
+    """Where the column differs from the previous row; the first row counts as different."""
     column = table[name].combine_chunks()
     differs = pc.not_equal(column.slice(1), column.slice(0, max(len(column) - 1, 0)))
     first = np.ones(min(len(column), 1), dtype=bool)
@@ -84,13 +84,13 @@ def _begins(table: pa.Table, name: str) -> Flags:
 
 
 def _first_by_name(texts: pa.ChunkedArray, starts: NDArray[np.intp]) -> pa.Array:
-    """The least text of each run by its bytes, as engines compare; null where all are."""
+    """The smallest text of each run in byte order, as engines compare; null if all are null."""
     coded = texts.combine_chunks().dictionary_encode()
     names = coded.dictionary.to_pylist()
     order = sorted(range(len(names)), key=lambda place: names[place].encode())
     rank = np.empty(len(names) + 1, dtype=np.int32)
     rank[order] = np.arange(len(names), dtype=np.int32)
-    rank[-1] = NO_CHANNEL  # a null is the last place
+    rank[-1] = NO_CHANNEL  # null sorts last
     ranks = rank[pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False)]
     least = np.minimum.reduceat(ranks, starts)
     ordered = pa.array([names[place] for place in order], type=pa.large_string())
@@ -98,7 +98,7 @@ def _first_by_name(texts: pa.ChunkedArray, starts: NDArray[np.intp]) -> pa.Array
 
 
 class _Before:
-    """The customer and the last purchase of the rows that have passed."""
+    """The customer and the last purchase of the rows processed so far."""
 
     def __init__(self) -> None:
         self._customer: str | None = None
@@ -106,7 +106,7 @@ class _Before:
         self._purchase: tuple[int, float] | None = None
 
     def step(self, days: pa.Table) -> pa.Table:
-        """Whole days with what only looks at the rows before."""
+        """Whole days with the columns that only look at earlier rows."""
         if not days.num_rows:
             return self._with(days, *(np.empty(0, dtype=np.int64) for _ in range(2)))
         begins = _begins(days, "customer_id")
@@ -134,7 +134,7 @@ class _Before:
     def _backward(
         self, days: pa.Table, number: Places, purchases: Places
     ) -> tuple[pa.Array, pa.Array]:
-        """The gap to the purchase day before, null without, and the change of spend since."""
+        """The gap to the previous purchase day, null without one, and the change of spend since."""
         day = days["local_day"].to_numpy()[purchases]
         spend = days["spend"].to_numpy()[purchases]
         follows = np.diff(number[purchases], prepend=-1) == 0

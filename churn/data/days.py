@@ -43,7 +43,7 @@ def date_of(number: int) -> date:
 
 
 def zone(name: str, *, key: str = "timezone") -> ZoneInfo:
-    """The time zone of that IANA name."""
+    """The time zone with that IANA name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -71,7 +71,7 @@ def instant_of(moment: datetime) -> float:
 
 
 def moment_of(instant: float) -> datetime:
-    """The moment of an instant, in UTC; years that no date reaches become the last one.
+    """The moment of an instant, in UTC; years beyond the range of dates become the last one.
 
     >>> moment_of(1.5)
     datetime.datetime(1970, 1, 2, 12, 0, tzinfo=datetime.timezone.utc)

@@ -1,15 +1,15 @@
-"""Copies of rows, told apart from true repeats by one rule for each kind of table.
+"""Copies of rows, distinguished from genuine repeats by one rule per kind of table.
 
-- Lines of orders that are the same in every column recur in exports that overlap. Of such rows as
-  many are kept as the one file (and, with `loaded_at`, the one batch) holds that has most of them:
-  two equal lines in one file were bought twice. Where a column numbers the lines of an order, equal
-  rows with equal numbers are copies in one file, too.
-- Orders without an order_id are told apart likewise, where they have a time of day.
-- Contacts, redemptions and events that are the same in every column, to the second, are one. Those
-  that have a date alone are repeats.
-- Terms of subscriptions that are the same in every column are one.
+- Order lines that agree in every column recur in overlapping exports. Of such rows, as many are
+kept as the file with the most of them contains (with `loaded_at`, the batch): two equal lines in
+one file were bought twice. If a column numbers the lines of an order, equal rows with equal
+numbers are copies within one file, too.
+- Orders without an order_id are treated likewise, if they have a time of day.
+- Contacts, redemptions and events that agree in every column, to the second, are one. Those that
+have only a date are repeats.
+- Terms of subscriptions that agree in every column are one.
 
-What is compared are the columns of the source, mapped or not, except the one of `loaded_at`.
+All columns of the source are compared, mapped or not, except the column of `loaded_at`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MANY_REPEATS = 0.01
 
 @dataclass(frozen=True)
 class Duplicates:
-    """How copies are found in one table: what is selected for it, and what is kept of equal rows.
+    """How copies are found in one table: the extra columns selected, and which equal rows are kept.
 
-    `batches` are the columns that tell exports apart; empty where each row counts but once.
+    `batches` are the columns that distinguish exports; empty if each row counts only once.
     """
 
     table: str
@@ -43,7 +43,7 @@ class Duplicates:
     timed: bool
 
     def leave_out(self, engine: Engine, audit: TableAudit) -> TableAudit:
-        """The audit with the copies that were dropped, and the repeats that may be some."""
+        """The audit with the copies that were dropped, and the repeats that may be copies."""
         if not self.extras or engine.all_differ(self.table, ["content"]):
             return audit
         rows = _count(engine, self.table)
@@ -59,7 +59,7 @@ class Duplicates:
         return self.table in ONCE
 
     def _drop(self, engine: Engine, batches: Sequence[str]) -> int:
-        """Drops copies; their number."""
+        """Drops copies; returns their number."""
         differ = " OR ".join(f"min({name}) <> max({name})" for name in batches) or "true"
         where = "WHERE timed " if self.timed else ""
         engine.create(
@@ -73,7 +73,7 @@ class Duplicates:
         return before - _count(engine, self.table)
 
     def _kept_sql(self, columns: Sequence[str], batches: Sequence[str]) -> str:
-        """All rows without a copy, and of the others those that no earlier batch holds."""
+        """All rows without a copy, and of the others those that no earlier batch contains."""
         shown = ", ".join(map(identifier, columns))
         copied = "EXISTS (SELECT 1 FROM copied_rows AS c WHERE c.content = rows.content)"
         source = f"FROM {identifier(self.table)} AS rows WHERE"
@@ -92,7 +92,7 @@ class Duplicates:
         )
 
     def _numbers_lines(self, engine: Engine) -> bool:
-        """Whether the column that is called so does number the lines of an order."""
+        """Whether the column with such a name really numbers the lines of an order."""
         lines = f"SELECT DISTINCT content, order_id, line_number FROM {identifier(self.table)}"
         (row,) = engine.rows(
             f"SELECT count(*) AS n, sum(lines) AS lines FROM (SELECT count(*) AS lines "
@@ -103,7 +103,7 @@ class Duplicates:
         return lines_seen > 0 and numbers >= NUMBERED * lines_seen
 
     def _with_repeats(self, engine: Engine, audit: TableAudit, rows: int) -> TableAudit:
-        """What is said of equal rows that have no time of day, and so count each."""
+        """The audit with a remark on equal rows that have no time of day, each of which counts."""
         groups = (
             f"SELECT count(*) - 1 AS n FROM {identifier(self.table)} WHERE NOT timed "
             "GROUP BY content HAVING count(*) > 1"
@@ -154,12 +154,12 @@ def timed_sql(instant: str, timezones: Sequence[str]) -> str:
 
 
 def _content_sql(columns: Sequence[str]) -> str:
-    """A number that is the same of rows that are the same in those columns; signed, for Spark."""
+    """A hash that is equal for rows equal in those columns; signed, for Spark."""
     return f"CAST(hash({', '.join(map(identifier, columns))}) >> 1 AS BIGINT)"
 
 
 def _line_number(names: Sequence[str]) -> str | None:
-    """The column that numbers the lines of an order, by its name."""
+    """The column that numbers the lines of an order, judging by its name."""
     for name in names:
         spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
         plain = re.sub(r"[\s_\-.]+", " ", spaced).strip().lower()

@@ -14,35 +14,35 @@ from churn.data.settings import STRICT
 from churn.storage.erasures import Erased
 
 ERASED = "erased"
-"""The reason in an audit for rows of customers who were erased."""
+"""The reason in an audit for rows of erased customers."""
 
 AS_WRITTEN = "customer_id_as_written"
-"""The column of ids before the rule of `[data] customer_id`, for as long as rows are left out."""
+"""The column of ids before normalisation, present until the erased rows are removed."""
 
 ORDERS = "erased_orders"
 
 
 class ErasedRows:
-    """Takes the erased out of an engine's tables; of order lines, those of their orders.
+    """Removes erased customers from an engine's tables, and the lines of their orders.
 
-    Distinct ids are hashed in batches; where nobody was erased no table is looked at. Where ids are
-    compared in another form than they are written in, both are looked at: an erasure holds even if
-    the rule of the ids was another when it was asked for.
+    Distinct ids are hashed in batches; if nobody was erased, no table is read. If ids are compared
+    in a normalised form, both forms are checked: an erasure holds even if the id rule was different
+    when it was requested.
     """
 
     def __init__(self, engine: Engine, erased: Erased | None) -> None:
         self._engine = engine
         self._erased = erased
-        self._marked: dict[str, str] = {}  # the column that is looked at → a table of its values
-        self._seen: set[str] = set()  # the erased of the tables before
+        self._marked: dict[str, str] = {}  # the column checked → a table of its values
+        self._seen: set[str] = set()  # the erased customers of earlier tables
 
     @property
     def as_written(self) -> bool:
-        """Whether tables have to bring the customers' ids as they are written, too."""
+        """Whether tables must also carry the customers' ids as written."""
         return bool(self._erased)
 
     def leave_out(self, table: str) -> int:
-        """How many rows of the table of that name were left out."""
+        """Removes the erased customers' rows from the table; returns their number."""
         if not self._erased:
             return 0
         columns = self._engine.columns(table)
@@ -54,7 +54,7 @@ class ErasedRows:
         return 0
 
     def _among(self, table: str, columns: Sequence[str]) -> list[str]:
-        """The erased in a table, under the ids that are compared."""
+        """The erased customers of a table, by normalised id."""
         erased = self._erased
         assert erased is not None
         found = erased_in(self._engine, table, erased)
@@ -98,7 +98,7 @@ def _found(table: str, column: str, marked: str, *, negated: str = "") -> str:
 def erased_in(
     engine: Engine, table: str, erased: Erased, *, column: str = "customer_id"
 ) -> list[str]:
-    """The erased among the customers of a table."""
+    """The erased customers among those of a table."""
     return erased.among(itertools.chain.from_iterable(_distinct(engine, table, column)))
 
 
@@ -109,7 +109,7 @@ def _distinct(engine: Engine, table: str, column: str) -> Iterator[list[str]]:
 
 
 def without_erased(table: pa.Table, erased: Erased | None) -> pa.Table:
-    """A table with a customer_id, such as earlier scores, without the rows of the erased."""
+    """A table with a customer_id, such as earlier scores, without the rows of erased customers."""
     if not erased:
         return table
     found = erased.among(pc.unique(table["customer_id"]).drop_null().to_pylist())
@@ -121,7 +121,7 @@ def without_erased(table: pa.Table, erased: Erased | None) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacySettings:
-    """`[privacy]`: the key of the erased; where none is set it is made, beside the ledger."""
+    """`[privacy]`: the key that hashes erased customers; generated beside the ledger if unset."""
 
     __pydantic_config__ = STRICT
     key: str | None = field(default=None, repr=False)

@@ -1,6 +1,6 @@
-"""What happened besides orders, a row each: mails, visits, service, points, contacts, redemptions.
+"""Everything besides orders, one row each: mails, visits, service, points, contacts, redemptions.
 
-Nearly every event of a customer is alone of its kind on its day: summing them by day first costs
+Nearly every event of a customer is the only one of its kind on its day: summing by day first costs
 more than it saves.
 """
 
@@ -12,7 +12,7 @@ from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 from churn.data.words import EVENT_TYPES
 
-# What stands for each kind in `kind`: no text is carried through joins and groups.
+# The code of each kind in `kind`: no text is carried through joins and groups.
 OTHER_TABLES = {"contacts": "contact", "redemptions": "redemption"}
 DERIVED = ("ticket_begun", "ticket_ended", "review_change", "nps_change")
 KINDS = {kind: code for code, kind in enumerate((*EVENT_TYPES, *OTHER_TABLES.values(), *DERIVED))}
@@ -24,9 +24,9 @@ KEPT = ("customer_id", "local_day", "loaded_day")
 
 
 def event_rows(tables: Tables) -> Frame:
-    """All events of the known types, contacts and redemptions, from the tables that are connected:
-    customer_id, local_day, kind, value, ref (of tickets) and, where a table has it, loaded_day,
-    null for what arrives as it happens.
+    """All events of the known types, contacts and redemptions, from the connected tables:
+    customer_id, local_day, kind, value, ref (of tickets) and, if a table has it, loaded_day, null
+    for rows that arrive as they happen.
     """
     parts = {
         table: _known_kinds(table, tables.frame(table))
@@ -40,7 +40,7 @@ def event_rows(tables: Tables) -> Frame:
 
 
 def _known_kinds(table: str, rows: Frame) -> Frame:
-    """The rows that count, with their `kind`; a contact of a control group was none."""
+    """The rows that count, with their `kind`; a contact of a control group is not a contact."""
     if table == "events":
         known = rows.filter(nw.col("event_type").is_in(EVENT_TYPES))
         return known.with_columns(kind=_code(nw.col("event_type")))
@@ -79,10 +79,10 @@ def is_kind(*kinds: str) -> nw.Expr:
 def event_days(rows: Frame, keys: Sequence[str]) -> Frame:
     """`keys`, local_day, kind (of `KINDS`) and amount: the value of points and ratings, else 1.
 
-    Besides the rows themselves, by (customer and) day: `review_change` and `nps_change`, the
-    change of the day's mean from that before, so that all changes add up to the last;
-    `ticket_begun`, the first opening of a ticket, and `ticket_ended`, the first closing at or
-    after it, with the whole days between them. Ratings without a value, and tickets without a
+    In addition to the rows themselves, per (customer and) day: `review_change` and `nps_change`,
+    the change of the daily mean since the previous rated day, so that all changes add up to the
+    last mean; `ticket_begun`, the first opening of a ticket, and `ticket_ended`, the first closing
+    at or after it, with the whole days between them. Ratings without a value, and tickets without a
     `ref`, have none of these.
     """
     begun, ended = _tickets(rows, keys)
@@ -115,7 +115,7 @@ def _tickets(rows: Frame, keys: Sequence[str]) -> tuple[Frame, Frame]:
 
 
 def _changes(rows: Frame, keys: Sequence[str], kind: str) -> Frame:
-    """The day's mean rating less that of the rated day before; on the first day the mean itself."""
+    """The daily mean rating minus that of the previous rated day; on the first day, the mean."""
     rated = rows.filter(is_kind(kind) & ~nw.col("value").is_null())
     daily = rated.group_by(*keys, "local_day").agg(rating=nw.col("value").mean())
     before = nw.col("rating").shift(1).over(*keys, order_by="local_day")

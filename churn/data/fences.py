@@ -1,4 +1,4 @@
-"""The upper fence of a log-normal: how much one order, or one day, may count for."""
+"""The upper fence of a log-normal: caps what a single order, or a single day, contributes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from churn.data.engines.base import Engine
 
 FENCE_DEVIATIONS = 3.0
 FAR_BEYOND = 10.0
-ROUNDING = 1e-12  # a variance below this share of the mean square is the rounding of two sums
+ROUNDING = 1e-12  # a variance below this share of the mean square is rounding error
 DIGITS = 9
 
 
 def log_normal_fence(count: float, log_sum: float, log_squares: float) -> float | None:
-    """exp(mean + 3 deviations) of logarithms, from two sums of them; None of nothing."""
+    """exp(mean + 3 standard deviations) of logarithms, from two sums of them; None without any."""
     mean, deviation = moments(count, log_sum, log_squares)
     return None if mean is None else steady(exp(mean + FENCE_DEVIATIONS * (deviation or 0.0)))
 
 
 def steady(value: float) -> float:
-    """The number to nine digits: sums of floats end differently each time that threads share them,
-    and the same data must give the same model to the byte.
+    """The number rounded to nine digits: floating-point sums vary with the order in which threads
+    add, and the same data must give the same model to the byte.
 
     >>> steady(27.065799310470037) == steady(27.06579931047003)
     True
@@ -29,7 +29,7 @@ def steady(value: float) -> float:
 
 
 def moments(count: float, total: float, squares: float) -> tuple[float | None, float | None]:
-    """Mean and deviation (over n); None of nothing."""
+    """Mean and standard deviation (divided by n); None if count is 0."""
     if not count:
         return None, None
     mean, mean_square = total / count, squares / count
@@ -38,7 +38,7 @@ def moments(count: float, total: float, squares: float) -> tuple[float | None, f
 
 
 def order_fence(engine: Engine) -> float | None:
-    """The fence of a single order: of the amounts of all purchases; None where there is none."""
+    """The fence for a single order, from the amounts of all purchases; None if there are none."""
     row = engine.rows(
         "SELECT count(*) AS n, sum(ln(amount)) AS logs, sum(ln(amount) * ln(amount)) AS squares "
         "FROM orders WHERE amount > 0"
@@ -48,7 +48,7 @@ def order_fence(engine: Engine) -> float | None:
 
 
 def far_orders_warning(engine: Engine) -> tuple[str, ...]:
-    """A line where amounts lie more than ten times beyond the fence, returns included."""
+    """A warning about amounts more than ten times the fence, returns included."""
     fence = order_fence(engine)
     if fence is None:
         return ()

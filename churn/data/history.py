@@ -1,7 +1,7 @@
-"""The past of every customer at every cutoff, and nothing else: the only thing features can reach.
+"""The past of every customer at every cutoff, and nothing else: all that features can see.
 
-Each table of it has `customer_id`, `cutoff`, `local_day` and `age_days`, the whole days from that
-day to the cutoff: at least 1, for the day of the cutoff itself is future.
+Each of its tables has `customer_id`, `cutoff`, `local_day` and `age_days`, the whole days from that
+day to the cutoff: at least 1, because the day of the cutoff is already future.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Steps = Callable[[Frame, Sequence[str]], Frame]
 class History:
     """What had happened, and had arrived, before each cutoff.
 
-    `customers`: customer_id, cutoff, and what cannot change of them - everyone known by then;
-    `listed` where some of them may not have ordered. `days`: a row per day with an order, see
-    `order_days`. `lines`: a row per day and category, see `line_days`; `events`: a row
-    per event, see `event_days`; `terms`: a row per subscription, see `terms_at_cutoffs`; each None
-    unless asked for.
+    `customers`: customer_id, cutoff and attributes that never change, for everyone known by then;
+    `listed` if some of them may not have ordered. `days`: a row per day with an order, see
+    `order_days`. `lines`: a row per day and category, see `line_days`; `events`: a row per event,
+    see `event_days`; `terms`: a row per subscription, see `terms_at_cutoffs`; each None unless
+    requested.
     """
 
     customers: Frame
@@ -46,20 +46,20 @@ class History:
     terms: Frame | None = None
 
     def grain(self, name: str) -> Frame:
-        """The table of that name: `days`, `lines`, `events` or `terms`."""
+        """The table with that name: `days`, `lines`, `events` or `terms`."""
         found: Frame = getattr(self, name)
         return found
 
 
 def customer_key(days: Frame) -> str:
-    """The column that tells customers apart at the least cost: a number where days have one."""
+    """The cheapest column that identifies customers: a number if days have one."""
     return "customer_number" if "customer_number" in days.collect_schema() else "customer_id"
 
 
 def customer_cuts(tables: Tables) -> list[str]:
-    """Ids at which customers part into ranges of `RANGE_CUSTOMERS`, in order.
+    """Ids that split customers into ranges of `RANGE_CUSTOMERS`, in order.
 
-    Empty where no history was taken yet, or its days came without numbers of customers.
+    Empty if no history was computed yet, or its days have no customer numbers.
     """
     if not tables.keeps("order_days") or "customer_number" not in tables.engine.columns(
         "order_days"
@@ -79,7 +79,7 @@ def history(
     grains: Collection[str] = ("days",),
 ) -> History:
     """The history at those cutoffs; `undated` also counts customers whose sign-up has no date,
-    `subscribers` those who have subscribed and not ordered.
+    `subscribers` those who have subscribed but not ordered.
     """
     moments = _moments(tables, cutoffs)
     orders = tables.frame("orders")
@@ -126,8 +126,8 @@ def _past(
 ) -> Frame:
     """The rows before each cutoff after `steps`, which only look backward.
 
-    Where all rows arrive as they happen the steps are taken once, and the cutoffs joined after;
-    `swept` takes the same steps in one pass.
+    If all rows arrive as they happen, the steps are computed once and the cutoffs joined
+    afterwards; `swept` computes the same steps in one pass.
     """
     if any(column in rows.collect_schema().names() for column in ARRIVALS):
         past = steps(_arrived(rows, moments), KEYS)
@@ -138,7 +138,7 @@ def _past(
     return past.with_columns(age_days=nw.col("cutoff") - nw.col("local_day"))
 
 
-# A line counts when it has arrived itself, and its order, too.
+# A line counts once both it and its order have arrived.
 ARRIVALS = ("loaded_day", "line_loaded_day")
 
 
@@ -148,7 +148,7 @@ def _arrived(rows: Frame, moments: Frame) -> Frame:
     seen = nw.col("local_day") < nw.col("cutoff")
     for arrival in ARRIVALS:
         if arrival in columns:
-            # what has no arrival arrives as it happens
+            # rows without an arrival time arrive as they happen
             came = nw.col(arrival) < nw.col("cutoff_day")
             seen = seen & (came | nw.col(arrival).is_null())
     if "superseded_day" in columns:
@@ -158,7 +158,7 @@ def _arrived(rows: Frame, moments: Frame) -> Frame:
 
 
 def _known(tables: Tables, moments: Frame, named: list[Frame], *, undated: bool) -> Frame:
-    """Everyone who is named, or had signed up, before the cutoff, and `LASTING` of them."""
+    """Everyone who appears, or had signed up, before the cutoff, and their `LASTING` attributes."""
     seen = nw.concat([rows.select(*KEYS) for rows in named]).unique()
     if not tables.has("customers"):
         return seen
@@ -171,7 +171,7 @@ def _known(tables: Tables, moments: Frame, named: list[Frame], *, undated: bool)
     return everyone.join(facts, on=list(KEYS), how="left")
 
 
-# What a shop knows of a customer from the first day and never changes; a tier or a region may.
+# Attributes known from the first day that never change; a tier or a region may change.
 LASTING = ("acquisition_source", "signed_up_day")
 
 
@@ -182,7 +182,7 @@ def _listed(tables: Tables, moments: Frame, *, undated: bool) -> Frame:
     if "signed_up_day" in columns:
         known = (nw.col("signed_up_day") < nw.col("cutoff_day")).fill_null(undated)
     else:
-        # a literal alone has no length, and no filter takes it
+        # a bare literal has no length, and no filter accepts it
         known = nw.lit(undated) & ~nw.col("cutoff_day").is_null()
     if "loaded_day" in columns:
         known = known & (nw.col("loaded_day") < nw.col("cutoff_day"))
