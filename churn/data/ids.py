@@ -1,4 +1,4 @@
-"""Customer and order ids: when two are the same, and which of them mean a guest."""
+"""Customer and order ids: when two are the same, and which of them stand for guests."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ GUEST_WORDS = (
     *("null", "(null)", "none", "nil", "nan", "na", "n/a", "#n/a", "<na>", "nat", "undefined"),
     *("guest", "anonymous", "-"),
 )
-"""What systems write where there is no customer; compared in lower case, without space around."""
+"""What systems write in place of a customer; compared in lower case and stripped."""
 GUEST_NUMBERS = ("0", "-1", "0.0", "-1.0")
-"""Numbers that may mean nobody, or the first customer of a list: see `guests.py`."""
+"""Numbers that may stand for guests, or for the first customer of a list."""
 
 SPACE = " \t\r\n\u00a0"
 NUMBER = r"^\s*0*([0-9]+?)(?:\.0*)?\s*$"  # read alike by DuckDB, Spark and Python
@@ -25,8 +25,8 @@ NUMBER = r"^\s*0*([0-9]+?)(?:\.0*)?\s*$"  # read alike by DuckDB, Spark and Pyth
 def canonical_sql(text: str, rule: IdRule) -> str:
     """The SQL for the form in which ids are compared; null stays null.
 
-    `number`: without zeros in front, `.0` behind and space around where that leaves a whole
-    number, else as it is. `email`: in lower case, without space around. `exact`: as it is.
+    `number`: without leading zeros, trailing `.0` and surrounding space if that leaves a whole
+    number, else unchanged. `email`: in lower case and stripped. `exact`: unchanged.
     """
     if rule == "number":
         return f"coalesce(nullif(regexp_extract({text}, {literal(NUMBER)}, 1), ''), {text})"
@@ -48,14 +48,14 @@ def canonical(name: str, rule: IdRule) -> str:
 
 
 def guest_sql(text: str, guests: Sequence[str]) -> str:
-    """The SQL for whether an id means nobody: it is blank, or among the guests."""
+    """The SQL for whether an id is blank or one of the guests."""
     plain = f"lower(trim({text}, {literal(SPACE)}))"
     listed = ", ".join(literal(guest.strip(SPACE).lower()) for guest in ("", *guests))
     return f"{plain} IN ({listed})"
 
 
 GUEST = "of guests"
-"""The reason in an audit for rows whose customer means nobody."""
+"""The reason in an audit for rows of guests."""
 
 MANY_TIMES = 5
 FEW_OTHERS = 5
@@ -63,10 +63,10 @@ FEW_OTHERS = 5
 
 @dataclass(frozen=True)
 class Guests:
-    """The ids that mean nobody: words that can mean nothing else and what `[data] guests` lists,
-    or, where it lists nothing, 0 and -1 if one of them has many times the orders of a customer.
+    """The ids of guests: words that can mean nothing else and those listed in `[data] guests`, or,
+    if none are listed, 0 and -1 if one of them has many times the orders of a customer.
 
-    An empty list says that nobody is a guest, whatever the id.
+    An empty list means that no id is a guest.
     """
 
     settings: DataSettings
@@ -81,13 +81,13 @@ class Guests:
         return (*GUEST_WORDS, *(listed or ()), *self.numbers)
 
     def sql(self, name: str) -> str:
-        """The SQL for whether an id means nobody."""
+        """The SQL for whether an id is a guest's."""
         return guest_sql(name, self.ids)
 
     def leave_out_numbers(self, engine: Engine) -> tuple[int, tuple[str, ...]]:
-        """How many orders of 0 and -1 were left out as those of guests, and a warning of it.
+        """How many orders of 0 and -1 were left out as guest orders, and a warning about them.
 
-        Nothing is left out where `[data] guests` says who they are.
+        Nothing is left out if `[data] guests` is set.
         """
         if self.settings.guests is not None:
             return 0, ()
@@ -112,7 +112,7 @@ class Guests:
 
 
 def _mean_of_others(engine: Engine, listed: str) -> float:
-    """Rows a customer; without end where there are too few customers to tell."""
+    """Rows per customer; infinite if there are too few customers to decide."""
     (row,) = engine.rows(
         "SELECT count(*) AS n, count(DISTINCT customer_id) AS customers FROM orders "
         f"WHERE customer_id NOT IN ({listed})"
@@ -123,6 +123,6 @@ def _mean_of_others(engine: Engine, listed: str) -> float:
 
 def _warning(number: str, rows: int, mean: float) -> str:
     return (
-        f"{rows:,} rows of customer {number} are left out as those of guests, for other customers "
+        f"{rows:,} rows of customer {number} are left out as guest orders, because other customers "
         f'have {mean:.1f} each; set [data] guests = ["{number}"], or guests = [] to keep them'
     )

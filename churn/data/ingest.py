@@ -1,8 +1,8 @@
-"""The doors: every table in our own columns, times as day numbers, unusable rows counted out.
+"""Import: every table in our own columns, times as day numbers, unusable rows counted and removed.
 
 `<column>` of kind time becomes `<column without _at>_day`, a float of days since 1970-01-01 UTC;
 the time at which a row happened is simply `day`, and `local_day` its date in the day time zone.
-Of the times that a contract calls dated there is `<column without _at>_local_day`, too.
+Times that a contract calls dated also get `<column without _at>_local_day`.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,15 +34,15 @@ from churn.data.statuses import StatusCheck
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.data.words import Words, arm_sql
 
-MEANT = (NOBODY, GUEST, LEFT_OUT, UNDECIDED)  # reasons for which a row is no fault of the data
+MEANT = (NOBODY, GUEST, LEFT_OUT, UNDECIDED)  # reasons that are not a fault of the data
 LONG_AGO = "before 1900"
-# Optional as a column; but a row without its own would be no order, or would never have arrived.
+# Optional as a column, but a row without a value would be no order, or would never have arrived.
 NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES))
 
 
 @dataclass(frozen=True)
 class Door:
-    """Reads one table into the engine, in our columns, by the same SQL on every engine."""
+    """Imports tables into the engine, in our columns, by the same SQL on every engine."""
 
     engine: Engine
     settings: DataSettings
@@ -53,7 +53,7 @@ class Door:
     def open(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
     ) -> TableAudit:
-        """Makes the engine's table of that name; what was read and dropped."""
+        """Creates the engine's table of that name; returns what was read and dropped."""
         contract = TABLES[table]
         file = FILE_COLUMN if FILE_COLUMN in types else None
         types = {name: kind for name, kind in types.items() if name != file}
@@ -94,7 +94,7 @@ class Door:
     def _as_written(
         self, types: dict[str, str], mapped: Mapping[str, str], source: TableSource
     ) -> dict[str, str]:
-        """The customers' ids as they are written, where the erased have to be known by them."""
+        """The customers' ids as written, if erased customers must be recognised by them."""
         compared_as_written = self.settings.customer_id == "exact"
         if compared_as_written or not self.erased.as_written or "customer_id" not in mapped:
             return {}
@@ -115,7 +115,7 @@ class Door:
         return replace(audit, dropped=dropped, warnings=(*audit.warnings, *warnings))
 
     def _admit(self, reader: TableReader, relation: Relation, extras: Mapping[str, str]) -> Reading:
-        """Makes the table, in the plainest reading that reads it; how it was read in the end."""
+        """Creates the table in the plainest reading that works; returns the reading used."""
         table = reader.contract.name
         plain = reader.plain()
         self.engine.admit(table, relation, partial(self._typed_sql, reader, plain, extras))
@@ -160,7 +160,7 @@ class Door:
         return f"SELECT {', '.join(shown)} FROM ({cast})"
 
     def _restricting_sql(self, reader: TableReader, casts: str, beside: list[str]) -> str:
-        """The rows of a table that restricts, made from the text of its words."""
+        """The rows of a restricting table, made from the text of its words."""
         contract, where = reader.contract, reader.where
         check_words(contract, reader.source)
         columns = [contract.column(ours) for ours in reader.mapped]
@@ -187,7 +187,7 @@ class Door:
         return f"{literal(self.clock.isoformat())}::TIMESTAMPTZ"
 
     def _word_or_cast(self, reader: TableReader, column: Column, reading: Reading) -> str:
-        """A value in our kind, or the text of what is read as a word."""
+        """A value of our kind, or the text of what is interpreted as a word."""
         if column.name not in WORDS.get(reader.contract.name, ()):
             return self._cast_sql(reader, column, reading)
         theirs = reader.mapped[column.name]
@@ -203,7 +203,7 @@ class Door:
         return timed_sql(identifier(contract.happened), zones)
 
     def _cast_sql(self, reader: TableReader, column: Column, reading: Reading) -> str:
-        """A value in our kind; ids in the form in which they are compared."""
+        """A value of our kind; ids in the form in which they are compared."""
         theirs, types = reader.mapped[column.name], reader.types
         if theirs not in types and given_columns(theirs) is not None:
             return given_sql(column, theirs, types, reader.source, self.settings.timezone)
@@ -268,7 +268,7 @@ class Door:
     def _audit(
         self, reader: TableReader, reading: Reading, unread: tuple[Unread, ...], *, erased: int
     ) -> TableAudit:
-        """What was dropped and why, and what a person should know of it."""
+        """What was dropped and why, with remarks for the user."""
         contract = reader.contract
         counted = self.engine.rows(
             "SELECT unusable AS reason, count(*) AS n "
@@ -301,7 +301,7 @@ class Door:
         total: int,
         meant: tuple[str, ...],
     ) -> tuple[str, ...]:
-        """A warning that counts the unusable rows and names the kinds that are lost with them."""
+        """A warning that counts the unusable rows and names the groups that are lost with them."""
         if not unusable:
             return ()
         amounts = [size for one in unread if one.column.name == "amount" for size in one.sizes]
@@ -316,7 +316,7 @@ class Door:
 
 
 def _limits_as_text(reader: TableReader) -> list[str]:
-    """The text of numbers that limit, beside them: to see where they are no numbers."""
+    """The text of limiting numbers, next to them: shows where they are not numbers."""
     return [
         f"CAST({identifier(theirs) if theirs in reader.types else 'NULL'} AS VARCHAR) "
         f"AS {identifier(RAW_AS + ours)}"
@@ -326,14 +326,14 @@ def _limits_as_text(reader: TableReader) -> list[str]:
 
 
 def _with_no_warning(contract: TableContract, unusable: Mapping[str, int]) -> Mapping[str, int]:
-    """The reasons but for orders later than the clock, which the calendar of the data warns of."""
+    """The reasons except for orders later than the clock, which the calendar warns about."""
     if contract.name != "orders":
         return unusable
     return {reason: n for reason, n in unusable.items() if LATER_THAN_CLOCK not in reason}
 
 
 def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[str, int]:
-    """The reasons with the shapes of what could not be read."""
+    """The reasons, with the shapes of unreadable values."""
     shapes = {_missing(one.column): one.written for one in unread}
     return {
         f"{reason}, {shapes[reason]}" if reason in shapes else reason: n
@@ -342,7 +342,7 @@ def _written(unusable: Mapping[str, int], unread: tuple[Unread, ...]) -> dict[st
 
 
 def _missing_values(unread: tuple[Unread, ...], unusable: Collection[str]) -> tuple[str, ...]:
-    """A warning for each optional column whose values are there and were not read."""
+    """A warning for each optional column with values that could not be read."""
     return tuple(
         f"{one.rows:,} values of {one.column.name} could not be read and count as missing, "
         f"{one.written}"
@@ -352,7 +352,7 @@ def _missing_values(unread: tuple[Unread, ...], unusable: Collection[str]) -> tu
 
 
 def _absurd_sql(name: str) -> str:
-    """Not a number, infinite, or beyond what any shop's money or count can be."""
+    """Not a number, infinite, or beyond any plausible amount or count."""
     return f"NOT isfinite({name}) OR abs({name}) > 1e15"
 
 

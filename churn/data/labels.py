@@ -13,9 +13,10 @@ from churn.data.terms import terms
 
 
 def outcomes(tables: Tables, cutoffs: Cutoffs, *, fence: float | None = None) -> Frame:
-    """customer_id, cutoff, horizon_orders (amount > 0), horizon_net_spend; who bought nothing
-    and returned nothing in the window has no row. With a `fence` also horizon_fenced_spend, for
-    which an order counts at most that much, and a return no less than minus that.
+    """customer_id, cutoff, horizon_orders (amount > 0), horizon_net_spend; customers who neither
+    bought nor returned anything in the window have no row. With a `fence` also
+    horizon_fenced_spend, in which each order is capped at the fence, and each return at minus the
+    fence.
 
     The window is [c + lead, c + lead + horizon), in the version of each order last loaded
     before the panel's `until`.
@@ -52,11 +53,11 @@ def _settled(tables: Tables, cutoffs: Cutoffs) -> Frame:
 
 
 def renewals(tables: Tables, cutoffs: Cutoffs) -> Frame:
-    """customer_id, cutoff, renewed, begun (1 or 0) of everyone who ever subscribed.
+    """customer_id, cutoff, renewed, begun (1 or 0) for everyone who ever subscribed.
 
-    `renewed`: a term that begins at the latest `grace_days` after the last expiry known at the
-    cutoff, and expires after it. `begun`: a term that begins in [c + lead, c + lead + horizon).
-    Terms count as they were last loaded before the panel's `until`.
+    `renewed`: a term begins at most `grace_days` after the last expiry known at the cutoff, and
+    expires after it. `begun`: a term begins in [c + lead, c + lead + horizon).
+    Terms are used as last loaded before the panel's `until`.
     """
     begins, expires = nw.col("local_day"), nw.col("expires_local_day")
     cutoff, last = nw.col("cutoff"), nw.col("last_expiry")
@@ -80,7 +81,7 @@ def _numbers(cutoffs: Cutoffs) -> list[int]:
 
 
 def _settled_terms(tables: Tables, cutoffs: Cutoffs) -> Frame:
-    """Every term in its version of `until`."""
+    """Every term in its version as of `until`."""
     subscriptions = tables.frame("subscriptions")
     if "loaded_day" in tables.columns("subscriptions"):
         until = midnight(cutoffs.until, tables.settings.day_timezone)

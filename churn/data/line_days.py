@@ -18,7 +18,7 @@ OF_THE_LINE = (
 
 
 def lines_of_orders(tables: Tables) -> Frame:
-    """The lines bought, with customer, day and arrival of their order; of every version of it.
+    """The lines bought, in every version, with the customer, day and arrival of their order.
 
     `line_loaded_day` is the arrival of the line itself.
     """
@@ -26,7 +26,7 @@ def lines_of_orders(tables: Tables) -> Frame:
 
 
 def lines_where(tables: Tables, which: nw.Expr, *, more: Sequence[str] = ()) -> Frame:
-    """The same of other lines, with `more` columns of their order."""
+    """The same for other lines, with `more` columns of their order."""
     ours = tables.columns("order_lines")
     lines = tables.frame("order_lines").filter(which)
     named = [nw.col(name) for name in OF_THE_LINE if name in ours]
@@ -38,14 +38,14 @@ def lines_where(tables: Tables, which: nw.Expr, *, more: Sequence[str] = ()) -> 
 
 
 def line_days(lines: Frame, keys: Sequence[str]) -> Frame:
-    """`keys`, local_day, lines and spend, a row per category; a missing category is one, too.
+    """`keys`, local_day, lines and spend, one row per category; a missing category counts as one.
 
-    Where lines have them: product_lines (with a product) and new_products (products bought for the
+    If lines have them: product_lines (with a product) and new_products (products bought for the
     first time); units (one for a line of `LEAST_MEASURE` or more), counted_lines and price_log_sum
-    (of the logarithms of amount per unit), all of lines with a quantity above zero; discount and
-    discounted_lines. With categories: category_total (spend up to this day), category_gap_days (to
-    the day before of the category, null for its first) and entropy_change (of x ln x, with x the
-    category_total).
+    (of the logarithms of amount per unit), all for lines with a quantity above zero; discount and
+    discounted_lines. With categories: category_total (spend up to this day), category_gap_days
+    (since the category's previous day, null for its first) and entropy_change (of x ln x, where x
+    is category_total).
     """
     columns = lines.collect_schema().names()
     if "product_id" in columns:
@@ -82,7 +82,7 @@ def _sums(columns: Sequence[str]) -> dict[str, nw.Expr]:
 
 
 def _units(quantity: nw.Expr) -> nw.Expr:
-    """A quantity, or one where it measures (grams, thousandths of a gallon) and does not count."""
+    """The quantity, or one if it is a measure (grams, thousandths of a gallon) rather than a count."""
     return nw.when(quantity < LEAST_MEASURE).then(quantity).otherwise(nw.lit(1.0))
 
 
@@ -107,16 +107,16 @@ def _x_ln_x(x: nw.Expr) -> nw.Expr:
 RETURNED_KEYS = ("customer_id", "product_id", "local_day")
 MOVES = "product_moves"
 ARRIVALS = ("day", "loaded_day", "line_loaded_day")
-NOTHING_LEFT = 0.005  # a cent's half where amounts are netted; no unit where units are
+NOTHING_LEFT = 0.005  # half a cent for amounts; less than one unit for units
 
 
 def returned_days(tables: Tables) -> Frame | None:
-    """`RETURNED_KEYS` of the purchase days of which nothing is left, and `returned_day`: the
-    instant in days from which that is known. None where lines name no product or none is a return.
+    """`RETURNED_KEYS` of the purchase days that were returned completely, and `returned_day`: the
+    instant in days from which that is known. None if lines have no product or none is a return.
 
-    A return (a line with an amount below 0) takes back what its customer bought of the product
-    last. Units are netted where lines have quantities, else amounts; a return of more than was
-    bought takes back all there is.
+    A return (a line with an amount below 0) reverses the customer's latest purchase of the product.
+    Units are netted if lines have quantities, else amounts; a return of more than was bought
+    reverses everything.
     """
     if "product_id" not in tables.columns("order_lines") or not _any_return(tables):
         return None
@@ -131,8 +131,8 @@ def _any_return(tables: Tables) -> bool:
 
 
 def _moves(tables: Tables) -> Frame:
-    """What customers with a return of a product bought of it and sent back: units (below 0 for what
-    was sent back) and the instant at which that was known.
+    """Purchases and returns of the products that a customer returned: units (below 0 for returns)
+    and the instant at which they were known.
     """
     moves = lines_where(tables, nw.col("amount") != 0, more=["day"])
     moves = moves.filter(~nw.col("product_id").is_null())
@@ -156,7 +156,7 @@ def _returned_units(columns: list[str]) -> nw.Expr:
 
 
 def _returned_sql(moves: str) -> str:
-    """Purchase days whose units are gone: what is held falls back to what it was before them."""
+    """Purchase days whose units are gone: the balance falls back to what it was before them."""
     pair = "customer_id, product_id"
     in_order = f"OVER (PARTITION BY {pair} ORDER BY local_day)"
     daily = (
@@ -164,7 +164,7 @@ def _returned_sql(moves: str) -> str:
         f"max(CASE WHEN units < 0 THEN known END) AS back FROM {moves} GROUP BY {pair}, local_day"
     )
     running = f"SELECT *, sum(units) {in_order} AS total FROM ({daily}) AS daily"
-    # Returns of what was bought before the data began would leave less than nothing.
+    # Returns of purchases from before the data began would make the balance negative.
     floored = (
         f"SELECT *, total - least(min(total) {in_order}, 0.0) AS held FROM ({running}) AS running"
     )

@@ -1,8 +1,8 @@
-"""What the rows that were left out have in common: rows lost at random are few, a kind is a hole.
+"""What unusable rows have in common: random losses are spread thin, a lost group leaves a hole.
 
-A kind is lost where three of its rows or more are unusable and these are half of it: the refunds,
-the amounts above one, a day, a store, a channel, the refusals. Money or days that are wrong without
-them are an error, whatever their share of the rows.
+A group is lost if at least three of its rows, and half of them, are unusable: the refunds, the
+amounts above a limit, a day, a store, a channel, the refusals. Wrong money or a wrong date range
+without them is an error, whatever the share of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ REFUSALS = ("granted", "allowed")
 
 @dataclass(frozen=True)
 class Lost:
-    """The unusable rows of a table as it was admitted, beside those that are kept.
+    """The unusable rows of an imported table, compared with the rows that are kept.
 
-    `meant` are the reasons of rows that are left out by intent, and are not looked at.
-    `amounts` are rough sizes of amounts that are there but were not read.
+    `meant` are the reasons of rows left out on purpose, which are ignored.
+    `amounts` are rough sizes of amounts that could not be read.
     """
 
     engine: Engine
@@ -37,8 +37,8 @@ class Lost:
     amounts: Sequence[float] = ()
 
     def select(self, counted: str, more: str = "") -> list[dict[str, object]]:
-        """Rows of a query over these rows; `lost` is 1 in those that are unusable,
-        and `money` the amount where it can be one.
+        """Rows of a query over these rows; `lost` is 1 in unusable rows, and `money` the amount if
+        it is plausible.
         """
         meant = ", ".join(map(literal, self.meant))
         faults = f"unusable IS NULL OR unusable NOT IN ({meant})"
@@ -53,9 +53,10 @@ class Lost:
 
 
 def lost_kinds(lost: Lost, *, limit: float) -> tuple[str, ...]:
-    """In words each kind of row that was lost; DataError where money or days are wrong without.
+    """Describes each group of rows that was lost; DataError if money or the date range would be
+    wrong.
 
-    `limit` is the share of rows that may be lost; who raises it accepts as much of the money.
+    `limit` is the share of rows that may be lost; raising it accepts the same share of the money.
     """
     found: list[str] = []
     if lost.has("amount"):
@@ -93,7 +94,7 @@ def _of_amounts(lost: Lost) -> Iterator[str]:
 
 
 def _above(lost: Lost, least: float) -> Iterator[str]:
-    """The amounts from the smallest that was lost on, where few of those are kept."""
+    """The amounts from the smallest lost one upwards, if few of those are kept."""
     (row,) = lost.select("count(*) AS n, sum(lost) AS lost", f"WHERE money >= {least!r}")
     if _is_kind(row):
         yield f"{_whole(row['lost']):,} of {_whole(row['n']):,} amounts from {least:,.2f} on"
@@ -133,7 +134,7 @@ def _of_refusals(lost: Lost, name: str) -> Iterator[str]:
 
 
 def _check_money(lost: Lost, limit: float) -> None:
-    """Nothing, or DataError where a considerable share of the money is in rows that are lost."""
+    """Raises DataError if a considerable share of the money is in lost rows."""
     (row,) = lost.select(
         "sum(CASE WHEN lost = 0 THEN abs(money) END) AS kept, "
         "max(CASE WHEN lost = 0 THEN abs(money) END) AS largest, "
@@ -141,7 +142,7 @@ def _check_money(lost: Lost, limit: float) -> None:
         "sum(lost) AS n"
     )
     kept, largest = (float(str(row[name] or 0)) for name in ("kept", "largest"))
-    unread = sum(min(amount, 10 * largest) for amount in lost.amounts)  # a typing error is no money
+    unread = sum(min(amount, 10 * largest) for amount in lost.amounts)  # not typing errors
     money = float(str(row["lost"] or 0)) + unread
     share = money / (kept + money) if money else 0.0
     if _whole(row["n"]) >= LEAST_ROWS and share > max(MONEY_SHARE, limit):
@@ -155,7 +156,7 @@ def _check_money(lost: Lost, limit: float) -> None:
 
 
 def _check_end(lost: Lost) -> None:
-    """Nothing, or DataError where the data seem to end earlier because their last rows are lost."""
+    """Raises DataError if the data seem to end earlier because their last rows are lost."""
     (row,) = lost.select("max(CASE WHEN lost = 0 THEN local_day END) AS last")
     if row["last"] is None:
         return

@@ -1,4 +1,4 @@
-"""Which column of a source is which of ours: found by name or by the settings, or missed."""
+"""Which column of a source is which of ours: found by name or by the settings, or missing."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def mapped_columns(
 ) -> dict[str, str]:
     """Ours → theirs for every column of the contract that the source has.
 
-    DataError where the source lacks one that is needed, or that the mapping names.
+    DataError if the source lacks a required column, or one that the mapping names.
     """
     known = {column.name for column in contract.columns}
     strange = sorted(set(source.columns) - known)
@@ -40,7 +40,7 @@ def mapped_columns(
 
 
 def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
-    if any(looks_like_data(name) for name in types):  # a header would name no customer
+    if any(looks_like_data(name) for name in types):  # a header would not contain a customer
         rule = f"table {contract.name!r} must have a header with column names"
         fix = "Write the names of the columns above the first row."
         return DataError(rule, got="a first row that looks like data", fix=fix)
@@ -56,7 +56,7 @@ def unused_columns(
     where: Where,
     unread: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """A note of the columns that the source has and that nothing reads."""
+    """A note on the columns of the source that nothing reads."""
     used = used_columns(types, mapped, where)
     there = [name for name in types if not looks_like_data(name)]
     spare = [*(name for name in there if name not in used), *unread]
@@ -64,6 +64,6 @@ def unused_columns(
 
 
 def used_columns(types: dict[str, str], mapped: Mapping[str, str], where: Where) -> set[str]:
-    """The columns of the source that the mapping or the condition names."""
+    """The columns of the source that the mapping or the condition uses."""
     named = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
     return named.union(where.columns)

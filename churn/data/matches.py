@@ -1,8 +1,8 @@
-"""How many ids of each table are known in the orders, and of the orders' in it.
+"""How many ids of each table occur in the orders, and how many of the orders' ids in it.
 
-A table whose ids are written in another way than those of the orders is as good as not there:
-consents that belong to nobody, customers without orders. So ids are compared before anything else
-is made of the tables.
+A table whose ids are written differently from those of the orders is as good as missing: consents
+of unknown customers, customers without orders. Ids are therefore compared before the tables are
+used for anything else.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ODD = {
 }
 WHAT = {"number": "zeros, .0 or space", "email": "case or space"}
 MOSTLY_STRANGERS = ("events",)
-"""Tables in which strangers are usual: visitors who are not customers."""
+"""Tables in which unknown ids are usual: visitors who are not customers."""
 
 
 def compare_ids(
     engine: Engine, settings: DataSettings, audits: Mapping[str, TableAudit]
 ) -> dict[str, TableAudit]:
-    """The audits with what was found of ids. DataError where a table and the orders have too few
-    in common, with the rule of ids that would mend it.
+    """The audits with the result of comparing ids. DataError if a table and the orders share too
+    few, suggesting the id rule that would fix it.
     """
     engine.create(KNOWN, "SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id")
     found = dict(audits)
@@ -45,20 +45,20 @@ def compare_ids(
         for table in audits:
             matcher = _Matcher(engine, settings, table)
             found[table] = matcher.audited(audits[table])
-    engine.create(KNOWN, f"SELECT * FROM {KNOWN} WHERE n < 0")  # nothing reads it any more
+    engine.create(KNOWN, f"SELECT * FROM {KNOWN} WHERE n < 0")  # no longer needed
     return found
 
 
 @dataclass(frozen=True)
 class _Matcher:
-    """The ids of one table beside those of the orders."""
+    """The ids of one table compared with those of the orders."""
 
     engine: Engine
     settings: DataSettings
     table: str
 
     def audited(self, audit: TableAudit) -> TableAudit:
-        """The audit with its match and what has to be said of it."""
+        """The audit with its match and the resulting remarks."""
         columns = self.engine.columns(self.table)
         if self.table == "orders":
             notes = self._unread_numbers()
@@ -82,7 +82,7 @@ class _Matcher:
         return replace(audit, ids=match, warnings=tuple(warnings))
 
     def _stops(self, match: IdMatch, gains: Mapping[IdRule, int]) -> bool:
-        """A handful of strangers stops nobody, unless another rule would know them."""
+        """A handful of unknown ids is not an error, unless another rule would match them."""
         if gains:
             return True
         if match.table in MOSTLY_STRANGERS and match.known:
@@ -116,7 +116,7 @@ class _Matcher:
         return IdMatch(self.table, "customer_id", ids, known, self._count(KNOWN), known)
 
     def _order_ids(self) -> IdMatch:
-        """Of the lines' order ids, and of the orders', a first part of each."""
+        """Matches among the first order ids of the lines, and of the orders."""
         ids, known = self._known_among(self.table, "orders")
         of_orders, found = self._known_among("orders", self.table)
         return IdMatch(self.table, "order_id", ids, known, of_orders, found)
@@ -131,7 +131,7 @@ class _Matcher:
         return int(str(row["ids"])), int(str(row["known"]))
 
     def _would(self, match: IdMatch, rule: IdRule) -> int:
-        """How many more ids of the table another rule would know in the orders."""
+        """How many more ids of the table another rule would match with the orders."""
         if match.known == match.ids:
             return 0
         column, known = match.column, "orders" if match.column == "order_id" else KNOWN
@@ -145,7 +145,7 @@ class _Matcher:
         return int(str(row["n"]))
 
     def _spelled_twice(self) -> tuple[str, ...]:
-        """A warning of customers of the orders who are two but for how their id is written."""
+        """A warning about customers of the orders whose ids differ only in spelling."""
         if self.settings.customer_id != "exact":
             return ()
         twice = {rule: self._twice(rule, odd) for rule, odd in ODD.items()}
@@ -157,7 +157,7 @@ class _Matcher:
         )
 
     def _twice(self, rule: str, odd: str) -> int:
-        """How many customers are there in two spellings; `odd` tells spellings that may be one."""
+        """How many customers occur in two spellings; `odd` selects spellings that may be variants."""
         if not self.engine.rows(f"SELECT 1 AS found FROM {KNOWN} WHERE {odd} LIMIT 1"):
             return 0
         plain = f"SELECT {_plain('customer_id', rule)} AS plain FROM {KNOWN}"
@@ -174,7 +174,7 @@ class _Matcher:
         return (f"{n:,} customer ids are no whole numbers and stay as they are",) if n else ()
 
     def _giant(self) -> tuple[str, ...]:
-        """A warning of one customer with a share of the orders that no customer has."""
+        """A warning about a customer with an implausible share of the orders."""
         (row,) = self.engine.rows(
             f"SELECT max(n) AS most, sum(n) AS orders, count(*) AS customers FROM {KNOWN}"
         )
@@ -198,7 +198,7 @@ def _others(match: IdMatch, rule: IdRule) -> tuple[IdRule, ...]:
 
 
 def _plain(column: str, rule: str) -> str:
-    """The form in which a rule compares ids, in SQL that every engine reads."""
+    """The form in which a rule compares ids, in SQL that every engine understands."""
     if rule == "email":
         return f"lower(trim({column}))"
     return f"coalesce(nullif(regexp_extract({column}, {literal(NUMBER)}, 1), ''), {column})"

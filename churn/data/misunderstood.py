@@ -1,4 +1,4 @@
-"""What was not understood of the rows that restrict, counted and put into words."""
+"""Unclear rows among those that restrict: counted and described."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from churn.errors import ConfigError
 UNSUBSCRIPTIONS = "unsubscriptions"
 """The engine's table of the refusals among the events."""
 LATER_GRANTS = "later_grants"
-"""That of grants which are later than the clock: none of them counts, but they were there."""
+"""The engine's table of grants dated later than the clock: they are ignored, but on record."""
 
 WORDS_SHOWN = 5
 # What may be shown of a column of words: no address, no number, no sentence.
@@ -37,7 +37,7 @@ _COUNT_AS = {
 
 
 def keep_restricting(engine: Engine, audit: TableAudit) -> TableAudit:
-    """The audit with what was not understood. The engine's table keeps its usable rows, and the
+    """The audit with what was unclear. The engine's table keeps its usable rows, and the
     unsubscriptions of events get a table of their own.
     """
     table = audit.table
@@ -62,7 +62,7 @@ _LATER = (
 
 
 def check_words(contract: TableContract, source: TableSource) -> None:
-    """ConfigError where `words` are of a column that holds none."""
+    """ConfigError if `words` are given for a column that does not hold words."""
     known = WORDS.get(contract.name, ("arm",) if contract.name == "contacts" else ())
     strange = sorted(set(source.words) - set(known))
     if strange:
@@ -100,7 +100,7 @@ def _rows(count: int) -> str:
 
 
 def _words_of(engine: Engine, table: str, name: str) -> str | None:
-    """The words of a column that were not understood, each with its rows; the commonest first."""
+    """The unrecognised words of a column, each with its number of rows, most frequent first."""
     counted = engine.rows(
         f"SELECT {name} AS word, count(*) AS n FROM {identifier(table)} "
         f"WHERE {name} IS NOT NULL AND {_KEPT} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1000"
@@ -119,7 +119,7 @@ def _words_of(engine: Engine, table: str, name: str) -> str | None:
 
 
 def _shown(word: str) -> str | None:
-    """The word as it is shown; None for what may be no word but a value of a customer's."""
+    """The word as it is shown; None for what may be a customer's value rather than a word."""
     if not word:
         return "nothing"
     digits = sum(sign.isdigit() for sign in word)

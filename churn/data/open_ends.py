@@ -1,6 +1,6 @@
 """Subscriptions without an end: an expiry that is empty, a word such as `never`, or far away.
 
-An expiry that is there and cannot be read is none of these: it is counted as unusable.
+An unreadable expiry is not one of them: it is counted as unusable.
 """
 
 from datetime import date
@@ -12,10 +12,10 @@ from churn.data.notations.flags import bare_word_sql, words_sql
 from churn.data.notations.look import given_sql
 
 OPEN_DAY = day_number(date(2099, 1, 1))
-"""From here on an expiry is no date but says that there is none, such as 9999-12-31."""
+"""From this day on, an expiry such as 9999-12-31 means that there is none."""
 
 NO_END = "9000-01-01T12:00:00+00:00"
-LONG_AGO = "1900-01-01"  # 0001-01-01 stands for a date that is not there
+LONG_AGO = "1900-01-01"  # 0001-01-01 stands for a missing date
 # WooCommerce writes 0 where a subscription has no end.
 WORDS = frozenset(
     (
@@ -26,7 +26,7 @@ WORDS = frozenset(
 
 
 def open_end_sql(theirs: str, types: dict[str, str], cast: str) -> str:
-    """The SQL of an expiry that `cast` reads: far away where there is none."""
+    """The SQL of an expiry that `cast` reads: far in the future if there is none."""
     name = text_sql(theirs, types)
     open_ended = [f"{name} IS NULL"]
     if is_text(types[theirs]):
@@ -41,7 +41,7 @@ def open_end_sql(theirs: str, types: dict[str, str], cast: str) -> str:
 
 
 def count_open(engine: Engine) -> tuple[str, ...]:
-    """A note of how many subscriptions have no end."""
+    """A note on the number of subscriptions without an end."""
     (row,) = engine.rows(
         f"SELECT count(*) AS n FROM subscriptions WHERE expires_local_day >= {OPEN_DAY}"
     )

@@ -1,4 +1,4 @@
-"""What an order of each customer comes to, as known at a point in time."""
+"""The mean order amount of each customer, as known at a point in time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from churn.data.tables import Snapshot
 
 def mean_order_amounts(snapshot: Snapshot) -> pa.Table:
     """customer_id, order_amount: the mean net amount of each customer's orders above 0 before the
-    snapshot; who has none has no row.
+    snapshot; customers without any have no row.
     """
     return snapshot.tables.engine.query(
         f"SELECT customer_id, {order_amount_sql()} AS order_amount FROM orders "
@@ -19,12 +19,12 @@ def mean_order_amounts(snapshot: Snapshot) -> pa.Table:
 
 
 def order_amount_sql() -> str:
-    """The SQL of a group's mean amount, the same whatever the order of its rows."""
+    """The SQL of a group's mean amount, independent of the order of its rows."""
     return "CAST(sum(CAST(round(amount * 1e6) AS DECIMAL(38, 0))) AS DOUBLE) / 1e6 / count(*)"
 
 
 def known_orders(snapshot: Snapshot) -> str:
-    """The SQL condition that the version of an order is the one that the snapshot knows."""
+    """The SQL condition for the version of an order that is known at the snapshot."""
     known = known_before(snapshot, "orders")
     if "superseded_day" not in snapshot.tables.engine.columns("orders"):
         return known

@@ -1,4 +1,4 @@
-"""Orders at a row per customer and day, with the steps that only look backward."""
+"""Orders with one row per customer and day, and columns that only look backward."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from churn.data.engines.base import Frame
 
 def order_days(orders: Frame, keys: Sequence[str]) -> Frame:
     """`keys`, local_day, orders (with amount > 0), spend, returned, net, is_purchase, gap_days
-    (to the purchase day before, null for the first), spend_change (since that day; on the first
-    the spend itself, so that all changes add up to the last spend).
+    (since the previous purchase day, null for the first), spend_change (since that day; on the
+    first day the spend itself, so that all changes add up to the last spend).
 
-    Where orders come in order, `sweep_days` makes the same, and a customer_number.
+    If orders arrive sorted, `sweep_days` computes the same, and a customer_number.
 
-    Where orders have them: discount and discounted_orders (of purchases), channel (of purchases;
-    the first by name).
+    If orders have them: discount and discounted_orders (of purchases), channel (of purchases; the
+    first by name).
     """
     return _backward(_daily(orders, (*keys, "local_day")), keys)
 

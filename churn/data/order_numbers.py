@@ -1,10 +1,10 @@
-"""Orders that share a number: two stores that count alike, or numbers that begin anew.
+"""Order numbers used more than once: by two stores with the same numbering, or restarting.
 
-Rows of one order number are one order (or versions of it) only if they have the same customer. Of
-one customer, rows of different stores are different orders unless they were placed at the same
-moment. Where numbers are shared by the customers of one store they begin anew, each year or each
-day: then the day tells orders apart, too, and of rows with `loaded_at`, which may be versions, a
-day that lies more than `VERSION_DAYS` away.
+Rows with the same order number are one order (or versions of it) only if they have the same
+customer. For one customer, rows of different stores are different orders unless they were placed at
+the same moment. If customers of one store share numbers, the numbers restart, each year or each
+day: then the day distinguishes orders, too, and for rows with `loaded_at`, which may be versions,
+a day more than `VERSION_DAYS` away.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AMBIGUOUS = "of an order_id that several orders share"
 
 
 def tell_apart(engine: Engine, audit: TableAudit) -> TableAudit:
-    """`orders` with an order_id that means one order, each customer's own where it was shared."""
+    """`orders` with an order_id that identifies one order; shared ids are split by customer."""
     columns = engine.columns("orders")
     flags = [_differ("customer_id"), *([_of_stores()] if "store" in columns else [])]
     shared = _numbers(engine, " OR ".join(flags))
@@ -41,9 +41,9 @@ def tell_apart(engine: Engine, audit: TableAudit) -> TableAudit:
 
 
 def lines_of_one_order(engine: Engine, audit: TableAudit, *, limit: float) -> TableAudit:
-    """`order_lines` without the lines of shared order ids: nobody knows whose they are.
+    """`order_lines` without the lines of shared order ids, whose order is unknown.
 
-    DataError where these are more than the share of unusable rows that is allowed.
+    DataError if they exceed the share of unusable rows that is allowed.
     """
     there = f"EXISTS (SELECT 1 FROM {SHARED} AS s WHERE s.order_id = rows.order_id)"
     lost = _count(engine, f"SELECT count(*) AS n FROM order_lines AS rows WHERE {there}")
@@ -76,7 +76,7 @@ def _numbers(engine: Engine, having: str) -> int:
 
 
 def _begin_anew(engine: Engine, columns: Collection[str]) -> bool:
-    """Whether customers of one store share numbers, and not just a few by mistake."""
+    """Whether customers of one store share numbers, and not only a few by mistake."""
     within = "order_id, store" if "store" in columns else "order_id"
     groups = f"SELECT {_differ('customer_id')} AS shared FROM orders GROUP BY {within}"
     counted: Mapping[str, object] = engine.rows(
@@ -87,7 +87,7 @@ def _begin_anew(engine: Engine, columns: Collection[str]) -> bool:
 
 
 def _parts_sql(columns: Collection[str], of_days: str | None) -> str:
-    """The shared numbers of each customer, and what else tells that customer's orders apart."""
+    """The shared numbers of each customer, and what else distinguishes that customer's orders."""
     stores = _of_stores() if "store" in columns else "false"
     return (
         f"SELECT rows.order_id, customer_id, {stores} AS of_stores, "

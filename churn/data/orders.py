@@ -1,7 +1,7 @@
-"""Orders at one row each, whatever the grain they came in, with the versions that arrived.
+"""Orders with one row each, whatever their grain in the source, with the versions that arrived.
 
-`loaded_day` tells when a version arrived, `superseded_day` when the next version of the same order
-did (null for the last): a cutoff c sees the version with loaded_day < c <= superseded_day.
+`loaded_day` is when a version arrived, `superseded_day` when the next version of the same order did
+(null for the last): a cutoff c sees the version with loaded_day < c <= superseded_day.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ CHECKED = ("currency", "store")
 
 
 def one_row_an_order(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
-    """`orders` as the door read them made one row an order (or version), in one currency, without
-    dates that cannot be right, cancelled invoices and copies; the audit counts and warns of them.
+    """Makes the imported `orders` one row per order (or version), in one currency, without
+    implausible dates, cancelled invoices and copies; returns the audit with counts and warnings.
     """
     lines = settings.orders.grain == "line"
     _check_line_table(engine.columns("orders"), settings)
@@ -36,7 +36,7 @@ def one_row_an_order(engine: Engine, audit: TableAudit, settings: DataSettings) 
 
 
 def _check_line_table(columns: list[str], settings: DataSettings) -> None:
-    """Nothing, or the error for a table of lines that finds no orders, or is there twice."""
+    """Raises the error for a line table without matching orders, or given twice."""
     if settings.order_lines is None:
         return
     if "order_id" not in columns:
@@ -75,7 +75,7 @@ def _orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
 
 
 def _orders_sql(columns: set[str]) -> str:
-    """One row an order, or one an order and batch, with what had arrived of it by then."""
+    """One row per order, or per order and batch, with what had arrived of it by then."""
     batched = "loaded_day" in columns
     keys = "customer_id, order_id" + (", loaded_day" if batched else "")
     amounts = [name for name in ("amount", "discount") if name in columns]
@@ -91,7 +91,7 @@ def _orders_sql(columns: set[str]) -> str:
 
 
 def _millionths(name: str) -> str:
-    """A value in whole millionths: their sum is the same whatever the order of the rows."""
+    """A value in whole millionths: their sum does not depend on the order of the rows."""
     return f"CAST(round({name} * 1e6) AS DECIMAL(38, 0))"
 
 
@@ -100,9 +100,9 @@ def _units(millionths: str, name: str) -> str:
 
 
 def _orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
-    """`orders` without exact copies; versions of an order are told apart by `loaded_at`.
+    """`orders` without exact copies; versions of an order are distinguished by `loaded_at`.
 
-    Raises DataError when two different rows claim to be the same version of an order.
+    Raises DataError if two different rows claim to be the same version of an order.
     """
     columns = _columns(engine)
     if "order_id" not in columns:
@@ -121,7 +121,7 @@ def _orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
 
 
 def _without_copies(engine: Engine, version: Sequence[str]) -> int:
-    """Drops exact copies of an order; their number."""
+    """Drops exact copies of an order; returns their number."""
     before = _count(engine, "SELECT count(*) AS n FROM orders")
     engine.create("orders", "SELECT DISTINCT * FROM orders")
     _no_conflicts(engine, ", ".join(version))
@@ -129,7 +129,7 @@ def _without_copies(engine: Engine, version: Sequence[str]) -> int:
 
 
 def _single_currency(engine: Engine, currency: str) -> None:
-    """Nothing, or DataError when orders are in another currency than `currency`, or in several."""
+    """Raises DataError if orders are in a currency other than `currency`, or in several."""
     if "currency" not in _columns(engine):
         return
     found = engine.rows("SELECT DISTINCT currency AS c FROM orders WHERE currency IS NOT NULL")
@@ -144,7 +144,7 @@ def _single_currency(engine: Engine, currency: str) -> None:
 
 
 def _drop_checked(engine: Engine) -> None:
-    """Drops what only tells one order from another: nothing reads it later, 16 bytes an order."""
+    """Drops columns that only distinguish orders: nothing reads them later, 16 bytes an order."""
     for name in CHECKED:
         if name in _columns(engine):
             engine.drop_column("orders", name)

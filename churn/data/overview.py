@@ -1,4 +1,4 @@
-"""What the orders come to, by month and in all, and the largest customer's share."""
+"""Totals of the orders, by month and overall, and the largest customer's share."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Period:
-    """A month, or more: orders above 0, those who placed them, the money after returns, and the
-    returns, which are orders below 0.
+    """A month or a longer period: orders above 0, the customers who placed them, the money net of
+    returns, and the returns, which are orders below 0.
     """
 
     month: str
@@ -38,7 +38,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Overview:
-    """The last months with orders, what came before them, and all together."""
+    """The last months with orders, the time before them, and the total."""
 
     currency: str
     first: date
@@ -66,9 +66,9 @@ class Overview:
 
 
 def overview(tables: Tables, *, as_of: date | None = None) -> Overview | None:
-    """The figures of the orders as they stand last; None where there is none.
+    """The totals of the orders in their latest version; None if there are no orders.
 
-    `as_of` counts the orders that come too late to be used.
+    `as_of` counts the orders that are too late to be used.
     """
     if not tables.audits["orders"].rows_kept:
         return None
@@ -99,7 +99,7 @@ def _month_starts(first: date, last: date) -> Iterator[date]:
 
 
 def _month_sql(starts: Sequence[date]) -> str:
-    """The SQL of an order's month, from the newest; no date arithmetic is alike on all engines."""
+    """The SQL of an order's month, from the newest; date arithmetic differs between engines."""
     cases = " ".join(
         f"WHEN local_day >= {day_number(start)} THEN '{start:%Y-%m}'" for start in starts
     )
@@ -129,7 +129,7 @@ def _total(tables: Tables, known: str) -> Period:
 
 
 def _largest(tables: Tables, known: str, total: Period) -> tuple[float, float]:
-    """What share of the orders, and of the money that they brought, the largest customer has."""
+    """The largest customer's share of the orders and of the revenue."""
     where = f"{known} AND amount > 0" if known else "WHERE amount > 0"
     (row,) = tables.engine.rows(
         "SELECT max(n) AS n, max(s) AS s, sum(s) AS all_s FROM (SELECT count(*) AS n, "

@@ -1,4 +1,4 @@
-"""Attributes of customers: birthday, language, and where they can be reached."""
+"""Attributes of customers: birthday, language and contact addresses."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TICKET_DAYS = 90
 
 
 def people(snapshot: Snapshot, *, group_by: str | None = None) -> pa.Table | None:
-    """customer_id with birth_date and, where asked for, group (a column of the customer list), and
-    owed_service; None where neither customers nor events are connected.
+    """customer_id with birth_date and, if requested, group (a column of the customer list) and
+    owed_service; None if neither customers nor events are connected.
 
-    These are attributes without a time: as they are now, not as they were.
+    These attributes have no time: they are as of now, not as of a date.
     """
     listed = _listed(snapshot, group_by)
     owed = owed_service(snapshot)
@@ -42,8 +42,8 @@ def people(snapshot: Snapshot, *, group_by: str | None = None) -> pa.Table | Non
 
 
 def owed_service(snapshot: Snapshot) -> set[str]:
-    """Customers with a complaint in the last 14 days, or a ticket opened in the last 90 and not
-    closed since.
+    """Customers with a complaint in the last 14 days, or with a ticket opened in the last 90 days
+    and not closed since.
     """
     if not snapshot.tables.has("events"):
         return set()
@@ -66,7 +66,7 @@ def owed_service(snapshot: Snapshot) -> set[str]:
 
 
 def _listed(snapshot: Snapshot, group_by: str | None) -> pa.Table | None:
-    """The customer list's own columns that a plan may look at."""
+    """The customer list's own columns that a plan may use."""
     tables = snapshot.tables
     if group_by is not None and group_by not in GROUP_COLUMNS:
         rule = f"[offers.groups] by must be 'segment', 'status' or one of {list(GROUP_COLUMNS)}"
@@ -77,7 +77,7 @@ def _listed(snapshot: Snapshot, group_by: str | None) -> pa.Table | None:
         raise ConfigError(rule, got=columns, fix="Connect it, or group by segment.")
     if not columns:
         return None
-    # The list may say a thing twice of one customer; any one of its words is taken.
+    # The list may contain several values per customer; any one of them is taken.
     asked = {"born": "birth_date_day", "group": group_by}
     chosen = {ours: theirs for ours, theirs in asked.items() if theirs in columns}
     shown = "".join(f", min({identifier(str(c))}) AS {identifier(n)}" for n, c in chosen.items())
@@ -99,10 +99,10 @@ def _birth_date(day: float | None, written_in: ZoneInfo) -> date | None:
 
 
 def addresses(tables: Tables) -> pa.Table:
-    """customer_id, email, phone: one row per listed customer, null where nothing is known.
+    """customer_id, email, phone: one row per listed customer, null if unknown.
 
-    The list may say a thing twice of one customer; any one of its words is taken. DataError where
-    no list is connected, or it has neither column.
+    The list may contain several values per customer; any one of them is taken. DataError if no list
+    is connected, or it has neither column.
     """
     columns = tables.columns("customers") if tables.has("customers") else []
     known = [name for name in ("email", "phone") if name in columns]

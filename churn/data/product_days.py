@@ -1,4 +1,4 @@
-"""Who bought which product, or category, on which day, and from when to when that was known."""
+"""Who bought which product, or category, on which day, and when that was known."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Level = Literal["product", "category"]
 COLUMN_OF = {"product": "product_id", "category": "category"}
 KEYS = ("customer_id", "product", "local_day")
 KNOWN = ("known_from", "known_until")
-ALWAYS, FOR_EVER = -1e9, 1e9  # days before and after all that a shop can date
+ALWAYS, FOR_EVER = -1e9, 1e9  # days before and after all dates of a shop
 
 
 def product_days(snapshot: Snapshot, *, level: Level = "product") -> Frame:
     """customer_id, product, local_day: a row for each day on which a customer bought a product
-    (`level`: anything of a category), as far as it had happened and arrived by the snapshot.
+    (by `level`: anything of a category), as far as it had happened and arrived by the snapshot.
 
-    Where rows arrive late, or some were returned, also known_from and known_until, instants in
-    days: a moment c knows the row where known_from < c <= known_until, because then that version of
-    its order counted, and not all that was bought that day had been returned.
-    Raises DataError where the shop has no lines that name products, or categories.
+    If rows arrive late, or some were returned, also known_from and known_until, instants in days:
+    the row is known at a moment c if known_from < c <= known_until, because then that version of
+    its order was current, and not everything bought that day had been returned.
+    Raises DataError if the shop has no order lines with products, or categories.
     """
     _check(snapshot.tables, level)
     lines = _kept(snapshot.tables, _lines(snapshot.tables, level))
@@ -37,8 +37,8 @@ def product_days(snapshot: Snapshot, *, level: Level = "product") -> Frame:
 
 
 def product_facts(snapshot: Snapshot, *, level: Level = "product") -> Frame:
-    """product, and its last_day before the snapshot, category and name where lines have them: of
-    several the first by name.
+    """product, its last_day before the snapshot, and category and name if lines have them; the
+    first by name if there are several.
     """
     _check(snapshot.tables, level)
     lines = _before(_lines(snapshot.tables, level), snapshot)
@@ -61,13 +61,13 @@ def _check(tables: Tables, level: Level) -> None:
 
 
 def _lines(tables: Tables, level: Level) -> Frame:
-    """The lines bought, each with its `product`; where rows arrive late, when it was known."""
+    """The lines bought, each with its `product`; if rows arrive late, when it was known."""
     lines = lines_of_orders(tables).with_columns(product=nw.col(COLUMN_OF[level]))
     return _dated(lines.filter(~nw.col("product").is_null()))
 
 
 def _kept(tables: Tables, lines: Frame) -> Frame:
-    """The lines, each known until all that was bought of its product that day had been returned."""
+    """The lines, each known until everything bought of its product that day had been returned."""
     returned = returned_days(tables)
     if returned is None:
         return lines

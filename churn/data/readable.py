@@ -1,7 +1,7 @@
-"""Files as people have them, as files that every engine reads: workbooks, zips, odd text.
+"""Converts files as people have them to files that every engine reads: workbooks, zips, odd text.
 
-What has to be rewritten goes into a private folder, under names of our own, and is removed at the
-end; everything else is read where it lies.
+Converted files are written to a private folder, under generated names, and removed at the end; all
+others are read in place.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ TEXT = (".csv", ".tsv", ".txt")
 TEXT_ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT))
 WORKBOOKS = (".xlsx", ".xlsm")
 READ_ENDINGS = (".parquet", *TEXT_ENDINGS, *WORKBOOKS, ".zip")
-SMALL = 100_000_000  # bytes that anything may unpack to
-MOST_TIMES = 200  # a table of text shrinks to a tenth; a bomb to a thousandth
+SMALL = 100_000_000  # bytes that any file may unpack to
+MOST_TIMES = 200  # text compresses to a tenth; a bomb to a thousandth
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Readable:
-    """The files of one table that an engine can read, what was left out of them in words, and the
-    sheet that was taken where a workbook has several.
+    """The files of one table that an engine can read, notes on what was left out of them, and the
+    sheet that was chosen if a workbook has several.
     """
 
     paths: tuple[Path, ...]
@@ -60,7 +60,7 @@ class Copies:
     _cleanup: weakref.finalize[..., Copies] | None = None
 
     def of(self, files: Sequence[Path], source: TableSource, *, table: str) -> Readable:
-        """What stands for the files of a table; DataError where they are not of one kind."""
+        """The readable files for the files of a table; DataError unless they are of one kind."""
         found = [self._of_one(path, source) for path in files]
         made = Readable(
             tuple(path for one in found for path in one.paths),
@@ -98,7 +98,7 @@ class Copies:
         layout = text_layout(path, **options)  # type: ignore[arg-type]
         if layout.is_plain and not is_foreign(path, source.encoding):
             return Readable((path,), (layout,))
-        if path.suffix.lower() == ".gz":  # its end can be seen only in a copy
+        if path.suffix.lower() == ".gz":  # its end can be checked only in a copy
             unzipped = self._place(path.with_suffix("").name)
             with opened_text(path) as stream:
                 _write_bounded(stream, unzipped, most=_most(path.stat().st_size), name=name)
@@ -144,7 +144,7 @@ class Copies:
         return Readable((target,), (), notes, sheet.name if several else None)
 
     def _place(self, name: str) -> Path:
-        """A new place in the private folder; the name is ours or that of a file on this disk."""
+        """A new path in the private folder; the name is generated or that of a local file."""
         if self._folder is None:
             self._folder = private_folder(PREFIX)
             self._cleanup = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -154,12 +154,12 @@ class Copies:
 
 
 def is_text(path: Path) -> bool:
-    """Whether the file's name says that it is delimited text, plain or gzipped."""
+    """Whether the file's name is that of delimited text, plain or gzipped."""
     return path.name.lower().endswith(TEXT_ENDINGS)
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether the file's name says that it is an Excel workbook."""
+    """Whether the file's name is that of an Excel workbook."""
     return path.name.lower().endswith(WORKBOOKS)
 
 
@@ -173,7 +173,7 @@ def _left_out(name: str, above: int, below: int) -> tuple[str, ...]:
 
 
 def _archive(path: Path) -> zipfile.ZipFile:
-    """The zip, opened; DataError where it is damaged or would unpack to far more than a table."""
+    """The opened zip; DataError if it is damaged or would unpack to far more than a table."""
     try:
         archive = zipfile.ZipFile(path)
         unpacked = sum(member.file_size for member in archive.infolist())
@@ -224,7 +224,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> IO
 
 
 def _write_bounded(stream: IO[bytes], target: Path, *, most: int, name: str) -> None:
-    """Writes what the stream holds, piece by piece; DataError where that is more than `most`."""
+    """Writes the stream's content piece by piece; DataError if it is more than `most` bytes."""
     import zlib
 
     written = 0

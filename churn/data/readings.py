@@ -1,7 +1,7 @@
-"""How a table's text columns are to be read: in the plainest way, and where that fails by a look.
+"""How a table's text columns are read: in the plainest way, or after inspecting their values.
 
-A first reading marks which columns hold values that it cannot read. Those alone are looked at, and
-read again with care. What stays unread is shown by its shape, never by itself.
+A first reading marks the columns with values that it cannot read. Only those are inspected and read
+again with care. Values that remain unread are shown by their shape, never by themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,9 +36,9 @@ MONEY = (("orders", "amount"), ("orders", "discount"), ("order_lines", "amount")
 
 @dataclass(frozen=True)
 class Unread:
-    """Values of one of their columns that are in no known notation: how many, in which shapes.
+    """Values of a source column in no known notation: their number and shapes.
 
-    `sizes` are the numbers that they may mean, without sign, as far as digits can tell.
+    `sizes` are the numbers that they may mean, without sign, as far as the digits show.
     """
 
     column: Column
@@ -50,13 +50,13 @@ class Unread:
 
     @property
     def written(self) -> str:
-        """The commonest shapes in words."""
+        """The most frequent shapes as text."""
         return "written like " + " or ".join(repr(shape.strip()) for shape in self.shapes)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The notation of each of their columns that has one of its own, and what was found."""
+    """The notations of source columns that have one of their own, and what was found."""
 
     notations: Mapping[str, Notation]
     notes: tuple[str, ...] = ()
@@ -79,14 +79,14 @@ class TableReader:
 
     @property
     def relation(self) -> str:
-        """The SQL of the rows that are looked at: those that are not left out on purpose."""
+        """The SQL of the rows to inspect: those not left out on purpose."""
         if self.where.condition is None:
             return self.files
         chosen = self.where.compiler.sql(self.where.condition)
         return f"(SELECT * FROM {self.files} WHERE ({chosen}) IS NOT FALSE)"
 
     def parts(self) -> Iterator[tuple[Column, str]]:
-        """Our column and theirs, for every text of theirs in which a value is to be read."""
+        """Our column and theirs, for every text column in which values must be read."""
         for ours, theirs in self.mapped.items():
             column = self.contract.column(ours)
             given = theirs not in self.types and given_columns(theirs) is not None
@@ -96,15 +96,15 @@ class TableReader:
                         yield column, part
 
     def cast(self, column: Column, theirs: str, reading: Reading) -> str:
-        """The SQL of one value, read in that way."""
+        """The SQL of one value in that reading."""
         zone = self.settings.timezone
         cast = cast_sql(column, theirs, self.types, self.source, zone, reading.notations)
         return open_end_sql(theirs, self.types, cast) if column.name == OPEN_ENDED else cast
 
     def marks_sql(self, reading: Reading) -> tuple[list[str], str]:
-        """Columns that a select of casts needs beside them, and the sum of marks over those.
+        """The extra columns that a select of casts needs, and the SQL of the marks over them.
 
-        Each part has a bit that is set where it is unread, and one where it may mean two numbers.
+        Each part has one bit for unread values, and one for values that may mean two numbers.
         """
         beside, marks = [], ["0"]
         chosen = "" if self.where.condition is None else "chosen IS NOT FALSE AND "
@@ -124,7 +124,7 @@ class TableReader:
         return self.source.decimal is None and part not in reading.notations
 
     def plain(self) -> Reading:
-        """The plainest reading; times that are numbers were looked at."""
+        """The plainest reading; only times stored as numbers are inspected."""
         usual = usual_notation(self.source)
         notations = {}
         for ours, theirs in self.mapped.items():
@@ -137,14 +137,14 @@ class TableReader:
         return Reading(notations)
 
     def changes(self, before: Reading, after: Reading, marks: int) -> bool:
-        """Whether the rows have to be read again: something was unread, or means another number."""
+        """Whether the rows must be read again: something was unread, or means another number."""
         unread = any(marks >> 2 * i & 1 for i, _ in enumerate(self.parts()))
         usual = usual_notation(self.source).decimal
         new = [after.notations[part] for part in after.notations.keys() - before.notations.keys()]
         return (unread and bool(new)) or any(each.decimal != usual for each in new)
 
     def careful(self, reading: Reading, marks: int) -> Reading:
-        """The reading after a look at the columns that are marked."""
+        """The reading after inspecting the marked columns."""
         for i, (column, part) in enumerate(self.parts()):
             if marks >> 2 * i & 3 and part not in reading.notations:
                 if column.kind == "time":
@@ -185,7 +185,7 @@ class TableReader:
         return replace(reading, notations=notations, warnings=warnings, hints=hints)
 
     def _check_currency(self, look: NumberLook) -> None:
-        """Nothing, or DataError where the signs beside the amounts are those of other money."""
+        """Raises DataError if the currency signs next to the amounts are those of another currency."""
         found = [
             sign
             for sign in look.known_currencies
@@ -201,7 +201,7 @@ class TableReader:
             )
 
     def unread(self, reading: Reading, marks: int) -> tuple[Unread, ...]:
-        """What that reading leaves unread in the columns that are marked so."""
+        """The values that this reading leaves unread in the marked columns."""
         return tuple(
             self._shapes(column, part, reading)
             for i, (column, part) in enumerate(self.parts())

@@ -1,9 +1,9 @@
 """Refund columns, and cancelled invoices.
 
 Online Retail and many tills write a cancellation as an invoice of its own, whose number begins
-with C and whose amount is that of the order, below zero. An order cancelled on its own day is
-removed together with its cancellation: cutoffs lie between days, so none has seen one without the
-other. A later cancellation stays a return of its own day, because until then it was a purchase.
+with C and whose amount is that of the order, negated. An order cancelled on the same day is removed
+together with its cancellation: cutoffs are between days, so none has seen one without the other. A
+later cancellation remains a return on its own day, because until then the order was a purchase.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ MOST = 0.5
 
 
 def refund_sql(theirs: str, types: dict[str, str], cast: str) -> str:
-    """The SQL of a refund that `cast` reads: 0 where the source says nothing, null where it cannot
-    be read.
+    """The SQL of a refund that `cast` reads: 0 if the source has no value, null if it is
+    unreadable.
     """
-    if theirs not in types:  # arithmetic, of which a part may be empty
+    if theirs not in types:  # arithmetic, parts of which may be empty
         return f"coalesce({cast}, 0)"
     text = f"trim(CAST({identifier(theirs)} AS VARCHAR))"
     return f"CASE WHEN {text} IS NULL OR NOT {given_sql(text)} THEN 0 ELSE {cast} END"
 
 
 def count_refunds(engine: Engine) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Notes and warnings of what the refunds, which still stand beside the orders, took off."""
+    """Notes and warnings about what the refunds, still a separate column, subtracted."""
     (row,) = engine.rows(
         "SELECT count(*) AS n, count(CASE WHEN refund <> 0 THEN 1 END) AS refunded, "
         "count(CASE WHEN refund <> 0 AND amount = 0 THEN 1 END) AS whole, "
@@ -57,10 +57,10 @@ CANCELS = "amount < 0 AND upper(substr(order_id, 1, 1)) = 'C' AND substr(order_i
 
 
 def without_cancelled(engine: Engine, audit: TableAudit, *, lines: bool) -> TableAudit:
-    """`orders` (and, of a file of `lines`, `order_lines`) without orders that were cancelled on
-    their own day, and without what cancelled them; the audit counts the rows.
+    """`orders` (and, for a file of `lines`, `order_lines`) without orders that were cancelled on
+    the same day, and without their cancellations; the audit counts the rows.
 
-    Orders with a `loaded_at` stay as they are: their versions say what was known when.
+    Orders with a `loaded_at` remain unchanged: their versions record what was known when.
     """
     if "loaded_day" in engine.columns("orders") or not _count(engine, "orders", CANCELS):
         return audit
@@ -74,7 +74,7 @@ def without_cancelled(engine: Engine, audit: TableAudit, *, lines: bool) -> Tabl
 
 
 def _pairs_sql() -> str:
-    """The numbers of cancelled orders and of their cancellations: the first of each, and so on."""
+    """The numbers of cancelled orders and their cancellations, paired in order of time."""
     size = "CAST(round(abs(amount) * 1e6) AS DECIMAL(38, 0))"
     days = f"SELECT DISTINCT customer_id, local_day, {size} AS size FROM orders WHERE {CANCELS}"
     numbered = (

@@ -1,4 +1,4 @@
-"""Repurchase gaps of a shop: weighted for censoring, and the quantile that defines a lapse."""
+"""Repurchase gaps of a shop: weighted, censored, and the quantile that defines a lapse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROUNDING = 1e-9  # slack when the curve is compared with q
 def quantile_of_votes(
     gap_days: Floats, is_event: NDArray[np.bool_], votes: Floats, q: float
 ) -> float:
-    """Days within which a share `q` of the repurchases happens; inf where the curve stays below.
+    """The days within which a share `q` of repurchases happens; inf if the curve stays below `q`.
 
     One row a gap: `is_event` where a purchase ended it, not where the data did (the gap from a
     customer's last purchase to the end). The votes of a customer's gaps add up to 1. Source: Kaplan
@@ -32,9 +32,9 @@ def quantile_of_votes(
 
 
 def _share_returned(days: Floats, ended: NDArray[np.bool_], votes: Floats) -> tuple[Floats, Floats]:
-    """The distinct gaps, ascending, and the share that has come back after each.
+    """The distinct gaps, ascending, and the share that has returned after each.
 
-    Somebody censored at a gap still counts as waiting there.
+    A customer censored at a gap still counts as waiting there.
     """
     at_days, step = np.unique(days, return_inverse=True)
     leaving = np.bincount(step, weights=votes)
@@ -44,7 +44,7 @@ def _share_returned(days: Floats, ended: NDArray[np.bool_], votes: Floats) -> tu
 
 
 def repurchase_gap_days(tables: Tables, before: date, *, q: float) -> float:
-    """The `q` quantile of the gap between purchase days, from what precedes that date.
+    """The `q` quantile of the gap between purchase days, from the data before that date.
 
     See `quantile_of_votes`; inf also where nobody bought.
     """
@@ -54,7 +54,7 @@ def repurchase_gap_days(tables: Tables, before: date, *, q: float) -> float:
 
 
 def _weighed_gaps(days: Frame) -> Frame:
-    """days, ended (0: by the cutoff), votes: each gap's share of its customer's one vote."""
+    """days, ended (0: by the cutoff), votes: each gap's share of its customer's single vote."""
     key = customer_key(days)
     purchases = days.filter(nw.col("is_purchase"))
     customers = purchases.group_by(key).agg(days=nw.col("age_days").min(), gaps=nw.len())

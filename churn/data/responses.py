@@ -1,4 +1,4 @@
-"""What customers did with a campaign: who was contacted, who redeemed, who opened or left."""
+"""Responses to a campaign: contacts, redemptions, opens and unsubscriptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Window:
 
 
 def contacted(snapshot: Snapshot, window: Window) -> set[str] | None:
-    """Who was really sent something by the campaign; None where no contact of it is on record."""
+    """The customers actually contacted by the campaign; None if no contact is on record."""
     if not snapshot.tables.has("contacts"):
         return None
     found = snapshot.tables.engine.query(
@@ -38,10 +38,10 @@ def contacted(snapshot: Snapshot, window: Window) -> set[str] | None:
 
 
 def redemptions(snapshot: Snapshot, window: Window) -> pa.Table | None:
-    """Redemptions in the window, a row for each customer and what was noted: campaign_id, offer_id
-    and code (null where they were not), `elsewhere` where contacts know the other campaign that is
-    named, redeemed: how often; priced: how often with an order of the customer on the same day;
-    order_amount: the sum of those orders' net amounts. None where there is no such table.
+    """Redemptions in the window, one row per customer and recorded campaign_id, offer_id and code
+    (null if not recorded), `elsewhere` if contacts know the other campaign that is named, redeemed:
+    their number; priced: how many had an order of the customer on the same day; order_amount: the
+    sum of those orders' net amounts. None if there is no such table.
     """
     if not snapshot.tables.has("redemptions"):
         return None
@@ -74,9 +74,9 @@ def _campaigns(snapshot: Snapshot) -> set[str]:
 
 
 def reactions(snapshot: Snapshot, window: Window) -> pa.Table | None:
-    """customer_id, opened, unsubscribed: 1 or 0, of everyone with such an event in the window.
+    """customer_id, opened, unsubscribed: 1 or 0, for everyone with such an event in the window.
 
-    Opens and clicks that name another campaign do not count. None where there are no events.
+    Opens and clicks of another campaign do not count. None if there are no events.
     """
     if not snapshot.tables.has("events"):
         return None

@@ -1,12 +1,12 @@
-"""Rows that restrict, at the door: refusals and limits are kept whatever is wrong with them.
+"""Rows that restrict, at import: refusals and limits are kept whatever is wrong with them.
 
 A row of `consents` or `preferences` that names a customer and is not clearly a yes counts as a no:
-on every channel where its channel is not understood, to marketing where its purpose is not, and at
-any time where its date is not readable. A yes that is not clear is dropped, or grants nothing. The
-unsubscriptions among `events` go into a table of their own, for a refusal needs no date.
+on every channel if its channel is not recognised, for marketing if its purpose is not, and at any
+time if its date is unreadable. An unclear yes is dropped, or grants nothing. The unsubscriptions
+among `events` get a table of their own, because a refusal needs no date.
 
-Rows have two columns more: `undated`, whether the date of a refusal is not known (`day` is then the
-day of its arrival, else infinite), and `everywhere`, whether it holds on all channels.
+Rows have two extra columns: `undated`, whether the date of a refusal is unknown (`day` is then the
+day of its arrival, else infinite), and `everywhere`, whether it applies to all channels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from churn.data.words import (
     unsubscribed_sql,
 )
 
-EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 where they know no date
+EARLIEST = "1900-01-01"  # shops write 0001-01-01 or 1899-12-31 for an unknown date
 WORDS = {
     "consents": ("channel", "purpose", "granted"),
     "preferences": ("channel", "kind", "allowed"),
@@ -49,26 +49,26 @@ READ_FIRST = {
     "preferences": {"channel": CLEAN_CHANNELS, "kind": frozenset[str](), "allowed": CLEAN_FLAGS},
     "events": {"event_type": frozenset(EVENT_TYPES)},
 }
-"""Of these, what is looked at in every row, with the words that are clean as they stand."""
+"""Those inspected in every row, with the words that need no normalisation."""
 RAW = {"preferences": ("max_contacts", "cap_days")}
-"""Numbers that limit: they are read as text, too (`raw_…`), to see where they are not numbers."""
+"""Limiting numbers, also read as text (`raw_…`) to see where they are not numbers."""
 RAW_AS = "raw_"
 SAID = "said_"
-"""Before the names of columns that hold what was not understood, until it is counted."""
+"""Prefix of columns that hold unrecognised values until these are counted."""
 KEPT = "kept as a refusal, "
-"""Before the reason for which an unsubscription is no event."""
+"""Prefix of the reason for which an unsubscription is not an event."""
 INFINITE = "CAST('Infinity' AS DOUBLE)"
 LONGEST_DAYS = 3650
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a restricting table on their way in.
+    """The rows of a restricting table during import.
 
-    `casts` is the SQL that selects the columns of the contract which the source has, words as
-    text. `others` shows the columns that are no words and no times. `unusable` tells why a row
-    could not be used if it restricted nothing, `nobody` why it can be used in no case; `happened`
-    and `latest` are the column of its time and the present.
+    `casts` is the SQL that selects the contract's columns which the source has, words as text.
+    `others` lists the columns that are neither words nor times. `unusable` is why a row could not
+    be used if it did not restrict, `nobody` why it cannot be used at all; `happened` and `latest`
+    are the column of its time and the present.
     """
 
     table: str
@@ -99,7 +99,7 @@ class Rows:
         return f"SELECT *, {shown} FROM ({filled})"
 
     def read_flag(self, column: str) -> str:
-        """The SQL of the same with what a flag's word means."""
+        """The SQL of the same with the meaning of a flag's word."""
         return f"SELECT *, {flag_word_sql(column)} FROM ({self.read})"
 
     @property
@@ -109,7 +109,7 @@ class Rows:
 
     @property
     def arrived(self) -> str:
-        """The same of the time at which it arrived; true where the table has none."""
+        """The same for the time at which it arrived; true if the table has none."""
         return self._is_sane("loaded_at") if "loaded_at" in self.has else "true"
 
     def _is_sane(self, time: str) -> str:
@@ -117,7 +117,7 @@ class Rows:
         return f"coalesce({bounds}{self.latest}, false)"
 
     def times(self, restricts: str) -> list[str]:
-        """The columns of times; `restricts` tells which rows may do without."""
+        """The time columns; `restricts` marks the rows that do not need them."""
         day = f"CASE WHEN dated THEN {_day(self.happened)} END"
         local = f"CASE WHEN dated THEN {self.local_day} END"
         since = f"CASE WHEN arrived THEN {_day('loaded_at')} END" if self._loads else "NULL"
@@ -136,13 +136,13 @@ class Rows:
         return "loaded_at" in self.has
 
     def number(self, column: str) -> str:
-        """A column of numbers, null where it holds none that could be one of contacts or days."""
+        """A column of numbers, null unless they are plausible as contacts or days."""
         name = f'"{column}"'
         sane = f"isfinite({name}) AND abs({name}) <= 1e15"
         return f"CASE WHEN {sane} THEN {name} END" if column in self.has else "CAST(NULL AS DOUBLE)"
 
     def is_no_number(self, column: str) -> str:
-        """Whether something stands there that is no number."""
+        """Whether there is a value that is not a number."""
         if column not in self.has:
             return "false"
         return (
@@ -151,7 +151,7 @@ class Rows:
 
 
 def restricting_sql(rows: Rows) -> str:
-    """The SQL of the table's rows, with `unusable`: why a row is to be dropped, else null."""
+    """The SQL of the table's rows, with `unusable`: why a row is dropped, else null."""
     make: dict[str, Callable[[Rows], str]] = {
         "consents": _consents,
         "preferences": _preferences,
@@ -165,7 +165,7 @@ def _day(time: str) -> str:
 
 
 def _said(column: str, understood: str) -> str:
-    """What was not understood, "" for nothing at all."""
+    """The unrecognised value, "" if it is empty."""
     return (
         f"""CASE WHEN {understood} THEN NULL WHEN blank_{column} THEN '' ELSE trim("{column}") """
         f"END AS {SAID}{column}"
@@ -200,7 +200,7 @@ def _consents(rows: Rows) -> str:
 
 
 def _is_named(column: str) -> str:
-    """Whether it was understood; a grant of all channels or purposes names none."""
+    """Whether it was recognised; a grant of all channels or purposes names none."""
     return f"{column} IS NOT NULL AND NOT (yes AND {column} = '{ALL}')"
 
 

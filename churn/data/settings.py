@@ -1,4 +1,4 @@
-"""What a user says about the data: where each table is, how its columns are called, which clocks.
+"""Settings of the data: where each table is, what its columns are called, which clocks apply.
 
 The classes are the `[data]` part of `churn.toml`, value for value.
 """
@@ -12,21 +12,21 @@ from churn.data.engines.choice import EngineName
 
 IdRule = Literal["exact", "number", "email"]
 
-# Read by whoever validates a file: unknown keys and implicit conversions are errors.
+# For validation of the file: unknown keys and implicit conversions are errors.
 STRICT = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
     """One table: a file, a folder, a glob, several of these or `postgresql://…#table`, which may
-    hold a password and is not shown; and `columns` as ours → theirs.
+    contain a password and is not shown; and `columns` as ours → theirs.
 
-    `delimiter` and `encoding` speak of text files only, `sheet` of Excel workbooks. `decimal` and
-    `date_format` say how text is to be read: without them by what each column speaks for.
-    `date_format` is a strptime pattern, "iso", "excel", "unix seconds" and so on, or a list of them
-    that is tried in its order. `skip` counts the lines above the header; without it they are found.
-    `where` is a condition over the source's own columns: rows that do not meet it are left out.
-    `words` says for a column what words of the shop's own mean.
+    `delimiter` and `encoding` apply to text files only, `sheet` to Excel workbooks. `decimal` and
+    `date_format` define how text is read; by default this is detected per column. `date_format` is
+    a strptime pattern, "iso", "excel", "unix seconds" and so on, or a list of them that is tried in
+    order. `skip` is the number of lines above the header, detected by default. `where` is a
+    condition over the source's own columns: rows that do not meet it are left out. `words` gives,
+    per column, the meaning of the shop's own words.
     """
 
     __pydantic_config__ = STRICT
@@ -44,7 +44,7 @@ class TableSource:
 
 @dataclass(frozen=True, kw_only=True)
 class OrdersSource(TableSource):
-    """The orders: `grain` tells whether a row is a whole order or one line of it."""
+    """The orders: `grain` is whether a row is a whole order or one line of it."""
 
     __pydantic_config__ = STRICT
     grain: Literal["order", "line"] = "order"
@@ -52,14 +52,14 @@ class OrdersSource(TableSource):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """The `[data]` section: engine, clocks, currency, and one source for each table.
+    """The `[data]` section: engine, clocks, currency, and one source per table.
 
-    `timezone` reads times without a zone, `day_timezone` sets midnights and purchase days.
+    `timezone` applies to times without a zone, `day_timezone` defines midnights and purchase days.
     `bad_row_limit` is the share of unusable rows above which loading stops. Orders dated far from
-    all others are taken for mistyped, unless `keep_outlying_dates`.
-    `customer_id` and `order_id` say when two ids mean the same; `guests` are customer ids that mean
-    nobody, beside words such as "guest"; an empty list says that nobody is one. `least_match` is
-    the share of a table's ids that have to be known in the orders, or the other way round.
+    all others are treated as mistyped, unless `keep_outlying_dates` is set. `customer_id` and
+    `order_id` define when two ids are the same; `guests` are customer ids that stand for guests, in
+    addition to words such as "guest"; an empty list means that no id does. `least_match` is the
+    share of a table's ids that must occur in the orders, or the other way round.
     """
 
     __pydantic_config__ = STRICT

@@ -1,4 +1,4 @@
-"""Where tables come from: files, one or many, and the SQL by which DuckDB reads them."""
+"""Where tables come from: files, one or many, and the SQL with which DuckDB reads them."""
 
 import glob
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from churn.storage.manifests import verify_file
 from churn.storage.redaction import shown_address
 
 FILE_COLUMN = "churn: file"
-"""The column that names each row's file, where a source is made of several."""
+"""The column with each row's file, if a source consists of several."""
 
-PIECE_ROWS = 2_000_000  # of a Parquet file, at least, for each task of a distributed engine
+PIECE_ROWS = 2_000_000  # of a Parquet file, at least, per task of a distributed engine
 
 
 def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
     """The files of a source, relative to `folder`: globs and folders resolved, none empty.
 
-    A file with a manifest beside it must be the file that the manifest describes.
+    A file with a manifest must be the file that the manifest describes.
     """
     patterns = [source.source] if isinstance(source.source, str) else list(source.source)
     found = [path for pattern in patterns for path in _matches(pattern, table, folder)]
@@ -33,11 +33,11 @@ def files_of(source: TableSource, *, table: str, folder: Path) -> list[Path]:
 
 
 def files_at(pattern: str, folder: Path) -> list[Path]:
-    """The files that a path, a folder or a glob names, in order; none where there are none."""
+    """The files that a path, a folder or a glob names, in order; may be empty."""
     place = folder / pattern
     if place.is_dir():
         return sorted(path.resolve() for path in place.iterdir() if _is_table(path))
-    # A name with brackets may be a file as it stands. glob, because absolute patterns are welcome.
+    # A name with brackets may be a file itself. glob, because absolute patterns are allowed.
     plain = place.is_file()
     places = [pattern] if plain else sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207
     return [(folder / place).resolve() for place in places if (folder / place).is_file()]
@@ -79,13 +79,13 @@ def relation_of(
     unread: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Relation:
-    """The files as rows that the door can read, whole or in pieces."""
+    """The files as rows that the import can read, whole or in pieces."""
     sql = relation_sql(files, source, named=len(files) > 1)
     return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread, notes)
 
 
 def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:
-    """SQL that reads a text file, or some row groups of a Parquet file, each in all columns."""
+    """SQL that reads a text file, or some row groups of a Parquet file, each with all columns."""
     types = columns_of(door, relation_sql(files, source, named=len(files) > 1), name="the files")
     return [
         f"(SELECT {_shown(door, path, source, types)} FROM {part})"
@@ -95,7 +95,7 @@ def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> l
 
 
 def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str, str]) -> str:
-    """The columns and types of all files, for one that may lack some or write them otherwise."""
+    """The columns and types of all files, for a file that lacks some or types them differently."""
     own = columns_of(door, relation_sql([path], source, named=True), name=path.name)
     there = {name.casefold() for name in own}
     return ", ".join(

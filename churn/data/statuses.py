@@ -1,4 +1,4 @@
-"""Status columns of orders: a warning where cancelled or unpaid orders count as purchases."""
+"""Status columns of orders: a warning if cancelled or unpaid orders count as purchases."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ PHRASES: dict[str, bool] = {
 
 @dataclass(frozen=True)
 class StatusColumn:
-    """A column that says whether an order is a purchase: in words, by a moment at which it was
-    cancelled, as a flag that speaks against it, or for it; or how much was paid back.
+    """A column that shows whether an order is a purchase: by words, by the time at which it was
+    cancelled, as a flag against or in favour of it, or by the amount refunded.
     """
 
     name: str
@@ -90,7 +90,7 @@ class StatusColumn:
 
 
 def status_columns(names: Iterable[str]) -> list[StatusColumn]:
-    """Those of the columns that say whether an order is a purchase, in their order.
+    """The columns that show whether an order is a purchase, in their order.
 
     >>> [(c.name, c.kind) for c in status_columns(["Name", "Financial Status", "Cancelled at"])]
     [('Financial Status', 'word'), ('Cancelled at', 'moment')]
@@ -121,7 +121,7 @@ def plain_status(word: str) -> str:
 
 
 def counts_as_purchase(word: str) -> bool | None:
-    """Whether a status means that the order counts; None where the word is not known.
+    """Whether a status means that the order counts; None if the word is unknown.
 
     >>> [counts_as_purchase(word) for word in ("Completed", "wc-cancelled", "on-hold", "foo")]
     [True, False, False, None]
@@ -145,7 +145,7 @@ MOST_WORDS = 50
 
 @dataclass(frozen=True)
 class StatusCheck:
-    """The columns of the orders that say whether a row is a purchase, and that `where` ignores."""
+    """The columns of the orders that show whether a row is a purchase, and that `where` ignores."""
 
     columns: tuple[StatusColumn, ...]
     types: Mapping[str, str]
@@ -162,18 +162,18 @@ class StatusCheck:
         *,
         used: Collection[str],
     ) -> StatusCheck:
-        """The check of that table; it looks at nothing unless the table is `orders`."""
+        """The check for that table; it does nothing unless the table is `orders`."""
         found = status_columns(types) if table == "orders" else []
         spare = tuple(column for column in found if column.name not in used)
         return cls(spare, types, source, timezone)
 
     @property
     def extras(self) -> dict[str, str]:
-        """What has to be selected until rows are counted: our name → SQL."""
+        """The extra columns selected until rows are counted: our name → SQL."""
         return {f"status_{i}": self._sql(column) for i, column in enumerate(self.columns)}
 
     def _sql(self, column: StatusColumn) -> str:
-        """The word, or the name of a column that speaks against the order."""
+        """The word, or the name of a column that marks the order as not a purchase."""
         text = f"nullif(lower(trim(CAST({identifier(column.name)} AS VARCHAR))), '')"
         if column.kind == "word":
             return text
@@ -190,8 +190,8 @@ class StatusCheck:
         return kind in ("BOOLEAN", "VARCHAR") or NUMERIC.match(kind) is not None
 
     def warnings(self, engine: Engine) -> tuple[str, ...]:
-        """A warning for each column that says of some rows that they are no purchases, or that
-        holds a word that is not known.
+        """A warning for each column that marks some rows as not purchases, or that holds an unknown
+        word.
         """
         checked = zip(self.columns, self.extras, strict=True)
         return tuple(text for column, name in checked if (text := _warning(engine, column, name)))
@@ -222,7 +222,7 @@ def _warning(engine: Engine, column: StatusColumn, name: str) -> str | None:
 
 
 def _of_words(name: str, counts: Mapping[str, int]) -> str | None:
-    """What a column of words says, where all of it is a status and not all of it a purchase."""
+    """The status words, if all values are statuses and not all of them mean a purchase."""
     if len(counts) == MOST_WORDS:  # names of states, say
         return None
     against = {word: n for word, n in counts.items() if counts_as_purchase(word) is False}

@@ -1,4 +1,4 @@
-"""A shop's tables behind one engine: checked at the door, then seen through a point in time."""
+"""A shop's tables behind one engine: checked at import, then seen as of a point in time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from churn.storage.erasures import Erased
 
 @dataclass(frozen=True)
 class Swept:
-    """Rows, and a function over them in the order `by` that never holds more than a batch."""
+    """Rows, and a function over them in the order `by` that holds no more than a batch."""
 
     frame: Frame
     function: Sweep
@@ -38,7 +38,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class Tables:
-    """The connected tables of a shop and the audit of what was dropped on the way in."""
+    """The connected tables of a shop and the audit of what was dropped at import."""
 
     engine: Engine
     settings: DataSettings
@@ -56,11 +56,11 @@ class Tables:
         clock: datetime | None = None,
         erased: Erased | None = None,
     ) -> "Tables":
-        """The tables that `settings` names: files, relative to `folder`, or in a database.
+        """The tables named by `settings`: files, relative to `folder`, or in a database.
 
-        `clock` is the present, in any zone; rows later than it are unusable. The rows of the
-        `erased` are left out. Raises DataError where a table breaks its contract and ConfigError
-        where a file is missing.
+        `clock` is the present, in any zone; later rows are unusable. The rows of the `erased` are
+        left out. Raises DataError if a table breaks its contract and ConfigError if a file is
+        missing.
         """
         fetched, copies = fetch(settings.sources()), Copies()
         try:
@@ -127,8 +127,8 @@ class Tables:
     ) -> "Tables":
         """The tables of pandas, Polars or Arrow frames; `columns` maps ours → theirs for orders.
 
-        Other tables come by name, e.g. `contacts=frame`, in our own column names; `where` maps
-        tables to the condition that their rows must meet.
+        Other tables are passed by name, e.g. `contacts=frame`, in our own column names; `where`
+        maps tables to the condition that their rows must meet.
         """
         for name, frame in {"orders": orders, **others}.items():
             _check_frame(name, frame)
@@ -189,14 +189,14 @@ class Tables:
         return cls(engine, settings, compare_ids(engine, settings, audits), fetched)
 
     def close(self) -> None:
-        """Ends the engine and removes what it spilled and what was copied to be read."""
+        """Closes the engine and removes its spilled and copied files."""
         self.engine.close()
         for copied in (self.fetched, self.copies):
             if copied is not None:
                 copied.close()
 
     def has(self, table: str) -> bool:
-        """Whether that table is connected; a file of lines brings order_lines, too."""
+        """Whether that table is connected; a file of lines also provides order_lines."""
         return table in self.audits or (table == "order_lines" and self._has_lines)
 
     @property
@@ -217,11 +217,11 @@ class Tables:
         return frozenset(found)
 
     def connected(self) -> frozenset[str]:
-        """What features may need: tables, `table.column`, and `events.type` where one occurs."""
+        """What features may need: tables, `table.column`, and `events.type` if one occurs."""
         return self._sources
 
     def frame(self, table: str) -> Frame:
-        """That table in our columns, as a lazy frame; DataError where it is not connected."""
+        """That table in our columns, as a lazy frame; DataError if it is not connected."""
         if not self.has(table):
             raise _not_connected(table)
         return self.engine.lazy(table)
@@ -239,7 +239,7 @@ class Tables:
     def once(self, name: str, frame: Frame, swept: Swept | None = None) -> Frame:
         """The frame computed once and kept under that name, for as long as the tables live.
 
-        `swept` is a cheaper way to the same rows, taken where the engine can.
+        `swept` is a cheaper way to the same rows, used if the engine supports it.
         """
         if name not in self._cached:
             if swept is None or not self.engine.sweep(
@@ -254,7 +254,7 @@ class Tables:
         return name in self._cached
 
     def span(self) -> tuple[date, date]:
-        """The dates of the first and the last order. Raises DataError where there is none."""
+        """The dates of the first and the last order. Raises DataError if there are none."""
         days = self._order_days.days
         if not days.size:
             rule = "table 'orders' must hold at least one usable order"
@@ -267,11 +267,11 @@ class Tables:
 
     @property
     def quiet_days(self) -> int:
-        """For so many days this shop may be without an order; beyond that it is remarkable."""
+        """How many days this shop may be without an order before it is remarkable."""
         return self._order_days.quiet_days
 
     def noting_quiet_days(self, as_of: date) -> "Tables":
-        """The same, with a warning where no order came for long shortly before `as_of`."""
+        """The same, with a warning if there is a long period without orders shortly before `as_of`."""
         quiet = quiet_warning(self._order_days, min(as_of, self.limit()))
         if quiet is None:
             return self
@@ -290,7 +290,7 @@ class Tables:
         return date_of(day_number(last) + 1) if self._dates_only() else last
 
     def limit(self) -> date:
-        """The last as_of that may be asked for: the day after the last order, or `until`."""
+        """The latest allowed as_of: the day after the last order, or `until`."""
         if self.settings.until is not None:
             return self.settings.until
         return date_of(day_number(self.span()[1]) + 1)
@@ -298,7 +298,7 @@ class Tables:
     def _dates_only(self) -> bool:
         """Whether every order was placed as its day began: the data has dates, not times.
 
-        A day may begin at 01:00, where summer time skips its midnight.
+        A day may begin at 01:00 if summer time skips its midnight.
         """
         bounds = "min(day) AS earliest, max(day) AS latest"
         days = self.engine.query(f"SELECT local_day, {bounds} FROM orders GROUP BY local_day")
@@ -309,12 +309,12 @@ class Tables:
         return not door.rows(f"SELECT 1 AS found FROM {seen} WHERE {outside} LIMIT 1")
 
     def arrival_lag_days(self) -> int:
-        """The days in which 99 % of the orders had arrived, by `loaded_at`; 0 without it."""
+        """The days within which 99 % of the orders had arrived, by `loaded_at`; 0 without it."""
         return self._lag_days("orders")
 
     def term_lag_days(self) -> int:
-        """The same of the terms of subscriptions, each in its first version: a later one tells of
-        something later.
+        """The same for the terms of subscriptions, each in its first version: a later version
+        records a later change.
         """
         firsts = "SELECT min(loaded_day) AS loaded_day, day FROM subscriptions"
         return self._lag_days("subscriptions", f"({firsts} GROUP BY customer_id, day) AS firsts")
@@ -331,7 +331,7 @@ class Tables:
         return Snapshot(self, as_date(when, name="as_of"))
 
     def within(self, when: date) -> date:
-        """The date itself; ConfigError where it lies beyond the data and its orders are unknown."""
+        """The date itself; ConfigError if it is beyond the data and its orders are unknown."""
         if self.audits["orders"].rows_kept and when > self.limit():
             raise ConfigError(
                 f"as_of must be at or before the end of the data, {self.limit()}",
@@ -342,7 +342,7 @@ class Tables:
 
 
 def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
-    """The least number of days that 99 in 100 orders took to arrive, from days and their counts."""
+    """The smallest number of days in which 99 in 100 orders arrived, from days and their counts."""
     total = sum(row["n"] for row in counts)
     arrived = 0
     for row in sorted(counts, key=lambda row: int(row["lag"])):
@@ -353,7 +353,7 @@ def _lag_of_99_percent(counts: list[dict[str, Any]]) -> int:
 
 
 def _check_frame(name: str, frame: object) -> None:
-    """Nothing, or ConfigError where something else than a frame was passed."""
+    """Raises ConfigError unless a frame was passed."""
     if frame is None or isinstance(frame, (str, bytes, Path, list, tuple, int, float)):
         rule = f"{name} must be a pandas, Polars or Arrow frame"
         fix = "Read files with churn.load_tables, or pass e.g. pandas.read_csv(...)."
@@ -366,7 +366,7 @@ def _not_connected(table: str) -> DataError:
 
 
 def _as_stored(column: str) -> str:
-    """A column of a contract as the door leaves it: times become days."""
+    """A column of a contract as the import stores it: times become days."""
     return column.removesuffix("_at") + "_day" if column.endswith("_at") else column
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions at a row per term: when it began, when it expires, whether it was cancelled.
+"""Subscriptions with one row per term: when it began, when it expires, whether it was cancelled.
 
 A term without an end runs until it is cancelled: its expiry is `OPEN_DAY` until then.
 """
@@ -13,7 +13,7 @@ from churn.data.tables import Tables
 
 
 def share_renewed(tables: Tables) -> float | None:
-    """The share of subscribers who began more than one term; None where nobody subscribed."""
+    """The share of subscribers who began more than one term; None if nobody subscribed."""
     begun = "SELECT customer_id, count(DISTINCT day) AS n FROM subscriptions GROUP BY customer_id"
     counted = "SELECT count(*) AS customers, count(CASE WHEN n > 1 THEN 1 END) AS renewed"
     (row,) = tables.engine.rows(f"{counted} FROM ({begun}) AS begun")
@@ -22,8 +22,8 @@ def share_renewed(tables: Tables) -> float | None:
 
 
 def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
-    """`keys`, local_day (of the beginning), expires_local_day, cancelled_local_day; of several
-    versions of a term, which are those that begin at one moment, the one that arrived last.
+    """`keys`, local_day (of the start), expires_local_day, cancelled_local_day; of several versions
+    of a term, which start at the same moment, the one that arrived last.
     """
     columns = subscriptions.collect_schema().names()
     if "loaded_day" in columns:
@@ -42,11 +42,11 @@ def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
 
 
 def terms_at_cutoffs(past: Frame, keys: Sequence[str]) -> Frame:
-    """The terms that had begun with days_to_expiry (whole days, negative once expired; null where
-    the customer's last term is open), plan_days (from beginning to expiry; null for an open term),
-    cancelled_days (since the cancellation; null unless it came before the cutoff) and is_last (no
-    other term of the customer expires later). An open term that was cancelled before the cutoff
-    expired on that day.
+    """The terms that had begun with days_to_expiry (whole days, negative once expired; null if the
+    customer's last term is open), plan_days (from start to expiry; null for an open term),
+    cancelled_days (since the cancellation; null unless before the cutoff) and is_last (no other
+    term of the customer expires later). An open term cancelled before the cutoff expired on that
+    day.
     """
     cutoff, expires = nw.col("cutoff"), nw.col("expires_local_day")
     ago = cutoff - nw.col("cancelled_local_day")

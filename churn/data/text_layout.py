@@ -1,4 +1,4 @@
-"""How a text file is laid out: what stands above its header and below its rows, how lines end."""
+"""The layout of a text file: lines above its header and below its rows, and its line endings."""
 
 import csv
 import gzip
@@ -28,9 +28,9 @@ SUMMARY = re.compile(
 
 @dataclass(frozen=True)
 class TextLayout:
-    """`above` and `below` count the lines that belong to no table. `header` holds its names,
-    `separator` what a first line `sep=;` says, `delimiter` what stands between two values, and
-    `mixed` tells whether lines end in more than one way.
+    """`above` and `below` count the lines outside the table. `header` holds its names, `separator`
+    what a first line `sep=;` declares, `delimiter` the sign between values, and `mixed` is whether
+    lines end in more than one way.
     """
 
     header: tuple[str, ...] = ()
@@ -42,17 +42,17 @@ class TextLayout:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the file can be read as it stands."""
+        """Whether the file can be read as it is."""
         return not (self.above or self.below or self.mixed)
 
 
 def text_layout(
     path: Path, *, encoding: str, delimiter: str | None = None, skip: int | None = None
 ) -> TextLayout:
-    """The layout of a text file, plain or gzipped; `skip` is how many lines stand above its header
-    where that is known.
+    """The layout of a text file, plain or gzipped; `skip` is the number of lines above its header,
+    if known.
 
-    Of a gzipped file only the head is looked at.
+    Of a gzipped file only the beginning is inspected.
     """
     head, whole = _head(path, encoding)
     lines = LINE_END.split(head)
@@ -74,7 +74,7 @@ def text_layout(
 
 
 def without_the_odd(path: Path, layout: TextLayout, encoding: str) -> Iterator[str]:
-    """The lines of the table alone, each ended by a line feed, as texts that `codec_of` writes."""
+    """The lines of the table only, each ended by a line feed, as texts that `codec_of` writes."""
     held: list[str] = []
     with opened_text(path) as stream:
         for number, line in enumerate(_texts(stream, encoding)):
@@ -86,13 +86,13 @@ def without_the_odd(path: Path, layout: TextLayout, encoding: str) -> Iterator[s
 
 
 def is_foreign(path: Path, encoding: str) -> bool:
-    """Whether DuckDB cannot read text in that encoding: cp1252, and UTF-16 of the other endian."""
+    """Whether DuckDB cannot read that encoding: cp1252, and UTF-16 of the other endianness."""
     if encoding != "utf-16":
         return encoding == FOREIGN
     try:
         with opened_text(path) as stream:
             return stream.read(2) == b"\xfe\xff"
-    except (OSError, EOFError):  # DuckDB says what is wrong with it
+    except (OSError, EOFError):  # DuckDB reports what is wrong with it
         return False
 
 
@@ -111,12 +111,12 @@ def as_text(lines: Iterator[str], encoding: str) -> Iterator[str]:
 
 
 def codec_of(encoding: str) -> str:
-    """The codec that keeps every byte of a file as it is; UTF-16 has to be decoded."""
+    """The codec that preserves every byte of a file; UTF-16 has to be decoded."""
     return "utf-16" if encoding == "utf-16" else "latin-1"
 
 
 def looks_like_data(name: str) -> bool:
-    """Whether a column's name is rather the first value in it: an address, a number or a date.
+    """Whether a column's name looks like its first value: an address, a number or a date.
 
     >>> [looks_like_data(name) for name in ("anna@example.com", "19.90", "2024-01-01", "q4_2024")]
     [True, True, True, False]
@@ -125,7 +125,7 @@ def looks_like_data(name: str) -> bool:
 
 
 def opened_text(path: Path) -> IO[bytes]:
-    """The bytes of a text file, unzipped where its name ends in .gz."""
+    """The bytes of a text file, decompressed if its name ends in .gz."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
@@ -142,12 +142,12 @@ def _texts(stream: IO[bytes], encoding: str) -> Iterator[str]:
 
 
 def _head(path: Path, encoding: str) -> tuple[str, bool]:
-    """The text that a file begins with, and whether that is all of it."""
+    """The text at the beginning of a file, and whether that is all of it."""
     try:
         with opened_text(path) as stream:
             read = stream.read(WINDOW)
             whole = not stream.read(1)
-    except (OSError, EOFError):  # DuckDB says what is wrong with it
+    except (OSError, EOFError):  # DuckDB reports what is wrong with it
         return "", True
     text = read.decode(codec_of(encoding), errors="ignore")
     return text.removeprefix("\xef\xbb\xbf"), whole
@@ -162,7 +162,7 @@ def _named(name: str, encoding: str) -> str:
 def _read_best(
     lines: Sequence[str], separator: str | None, delimiter: str | None
 ) -> tuple[str, list[tuple[int, list[str]]]] | None:
-    """The table by what the file says of itself, else by `delimiter` if its header has that."""
+    """The table by the separator declared in the file, else by `delimiter` if the header has it."""
     found = _table_in(lines, separator)
     if separator or not delimiter or found is None or found[0] == delimiter:
         return found
@@ -173,8 +173,8 @@ def _read_best(
 def _table_in(
     lines: Sequence[str], delimiter: str | None
 ) -> tuple[str, list[tuple[int, list[str]]]] | None:
-    """The delimiter that makes the most lines equally wide, and the rows with the lines on which
-    they begin; None where no line has two values.
+    """The delimiter that gives the most lines the same width, and the rows with the lines on which
+    they begin; None if no line has two values.
     """
     best: tuple[float, int, str, list[tuple[int, list[str]]]] | None = None
     for each in [delimiter] if delimiter else DELIMITERS:
@@ -198,7 +198,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def _usual_width(rows: Sequence[list[str]]) -> tuple[int, float]:
-    """How many values most rows have, and what share of the rows that are not empty have them."""
+    """The most frequent number of values, and the share of non-empty rows that have it."""
     widths = Counter(len(cells) for cells in rows if len(cells) > 1)
     if not widths:
         return 0, 0.0
@@ -207,8 +207,8 @@ def _usual_width(rows: Sequence[list[str]]) -> tuple[int, float]:
 
 
 def _lines_above(rows: Sequence[tuple[int, list[str]]]) -> int:
-    """How many lines stand above the header: the first row that is as wide as the table, mostly
-    filled, and holds names. Rows may have one value more, where each ends in a delimiter.
+    """The number of lines above the header: the first row that is as wide as the table, mostly
+    filled, and holds names. Rows may have one more value if each ends in a delimiter.
     """
     width, _ = _usual_width([cells for _, cells in rows])
     likely = [(start, cells) for start, cells in rows if _is_header(cells, width - 1)]
@@ -228,7 +228,7 @@ def _filled(cells: Sequence[str]) -> int:
 
 
 def _tail(path: Path, encoding: str) -> list[str]:
-    """The last lines of a file, the first of them whole."""
+    """The last lines of a file, the first of them complete."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         mark = stream.read(2)
@@ -243,7 +243,7 @@ def _tail(path: Path, encoding: str) -> list[str]:
 
 
 def _lines_below(lines: Sequence[str], delimiter: str, width: int) -> int:
-    """How many lines at the end are no rows: texts, blanks between them, and a row of totals."""
+    """The number of lines at the end that are not rows: texts, blanks and a row of totals."""
     lines = lines[:-1] if lines and not lines[-1] else lines
     found = 0
     for number, line in enumerate(reversed(lines[1:]), start=1):
@@ -265,7 +265,7 @@ def _is_below(line: str, delimiter: str, width: int) -> bool:
 
 
 def is_summary(cells: Sequence[object]) -> bool:
-    """Whether a row holds sums and not an order: it begins with such a word, and has gaps.
+    """Whether a row holds totals rather than an order: it begins with such a word and has gaps.
 
     >>> is_summary(["Total", "", "876.00"]), is_summary(["1001", "Total", "876.00"])
     (True, False)
@@ -277,7 +277,7 @@ def is_summary(cells: Sequence[object]) -> bool:
 
 
 def _mixed(path: Path, encoding: str) -> bool:
-    """Whether some lines end in CR LF and others in one of the two alone."""
+    """Whether some lines end in CR LF and others in only one of the two."""
     if encoding == "utf-16":
         return False
     size = path.stat().st_size
@@ -288,5 +288,5 @@ def _mixed(path: Path, encoding: str) -> bool:
             block = stream.read(WINDOW)
             feeds += block.count(b"\n")
             returns += block.count(b"\r")
-    cut = SAMPLED if size > WINDOW * SAMPLED else 0  # a window may part CR from LF
+    cut = SAMPLED if size > WINDOW * SAMPLED else 0  # a window may split CR from LF
     return feeds > 0 and returns > 0 and abs(feeds - returns) > cut

@@ -1,7 +1,7 @@
-"""`where` at the door: which rows of a table it leaves out, counted by the value that says so.
+"""`where` at import: which rows of a table it leaves out, counted by the value responsible.
 
-A row for which the condition is unknown, because a value that it needs is empty, is left out and
-counted by itself. A refusal is not: what restricts is never lost for a value that is missing.
+A row for which the condition is unknown, because a value it uses is empty, is left out and counted
+separately. A refusal is not: rows that restrict are never lost because of a missing value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PERSONAL = ("email", "phone", "birth_date")
 
 @dataclass(frozen=True)
 class Where:
-    """The condition of one table, compiled; without a condition it leaves every row alone."""
+    """The compiled condition of one table; without a condition it keeps every row."""
 
     table: str
     compiler: ConditionSQL
@@ -38,15 +38,15 @@ class Where:
 
     @property
     def extras(self) -> dict[str, str]:
-        """What has to be selected until rows are counted: our name → SQL."""
+        """The extra columns selected until rows are counted: our name → SQL."""
         if self.condition is None:
             return {}
         label = self.compiler.label_sql(self.condition)
         return {"chosen": self.compiler.sql(self.condition), "left_out_as": label}
 
     def rules(self, *, restricts: bool = False) -> list[tuple[str, str]]:
-        """Tests of rows that are left out, each with its reason; one that `restricts`, and an
-        event, is kept where the condition is not decided.
+        """Tests for rows that are left out, each with its reason; a row that `restricts`, and an
+        event, is kept if the condition is undecided.
         """
         if self.condition is None:
             return []
@@ -56,7 +56,7 @@ class Where:
         return [*decided, ("chosen IS NULL", UNDECIDED)]
 
     def count(self, engine: Engine, counts: Mapping[str, int], rows: int) -> dict[str, int]:
-        """The counts with the rows left out by their values. DataError where no order is left."""
+        """The counts with the rows left out by their values. DataError if no order is left."""
         left = counts.get(LEFT_OUT, 0) + counts.get(UNDECIDED, 0)
         if not left:
             return dict(counts)
@@ -74,7 +74,7 @@ class Where:
         return {**_by_value(shown, counts.get(LEFT_OUT, 0)), **_without(counts, LEFT_OUT)}
 
     def warnings(self, counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
-        """What a person must not miss of the rows left out; `counts` are those of the reasons."""
+        """Important warnings about the rows left out; `counts` are those of the reasons."""
         undecided, left = counts.get(UNDECIDED, 0), counts.get(LEFT_OUT, 0)
         found = []
         if undecided:
@@ -95,9 +95,9 @@ def where_of(
     *,
     mapped: Mapping[str, str],
 ) -> Where:
-    """The condition of that table, of which `mapped` are the columns as ours → theirs.
+    """The condition of that table, with `mapped` columns as ours → theirs.
 
-    ConfigError where it is none, DataError where the source lacks a column.
+    ConfigError if it is not a condition, DataError if the source lacks a column.
     """
     contract = TABLES[table]
     ids = [ours for ours in mapped if contract.column(ours).kind == "id"]

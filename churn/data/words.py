@@ -1,7 +1,7 @@
-"""What shops call channels, purposes and unsubscriptions, and what we take each word for.
+"""The words shops use for channels, purposes and unsubscriptions, and their meanings.
 
-A refusal whose word is not understood refuses all that it may mean; a grant grants only what it
-names. `[data.<table>.words]` adds a shop's own words, which come before these.
+A refusal with an unrecognised word refuses everything it may mean; a grant grants only what it
+names. `[data.<table>.words]` adds a shop's own words, which take precedence.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from churn.data.notations.flags import (
 )
 
 Words = Mapping[str, Mapping[str, str | bool]]
-"""`[data.<table>.words]`: for each of our columns, a shop's word → what it means."""
+"""`[data.<table>.words]`: for each of our columns, a shop's word → its meaning."""
 
 ALL = "all"
 MARKETING = "marketing"
 PROFILING = "profiling"
 
-# What an event may be; churn/data/event_days.py gives each a number.
+# The types of events; churn/data/event_days.py gives each a code.
 EVENT_TYPES = (
     *("email_sent", "email_open", "email_click", "unsubscribe", "visit", "cart"),
     *("ticket_opened", "ticket_closed", "complaint", "delivery_late", "review", "nps"),
@@ -36,7 +36,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# All words are bare (see `bare_word`). "mail" is on no list: it may be e-mail or a letter.
+# All words are bare (see `bare_word`). "mail" is not listed: it may be e-mail or a letter.
 _CHANNELS = {
     "email": "email emails emailaddress emailmarketing marketingemail emailmarketingconsent "
     "electronicmail epost courriel couriel correoelectronico postaelettronica",
@@ -51,7 +51,7 @@ _CHANNELS = {
     **{name: name for name in ("whatsapp", "messenger", "telegram", "rcs", "viber", "line")},
     **{"wechat": "wechat", "inapp": "inapp app", "web": "web website onsite", "fax": "fax"},
 }
-# Where a refusal names them the channel is plain; a grant of a newsletter is none of other mails.
+# In a refusal the channel of these is clear; a grant of a newsletter does not cover other mails.
 _REFUSED_CHANNELS = {"email": "newsletter newsletters mailing mailings mailinglist mailchimp"}
 _EVERYWHERE = _words(
     "all any every each everything everywhere global allchannels anychannel everychannel alle "
@@ -90,7 +90,7 @@ _KINDS = {
     "content": "",
     "other": "",
 }
-"""The kinds of offers, with other words for them."""
+"""The kinds of offers, with synonyms."""
 _UNSUBSCRIBED = _words(
     "stop spam spamreport spamreported reportedspam reportedasspam markedemailasspam "
     "complained emailcomplaint emailcomplained abuse abusereport cleaned abgemeldet abmeldung "
@@ -102,7 +102,7 @@ _BOUNCED = _words(
     "bounce bounced hardbounce hardbounced bouncehard emailbounce emailbounced "
     "emailhardbounce emailhardbounced permanentbounce bouncedemail"
 )
-"""The address is gone: no choice of the customer's, but the channel is closed."""
+"""The address is gone: not the customer's choice, but the channel is closed."""
 _LOOKS_UNSUBSCRIBED = (
     "unsub|optout|optedout|optsout|optingout|^stop|smsstop|stopsms|donotcontact|donotemail|"
     "donotcall|donotsell|blocklist|blacklist|suppress|withdr[ae]w|revoke|objected|"
@@ -112,9 +112,9 @@ _LOOKS_UNSUBSCRIBED = (
     "uitschr|uitgeschr|afmeld|afgemeld"
 )
 _LEAVES_NOTHING = "soft|transient|notspam|nospam"
-"""Of what looks so: a bounce that passes, and the like."""
+"""Exceptions that match the pattern: a soft bounce, and the like."""
 _HINTS = (("sms|text|whatsapp", "sms"), ("push", "push"), ("mail|newsletter|list", "email"))
-# A clear yes may hold no sign that could turn it round.
+# A clear yes must not contain a sign that could reverse it.
 _CLEAR = r"[\s\p{Z}\p{Cf}''\"]*[\p{L}\p{N}][\p{L}\p{N}\p{M} _.-]*[\s\p{Z}\p{Cf}''\"]*"
 
 
@@ -124,7 +124,7 @@ CLEAN_FLAGS = frozenset(("true", "false", "1", "0"))
 
 
 def channel_of(text: str) -> str:
-    """The channel that a word names, in our words; else the bare word.
+    """Our name of the channel that a word means; else the bare word.
 
     >>> channel_of(" E-Mail"), channel_of("Letter"), channel_of("Tik Tok"), channel_of("all")
     ('email', 'post', 'tiktok', 'all')
@@ -134,8 +134,8 @@ def channel_of(text: str) -> str:
 
 
 def read_word_sql(column: str, text: str, *, known: frozenset[str] = frozenset()) -> str:
-    """The SQL of the columns that the others need of a word: `bare_…`, its bare word or "", and
-    `blank_…`, whether nothing was written. What is `known` as it stands needs no work.
+    """The SQL of the columns that the others need: `bare_…`, the bare word or "", and `blank_…`,
+    whether nothing was written. `known` words need no normalisation.
     """
     bare = f"coalesce({bare_word_sql(text)}, '')"
     signs = f"replace(replace({text}, chr(9), ''), chr(160), '')"
@@ -153,7 +153,7 @@ def flag_word_sql(column: str) -> str:
 
 
 def granted_sql(column: str, words: Words) -> str:
-    """The SQL of true for a clear yes, false for a clear no, else null."""
+    """The SQL for true if clearly yes, false if clearly no, else null."""
     text, flag = f'"{column}"', f"flag_{column}"
     clear = f"({text} IN ('true', '1') OR regexp_full_match({text}, '{_CLEAR}'))"
     return (
@@ -163,9 +163,9 @@ def granted_sql(column: str, words: Words) -> str:
 
 
 def channel_sql(column: str, words: Words, *, granted: str = "false") -> str:
-    """The SQL of the channel that a word names: ours, `ALL`, or null where it is not understood.
+    """The SQL of the channel that a word means: ours, `ALL`, or null if unrecognised.
 
-    `granted` tells which rows are grants: they name less than a refusal by the same word.
+    `granted` marks the rows that are grants, in which a word means less than in a refusal.
     """
     named = {ours: frozenset(known.split()) for ours, known in _CHANNELS.items()}
     refused = {ours: frozenset(known.split()) for ours, known in _REFUSED_CHANNELS.items()}
@@ -173,7 +173,7 @@ def channel_sql(column: str, words: Words, *, granted: str = "false") -> str:
 
 
 def purpose_sql(column: str, words: Words, *, granted: str = "false") -> str:
-    """The SQL of the purpose that a word names: marketing, profiling, `ALL`, "other", or null."""
+    """The SQL of the purpose that a word means: marketing, profiling, `ALL`, "other", or null."""
     named = {
         MARKETING: _MARKETING,
         PROFILING: _PROFILING,
@@ -184,13 +184,13 @@ def purpose_sql(column: str, words: Words, *, granted: str = "false") -> str:
 
 
 def kind_sql(column: str, words: Words) -> str:
-    """The SQL of the kind of offer that a word names: ours, `ALL`, or null."""
+    """The SQL of the kind of offer that a word means: ours, `ALL`, or null."""
     named = {ours: frozenset([bare_word(ours), *more.split()]) for ours, more in _KINDS.items()}
     return _named_sql(column, words, {**named, ALL: _EVERYWHERE})
 
 
 def arm_sql(text: str, words: Words) -> str:
-    """The SQL of a contact's arm: control and holdout however they are written, else lower case."""
+    """The SQL of a contact's arm: control and holdout in any spelling, else lower case."""
     plain = f"nullif(trim(lower({text})), '')"
     own = " ".join(
         f"WHEN {plain} = {literal(word.strip().lower())} THEN {literal(ours)}"
@@ -203,8 +203,8 @@ def arm_sql(text: str, words: Words) -> str:
 
 
 def event_type_sql(column: str, words: Words) -> str:
-    """The SQL of the type of an event in our words where it is one of them, however written; of
-    what unsubscribes, "unsubscribe", of a lost address "bounce"; else null.
+    """The SQL of an event's type, one of ours in any spelling; "unsubscribe" for words that
+    unsubscribe, "bounce" for a lost address; else null.
     """
     bare, text = f"bare_{column}", f'"{column}"'
     named = {kind: frozenset([bare_word(kind)]) for kind in EVENT_TYPES}
@@ -218,7 +218,7 @@ def event_type_sql(column: str, words: Words) -> str:
 
 
 def unsubscribed_sql(column: str) -> str:
-    """The SQL of whether an event's type that is not known looks as if it unsubscribed."""
+    """The SQL for whether an unknown event type looks like an unsubscription."""
     bare = f"bare_{column}"
     return (
         f"(regexp_matches({bare}, '{_LOOKS_UNSUBSCRIBED}') "
@@ -227,9 +227,9 @@ def unsubscribed_sql(column: str) -> str:
 
 
 def closed_channel_sql(column: str) -> str:
-    """The SQL of the channel that the type of an unsubscription hints at; `ALL` where at none.
+    """The SQL of the channel suggested by the type of an unsubscription; `ALL` if none is.
 
-    Plain `unsubscribe`, and what mail services say of a message, is about e-mail.
+    Plain `unsubscribe`, and what mail services report about a message, is about e-mail.
     """
     bare = f"bare_{column}"
     hints = " ".join(
@@ -247,7 +247,7 @@ def _named_sql(
     refused: Mapping[str, frozenset[str]] | None = None,
     granted: str = "false",
 ) -> str:
-    """What a word names; what only names something where it is `refused`, nothing in a grant."""
+    """The meaning of a word; the `refused` meanings do not apply to grants."""
     bare = f"bare_{column}"
     star = f"""WHEN trim("{column}") = '*' THEN '{ALL}'"""
     more = f"WHEN NOT coalesce({granted}, false) THEN {_lookup(bare, refused)}" if refused else ""
@@ -256,14 +256,14 @@ def _named_sql(
 
 
 def _lookup(bare: str, named: Mapping[str, frozenset[str]]) -> str:
-    """A constant map: long lists after IN are planned as joins, however few the rows."""
+    """A constant map: long IN lists are planned as joins, however few the rows."""
     pairs = sorted((word, ours) for ours, known in named.items() for word in known)
     entries = ", ".join(f"{literal(word)}: {literal(ours)}" for word, ours in pairs)
     return f"MAP {{{entries}}}[{bare}]"
 
 
 def _own_sql(column: str, words: Words) -> str:
-    """The cases of a shop's own words, compared bare; signs without a letter as they are."""
+    """The cases of a shop's own words, compared bare; signs without a letter unchanged."""
     cases = []
     for word, ours in words.get(column, {}).items():
         bare = bare_word(word)

@@ -1,4 +1,4 @@
-"""Excel workbooks as Parquet files of our own: one sheet, each column of one type."""
+"""Excel workbooks converted to Parquet: one sheet, each column of one type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = Sequence[Any]
 
 
 class Sheet:
-    """The rows of one sheet of a workbook below `header`, without titles above and sums below."""
+    """The rows of one sheet of a workbook below `header`, without titles above and totals below."""
 
     def __init__(self, workbook: Any, name: str, *, skip: int | None) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Sheet:
         return len(self.places) > 1 and next(self.rows(), None) is not None
 
     def rows(self) -> Iterator[Row]:
-        """The rows that hold anything, but for sums in the last of them."""
+        """The non-empty rows, without totals at the end."""
         held: list[Row] = []
         self.below = 0
         for row in islice(self._sheet.iter_rows(), self.above + 1, None):
@@ -58,10 +58,10 @@ class Sheet:
 def write_sheet(
     path: Path, target: Path, *, sheet: str | None, skip: int | None
 ) -> tuple[Sheet, bool]:
-    """One sheet of a workbook written as Parquet, and whether there are others: that of the name,
-    else the first with a table.
+    """Writes one sheet of a workbook as Parquet, the named one or the first with a table; returns
+    it and whether there are others.
 
-    Whole numbers become integers and ids that are text keep their zeros; a column with values of
+    Whole numbers become integers and ids stored as text keep their zeros; a column with values of
     several kinds becomes text.
     """
     import pyarrow as pa
@@ -84,7 +84,7 @@ def write_sheet(
 
 @contextmanager
 def open_workbook(path: Path) -> Iterator[Any]:
-    """A workbook to be read; DataError where it is damaged, protected or something else."""
+    """A workbook open for reading; DataError if it is damaged, protected or not a workbook."""
     import python_calamine
 
     rule = f"{path.name} must be a whole, readable Excel workbook"
@@ -120,7 +120,7 @@ def _chosen(workbook: Any, path: Path, *, sheet: str | None, skip: int | None) -
 
 
 def _rows_above(head: Sequence[Row]) -> int:
-    """How many rows stand above the first that is mostly filled, as a header is."""
+    """The number of rows above the first that is mostly filled, as a header is."""
     width = max((_filled(row) for row in head), default=0)
     for number, row in enumerate(head):
         if _filled(row) >= max(2, (width + 1) // 2):
@@ -135,7 +135,7 @@ def _filled(row: Row) -> int:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names, of which a second of the same ends in `_1`, as DuckDB calls it in text files."""
+    """The names; a second one of the same name ends in `_1`, as DuckDB does in text files."""
     seen: dict[str, int] = {}
     found = []
     for name in names:
