@@ -226,7 +226,7 @@ def test_tables_are_found_beside_the_file(tmp_path):
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
     (tmp_path / "churn.toml").write_text(LEAST)
-    with pytest.raises(ConfigError, match=r"\[data\.orders\] source must name a file"):
+    with pytest.raises(ConfigError, match=r"\[data\.orders\] source must name an existing file"):
         load_tables(tmp_path / "churn.toml")
 
 
@@ -409,6 +409,6 @@ def test_a_source_that_is_an_address_of_another_kind_does_not_show_its_password(
         (tmp_path / "churn.toml").write_text(text.format(source))
         settings = load_settings(tmp_path / "churn.toml", environment={"S": "hunter2"})
         orders = settings.data.sources()["orders"]
-        with pytest.raises(ConfigError, match="must name a file that is there") as refused:
+        with pytest.raises(ConfigError, match="must name an existing file") as refused:
             files_of(orders, table="orders", folder=tmp_path)
         assert "hunter2" not in str(refused.value)

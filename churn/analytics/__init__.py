@@ -1,1 +1,1 @@
-"""What the shop's base looks like: segments of customers."""
+"""Analysis of the customer base: segments."""

@@ -1,4 +1,4 @@
-"""Plain names for kinds of customers, by recency, frequency and money."""
+"""Segments of customers by recency, frequency and monetary value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEGMENTS = ("best", "loyal", "regular", "occasional", "one-time", "lapsed", "new
 
 @dataclass(frozen=True)
 class SegmentBounds:
-    """Where the top fifth by net spend, and the top and bottom 40 % by purchase days, begin."""
+    """The bounds of the top fifth by net spend, and of the top and bottom 40 % by purchase days."""
 
     best_net_spend: float
     loyal_purchase_days: float
@@ -20,7 +20,7 @@ class SegmentBounds:
 
     @classmethod
     def learn(cls, purchase_days: np.ndarray, net_spend: np.ndarray) -> SegmentBounds:
-        """The bounds among eligible customers who bought; infinite where there is none."""
+        """The bounds among eligible customers who bought; infinite if there are none."""
         bought = purchase_days > 0
         purchase_days, net_spend = purchase_days[bought], net_spend[bought]
         if len(purchase_days) == 0:
@@ -33,11 +33,11 @@ class SegmentBounds:
 
 
 def rfm_segments(rows: pd.DataFrame, bounds: SegmentBounds) -> np.ndarray:
-    """One of `SEGMENTS` for each row of status, purchase_days and net_spend.
+    """One of `SEGMENTS` per row of status, purchase_days and net_spend.
 
-    `best` spend most and come often, `loyal` come often, `occasional` seldom, `regular` lie
-    between; `one-time` bought on a single day; `lapsed` and `new` are those of `status`, and `new`
-    is also a subscriber without a purchase.
+    `best` spend most and buy often, `loyal` buy often, `occasional` rarely, `regular` in between;
+    `one-time` bought on a single day; `lapsed` and `new` are those of `status`, and `new` also
+    includes subscribers without a purchase.
     """
     days, spend = rows["purchase_days"], rows["net_spend"]
     often = days >= bounds.loyal_purchase_days

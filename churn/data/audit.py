@@ -26,8 +26,8 @@ class IdMatch:
     def described(self) -> str:
         """Both shares as text."""
         return (
-            f"{self.known:,} of its {self.ids:,} in the orders and {self.found:,} of the orders' "
-            f"{self.ids_of_orders:,} in it"
+            f"{self.known:,} of its {self.ids:,} found in the orders, {self.found:,} of the "
+            f"orders' {self.ids_of_orders:,} found in it"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -72,7 +72,7 @@ def check_share(
     if audit.rows_read == 0 or bad / audit.rows_read <= limit:
         return
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in unusable.items())
-    fix = "Mend the export, map another column, or raise [data] bad_row_limit."
+    fix = "Fix the export, map another column, or raise [data] bad_row_limit."
     raise DataError(
         f"at most {limit:.1%} of the rows of table {audit.table!r} may be unusable",
         got=f"{bad:,} of {audit.rows_read:,} ({reasons})",

@@ -71,13 +71,13 @@ def address_of(source: TableSource, *, table: str) -> TableAddress | None:
         return None
     if len(named) > 1:
         rule = f"[data.{table}] source must be one table of a database, or files"
-        raise ConfigError(rule, got=f"{len(named)} of them", fix="Make a view of them there.")
+        raise ConfigError(rule, got=f"{len(named)} tables", fix="Combine them in a view.")
     usual = TableSource(source="")
     for key in ("delimiter", "decimal", "encoding", "sheet", "skip"):
         if getattr(source, key) != getattr(usual, key):
             what = "files" if key in ("sheet", "skip") else "text files"
-            rule = f"[data.{table}] {key} speaks of {what}, not of a database"
-            raise ConfigError(rule, fix="Leave it out.")
+            rule = f"[data.{table}] {key} applies to {what}, not to a database"
+            raise ConfigError(rule, fix="Remove it.")
     return table_address(named[0], what=f"[data.{table}] source")
 
 

@@ -62,7 +62,7 @@ def far_orders_warning(engine: Engine) -> tuple[str, ...]:
     times = float(str(row["most"])) / fence
     orders = "1 order is" if count == 1 else f"{count:,} orders are"
     return (
-        f"{orders} more than {FAR_BEYOND:.0f} times larger than {fence:,.2f}, the most that a "
-        f"single order counts for in features and in what models learn; the largest is "
-        f"{times:,.0f} times that. Check for a typing error. Sums of money count it in full",
+        f"{orders} more than {FAR_BEYOND:.0f} times larger than {fence:,.2f}, the cap on a "
+        f"single order in features and training; the largest is "
+        f"{times:,.0f} times that. Check for typing errors. Sums of money are not capped",
     )

@@ -82,7 +82,7 @@ def _sums(columns: Sequence[str]) -> dict[str, nw.Expr]:
 
 
 def _units(quantity: nw.Expr) -> nw.Expr:
-    """The quantity, or one if it is a measure (grams, thousandths of a gallon) rather than a count."""
+    """The quantity, or one if it is a measure (grams, milligallons) rather than a count."""
     return nw.when(quantity < LEAST_MEASURE).then(quantity).otherwise(nw.lit(1.0))
 
 

@@ -90,7 +90,7 @@ def _of_amounts(lost: Lost) -> Iterator[str]:
         largest = float(str(row["largest"]))
         above = sum(amount > largest for amount in lost.amounts)
         if above and above >= HALF * len(lost.amounts):
-            yield f"{above:,} amounts that look larger than every amount that is read"
+            yield f"{above:,} amounts that look larger than all amounts that were read"
 
 
 def _above(lost: Lost, least: float) -> Iterator[str]:
@@ -150,8 +150,8 @@ def _check_money(lost: Lost, limit: float) -> None:
             f"the rows of table {lost.table!r} that are left out may hold at most "
             f"{MONEY_SHARE:.0%} of the money",
             got=f"about {share:.0%} in {_whole(row['n']):,} rows",
-            fix="Mend the export, or say in [data] how its values are written; "
-            "`bad_row_limit` is the share that you accept.",
+            fix="Fix the export, or declare in [data] how values are written; "
+            "`bad_row_limit` is the accepted share.",
         )
 
 
@@ -169,7 +169,7 @@ def _check_end(lost: Lost) -> None:
         raise DataError(
             f"table {lost.table!r} must not lose its last days to rows that are left out",
             got=f"{after['n']:,} rows after {date_of(last)}, none of them usable",
-            fix="Mend the export, or say in [data] how its values are written.",
+            fix="Fix the export, or declare in [data] how values are written.",
         )
 
 

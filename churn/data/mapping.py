@@ -42,7 +42,7 @@ def mapped_columns(
 def _lacks(contract: TableContract, lacking: list[str], types: dict[str, str]) -> DataError:
     if any(looks_like_data(name) for name in types):  # a header would not contain a customer
         rule = f"table {contract.name!r} must have a header with column names"
-        fix = "Write the names of the columns above the first row."
+        fix = "Add a header row with the column names."
         return DataError(rule, got="a first row that looks like data", fix=fix)
     return DataError(
         f"table {contract.name!r} lacks column(s) {lacking}; it has {list(types)}",

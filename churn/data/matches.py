@@ -28,7 +28,7 @@ ODD = {
     "customer_id <> trim(customer_id)",
     "email": "customer_id <> lower(trim(customer_id))",
 }
-WHAT = {"number": "zeros, .0 or space", "email": "case or space"}
+WHAT = {"number": "leading zeros, .0 or spaces", "email": "case or spaces"}
 MOSTLY_STRANGERS = ("events",)
 """Tables in which unknown ids are usual: visitors who are not customers."""
 
@@ -78,7 +78,7 @@ class _Matcher:
             raise self._too_few(match, gains)
         warnings = [*audit.warnings, *_gained(match, gains)]
         if match.share < GOOD_SHARE and not gains:
-            warnings.append(f"only {match.described} are there")
+            warnings.append(f"ids match poorly: only {match.described}")
         return replace(audit, ids=match, warnings=tuple(warnings))
 
     def _stops(self, match: IdMatch, gains: Mapping[IdRule, int]) -> bool:
@@ -92,7 +92,7 @@ class _Matcher:
     def _too_few(self, match: IdMatch, gains: Mapping[IdRule, int]) -> DataError:
         rule = (
             f"{self.settings.least_match:.0%} of the {match.column}s of {match.table} must be "
-            "known in the orders, or of those in the orders known in it"
+            "found in the orders, or of those in the orders found in it"
         )
         fix = (
             f"Check that {match.column} is mapped to the same kind of id in both, or lower "
@@ -101,9 +101,7 @@ class _Matcher:
         if gains:
             best = max(gains, key=lambda other: gains[other])
             known = match.known + gains[best]
-            fix = (
-                f'Set [data] {match.column} = "{best}": {known:,} of {match.ids:,} would be known.'
-            )
+            fix = f'Set [data] {match.column} = "{best}": {known:,} of {match.ids:,} would match.'
         return DataError(rule, got=match.described, fix=fix)
 
     def _customers(self) -> IdMatch:
@@ -150,14 +148,14 @@ class _Matcher:
             return ()
         twice = {rule: self._twice(rule, odd) for rule, odd in ODD.items()}
         return tuple(
-            f"{n:,} customers have ids that differ in {WHAT[rule]} alone; customer_id = "
-            f'"{rule}" makes them one each'
+            f"{n:,} customers have ids that differ only in {WHAT[rule]}; customer_id = "
+            f'"{rule}" merges them'
             for rule, n in twice.items()
             if n
         )
 
     def _twice(self, rule: str, odd: str) -> int:
-        """How many customers occur in two spellings; `odd` selects spellings that may be variants."""
+        """How many customers occur in two spellings; `odd` selects possible variants."""
         if not self.engine.rows(f"SELECT 1 AS found FROM {KNOWN} WHERE {odd} LIMIT 1"):
             return 0
         plain = f"SELECT {_plain('customer_id', rule)} AS plain FROM {KNOWN}"
@@ -171,7 +169,7 @@ class _Matcher:
         odd = f"regexp_extract(customer_id, {literal('^[0-9]+$')}, 0) = ''"
         (row,) = self.engine.rows(f"SELECT count(*) AS n FROM {KNOWN} WHERE {odd}")
         n = int(str(row["n"]))
-        return (f"{n:,} customer ids are no whole numbers and stay as they are",) if n else ()
+        return (f"{n:,} customer ids are not whole numbers and are kept as they are",) if n else ()
 
     def _giant(self) -> tuple[str, ...]:
         """A warning about a customer with an implausible share of the orders."""
@@ -185,7 +183,7 @@ class _Matcher:
             return ()
         return (
             f"one customer has {most:,} of {orders:,} orders ({most / orders:.0%}): if that is a "
-            "till, a guest or the shop itself, name the id in [data] guests",
+            "till, a guest or the shop itself, list the id in [data] guests",
         )
 
     def _count(self, name: str) -> int:
@@ -206,6 +204,6 @@ def _plain(column: str, rule: str) -> str:
 
 def _gained(match: IdMatch, gains: Mapping[IdRule, int]) -> list[str]:
     return [
-        f'{n:,} more {match.column}s would be known in the orders with {match.column} = "{rule}"'
+        f'{n:,} more {match.column}s would match the orders with {match.column} = "{rule}"'
         for rule, n in gains.items()
     ]

@@ -30,8 +30,8 @@ _RESTRICTS = {
     "events": "closes IS NOT NULL",
 }
 _COUNT_AS = {
-    "consents": "count as refusals; a grant among them grants nothing",
-    "preferences": 'count as "no" to whatever they may mean',
+    "consents": "count as refusals; unclear grants grant nothing",
+    "preferences": 'count as "no" to everything they may mean',
     "events": "count as refusals",
 }
 
@@ -66,8 +66,8 @@ def check_words(contract: TableContract, source: TableSource) -> None:
     known = WORDS.get(contract.name, ("arm",) if contract.name == "contacts" else ())
     strange = sorted(set(source.words) - set(known))
     if strange:
-        rule = f"[data.{contract.name}.words] takes words of {', '.join(known) or 'no column'}"
-        raise ConfigError(rule, got=strange, fix="Take the others out.")
+        rule = f"[data.{contract.name}.words] maps words of {', '.join(known) or 'no column'}"
+        raise ConfigError(rule, got=strange, fix="Remove the others.")
 
 
 def _warnings(engine: Engine, audit: TableAudit, said: Sequence[str]) -> Iterator[str]:
@@ -85,14 +85,14 @@ def _warnings(engine: Engine, audit: TableAudit, said: Sequence[str]) -> Iterato
     if unclear:
         parts = [part for name in said if (part := _words_of(engine, table, name))]
         if undated:
-            parts.append(f"{TABLES[table].happened} is no date up to now ({undated:,})")
+            parts.append(f"{TABLES[table].happened} is not a date up to now ({undated:,})")
         yield (
-            f"{_rows(unclear)} not clear and {_COUNT_AS[table]}: {'; '.join(parts)}. "
-            f"Words can be mapped in [data.{table}.words]"
+            f"{_rows(unclear)} unclear and {_COUNT_AS[table]}: {'; '.join(parts)}. "
+            f"Map words in [data.{table}.words]"
         )
     if nobody:
         refusals = "1 refusal names" if nobody == 1 else f"{nobody:,} refusals name"
-        yield f"{refusals} no customer, so nobody can be left out for it"
+        yield f"{refusals} no customer and cannot be applied"
 
 
 def _rows(count: int) -> str:
@@ -109,7 +109,7 @@ def _words_of(engine: Engine, table: str, name: str) -> str | None:
         return None
     column = name.removeprefix(SAID)
     if column in RAW.get(table, ()):
-        return f"{column} is no number ({sum(int(str(row['n'])) for row in counted):,})"
+        return f"{column} is not a number ({sum(int(str(row['n'])) for row in counted):,})"
     words = [(_shown(str(row["word"])), int(str(row["n"]))) for row in counted]
     shown = [f"{word} ({n:,})" for word, n in words if word is not None][:WORDS_SHOWN]
     others = len(words) - len(shown)

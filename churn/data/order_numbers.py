@@ -16,7 +16,7 @@ from churn.data.audit import TableAudit, check_share
 from churn.data.engines.base import Engine
 
 VERSION_DAYS = 31
-BEGIN_ANEW = 0.01
+RESTART_SHARE = 0.01
 SHARED = "shared_order_numbers"
 PARTS = "parts_of_order_numbers"
 AMBIGUOUS = "of an order_id that several orders share"
@@ -29,14 +29,14 @@ def tell_apart(engine: Engine, audit: TableAudit) -> TableAudit:
     shared = _numbers(engine, " OR ".join(flags))
     if not shared:
         return audit
-    anew = _begin_anew(engine, columns)
-    rule = _of_days(columns) if anew else None
+    restart = _numbers_restart(engine, columns)
+    rule = _of_days(columns) if restart else None
     engine.create(SHARED, _sharing_sql(" OR ".join([*flags, *([rule] if rule else [])])))
     engine.create(PARTS, _parts_sql(columns, rule))
     engine.create("orders", _renamed_sql(columns))
-    what = "customer" + (", store" if "store" in columns else "") + (" and day" if anew else "")
-    why = "numbers begin anew" if anew else "the same number is given more than once"
-    warning = f"{shared:,} order ids are shared by several orders ({why}): told apart by {what}"
+    what = "customer" + (", store" if "store" in columns else "") + (" and day" if restart else "")
+    why = "numbers restart" if restart else "the same number is used more than once"
+    warning = f"{shared:,} order ids are shared by several orders ({why}): distinguished by {what}"
     return replace(audit, warnings=(*audit.warnings, warning), shared_order_ids=shared)
 
 
@@ -75,7 +75,7 @@ def _numbers(engine: Engine, having: str) -> int:
     return _count(engine, f"SELECT count(*) AS n FROM ({_sharing_sql(having)}) AS shared")
 
 
-def _begin_anew(engine: Engine, columns: Collection[str]) -> bool:
+def _numbers_restart(engine: Engine, columns: Collection[str]) -> bool:
     """Whether customers of one store share numbers, and not only a few by mistake."""
     within = "order_id, store" if "store" in columns else "order_id"
     groups = f"SELECT {_differ('customer_id')} AS shared FROM orders GROUP BY {within}"
@@ -83,7 +83,7 @@ def _begin_anew(engine: Engine, columns: Collection[str]) -> bool:
         "SELECT count(*) AS n, sum(CASE WHEN shared THEN 1 ELSE 0 END) AS shared "
         f"FROM ({groups}) AS numbers"
     )[0]
-    return int(str(counted["shared"])) > BEGIN_ANEW * int(str(counted["n"]))
+    return int(str(counted["shared"])) > RESTART_SHARE * int(str(counted["n"]))
 
 
 def _parts_sql(columns: Collection[str], of_days: str | None) -> str:

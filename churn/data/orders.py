@@ -40,11 +40,11 @@ def _check_line_table(columns: list[str], settings: DataSettings) -> None:
     if settings.order_lines is None:
         return
     if "order_id" not in columns:
-        rule = "order_lines need orders with an order_id of their own"
-        raise DataError(rule, fix="Map it in [data.orders.columns], or leave order_lines out.")
+        rule = "order_lines require orders with an order_id"
+        raise DataError(rule, fix="Map it in [data.orders.columns], or remove [data.order_lines].")
     if settings.orders.grain == "line":
-        rule = 'orders of grain = "line" bring their own order_lines'
-        raise ConfigError(rule, fix="Leave [data.order_lines] out.")
+        rule = 'orders of grain = "line" already contain order_lines'
+        raise ConfigError(rule, fix="Remove [data.order_lines].")
 
 
 def _without_strays(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
@@ -137,7 +137,7 @@ def _single_currency(engine: Engine, currency: str) -> None:
     if names and names != [currency]:
         raise DataError(
             f"orders must be in the one currency of [data] currency = {currency!r}",
-            got=sorted({name if len(name) == 3 else "no code of one" for name in names})[:10],
+            got=sorted({name if len(name) == 3 else "not a currency code" for name in names})[:10],
             fix="Convert the amounts in the export, name the currency that they are in, or keep "
             "one with [data.orders] where = \"currency = 'EUR'\".",
         )
@@ -161,9 +161,9 @@ def _no_conflicts(engine: Engine, version: str) -> None:
     conflicts = _count(engine, f"SELECT count(*) AS n FROM ({groups})")
     if conflicts:
         raise DataError(
-            "an order_id must mean one order",
-            got=f"{conflicts:,} order ids with rows that differ",
-            fix='Map loaded_at to tell which is newer, or set grain = "line" for a file of lines.',
+            "an order_id must identify one order",
+            got=f"{conflicts:,} order ids with conflicting rows",
+            fix='Map loaded_at to identify the newer row, or set grain = "line" for order lines.',
         )
 
 

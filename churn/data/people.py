@@ -107,7 +107,7 @@ def addresses(tables: Tables) -> pa.Table:
     columns = tables.columns("customers") if tables.has("customers") else []
     known = [name for name in ("email", "phone") if name in columns]
     if not known:
-        rule = "whom to reach needs the column email or phone of the table 'customers'"
+        rule = "contacting customers requires the column email or phone in table 'customers'"
         raise DataError(rule, got=columns or "no such table", fix="Connect [data.customers].")
     email, phone = (
         f"nullif({name}, '')" if name in known else "CAST(NULL AS STRING)"

@@ -140,7 +140,7 @@ class Copies:
             sheet, several = write_sheet(path, target, sheet=source.sheet, skip=source.skip)
         notes = _left_out(path.name, sheet.above, sheet.below)
         if several and source.sheet is None:
-            notes = (f"{path.name}: its sheet {sheet.name!r} is read", *notes)
+            notes = (f"{path.name}: sheet {sheet.name!r} is read", *notes)
         return Readable((target,), (), notes, sheet.name if several else None)
 
     def _place(self, name: str) -> Path:
@@ -179,8 +179,10 @@ def _archive(path: Path) -> zipfile.ZipFile:
         unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, OSError, NotImplementedError):
         kind = "Excel workbook" if is_workbook(path) else "zip"
-        rule = f"{path.name} must be a whole, readable {kind}"
-        raise DataError(rule, got="something else", fix="Save it again, or as CSV.") from None
+        rule = f"{path.name} must be a complete, readable {kind}"
+        raise DataError(
+            rule, got="a damaged or different file", fix="Save it again, or as CSV."
+        ) from None
     if unpacked > _most(path.stat().st_size):
         archive.close()
         raise _too_large(path.name, f"{unpacked:,} bytes from {path.stat().st_size:,}")
@@ -193,7 +195,7 @@ def _most(packed: int) -> int:
 
 def _too_large(name: str, got: str) -> DataError:
     rule = f"{name} must unpack to at most {MOST_TIMES} times its size"
-    return DataError(rule, got=got, fix="Unpack it, look at it, and name the files in it.")
+    return DataError(rule, got=got, fix="Unpack it, inspect it, and name the files in it.")
 
 
 def _tables_in(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
@@ -206,7 +208,7 @@ def _tables_in(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     ]
     if not found:
         rule = f"{path.name} must hold a .csv, .tsv or .txt file"
-        got = f"{len(archive.infolist())} others"
+        got = f"{len(archive.infolist())} other files"
         raise DataError(rule, got=got, fix="Unpack it, and name its files.")
     return found
 
@@ -220,7 +222,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> IO
         return archive.open(member)
     except (RuntimeError, NotImplementedError, zipfile.BadZipFile):
         rule = f"{path.name} must open without a password"
-        raise DataError(rule, got="a file that does not", fix="Unpack it first.") from None
+        raise DataError(rule, got="a protected file", fix="Unpack it first.") from None
 
 
 def _write_bounded(stream: IO[bytes], target: Path, *, most: int, name: str) -> None:
@@ -236,15 +238,15 @@ def _write_bounded(stream: IO[bytes], target: Path, *, most: int, name: str) -> 
                     raise _too_large(name, f"over {most:,} bytes")
                 copy.write(piece)
         except (zipfile.BadZipFile, zlib.error, EOFError):
-            rule = f"{name} must be a whole, readable file of its kind"
-            raise DataError(rule, got="a damaged one", fix="Export it again.") from None
+            rule = f"{name} must be a complete, readable file of its kind"
+            raise DataError(rule, got="a damaged file", fix="Export it again.") from None
 
 
 def _check_one_kind(paths: Sequence[Path], table: str) -> None:
     texts = sum(1 for path in paths if is_text(path))
     if texts not in (0, len(paths)):
         rule = f"the files of table {table!r} must be all text, or all Excel or Parquet"
-        got = f"{texts} of {len(paths)} text"
+        got = f"{texts} of {len(paths)} as text"
         raise ConfigError(rule, got=got, fix="Name files of one kind.")
 
 
@@ -254,7 +256,7 @@ def _check_delimiter(made: Readable, source: TableSource, table: str) -> None:
         if first and layout.delimiter not in (None, first):
             rule = f"the files of table {table!r} must have the delimiter {first!r}"
             got = f"{layout.delimiter!r} in {path.name}"
-            fix = f"Set [data.{table}] delimiter, and export all of its files alike."
+            fix = f"Set [data.{table}] delimiter, and export all of its files in the same way."
             raise DataError(rule, got=got, fix=fix)
 
 

@@ -165,7 +165,7 @@ class TableReader:
         if look.doubt:
             day, month = look.doubt
             hints[part] = (
-                "They read day first and month first alike: set date_format = "
+                "They can be read as day first or month first: set date_format = "
                 f'"{day}" or "{month}" in [data.{self.contract.name}].'
             )
         notations = {**reading.notations, part: Notation(formats=formats, careful=True)}
@@ -185,7 +185,7 @@ class TableReader:
         return replace(reading, notations=notations, warnings=warnings, hints=hints)
 
     def _check_currency(self, look: NumberLook) -> None:
-        """Raises DataError if the currency signs next to the amounts are those of another currency."""
+        """Raises DataError if the currency signs next to the amounts are of another currency."""
         found = [
             sign
             for sign in look.known_currencies

@@ -101,8 +101,8 @@ def _later(engine: Engine) -> tuple[str, ...]:
     if not left:
         return ()
     return (
-        f"{left:,} orders whose number begins with C take back something of an earlier day, or a "
-        "part of an order: they count as returns of their own day",
+        f"{left:,} orders whose number begins with C cancel an order of an earlier day, or a "
+        "part of one: they count as returns on their own day",
     )
 
 

@@ -52,9 +52,9 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
     found = files_at(pattern, folder)
     if not found:
         raise ConfigError(
-            f"[data.{table}] source must name a file that is there",
+            f"[data.{table}] source must name an existing file",
             got=shown_address(pattern),
-            fix="Check the path; it starts at the folder of the configuration file.",
+            fix="Check the path; it is relative to the folder of the configuration file.",
         )
     return found
 

@@ -210,14 +210,14 @@ def _warning(engine: Engine, column: StatusColumn, name: str) -> str | None:
         return None
     if column.kind == "refund":
         return (
-            f"{column.name!r} holds refunds in {rows:,} rows, which count in full all the same; "
-            f"take them off with [data.orders.columns] refund = {json.dumps(column.name)}"
+            f"{column.name!r} holds refunds in {rows:,} rows, which are not subtracted; "
+            f"subtract them with [data.orders.columns] refund = {json.dumps(column.name)}"
         )
     wanted = {"moment": f"{_quoted(column.name)} is null", "counter_flag": _quoted(column.name)}
     where = wanted.get(column.kind, f"not {_quoted(column.name)}")
     return (
-        f"{column.name!r} speaks against {rows:,} rows, which count as purchases all the same; "
-        f"leave them out with [data.orders] where = '{where}'"
+        f"{column.name!r} marks {rows:,} rows as not purchases, but they count as purchases; "
+        f"exclude them with [data.orders] where = '{where}'"
     )
 
 
@@ -232,16 +232,16 @@ def _of_words(name: str, counts: Mapping[str, int]) -> str | None:
     shown = ", ".join(f"{n:,} {word}" for word, n in list(against.items())[:SHOWN_WORDS])
     kept = ", ".join(f"'{word}'" for word in counts if counts_as_purchase(word))
     return (
-        f"{name!r} says of {sum(against.values()):,} rows that they are no purchases ({shown}), "
-        f"and they count as such: leave them out with [data.orders] "
+        f"{name!r} marks {sum(against.values()):,} rows as not purchases ({shown}), "
+        f"but they count as purchases: exclude them with [data.orders] "
         f'where = "{_quoted(name)} in ({kept or "…"})"'
     )
 
 
 def _unknown(name: str, words: int) -> str:
     return (
-        f"{name!r} holds {words:,} words that may mean no purchase, and all rows count: say which "
-        "do with [data.orders] where"
+        f"{name!r} holds {words:,} unknown statuses, and all rows count: select the "
+        "purchases with [data.orders] where"
     )
 
 

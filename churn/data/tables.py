@@ -271,7 +271,7 @@ class Tables:
         return self._order_days.quiet_days
 
     def noting_quiet_days(self, as_of: date) -> "Tables":
-        """The same, with a warning if there is a long period without orders shortly before `as_of`."""
+        """The same, with a warning if there is a long gap in orders shortly before `as_of`."""
         quiet = quiet_warning(self._order_days, min(as_of, self.limit()))
         if quiet is None:
             return self
@@ -336,7 +336,7 @@ class Tables:
             raise ConfigError(
                 f"as_of must be at or before the end of the data, {self.limit()}",
                 got=when,
-                fix="Pass an earlier date, bring newer data, or set [data] until.",
+                fix="Pass an earlier date, load newer data, or set [data] until.",
             )
         return when
 

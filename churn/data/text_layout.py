@@ -107,7 +107,7 @@ def as_text(lines: Iterator[str], encoding: str) -> Iterator[str]:
         for line in lines:
             yield line.encode("latin-1").decode(encoding)
     except UnicodeError:
-        raise DataError("a text file must be in its encoding", got="bytes that are not") from None
+        raise DataError("a text file must match its encoding", got="undecodable bytes") from None
 
 
 def codec_of(encoding: str) -> str:
@@ -138,7 +138,7 @@ def _texts(stream: IO[bytes], encoding: str) -> Iterator[str]:
         with io.TextIOWrapper(stream, encoding=codec_of(encoding), newline=None) as text:
             yield from text
     except UnicodeError:
-        raise DataError("a text file must be in its encoding", got="bytes that are not") from None
+        raise DataError("a text file must match its encoding", got="undecodable bytes") from None
 
 
 def _head(path: Path, encoding: str) -> tuple[str, bool]:

@@ -79,7 +79,7 @@ class Where:
         found = []
         if undecided:
             found.append(
-                f"{undecided:,} rows are left out because where needs a value that is empty in "
+                f"{undecided:,} rows are left out because where uses a value that is empty in "
                 "them; add e.g. `or status is null` to keep them"
             )
         if left > MUCH * rows:

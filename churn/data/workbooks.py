@@ -87,8 +87,8 @@ def open_workbook(path: Path) -> Iterator[Any]:
     """A workbook open for reading; DataError if it is damaged, protected or not a workbook."""
     import python_calamine
 
-    rule = f"{path.name} must be a whole, readable Excel workbook"
-    damaged = DataError(rule, got="something else", fix="Save it again, or as CSV.")
+    rule = f"{path.name} must be a complete, readable Excel workbook"
+    damaged = DataError(rule, got="a damaged or different file", fix="Save it again, or as CSV.")
     try:
         workbook = python_calamine.CalamineWorkbook.from_path(path)
     except python_calamine.PasswordError:

@@ -1,1 +1,1 @@
-"""History in, one row of numbers per customer and cutoff out."""
+"""From history to features: one row of numbers per customer and cutoff."""

@@ -1,7 +1,7 @@
-"""Features over a row: arithmetic on what stands in it already, as few steps as that allows.
+"""Features over a row: arithmetic on the columns already computed, in as few steps as possible.
 
-Every step is one more query within the query, which an engine has to read, bind and plan. So what
-does not stand on each other is computed side by side.
+Every step is one more nested query, which an engine has to parse, bind and plan. Features that do
+not depend on each other are therefore computed in the same step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORD = re.compile(r"\w+")
 
 
 def with_arithmetic(rows: Frame, features: Sequence[Feature], clock: FeatureClock) -> Frame:
-    """The rows with those features, of which each may stand on those before it."""
+    """The rows with those features, each of which may depend on those before it."""
     shipped = [one for one in features if one.is_shipped]
     for step in _steps(shipped, clock):
         rows = rows.with_columns(**step)
@@ -28,7 +28,7 @@ def with_arithmetic(rows: Frame, features: Sequence[Feature], clock: FeatureCloc
         if not one.is_shipped:
             with naming(one):
                 rows = rows.with_columns(**{one.name: _number(one, clock)})
-                rows.collect_schema()  # a lazy engine speaks up only here
+                rows.collect_schema()  # a lazy engine reports errors only here
     return rows
 
 
@@ -37,7 +37,7 @@ def _number(one: Feature, clock: FeatureClock) -> nw.Expr:
 
 
 def _steps(features: Sequence[Feature], clock: FeatureClock) -> Iterator[dict[str, nw.Expr]]:
-    """The features in groups; one that names another comes in a later group than that."""
+    """The features in groups; a feature that uses another is in a later group."""
     steps: list[dict[str, nw.Expr]] = []
     step_of: dict[str, int] = {}
     for one in features:

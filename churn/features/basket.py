@@ -1,5 +1,5 @@
-"""What lies in the basket: how much of it, at what price, how many products and categories, how
-new. Lines with an amount above zero count; returned lines and free ones count for nothing.
+"""The contents of the basket: size, prices, number of products and categories, novelty. Lines with
+an amount above zero count; returned and free lines do not.
 """
 
 import narwhals as nw
@@ -66,13 +66,13 @@ def _earlier(name: str) -> nw.Expr:
 
 @feature(family="basket", unit="lines per purchase day", over="row", needs=["order_lines"])
 def lines_per_basket(_: FeatureClock) -> nw.Expr:
-    """Lines bought over distinct purchase days; null without a line."""
+    """Lines bought divided by distinct purchase days; null without a line."""
     return ratio(nw.col("lines_total"), nw.col("purchase_days"))
 
 
 @feature(family="basket", unit="ratio", over="row", needs=["order_lines"])
 def lines_per_basket_trend_90d(_: FeatureClock) -> nw.Expr:
-    """Lines per purchase day in the last 90 days over those of the lifetime; null without a
+    """Lines per purchase day in the last 90 days divided by those of the lifetime; null without a
     purchase day in those days.
     """
     recent = ratio(nw.col("lines_in_90d"), nw.col("purchase_days_90d"))
@@ -81,24 +81,24 @@ def lines_per_basket_trend_90d(_: FeatureClock) -> nw.Expr:
 
 @feature(family="basket", unit="units per purchase day", over="row", needs=QUANTITY)
 def units_per_basket(_: FeatureClock) -> nw.Expr:
-    """Units bought over distinct purchase days; null without a line. A quantity of 1,000 or more is
-    a measure, such as grams, and counts as one unit.
+    """Units bought divided by distinct purchase days; null without a line. A quantity of 1,000 or
+    more is a measure, such as grams, and counts as one unit.
     """
     return ratio(nw.col("units_total"), nw.col("purchase_days"))
 
 
 @feature(family="basket", unit="currency per unit", over="row", needs=QUANTITY)
 def typical_unit_price(_: FeatureClock) -> nw.Expr:
-    """Geometric mean of the lines' amount per unit; lines without a quantity above zero aside, and
-    a quantity of 1,000 or more taken for one unit.
+    """Geometric mean of the lines' amount per unit; lines without a quantity above zero are
+    ignored, and a quantity of 1,000 or more counts as one unit.
     """
     return ratio(nw.col("price_log_total"), nw.col("counted_lines_total")).exp()
 
 
 @feature(family="basket", unit="ratio", over="row", needs=QUANTITY)
 def price_level_90d(_: FeatureClock) -> nw.Expr:
-    """The typical unit price of the last 90 days over that of the lifetime; null without a line
-    in those days.
+    """The typical unit price of the last 90 days divided by that of the lifetime; null without a
+    line in those days.
     """
     recent = ratio(nw.col("price_log_in_90d"), nw.col("counted_lines_in_90d")).exp()
     return ratio(recent, nw.col("typical_unit_price"))
@@ -112,14 +112,14 @@ def price_level_90d(_: FeatureClock) -> nw.Expr:
     controlled=True,
 )
 def line_discount_share(_: FeatureClock) -> nw.Expr:
-    """Discounts of the lines bought over their amounts before discount."""
+    """Discounts of the lines bought divided by their amounts before discount."""
     discount = nw.col("line_discount_total")
     return ratio(discount, nw.col("line_spend") + discount)
 
 
 @feature(family="basket", unit="share", over="row", needs=DISCOUNT, controlled=True)
 def discounted_line_share(_: FeatureClock) -> nw.Expr:
-    """Lines bought at a discount over all lines bought."""
+    """Lines bought at a discount divided by all lines bought."""
     return ratio(nw.col("discounted_lines_total"), nw.col("lines_total"))
 
 
@@ -131,15 +131,15 @@ def distinct_products(_: FeatureClock) -> nw.Expr:
 
 @feature(family="products", unit="share", over="row", needs=PRODUCT)
 def new_product_share_90d(_: FeatureClock) -> nw.Expr:
-    """Products bought for the first time in the last 90 days over the lines of those days; null
-    without a line then.
+    """Products bought for the first time in the last 90 days divided by the lines of those days;
+    null without a line in that period.
     """
     return ratio(nw.col("new_products_in_90d"), nw.col("product_lines_in_90d"))
 
 
 @feature(family="products", unit="share", over="row", needs=PRODUCT)
 def repeat_product_share(_: FeatureClock) -> nw.Expr:
-    """Lines of products that had been on an earlier line, over all lines bought."""
+    """Lines of products that were on an earlier line, divided by all lines bought."""
     lines = nw.col("product_lines_total")
     return ratio(lines - nw.col("distinct_products"), lines)
 
@@ -160,7 +160,7 @@ def _counted(condition: nw.Expr) -> nw.Expr:
     empty=0.0,
 )
 def category_breadth(_: FeatureClock) -> nw.Expr:
-    """Distinct categories bought so far; lines without one count as one more."""
+    """Distinct categories bought so far; lines without a category count as one more."""
     return _counted(_first_of_category())
 
 
@@ -174,7 +174,7 @@ def category_breadth_90d(_: FeatureClock) -> nw.Expr:
 
 @feature(family="categories", unit="share", over="row", needs=CATEGORY)
 def breadth_recent_over_lifetime(_: FeatureClock) -> nw.Expr:
-    """Categories bought in the last 90 days over all bought so far."""
+    """Categories bought in the last 90 days divided by all bought so far."""
     return ratio(nw.col("category_breadth_90d"), nw.col("category_breadth"))
 
 
@@ -198,15 +198,15 @@ def mean_category_gap_days(_: FeatureClock) -> nw.Expr:
 
 @feature(family="categories", unit="nats", over="row", needs=CATEGORY)
 def category_entropy(_: FeatureClock) -> nw.Expr:
-    """-sum p ln p over the categories, p their share of what was spent so far: 0 is one category
-    only.
+    """-sum p ln p over the categories, with p their share of total spend: 0 means a single
+    category.
     """
     return _entropy(nw.col("line_spend"), nw.col("category_log_sum"))
 
 
 @feature(family="categories", unit="nats", over="row", needs=CATEGORY)
 def category_entropy_change_90d(_: FeatureClock) -> nw.Expr:
-    """The entropy of categories now less what it was 90 days ago; null without a line by then."""
+    """The entropy of categories now minus its value 90 days ago; null without a line by then."""
     before = nw.col("line_spend_before_90d")
     earlier = _entropy(before, nw.col("category_log_sum_before_90d"))
     change = nw.col("category_entropy") - earlier
@@ -217,13 +217,13 @@ def category_entropy_change_90d(_: FeatureClock) -> nw.Expr:
 
 @feature(family="categories", unit="share", over="row", needs=CATEGORY)
 def top_category_share(_: FeatureClock) -> nw.Expr:
-    """The largest category's share of what was spent so far."""
+    """The largest category's share of total spend."""
     return ratio(nw.col("top_category_spend"), nw.col("line_spend"))
 
 
 def _entropy(total: nw.Expr, log_sum: nw.Expr) -> nw.Expr:
-    """Of shares x / total, from the sum of x ln x: ln total - sum / total; 0 below what the
-    rounding of a parallel sum can make, so that one category is the same number on every run.
+    """The entropy of shares x / total, from the sum of x ln x: ln total - sum / total; 0 below the
+    rounding error of a parallel sum, so that one category gives the same number on every run.
     """
     some = nw.when(total > 0).then(total)
     entropy = some.log() - log_sum / some

@@ -1,4 +1,4 @@
-"""History in, one row per customer and cutoff out: the one builder for training and scoring."""
+"""From history to one row per customer and cutoff: the one builder for training and scoring."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def build_features(
 ) -> Frame:
     """customer_id, cutoff (day number), status and features; one row per known customer.
 
-    `names` chooses the features (default: all that the connected tables give), and
-    raises ModelError where a table for one of them is not connected. `undated` counts customers
-    whose sign-up has no date. `population` replaces what is learnt from all customers, for a
-    history that holds only some of them.
+    `names` chooses the features (default: all that the connected tables allow), and raises
+    ModelError if a table for one of them is not connected. `undated` counts customers whose sign-up
+    has no date. `population` replaces the statistics learned from all customers, for a history that
+    holds only some of them.
     """
     check_type(tables, Tables, name="tables", fix="Load them with churn.load_tables(...).")
     check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
@@ -70,7 +70,7 @@ def build_features(
 
 
 def _dates(cutoffs: object) -> list[date]:
-    """The cutoffs as dates; ConfigError for anything else."""
+    """The cutoffs as dates; raises ConfigError for anything else."""
     if isinstance(cutoffs, (str, bytes)) or not isinstance(cutoffs, Iterable):
         rule, fix = "cutoffs must be a list of dates", 'Pass e.g. ["2024-06-01"].'
         raise ConfigError(rule, got=type(cutoffs).__name__, fix=fix)
@@ -78,7 +78,7 @@ def _dates(cutoffs: object) -> list[date]:
 
 
 def _names(names: object) -> tuple[str, ...]:
-    """The names of the features that were asked for; ConfigError for anything else."""
+    """The names of the requested features; raises ConfigError for anything else."""
     if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
         rule, fix = "names must be a list of features", 'Pass e.g. ["recency_days"].'
         raise ConfigError(rule, got=type(names).__name__, fix=fix)
@@ -88,8 +88,8 @@ def _names(names: object) -> tuple[str, ...]:
 def newest_population(
     tables: Tables, cutoff: date, clock: FeatureClock, names: Sequence[str]
 ) -> dict[str, Any]:
-    """What those features learn from all customers before a cutoff, plain JSON: what
-    `build_features` takes as `population`.
+    """The statistics that those features learn from all customers before a cutoff, as plain JSON:
+    the `population` of `build_features`.
     """
     known = _prepared(tables, [cutoff], _Plan.of(tuple(names), clock))
     return known.learnt.at(day_number(cutoff))
@@ -97,9 +97,9 @@ def newest_population(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which aggregates and features have to be computed for the wanted ones.
+    """The aggregates and features needed to compute the requested ones.
 
-    A feature may stand on sums, on its own family and on the required families.
+    A feature may depend on sums, on its own family and on the required families.
     """
 
     features: tuple[Feature, ...]
@@ -136,11 +136,11 @@ class _Plan:
         return [one for one in self.features if one.over == grain]
 
     def check(self, tables: Tables) -> None:
-        """ModelError where a table or column is not there; an event may not have happened yet."""
+        """ModelError if a table or column is missing; an event may not have happened yet."""
         there = tables.connected() | {one for one in self.needs if one.startswith("events.")}
         lacking = sorted(self.needs - there)
         if lacking:
-            rule = "features need what they were made of to be connected"
+            rule = "the tables and columns that features are built from must be connected"
             fix = "Connect it in [data], or train again without."
             raise ModelError(rule, got=f"nothing for {lacking}", fix=fix)
 
@@ -154,7 +154,7 @@ def _known(name: str) -> Feature:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The history with winsorised days, what was learnt, and histories for the lifetime models."""
+    """The history with winsorised days, population statistics, and histories for lifetimes."""
 
     past: History
     learnt: Population
@@ -192,7 +192,7 @@ def _prepared(
 
 
 def _aggregated(past: History, plan: _Plan) -> Frame:
-    """Everyone known, with all aggregates; who has not ordered is known all the same."""
+    """Everyone known, with all aggregates, including customers who have not ordered."""
     rows = _totals(past.days, plan, "days")
     if past.listed:
         rows = past.customers.join(rows, on=list(KEYS), how="left")

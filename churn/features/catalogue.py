@@ -1,9 +1,10 @@
-"""The list of features: each one small function that declares what it is and returns an expression.
+"""The catalogue of features: each is a small function that declares itself and returns an
+expression.
 
 A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`, `terms`),
-or, over `row`, arithmetic on features and sums declared before it. `sums` are aggregates that other
-features need and nobody else sees. What a feature needs to be connected, it says: where that is
-missing the feature is not there, never zero.
+or, over `row`, arithmetic on features and sums declared before it. `sums` are internal aggregates
+that other features need. A feature declares what must be connected: if that is missing, the feature
+does not exist; it is never zero.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
@@ -21,7 +22,7 @@ Family = tuple[str, str, Formula]
 Grain = Literal["days", "lines", "events", "terms", "row"]
 Families = Literal["all"] | Collection[str]
 
-# Statuses, labels, baselines and segments stand on these.
+# Statuses, labels, baselines and segments depend on these.
 REQUIRED_FAMILIES = ("recency", "frequency", "tenure", "money", "activity", "gaps")
 NEEDED_BY_GRAIN = {
     "days": "orders",
@@ -44,11 +45,11 @@ SHIPPED_MODULES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """A named number per customer and cutoff: its family, unit, formula in words and source.
+    """A named number per customer and cutoff: its family, unit, meaning and source.
 
     `needs` names what must be connected: a table, `table.column`, or `events.type`. `empty` is the
-    value of a customer without a row in the table that it looks at. `controlled` marks what the
-    shop itself decides: never advice.
+    value for a customer without a row in its table. `controlled` marks what the shop itself
+    decides: never advice.
     """
 
     name: str
@@ -65,26 +66,24 @@ class Feature:
 
     @property
     def is_shipped(self) -> bool:
-        """Whether it is one of this package, not a user's own."""
+        """Whether it is part of this package rather than a user's own."""
         return self.formula.__module__.startswith("churn.")
 
 
 class Catalogue(MutableMapping[str, Feature]):
-    """Features by name, in the order of declaration. Those of this package are loaded when one is
-    first asked for.
-    """
+    """Features by name, in the order of declaration. This package's own are loaded on first use."""
 
     def __init__(self) -> None:
         self._features: dict[str, Feature] = {}
         self._is_full = False
 
     def declare(self, one: Feature) -> None:
-        """Adds a feature. Raises ConfigError where its name is taken."""
+        """Adds a feature. Raises ConfigError if its name is taken."""
         if not one.is_shipped:
             self._fill()
         if one.name in self._features:
             fix = "Choose another; docs/features.md lists those of this package."
-            raise ConfigError("a feature needs a name of its own", got=repr(one.name), fix=fix)
+            raise ConfigError("a feature needs a unique name", got=repr(one.name), fix=fix)
         self._features[one.name] = one
 
     def __getitem__(self, name: str) -> Feature:
@@ -108,7 +107,7 @@ class Catalogue(MutableMapping[str, Feature]):
     def _fill(self) -> None:
         if self._is_full:
             return
-        self._is_full = True  # the modules declare features while they are imported
+        self._is_full = True  # the modules declare their features on import
         try:
             for module in SHIPPED_MODULES:
                 import_module(f"churn.features.{module}")
@@ -130,7 +129,7 @@ def feature(
     empty: float | None = None,
     controlled: bool = False,
 ) -> Callable[[Formula], Formula]:
-    """Registers a function as the feature of its own name; its docstring is the meaning."""
+    """Registers a function as the feature of the same name; its docstring is the meaning."""
     _check_grain(over)
 
     def register(formula: Formula) -> Formula:
@@ -193,7 +192,7 @@ def sums(
     empty: float | None = None,
     **formulas: Formula,
 ) -> None:
-    """Registers aggregates that features need and nobody else sees."""
+    """Registers internal aggregates that features need."""
     _check_grain(over)
     for name, formula in formulas.items():
         if not callable(formula):
@@ -215,9 +214,9 @@ def sums(
 def feature_names(
     connected: Collection[str] = ("orders",), families: Families = "all"
 ) -> tuple[str, ...]:
-    """The names of the features that those sources can give, in the order of declaration.
+    """The names of the features that those sources allow, in the order of declaration.
 
-    `families` adds to `REQUIRED_FAMILIES`. Raises ConfigError for a family that nobody declares.
+    `families` adds to `REQUIRED_FAMILIES`. Raises ConfigError for an undeclared family.
     """
     _check_collection(connected, name="connected", fix='Pass e.g. ("orders",).')
     if families != "all":
@@ -241,12 +240,12 @@ def _check_grain(over: object) -> None:
 
 
 def _check_collection(value: object, *, name: str, fix: str) -> None:
-    """Nothing, or ConfigError where it is one text, or nothing that holds others."""
+    """Raises ConfigError for a single text, or for anything that is not a collection."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
         raise ConfigError(f"{name} must be a collection", got=type(value).__name__, fix=fix)
 
 
 def _needs(over: Grain, needs: Collection[str]) -> frozenset[str]:
-    """What is needed, with the tables of the columns and of the grain."""
+    """What is needed, including the tables of the columns and of the grain."""
     tables = {one.split(".")[0] for one in needs}
     return frozenset({"orders", NEEDED_BY_GRAIN[over], *needs, *tables})

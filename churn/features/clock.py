@@ -1,4 +1,4 @@
-"""The lengths of time that features are measured in."""
+"""The time windows of features."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,8 +16,8 @@ Mode = Literal["purchases", "contractual"]
 class FeatureClock:
     """The horizon H, the lookback L and the minimum tenure, in whole days.
 
-    `mode` says what a customer can lapse from: buying, or a subscription. Whose subscription is up
-    for renewal also depends on `lead_days`.
+    `mode` is what a customer can lapse from: purchases or a subscription. Which subscriptions are
+    up for renewal also depends on `lead_days`.
     """
 
     horizon_days: int
@@ -29,7 +29,7 @@ class FeatureClock:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             fix = 'Pass "purchases" or "contractual".'
-            raise ConfigError("mode must be one of those known", got=repr(self.mode), fix=fix)
+            raise ConfigError("mode must be a known one", got=repr(self.mode), fix=fix)
         for name, least in LEAST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:

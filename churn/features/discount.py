@@ -1,4 +1,4 @@
-"""Who buys at full price and who waits for a discount, from the purchases' own discounts."""
+"""Discount reliance: who buys at full price and who waits for a discount."""
 
 import narwhals as nw
 
@@ -26,25 +26,25 @@ sums(
     controlled=True,
 )
 def discount_share(_: FeatureClock) -> nw.Expr:
-    """Discounts over what all purchases would have cost without them."""
+    """Discounts divided by the full price of all purchases."""
     return _share(nw.col("discount_total"), nw.col("spend_total"))
 
 
 @feature(family="discount", unit="share", over="row", needs=NEEDS, controlled=True)
 def discount_share_90d(_: FeatureClock) -> nw.Expr:
-    """Discounts over the full price of the purchases, in the last 90 days; null without any."""
+    """Discounts divided by the full price of the last 90 days' purchases; null without any."""
     return _share(nw.col("discount_90d"), nw.col("spend_90d"))
 
 
 @feature(family="discount", unit="share", over="row", needs=NEEDS, controlled=True)
 def discount_share_change(_: FeatureClock) -> nw.Expr:
-    """Discount share of the last 90 days less that of all time: above 0 leans on discounts more."""
+    """Discount share of the last 90 days minus that of all time: above 0, reliance has grown."""
     return nw.col("discount_share_90d") - nw.col("discount_share")
 
 
 @feature(family="discount", unit="share", over="row", needs=NEEDS, controlled=True)
 def discounted_order_share(_: FeatureClock) -> nw.Expr:
-    """Orders with a discount over all orders; null without an order."""
+    """Orders with a discount divided by all orders; null without an order."""
     return ratio(nw.col("discounted_orders_total"), nw.col("orders_count"))
 
 
@@ -56,7 +56,7 @@ def full_price_orders(_: FeatureClock) -> nw.Expr:
 
 @feature(family="discount", unit="days", over="days", needs=NEEDS, controlled=True)
 def last_discounted_purchase_days(_: FeatureClock) -> nw.Expr:
-    """Whole days from the last purchase with a discount to the cutoff; null where none had one."""
+    """Whole days from the last purchase with a discount to the cutoff; null if there was none."""
     return nw.when(nw.col("discounted_orders") > 0).then(nw.col("age_days")).min()
 
 

@@ -1,4 +1,4 @@
-"""The page of all features, made from what they declare: `python -m churn.features.docs`."""
+"""The page of all features, generated from their declarations: `python -m churn.features.docs`."""
 
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature
 
@@ -23,7 +23,7 @@ COLUMNS = ("feature", "unit", "meaning", "needs", "set by the shop", "source")
 
 
 def catalogue_page() -> str:
-    """Markdown: a section per family, a row per feature."""
+    """Markdown with a section per family and a row per feature."""
     shipped = [one for one in CATALOGUE.values() if not one.hidden and one.is_shipped]
     families = dict.fromkeys(one.family for one in shipped)
     sections = [

@@ -1,4 +1,4 @@
-"""Interest without a purchase: newsletters opened and clicked, visits, carts, farewells."""
+"""Interest without a purchase: newsletters opened and clicked, visits, carts, unsubscriptions."""
 
 import narwhals as nw
 
@@ -26,7 +26,7 @@ sums(
 
 
 def _last(name: str, what: str, kind: str) -> Family:
-    meaning = f"Whole days from the last {what} to the cutoff; null where there was none."
+    meaning = f"Whole days from the last {what} to the cutoff; null if there was none."
     return (name, meaning, last_days(kind))
 
 
@@ -89,7 +89,7 @@ def unsubscribes(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="engagement", unit="opens per e-mail", over="row", needs=(*SENT, *OPENED))
 def email_open_rate_90d(_: FeatureClock) -> nw.Expr:
-    """Opens over e-mails sent in the last 90 days, above 1 where one is opened again; null where
+    """Opens divided by e-mails sent in the last 90 days, above 1 if mails are reopened; null if
     none was sent.
     """
     return ratio(nw.col("email_opens_90d"), nw.col("emails_sent_90d"))
@@ -97,7 +97,7 @@ def email_open_rate_90d(_: FeatureClock) -> nw.Expr:
 
 @feature(family="engagement", unit="clicks per e-mail", over="row", needs=(*SENT, *CLICKED))
 def email_click_rate_90d(_: FeatureClock) -> nw.Expr:
-    """Clicks over e-mails sent in the last 90 days; null where none was sent."""
+    """Clicks divided by e-mails sent in the last 90 days; null if none was sent."""
     return ratio(nw.col("email_clicks_90d"), nw.col("emails_sent_90d"))
 
 
@@ -108,8 +108,8 @@ def email_click_rate_90d(_: FeatureClock) -> nw.Expr:
     needs=(*SENT, *OPENED),
 )
 def email_open_rate_trend(_: FeatureClock) -> nw.Expr:
-    """The open rate of the last 90 days over that of the 90 days before, each with a half added
-    to opens and to e-mails; null where none was sent in one of them.
+    """The open rate of the last 90 days divided by that of the 90 days before, with a half added to
+    opens and to e-mails; null if none was sent in either period.
     """
     sent, opened = nw.col("emails_sent_90d"), nw.col("email_opens_90d")
     sent_before = nw.col("emails_sent_180d") - sent
@@ -121,8 +121,8 @@ def email_open_rate_trend(_: FeatureClock) -> nw.Expr:
 
 @feature(family="engagement", unit="ratio", over="row", needs=VISITED)
 def visit_trend(clock: FeatureClock) -> nw.Expr:
-    """Visits of the last H/2 over a third of those of the 1.5 H before, each plus a half; null
-    with a tenure under 2 H.
+    """Visits of the last H/2 divided by a third of those of the 1.5 H before, each plus a half;
+    null with a tenure under 2 H.
     """
     late = nw.col("visits_in_half_horizon") + 0.5
     early = (nw.col("visits_in_two_horizons") - nw.col("visits_in_half_horizon")) / 3 + 0.5
@@ -131,7 +131,7 @@ def visit_trend(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="engagement", unit="purchase days per cart", over="row", needs=FILLED)
 def purchase_days_per_cart_90d(_: FeatureClock) -> nw.Expr:
-    """Purchase days over filled carts in the last 90 days: below 1 carts are left behind; null
+    """Purchase days divided by filled carts in the last 90 days: below 1, carts are abandoned; null
     without a cart.
     """
     return ratio(nw.col("purchase_days_90d"), nw.col("carts_90d"))

@@ -1,4 +1,4 @@
-"""What features of events are made of: how many, how much and how long ago, by kind."""
+"""Building blocks of event features: how many, how much and how long ago, by kind."""
 
 from collections.abc import Iterable
 
@@ -9,22 +9,22 @@ from churn.features.catalogue import Family, Formula
 
 
 def counts(kind: str, days: float | None = None) -> Formula:
-    """How many events of a kind there were, in the last `days` days or ever."""
+    """The number of events of a kind, in the last `days` days or ever."""
     return lambda _: _of(kind, days, nw.lit(1), 0).sum()
 
 
 def amounts(kind: str, days: float | None = None) -> Formula:
-    """The sum of what events of a kind amount to, in the last `days` days or ever."""
+    """The total amount of events of a kind, in the last `days` days or ever."""
     return lambda _: _of(kind, days, nw.col("amount"), 0.0).sum()
 
 
 def last_days(kind: str) -> Formula:
-    """Whole days from the last event of a kind to the cutoff; null where there was none."""
+    """Whole days from the last event of a kind to the cutoff; null if there was none."""
     return lambda _: nw.when(nw.col("kind") == KINDS[kind]).then(nw.col("age_days")).min()
 
 
 def counts_in_windows(prefix: str, what: str, kind: str, windows: Iterable[int]) -> list[Family]:
-    """A feature of counts for each window: `<prefix>_<days>d`."""
+    """One count feature per window: `<prefix>_<days>d`."""
     return [
         (f"{prefix}_{days}d", f"{what} in the last {days} days.", counts(kind, days))
         for days in windows

@@ -1,6 +1,6 @@
-"""What is to come by models of buying and dropping out, fitted to the customers before the cutoff.
+"""Predictions of purchase and dropout models, fitted to the customers before the cutoff.
 
-The builder joins what BG/NBD expects of each history; see `lifetime_fits`.
+The builder joins the BG/NBD expectations of each history; see `lifetime_fits`.
 """
 
 import narwhals as nw
@@ -37,7 +37,7 @@ def expected_purchase_days(_: FeatureClock) -> nw.Expr:
     source="Fader and Hardie (2013)",
 )
 def expected_day_spend(_: FeatureClock) -> nw.Expr:
-    """Gamma-Gamma: the mean spend of purchase days to come, from the winsorised ones so far."""
+    """Gamma-Gamma: the mean spend of future purchase days, from the winsorised ones so far."""
     p, q, gamma = (nw.col(f"gamma_gamma_{name}") for name in ("p", "q", "gamma"))
     own = p * (gamma + nw.col("spend_capped_total"))
     return ratio(own, p * nw.col("purchase_days") + q - 1)
@@ -45,5 +45,5 @@ def expected_day_spend(_: FeatureClock) -> nw.Expr:
 
 @feature(family="lifetime", unit="currency", over="row")
 def expected_spend_in_horizon(_: FeatureClock) -> nw.Expr:
-    """Expected purchase days times expected spend of each."""
+    """Expected purchase days times the expected spend per purchase day."""
     return nw.col("expected_purchase_days") * nw.col("expected_day_spend")

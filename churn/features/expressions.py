@@ -1,4 +1,4 @@
-"""The few expressions that many features share; only what runs on every engine."""
+"""Expressions shared by many features; only what runs on every engine."""
 
 import math
 
@@ -22,5 +22,5 @@ def decay(half_life_days: float) -> nw.Expr:
 
 
 def ratio(above: nw.Expr, below: nw.Expr) -> nw.Expr:
-    """The quotient; null where the divisor is not positive."""
+    """The quotient; null unless the divisor is positive."""
     return nw.when(below > 0).then(above / below)

@@ -1,4 +1,4 @@
-"""How customers began: their first purchase day beside those that followed."""
+"""How customers started: their first purchase day compared with later ones."""
 
 import narwhals as nw
 
@@ -23,26 +23,26 @@ sums(needs=DISCOUNT, first_discount=lambda _: _on_first_day(nw.col("discount")).
 
 @feature(family="first_order", unit="ratio", over="row")
 def first_basket_over_average(_: FeatureClock) -> nw.Expr:
-    """Purchases of the first purchase day over the average purchase day's."""
+    """Purchases of the first purchase day divided by those of the average purchase day."""
     return ratio(nw.col("first_spend") * nw.col("purchase_days"), nw.col("spend_total"))
 
 
 @feature(family="first_order", unit="days", over="row")
 def first_gap_days(_: FeatureClock) -> nw.Expr:
-    """Whole days from the first purchase day to the second; null where none followed."""
+    """Whole days from the first purchase day to the second; null without a second one."""
     return nw.col("tenure_days") - nw.col("second_day_age")
 
 
 @feature(family="first_order", unit="share", over="row", needs=DISCOUNT, controlled=True)
 def first_discount_share(_: FeatureClock) -> nw.Expr:
-    """Discounts of the first purchase day over what it would have cost without them."""
+    """Discounts of the first purchase day divided by its full price."""
     discount = nw.col("first_discount")
     return ratio(discount, nw.col("first_spend") + discount)
 
 
 @feature(family="first_order", unit="share", over="row", needs=("orders.channel",))
 def first_channel_share(_: FeatureClock) -> nw.Expr:
-    """Share of all customers who began in the same channel: a common start or a rare one; null
-    where the channel of the first purchase day is unknown.
+    """Share of all customers who started in the same channel: a common start or a rare one; null if
+    the channel of the first purchase day is unknown.
     """
     return nw.col("first_channel_share")

@@ -1,4 +1,4 @@
-"""When customers buy: on which days of the week, and whether at this time last year."""
+"""When customers buy: on which days of the week, and whether in the same season last year."""
 
 import functools
 import operator
@@ -10,7 +10,7 @@ from churn.features.clock import FeatureClock
 from churn.features.expressions import bought, ratio
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-# Day 0 is a Thursday, number 3; whole weeks on top keep days before it above zero.
+# Day 0 is a Thursday, number 3; whole weeks are added to keep earlier days above zero.
 MONDAY_FIRST = 3 + 7 * 10_000
 YEAR_DAYS = 364  # 52 weeks: the same day of the week
 
@@ -58,8 +58,8 @@ def main_weekday_share(_: FeatureClock) -> nw.Expr:
 
 @feature(family="habits", unit="nats", over="row")
 def weekday_entropy(_: FeatureClock) -> nw.Expr:
-    """Entropy -sum p ln p of the days of the week that purchase days fall on: 0 is always the same
-    one, ln 7 = 1.95 is any of the seven alike.
+    """Entropy -sum p ln p of the weekdays of purchase days: 0 is always the same weekday, ln 7 =
+    1.95 is a uniform spread.
     """
     entropy = functools.reduce(operator.add, map(_entropy_term, _purchases()))
     return nw.when(nw.col("purchase_days") > 0).then(entropy)
@@ -67,8 +67,8 @@ def weekday_entropy(_: FeatureClock) -> nw.Expr:
 
 @feature(family="habits", unit="days", over="row")
 def purchase_days_same_season(clock: FeatureClock) -> nw.Expr:
-    """Purchase days in the H that follow the cutoff's day 52 weeks earlier: what this season
-    brought last year; null with a tenure under 364 days.
+    """Purchase days in the H that follow the cutoff's day 52 weeks earlier: last year's activity in
+    this season; null with a tenure under 364 days.
     """
     return nw.when(nw.col("tenure_days") >= YEAR_DAYS).then(nw.col("last_year_purchases"))
 

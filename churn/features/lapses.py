@@ -1,4 +1,4 @@
-"""How often customers stayed away for longer than the horizon, and came back."""
+"""How often customers were inactive for longer than the horizon, and returned."""
 
 import narwhals as nw
 
@@ -21,8 +21,8 @@ def past_lapse_share(_: FeatureClock) -> nw.Expr:
 
 @feature(family="lapses", unit="days", over="days")
 def last_return_from_lapse_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the purchase that ended the newest gap longer than H to the cutoff; null
-    where there was none.
+    """Whole days from the purchase that ended the most recent gap longer than H to the cutoff; null
+    if there was none.
     """
     return nw.when(_lapsed(clock)).then(nw.col("age_days")).min()
 

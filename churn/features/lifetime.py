@@ -1,12 +1,12 @@
-"""Buying and dropping out: the BG/NBD model, fitted by maximum likelihood.
+"""Purchases and dropout: the BG/NBD model, fitted by maximum likelihood.
 
-While alive a customer buys at a Poisson rate drawn from Gamma(r, alpha); after every purchase
-they drop out with a probability drawn from Beta(a, b). Source: Fader, Hardie and Lee (2005),
+While alive, a customer buys at a Poisson rate drawn from Gamma(r, alpha); after every purchase they
+drop out with a probability drawn from Beta(a, b). Source: Fader, Hardie and Lee (2005),
 "Counting your customers" the easy way, Marketing Science 24(2), 275-284.
 
 A history is three numbers, the last two in one unit of time of the caller's choice:
 
-- frequency: repeat purchases, the first one not counted;
+- frequency: repeat purchases, without the first one;
 - recency: time from the first purchase to the last, 0 without a repeat;
 - age: time from the first purchase to now.
 """
@@ -63,13 +63,13 @@ class BGNBD:
         weights: ArrayLike | None = None,
         prior_precision: float = 0.0,
     ) -> Self:
-        """The parameters of greatest likelihood, each row counted `weights` times.
+        """The maximum likelihood estimate, each row counted `weights` times.
 
-        `prior_precision` is that of a normal prior on the logarithms of the four parameters
-        around 0, with the mean age as the unit of time: 0 is plain maximum likelihood. Where
-        nobody bought twice no maximum exists, and a precision of at least 0.1 is used: few
-        expected purchases, and the fewer the more customers. Raises `DataError` for impossible
-        histories and `GateError` for none.
+        `prior_precision` is that of a normal prior on the logarithms of the four parameters around
+        0, with the mean age as the unit of time: 0 is plain maximum likelihood. If nobody bought
+        twice, no maximum exists, and a precision of at least 0.1 is used: few expected purchases,
+        and the fewer the more customers there are. Raises `DataError` for impossible histories and
+        `GateError` for none.
         """
         histories = _Histories.of(frequency, recency, age, weights)
         if not histories.weight.sum() > 0:
@@ -82,7 +82,7 @@ class BGNBD:
 
     @classmethod
     def from_dict(cls, parameters: Mapping[str, float]) -> Self:
-        """The model that `to_dict` described; `ModelError` where the names differ."""
+        """The model that `to_dict` described; `ModelError` if the names differ."""
         names = [field.name for field in fields(cls)]
         if set(parameters) != set(names):
             rule = f"BG/NBD parameters must be {names}"
@@ -90,7 +90,7 @@ class BGNBD:
         return cls(**{name: float(value) for name, value in parameters.items()})
 
     def to_dict(self) -> dict[str, float]:
-        """The parameters as plain floats, fit for JSON."""
+        """The parameters as plain floats, suitable for JSON."""
         return {name: float(value) for name, value in asdict(self).items()}
 
     def log_likelihood(
@@ -101,7 +101,7 @@ class BGNBD:
         *,
         weights: ArrayLike | None = None,
     ) -> float:
-        """The log-likelihood of all histories together, each counted `weights` times."""
+        """The total log-likelihood of all histories, each counted `weights` times."""
         histories = _Histories.of(frequency, recency, age, weights)
         parameters = np.array([self.r, self.alpha, self.a, self.b])
         return _log_likelihood_and_slope(histories, parameters)[0]
@@ -125,15 +125,16 @@ class BGNBD:
     ) -> Floats:
         """P(no purchase in the `horizon` after now), given the history.
 
-        The dropped out buy never; the rate of the others is Gamma(r + frequency, alpha + age), so
-        they stay away with probability ((alpha + age) / (alpha + age + horizon))^(r + frequency).
+        Customers who dropped out never buy; the rate of the others is
+        Gamma(r + frequency, alpha + age), so they stay away with probability
+        ((alpha + age) / (alpha + age + horizon))^(r + frequency).
         """
         t, x, now = _floats(horizon, frequency, age)
         buys = -np.expm1(-(self.r + x) * np.log1p(t / (self.alpha + now)))
         return np.asarray(1.0 - buys * self.probability_alive(frequency, recency, age))
 
     def _expected_while_alive(self, t: Floats, x: Floats, now: Floats) -> Floats:
-        """Mean purchases in the next t of the living: c / (a - 1) (1 - 2F1(r + x, a - 1; c; -y)).
+        """Mean purchases in the next t while alive: c / (a - 1) (1 - 2F1(r + x, a - 1; c; -y)).
 
         With y = t / (alpha + age) and c = a + b + x - 1. Pfaff's transformations turn the 2F1 into
         (1 + y)^-power 2F1(other, power; c; y / (1 + y)); the smaller power keeps it bounded.
@@ -242,7 +243,7 @@ def _frequency_terms(x: Floats, weight: Floats, parameters: Floats) -> tuple[flo
 def _log_odds_of_dropout(
     r: float, alpha: float, a: float, b: float, x: Floats, t_x: Floats, now: Floats
 ) -> Floats:
-    """Log odds of having dropped out; minus infinity for x = 0, for that takes a repeat."""
+    """Log odds of having dropped out; minus infinity for x = 0, because that takes a repeat."""
     elapsed = np.log1p((now - t_x) / (alpha + t_x))
     log_odds = np.log(a) - np.log(b + np.maximum(x, 1.0) - 1.0) + (r + x) * elapsed
     return np.where(x == 0, -np.inf, log_odds)
@@ -271,13 +272,13 @@ def _floats(*columns: ArrayLike) -> tuple[Floats, ...]:
         return np.broadcast_arrays(*(np.asarray(column, dtype=np.float64) for column in columns))
     except ValueError as error:
         raise DataError(
-            "histories must be numbers of one length",
+            "histories must be numbers of the same length",
             got=str(error),
             fix="Pass columns of one table.",
         ) from error
 
 
 def _off_zero(value: ArrayLike) -> Floats:
-    """The value, moved away from 0 by a millionth where it is nearer."""
+    """The value, moved away from 0 by a millionth if it is closer."""
     number = np.asarray(value, dtype=np.float64)
     return np.where(np.abs(number) < _POLE_MARGIN, np.copysign(_POLE_MARGIN, number), number)

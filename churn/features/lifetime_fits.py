@@ -1,7 +1,7 @@
-"""BG/NBD and Gamma-Gamma learnt at each cutoff from the customers before it, and what they expect.
+"""BG/NBD and Gamma-Gamma fitted at each cutoff to the customers before it, and their expectations.
 
-A fit looks at most at `MOST_CUSTOMERS`, every k-th in the order of their histories: the same ones
-on every engine.
+A fit uses at most `MOST_CUSTOMERS`, every k-th in the order of their histories: the same ones on
+every engine.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ def fit_lifetime(tables: Tables, histories: Frame) -> dict[int, dict[str, float 
 def expectations(
     tables: Tables, histories: Frame, numbers: Mapping[int, Numbers], *, horizon_days: int
 ) -> Frame:
-    """cutoff, `BUYING`, and what BG/NBD expects of such a history: p_alive,
+    """cutoff, `BUYING`, and the BG/NBD expectations of such a history: p_alive,
     p_no_purchase_in_horizon, expected_purchase_days.
     """
     counted = _counted(tables, histories, BUYING)
@@ -76,7 +76,7 @@ def expectations(
 
 
 def _counted(tables: Tables, histories: Frame, columns: tuple[str, ...]) -> dict[str, Floats]:
-    """The distinct values of those columns at each cutoff, in order, and how many have them."""
+    """The distinct values of those columns at each cutoff, in order, with their counts."""
     counted = histories.group_by("cutoff", *columns).agg(customers=nw.len())
     table = tables.engine.collect(counted)
     arrays = {name: table.column(name).to_numpy().astype(np.float64) for name in table.column_names}
@@ -90,7 +90,7 @@ def _at(columns: Mapping[str, Floats], cutoff: float) -> dict[str, Floats]:
 
 
 def _sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
-    """The histories of every k-th customer, so that `MOST_CUSTOMERS` are left."""
+    """The histories of every k-th customer, so that `MOST_CUSTOMERS` remain."""
     total = rows["customers"].sum()
     if total <= MOST_CUSTOMERS:
         return rows
@@ -131,7 +131,7 @@ def _as_of_age(rows: Mapping[str, Floats]) -> tuple[Floats, Floats, Floats]:
 
 
 def _expected(rows: Mapping[str, Floats], numbers: Numbers, horizon: int) -> dict[str, Any]:
-    """Those histories with what is expected of them; NaN without a fit."""
+    """Those histories with their expectations; NaN without a fit."""
     from churn.features.lifetime import BGNBD
 
     found = {name: rows[name] for name in ("cutoff", *BUYING)}

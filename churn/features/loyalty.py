@@ -1,4 +1,4 @@
-"""Points held, earned and spent; campaigns that reached the customer, and coupons redeemed."""
+"""Points held, earned and spent; campaign contacts received, and coupons redeemed."""
 
 import narwhals as nw
 
@@ -19,7 +19,7 @@ sums("events", needs=CONTACTED, empty=0.0, contacts_total=counts("contact"))
 
 @feature(family="loyalty", unit="points", over="row", needs=(*EARNED, *SPENT))
 def points_balance(_: FeatureClock) -> nw.Expr:
-    """Points earned less points spent."""
+    """Points earned minus points spent."""
     return nw.col("points_earned") - nw.col("points_spent")
 
 
@@ -37,7 +37,7 @@ def points_spent_90d(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="loyalty", unit="days", over="events", needs=SPENT)
 def last_points_spent_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last spending of points to the cutoff; null where there was none."""
+    """Whole days from the last spending of points to the cutoff; null if there was none."""
     return last_days("points_spent")(clock)
 
 
@@ -56,7 +56,7 @@ features_over(
 
 @feature(family="loyalty", unit="days", over="events", needs=CONTACTED, controlled=True)
 def last_contact_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last contact by a campaign to the cutoff; null where there was none."""
+    """Whole days from the last contact by a campaign to the cutoff; null if there was none."""
     return last_days("contact")(clock)
 
 
@@ -76,11 +76,11 @@ def redemptions_90d(clock: FeatureClock) -> nw.Expr:
     family="loyalty", unit="redemptions per contact", over="row", needs=(*CONTACTED, *REDEEMED)
 )
 def redemption_rate(_: FeatureClock) -> nw.Expr:
-    """Offers redeemed over contacts so far; null without a contact."""
+    """Offers redeemed divided by contacts so far; null without a contact."""
     return ratio(nw.col("redemptions_total"), nw.col("contacts_total"))
 
 
 @feature(family="loyalty", unit="days", over="events", needs=REDEEMED)
 def last_redemption_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last redemption to the cutoff; null where there was none."""
+    """Whole days from the last redemption to the cutoff; null if there was none."""
     return last_days("redemption")(clock)

@@ -13,16 +13,16 @@ _LOADED: set[Path] = set()
 
 
 def load_own_features(path: Path) -> tuple[str, ...]:
-    """The names that the file added to the catalogue; none where it has been loaded before.
+    """The names that the file added to the catalogue; empty if it was loaded before.
 
-    The file is code and runs with the rights of this process. Raises ConfigError where it is not
-    there, fails, or takes a name that is taken; then the catalogue is as it was.
+    The file is code and runs with the rights of this process. Raises ConfigError if it does not
+    exist, fails, or uses a name that is taken; the catalogue is then unchanged.
     """
     path = path.resolve()
     if path in _LOADED:
         return ()
     if not path.is_file() or path.suffix != ".py":
-        fix = "Check the path; it starts at the folder of the configuration file."
+        fix = "Check the path; it is relative to the folder of the configuration file."
         raise ConfigError("[features] module must name a .py file", got=path.name, fix=fix)
     spec = importlib.util.spec_from_file_location(f"churn_own_features_{path.stem}", path)
     assert spec is not None
@@ -35,14 +35,14 @@ def load_own_features(path: Path) -> tuple[str, ...]:
         CATALOGUE.update(before)
         said = f"{type(failure).__name__}: {failure}"
         rule = f"[features] module {path.name} must run without an error"
-        raise ConfigError(rule, got=said, fix="Mend the file; CONTRIBUTING shows one.") from failure
+        raise ConfigError(rule, got=said, fix="Fix the file; CONTRIBUTING shows one.") from failure
     _LOADED.add(path)
     return tuple(name for name in CATALOGUE if name not in before)
 
 
 @contextmanager
 def naming(one: Feature) -> Iterator[None]:
-    """Turns what an engine says of a user's own feature into our error, which names it."""
+    """Converts an engine's error in a user's own feature into ours, which names the feature."""
     try:
         yield
     except Exception as failure:

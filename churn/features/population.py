@@ -1,5 +1,5 @@
-"""What is learnt from all customers before a cutoff: usual gap, order and day's spend, how common
-each source of customers is, and how they buy and drop out.
+"""Statistics learned from all customers before a cutoff: usual gap, order and daily spend, the
+shares of acquisition sources, and purchase and dropout parameters.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ LEARNT_IN_ONE_PASS = (
 )
 NUMBERS = (*LEARNT_IN_ONE_PASS, *LIFETIME_NUMBERS)
 
-# Texts that become the share of customers who have the same, and what must be connected for them.
+# Texts that become the share of customers with the same value, and what they need connected.
 SHARED_TEXTS = {
     "acquisition_source": "customers.acquisition_source",
     "first_channel": "orders.channel",
@@ -36,16 +36,16 @@ Shares = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Population:
-    """What was learnt before each cutoff (a day number): `NUMBERS`, and the shares of texts."""
+    """What was learned before each cutoff (a day number): `NUMBERS`, and the shares of texts."""
 
     numbers: Mapping[int, Numbers]
     shares: Mapping[int, Shares] = field(default_factory=dict)
 
     @classmethod
     def stated(cls, cutoffs: Sequence[int], learnt: Mapping[str, Any]) -> "Population":
-        """What `at` gave at an earlier time, e.g. in a bundle, for every cutoff.
+        """The population returned by `at` earlier, e.g. from a bundle, used for every cutoff.
 
-        Raises ModelError where a number is missing.
+        Raises ModelError if a number is missing.
         """
         lacking = [name for name in NUMBERS if name not in learnt]
         if lacking:
@@ -56,7 +56,7 @@ class Population:
         return cls(dict.fromkeys(cutoffs, numbers), dict.fromkeys(cutoffs, shares))
 
     def at(self, cutoff: int) -> dict[str, Any]:
-        """The numbers, and the shares under `shares`, at one cutoff; None for what is unknown."""
+        """The numbers, and the shares under `shares`, at one cutoff; None for unknown values."""
         numbers = self.numbers.get(cutoff, {})
         shares = self.shares.get(cutoff, {})
         return {**{name: numbers.get(name) for name in NUMBERS}, "shares": shares}
@@ -80,7 +80,7 @@ class Population:
             (cutoff, value, share)
             for cutoff, shares in self.shares.items()
             for value, share in shares.get(text, {}).items()
-        ] or [(0, "", 0.0)]  # no engine tells a type from nothing
+        ] or [(0, "", 0.0)]  # no engine infers a type from no rows
         names = ("cutoff", text, f"{text}_share")
         return tables.engine.values(
             dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
@@ -88,10 +88,10 @@ class Population:
 
 
 def learn_population(tables: Tables, past: History, *, texts: Collection[str] = ()) -> Population:
-    """The population's numbers, and the shares of `texts`, per cutoff, from what precedes it.
+    """The population's numbers, and the shares of `texts`, per cutoff, from earlier data only.
 
-    The limit of a day is the upper fence of the log-normal: exp(mean + 3 deviations) of the
-    logarithm of what purchase days brought.
+    A day is capped at the upper fence of the log-normal: exp(mean + 3 standard deviations) of the
+    logarithm of the spend of purchase days.
     """
     gap, log_spend = nw.col("gap_days"), nw.col("log_spend")
     bought = past.days.with_columns(
@@ -123,7 +123,7 @@ def first_channel() -> nw.Expr:
 
 
 def _shares(tables: Tables, past: History, text: str) -> dict[int, dict[str, float]]:
-    """By cutoff, the share that each value has among the customers who have one."""
+    """By cutoff, the share of each value among the customers who have one."""
     rows = past.customers
     if text == "first_channel":
         rows = past.days.group_by(*KEYS).agg(first_channel=first_channel())
@@ -158,7 +158,7 @@ def _numbers(row: Mapping[str, Any]) -> Numbers:
 def _usual_order(
     spend: float, orders: float, log_mean: float | None, log_deviation: float | None
 ) -> float | None:
-    """The mean order, at most the mean of the log-normal: one giant order does not move it far."""
+    """The mean order, capped at the mean of the log-normal: one giant order moves it little."""
     if not orders:
         return None
     mean = spend / orders

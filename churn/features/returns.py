@@ -1,4 +1,4 @@
-"""What customers sent back: orders with an amount below zero."""
+"""Returns: orders with an amount below zero."""
 
 import narwhals as nw
 
@@ -11,7 +11,7 @@ sums(returned_total=lambda _: nw.col("returned").sum())
 
 @feature(family="returns", unit="share", over="row")
 def return_share(_: FeatureClock) -> nw.Expr:
-    """Value of all returns over that of all purchases; null without a purchase."""
+    """Value of all returns divided by that of all purchases; null without a purchase."""
     return ratio(nw.col("returned_total"), nw.col("spend_total"))
 
 
@@ -29,5 +29,5 @@ def return_days(_: FeatureClock) -> nw.Expr:
 
 @feature(family="returns", unit="days", over="days")
 def last_return_days(_: FeatureClock) -> nw.Expr:
-    """Whole days from the last return to the cutoff; null where nothing came back."""
+    """Whole days from the last return to the cutoff; null if there was none."""
     return nw.when(nw.col("returned") > 0).then(nw.col("age_days")).min()

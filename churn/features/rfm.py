@@ -1,4 +1,4 @@
-"""Recency, frequency, money: how lately, how often, for how much, with the past fading."""
+"""Recency, frequency and monetary value, some of them with exponential decay."""
 
 import narwhals as nw
 
@@ -39,31 +39,31 @@ def tenure_days(_: FeatureClock) -> nw.Expr:
 
 @feature(family="money", unit="currency", over="days")
 def net_spend(_: FeatureClock) -> nw.Expr:
-    """All purchases less all returns."""
+    """All purchases minus all returns."""
     return nw.col("net").sum()
 
 
 @feature(family="money", unit="currency per purchase day", over="row")
 def average_basket(_: FeatureClock) -> nw.Expr:
-    """Net spend over distinct purchase days."""
+    """Net spend divided by distinct purchase days."""
     return ratio(nw.col("net_spend"), nw.col("purchase_days"))
 
 
 @feature(family="money", unit="ratio", over="row")
 def last_basket_over_average(_: FeatureClock) -> nw.Expr:
-    """Purchases of the last purchase day over the average purchase day's."""
+    """Purchases of the last purchase day divided by those of the average purchase day."""
     return ratio(nw.col("last_spend") * nw.col("purchase_days"), nw.col("spend_total"))
 
 
 @feature(family="money", unit="currency per purchase day", over="row")
 def typical_basket(_: FeatureClock) -> nw.Expr:
-    """Purchases of the average purchase day, each day winsorised: no wholesale order rules it."""
+    """Purchases of the average purchase day, each day winsorised against wholesale orders."""
     return ratio(nw.col("spend_capped_total"), nw.col("purchase_days"))
 
 
 @feature(family="money", unit="currency", over="days")
 def net_spend_three_horizons(clock: FeatureClock) -> nw.Expr:
-    """Net spend in the last three horizons: what a decline is measured against."""
+    """Net spend in the last three horizons: the reference for a decline."""
     return within(3 * clock.horizon_days, nw.col("net"), 0.0).sum()
 
 

@@ -1,6 +1,6 @@
-"""The rhythm of buying: gaps, how overdue the next purchase is, how regular, speeding up or not.
+"""Purchase rhythm: gaps, how overdue the next purchase is, regularity, acceleration.
 
-With g the gaps between purchase days, c the cutoff, N the tenure, n the purchase days.
+With g the gaps between purchase days, c the cutoff, N the tenure, n the number of purchase days.
 """
 
 import math
@@ -65,8 +65,8 @@ def _first_in_window(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="activity", unit="share", over="row")
 def active_window_share(clock: FeatureClock) -> nw.Expr:
-    """Share of windows of H/2 with a purchase, back to the first one, each weighing 0.8 of the
-    next newer; at most 24 windows.
+    """Share of windows of H/2 with a purchase, back to the first one, each weighted 0.8 of the next
+    more recent one; at most 24 windows.
     """
     windows = _window(nw.col("tenure_days"), clock) + 1
     capped = nw.when(windows > MOST_WINDOWS).then(nw.lit(float(MOST_WINDOWS))).otherwise(windows)
@@ -99,14 +99,14 @@ def gap_deviation_days(_: FeatureClock) -> nw.Expr:
 
 @feature(family="recency", unit="ratio", over="row")
 def overdue_ratio(_: FeatureClock) -> nw.Expr:
-    """Recency over the expected gap."""
+    """Recency divided by the expected gap."""
     return ratio(nw.col("recency_days"), nw.col("expected_gap_days"))
 
 
 @feature(family="recency", unit="deviations", over="row")
 def overdue_z(_: FeatureClock) -> nw.Expr:
-    """Recency beyond the expected gap, in standard deviations of the gaps plus a quarter of the
-    population's mean gap.
+    """Recency minus the expected gap, divided by the standard deviation of the gaps plus a quarter
+    of the population's mean gap.
     """
     late = nw.col("recency_days") - nw.col("expected_gap_days")
     return ratio(late, nw.col("gap_deviation_days") + nw.col("population_gap_days") / 4)
@@ -114,25 +114,25 @@ def overdue_z(_: FeatureClock) -> nw.Expr:
 
 @feature(family="recency", unit="ratio", over="row")
 def recency_over_longest_gap(_: FeatureClock) -> nw.Expr:
-    """Recency over the longest gap so far; null with one purchase day."""
+    """Recency divided by the longest gap so far; null with one purchase day."""
     return ratio(nw.col("recency_days"), nw.col("gap_longest"))
 
 
 @feature(family="gaps", unit="share", over="row")
 def last_purchase_position(_: FeatureClock) -> nw.Expr:
-    """Where in the tenure the last purchase lies: 0 at its start, 1 at the cutoff."""
+    """Position of the last purchase in the tenure: 0 at its start, 1 at the cutoff."""
     return ratio(nw.col("tenure_days") - nw.col("recency_days"), nw.col("tenure_days"))
 
 
 @feature(family="gaps", unit="ratio", over="row")
 def last_gap_over_mean(_: FeatureClock) -> nw.Expr:
-    """The newest gap over the mean gap; null with one purchase day."""
+    """The most recent gap divided by the mean gap; null with one purchase day."""
     return ratio(nw.col("second_last_age") - nw.col("recency_days"), nw.col("mean_gap_days"))
 
 
 @feature(family="regularity", unit="ratio", over="row")
 def gap_variation(_: FeatureClock) -> nw.Expr:
-    """Standard deviation over mean of the gaps; null with fewer than three."""
+    """Standard deviation divided by mean of the gaps; null with fewer than three."""
     own = nw.when(nw.col("gaps") >= 3).then(nw.col("gap_deviation_days"))
     return own / nw.col("mean_gap_days")
 
@@ -154,8 +154,9 @@ def log_regularity(_: FeatureClock) -> nw.Expr:
 
 @feature(family="regularity", unit="share", over="row", source=CLUMPS)
 def clumpiness(_: FeatureClock) -> nw.Expr:
-    """1 + sum x ln x / ln n over the n stretches x of the tenure: the gaps and the last one to
-    the cutoff. 0 is evenly spread, 1 is one clump; null below three purchase days.
+    """1 + sum x ln x / ln n over the n intervals x as shares of the tenure: the gaps and the time
+    since the last purchase. 0 is evenly spread, 1 is a single clump; null with fewer than three
+    purchase days.
     """
     days = nw.col("purchase_days")
     tenure = nw.col("tenure_days")
@@ -166,8 +167,8 @@ def clumpiness(_: FeatureClock) -> nw.Expr:
 
 @feature(family="trend", unit="ratio", over="row")
 def acceleration(clock: FeatureClock) -> nw.Expr:
-    """Purchase days of the last H/2 over a third of those of the 1.5 H before, each plus a half;
-    null with a tenure under 2 H.
+    """Purchase days of the last H/2 divided by a third of those of the 1.5 H before, each plus a
+    half; null with a tenure under 2 H.
     """
     late = nw.col("days_in_half_horizon") + 0.5
     early = (nw.col("days_in_two_horizons") - nw.col("days_in_half_horizon")) / 3 + 0.5
@@ -176,8 +177,8 @@ def acceleration(clock: FeatureClock) -> nw.Expr:
 
 @feature(family="trend", unit="ratio", over="row")
 def spend_trend(clock: FeatureClock) -> nw.Expr:
-    """Net spend of the last 2 H over that of the 2 H before, days winsorised, each plus the shop's
-    average order and floored at zero before that; null with a tenure under 4 H.
+    """Net spend of the last 2 H divided by that of the 2 H before, days winsorised, each floored at
+    zero and increased by the shop's average order; null with a tenure under 4 H.
     """
     order = nw.col("population_order_amount")
     late = _floored(nw.col("spend_in_two_horizons"))

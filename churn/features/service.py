@@ -1,4 +1,4 @@
-"""How the shop served, and what customers said of it: tickets, complaints, late goods, ratings."""
+"""Service quality and feedback: tickets, complaints, late deliveries, ratings."""
 
 import narwhals as nw
 
@@ -56,53 +56,53 @@ for _needs, _members, _unit in (
 
 @feature(family="service", unit="tickets", over="row", needs=PAIRED)
 def tickets_open(_: FeatureClock) -> nw.Expr:
-    """Tickets opened and not yet closed: a closing on the day of a ticket's first opening, or
-    later, ends it. Tickets without a reference are left out.
+    """Tickets opened and not yet closed: closing a ticket on the day of its first opening, or
+    later, ends it. Tickets without a reference are ignored.
     """
     return nw.col("tickets_begun") - nw.col("tickets_ended")
 
 
 @feature(family="service", unit="days", over="row", needs=PAIRED)
 def mean_days_to_close(_: FeatureClock) -> nw.Expr:
-    """Mean of the whole days from a ticket's first opening to its first closing; null without a
-    closed one.
+    """Mean whole days from a ticket's first opening to its first closing; null without a closed
+    one.
     """
     return ratio(nw.col("ticket_days"), nw.col("tickets_ended"))
 
 
 @feature(family="service", unit="days", over="events", needs=OPENED)
 def last_ticket_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last opening of a ticket to the cutoff; null where there was none."""
+    """Whole days from the last opening of a ticket to the cutoff; null if there was none."""
     return last_days("ticket_opened")(clock)
 
 
 @feature(family="service", unit="days", over="events", needs=COMPLAINED)
 def last_complaint_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last complaint to the cutoff; null where there was none."""
+    """Whole days from the last complaint to the cutoff; null if there was none."""
     return last_days("complaint")(clock)
 
 
 @feature(family="service", unit="days", over="events", needs=LATE)
 def last_late_delivery_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last late delivery to the cutoff; null where there was none."""
+    """Whole days from the last late delivery to the cutoff; null if there was none."""
     return last_days("delivery_late")(clock)
 
 
 @feature(family="service", unit="late deliveries per order", over="row", needs=LATE)
 def late_delivery_share(_: FeatureClock) -> nw.Expr:
-    """Late deliveries over all orders; null without an order."""
+    """Late deliveries divided by all orders; null without an order."""
     return ratio(nw.col("late_deliveries"), nw.col("orders_count"))
 
 
 @feature(family="service", unit="rating", over="row", needs=REVIEWED)
 def last_review(_: FeatureClock) -> nw.Expr:
-    """The rating of the last review, the mean where a day has several; null without one."""
+    """The rating of the last review, the mean if a day has several; null without one."""
     return nw.when(nw.col("reviews") > 0).then(nw.col("review_change"))
 
 
 @feature(family="service", unit="days", over="events", needs=REVIEWED)
 def last_review_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last review with a rating to the cutoff; null where there was none."""
+    """Whole days from the last review with a rating to the cutoff; null if there was none."""
     return last_days("review")(clock)
 
 
@@ -114,13 +114,13 @@ def mean_review(_: FeatureClock) -> nw.Expr:
 
 @feature(family="service", unit="0 to 10", over="row", needs=ANSWERED)
 def last_nps(_: FeatureClock) -> nw.Expr:
-    """The last answer to "would you recommend us?", the mean where a day has several; null
-    without one.
+    """The last answer to "would you recommend us?", the mean if a day has several; null without
+    one.
     """
     return nw.when(nw.col("nps_answers") > 0).then(nw.col("nps_change"))
 
 
 @feature(family="service", unit="days", over="events", needs=ANSWERED)
 def last_nps_days(clock: FeatureClock) -> nw.Expr:
-    """Whole days from the last such answer to the cutoff; null where there was none."""
+    """Whole days from the last such answer to the cutoff; null if there was none."""
     return last_days("nps")(clock)

@@ -1,16 +1,16 @@
 """What a purchase day is worth: the Gamma-Gamma model, fitted by maximum likelihood.
 
-The spend of a customer's purchase days is Gamma(p, nu), and nu differs from customer to customer
-as Gamma(q, gamma) does; how much one spends is independent of how often one buys. Sources: Fader
+The spend of a customer's purchase days is Gamma(p, nu), with nu distributed over customers as
+Gamma(q, gamma); how much a customer spends is independent of how often they buy. Sources: Fader
 and Hardie (2013), "The Gamma-Gamma Model of Monetary Value"; Fader, Hardie and Lee (2005), "RFM
 and CLV", Journal of Marketing Research 42(4), 415-430.
 
 A history is two numbers:
 
 - days: purchase days with a positive spend;
-- mean_spend: the mean spend of those days, in one currency. Without a day it is not looked at.
+- mean_spend: the mean spend of those days, in one currency; ignored without a day.
 
-A few enormous spends can rule the fit: winsorise them first.
+A few enormous amounts can dominate the fit: winsorise them first.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class GammaGamma:
     def fit(
         cls, days: ArrayLike, mean_spend: ArrayLike, *, weights: ArrayLike | None = None
     ) -> Self:
-        """The parameters of greatest likelihood, each row counted `weights` times.
+        """The maximum likelihood estimate, each row counted `weights` times.
 
-        Rows of 0 days say nothing and are passed over. The population's mean spend is kept finite
-        (q > 1) and within ten times the observed one. Where nobody bought on two days, the data
-        cannot tell how spends differ between customers from how they differ between the days of
-        one: half and half is assumed (p = q - 1), by which the population's mean counts as much
-        as one purchase day. Raises `DataError` for impossible histories and `GateError` for none.
+        Rows of 0 days carry no information and are skipped. The population's mean spend is kept
+        finite (q > 1) and within ten times the observed one. If nobody bought on two days, the
+        variation between customers cannot be separated from that between days: half and half is
+        assumed (p = q - 1), which gives the population's mean the weight of one purchase day.
+        Raises `DataError` for impossible histories and `GateError` for none.
         """
         histories = _Histories.of(days, mean_spend, weights)
         if not histories.weight.sum() > 0:
@@ -78,7 +78,7 @@ class GammaGamma:
 
     @classmethod
     def from_dict(cls, parameters: Mapping[str, float]) -> Self:
-        """The model that `to_dict` described; `ModelError` where the names differ."""
+        """The model that `to_dict` described; `ModelError` if the names differ."""
         names = [field.name for field in fields(cls)]
         if set(parameters) != set(names):
             rule = f"Gamma-Gamma parameters must be {names}"
@@ -86,13 +86,13 @@ class GammaGamma:
         return cls(**{name: float(value) for name, value in parameters.items()})
 
     def to_dict(self) -> dict[str, float]:
-        """The parameters as plain floats, fit for JSON."""
+        """The parameters as plain floats, suitable for JSON."""
         return {name: float(value) for name, value in asdict(self).items()}
 
     def log_likelihood(
         self, days: ArrayLike, mean_spend: ArrayLike, *, weights: ArrayLike | None = None
     ) -> float:
-        """The log density of all mean spends together, each counted `weights` times."""
+        """The total log density of all mean spends, each counted `weights` times."""
         histories = _Histories.of(days, mean_spend, weights)
         parameters, log_total = np.array([self.p, self.q, self.gamma]), np.log(histories.total)
         value, _ = _log_likelihood_and_slope(histories, log_total, parameters)
@@ -101,7 +101,7 @@ class GammaGamma:
     def expected_mean_spend(self, days: ArrayLike, mean_spend: ArrayLike) -> Floats:
         """Mean spend of a customer's future purchase days, given those so far (equation 5).
 
-        It lies between their own mean and the population's, the nearer to their own the more days
+        It is between their own mean and the population's, the closer to their own the more days
         they bought on; the population's for 0 days, NaN for NaN.
         """
         x, mean = _floats(days, mean_spend)
@@ -113,7 +113,7 @@ class GammaGamma:
 
 @dataclass(frozen=True)
 class _Histories:
-    """The histories that say something, in an order of their own; `total` is days times mean."""
+    """The histories that carry information, in their own order; `total` is days times mean."""
 
     days: Floats
     total: Floats
@@ -139,12 +139,12 @@ class _Histories:
 
 
 def _most_likely(histories: _Histories) -> Floats:
-    """The parameters (p, q, gamma) of greatest likelihood; spends of order 1.
+    """The maximum likelihood parameters (p, q, gamma); spends of order 1.
 
     The search is over the logarithms of p, q - 1 and the population's mean, which unlike gamma
-    stays put where p and q run away together.
+    stays put when p and q diverge together.
     """
-    # Each row a logarithm, each column what it is free to follow: without a second day, p = q - 1.
+    # Rows are logarithms, columns the free parameters: without a second day, p = q - 1.
     free = np.eye(3) if (histories.days > 1).any() else np.array([[1, 0], [1, 0], [0, 1.0]])
     bounds = [(-_LOG_BOUND, _LOG_BOUND)] * (free.shape[1] - 1) + [(-_LOG_BOUND, _LOG_LARGEST_MEAN)]
     log_total, customers = np.log(histories.total), histories.weight.sum()
@@ -176,7 +176,7 @@ def _log_likelihood_and_slope(
 ) -> tuple[float, Floats]:
     """The log-likelihood of all histories and its derivatives by p, q and gamma.
 
-    What depends on the spends alone, minus the sum of log(mean spend), is left out.
+    The term that depends only on the spends, minus the sum of log(mean spend), is left out.
     """
     p, q, gamma = parameters
     weight, evidence = histories.weight, p * histories.days + q
@@ -191,7 +191,7 @@ def _log_likelihood_and_slope(
 
 
 def _day_terms(histories: _Histories, p: float, q: float) -> tuple[float, Floats]:
-    """The terms that depend on the days alone, taken once per distinct number of days."""
+    """The terms that depend on the days alone, computed once per distinct number of days."""
     x = histories.days
     starts = np.flatnonzero(np.diff(x, prepend=-1.0))
     x = x[starts]
@@ -203,7 +203,7 @@ def _day_terms(histories: _Histories, p: float, q: float) -> tuple[float, Floats
 
 
 def _check_possible(x: Floats, mean: Floats, weight: Floats) -> None:
-    """`DataError` unless 0 <= days and 0 <= weight, finite, and 0 < mean_spend where days > 0."""
+    """`DataError` unless 0 <= days and 0 <= weight, finite, and 0 < mean_spend if days > 0."""
     spent = (x == 0) | (np.isfinite(x) & np.isfinite(mean) & (mean > 0))
     possible = spent & (x >= 0) & (weight >= 0) & np.isfinite(weight)
     if not possible.all():
@@ -219,7 +219,7 @@ def _floats(*columns: ArrayLike) -> tuple[Floats, ...]:
         return np.broadcast_arrays(*(np.asarray(column, dtype=np.float64) for column in columns))
     except ValueError as error:
         raise DataError(
-            "spends must be numbers of one length",
+            "spends must be numbers of the same length",
             got=str(error),
             fix="Pass columns of one table.",
         ) from error

@@ -1,4 +1,4 @@
-"""Whom a model may speak of at a cutoff: the eligible; and what all others are called."""
+"""The status of each customer at a cutoff: eligible for the model, or why not."""
 
 import narwhals as nw
 
@@ -8,12 +8,12 @@ STATUSES = ("eligible", "lapsed", "new", "covered")
 
 
 def status(clock: FeatureClock) -> nw.Expr:
-    """One of `STATUSES` for each row of features, by what the clock's mode calls a lapse."""
+    """One of `STATUSES` per row of features, by the clock's definition of a lapse."""
     return _of_subscribers(clock) if clock.is_contractual else _of_buyers(clock)
 
 
 def _of_buyers(clock: FeatureClock) -> nw.Expr:
-    """`new`: no purchase, or tenure under the minimum; `lapsed`: none in the lookback; else
+    """`new`: no purchase, or tenure under the minimum; `lapsed`: no purchase in the lookback; else
     `eligible`.
     """
     bought = ~nw.col("recency_days").is_null()
@@ -30,7 +30,8 @@ def _of_buyers(clock: FeatureClock) -> nw.Expr:
 
 def _of_subscribers(clock: FeatureClock) -> nw.Expr:
     """`new`: no subscription, or the first younger than the minimum; `lapsed`: the last expired;
-    `eligible`: it expires in [c + lead, c + lead + H); else `covered`, as who has no expiry at all.
+    `eligible`: it expires in [c + lead, c + lead + H); else `covered`, including those without an
+    expiry.
     """
     left, lead = nw.col("days_to_expiry"), clock.lead_days
     settled = nw.col("subscription_tenure_days") >= clock.min_tenure_days

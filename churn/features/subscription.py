@@ -1,6 +1,6 @@
-"""Subscriptions: how long they run still, how often they were renewed, whether they were cancelled.
+"""Subscriptions: remaining term, number of renewals, cancellation.
 
-What runs "last" is the subscription that expires last of those that had begun.
+The "last" subscription is the one that expires last among those that had begun.
 """
 
 import narwhals as nw
@@ -17,8 +17,8 @@ def _of_last(value: nw.Expr) -> nw.Expr:
 
 @feature(family="subscription", unit="days", over="terms")
 def days_to_expiry(_: FeatureClock) -> nw.Expr:
-    """Whole days from the cutoff to the last expiry; negative once all have expired; null without
-    a subscription, and where one runs without an end.
+    """Whole days from the cutoff to the last expiry; negative once all have expired; null without a
+    subscription, and if one has no end.
     """
     return nw.col("days_to_expiry").max()
 
@@ -31,22 +31,22 @@ def subscription_tenure_days(_: FeatureClock) -> nw.Expr:
 
 @feature(family="subscription", unit="renewals", over="terms", empty=0.0)
 def renewals_so_far(_: FeatureClock) -> nw.Expr:
-    """Days on which a subscription began, the first one not counted."""
+    """Days on which a subscription began, without the first one."""
     return nw.col("local_day").n_unique() - 1
 
 
 @feature(family="subscription", unit="days", over="terms")
 def plan_days(_: FeatureClock) -> nw.Expr:
-    """Whole days from beginning to expiry of the subscription that runs last; the longest where
-    several do; null where it has no end.
+    """Whole days from start to expiry of the last subscription, the longest if there are several;
+    null if it has no end.
     """
     return _of_last(nw.col("plan_days")).max()
 
 
 @feature(family="subscription", unit="yes or no", over="terms", needs=CANCELLED, empty=0.0)
 def is_cancelled(_: FeatureClock) -> nw.Expr:
-    """1 where the subscription that runs last was cancelled before the cutoff, else 0; where
-    several run last, all of them.
+    """1 if the last subscription was cancelled before the cutoff, else 0; if several are last, all
+    of them must be cancelled.
     """
     cancelled = nw.when(nw.col("cancelled_days").is_null()).then(0).otherwise(1)
     return _of_last(cancelled).min()

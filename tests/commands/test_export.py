@@ -498,7 +498,7 @@ def test_an_audience_needs_addresses_a_known_platform_and_region(shop):
     with pytest.raises(ConfigError, match=r"phone_region .* got QQ\. Write"):
         sent(shop, path, audience_name="meta")
     pd.DataFrame({"customer_id": CUSTOMERS}).to_parquet(shop.parent / "customers.parquet")
-    with pytest.raises(DataError, match="whom to reach needs the column email or phone"):
+    with pytest.raises(DataError, match="contacting customers requires the column email or phone"):
         sent(shop, path, audience_name="meta")
 
 

@@ -177,7 +177,7 @@ def test_columns_that_are_given_stand(tmp_path):
     [
         (["amount"], "--map must be OURS=THEIRS, got amount"),
         (["amount=Nothing"], r"--map amount must name columns of orders\.csv.*Nothing.*It has"),
-        (["sum=Subtotal"], r"--map must name columns of ours, got \['sum'\]\. Known"),
+        (["sum=Subtotal"], r"--map must name known columns, got \['sum'\]\. Known"),
     ],
 )
 def test_columns_that_are_none_are_refused_with_those_that_there_are(tmp_path, given, message):

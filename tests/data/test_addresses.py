@@ -28,7 +28,7 @@ def test_one_row_a_customer_and_an_empty_word_is_none(engine):
 
 
 def test_a_list_without_addresses_or_no_list_at_all_is_refused():
-    with pytest.raises(DataError, match=r"needs the column email or phone .* got no such table"):
+    with pytest.raises(DataError, match=r"requires the column email or phone .* got no such table"):
         addresses(tables())
     with pytest.raises(DataError, match=r"got \['customer_id'.*Connect \[data\.customers\]"):
         addresses(tables(customers=pd.DataFrame({"customer_id": ["ann"], "region": ["n"]})))

@@ -42,7 +42,7 @@ def test_a_cancellation_of_a_later_day_is_a_return_of_that_day():
     )
     assert left(tables) == ["541431", "C541433"]
     assert tables.audits["orders"].dropped == {}
-    assert any("returns of their own day" in note for note in tables.audits["orders"].notes)
+    assert any("returns on their own day" in note for note in tables.audits["orders"].notes)
 
 
 def test_what_only_looks_like_a_cancellation_stays():

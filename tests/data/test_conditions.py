@@ -120,7 +120,7 @@ def test_rows_left_out_are_counted_by_their_value_and_the_undecided_by_themselve
         "left out by where: on-hold": 1,
         "left out by where, which needs a value that is empty": 1,
     }
-    assert "1 rows are left out because where needs a value that is empty" in audit.warnings[0]
+    assert "1 rows are left out because where uses a value that is empty" in audit.warnings[0]
 
 
 def test_of_columns_that_may_hold_a_person_no_value_is_shown():

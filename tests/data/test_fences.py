@@ -40,7 +40,7 @@ def test_nothing_has_no_fence(open_shop):
 def test_an_order_far_beyond_the_fence_is_a_warning_of_the_table(open_shop):
     (warning,) = open_shop(orders(*USUAL, 77_183.6)).audits["orders"].warnings
     assert warning.startswith("1 order is more than 10 times larger than ")
-    assert "Check for a typing error" in warning
+    assert "Check for typing errors" in warning
     assert "77,183" not in warning
 
 

@@ -67,7 +67,7 @@ def test_rows_that_hold_much_of_the_money_stop():
 def test_amounts_that_are_unread_and_large_are_named_or_stop():
     lost = [row | {"amount": "12.345.6 !"} for row in orders(1)]
     said = warnings([*orders(), *lost])
-    assert "1 amounts that look larger than every amount that is read" in said
+    assert "1 amounts that look larger than all amounts that were read" in said
 
 
 def test_rows_without_which_the_data_end_earlier_stop():

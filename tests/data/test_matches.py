@@ -60,7 +60,7 @@ def test_ids_of_another_kind_stop_with_the_counts():
 
 def test_a_handful_of_strangers_stops_nobody_and_is_told():
     (warning,) = opened(numbers(10, 20), ["x", "y", "z"]).audits["customers"].warnings
-    assert warning == "only 0 of its 3 in the orders and 0 of the orders' 10 in it are there"
+    assert warning == "ids match poorly: only 0 of its 3 found in the orders, 0 of the orders' 10 found in it"
 
 
 def test_visitors_who_are_no_customers_stop_nobody():
@@ -77,7 +77,7 @@ def test_a_few_ids_that_another_rule_would_match_are_told():
     names = numbers(10, 30)
     audit = opened(names, [*numbers(10, 28), "028", "29.0"]).audits["customers"]
     assert audit.warnings == (
-        '2 more customer_ids would be known in the orders with customer_id = "number"',
+        '2 more customer_ids would match the orders with customer_id = "number"',
     )
 
 
@@ -88,10 +88,10 @@ def test_customers_who_are_two_for_zeros_or_case_alone_are_told():
         .warnings
     )
     assert warnings == (
-        "1 customers have ids that differ in zeros, .0 or space alone; customer_id = "
-        '"number" makes them one each',
-        "1 customers have ids that differ in case or space alone; customer_id = "
-        '"email" makes them one each',
+        "1 customers have ids that differ only in leading zeros, .0 or spaces; customer_id = "
+        '"number" merges them',
+        "1 customers have ids that differ only in case or spaces; customer_id = "
+        '"email" merges them',
     )
 
 

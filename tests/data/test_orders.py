@@ -43,7 +43,7 @@ def test_loaded_at_tells_which_version_of_an_order_is_newer(open_shop):
 
 def test_two_different_rows_that_arrived_together_are_refused_all_the_same(open_shop):
     versions = [order(loaded_at=FIRST + DAY), order(amount=2.0, loaded_at=FIRST + DAY)]
-    with pytest.raises(DataError, match="an order_id must mean one order"):
+    with pytest.raises(DataError, match="an order_id must identify one order"):
         open_shop(versions)
 
 
@@ -131,7 +131,7 @@ def test_numbers_that_begin_anew_each_year_are_orders_of_their_own(open_shop, gr
     ]
     tables = open_shop(rows, grain=grain)
     assert len(rows_of(tables)) == 4
-    assert "numbers begin anew" in tables.audits["orders"].warnings[0]
+    assert "numbers restart" in tables.audits["orders"].warnings[0]
 
 
 def test_where_numbers_begin_anew_a_version_is_still_one_of_its_order(open_shop):

@@ -107,7 +107,7 @@ def test_a_workbook_is_read_from_its_first_sheet_with_a_table_and_ids_keep_their
     assert read(tmp_path, "o.xlsx") == READ
     notes = load(tmp_path, "o.xlsx").audits["orders"].notes
     assert notes == (
-        "o.xlsx: its sheet 'Orders' is read",
+        "o.xlsx: sheet 'Orders' is read",
         "o.xlsx: skipped 2 lines above the header and 1 line below the rows",
     )
 
@@ -170,8 +170,8 @@ def test_a_file_that_unpacks_to_far_more_than_a_table_is_refused(tmp_path, name,
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("o.xlsx", b"PK", r"o\.xlsx must be a whole, readable Excel workbook"),
-        ("o.zip", b"PK", r"o\.zip must be a whole, readable zip"),
+        ("o.xlsx", b"PK", r"o\.xlsx must be a complete, readable Excel workbook"),
+        ("o.zip", b"PK", r"o\.zip must be a complete, readable zip"),
         ("o.zip", zipped(**{"o.pdf": "x"}), r"o\.zip must hold a \.csv, \.tsv or \.txt file"),
         ("o.csv", SEMICOLONS.encode(), r"must have the delimiter ',', got ';' in o\.csv"),
     ],

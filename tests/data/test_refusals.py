@@ -176,10 +176,10 @@ def test_what_was_not_understood_is_counted_by_word():
         {"channel": "email", "purpose": "marketing", "granted": "no", "changed_at": "2024-02-01"},
     ]
     assert opened(rows).audits["consents"].warnings[-2:] == (
-        "3 rows are not clear and count as refusals; a grant among them grants nothing: "
+        "3 rows are unclear and count as refusals; unclear grants grant nothing: "
         "granted holds 'vielleicht' (2); channel holds 'Kanal' (1); "
-        "changed_at is no date up to now (1). Words can be mapped in [data.consents.words]",
-        "1 refusal names no customer, so nobody can be left out for it",
+        "changed_at is not a date up to now (1). Map words in [data.consents.words]",
+        "1 refusal names no customer and cannot be applied",
     )
 
 
@@ -290,7 +290,7 @@ def test_words_of_the_shop_come_before_ours(tmp_path):
         ("ben", "email", False),
     ]
     config.write_text(text.replace("channel = {", "colour = {"))
-    with pytest.raises(ConfigError, match=r"\[data.consents.words\] takes words of channel"):
+    with pytest.raises(ConfigError, match=r"\[data.consents.words\] maps words of channel"):
         load_tables(config)
 
 

@@ -51,14 +51,14 @@ def test_a_refund_column_that_nobody_mapped_is_told():
     (warning,) = (
         opened([order(refunded_total="5"), order(refunded_total="0")]).audits["orders"].warnings
     )
-    assert 'take them off with [data.orders.columns] refund = "refunded_total"' in warning
+    assert 'subtract them with [data.orders.columns] refund = "refunded_total"' in warning
     assert "1 rows" in warning
 
 
 def test_a_status_that_nobody_looks_at_is_told_with_the_words_that_count():
     rows = [order(status=word) for word in ("completed", "wc-processing", "Cancelled", "on-hold")]
     (warning,) = opened(rows).audits["orders"].warnings
-    assert "2 rows that they are no purchases (1 cancelled, 1 on-hold)" in warning
+    assert "2 rows as not purchases (1 cancelled, 1 on-hold)" in warning
     assert "where = \"status in ('completed', 'wc-processing')\"" in warning
     kept = opened(rows, where={"orders": "status in ('completed', 'wc-processing')"})
     assert (len(amounts(kept)), kept.audits["orders"].warnings) == (2, ())
@@ -81,7 +81,7 @@ def test_a_status_whose_every_word_is_a_purchase_is_not_told():
 def test_a_column_that_speaks_against_orders_is_told_with_the_condition(column, value, where):
     rows = [order(**{column: value}), order("b", **{column: None})]
     (warning,) = opened(rows).audits["orders"].warnings
-    assert f"{column!r} speaks against 1 rows" in warning
+    assert f"{column!r} marks 1 rows as not purchases" in warning
     assert f"where = '{where}'" in warning
     kept = opened(rows, where={"orders": f"{where} or ({column_in(where)} is null)"})
     assert kept.audits["orders"].rows_kept == 1

@@ -54,7 +54,7 @@ def test_a_truncated_parquet_file_is_refused_by_name(parquet, share, depth):
 
 def test_text_named_parquet_is_refused_by_name(tmp_path):
     (tmp_path / "text.parquet").write_text(CSV)
-    with pytest.raises(DataError, match=r"must be a whole, readable file.*'text\.parquet'"):
+    with pytest.raises(DataError, match=r"must be a complete, readable file.*'text\.parquet'"):
         load(tmp_path, "text.parquet")
 
 
@@ -69,13 +69,13 @@ def test_a_parquet_file_with_a_scrambled_page_is_refused(parquet):
     damaged = bytearray(parquet.read_bytes())
     damaged[4:60] = bytes(byte ^ 0xFF for byte in damaged[4:60])
     parquet.write_bytes(damaged)
-    with pytest.raises(DataError, match="'orders' must be a whole, readable file"):
+    with pytest.raises(DataError, match="'orders' must be a complete, readable file"):
         load(parquet.parent, parquet.name)
 
 
 def test_a_cut_gzip_file_is_refused(tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(CSV.encode() * 100)[:40])
-    with pytest.raises(DataError, match=r"must be a whole, readable file.*GZIP"):
+    with pytest.raises(DataError, match=r"must be a complete, readable file.*GZIP"):
         load(tmp_path, "cut.csv.gz")
 
 
@@ -120,7 +120,7 @@ def test_text_is_read_as_text(tmp_path, content, options):
 def test_latin_letters_need_their_encoding(tmp_path):
     (tmp_path / "orders.csv").write_bytes(CSV.replace("007", "Müller").encode("latin-1"))
     assert ("Müller", 1.5) in rows_of(load(tmp_path, "orders.csv", encoding="latin-1"))
-    with pytest.raises(DataError, match="must be a whole, readable file of its kind"):
+    with pytest.raises(DataError, match="must be a complete, readable file of its kind"):
         load(tmp_path, "orders.csv")
 
 

@@ -53,7 +53,7 @@ def test_pandas_polars_and_arrow_frames_give_the_same_tables(as_table, tiny_shop
     ids=["mixed types", "two columns of one name"],
 )
 def test_what_is_no_table_of_one_type_a_column_is_refused(frame):
-    with pytest.raises(DataError, match=r"one type a column.*make e\.g\. ids all text"):
+    with pytest.raises(DataError, match=r"one type per column.*make e\.g\. ids all text"):
         Tables.from_frames(frame)
 
 

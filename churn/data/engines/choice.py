@@ -38,7 +38,7 @@ def _polars(files: Iterable[Path], memory_limit: str | None) -> Engine:
     _check_installed("polars", "polars")
     if memory_limit is not None:
         raise ConfigError(
-            'engine = "polars" keeps no memory_limit',
+            'engine = "polars" does not support memory_limit',
             got=memory_limit,
             fix='Remove it, or set [data] engine = "duckdb", which spills to disk.',
         )

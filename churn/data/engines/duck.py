@@ -323,7 +323,7 @@ def damaged(source: str, said: str) -> DataError:
     """The error for a file that is not what its name says: what went wrong in a line."""
     # Files by their names alone.
     line = re.sub(r"'[^']*/([^'/]*)'", r"'\1'", said.strip().splitlines()[0])[:160]
-    rule = f"{source} must be a whole, readable file of its kind"
+    rule = f"{source} must be a complete, readable file of its kind"
     return DataError(rule, got=line, fix="Export it again.")
 
 
@@ -343,7 +343,7 @@ def as_arrow(frame: object) -> pa.Table:
             return pa.table(frame)
     except (TypeError, ValueError) as failure:
         raise DataError(
-            "a table must be a pandas, Polars or Arrow frame with one type a column",
+            "a table must be a pandas, Polars or Arrow frame with one type per column",
             got=type(failure).__name__,
             fix="Give each column its own name, and make e.g. ids all text: .astype(str).",
         ) from None

@@ -56,7 +56,7 @@ def open_session(memory_limit: str | None = None) -> SparkSession:
         running = SparkSession.builder.getOrCreate()
     else:
         raise ConfigError(
-            "memory_limit cannot change a Spark that runs already",
+            "memory_limit cannot be changed on a running Spark",
             got=memory_limit,
             fix="Remove it, and set spark.driver.memory and spark.executor.memory there.",
         )
@@ -128,7 +128,7 @@ def _gateway(memory_limit: str | None) -> Any:
     except (PySparkRuntimeError, OSError):
         rule = '[data] engine = "spark" needs Java 17 or newer'
         fix = "Install a Java runtime, set JAVA_HOME, and try: java -version"
-        raise ConfigError(rule, got="no Java that starts", fix=fix) from None
+        raise ConfigError(rule, got="no working Java", fix=fix) from None
 
 
 def _states_memory(environment: Mapping[str, str]) -> bool:

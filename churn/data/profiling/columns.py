@@ -130,7 +130,9 @@ def _fall_back(columns: dict[str, str], profiles: Profiles) -> list[str]:
     moneys = [name for name, c in spare.items() if c.is_number and not c.is_whole]
     if "ordered_at" not in columns and len(dates) == 1:
         columns["ordered_at"] = dates[0]
-        doubts.append(f"{dates[0]!r} is taken as the time of the order: no other column is one.")
+        doubts.append(
+            f"{dates[0]!r} is taken as the time of the order: no other column holds times."
+        )
     if "amount" not in columns and not price_times_quantity(columns) and len(moneys) == 1:
         columns["amount"] = moneys[0]
         doubts.append(f"{moneys[0]!r} is taken as the amount: no other column holds fractions.")

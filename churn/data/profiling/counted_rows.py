@@ -113,7 +113,7 @@ def _of_words(name: str, counts: Mapping[str, int], blank: int) -> _Condition | 
     doubts = []
     if unknown:
         words = ", ".join(f"{n:,} {word}" for word, n in list(unknown.items())[:SHOWN])
-        doubts.append(f"do these statuses in {name!r} mean a purchase? They count now: {words}.")
+        doubts.append(f"do these statuses in {name!r} mean a purchase? They are counted: {words}.")
     return _Condition(_or_blank(f"{_term(name)} in ({kept})", name, blank), seen, tuple(doubts))
 
 
@@ -203,11 +203,9 @@ def _rule(ids: Iterable[str]) -> tuple[IdRule, str]:
         return "number", f"{floats:,} of {len(listed):,} ids are written like 13085.0"
     spaced = sum(name != name.strip() for name in listed)
     if spaced:
-        return "number", f"{spaced:,} of {len(listed):,} ids have space around"
+        return "number", f"{spaced:,} of {len(listed):,} ids have surrounding spaces"
     twice = len(listed) - len({canonical(name, "number") for name in listed})
-    return (
-        ("number", f"{twice:,} ids are there with zeros in front, too") if twice else ("exact", "")
-    )
+    return ("number", f"{twice:,} ids also occur with leading zeros") if twice else ("exact", "")
 
 
 def _guests(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -230,7 +228,7 @@ def _gift_cards(table: OrdersFiles, columns: Mapping[str, str]) -> list[str]:
     if not row["n"]:
         return []
     return [
-        f"{row['n']:,} rows sell gift cards, which are paid with again later: leave them out with "
+        f"{row['n']:,} rows sell gift cards, which are spent again later: exclude them with "
         f"{_term(name)} not like '%gift card%' in where if each row has its own amount."
     ]
 

@@ -68,7 +68,7 @@ class DateReading:
         taken = self.order
         other = month if taken == "day first" else day
         return (
-            f"the dates in {name!r} read day first as well as month first; {taken} is taken "
+            f"the dates in {name!r} can be read as day first or month first; {taken} is assumed "
             f'({self.first} to {self.last}). If that is wrong, set date_format = "{other}".'
         )
 

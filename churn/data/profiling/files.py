@@ -64,7 +64,7 @@ def opened(places: Sequence[Path]) -> Iterator[OrdersFiles]:
 def _files_at(place: Path) -> list[Path]:
     found = files_at(str(place), Path())
     if not found:
-        rule = "orders must be a file that is there, a folder or a glob"
+        rule = "orders must be an existing file, a folder or a glob"
         raise ConfigError(rule, got=str(place), fix="Check the path.")
     for path in found:
         _check(path)
@@ -93,7 +93,7 @@ def _readable(copies: Copies, file: Path) -> _Part:
     source = TableSource(source=str(file))
     if not is_text(file) and not file.name.lower().endswith(".zip"):
         return _Part(copies.of([file], source, table="orders"), source)
-    got: str | None = "bytes that are no text"
+    got: str | None = "bytes that are not text"
     for encoding in _encodings(file, copies):
         try:
             return _text(copies, file, replace(source, encoding=encoding))
@@ -208,10 +208,10 @@ def _check_same(first: OrdersFiles, other: OrdersFiles) -> None:
         raise DataError(
             f"{other.name} must be a table like {first.name}",
             got=f"a difference in {', '.join(different[:10])}",
-            fix="Export the files alike, text best as UTF-8, or start with one of them.",
+            fix="Export the files in the same way, preferably as UTF-8, or start with one of them.",
         )
 
 
 def _no_table(name: str, *, got: str | None) -> DataError:
-    rule = f"{name} must be a text table: a header, then as many values in every row"
+    rule = f"{name} must be a text table: a header, then the same number of values in every row"
     return DataError(rule, got=got, fix="Export it again as CSV in UTF-8.")

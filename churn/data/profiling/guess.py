@@ -22,7 +22,7 @@ from churn.errors import ConfigError, DataError
 
 ROWS = "orders_as_text"
 WRITTEN = {
-    "customer_id": "one whole number or name a customer",
+    "customer_id": "one whole number or name per customer",
     "ordered_at": "2024-01-31 or 2024-01-31 18:30",
     "amount": "1234.56",
 }
@@ -133,7 +133,7 @@ def _check_given(table: OrdersFiles, given: Mapping[str, str]) -> None:
     strange = sorted(set(given) - {column.name for column in TABLES["orders"].columns})
     if strange:
         known = sorted(column.name for column in TABLES["orders"].columns)
-        raise ConfigError("--map must name columns of ours", got=strange, fix=f"Known: {known}.")
+        raise ConfigError("--map must name known columns", got=strange, fix=f"Known: {known}.")
     for ours, theirs in given.items():
         missing = [name for name in source_columns(theirs, table.types) if name not in table.types]
         if missing:
@@ -230,7 +230,7 @@ def _lacking(table: OrdersFiles, mapped: Mapped) -> DataError:
     )
     fix = f'Pass --map {lacking[0]}="their name", or map it in [data.orders.columns].'
     if unfit:
-        fix += f" A column that is named right has to be exported so: {WRITTEN[unfit[0][0]]}."
+        fix += f" A column with the right name must hold values such as: {WRITTEN[unfit[0][0]]}."
     return DataError(
         f"{table.name} must have columns for {lacking}; it has {list(table.types)}{but}", fix=fix
     )

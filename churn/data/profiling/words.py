@@ -68,7 +68,7 @@ def seen(look: Look, kind: AmountOf) -> dict[str, str]:
         ids = f"{counts.orders:,} order ids"
         found |= {"order_id": ids, "grain": f"{counts.split:,} of {ids} have rows that differ"}
     if kind == "order_once":
-        found["where"] = "the total stands on one line of each order"
+        found["where"] = "the total is on one line of each order"
         found["grain"] = f"{counts.once:,} orders have further lines, without a total"
     if kind == "order_repeated":
         found["grain"] = f"{counts.flat:,} orders have the same total on all of their lines"
@@ -92,14 +92,16 @@ def _odd_dates(look: Look) -> str | None:
     odd = look.time.filled - look.reading.hits
     if not odd:
         return None
-    return f"{odd:,} of {look.time.filled:,} values in {look.time.name!r} are no such dates."
+    return (
+        f"{odd:,} of {look.time.filled:,} values in {look.time.name!r} could not be read as dates."
+    )
 
 
 def _odd_numbers(look: Look, column: ColumnProfile) -> str | None:
     odd = column.filled - look.readable(column)
     if not odd:
         return None
-    return f"{odd:,} of {column.filled:,} values in {column.name!r} are no such numbers."
+    return f"{odd:,} of {column.filled:,} values in {column.name!r} could not be read as numbers."
 
 
 def _thousandths(column: ColumnProfile) -> str | None:
@@ -123,7 +125,7 @@ def _odd_customers(counts: RowCounts) -> list[str]:
         share = counts.nobody / counts.rows
         doubts.append(f"{counts.nobody:,} rows ({share:.1%}) have no customer and are left out.")
     if counts.customers == counts.rows - counts.nobody:
-        doubts.append("No customer is there twice: nothing can be learnt about who comes back.")
+        doubts.append("No customer appears twice: nothing can be learnt about repeat purchases.")
     return doubts
 
 
@@ -136,7 +138,7 @@ def _odd_orders(look: Look, kind: AmountOf) -> list[str]:
         return [f"{name!r} is left out: {counts.shared:,} of its values belong to two customers."]
     doubts = []
     if counts.shared:
-        doubts.append(f"{counts.shared:,} order ids belong to two customers, which is refused.")
+        doubts.append(f"{counts.shared:,} order ids belong to two customers, which is rejected.")
     if kind == "order_repeated":
         doubts.append(
             "The amount is the same on all lines of an order, so it is taken as the order's total "
@@ -145,9 +147,9 @@ def _odd_orders(look: Look, kind: AmountOf) -> list[str]:
     if kind != "row":
         return doubts
     if counts.grain == "order" and counts.split:
-        doubts.append(f"{counts.split:,} order ids are there twice with rows that differ.")
+        doubts.append(f"{counts.split:,} order ids occur twice with different rows.")
     if counts.grain == "order" and counts.copied:
-        doubts.append(f"{counts.copied:,} orders are there twice; the copies are dropped.")
+        doubts.append(f"{counts.copied:,} orders occur twice; the copies are dropped.")
     if counts.repeats_total:
         doubts.append(
             "The amount is the same on all lines of nearly every order. If it is the order's "

@@ -433,7 +433,7 @@ def test_a_damaged_file_is_named(other, opened, tmp_path):
     pq.write_table(good, tmp_path / "orders.parquet")
     data = (tmp_path / "orders.parquet").read_bytes()
     (tmp_path / "orders.parquet").write_bytes(data[:4] + b"\xff" * 60 + data[64:])
-    with pytest.raises(DataError, match="table 'orders' must be a whole, readable file"):
+    with pytest.raises(DataError, match="table 'orders' must be a complete, readable file"):
         opened(other, OrdersSource(source="orders.parquet"))
 
 

@@ -123,7 +123,7 @@ def test_am_and_pm_speak_for_month_first_where_nothing_else_does(tmp_path):
 def test_dates_of_another_kind_are_counted_in_a_warning(tmp_path):
     good = "".join(f"1,{day}.03.2024,2\n" for day in range(10, 30))
     guess = look(tmp_path, f"client,date,amount\n{good}1,unknown,2\n")
-    assert "1 of 21 values in 'date' are no such dates." in guess.warnings
+    assert "1 of 21 values in 'date' could not be read as dates." in guess.warnings
 
 
 def test_without_an_order_id_each_row_is_an_order(tmp_path):
