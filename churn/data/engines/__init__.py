@@ -1,1 +1,1 @@
-"""What computes: one interface, and the engines behind it."""
+"""Execution engines behind one interface."""

@@ -1,4 +1,4 @@
-"""The interface of every engine, and the SQL names and constants that all of them read."""
+"""The interface of all engines, and the SQL quoting that they share."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Sweep: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]"
 class Relation:
     """Rows that DuckDB can read: `sql` reads all of them, `pieces` the same in parts.
 
-    Without `files` it is a table that the door holds already. `unread` are columns that the
-    source has and that were left there, `notes` what was left out of the files, in words.
+    Without `files` it is a table that the import database already holds. `unread` are columns of
+    the source that were not read, `notes` describe what was left out of the files.
     """
 
     sql: str
@@ -39,18 +39,18 @@ class Relation:
 class Engine(Protocol):
     """Tables by name, SQL for small results, lazy frames for everything else.
 
-    SQL that runs on an engine keeps to what DuckDB and Spark both read. `row_id` is the SQL
-    of a number that tells rows apart.
+    SQL that runs on an engine is limited to what both DuckDB and Spark understand. `row_id` is the
+    SQL of a number that identifies a row.
     """
 
     row_id: str
 
     @property
     def door(self) -> DuckDBEngine:
-        """The DuckDB through which files and frames come in, the same on every engine."""
+        """The DuckDB through which files and frames are imported, the same for every engine."""
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
-        """A table of that name: what `sql(relation)` says in DuckDB's SQL, row by row."""
+        """Creates a table of that name from `sql(relation)` in DuckDB's SQL, row by row."""
 
     def query(self, sql: str) -> pa.Table:
         """The small result of a query as an Arrow table."""
@@ -59,10 +59,10 @@ class Engine(Protocol):
         """The small result of a query as a list of dictionaries."""
 
     def columns(self, name: str) -> list[str]:
-        """The columns of the table of that name."""
+        """The columns of the table with that name."""
 
     def create(self, name: str, sql: str) -> None:
-        """A table of that name, made of the query's result, in the place of an earlier one."""
+        """Creates a table of that name from the query's result, replacing an earlier one."""
 
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the table agree in all of those columns."""
@@ -71,27 +71,27 @@ class Engine(Protocol):
         """The table without that column."""
 
     def lazy(self, name: str) -> Frame:
-        """The table of that name, as a lazy frame."""
+        """The table with that name, as a lazy frame."""
 
     def store(self, frame: Frame, name: str) -> None:
-        """A table of that name that holds the frame's rows, computed once."""
+        """Creates a table of that name with the frame's rows, computed once."""
 
     def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """A table of that name that holds the frame's rows after a function that sees them sorted,
-        batch by batch; False where the engine is better off without, and nothing was made.
+        """Creates a table of that name with the frame's rows after a function that receives them
+        sorted, batch by batch; False, creating nothing, if the engine is faster without.
         """
 
     def accept(self, frame: object) -> str:
-        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
 
     def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
         """A small table of constants, as a lazy frame."""
 
     def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """The frame's rows after a function that takes and gives Arrow tables.
+        """The frame's rows after a function that maps Arrow tables to Arrow tables.
 
-        The function sees the rows in tables of any size and order; `columns` are the names and
-        Arrow types of what it gives.
+        The function receives the rows in tables of any size and order; `columns` are the names and
+        Arrow types of its result.
         """
 
     def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
@@ -109,17 +109,18 @@ class Engine(Protocol):
         cuts: Sequence[str] = (),
         compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+        """Writes the frame's rows in that order to one Parquet file, batch by batch; returns their
+        number.
 
-        `cuts` are values of the first of `sort_by`, in order: where an engine computes a frame
-        anew for each range between them, it needs the memory of the largest range only.
+        `cuts` are values of the first of `sort_by`, in order: an engine that computes a frame
+        separately for each range between them needs only the memory of the largest range.
         """
 
     def reading(self, source: str) -> AbstractContextManager[None]:
-        """Turns the engine's failures while a source is read into our own, naming the source."""
+        """Converts the engine's errors while a source is read into our own, naming the source."""
 
     def close(self) -> None:
-        """Ends what the engine began and removes what it spilled."""
+        """Closes what the engine opened and removes its spilled files."""
 
 
 def identifier(name: str) -> str:
@@ -132,7 +133,7 @@ def identifier(name: str) -> str:
 
 
 def agreeing(name: str, columns: Sequence[str]) -> str:
-    """The SQL for one row where two rows of the table agree in those columns, else none."""
+    """The SQL that gives one row if two rows of the table agree in those columns, else none."""
     listed = ", ".join(map(identifier, columns))
     groups = f"SELECT {listed} FROM {identifier(name)} GROUP BY {listed} HAVING count(*) > 1"
     return f"SELECT 1 AS found FROM ({groups}) AS agreeing LIMIT 1"

@@ -1,4 +1,4 @@
-"""The engine of the name that the settings give."""
+"""Opens the engine named in the settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EngineName: TypeAlias = Literal["duckdb", "polars", "spark"]
 def open_engine(
     name: EngineName, files: Iterable[Path] = (), *, memory_limit: str | None = None
 ) -> Engine:
-    """A new engine of that name which opens no file but `files`.
+    """A new engine of that name which can open no file except `files`.
 
-    `memory_limit` is all that DuckDB may use (see `usual_memory_limit` for what it is unless
-    stated), and the memory of the driver of a Spark that starts
-    here. Raises ConfigError where the engine is not installed or cannot keep the limit.
+    `memory_limit` is the total that DuckDB may use (see `usual_memory_limit` for the default), and
+    the memory of the driver of a Spark that is started here. Raises ConfigError if the engine is
+    not installed or cannot keep the limit.
     """
     if name == "polars":
         return _polars(files, memory_limit)

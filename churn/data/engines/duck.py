@@ -35,14 +35,14 @@ NAME = re.compile(r"churn-spill-(\d+)-(\d+)-\w+")
 
 
 def new_spill_folder() -> str:
-    """A new private folder, whose name tells which process owns it."""
+    """A new private folder, whose name contains the process that owns it."""
     remove_dead_spills()
     owner = Process.current()
     return tempfile.mkdtemp(prefix=f"churn-spill-{owner.pid}-{owner.started}-")
 
 
 def remove_dead_spills() -> int:
-    """How many folders of processes that are gone were found: their rows are removed."""
+    """Removes the folders of processes that have ended; returns their number."""
     found = [(path, NAME.fullmatch(path.name)) for path in Path(tempfile.gettempdir()).iterdir()]
     dead = [
         path
@@ -54,7 +54,7 @@ def remove_dead_spills() -> int:
     return len(dead)
 
 
-# What DuckDB raises at a file that is not what its name says; anything else is a bug of ours.
+# What DuckDB raises for a damaged or mislabelled file; anything else is a bug of ours.
 DAMAGED = (
     duckdb.Error,
     duckdb.InvalidInputException,
@@ -66,9 +66,9 @@ SWEPT_AT_ONCE = 250_000
 
 
 class DuckDBEngine:
-    """An embedded DuckDB that spills to a private folder and can open no file but `files`.
+    """An embedded DuckDB that spills to a private folder and can open no file except `files`.
 
-    `memory_limit` is DuckDB's own notation, e.g. "2GB"; `threads` the cores to use.
+    `memory_limit` is in DuckDB's own notation, e.g. "2GB"; `threads` is the number of cores to use.
     """
 
     row_id = "rowid"
@@ -84,7 +84,7 @@ class DuckDBEngine:
         self._cleanup = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
         self._names = itertools.count()
         self._connection = duckdb.connect()
-        # Results stream through a connection of their own, so that others may run meanwhile.
+        # Results stream through a connection of their own, so that other queries may run meanwhile.
         self._streaming = self._connection.cursor()
         settings: dict[str, object] = {
             "temp_directory": self._spill,
@@ -112,7 +112,7 @@ class DuckDBEngine:
         return self
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
-        """A table of that name: what `sql(relation)` says."""
+        """Creates a table of that name from `sql(relation)`."""
         self.create(name, sql(relation.sql))
 
     def query(self, sql: str) -> pa.Table:
@@ -125,24 +125,24 @@ class DuckDBEngine:
         return found
 
     def columns(self, name: str) -> list[str]:
-        """The columns of the table of that name."""
+        """The columns of the table with that name."""
         return list(self._connection.table(identifier(name)).columns)
 
     def create(self, name: str, sql: str) -> None:
-        """A table of that name, made of the query's result, in the place of an earlier one."""
+        """Creates a table of that name from the query's result, replacing an earlier one."""
         self._connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
 
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the table agree in all of those columns.
 
-        Where hashes differ rows do; they are compared only where hashes agree.
+        Rows with different hashes differ; rows are compared only if their hashes agree.
         """
         if all(self._hashes_differ(part) for part in self._hashes(name, columns)):
             return True
         return not self.rows(agreeing(name, columns))
 
     def _hashes(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """The rows' hashes in parts that memory holds; equal ones are in one part."""
+        """The rows' hashes in parts that fit in memory; equal hashes are in the same part."""
         hashed = f"hash({', '.join(map(identifier, columns))})"
         rows = self._connection.table(identifier(name)).shape[0]
         parts = rows // HASHES_AT_ONCE + 1
@@ -161,17 +161,17 @@ class DuckDBEngine:
         self._connection.execute(f"ALTER TABLE {identifier(name)} DROP {identifier(column)}")
 
     def lazy(self, name: str) -> Frame:
-        """The table of that name, as a lazy frame."""
+        """The table with that name, as a lazy frame."""
         return nw.from_native(self._connection.table(identifier(name)))
 
     def store(self, frame: Frame, name: str) -> None:
-        """A table of that name that holds the frame's rows, computed once, spilled if large."""
+        """Creates a table of that name with the frame's rows, computed once, spilled if large."""
         with self._connection_errors(name):
             self.create(name, frame.to_native().sql_query())
 
     def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """A table of that name that holds the frame's rows after a function that sees them sorted,
-        batch by batch; False where there is none.
+        """Creates a table of that name with the frame's rows after a function that receives them
+        sorted, batch by batch; False if there is none.
         """
         with self._connection_errors(name):
             ordered = self.stream(frame.sort(*by).to_native().sql_query(), rows=SWEPT_AT_ONCE)
@@ -190,14 +190,14 @@ class DuckDBEngine:
         return True
 
     def accept(self, frame: object) -> str:
-        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
         name = f"frame_{next(self._names)}"
         with self._seen(as_arrow(frame)) as view:
             self.create(name, f"SELECT * FROM {view}")
         return name
 
     def show(self, name: str, table: pa.Table) -> None:
-        """The Arrow table, uncopied, under that name, in the place of an earlier table."""
+        """Exposes the Arrow table, uncopied, under that name, replacing an earlier table."""
         self._connection.unregister(name)
         self._connection.execute(f"DROP TABLE IF EXISTS {identifier(name)}")
         self._connection.register(name, table)
@@ -207,7 +207,7 @@ class DuckDBEngine:
         return self.lazy(self.accept(constants(columns)))
 
     def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """A new table of the frame's rows after the function, made batch by batch."""
+        """A new table of the frame's rows after the function, built batch by batch."""
         schema = pa.schema(columns)
         name = self.accept(schema.empty_table())
         for batch in self.batches(frame):
@@ -217,7 +217,7 @@ class DuckDBEngine:
 
     @contextmanager
     def _seen(self, table: pa.Table | pa.RecordBatchReader) -> Iterator[str]:
-        """The name under which DuckDB sees Arrow rows for the time being."""
+        """The temporary name under which DuckDB sees Arrow rows."""
         view = f"view_{next(self._names)}"
         self._connection.register(view, table)
         try:
@@ -251,9 +251,11 @@ class DuckDBEngine:
         cuts: Sequence[str] = (),
         compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows.
+        """Writes the frame's rows in that order to one Parquet file, batch by batch; returns their
+        number.
 
-        One range between `cuts` after another: its filter reaches the tables that a frame reads.
+        The ranges between `cuts` are computed one after another: their filter reaches the tables
+        that the frame reads.
         """
         ordered = frame.sort(*sort_by) if sort_by else frame
         ranges = _ranges(ordered, sort_by[0], cuts) if cuts else [ordered]
@@ -264,14 +266,14 @@ class DuckDBEngine:
             return write_batches(batches, first.schema, path, compression=compression)
 
     def close(self) -> None:
-        """Ends the connections and removes what they spilled."""
+        """Closes the connections and removes their spilled files."""
         self._streaming.close()
         self._connection.close()
         self._cleanup()
 
     @contextmanager
     def reading(self, source: str) -> Iterator[None]:
-        """Turns DuckDB's failures while a source is read into our own, naming the source."""
+        """Converts DuckDB's errors while a source is read into our own, naming the source."""
         with self._connection_errors(source):
             yield
 
@@ -291,7 +293,7 @@ class DuckDBEngine:
 
 
 def _ranges(frame: Frame, column: str, cuts: Sequence[str]) -> list[Frame]:
-    """The frame's rows before the first cut, between each two, and from the last one on."""
+    """The frame's rows before the first cut, between consecutive cuts, and from the last one on."""
     value = nw.col(column)
     inner = [
         frame.filter((value >= low) & (value < high)) for low, high in itertools.pairwise(cuts)
@@ -300,7 +302,7 @@ def _ranges(frame: Frame, column: str, cuts: Sequence[str]) -> list[Frame]:
 
 
 class _Remembering:
-    """The tables of an iterator, and why it failed: on its way through DuckDB a cause is lost."""
+    """An iterator of tables that keeps its own error: DuckDB loses the cause on the way through."""
 
     def __init__(self, tables: Iterator[pa.Table]) -> None:
         self._tables = tables
@@ -320,8 +322,8 @@ class _Remembering:
 
 
 def damaged(source: str, said: str) -> DataError:
-    """The error for a file that is not what its name says: what went wrong in a line."""
-    # Files by their names alone.
+    """The error for a damaged or mislabelled file, with DuckDB's explanation in one line."""
+    # Files by name, without their folders.
     line = re.sub(r"'[^']*/([^'/]*)'", r"'\1'", said.strip().splitlines()[0])[:160]
     rule = f"{source} must be a complete, readable file of its kind"
     return DataError(rule, got=line, fix="Export it again.")
@@ -329,7 +331,7 @@ def damaged(source: str, said: str) -> DataError:
 
 def _quiet_and_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET TimeZone = 'UTC'")
-    # In a notebook without ipywidgets the bar is off and refuses to be mentioned.
+    # In a notebook without ipywidgets the progress bar fails even when mentioned.
     (shown,) = connection.sql("SELECT current_setting('enable_progress_bar')").fetchall()
     if shown[0]:
         connection.execute("SET enable_progress_bar = false")
@@ -339,7 +341,7 @@ def as_arrow(frame: object) -> pa.Table:
     """An Arrow, pandas or Polars frame as an Arrow table."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pyarrow's way of reading pandas 3 makes pandas warn
+            warnings.simplefilter("ignore")  # pandas 3 warns about the way pyarrow reads it
             return pa.table(frame)
     except (TypeError, ValueError) as failure:
         raise DataError(

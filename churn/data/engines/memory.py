@@ -1,4 +1,4 @@
-"""How much memory DuckDB may use where nobody says: enough for the files, not the whole machine."""
+"""DuckDB's default memory limit: enough for the files, but not the whole machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from churn.errors import ConfigError
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B", re.IGNORECASE)
 
 LEAST_BYTES = 2_500_000_000
-COMPRESSED_TIMES = 12  # Parquet and .gz; their rows and days take 10 to 12 times as much in memory
+COMPRESSED_TIMES = 12  # Parquet and .gz; their rows and days take 10 to 12 times as much memory
 PLAIN_TIMES = 3
 LARGEST_SHARE = 0.8  # of the machine, DuckDB's own rule
 

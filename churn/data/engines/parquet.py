@@ -1,4 +1,4 @@
-"""One Parquet file from a stream of Arrow batches, the same whatever engine they come from."""
+"""Writes a stream of Arrow batches as one Parquet file, the same for every engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROW_GROUP_ROWS = 122_880
 def write_batches(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, *, compression: str
 ) -> int:
-    """The rows written; row groups of even size, whatever the size of the batches."""
+    """The number of rows written; row groups of even size, whatever the size of the batches."""
     import pyarrow.parquet as pq
 
     plain = plain_schema(schema)
@@ -44,7 +44,7 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema without an engine's own kinds of text, and without its notes."""
+    """The schema without an engine's own string types and metadata."""
     return pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
 
 

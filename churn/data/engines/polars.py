@@ -1,7 +1,7 @@
-"""Polars behind the engines' interface: files come in through DuckDB, frames run in Polars.
+"""Polars behind the engine interface: files are imported through DuckDB, frames run in Polars.
 
-A table is handed over when a frame first needs it, and DuckDB then reads Polars' copy of it, so
-that it is held once. SQL for small results stays with DuckDB.
+A table is handed over when a frame first needs it, and DuckDB then reads Polars' copy, so that it
+is held in memory once. SQL for small results stays with DuckDB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from churn.data.engines.parquet import plain_schema, write_batches
 
 
 class PolarsEngine:
-    """Polars in this process, behind a DuckDB that can open no file but `files`."""
+    """Polars in this process, behind a DuckDB that can open no file except `files`."""
 
     row_id = "rowid"
 
@@ -32,27 +32,27 @@ class PolarsEngine:
 
     @property
     def door(self) -> DuckDBEngine:
-        """The DuckDB through which files and frames come in."""
+        """The DuckDB through which files and frames are imported."""
         return self._door
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
-        """A table of that name: what `sql(relation)` says in DuckDB's SQL."""
+        """Creates a table of that name from `sql(relation)` in DuckDB's SQL."""
         self.create(name, sql(relation.sql))
 
     def query(self, sql: str) -> pa.Table:
-        """The small result of a query, by DuckDB, as an Arrow table."""
+        """The small result of a DuckDB query as an Arrow table."""
         return self._door.query(sql)
 
     def rows(self, sql: str) -> list[dict[str, object]]:
-        """The small result of a query, by DuckDB, as a list of dictionaries."""
+        """The small result of a DuckDB query as a list of dictionaries."""
         return self._door.rows(sql)
 
     def columns(self, name: str) -> list[str]:
-        """The columns of the table of that name."""
+        """The columns of the table with that name."""
         return self._door.columns(name)
 
     def create(self, name: str, sql: str) -> None:
-        """A table of that name, made by DuckDB, in the place of an earlier one."""
+        """Creates a table of that name with DuckDB, replacing an earlier one."""
         if name not in self._frames:
             self._door.create(name, sql)
             return
@@ -60,7 +60,7 @@ class PolarsEngine:
         self._keep(name, _frame(made))
 
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
-        """Whether no two rows of the table agree in all of those columns, by DuckDB."""
+        """Whether no two rows of the table agree in all of those columns, according to DuckDB."""
         return self._door.all_differ(name, columns)
 
     def drop_column(self, name: str, column: str) -> None:
@@ -71,18 +71,18 @@ class PolarsEngine:
             self._door.drop_column(name, column)
 
     def lazy(self, name: str) -> Frame:
-        """The table of that name, as a lazy frame of Polars."""
+        """The table with that name, as a lazy frame of Polars."""
         if name not in self._frames:
             self._keep(name, _frame(self._door.query(f"SELECT * FROM {identifier(name)}")))
         return nw.from_native(self._frames[name].lazy())
 
     def _keep(self, name: str, frame: pl.DataFrame) -> None:
-        """Holds the table in Polars, and shows it to DuckDB under the same name."""
+        """Keeps the table in Polars, and exposes it to DuckDB under the same name."""
         self._frames[name] = frame
         self._door.show(name, _arrow(frame))
 
     def store(self, frame: Frame, name: str) -> None:
-        """A table of that name that holds the frame's rows, computed once, in memory."""
+        """Creates a table of that name with the frame's rows, computed once, in memory."""
         self._keep(name, frame.to_native().collect(engine="streaming"))
 
     def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
@@ -90,7 +90,7 @@ class PolarsEngine:
         return False
 
     def accept(self, frame: object) -> str:
-        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
         self._accepted += 1
         name = f"polars_frame_{self._accepted}"
         self._keep(name, _frame(as_arrow(frame)))
@@ -101,7 +101,7 @@ class PolarsEngine:
         return nw.from_native(_frame(constants(columns)).lazy())
 
     def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """The frame's rows after the function, made batch by batch and held in memory."""
+        """The frame's rows after the function, computed batch by batch and held in memory."""
         schema = pa.schema(columns)
         made = [
             function(pa.Table.from_batches([batch])).select(schema.names).cast(schema)
@@ -131,17 +131,17 @@ class PolarsEngine:
         cuts: Sequence[str] = (),
         compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written batch by batch; rows."""
+        """Writes the frame's rows in that order to one Parquet file; returns their number."""
         ordered = frame.sort(*sort_by) if sort_by else frame
         schema = _schema(ordered.to_native())
         return write_batches(self.batches(ordered), schema, path, compression=compression)
 
     def reading(self, source: str) -> AbstractContextManager[None]:
-        """Turns DuckDB's failures while a source is read into our own, naming the source."""
+        """Converts DuckDB's errors while a source is read into our own, naming the source."""
         return self._door.reading(source)
 
     def close(self) -> None:
-        """Lets go of the tables and ends the door."""
+        """Releases the tables and closes DuckDB."""
         self._frames.clear()
         self._door.close()
 

@@ -1,4 +1,4 @@
-"""Spark's session: the user's where one runs, else a quiet one of our own on this machine."""
+"""Spark sessions: the user's running one, else a quiet local one of our own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-# Only where spark-defaults.conf, PYSPARK_SUBMIT_ARGS or spark-submit say nothing else.
+# Used unless spark-defaults.conf, PYSPARK_SUBMIT_ARGS or spark-submit set them.
 OURS = {
     "spark.app.name": "churn",
     "spark.master": "local[*]",
@@ -27,23 +27,23 @@ OURS = {
     "spark.sql.codegen.wholeStage": "false",  # compiling so many features costs minutes and memory
     "spark.ui.enabled": "false",
 }
-# Of our part of the session alone: the user's own queries keep theirs.
-# ANSI: an overflow or a wrong cast fails instead of becoming a null, as on DuckDB; and names
-# stand in double quotes, so that both read the same SQL.
+# For our part of the session only: the user's own queries keep theirs.
+# ANSI: an overflow or a wrong cast fails instead of becoming a null, as on DuckDB; and double
+# quotes mark identifiers, so that both read the same SQL.
 ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
 }
-# Engines open on each Spark that was started here, by its application's id: the last one stops it.
+# Engines open on each Spark started here, by its application id: the last one stops it.
 _guests: Counter[str] = Counter()
 
 
 def open_session(memory_limit: str | None = None) -> SparkSession:
-    """A session with names and settings of its own, on the Spark that runs or a new one.
+    """A session with its own names and settings, on the running Spark or a new one.
 
-    Raises ConfigError where Spark cannot start, or runs already and cannot keep the limit.
+    Raises ConfigError if Spark cannot start, or is already running and cannot keep the limit.
     """
     _import_what_warns()
     from pyspark import SparkContext
@@ -66,7 +66,7 @@ def open_session(memory_limit: str | None = None) -> SparkSession:
 
 
 def release_session(session: SparkSession) -> None:
-    """Stops Spark where it was started here and nobody else uses it."""
+    """Stops Spark if it was started here and nothing else uses it."""
     application = _application(session)
     if application in _guests:
         _guests[application] -= 1
@@ -76,7 +76,7 @@ def release_session(session: SparkSession) -> None:
 
 
 def _import_what_warns() -> None:
-    """PySpark warns of pandas 3 where Narwhals makes it import the helpers of its tests."""
+    """PySpark warns about pandas 3 when Narwhals makes it import its test helpers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         import_module("pyspark.testing.utils")
@@ -101,7 +101,7 @@ def _started(memory_limit: str | None) -> SparkSession:
 
     if SparkContext._gateway is None:
         SparkContext._ensure_initialized(gateway=_gateway(memory_limit))
-    conf = SparkConf()  # now that Java runs, what the environment has settled
+    conf = SparkConf()  # now that Java runs, with the environment's defaults
     for name, value in OURS.items():
         conf.setIfMissing(name, value)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
@@ -111,7 +111,7 @@ def _started(memory_limit: str | None) -> SparkSession:
 
 
 def _gateway(memory_limit: str | None) -> Any:
-    """Java with Spark in it, silent: what fails is raised in Python."""
+    """Java with Spark in it, without output: errors are raised in Python."""
     from pyspark import SparkConf
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -132,12 +132,12 @@ def _gateway(memory_limit: str | None) -> Any:
 
 
 def _states_memory(environment: Mapping[str, str]) -> bool:
-    """Whether somebody may have settled the driver's memory: Spark's own default is 1 GB."""
+    """Whether the driver's memory may already be configured: Spark's own default is 1 GB."""
     return not environment.keys().isdisjoint(
         {"SPARK_CONF_DIR", "SPARK_HOME", "SPARK_DRIVER_MEMORY"}
     ) or "memory" in environment.get("PYSPARK_SUBMIT_ARGS", "")
 
 
 def _spark_memory(limit: str) -> str:
-    """DuckDB's notation in Spark's, whose m is 1,048,576 bytes."""
+    """DuckDB's notation converted to Spark's, whose m is 1,048,576 bytes."""
     return f"{round(bytes_of(limit) / 2**20)}m"

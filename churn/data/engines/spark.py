@@ -1,7 +1,7 @@
-"""Spark behind the engines' interface, for a base that outgrows one machine.
+"""Spark behind the engine interface, for data that outgrows one machine.
 
-Workers read the files and cast them by the same DuckDB SQL as every engine; what needs a whole
-table is Spark's. Only small results come to the driver, and long ones a batch at a time.
+Workers read the files and cast them with the same DuckDB SQL as every engine; operations on whole
+tables are Spark's. Only small results reach the driver, and long ones one batch at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FROM_DUCKDB = re.compile(r"duckdb\.\w+: (.+)")
 
 
 class SparkEngine:
-    """The Spark session that runs, or a local one; tables are kept in its memory and on disk."""
+    """The running Spark session, or a local one; tables are kept in its memory and on disk."""
 
     row_id = "monotonically_increasing_id()"
 
@@ -44,11 +44,11 @@ class SparkEngine:
 
     @property
     def door(self) -> DuckDBEngine:
-        """The DuckDB in the driver, which sees what files are like and reads frames."""
+        """The DuckDB in the driver, which inspects files and reads frames."""
         return self._door
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
-        """A table of that name: what `sql(relation)` says in DuckDB's SQL, piece by piece."""
+        """Creates a table of that name from `sql(relation)` in DuckDB's SQL, piece by piece."""
         if not relation.files:  # a frame of this process
             self._keep(name, self._local(self._door.query(sql(relation.sql))))
             return
@@ -62,7 +62,7 @@ class SparkEngine:
         return self._session.createDataFrame(table)
 
     def _keep(self, name: str, frame: DataFrame) -> None:
-        """Computes the table once; the one whose place it takes is forgotten afterwards."""
+        """Computes the table once, then releases the one that it replaces."""
         frame.persist()
         frame.count()
         frame.createOrReplaceTempView(_quoted(name))
@@ -84,11 +84,11 @@ class SparkEngine:
         return found
 
     def columns(self, name: str) -> list[str]:
-        """The columns of the table of that name."""
+        """The columns of the table with that name."""
         return list(self._session.table(_quoted(name)).columns)
 
     def create(self, name: str, sql: str) -> None:
-        """A table of that name, made of the query's result, in the place of an earlier one."""
+        """Creates a table of that name from the query's result, replacing an earlier one."""
         self._keep(name, self._sql(sql))
 
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
@@ -102,19 +102,19 @@ class SparkEngine:
         frame.createOrReplaceTempView(_quoted(name))
 
     def lazy(self, name: str) -> Frame:
-        """The table of that name, as a lazy frame of Spark."""
+        """The table with that name, as a lazy frame of Spark."""
         return nw.from_native(self._session.table(_quoted(name)))
 
     def store(self, frame: Frame, name: str) -> None:
-        """A table of that name that holds the frame's rows, computed once, spilled if large."""
+        """Creates a table of that name with the frame's rows, computed once, spilled if large."""
         self._keep(name, frame.to_native())
 
     def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """False: the driver never sees all rows."""
+        """False: the driver never receives all rows."""
         return False
 
     def accept(self, frame: object) -> str:
-        """A new table that holds an Arrow, pandas or Polars frame; its name."""
+        """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
         self._accepted += 1
         name = f"frame_{self._accepted}"
         self._local(as_arrow(frame)).createOrReplaceTempView(name)
@@ -152,14 +152,16 @@ class SparkEngine:
         cuts: Sequence[str] = (),
         compression: str = "zstd",
     ) -> int:
-        """One Parquet file with the frame's rows in that order, written by the driver; rows."""
+        """Writes the frame's rows in that order to one Parquet file, in the driver; returns their
+        number.
+        """
         ordered = frame.sort(*sort_by) if sort_by else frame
         schema = _arrow_schema(ordered.to_native())
         return write_batches(self.batches(ordered), schema, path, compression=compression)
 
     @contextmanager
     def reading(self, source: str) -> Iterator[None]:
-        """Turns failures while a source is read into our own, naming the source."""
+        """Converts errors while a source is read into our own, naming the source."""
         from pyspark.errors import PySparkException
 
         try:
@@ -172,7 +174,7 @@ class SparkEngine:
             raise damaged(source, said[-1]) from None
 
     def close(self) -> None:
-        """Forgets its tables; stops Spark where it was started here and nobody else uses it."""
+        """Releases its tables; stops Spark if it was started here and nothing else uses it."""
         for name, frame in self._kept.items():
             frame.unpersist()
             self._session.catalog.dropTempView(name)
@@ -189,7 +191,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _with_plain_backslashes(quoted: re.Match[str]) -> str:
-    """A constant in which Spark, too, takes a backslash for a letter like any other."""
+    """A constant in which Spark also treats a backslash as an ordinary character."""
     return quoted[0].replace("\\", "\\\\") if quoted[0].startswith("'") else quoted[0]
 
 
@@ -199,7 +201,7 @@ def _map_in_arrow(
     from pyspark.sql.pandas.types import from_arrow_schema
 
     with warnings.catch_warnings():
-        # Spark warns of pandas 3, which a map over Arrow does not touch.
+        # Spark warns about pandas 3, which a map over Arrow does not use.
         warnings.filterwarnings("ignore", "PySpark does not yet fully support", FutureWarning)
         return frame.mapInArrow(function, from_arrow_schema(schema))
 

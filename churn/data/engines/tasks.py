@@ -1,4 +1,4 @@
-"""What Spark's Python workers run, one Arrow batch after another; they need this package."""
+"""Code that Spark's Python workers run, one Arrow batch at a time; they need this package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKED = pa.schema({"batch": pa.binary()})
 def read_pieces(
     pieces: Sequence[str], files: Sequence[Path], numbers: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the pieces of these numbers, read and cast by DuckDB."""
+    """The rows of the pieces with those numbers, read and cast by DuckDB."""
     from churn.data.engines.duck import DuckDBEngine
 
     door = DuckDBEngine(files, threads=1)
@@ -30,14 +30,14 @@ def read_pieces(
 def apply(
     function: RowFunction, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """What a function of tables makes of each batch."""
+    """Applies a function of tables to each batch."""
     for batch in batches:
         made = function(pa.Table.from_batches([batch]))
         yield from made.select(schema.names).cast(schema).to_batches()
 
 
 def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Each batch as one row that holds its bytes, so that a result travels to the driver so."""
+    """Each batch as one row that holds its bytes, in which form a result reaches the driver."""
     for batch in batches:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:

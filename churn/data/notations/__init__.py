@@ -1,1 +1,1 @@
-"""How a value may be written: flags, numbers, times, and the shape of what is not understood."""
+"""How values are written: flags, numbers, times, and the shape of unrecognised values."""

@@ -14,7 +14,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# All words are bare: lower case, no accents, letters and digits alone.
+# All words are bare: lower case, no accents, only letters and digits.
 YES_WORDS = _words(
     "true t yes y 1 on checked enabled active ja j jawohl oui vrai si sim verdadero vero wahr da "
     "tak ano igen kylla joo evet "
@@ -31,7 +31,7 @@ NO_WORDS = _words(
 
 
 def bare_word(text: str) -> str:
-    """The text's letters and digits alone, in lower case and without accents."""
+    """The text's letters and digits only, in lower case and without accents."""
     plain = unicodedata.normalize("NFKD", text).casefold().strip()
     plain = re.sub(r"^([01])\.0+$", r"\1", plain)
     return "".join(sign for sign in plain if sign.isalnum())
@@ -44,7 +44,7 @@ def bare_word_sql(text: str) -> str:
 
 
 def flag_sql(text: str) -> str:
-    """The SQL that reads a text as a flag; null where its word is on neither list."""
+    """The SQL that reads a text as a flag; null if its word is on neither list."""
     word = bare_word_sql(text)
     return (
         f"CASE WHEN {word} IN {words_sql(YES_WORDS)} THEN true "

@@ -1,6 +1,6 @@
-"""Notation of a column: which one its values follow, and the shapes of those that follow none.
+"""Notation of a column: the one that its values follow, and the shapes of those that follow none.
 
-A column is grouped by its values first, so that a value that recurs is read once.
+A column is grouped by value first, so that a repeated value is read once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from churn.data.notations.numbers import (
 from churn.data.notations.times import ISO, formats_like, order_of, plausible_sql, time_sql
 
 LONGEST = 40
-# What exports write where there is no value, in lower case.
+# What exports write for a missing value, in lower case.
 NOTHING = (
     *("", "null", "(null)", "none", "nil", "nan", "nat", "n/a", "#n/a", "na", "-", "--", r"\n"),
     *("undefined", "0000-00-00", "0000-00-00 00:00:00"),
@@ -35,7 +35,7 @@ def given_sql(text: str) -> str:
 
 
 def shape_sql(text: str) -> str:
-    """Digits as 9, letters as a or A, everything else as it is."""
+    """Digits as 9, letters as a or A, everything else unchanged."""
     shape = f"left({text}, {LONGEST})"
     for kind, sign in ((r"\p{N}", "9"), (r"[\p{Lu}\p{Lt}]", "A"), (r"\p{Cc}", "?")):
         shape = f"regexp_replace({shape}, '{kind}', '{sign}', 'g')"
@@ -50,9 +50,9 @@ NEITHER = "neither day nor month first"
 
 @dataclass(frozen=True)
 class Notation:
-    """How one column is written: the sign before decimals, and the formats of times.
+    """How one column is written: the decimal sign, and the formats of times.
 
-    `careful` reads every known shape of them, at a price; without it only the plainest.
+    `careful` reads every known shape of them, at a cost; otherwise only the plainest.
     """
 
     decimal: str = "."
@@ -64,9 +64,9 @@ class Notation:
 class NumberLook:
     """Counts over the values of a column: all, those that are numbers in a notation, and others.
 
-    `point` and `comma` count what reads with that decimal sign alone, `either` what reads with
-    both; of the latter `differs` is one number with a point and another with a comma, and `long`
-    has four digits and more without a separator.
+    `point` and `comma` count values readable with that decimal sign, `either` those readable with
+    both; of the latter, `differs` count those that mean different numbers with a point and a comma,
+    and `long` those with four or more digits without a separator.
     """
 
     filled: int
@@ -80,23 +80,23 @@ class NumberLook:
 
     @property
     def decimal(self) -> str:
-        """The decimal sign that most values speak for; a point where none does."""
+        """The decimal sign that fits most values; a point if neither does."""
         return "," if self.comma > self.point else "."
 
     def readable(self, decimal: str) -> int:
-        """How many values are numbers with that decimal sign."""
+        """The number of values that are numbers with that decimal sign."""
         return self.either + (self.comma if decimal == "," else self.point)
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether values mean two numbers and nothing in the column says which."""
+        """Whether values are ambiguous and nothing in the column settles it."""
         if self.point or self.comma or not self.differs:
             return False
         return bool(self.with_comma) or not self.long
 
     @property
     def known_currencies(self) -> tuple[str, ...]:
-        """The currencies, without a sign that one of the others may be written with."""
+        """The currencies, without signs that another of them may be written with."""
         return tuple(
             sign
             for sign in self.currencies
@@ -108,7 +108,7 @@ class NumberLook:
 class TimeLook:
     """The formats in which a column's times are written and how many values each reads.
 
-    `doubt` names two formats, day first and month first, that the values speak for alike.
+    `doubt` names two formats, day first and month first, that fit the values equally well.
     """
 
     filled: int
@@ -118,12 +118,12 @@ class TimeLook:
 
     @property
     def unread(self) -> int:
-        """How many values are in none of the formats."""
+        """The number of values in none of the formats."""
         return self.filled - sum(self.hits)
 
 
 def look_at_numbers(engine: DuckDBEngine, relation: str, text: str) -> NumberLook:
-    """What the values of that text column are as numbers."""
+    """The values of that text column interpreted as numbers."""
     tests = f"{is_number_sql('v', '.')} AS point, {is_number_sql('v', ',')} AS comma"
     counts = {
         "filled": "true",
@@ -151,10 +151,10 @@ def look_at_times(
     base: Sequence[str] = (ISO,),
     habit: Callable[[str], str] | None = None,
 ) -> TimeLook:
-    """The formats of that text column: those of `base` and whatever else the values speak for.
+    """The formats of that text column: those of `base` and whatever others its values suggest.
 
-    Day and month come in one order throughout. Where nothing settles it, `habit` tells the order
-    of a format, and without a habit such values stay unread.
+    Day and month are in the same order throughout. If nothing settles it, `habit` gives the order
+    for a format, and without a habit such values remain unread.
     """
     formats = list(base)
     order = next(filter(None, map(order_of, base)), None)
@@ -175,7 +175,7 @@ def look_at_times(
 
 @contextmanager
 def _values(engine: DuckDBEngine, relation: str, text: str) -> Iterator[str]:
-    """The name of a table for the time being: the values `v` of a column, and how many are `n`."""
+    """The name of a temporary table: the values `v` of a column, and their counts `n`."""
     counted = f"SELECT {text} AS v, count(*) AS n FROM {relation} WHERE {given_sql(text)}"
     engine.create(VALUES, f"{counted} GROUP BY 1")
     try:
@@ -191,7 +191,7 @@ def _sum_sql(test: str) -> str:
 def _counts(
     engine: DuckDBEngine, values: str, known: Sequence[str], order: str | None
 ) -> dict[str, int]:
-    """How many values that are in no known format each further one reads, as a sample suggests."""
+    """How many values in no known format each further one reads, as a sample suggests."""
     read = time_sql("v", known, "UTC", careful=True)
     unread = f"(SELECT * FROM {values} WHERE {read} IS NULL)"
     sample = engine.rows(f"SELECT v FROM {unread} LIMIT {SAMPLE}")
@@ -239,7 +239,7 @@ def _pair(counts: dict[str, int]) -> tuple[str, str]:
 def _with_hits(
     engine: DuckDBEngine, values: str, formats: Sequence[str], doubt: tuple[str, str] | None
 ) -> TimeLook:
-    """The formats with what each is the first to read, without those that read nothing."""
+    """The formats with the number of values that each is the first to read, if any."""
     tests = [
         f"WHEN {time_sql('v', (each,), 'UTC', careful=True)} IS NOT NULL THEN {literal(each)}"
         for each in formats

@@ -1,7 +1,7 @@
 """Numbers as shops write them: currency signs, thousands separators, brackets, trailing minus.
 
-Which of point and comma parts the decimals is known before a number is read, for `1,234` means
-two different numbers. What is in no notation stays unread.
+The decimal sign is known before a number is read, because `1,234` means two different numbers.
+Values in no notation remain unread.
 """
 
 from churn.data.engines.base import literal
@@ -15,7 +15,7 @@ CODES = (
     "RSD RUB SAR SEK SGD THB TND TRY TWD UAH USD UYU VND ZAR"
 )
 SIGNS = r"[A-Z]{0,3}\p{Sc}|kr\.?|zł|kč|ft|fr\.?|lei|lv|лв\.?|rs\.?|euros?"
-# Signs that belong to one currency; "$", "kr" and others are shared by several.
+# Signs of a single currency; "$", "kr" and others are shared by several.
 SIGN_CODES = {
     **dict.fromkeys(("€", "EURO", "EUROS"), "EUR"),
     **{"£": "GBP", "₹": "INR", "₽": "RUB", "₺": "TRY", "₩": "KRW", "₪": "ILS", "₫": "VND"},
@@ -52,7 +52,7 @@ def plain_number_sql(text: str, decimal: str) -> str:
 
 
 def number_sql(text: str, decimal: str, *, percent: bool = False) -> str:
-    """The number in any notation with that decimal sign; `50 %` is 0.5 where a share is meant."""
+    """The number in any notation with that decimal sign; `50 %` is 0.5 if a share is meant."""
     clean = _clean_sql(text)
     digits = rf"regexp_replace({clean}, '\p{{L}}+\.?|\p{{Sc}}|[^0-9.,]', '', 'g')"
     grouping = "," if decimal == "." else "."
@@ -68,18 +68,18 @@ PARTED_SQL = r"regexp_matches(v, '\d[.,]\d')"  # a number that may be two, with 
 
 
 def is_number_sql(text: str, decimal: str) -> str:
-    """Whether the text is a number with that decimal sign, in any notation but powers of ten."""
+    """Whether the text is a number with that decimal sign, in any notation except powers of ten."""
     return f"regexp_full_match({_clean_sql(text)}, {literal(_pattern(BODIES[decimal]))})"
 
 
 def size_sql(text: str) -> str:
-    """Roughly how large a number is that is in no notation: its digits, without the decimals."""
+    """The approximate size of a number in no notation: its digits, without the decimals."""
     whole = rf"regexp_replace({_clean_sql(text)}, '[.,]\d{{1,2}}\D*$', '')"
     return f"TRY_CAST(regexp_replace({whole}, '[^0-9]', '', 'g') AS DOUBLE)"
 
 
 def currency_sql(text: str) -> str:
-    """The currency's code or sign beside the number in capitals; null where there is none."""
+    """The currency's code or sign next to the number in capitals; null if there is none."""
     sign = f"regexp_extract({_clean_sql(text)}, {literal(f'(?i){CURRENCY}')})"
     beside = f"upper(rtrim({sign}, '.'))"
     known = " ".join(f"WHEN {literal(s)} THEN {literal(c)}" for s, c in SIGN_CODES.items())
@@ -87,7 +87,7 @@ def currency_sql(text: str) -> str:
 
 
 def _clean_sql(text: str) -> str:
-    """The text with one kind of space, apostrophe and minus, and nothing in place of no cents."""
+    """The text with one kind of space, apostrophe and minus, and without a mark for no cents."""
     odd, plain = SPACES + APOSTROPHES + MINUSES, " " * len(SPACES)
     plain += "'" * len(APOSTROPHES) + "-" * len(MINUSES)
     same = f"trim(translate({text}, {literal(odd)}, {literal(plain)}))"
@@ -112,7 +112,7 @@ def _is_share_sql(clean: str, decimal: str) -> str:
 
 
 def _exponent_sql(text: str, decimal: str) -> str:
-    """Powers of ten with a decimal comma, as a spreadsheet shows them; those with a point cast."""
+    """Powers of ten with a decimal comma, as spreadsheets show them; those with a point cast."""
     if decimal == ".":
         return "NULL"
     exact = rf"regexp_full_match({text}, '\s*[-+]?\d+(,\d+)?[eE][-+]?\d+\s*')"

@@ -23,13 +23,13 @@ UNIX = {  # microseconds in each
     "unix nanoseconds": 1e-3,
 }
 NAMED = (ISO, EXCEL, *UNIX)
-# A clock time followed by a sign or letters carries a zone of its own, or something unreadable.
+# A clock time followed by a sign or letters has its own zone, or something unreadable.
 ZONED = r"\d:\d{2}.*[A-Za-z+-]"
 ISO_CHANGES = (
     (r"\[[^\]]*\]$", ""),  # 2024-03-01T10:15+01:00[Europe/Berlin]
     (r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})", r"\1-\2-\3"),
     (r"^(\d{4})(\d\d)(\d\d)T(\d\d):?(\d\d):?(\d\d)?", r"\1-\2-\3T\4:\5:\6"),
-    (r":(\D|$)", r"\1"),  # what the line before leaves where there are no seconds
+    (r":(\D|$)", r"\1"),  # left over by the line above if there are no seconds
     (r"(:\d\d),(\d)", r"\1.\2"),
     (r"(:\d\d(?:\.\d+)?) ?(?:UTC|GMT)? ?([-+]\d\d):?(\d\d)$", r"\1\2:\3"),
     (r"(:\d\d(?:\.\d+)?) ([-+]\d\d)$", r"\1\2"),
@@ -57,14 +57,14 @@ CLOCK = (
 DATES = tuple((re.compile(WEEKDAY + day + CLOCK, re.IGNORECASE), kind) for day, kind in DAY_PART)
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 NUMBER = re.compile(r"(\d+)(?:[.,]\d+)?")
-# Numbers count as times of a shop in these years only.
+# Numbers count as times of a shop only within these years.
 PLAUSIBLE = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC))
 
 
 def time_sql(text: str, formats: Sequence[str], timezone: str, *, careful: bool = False) -> str:
     """The instant that a text means in the first format that reads it; else null.
 
-    `careful` reads more shapes of ISO 8601 and sees through unusual spaces, at a price.
+    `careful` reads more shapes of ISO 8601 and ignores unusual spaces, at a cost.
     """
     if not formats:
         return "CAST(NULL AS TIMESTAMPTZ)"
@@ -93,7 +93,7 @@ def _one_sql(text: str, date_format: str, zone: str, *, careful: bool) -> str:
 
 
 def _iso_sql(text: str, zone: str) -> str:
-    """ISO 8601 as SQL casts it, but for 3/1/17, which it takes for a day of the year 3."""
+    """ISO 8601 as SQL casts it, except for 3/1/17, which it takes for a day of the year 3."""
     plain = f"TRY_CAST({text} AS TIMESTAMP)"
     return (
         f"CASE WHEN regexp_matches({text}, '{ZONED}') THEN TRY_CAST({text} AS TIMESTAMPTZ) "
@@ -103,7 +103,7 @@ def _iso_sql(text: str, zone: str) -> str:
 
 
 def _any_iso_sql(text: str, zone: str) -> str:
-    """ISO 8601 with slashes, a comma fraction or an offset behind a space; clocks of 12 hours."""
+    """ISO 8601 with slashes, a decimal comma or an offset after a space; 12-hour clocks."""
     usual = text
     for pattern, change in ISO_CHANGES:
         usual = f"regexp_replace({usual}, {literal(f'(?i){pattern}')}, {literal(change)})"
@@ -117,7 +117,7 @@ def _any_iso_sql(text: str, zone: str) -> str:
 
 
 def formats_like(value: str) -> tuple[str, ...]:
-    """The formats in which such a value can be meant, by its looks; none where it is no time."""
+    """The formats in which such a value may be written, judging by its shape; empty if none."""
     number = NUMBER.fullmatch(value.strip())
     if number is not None:
         return _number_formats(number[1], whole=number[0] == number[1])
@@ -139,7 +139,7 @@ def _number_formats(digits: str, *, whole: bool) -> tuple[str, ...]:
 
 
 def _days(match: re.Match[str], kind: str) -> tuple[str, ...]:
-    """The day of a match as formats: two where day and month can be told apart by habit alone."""
+    """The day of a match as formats: two if only habit distinguishes day and month."""
     year = "%Y" if len(match["year"]) == 4 else "%y"
     s = match["s"]
     if kind == "numbers":
@@ -151,7 +151,7 @@ def _days(match: re.Match[str], kind: str) -> tuple[str, ...]:
 
 
 def _around(match: re.Match[str]) -> tuple[str, str]:
-    """What stands before the day and after it: the name of the weekday, the clock, the zone."""
+    """What precedes and follows the day: the name of the weekday, the clock, the zone."""
     before = ""
     if match["weekday"]:
         before = ("%A" if match["full"] else "%a") + match["w"]
@@ -169,8 +169,7 @@ def _around(match: re.Match[str]) -> tuple[str, str]:
 
 
 def order_of(date_format: str) -> str | None:
-    """Whether a format of numbers puts the day or the month first; None where nothing can be mixed
-    up.
+    """Whether a numeric format puts the day or the month first; None if they cannot be confused.
 
     >>> order_of("%d/%m/%Y %H:%M"), order_of("%m-%d-%y"), order_of("%d %b %Y"), order_of("iso")
     ('day first', 'month first', None, None)
@@ -181,7 +180,7 @@ def order_of(date_format: str) -> str | None:
 
 
 def plausible_sql(instant: str, date_format: str) -> str:
-    """The instant, null where no shop of ours can have had it."""
+    """The instant, null if it is implausible for a shop."""
     if date_format in (EXCEL, *UNIX):
         first, last = (literal(moment.isoformat()) for moment in PLAUSIBLE)
         inside = f"{instant} BETWEEN {first}::TIMESTAMPTZ AND {last}::TIMESTAMPTZ"

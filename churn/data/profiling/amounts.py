@@ -1,4 +1,4 @@
-"""What an amount is: the whole order's or one line's, and which sums of money stand beside it."""
+"""What an amount refers to: the whole order or one line; and the other columns of money."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ OF_A_LINE = ("line", "item", "unit", "product", "position", "row", "artikel", "p
 
 @dataclass(frozen=True)
 class Money:
-    """A column of money: the sum over all rows, and in how many rows it is not 0."""
+    """A column of money: the total over all rows, and the number of rows in which it is not 0."""
 
     name: str
     total: float
@@ -33,7 +33,7 @@ class Money:
 def amount_of(counts: RowCounts, name: str, *, whole: bool) -> AmountOf:
     """Whether a row's amount is its own, or its order's: on one of its rows, or on each.
 
-    `whole` tells that the shop system is known to write the order's total.
+    `whole` means that the shop system is known to write the order's total.
     """
     if counts.gives_total_once:
         return "order_once"
@@ -47,7 +47,7 @@ def amount_of(counts: RowCounts, name: str, *, whole: bool) -> AmountOf:
 def money_in(
     table: OrdersFiles, profiles: Mapping[str, ColumnProfile], decimal: str
 ) -> dict[str, Money]:
-    """The columns of money by their names, in the files' order."""
+    """The columns of money by name, in the files' order."""
     names = [
         name
         for name, column in profiles.items()

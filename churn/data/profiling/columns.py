@@ -1,4 +1,4 @@
-"""Which of a shop's columns is which of ours: by name, held against what the values look like."""
+"""Which of a shop's columns is which of ours: by name, compared with the values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ Profiles = Mapping[str, ColumnProfile]
 
 @dataclass(frozen=True)
 class Mapped:
-    """`columns` as ours → theirs (`unit_price` among ours), and doubts in whole sentences.
+    """`columns` as ours → theirs (`unit_price` among ours), and doubts as full sentences.
 
-    `unfit` tells for a role which columns have its name but not its kind of values, `system` the
-    shop system whose header it is.
+    `unfit` lists, per role, the columns with its name but not its kind of values, `system` is the
+    shop system that the header identifies.
     """
 
     columns: dict[str, str]
@@ -32,9 +32,9 @@ class Mapped:
 
 
 def map_columns(profiles: Profiles, given: Mapping[str, str] | None = None) -> Mapped:
-    """The best column for each role; no column has two roles, and a role may stay empty.
+    """The best column for each role; no column has two roles, and a role may remain empty.
 
-    What was `given`, ours → theirs, stands; then comes what is known of a shop system's header.
+    Columns `given`, ours → theirs, take precedence; then a shop system's known header.
     """
     system = system_of(profiles)
     known = {**_known(system, profiles), **(given or {})} if system else dict(given or {})
@@ -50,7 +50,7 @@ def map_columns(profiles: Profiles, given: Mapping[str, str] | None = None) -> M
 
 
 def _known(system: System, profiles: Profiles) -> dict[str, str]:
-    """The system's columns for each role: the first whose values suit it and are mostly there."""
+    """The system's columns per role: the first with suitable values that are mostly present."""
     found: dict[str, str] = {}
     for role, names in columns_for(system, profiles).items():
         fitting = [name for name in names if _fitness(role, profiles[name]) > 0]
@@ -62,7 +62,7 @@ def _known(system: System, profiles: Profiles) -> dict[str, str]:
 
 
 def price_times_quantity(columns: Mapping[str, str]) -> str | None:
-    """The product that stands for the amount, in their names, or None where a part is missing.
+    """The product that replaces the amount, in their names, or None if a part is missing.
 
     >>> price_times_quantity({"quantity": "Qty", "unit_price": "Unit price"})
     'Qty * "Unit price"'
@@ -115,7 +115,7 @@ def _id_fitness(role: str, column: ColumnProfile) -> float:
 
 
 def _price_alone(columns: dict[str, str]) -> list[str]:
-    """Makes a price the amount where there is neither an amount nor a quantity."""
+    """Uses a price as the amount if there is neither an amount nor a quantity."""
     if {"amount", "quantity"} & columns.keys() or "unit_price" not in columns:
         return []
     columns["amount"] = columns.pop("unit_price")
@@ -123,7 +123,7 @@ def _price_alone(columns: dict[str, str]) -> list[str]:
 
 
 def _fall_back(columns: dict[str, str], profiles: Profiles) -> list[str]:
-    """Fills the time and the amount by their values alone, where just one column can be meant."""
+    """Fills the time and the amount by their values alone, if only one column is possible."""
     doubts = []
     spare = {name: c for name, c in profiles.items() if name not in columns.values()}
     dates = [name for name, c in spare.items() if c.is_date and not c.is_number]
@@ -144,7 +144,7 @@ def _rivals(
     scores: Mapping[tuple[str, str], float],
     known: Mapping[str, str],
 ) -> list[str]:
-    """A doubt for each needed role that another column would suit as well by its name."""
+    """A doubt for each required role that another column would suit as well by name."""
     doubts = []
     for role in REQUIRED:
         chosen = columns.get(role)

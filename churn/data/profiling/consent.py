@@ -1,4 +1,4 @@
-"""Which column of an export says who agreed to e-mails, such as Shopify's Accepts Marketing."""
+"""The column of an export that records consent to e-mails, such as Shopify's Accepts Marketing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NAMES = (
     *("newslettersubscribed", "subscribednewsletter", "subscribedtonewsletter", "emailsubscribed"),
     *("emailsubscriber", "marketingemails", "emailmarketing", "emailmarketingstatus"),
 )
-"""Bare names that say that a customer agreed to marketing by e-mail; an earlier one is surer."""
+"""Bare names for consent to marketing by e-mail; earlier ones are more certain."""
 
 LEAST_READABLE = 0.9
 
 
 @dataclass(frozen=True)
 class ConsentColumn:
-    """The column, and how many of its rows say yes, no and nothing that can be read."""
+    """The column, and how many of its rows are yes, no and unreadable."""
 
     name: str
     yes: int
@@ -34,8 +34,8 @@ class ConsentColumn:
 
 
 def consent_column(paths: Sequence[Path]) -> ConsentColumn | None:
-    """The column of consent to e-mails in the files; None where none is called so, or where less
-    than nine in ten of what stands there reads as yes or no.
+    """The column of consent to e-mails in the files; None if no column has such a name, or if less
+    than 90 % of its values read as yes or no.
     """
     with opened(paths) as table:
         named = {bare_word(name): name for name in reversed(list(table.types))}

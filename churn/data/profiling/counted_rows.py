@@ -1,4 +1,4 @@
-"""Which rows of the orders count, and who is nobody: guessed from statuses, refunds and ids."""
+"""Which rows of the orders count, and which ids are guests: from statuses, refunds and ids."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ GIFT_CARDS = ("gift card", "giftcard", "geschenkgutschein", "geschenkkarte", "ca
 
 @dataclass(frozen=True)
 class CountedRows:
-    """`where` for the orders, the rule of customer ids, ids of guests, the column of refunds and
-    the one currency that is kept of several; `seen` and `warnings` in words.
+    """`where` for the orders, the rule of customer ids, guest ids, the column of refunds and the
+    currency kept if there are several; `seen` and `warnings` as text.
     """
 
     where: str | None = None
@@ -41,7 +41,7 @@ class CountedRows:
 def guess_counted_rows(
     table: OrdersFiles, columns: Mapping[str, str], *, grain: str
 ) -> CountedRows:
-    """The guess for the mapping ours → theirs of a file of orders."""
+    """The proposal for the mapping ours → theirs of a file of orders."""
     spare = [name for name in table.types if name not in columns.values()]
     parts: list[str] = []
     doubts: list[str] = []
@@ -72,7 +72,7 @@ def guess_counted_rows(
 
 @dataclass(frozen=True)
 class _Condition:
-    """A part of `where`, what it rests on, and what a person should look at."""
+    """A part of `where`, the evidence for it, and remarks for the user."""
 
     where: str
     seen: str
@@ -81,7 +81,7 @@ class _Condition:
 
 
 def _condition(table: OrdersFiles, column: StatusColumn) -> _Condition | None:
-    """What a column says of the rows that count; None where it leaves all of them."""
+    """The condition implied by a column; None if it keeps all rows."""
     if column.kind == "refund":
         return None
     counts = _words(table, column.name)
@@ -102,7 +102,7 @@ def _condition(table: OrdersFiles, column: StatusColumn) -> _Condition | None:
 
 
 def _of_words(name: str, counts: Mapping[str, int], blank: int) -> _Condition | None:
-    """A condition that keeps the words that mean a purchase, and those that nobody knows."""
+    """A condition that keeps the words that mean a purchase, and unknown ones."""
     against = {word: n for word, n in counts.items() if counts_as_purchase(word) is False}
     unknown = {word: n for word, n in counts.items() if counts_as_purchase(word) is None}
     if not against or len(against) == len(counts):
@@ -122,7 +122,7 @@ def _or_blank(condition: str, name: str, blank: int) -> str:
 
 
 def _one_currency(table: OrdersFiles, name: str | None) -> _Condition | None:
-    """The currency of most rows, where there are several."""
+    """The currency of most rows, if there are several."""
     if name is None:
         return None
     counts = _words(table, name)
@@ -141,7 +141,7 @@ def _one_currency(table: OrdersFiles, name: str | None) -> _Condition | None:
 
 
 def _words(table: OrdersFiles, name: str) -> dict[str, int]:
-    """The values of a column in lower case with their rows, the most frequent first; "" of none."""
+    """The values of a column in lower case with their counts, most frequent first; "" if empty."""
     text = f"coalesce(lower(trim(CAST({identifier(name)} AS VARCHAR))), '')"
     rows = table.engine.rows(
         f"SELECT {text} AS v, count(*) AS n FROM {table.relation} GROUP BY 1 "
@@ -151,7 +151,7 @@ def _words(table: OrdersFiles, name: str) -> dict[str, int]:
 
 
 def _refund(table: OrdersFiles, spare: Sequence[str], grain: str) -> tuple[str | None, str]:
-    """The column of refunds, with what was seen; none where no value is a number."""
+    """The column of refunds, with the evidence; none if no value is a number."""
     names = [column.name for column in status_columns(spare) if column.kind == "refund"]
     for name in names:
         text = f"CAST({identifier(name)} AS VARCHAR)"
@@ -190,7 +190,7 @@ def _ids(table: OrdersFiles, name: str) -> CountedRows:
 
 
 def _rule(ids: Iterable[str]) -> tuple[IdRule, str]:
-    """The rule, with what it rests on."""
+    """The rule, with the evidence for it."""
     listed = list(ids)
     floats = sum(re.fullmatch(r"\s*\d+\.0\s*", name) is not None for name in listed)
     numbers = sum(re.match(NUMBER, name) is not None for name in listed)
@@ -209,7 +209,7 @@ def _rule(ids: Iterable[str]) -> tuple[IdRule, str]:
 
 
 def _guests(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Of 0 and -1 those that have many times the rows of the other ids."""
+    """Of 0 and -1, those that have many times the rows of the other ids."""
     others = [n for name, n in counts.items() if name not in GUEST_NUMBERS]
     if not others:
         return ()
@@ -218,7 +218,7 @@ def _guests(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _gift_cards(table: OrdersFiles, columns: Mapping[str, str]) -> list[str]:
-    """A sentence on lines that sell gift cards: they are money, and no purchase yet."""
+    """A sentence on lines that sell gift cards: they bring money, but are not a purchase yet."""
     name = columns.get("product_name") or columns.get("category")
     if name is None:
         return []

@@ -1,4 +1,4 @@
-"""Times in a column of orders: the notations that its values speak for, and what they span."""
+"""Times in a column of orders: the notations that fit its values, and their range."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -16,10 +16,10 @@ WORTH_A_LOOK = 0.5
 
 @dataclass(frozen=True)
 class DateReading:
-    """What comes out when a column is read in those formats, the first that fits.
+    """The result of reading a column in those formats, each value in the first that fits.
 
-    Of `hits` values that are times `timed` have a time of day; `first` and `last` bound them.
-    `doubt` names the formats day first and month first where the values speak for both alike.
+    Of `hits` values that are times, `timed` have a time of day; `first` and `last` bound them.
+    `doubt` names the formats day first and month first if both fit the values equally well.
     """
 
     formats: tuple[str, ...]
@@ -31,19 +31,19 @@ class DateReading:
 
     @property
     def date_format(self) -> str | list[str] | None:
-        """The setting that reads the column so; None where it needs none."""
+        """The setting with which the column is read; None if none is needed."""
         if self.formats == (ISO,):
             return None
         return self.formats[0] if len(self.formats) == 1 else list(self.formats)
 
     @property
     def is_number(self) -> bool:
-        """Whether the times are numbers that may as well be something else, such as 45352."""
+        """Whether the times are numbers that may just as well be something else, such as 45352."""
         return all(each in NAMED and each != ISO for each in self.formats)
 
     @property
     def order(self) -> str:
-        """Which part of the date comes first, in words."""
+        """Which part of the date comes first, as text."""
         first = self.formats[0]
         if first == EXCEL or self.is_number:
             return f"as {first}"
@@ -52,7 +52,7 @@ class DateReading:
         return order_of(first) or ("day first" if first.startswith("%d") else "month first")
 
     def evidence(self, filled: int) -> str:
-        """What was seen among the `filled` values, for people."""
+        """The evidence among the `filled` values, for users."""
         what = "times" if self.timed else "whole dates"
         ways = f" in {len(self.formats)} notations" if len(self.formats) > 1 else ""
         return (
@@ -61,7 +61,7 @@ class DateReading:
         )
 
     def doubtful(self, name: str) -> str | None:
-        """A sentence where the values do not settle which of day and month comes first."""
+        """A sentence if the values do not settle whether day or month comes first."""
         if self.doubt is None:
             return None
         day, month = self.doubt
@@ -74,10 +74,10 @@ class DateReading:
 
 
 def date_reading(engine: DuckDBEngine, relation: str, name: str, kind: str) -> DateReading | None:
-    """How the column of that name and SQL type reads as times; None where it does not.
+    """How the column of that name and SQL type reads as times; None if it does not.
 
-    Where every value reads day first and month first alike, AM and PM decide for month first,
-    everything else for day first.
+    If every value can be read as day first or month first, AM and PM decide for month first,
+    anything else for day first.
     """
     column = identifier(name)
     if kind == "DATE" or kind.startswith("TIMESTAMP"):

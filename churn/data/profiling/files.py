@@ -1,4 +1,4 @@
-"""The files of a shop's orders, opened for a first look: encoding and delimiter found out."""
+"""The files of a shop's orders, opened for profiling: encoding and delimiter are detected."""
 
 import gzip
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ SIGNS_OF_WINDOWS = bytes(range(0x80, 0xA0))
 class OrdersFiles:
     """Orders that can be queried: `relation` is the SQL that reads them, `types` their columns.
 
-    `notes` are what was left out of the files, `sheet` the one that was taken of several.
+    `notes` describe what was left out of the files, `sheet` is the one chosen of several.
     """
 
     engine: DuckDBEngine
@@ -47,8 +47,8 @@ class OrdersFiles:
 def opened(places: Sequence[Path]) -> Iterator[OrdersFiles]:
     """The files, folders or globs as one table, in an engine that can open nothing else.
 
-    ConfigError where a file is missing or of a kind that is not read; DataError where one is
-    empty, damaged, no table, or has other columns than the first.
+    ConfigError if a file is missing or of an unsupported kind; DataError if one is empty, damaged,
+    not a table, or has different columns from the first.
     """
     files = [file for place in places for file in _files_at(place)]
     if not files:
@@ -82,14 +82,14 @@ def _check(path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """The readable files that stand for one file, and how their text is written."""
+    """The readable files made from one file, and how their text is written."""
 
     readable: Readable
     source: TableSource
 
 
 def _readable(copies: Copies, file: Path) -> _Part:
-    """The file as it can be read, in the first encoding in which it is a table."""
+    """The readable file, in the first encoding in which it is a table."""
     source = TableSource(source=str(file))
     if not is_text(file) and not file.name.lower().endswith(".zip"):
         return _Part(copies.of([file], source, table="orders"), source)
@@ -103,7 +103,7 @@ def _readable(copies: Copies, file: Path) -> _Part:
 
 
 def _text(copies: Copies, file: Path, source: TableSource) -> _Part:
-    """The file with its delimiter; DataError unless all of it reads so."""
+    """The file with its delimiter; DataError unless all of it is readable with it."""
     found = copies.of([file], source, table="orders")
     engine = DuckDBEngine(found.paths)
     try:
@@ -151,8 +151,8 @@ def _described(engine: DuckDBEngine, part: _Part) -> OrdersFiles:
 
 
 def _encodings(file: Path, copies: Copies) -> Iterator[Encoding]:
-    """The encodings to try; latin-1 comes last because every byte is a letter in it."""
-    if not is_text(file):  # a zip: its first table tells
+    """The encodings to try; latin-1 is last because any byte is a letter in it."""
+    if not is_text(file):  # a zip: its first table decides
         file = copies.of([file], TableSource(source=str(file)), table="orders").paths[0]
     head = _head(file)
     if head.startswith(UTF_16_MARKS):
@@ -165,7 +165,7 @@ def _encodings(file: Path, copies: Copies) -> Iterator[Encoding]:
 
 
 def _has_signs_of_windows(file: Path) -> bool:
-    """Whether a file has bytes that are signs, such as €, in cp1252 and nothing in latin-1."""
+    """Whether a file has bytes that are signs, such as €, in cp1252 and undefined in latin-1."""
     with opened_text(file) as stream:
         return any(
             len(piece.translate(None, SIGNS_OF_WINDOWS)) < len(piece)
@@ -185,7 +185,7 @@ def _head(file: Path) -> bytes:
 
 
 def _text_table(table: OrdersFiles) -> OrdersFiles:
-    """The table itself, when its first row is made of column names."""
+    """The table itself, if its first row consists of column names."""
     if len(table.types) < 2:
         raise _no_table(table.name, got="one column")
     values = ", ".join(f"({literal(name)})" for name in table.types)

@@ -1,4 +1,4 @@
-"""Whether a row is an order or one line of it, from how order and customer ids go together."""
+"""Whether a row is an order or one line of it, from how order and customer ids combine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ ENOUGH_ORDERS = 20
 
 @dataclass(frozen=True)
 class RowCounts:
-    """How rows, orders and customers go together; all zero but `rows` where there is no order id.
+    """How rows, orders and customers combine; all zero except `rows` if there is no order id.
 
-    `nobody`: rows without a customer. `shared`: orders of two customers or more. `split`: orders
-    whose rows differ. `copied`: orders whose rows are copies. `flat`: split orders that have the
-    same amount in each row. `once`: split orders that have an amount in one row alone. `varied`:
-    flat orders whose quantities differ.
+    `nobody`: rows without a customer. `shared`: orders of two or more customers. `split`: orders
+    whose rows differ. `copied`: orders whose rows are copies. `flat`: split orders with the same
+    amount in each row. `once`: split orders with an amount in only one row. `varied`: flat orders
+    whose quantities differ.
     """
 
     rows: int
@@ -42,7 +42,7 @@ class RowCounts:
 
     @property
     def grain(self) -> Grain:
-        """`line` when order ids repeat in rows that differ."""
+        """`line` if order ids repeat in rows that differ."""
         return "line" if self.order_id_holds and self.split > FEW * self.orders else "order"
 
     @property
@@ -52,7 +52,7 @@ class RowCounts:
 
     @property
     def is_flat(self) -> bool:
-        """Whether there are orders of several lines, and nearly all have one amount on each."""
+        """Whether there are orders of several lines, nearly all with the same amount on each."""
         return self.split > 0 and self.flat >= NEARLY_ALL * self.split
 
     @property

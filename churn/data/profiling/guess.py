@@ -1,4 +1,4 @@
-"""A first look at a shop's orders: how they are written, what the columns mean, what is odd."""
+"""Profile of a shop's orders: how they are written, what the columns mean, what looks odd."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,14 +32,14 @@ LINES = ("order_id", "product_id", "category", "product_name", "quantity")
 
 @dataclass(frozen=True, kw_only=True)
 class OrdersGuess:
-    """How the orders in `source` can be read, and what was seen in them.
+    """How the orders in `source` can be read, and the evidence.
 
     `columns` is ours → theirs; the amount may be arithmetic such as `Quantity * UnitPrice`.
-    `delimiter` is None for Parquet, `date_format` where dates need none, `currency` unless all
-    rows have the same. `seen` says in words what each guess rests on, by the key of the setting.
-    `system` names the shop system whose header it is, `where` the rows that count, `lines` the
-    columns of [data.order_lines] where the same rows are lines of orders with a total, and `money`
-    every column of money, the amount first.
+    `delimiter` is None for Parquet, `date_format` if dates need none, `currency` unless all rows
+    have the same one. `seen` is the evidence for each proposed setting, by its key. `system` names
+    the shop system that the header identifies, `where` the rows that count, `lines` the columns of
+    [data.order_lines] if the same rows are lines of orders with a total, and `money` every column
+    of money, the amount first.
     """
 
     source: tuple[Path, ...]
@@ -68,8 +68,9 @@ class OrdersGuess:
 def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> OrdersGuess:
     """How to read the orders in one file or several files alike, text or Parquet.
 
-    What was `given`, ours → theirs, stands. DataError where a file is no table, has no rows, or
-    where the customer, the time or the amount cannot be told; ConfigError where a file is missing.
+    Columns `given`, ours → theirs, take precedence. DataError if a file is not a table, has no
+    rows, or if the customer, the time or the amount cannot be identified; ConfigError if a file is
+    missing.
     """
     with opened(paths) as opened_files:
         table = _at_hand(opened_files)
@@ -104,7 +105,7 @@ def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> Orders
 
 
 def _at_hand(table: OrdersFiles) -> OrdersFiles:
-    """The same with its rows in the engine: text is looked at many times, and parsed once."""
+    """The same with its rows in the engine: text is queried many times, and parsed once."""
     if not table.is_text:
         return table
     with table.engine.reading(table.name):
@@ -142,7 +143,7 @@ def _check_given(table: OrdersFiles, given: Mapping[str, str]) -> None:
 
 
 def _amount_columns(mapped: Mapped, types: dict[str, str]) -> list[str]:
-    """The columns that make the amount; none where it cannot be told."""
+    """The columns that make the amount; none if it cannot be identified."""
     if "amount" in mapped.columns:
         return source_columns(mapped.columns["amount"], types)
     if price_times_quantity(mapped.columns):
@@ -159,7 +160,7 @@ def _amount_of(look: Look) -> AmountOf:
 
 
 def _columns(look: Look, kind: AmountOf) -> dict[str, str]:
-    """Ours → theirs, the required first; what only lines have is left out of whole orders."""
+    """Ours → theirs, the required first; line columns are dropped for whole orders."""
     found = dict(look.mapped.columns)
     found.setdefault("amount", price_times_quantity(found) or "")
     left_out = {"unit_price"}
@@ -168,7 +169,7 @@ def _columns(look: Look, kind: AmountOf) -> dict[str, str]:
     if look.counts.grain == "order" or kind != "row":
         left_out.update(LINE_ONLY)
     if kind == "order_repeated":
-        left_out.add("discount")  # of a line, where there are lines
+        left_out.add("discount")  # of a line, if there are lines
     if "product_id" not in found:
         left_out.add("product_name")
     order = ("customer_id", "order_id", "ordered_at", "amount")
@@ -190,7 +191,7 @@ def _seen(look: Look, kind: AmountOf, counted: CountedRows) -> dict[str, str]:
 
 
 def _lines(look: Look) -> dict[str, str]:
-    """The columns of order_lines; none where the lines have no product, quantity or price."""
+    """The columns of order_lines; none if the lines have no product, quantity or price."""
     found = look.mapped.columns
     amount = price_times_quantity(found)
     if amount is None or not {"order_id", "product_id"} <= found.keys():
@@ -206,7 +207,7 @@ def _money(look: Look) -> tuple[Money, ...]:
 
 
 def _currency(look: Look) -> str | None:
-    """The code in the currency column, where all rows have the same, or else beside the amounts."""
+    """The code in the currency column, if all rows have the same, or else next to the amounts."""
     name = look.mapped.columns.get("currency")
     if name is None:
         signs = look.numbers[0].numbers.known_currencies if look.numbers[0].numbers else ()
@@ -237,7 +238,7 @@ def _lacking(table: OrdersFiles, mapped: Mapped) -> DataError:
 
 
 def _shape(table: OrdersFiles, name: str) -> str:
-    """The shape that most values of a column have: 9 for a digit, a or A for a letter."""
+    """The most frequent shape of a column's values: 9 for a digit, a or A for a letter."""
     text = f"CAST({identifier(name)} AS VARCHAR)"
     found = table.engine.rows(
         f"SELECT {shape_sql(text)} AS shape, count(*) AS n FROM {table.relation} "

@@ -1,7 +1,7 @@
-"""How well a shop's column name tells what the column holds, in the habits of many languages.
+"""Scores how well a shop's column name matches a role, in many languages.
 
-The words were gathered from exports of shop systems and tills and from public retail data sets;
-Olist's, Online Retail's and Complete Journey's names are among them.
+The words were collected from exports of shop systems and tills and from public retail data sets,
+including Olist, Online Retail and Complete Journey.
 """
 
 import re
@@ -27,9 +27,9 @@ CLOCKS = "date time timestamp datum fecha at day"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words that name a column, with their weights, and words that speak for or against it.
+    """Words that name a column, with their weights, and words for or against it.
 
-    Those that `dim` speak against it only beside another such column: a subtotal, a net amount.
+    `dims` count against it only next to another such column: a subtotal, a net amount.
     """
 
     weights: dict[str, float]
@@ -167,7 +167,7 @@ def name_score(role: str, name: str) -> float:
 
 
 def names_money(name: str) -> bool:
-    """Whether the name speaks of money, be it the amount or what stands beside it.
+    """Whether the name suggests money, be it the amount or a related sum.
 
     >>> names_money("Refund Amount"), names_money("Total Quantity"), names_money("Shipping")
     (True, False, True)
@@ -180,7 +180,7 @@ def names_money(name: str) -> bool:
 
 
 def _without_tax(words: list[str]) -> list[str]:
-    """An amount's words without those that say only whether tax is part of it."""
+    """An amount's words without those that only state whether tax is included."""
     if not {*INCLUDING, *EXCLUDING}.intersection(words):
         return words
     kept = [word for word in words if word not in (*INCLUDING, *TAXES)]
@@ -188,7 +188,7 @@ def _without_tax(words: list[str]) -> list[str]:
 
 
 def _weight(word: str, weight: float, words: list[str]) -> float:
-    """The weight in full for a whole word, a little less inside a longer word, else 0."""
+    """The full weight for a whole word, a little less inside a longer word, else 0."""
     if word in words:
         return weight
     inside = len(word) >= SUBSTRING_LENGTH and any(word in longer for longer in words)

@@ -1,7 +1,7 @@
-"""Shop systems and payment services whose exports are known by their headers.
+"""Shop systems and payment services that are recognised by the headers of their exports.
 
-Names are compared in lower case with a space for every other sign. Each role lists the columns
-that may have it, the best first.
+Names are compared in lower case with a space for every other sign. Each role lists the columns that
+may have it, best first.
 """
 
 import re
@@ -13,9 +13,9 @@ Roles = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class System:
-    """An export of a system: the columns that are found together in no other, and their roles.
+    """An export of a system: the columns that occur together in no other, and their roles.
 
-    `without` are columns that another export of the same system has.
+    `without` are columns of another export of the same system.
     """
 
     name: str
@@ -25,7 +25,7 @@ class System:
 
     @property
     def gives_totals(self) -> bool:
-        """Whether its amount is an order's total even where rows are lines."""
+        """Whether its amount is an order's total even if rows are lines."""
         return "unit_price" in self.roles or "product_id" not in self.roles
 
 
@@ -272,7 +272,7 @@ SYSTEMS = (
 
 
 def plain_name(name: str) -> str:
-    """The name in lower case, words parted by spaces.
+    """The name in lower case, words separated by spaces.
 
     >>> plain_name("Order Total (inc tax)"), plain_name("invoiceAmountNet")
     ('order total inc tax', 'invoice amount net')
@@ -282,7 +282,7 @@ def plain_name(name: str) -> str:
 
 
 def system_of(names: Iterable[str]) -> System | None:
-    """The system whose export has such a header, that with the most columns in common."""
+    """The system whose export has such a header, the one with the most columns in common."""
     there = {plain_name(name) for name in names}
     fitting = [
         system
@@ -293,7 +293,7 @@ def system_of(names: Iterable[str]) -> System | None:
 
 
 def columns_for(system: System, names: Iterable[str]) -> Mapping[str, list[str]]:
-    """Their columns that may have each of our roles, the best first."""
+    """Their columns that may have each of our roles, best first."""
     there = {plain_name(name): name for name in reversed(list(names))}
     return {
         role: [there[name] for name in wanted if name in there]

@@ -20,7 +20,7 @@ FLOATED = r"\s*\d+\.0\s*"
 class ColumnProfile:
     """Counts over one column's values; empty text counts as missing. `distinct` is approximate.
 
-    `numbers` and `reading` say what the values are as numbers and as times, where they are that.
+    `numbers` and `reading` describe the values as numbers and as times, if they are.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ColumnProfile:
 
     @property
     def may_be_time(self) -> bool:
-        """Whether nearly all values read as times, be it as numbers of days or seconds."""
+        """Whether nearly all values read as times, including numbers of days or seconds."""
         return self.reading is not None and self._nearly_all(self.reading.hits)
 
     @property
@@ -57,7 +57,7 @@ class ColumnProfile:
         return self._nearly_all(self.whole)
 
     def readable(self, decimal: str) -> int:
-        """How many of the values are numbers with that decimal sign."""
+        """The number of values that are numbers with that decimal sign."""
         return self.numbers.readable(decimal) if self.numbers else 0
 
     def _nearly_all(self, hits: int) -> bool:
@@ -105,7 +105,7 @@ def _profile(table: OrdersFiles, name: str, counts: dict[str, Any]) -> ColumnPro
 
 
 def _numbers(table: OrdersFiles, name: str, kind: str, filled: int) -> NumberLook | None:
-    """The column as numbers; None where a sample is mostly something else."""
+    """The column as numbers; None if a sample is mostly something else."""
     if NUMERIC.match(kind):
         return NumberLook(filled=filled, either=filled)
     if kind != "VARCHAR" or not filled:

@@ -1,4 +1,4 @@
-"""What a first look at the orders found, in words: what each guess rests on, and what is odd."""
+"""Messages of the profile: the evidence for each proposed setting, and oddities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NUMBERS = ("amount", "quantity", "unit_price", "discount")
 
 @dataclass(frozen=True)
 class Look:
-    """All that a guess is made of."""
+    """Everything that the profile is based on."""
 
     table: OrdersFiles
     profiles: Mapping[str, ColumnProfile]
@@ -27,12 +27,12 @@ class Look:
 
     @property
     def time(self) -> ColumnProfile:
-        """The column that tells when the order was placed."""
+        """The column of the time at which the order was placed."""
         return self.profiles[self.mapped.columns["ordered_at"]]
 
     @property
     def numbers(self) -> list[ColumnProfile]:
-        """The columns in which the way of writing numbers matters, the amount first."""
+        """The columns in which the number notation matters, the amount first."""
         named = [
             name
             for role in NUMBERS
@@ -43,18 +43,18 @@ class Look:
 
     @property
     def decimal(self) -> Literal[".", ","]:
-        """The comma where more numbers can only be read with it than only without it."""
+        """The comma if more numbers can only be read with it than only without it."""
         looks = [column.numbers for column in self.numbers if column.numbers]
         comma, point = sum(look.comma for look in looks), sum(look.point for look in looks)
         return "," if comma > point else "."
 
     def readable(self, column: ColumnProfile) -> int:
-        """How many of the column's values are numbers in the notation of the files."""
+        """The number of the column's values that are numbers in the notation of the files."""
         return column.readable(self.decimal)
 
 
 def seen(look: Look, kind: AmountOf) -> dict[str, str]:
-    """What each guess rests on, by the key of the setting."""
+    """The evidence for each proposed setting, by its key."""
     counts = look.counts
     amount = look.numbers[0]
     found = {
@@ -80,7 +80,7 @@ def _with_comma(look: Look) -> int:
 
 
 def warnings(look: Look, kind: AmountOf) -> tuple[str, ...]:
-    """What a person should look at before trusting the guess, in whole sentences."""
+    """Remarks to check before trusting the profile, as full sentences."""
     doubts = [*look.mapped.doubts, look.reading.doubtful(look.time.name), _odd_dates(look)]
     doubts += [_odd_numbers(look, column) for column in look.numbers]
     doubts += [_thousandths(column) for column in look.numbers]
