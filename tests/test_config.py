@@ -78,7 +78,7 @@ def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", r"^\[data\] is missing\. Mend churn\.toml\.$"),
+        ("", r"^\[data\] is missing\. Fix churn\.toml\.$"),
         ("[data]\n", r"^\[data\] orders is missing"),
         ("[data.orders]\n", r"^\[data\.orders\] source is missing"),
         (LEAST + "[panel\n", r"^churn\.toml must be valid TOML, got .*line 3"),
@@ -102,7 +102,7 @@ def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
         ),
         ("[data]\nuntil = 'May'\n" + LEAST, r"^\[data\] until must be .*date"),
         ("data = 3\n", r"^\[data\] must be .*, got 3"),
-        (LEAST + "[folder]\n", r"^folder is not a key\. Take it out\.$"),
+        (LEAST + "[folder]\n", r"^folder is not a key\. Remove it\.$"),
         (LEAST.replace('"orders.csv"', "7"), r"^\[data\.orders\] source must be .*, got 7"),
         (LEAST.replace('"orders.csv"', '"${HOME_OF_ORDERS}"'), r"^\$\{HOME_OF_ORDERS\} names an e"),
     ],
@@ -195,7 +195,7 @@ def test_an_override_of_what_is_no_key_is_refused(load, name, said):
 
 
 def test_a_mistake_under_overrides_names_the_variables_too(load):
-    with pytest.raises(ConfigError, match=r"Mend churn\.toml, or CHURN__VALUE__MARGIN\.$"):
+    with pytest.raises(ConfigError, match=r"Fix churn\.toml, or CHURN__VALUE__MARGIN\.$"):
         load(CHURN__VALUE__MARGIN="1")
 
 

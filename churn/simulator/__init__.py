@@ -1,1 +1,1 @@
-"""A simulated shop whose true effects are known."""
+"""A simulated shop with known true effects."""

@@ -1,7 +1,7 @@
-"""A simulated shop some days later, with or without the offers of a plan.
+"""Advances a simulated shop by some days, with or without the offers of a plan.
 
-The rows come first and the date in churn.toml last, and nothing on or after that date is read. So
-a run that is stopped half-way leaves the shop as it was, and may be repeated.
+Rows are written first and the date in churn.toml last, and nothing on or after that date is read. A
+run that is interrupted therefore leaves the shop unchanged, and can be repeated.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from churn.simulator.world import World
 
 
 def told_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.Table:
-    """A row per customer who was sent an offer: purchases and net spend in these days as they came,
-    and as they would have come without any offer (`…_without`). `tables` are those lived through.
+    """One row per customer who was sent an offer: purchases and net spend in these days as
+    observed, and as they would have been without any offer (`…_without`). `tables` are those of the
+    days.
     """
     ids = customer_ids(world.people).take(pa.array(sent.customer))
     orders, spend = _counted(tables["orders"], ids)
@@ -54,7 +55,7 @@ def told_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.T
 
 
 def _counted(orders: pa.Table, customers: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Purchases and net spend of each of the customers."""
+    """Purchases and net spend of each customer."""
     cents = pc.cast(pc.round(pc.multiply(orders["amount"], 100)), pa.int64())
     bought = pc.cast(pc.greater(cents, 0), pa.int64())
     rows = pa.table({"customer_id": orders["customer_id"], "cents": cents, "bought": bought})
@@ -78,13 +79,13 @@ CONTACTS = pa.schema(
         ("channel", pa.string()),
     ]
 )
-"""Who was sent an offer, and who was kept without (offer_id null), all as the first day begins."""
+"""Who was sent an offer, and who was a control (offer_id null), all as the first day begins."""
 
 
 @dataclass(frozen=True)
 class LivedOn:
-    """The days that came, the rows that they added by table, the files, and the truth about who
-    was sent an offer.
+    """The days advanced, the rows added by table, the files, and the truth about the customers who
+    were sent an offer.
     """
 
     since: date
@@ -97,10 +98,10 @@ class LivedOn:
 def live_on(
     folder: Path, *, days: int, contacts: pa.Table, progress: Callable[[str], None]
 ) -> LivedOn:
-    """The shop some days later, `contacts` (in CONTACTS) having gone out as they begin.
+    """The shop some days later, after `contacts` (in CONTACTS) were sent as the days begin.
 
-    ConfigError where the shop has not so many days ahead or does not know an offer, DataError for
-    a customer whom it does not have.
+    ConfigError if the shop has too few days ahead or does not know an offer, DataError for a
+    customer that it does not have.
     """
     recipe, fingerprints = Recipe.read(folder)
     since = end_of(folder)
@@ -117,7 +118,7 @@ def live_on(
             tables = lived_tables(world, [*earlier, new] if sent.num_rows else earlier, seen)
             told.append(told_table(world, new, tables))
             grown.add({name: rows for name, rows in tables.items() if name != WITHOUT})
-            del world, tables  # gone before the next is drawn
+            del world, tables  # released before the next is drawn
         _check_known(sent.num_rows - sum(table.num_rows for table in told))
         if contacts.num_rows:
             grown.add({"contacts": _contacts_table(recipe.shop, contacts, seen.since)})
@@ -134,8 +135,8 @@ def _stretch(shop: ShopSettings, since: date, days: int) -> Stretch:
     begins = (since - shop.start).days
     left = shop.all_days - begins
     if begins < shop.days or not 1 <= days <= left:
-        rule = f"a simulated shop lives on for the days that it has ahead, {max(left, 0)} of them"
-        fix = "Ask for fewer, or simulate a shop with more of them: --ahead."
+        rule = f"a simulated shop can be advanced by the days that it has ahead, {max(left, 0)}"
+        fix = "Pass fewer, or simulate a shop with more days: --ahead."
         raise ConfigError(rule, got=f"{days} days from {since}", fix=fix)
     return Stretch(float(begins), float(begins + days))
 
@@ -143,8 +144,8 @@ def _stretch(shop: ShopSettings, since: date, days: int) -> Stretch:
 def _check_offers(contacts: pa.Table) -> None:
     others = sorted(set(contacts["offer_id"].drop_null().to_pylist()) - set(OFFERS))
     if others:
-        rule = f"a simulated shop knows what {', '.join(OFFERS)} do, and no other offer"
-        raise ConfigError(rule, got=others, fix="Name the offers of your catalogue so.")
+        rule = f"a simulated shop knows only the effects of {', '.join(OFFERS)}"
+        raise ConfigError(rule, got=others, fix="Use these names for the offers of your catalogue.")
 
 
 def _check_known(missing: int) -> None:
@@ -154,7 +155,7 @@ def _check_known(missing: int) -> None:
 
 
 def _sent(world: World, sent: pa.Table, day: float) -> Sent:
-    """Those of the offers that went to customers of this world."""
+    """The offers that went to customers of this world."""
     place = pc.index_in(sent["customer_id"], customer_ids(world.people))
     ours = pc.is_valid(place)
     rows = sent.filter(ours)
@@ -169,7 +170,7 @@ def _sent(world: World, sent: pa.Table, day: float) -> Sent:
 
 
 def _earlier(world: World, folder: Path, since: date) -> list[Sent]:
-    """What went out in earlier days that the shop lived on: it may still have an effect."""
+    """Offers sent in days advanced earlier, which may still have an effect."""
     days = {
         date.fromisoformat(path.stem.removeprefix("sent-")): path
         for path in sorted(folder.glob("truth/sent-*.parquet"))

@@ -1,4 +1,4 @@
-"""Some days after the end as tables: what would have come, changed by the offers that were sent."""
+"""The days after the end as tables: the drawn events, changed by the offers that were sent."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from churn.simulator.settings import Stretch
 from churn.simulator.world import Generators, World, newsletter_names, tables_of
 
 WITHOUT = "without"
-"""The orders as they would have come without any offer: no table of the shop's."""
+"""The orders without any offer: not one of the shop's tables."""
 
 Tables = dict[str, pa.Table]
 
 
 def lived_tables(world: World, campaigns: Sequence[Sent], seen: Stretch) -> Tables:
-    """The tables of some days, by their file's name, and the orders `WITHOUT` the offers.
+    """The tables of some days, by file name, and the orders `WITHOUT` the offers.
 
-    Customers and the truth about them are as they are by the end of these days; that truth knows
-    of no offer.
+    Customers and the truth about them are as of the end of these days; that truth ignores offers.
     """
     rng = _mix(world, seen)
     names = newsletter_names(world.shop, world.seasons)
@@ -43,14 +42,14 @@ def lived_tables(world: World, campaigns: Sequence[Sent], seen: Stretch) -> Tabl
 
 
 def _mix(world: World, seen: Stretch) -> Generators:
-    """Random numbers for the order of rows, of their own in every stretch."""
+    """Random numbers for the order of rows, separate for every period."""
     key = (*world.ahead.spawn_key, int(seen.since), int(seen.before))
     seeds = np.random.SeedSequence(world.ahead.entropy, spawn_key=key).spawn(2)
     return dict(zip(("shuffles", "lines"), map(np.random.default_rng, seeds), strict=True))
 
 
 def _unless_left(world: World, changes: Sequence[Change]) -> World:
-    """The world without newsletters to who had unsubscribed from an offer's e-mail by then."""
+    """The world without newsletters to customers who had unsubscribed via an offer's e-mail."""
     left = np.full(len(world.people), np.inf)
     for one in changes:
         left = np.minimum(left, one.left)
@@ -60,7 +59,7 @@ def _unless_left(world: World, changes: Sequence[Change]) -> World:
 
 
 def _without_gone(tables: Tables, one: Change) -> Tables:
-    """The tables without the orders that did not happen, and all that belonged to them."""
+    """The tables without the orders that did not happen, and everything that belongs to them."""
     gone = frames.as_text(one.gone_orders)
     of_order = {"orders": "order_id", "order_lines": "order_id", "events": "ref"}
     return {
@@ -71,7 +70,7 @@ def _without_gone(tables: Tables, one: Change) -> Tables:
 
 
 def _brought(one: Change, seen: Stretch, rng: Generators) -> Tables:
-    """The orders of those who were won, and all that belongs to them."""
+    """The orders of customers who were won, and everything that belongs to them."""
     found = tables_of(one.brought, seen, rng)
     won = frames.customer_ids(one.brought.people).filter(pa.array(one.won))
     more = {
@@ -87,7 +86,7 @@ def _brought(one: Change, seen: Stretch, rng: Generators) -> Tables:
 def _answers(
     world: World, one: Change, seen: Stretch, rng: Generators, *, names: Sequence[str]
 ) -> Tables:
-    """What customers did with the e-mails and the offers."""
+    """The customers' responses to the e-mails and the offers."""
     shop, people, mix = world.shop, world.people, rng["shuffles"]
     gone = np.flatnonzero(np.isfinite(one.left))
     yes = np.ones(gone.size, dtype=np.bool_)
@@ -102,7 +101,7 @@ def _answers(
 def _redemptions(world: World, one: Change, seen: Stretch, mix: np.random.Generator) -> pa.Table:
     offer = np.full(len(world.people), NOTHING)
     offer[one.sent.customer] = one.sent.offer
-    who = np.flatnonzero(seen.holds(one.redeemed))  # NaN never is
+    who = np.flatnonzero(seen.holds(one.redeemed))  # never true of NaN
     columns = {
         "customer_id": frames.customer_ids(world.people).take(pa.array(who)),
         "redeemed_at": frames.times(world.shop, one.redeemed[who]),

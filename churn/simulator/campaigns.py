@@ -20,19 +20,19 @@ from churn.simulator.settings import DAYS_A_CAMPAIGN, Bools, Floats, Ints, ShopS
 EFFECT_DAYS = 28
 OFFERS = ("discount", "points", "reminder")
 REDEEMED = {"discount": 0.7, "points": 0.5, "reminder": 0.0}
-COMPARERS = ("search", "store")  # who compares prices, and buys for a discount
-UNASKED = ("referral", "direct")  # who came unasked, and is put off by being reminded
+COMPARERS = ("search", "store")  # customers who compare prices, and buy for a discount
+UNASKED = ("referral", "direct")  # customers who returned unprompted, and are annoyed by reminders
 NOTHING = -1
 LEAST_WAIT_DAYS = 0.5
-QUIET_DAYS = 28.0  # the rule outside the lot: a discount after as long without a purchase
+QUIET_DAYS = 28.0  # the rule: a discount after as long without a purchase
 
 
 @dataclass(frozen=True)
 class Contacts:
-    """Who was given what, by customer (a position in `People`), campaign and offer (-1: none).
+    """Offers given, by customer (a position in `People`), campaign and offer (-1: none).
 
-    `propensity` is NaN where a rule, not a lot, decided. `outcome` says what came of it: 1 bought
-    once more, -1 skipped, 0 neither.
+    `propensity` is NaN if a rule decided rather than randomisation. `outcome`: 1 bought once more,
+    -1 skipped a purchase, 0 neither.
     """
 
     customer: Ints
@@ -45,7 +45,9 @@ class Contacts:
 
 @dataclass(frozen=True)
 class Truth:
-    """p without an offer, and the true effect of each offer, at one moment; a row a customer."""
+    """P(purchase) without an offer, and the true effect of each offer, at one moment; one row per
+    customer.
+    """
 
     customer: Ints
     day: float
@@ -54,13 +56,13 @@ class Truth:
 
 
 def campaign_days(shop: ShopSettings) -> Floats:
-    """When the campaigns go out: as a day begins, 56 days apart, the last 56 before the end."""
+    """The times of the campaigns: as a day begins, 56 days apart, the last 56 before the end."""
     back = DAYS_A_CAMPAIGN * np.arange(shop.campaigns, 0, -1)
     return np.asarray(shop.days - back, dtype=np.float64)
 
 
 def wins(people: People) -> Floats:
-    """The chance that an offer makes a purchase of none, customers x offers."""
+    """The probability that an offer causes a purchase, customers x offers."""
     discount = np.where(_came_by(people, *COMPARERS), 0.35, 0.04)
     points = np.where(people.is_member, 0.25, 0.01)
     reminder = np.where(_came_by(people, *UNASKED), 0.01, 0.12)
@@ -68,7 +70,7 @@ def wins(people: People) -> Floats:
 
 
 def annoys(people: People) -> Floats:
-    """The chance that an offer makes none of a purchase, customers x offers."""
+    """The probability that an offer prevents a purchase, customers x offers."""
     none = np.zeros(len(people))
     points = np.where(people.is_member, 0.0, 0.05)
     reminder = np.where(_came_by(people, *UNASKED), 0.3, 0.0)
@@ -84,8 +86,8 @@ def retained_without(
 ) -> tuple[Ints, Floats]:
     """The customers with a purchase before that day, and P(a purchase in the 28 days from it).
 
-    P(alive) given rate, drop-out and last purchase, times P(a Poisson process is not silent). It
-    knows the traits and the own purchases, not what chance will bring.
+    P(alive) given rate, dropout and last purchase, times P(a Poisson process is not silent). It
+    uses the traits and the customer's own purchases, not future random draws.
     """
     before = purchases.day < day
     customer = purchases.customer[before]
@@ -95,7 +97,7 @@ def retained_without(
     now, then = seasons.shop_time(np.array([day, min(day + EFFECT_DAYS, seasons.days)]))
     then += max(
         day + EFFECT_DAYS - seasons.days, 0.0
-    )  # beyond the end a day is as busy as a mean one
+    )  # beyond the end, a day has the mean activity
     rate = people.rate[known]
     silent = np.exp(-rate * (now - seasons.shop_time(purchases.day[last])))
     alive = (1 - chance) * silent / (chance + (1 - chance) * silent)
@@ -103,7 +105,7 @@ def retained_without(
 
 
 def true_effects(seasons: Seasons, people: People, purchases: Purchases, day: float) -> Truth:
-    """The truth about offers at one moment, for everyone who had bought before it."""
+    """The true effects of offers at one moment, for everyone who had bought before it."""
     known, p = retained_without(seasons, people, purchases, day)
     effects = (1 - p)[:, None] * wins(people)[known] - p[:, None] * annoys(people)[known]
     return Truth(known, day, p, effects)
@@ -117,7 +119,7 @@ def draw_contacts(
     purchases: Purchases,
     words: Consents,
 ) -> Contacts:
-    """The contacts of all campaigns: to who had bought, and granted marketing by e-mail."""
+    """The contacts of all campaigns: to buyers who had granted marketing by e-mail."""
     parts = [
         _campaign(rng, shop, people, purchases, words, number, day)
         for number, day in enumerate(campaign_days(shop))
@@ -145,13 +147,13 @@ def _campaign(
     would = buys(purchases, len(people), day)[customer]
     outcome = np.where(would, -1 * is_annoyed, 1 * is_won)
     propensity = np.where(by_lot, 1 / (1 + len(OFFERS)), np.nan)
-    reached = by_lot | (offer != NOTHING)  # who gets nothing by rule is not on the list
+    reached = by_lot | (offer != NOTHING)  # customers who get nothing by rule are not listed
     columns = (customer, np.full(customer.size, number), np.full(customer.size, day), offer)
     return tuple(column[reached] for column in (*columns, propensity, outcome))
 
 
 def _agreed(words: Consents, customers: int, day: float) -> Bools:
-    """Whether the last word on marketing before that day was a yes."""
+    """Whether the latest statement on marketing before that day was a yes."""
     heard = words.is_marketing & (words.day < day)
     order = np.argsort(words.day[heard], kind="stable")
     agreed = np.zeros(customers, dtype=np.bool_)
@@ -167,7 +169,7 @@ def _by_rule(purchases: Purchases, customer: Ints, day: float) -> Ints:
 
 
 def chances(people: People, customer: Ints, offer: Ints) -> tuple[Floats, Floats]:
-    """The chances to win and to annoy of what each customer was given; 0 for none."""
+    """The probabilities that each customer's offer wins or annoys them; 0 for none."""
     at = customer, np.maximum(offer, 0)
     given = offer != NOTHING
     return wins(people)[at] * given, annoys(people)[at] * given
@@ -182,9 +184,9 @@ def buys(purchases: Purchases, customers: int, day: float) -> Bools:
 
 
 def with_effects(rng: np.random.Generator, purchases: Purchases, contacts: Contacts) -> Purchases:
-    """The purchases as the offers changed them: one more of who was won, none of who skips.
+    """The purchases as changed by the offers: one more for customers won, none for those who skip.
 
-    One that an offer brought ends nobody's custom, so `dropped_out` stays what it was.
+    A purchase caused by an offer ends no relationship, so `dropped_out` is unchanged.
     """
     skipped = _skipped(purchases, contacts)
     won = contacts.outcome > 0
@@ -219,7 +221,7 @@ def redeemed(
     rng: np.random.Generator, purchases: Purchases, contacts: Contacts
 ) -> tuple[Ints, Floats]:
     """Contacts (positions) whose offer was redeemed, and when: at the first purchase within 28
-    days, with the offer's chance.
+    days, with the offer's probability.
     """
     chance = np.array([REDEEMED[name] for name in OFFERS])[np.maximum(contacts.offer, 0)]
     may = np.flatnonzero((contacts.offer != NOTHING) & (rng.random(chance.size) < chance))
@@ -235,7 +237,7 @@ def redeemed(
 
 
 def _key(customer: Ints, day: Floats) -> Floats:
-    """One rising number for purchases in the order of customer and time."""
+    """One increasing number for purchases in the order of customer and time."""
     return np.asarray(customer * 10_000.0 + day)
 
 
@@ -251,7 +253,7 @@ def campaign_tables(
     purchases: Purchases,
     words: Consents,
 ) -> tuple[Purchases, dict[str, pa.Table]]:
-    """The purchases as the campaigns changed them, and contacts, redemptions, true effects."""
+    """The purchases as changed by the campaigns, and contacts, redemptions, true effects."""
     contacts = draw_contacts(rng, shop, seasons, people, purchases, words)
     changed = with_effects(rng, purchases, contacts)
     tables = {
@@ -301,7 +303,7 @@ def _redemptions_table(
 def _truth_table(
     shop: ShopSettings, seasons: Seasons, people: People, purchases: Purchases
 ) -> pa.Table:
-    """A row per customer and offer at each campaign, and at the end, when the next would go out."""
+    """One row per customer and offer at each campaign, and at the end (the next campaign)."""
     moments = [*campaign_days(shop), float(shop.days)]
     truths = [true_effects(seasons, people, purchases, day) for day in moments]
     return pa.concat_tables(

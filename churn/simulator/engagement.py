@@ -1,4 +1,4 @@
-"""Permission, newsletters and visits: interest that fades when a customer has dropped out."""
+"""Consent, newsletters and visits: engagement that fades after a customer has dropped out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MINUTE = 1 / 1_440
 
 @dataclass(frozen=True)
 class Consents:
-    """Words of customers (positions in `People`): `is_marketing` by e-mail, else profiling."""
+    """Statements of customers (positions in `People`): `is_marketing` by e-mail, else profiling."""
 
     customer: Ints
     day: Floats
@@ -46,8 +46,8 @@ class Consents:
 
 
 def consents(rng: np.random.Generator, seasons: Seasons, people: People) -> Consents:
-    """Marketing by e-mail is granted, refused or not answered at sign-up; profiling may be
-    refused at any time after it.
+    """Marketing by e-mail is granted, refused or unanswered at sign-up; profiling may be refused at
+    any time later.
     """
     answer = rng.random(len(people))
     answered = np.flatnonzero(answer < GRANTS_MARKETING + REFUSES_MARKETING)
@@ -64,7 +64,7 @@ def consents(rng: np.random.Generator, seasons: Seasons, people: People) -> Cons
 
 
 def newsletter_days(seasons: Seasons) -> Floats:
-    """When the newsletters go out."""
+    """When the newsletters are sent."""
     return np.arange(FIRST_NEWSLETTER_DAY, seasons.days, NEWSLETTER_EVERY_DAYS)
 
 
@@ -139,7 +139,7 @@ def visits_before(rng: np.random.Generator, people: People, purchases: Purchases
 def _browsing(
     rng: np.random.Generator, seasons: Seasons, people: People, purchases: Purchases
 ) -> tuple[Ints, Floats]:
-    """Customer and calendar day of visits at a share of the rate of buying, less once gone."""
+    """Customer and calendar day of visits, at a share of the purchase rate, fewer after dropout."""
     end = np.full(len(people), seasons.span)
     came = seasons.shop_time(people.signed_up)
     gone = np.fmin(seasons.shop_time(purchases.dropped_out), end)  # NaN: at the end

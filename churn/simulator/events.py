@@ -38,7 +38,7 @@ class Events:
     """Events of customers (positions in `People`) at calendar days since the start.
 
     `kind` and `channel` are positions in EVENT_TYPES and CHANNELS. `value` is NaN, `ref` (an
-    order's number) and `campaign` are -1 where there is none.
+    order's number) and `campaign` are -1 if there is none.
     """
 
     customer: Ints
@@ -125,7 +125,7 @@ def _said(
     good: tuple[int, int, float],
     bad: tuple[int, int, float],
 ) -> Events:
-    """A share of orders is judged, least + Binomial(steps, p): worse after bad service."""
+    """A share of orders is rated, least + Binomial(steps, p): lower after bad service."""
     bought = orders.purchases
     asked = rng.random(bought.day.size) < share
     of_bad = bought.is_bad[asked]
@@ -153,7 +153,7 @@ def loyalty(rng: np.random.Generator, people: People, orders: Orders) -> Events:
     members = np.flatnonzero(people.is_member[bought.customer])
     customer, day = bought.customer[members], bought.day[members]
     number, earned = orders.number[members], orders.cents[members] // 100
-    held = np.cumsum(earned) - earned  # by all members so far, this purchase not counted
+    held = np.cumsum(earned) - earned  # by all members so far, without this purchase
     spends = (rng.random(members.size) < SPENDS_POINTS) | (bought.position[members] == 0)
     emptied = np.flatnonzero(spends)  # the first purchase counts as emptying an empty balance
     balance = np.diff(held[emptied], prepend=0)
@@ -170,6 +170,6 @@ def loyalty(rng: np.random.Generator, people: People, orders: Orders) -> Events:
 
 
 def tier(people: People, orders: Orders, seen: Stretch) -> Ints:
-    """The position in TIERS by all points earned in these days; -1 for who is no member."""
+    """The position in TIERS by all points earned in these days; -1 for non-members."""
     points = orders.purchases.per_customer(orders.cents // 100 * seen.holds(orders.purchases.day))
     return np.where(people.is_member, np.searchsorted(TIER_POINTS, points, side="right"), -1)

@@ -1,4 +1,4 @@
-"""Files of a simulated shop, written at first and extended later."""
+"""Files of a simulated shop, written first and extended later."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def write_shop(
     seed: int,
     progress: Callable[[str], None],
 ) -> WrittenShop:
-    """A new directory with the shop's tables, its truth in a folder of its own, and churn.toml.
+    """A new directory with the shop's tables, its truth in a separate folder, and churn.toml.
 
-    The same arguments give the same bytes. ConfigError for impossible numbers, StorageError where
-    the directory is there already.
+    The same arguments give the same bytes. ConfigError for impossible numbers, StorageError if the
+    directory already exists.
     """
     recipe = Recipe(shop, customers, seed)
     rows: dict[str, int] = {}
@@ -57,7 +57,7 @@ def write_shop(
                     writers[name] = open_files.enter_context(_writer(folder, name, table))
                 writers[name].write_table(table)
                 rows[name] = rows.get(name, 0) + table.num_rows
-            del world, table  # gone before the next is drawn
+            del world, table  # released before the next is drawn
         (folder / "churn.toml").write_text(_config(shop, rows), encoding="utf-8")
         if shop.ahead_days:
             recipe.write(folder, fingerprints)
@@ -69,7 +69,7 @@ def write_shop(
 def simulated_tables(
     shop: ShopSettings, numbers: Ints, seed: np.random.SeedSequence
 ) -> dict[str, pa.Table]:
-    """All tables of some customers up to the end, by their file's name."""
+    """All tables of some customers up to the end, by file name."""
     return _tables(draw_world(shop, numbers, seed))
 
 
@@ -109,8 +109,8 @@ ANEW = ("customers", "truth/")
 class Grown:
     """The tables of a folder as they were before a date, to which rows are added.
 
-    All files change when the stack closes, if it closes well. What customers are like, and the
-    truth, is written anew.
+    All files change when the stack closes without an exception. Customer attributes and the truth
+    are rewritten.
     """
 
     def __init__(self, folder: Path, since: date, stack: ExitStack) -> None:
@@ -122,7 +122,7 @@ class Grown:
         self._writers: dict[str, pq.ParquetWriter] = {}
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Rows at the end of the tables, which are begun where there are none."""
+        """Appends rows to the tables, creating missing ones."""
         for name, rows in tables.items():
             if name not in self._writers:
                 self._begin(name, rows.schema)
@@ -148,7 +148,7 @@ class Grown:
         writer.write_table(pa.concat_tables([empty, rows], promote_options="default"))
 
     def _before(self, name: str, old: pq.ParquetFile) -> Iterator[pa.Table]:
-        """The row groups without what an interrupted run may have left."""
+        """The row groups without leftovers of an interrupted run."""
         for number in range(old.num_row_groups):
             rows = old.read_row_group(number)
             if name == "order_lines":
@@ -163,17 +163,17 @@ class Grown:
 
 
 def end_of(folder: Path) -> date:
-    """The day after the last that the shop's churn.toml lets be seen."""
+    """The day after the last visible one according to the shop's churn.toml."""
     found = UNTIL.findall((folder / "churn.toml").read_text(encoding="utf-8"))
     if len(found) != 1:
-        rule = "the churn.toml of a simulated shop must say until when it is simulated"
+        rule = "the churn.toml of a simulated shop must contain its end date"
         fix = "Write `until = DATE` under [data], as `churn simulate` did."
         raise ConfigError(rule, got=f"{len(found)} such lines", fix=fix)
     return date.fromisoformat(found[0])
 
 
 def move_end(folder: Path, until: date, *, connect: Mapping[str, Path]) -> Path:
-    """churn.toml with a later end, and with those of the tables that it did not name yet."""
+    """churn.toml with a later end, and with new tables added."""
     config = folder / "churn.toml"
     text = UNTIL.sub(f"until = {until}", config.read_text(encoding="utf-8"))
     for name, path in connect.items():

@@ -33,7 +33,7 @@ def orders_table(
     *,
     seen: Stretch,
 ) -> pa.Table:
-    """Purchases and, as orders of their own with a negative amount, returns, of some days."""
+    """Purchases and, as separate orders with a negative amount, returns, of some days."""
     bought = orders.purchases
     days = np.concatenate([bought.day, returns.day])
     rows = np.flatnonzero(seen.holds(days))
@@ -57,14 +57,14 @@ def orders_table(
 
 
 def _arrivals(rng: np.random.Generator, shop: ShopSettings, day: Floats) -> Floats:
-    """Some minutes after the order, or days after it for those that are late."""
+    """A few minutes after the order, or days after it for late arrivals."""
     late = rng.exponential(MEAN_DAYS_LATE, day.size) * (rng.random(day.size) < shop.late_share)
     minutes = rng.integers(1, MINUTES_TO_ARRIVE + 1, day.size)
     return whole_seconds(day + late) + minutes / 1_440
 
 
 def _stores(people: People, customer: Ints, *, at_store: Bools) -> pa.Array:
-    """The store next to the customer; null for web orders."""
+    """The store nearest to the customer; null for web orders."""
     number = people.region * STORES_A_REGION + people.number % STORES_A_REGION
     names = [f"s{place:02d}" for place in range(len(REGIONS) * STORES_A_REGION)]
     return named(names, np.where(at_store, number[customer], -1))
@@ -90,7 +90,7 @@ def lines_table(
 def customers_table(
     rng: np.random.Generator, shop: ShopSettings, people: People, orders: Orders, *, seen: Stretch
 ) -> pa.Table:
-    """What the shop knows of each customer by then; e-mail addresses end in a domain kept for
+    """What the shop knows of each customer by then; e-mail addresses use a domain reserved for
     examples.
     """
     ids = customer_ids(people)
@@ -134,7 +134,7 @@ def events_table(
 def consents_table(
     rng: np.random.Generator, shop: ShopSettings, people: People, words: Consents, *, seen: Stretch
 ) -> pa.Table:
-    """The words of some days."""
+    """The consent statements of some days."""
     some = np.flatnonzero(seen.holds(words.day))
     columns = {
         "customer_id": customer_ids(people).take(pa.array(words.customer[some])),
@@ -149,10 +149,10 @@ def consents_table(
 def truth_table(
     shop: ShopSettings, people: People, purchases: Purchases, *, seen: Stretch
 ) -> pa.Table:
-    """What the shop cannot see, and what came of it by then: a row per customer, in order."""
+    """Hidden traits and outcomes by then: one row per customer, in order."""
     names = [segment.name for segment in shop.segments]
     gone = purchases.dropped_out
-    alive = ~seen.holds(gone)  # NaN is alive, too
+    alive = ~seen.holds(gone)  # NaN means alive
     by_now = seen.holds(purchases.day)
     table = pa.table(
         {
@@ -173,7 +173,7 @@ def truth_table(
 
 
 def customer_ids(people: People) -> pa.Array:
-    """`c` and the customer's number, from 1, in seven digits or more."""
+    """`c` and the customer's number, from 1, with at least seven digits."""
     digits = pc.utf8_lpad(as_text(people.number), 7, "0")
     return pc.binary_join_element_wise("c", digits, "")
 
@@ -190,13 +190,13 @@ def named(names: Sequence[str], position: Ints) -> pa.Array:
 
 
 def times(shop: ShopSettings, day: Floats, *, missing: Bools | None = None) -> pa.Array:
-    """Calendar days since the start as moments, in whole seconds; null where missing."""
+    """Calendar days since the start as timestamps, in whole seconds; null if missing."""
     start = int(datetime.combine(shop.start, time(), UTC).timestamp())
     seconds = start + np.rint(day * SECONDS_A_DAY).astype(np.int64)
     return pa.array(seconds * 1_000_000, mask=missing).cast(pa.timestamp("us", "UTC"))
 
 
 def shuffled(rng: np.random.Generator, columns: dict[str, pa.Array]) -> pa.Table:
-    """The columns as a table, its rows in random order."""
+    """The columns as a table, with its rows in random order."""
     table = pa.table(columns)
     return table.take(pa.array(rng.permutation(table.num_rows)))

@@ -1,4 +1,4 @@
-"""Who the customers are: what never changes about them, most of it hidden from the shop."""
+"""Customers and their fixed traits, most of them hidden from the shop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CATEGORIES = (
 class People:
     """Some customers, one value (or row) each. `number` counts through the whole shop.
 
-    `signed_up` is in calendar days, `first_purchase` in shop time: infinite for who never buys.
+    `signed_up` is in calendar days, `first_purchase` in shop time: infinite for non-buyers.
     """
 
     number: Ints
@@ -64,7 +64,7 @@ class People:
 def draw_people(
     rng: np.random.Generator, shop: ShopSettings, seasons: Seasons, number: Ints
 ) -> People:
-    """The customers of those numbers."""
+    """The customers with those numbers."""
     n = number.size
     share = shop.of_segment("share")
     segment = rng.choice(len(share), size=n, p=share / share.sum())
@@ -110,7 +110,7 @@ def _mean_order(rng: np.random.Generator, shop: ShopSettings, segment: Ints) -> 
 
 
 def _taste(rng: np.random.Generator, customers: int) -> Floats:
-    """The probability of each category, a Dirichlet row a customer; the first are most liked."""
+    """The probability of each category, one Dirichlet row per customer; the first are preferred."""
     liked = 1 / np.sqrt(np.arange(1, len(CATEGORIES) + 1))
     weights = rng.gamma(TASTE_CONCENTRATION * liked / liked.sum(), 1.0, (customers, liked.size))
     weights += 1e-9

@@ -13,7 +13,7 @@ from churn.simulator.settings import Bools, Floats, Ints, ShopSettings
 LATE_SHARE_OF_WEB = 0.06
 SLOW_TICKET_SHARE = 0.015
 BAD_SERVICE_LOG_ODDS = 0.8
-MOST_PURCHASES = 4_999  # an order's number leaves room for no more
+MOST_PURCHASES = 4_999  # an order's number has no room for more
 INSIDE = 1 - 2.0**-30  # keeps u below 1 when a customer's position is added to it
 
 
@@ -21,8 +21,8 @@ INSIDE = 1 - 2.0**-30  # keeps u below 1 when a customer's position is added to 
 class Purchases:
     """Purchases by customer (a position in `People`) and time: calendar days since the start.
 
-    `position` counts a customer's purchases from 0. `dropped_out` is a value per customer: the
-    time of the last purchase, of the sign-up for who never buys, NaN while alive.
+    `position` counts a customer's purchases from 0. `dropped_out` is one value per customer: the
+    time of the last purchase, of the sign-up for non-buyers, NaN while alive.
     """
 
     customer: Ints
@@ -35,7 +35,7 @@ class Purchases:
 
     @property
     def is_bad(self) -> Bools:
-        """Whether the shop served badly: late goods, or a ticket left lying."""
+        """Whether the shop served badly: late delivery, or a neglected ticket."""
         return self.is_late | self.is_slow
 
     def per_customer(self, values: Ints | Bools) -> Ints:
@@ -74,7 +74,7 @@ def draw_purchases(
 
 
 def _candidates(rng: np.random.Generator, seasons: Seasons, people: People) -> tuple[Ints, Floats]:
-    """Customer and shop time of every purchase that there would be if nobody dropped out."""
+    """Customer and shop time of every purchase that would happen without dropout."""
     left = np.maximum(seasons.span - people.first_purchase, 0.0)
     repeats = np.minimum(rng.poisson(people.rate * left), MOST_PURCHASES - 1)
     count = np.where(left > 0, 1 + repeats, 0)
@@ -105,8 +105,8 @@ FIRST_RETURN = ORDERS_A_CUSTOMER // 2
 class Orders:
     """The purchases' money: net cents = listed cents - discount cents.
 
-    `lines` says how many lines there are, `first_line_cents` what the first of them makes of the
-    net amount; the others share the rest.
+    `lines` is the number of lines, `first_line_cents` the first one's part of the net amount; the
+    others share the rest.
     """
 
     purchases: Purchases
@@ -119,7 +119,9 @@ class Orders:
 
 @dataclass(frozen=True)
 class Returns:
-    """Orders that came back: `order` is a position in `Orders`, `lines` the first lines of it."""
+    """Returned orders: `order` is a position in `Orders`, `lines` the number of first lines
+    returned.
+    """
 
     order: Ints
     number: Ints
@@ -159,7 +161,7 @@ def _first_line(rng: np.random.Generator, cents: Ints, lines: Ints) -> Ints:
 def draw_returns(
     rng: np.random.Generator, shop: ShopSettings, seasons: Seasons, people: People, orders: Orders
 ) -> Returns:
-    """What comes back before the end: whole orders, or their first line."""
+    """What is returned before the end: whole orders, or their first line."""
     bought = orders.purchases
     likely = shop.of_segment("return_share")[people.segment][bought.customer]
     order = np.flatnonzero(rng.random(likely.size) < likely)
@@ -183,7 +185,7 @@ FURTHER_PIECE = 0.25
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines of orders and returns; the product's number also tells its category."""
+    """Lines of orders and returns; the product's number also determines its category."""
 
     order_number: Ints
     product: Ints
@@ -197,7 +199,7 @@ class Lines:
 
 
 def draw_lines(rng: np.random.Generator, people: People, orders: Orders, returns: Returns) -> Lines:
-    """The lines of all orders, then those that came back, with their signs turned."""
+    """The lines of all orders, then the returned ones, with negative signs."""
     order = np.repeat(np.arange(orders.lines.size), orders.lines)
     bought = Lines(
         order_number=orders.number[order],
@@ -217,7 +219,7 @@ def draw_lines(rng: np.random.Generator, people: People, orders: Orders, returns
 
 
 def _split(rng: np.random.Generator, orders: Orders, order: Ints) -> Ints:
-    """Cents of each line: the first as the order says, the rest shared at random, 1 at least.
+    """Cents of each line: the first as given by the order, the rest shared at random, at least 1.
 
     Rounded running totals differ by whole cents and end at the total, so nothing is lost.
     """

@@ -1,4 +1,4 @@
-"""What a simulated shop is made of, so that it can be made again: settings, size and seed."""
+"""The recipe of a simulated shop, from which it can be recreated: settings, size and seed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_CUSTOMERS = 100_000_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a shop, how many customers it has, and the seed of all its chance."""
+    """The settings of a shop, its number of customers, and the seed of all random draws."""
 
     shop: ShopSettings
     customers: int
@@ -37,7 +37,7 @@ class Recipe:
     def read(cls, folder: Path) -> tuple[Self, list[str]]:
         """The recipe of a shop's folder, and the fingerprints of its worlds.
 
-        ConfigError where there is none: the shop is not simulated, or has no days ahead.
+        ConfigError if there is none: the shop is not simulated, or has no days ahead.
         """
         try:
             found = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ class Recipe:
         return recipe, found["fingerprints"]
 
     def write(self, folder: Path, fingerprints: list[str]) -> None:
-        """The recipe as JSON beside the truth."""
+        """Writes the recipe as JSON next to the truth."""
         told = {**asdict(self), "fingerprints": fingerprints}
         told["settings"] = told.pop("shop") | {"start": str(self.shop.start)}
         text = json.dumps(told, indent=1, sort_keys=True) + "\n"
@@ -57,8 +57,8 @@ class Recipe:
 
     @property
     def chunks(self) -> list[Ints]:
-        """The customers' numbers in runs: four at least where there are so many, so that every
-        table has several row groups.
+        """The customers' numbers in runs: at least four if there are enough, so that every table
+        has several row groups.
         """
         count = max(-(-self.customers // CHUNK_CUSTOMERS), min(LEAST_CHUNKS, self.customers))
         return np.array_split(np.arange(1, self.customers + 1), count)
@@ -70,14 +70,16 @@ class Recipe:
             yield draw_world(self.shop, numbers, seed)
 
     def same_worlds(self, fingerprints: list[str]) -> Iterator[World]:
-        """The worlds again. DataError where one is not what it was: another version of numpy."""
+        """The worlds again. DataError if one has changed, through another version of numpy."""
         for world, expected in zip(self.worlds(), fingerprints, strict=True):
             if world.fingerprint != expected:
-                rule = "a simulated shop lives on with the version of numpy that made it"
+                rule = "a simulated shop advances only with the version of numpy that made it"
                 fix = "Simulate the shop again."
-                raise DataError(rule, got=f"other chance with numpy {np.__version__}", fix=fix)
+                raise DataError(
+                    rule, got=f"other random numbers with numpy {np.__version__}", fix=fix
+                )
             yield world
-            del world  # gone before the next is drawn
+            del world  # released before the next is drawn
 
 
 def _settings(found: dict[str, Any]) -> ShopSettings:

@@ -1,7 +1,7 @@
-"""The shop's clock: busy seasons, weekdays and hours, as one stretch of time.
+"""The shop's clock: busy seasons, weekdays and hours, as one time transformation.
 
-A Poisson process of rate λ s(t) is one of the plain rate λ in the time S(t) = ∫ s(u) du. So all
-buying is drawn in this shop time and brought back to the calendar.
+A Poisson process of rate λ s(t) is one of constant rate λ in the time S(t) = ∫ s(u) du. All
+purchases are therefore drawn in this shop time and mapped back to the calendar.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BY_HOUR = (*(0.1,) * 7, 0.4, 0.8, *(1.4,) * 3, *(1.2,) * 4, *(2.0,) * 4, *(1.6,)
 
 
 class Seasons:
-    """Shop time and calendar time, both in days since the start, the days ahead included."""
+    """Shop time and calendar time, both in days since the start, including the days ahead."""
 
     def __init__(self, shop: ShopSettings) -> None:
         day = np.arange(shop.all_days)
@@ -33,12 +33,12 @@ class Seasons:
 
     @property
     def days(self) -> float:
-        """The length of the whole time in calendar days."""
+        """The total length in calendar days."""
         return float(self._calendar[-1])
 
     @property
     def span(self) -> float:
-        """The length of the whole time in shop time."""
+        """The total length in shop time."""
         return float(self._shop[-1])
 
     def shop_time(self, calendar: Floats) -> Floats:

@@ -1,7 +1,7 @@
-"""Offers that were sent after the end, and what they change, customer by customer.
+"""Offers sent after the end, and what they change, customer by customer.
 
-Every customer's luck with an offer is drawn for everyone, whoever is sent one. So nobody's days
-depend on what others got, and what would have come without the offer is known.
+The response to an offer is drawn for every customer, whoever is sent one. No customer's events
+therefore depend on other customers' offers, and the outcome without the offer is known.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from churn.simulator.world import World
 
 @dataclass(frozen=True)
 class Sent:
-    """The offers of one campaign that went out as a day begins.
+    """The offers of one campaign, sent as a day begins.
 
-    By customer (a position in `People`) the offer (a position in OFFERS), and whether by e-mail.
+    Per customer (a position in `People`) the offer (a position in OFFERS), and whether by e-mail.
     """
 
     campaign_id: str
@@ -57,12 +57,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Change:
-    """What the offers of one campaign changed, a value per customer where nothing else is said.
+    """The changes caused by the offers of one campaign, one value per customer unless noted.
 
-    `brought` is a world with one more purchase of each customer, of whom the `won` made it;
-    `gone_orders` are the numbers of orders and returns that did not happen. `mails` are the events
-    of the e-mails, `left` when a customer unsubscribed (else infinite), `redeemed` when one
-    redeemed the offer (else NaN).
+    `brought` is a world with one more purchase per customer, which the `won` made; `gone_orders`
+    are the numbers of orders and returns that did not happen. `mails` are the events of the
+    e-mails, `left` when a customer unsubscribed (else infinite), `redeemed` when the offer was
+    redeemed (else NaN).
     """
 
     sent: Sent
@@ -75,7 +75,7 @@ class Change:
 
 
 def change(world: World, sent: Sent, *, number: int) -> Change:
-    """What the offers change; `number` is that of the campaign among the events' campaigns."""
+    """What the offers change; `number` is the campaign's number among the events' campaigns."""
     rng = _luck(world, sent.day)
     customers = len(world.people)
     offer = np.full(customers, NOTHING)
@@ -103,14 +103,14 @@ def change(world: World, sent: Sent, *, number: int) -> Change:
 
 
 def _luck(world: World, day: float) -> np.random.Generator:
-    """Random numbers for what goes out on that day, the same whatever went out before."""
+    """Random numbers for what is sent on that day, independent of what was sent before."""
     seed = world.ahead
     key = (*seed.spawn_key, int(day))
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
 
 
 def _brought(rng: np.random.Generator, world: World, day: float) -> World:
-    """One web purchase of everyone within the 28 days, and what belongs to it."""
+    """One web purchase of every customer within the 28 days, and what belongs to it."""
     people, customers = world.people, len(world.people)
     wait = LEAST_WAIT_DAYS + (EFFECT_DAYS - 2 * LEAST_WAIT_DAYS) * rng.random(customers)
     no = np.zeros(customers, dtype=np.bool_)
@@ -136,7 +136,7 @@ def _brought(rng: np.random.Generator, world: World, day: float) -> World:
 
 
 def _mails(rng: np.random.Generator, world: World, sent: Sent, number: int) -> Events:
-    """email_sent, email_open, email_click and unsubscribe, as of newsletters."""
+    """email_sent, email_open, email_click and unsubscribe, as for newsletters."""
     people, customers = world.people, len(world.people)
     gone = sent.day > world.purchases.dropped_out  # never true of NaN
     left = rng.random(customers) < np.where(gone, LEAVES_WHEN_GONE, LEAVES)
@@ -171,13 +171,13 @@ def _gone_orders(world: World, day: float, away: Bools) -> Ints:
 
 
 def _redeemed(offer: Ints, likes: Floats, first: Floats) -> Floats:
-    """At the first purchase within the 28 days, with the offer's chance."""
-    chance = np.array([*(REDEEMED[name] for name in OFFERS), 0.0])[offer]  # the last is no offer's
+    """At the first purchase within the 28 days, with the offer's probability."""
+    chance = np.array([*(REDEEMED[name] for name in OFFERS), 0.0])[offer]  # the last: no offer
     return np.where((likes < chance) & np.isfinite(first), first, np.nan)
 
 
 def _first_day(world: World, brought: World, day: float, *, won: Bools, away: Bools) -> Floats:
-    """When each customer first buys within the 28 days; infinite for who does not."""
+    """When each customer first buys within the 28 days; infinite if they do not."""
     first = np.full(won.size, np.inf)
     within = _within(world, day)
     np.minimum.at(first, world.purchases.customer[within], world.purchases.day[within])

@@ -1,4 +1,4 @@
-"""What kind of shop is made up: when, for how long, by which kinds of customers."""
+"""Settings of the simulated shop: when, for how long, and which kinds of customers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DAYS_A_CAMPAIGN = 56
 class Segment:
     """One kind of customer; `share` is their part of the base.
 
-    The rate of buying is Gamma with mean 1 / `mean_gap_days` and shape `rate_shape`, the
-    probability to drop out after a purchase Beta(`dropout_a`, `dropout_b`), a customer's mean
-    order inverse Gamma with mean `mean_order`. `growth` above 1 means that they came late.
+    The purchase rate is Gamma with mean 1 / `mean_gap_days` and shape `rate_shape`, the probability
+    of dropping out after a purchase Beta(`dropout_a`, `dropout_b`), a customer's mean order inverse
+    Gamma with mean `mean_order`. `growth` above 1 means that they joined late.
     """
 
     name: str
@@ -104,19 +104,19 @@ class Stretch:
     before: float
 
     def holds(self, day: Floats) -> Bools:
-        """Whether each moment lies within."""
+        """Whether each moment lies within the period."""
         return np.asarray((day >= self.since) & (day < self.before))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """The shop: it opens at midnight UTC of `start` and is watched for `days`.
+    """The shop: it opens at midnight UTC of `start` and is observed for `days`.
 
     `lines` also writes order lines, the bulk of the data. With `late_share` above 0 orders carry
     `loaded_at`, and that share of them arrives days late. With `campaigns` above 0 the last of them
-    went out 56 days before the end; a lot decided for `randomised_share` of those who could be sent
-    an offer, and a rule for the others. `ahead_days` after the end are made up, too, and held back:
-    what they bring is seen when the shop lives on.
+    was sent 56 days before the end; `randomised_share` of the customers who could be sent an offer
+    were randomised, and a rule decided for the others. `ahead_days` after the end are simulated,
+    too, and held back: their events become visible when the shop is advanced.
     """
 
     start: date = date(2022, 1, 1)
@@ -145,18 +145,18 @@ class ShopSettings:
             rule = "randomised_share must be between 0 and 1"
             raise ConfigError(rule, got=self.randomised_share, fix="Pass e.g. 0.5.")
         if self.until + timedelta(days=self.ahead_days) > datetime.now(UTC).date():
-            rule = "the simulated days must be over by today, for later rows are not read"
+            rule = "the simulated days must end by today, because later rows are not read"
             fix = "Pass an earlier start or fewer days."
             raise ConfigError(rule, got=f"an end of {self.until}", fix=fix)
 
     @property
     def until(self) -> date:
-        """The day after the last that is seen."""
+        """The day after the last visible one."""
         return self.start + timedelta(days=self.days)
 
     @property
     def all_days(self) -> int:
-        """The days that are seen, and those ahead."""
+        """The number of visible days and days ahead."""
         return self.days + self.ahead_days
 
     def of_segment(self, field: str) -> Floats:

@@ -1,4 +1,4 @@
-"""All that happens to some customers of the shop, the days ahead included; any days as tables."""
+"""Everything that happens to some customers of the shop, days ahead included; days as tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STEPS = (
     *("people", "purchases", "orders", "returns", "lines"),
     *("consents", "mails", "visits", "service", "loyalty", "shuffles"),
     "campaigns",
-    "ahead",  # the newest last: steps that were there keep their random numbers
+    "ahead",  # the newest last: existing steps keep their random numbers
 )
 
 Generators = Mapping[str, np.random.Generator]
@@ -47,10 +47,10 @@ Generators = Mapping[str, np.random.Generator]
 
 @dataclass(frozen=True)
 class World:
-    """Some customers and all that happens to them without any offer after the end.
+    """Some customers and everything that happens to them without any offer after the end.
 
-    `past` are the tables of the campaigns before the end. `rng` has random numbers of each step,
-    those of "ahead" for what an offer changes.
+    `past` are the tables of the campaigns before the end. `rng` has random numbers for each step,
+    those of "ahead" for the effects of an offer.
     """
 
     shop: ShopSettings
@@ -72,15 +72,16 @@ class World:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve characters that tell another world from this one."""
+        """Twelve characters that distinguish this world from another."""
         drawn = (self.purchases.day, self.orders.cents, self.events.day)
         return hashlib.sha256(b"".join(part.tobytes() for part in drawn)).hexdigest()[:12]
 
 
 def draw_world(shop: ShopSettings, numbers: Ints, seed: np.random.SeedSequence) -> World:
-    """The world of the customers of those numbers.
+    """The world of the customers with those numbers.
 
-    Each step has random numbers of its own: one more or less, such as the lines, moves no other.
+    Each step has its own random numbers: adding or removing one, such as the lines, changes no
+    other.
     """
     children = dict(zip(STEPS, seed.spawn(len(STEPS)), strict=True))
     rng = {step: np.random.default_rng(child) for step, child in children.items()}
@@ -109,8 +110,8 @@ def draw_world(shop: ShopSettings, numbers: Ints, seed: np.random.SeedSequence) 
 
 
 def tables_of(world: World, seen: Stretch, rng: Generators) -> dict[str, pa.Table]:
-    """What happened in some days as tables, by their file's name; customers and the truth about
-    them as they are by the end of it. `rng` mixes the rows, those of the lines and all others.
+    """The events of some days as tables, by file name; customers and the truth about them are as of
+    the end of the days. `rng` shuffles the rows, those of the lines and all others.
     """
     shop, people, orders, mix = world.shop, world.people, world.orders, rng["shuffles"]
     by_then = Stretch(0.0, seen.before)
@@ -130,7 +131,7 @@ def tables_of(world: World, seen: Stretch, rng: Generators) -> dict[str, pa.Tabl
 
 
 def newsletter_names(shop: ShopSettings, seasons: Seasons) -> list[str]:
-    """What the newsletters are called, in their order."""
+    """The names of the newsletters, in order."""
     days = newsletter_days(seasons)
     return [f"newsletter-{shop.start + timedelta(days=int(day))}" for day in days]
 
@@ -138,7 +139,7 @@ def newsletter_names(shop: ShopSettings, seasons: Seasons) -> list[str]:
 def _mailed(
     rng: Generators, seasons: Seasons, people: People, bought: Purchases
 ) -> tuple[Consents, Events]:
-    """The words and the newsletters; who unsubscribes has refused."""
+    """The statements and the newsletters; customers who unsubscribe have refused."""
     words = consents(rng["consents"], seasons, people)
     mails = newsletters(rng["mails"], seasons, people, bought, words)
     left = mails.of_kind("unsubscribe")

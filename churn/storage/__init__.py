@@ -1,1 +1,1 @@
-"""Files, manifests, locks and the ledger: each written whole or not at all."""
+"""Files, manifests, locks and the ledger: every write is atomic."""

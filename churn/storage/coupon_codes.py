@@ -1,6 +1,6 @@
-"""Coupon codes that customers hold: each given once, and the same again when it is asked for again.
+"""Coupon codes of customers: each code is given once, and a repeated request returns the same one.
 
-Which code was given is kept apart from who holds it: an erased customer's code stays given.
+Codes given and their holders are stored separately: an erased customer's code stays given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from churn.storage.ledger import Ledger
 
 @dataclass(frozen=True)
 class CodesFor:
-    """For which offer of which plan codes are given."""
+    """The offer and plan for which codes are given."""
 
     campaign_id: str
     as_of: date
@@ -31,17 +31,17 @@ _KEY = "campaign_id = ? AND as_of = ? AND offer_id = ?"
 
 
 def folded(code: str) -> str:
-    """A code as it is compared: without the spaces around it, in lower case."""
+    """A code in the form in which codes are compared: stripped, in lower case."""
     return code.strip().lower()
 
 
 def assigned_codes(
     ledger: Ledger, what: CodesFor, customers: Sequence[str], pool: Iterable[str], *, dry_run: bool
 ) -> dict[str, str]:
-    """The code of each customer: the one that they hold, else the next of the pool that nobody was
-    ever given, which is on record from now on, but in a `dry_run`.
+    """The code of each customer: the one they hold, else the next of the pool that was never given,
+    which is recorded from now on, except in a `dry_run`.
 
-    DataError where the pool has too few left; then none is given.
+    DataError if the pool has too few left; then none is given.
     """
     if dry_run:
         with ledger.reading() as connection:
@@ -61,7 +61,7 @@ def assigned_codes(
 
 
 def offers_of_codes(ledger: Ledger, campaign_id: str) -> dict[str, str]:
-    """The offer of each code that was given in the campaign, by the code as it is compared."""
+    """The offer of each code given in the campaign, by the code as it is compared."""
     with ledger.reading() as connection:
         found = connection.execute(
             "SELECT folded, offer_id FROM codes WHERE campaign_id = ?", (campaign_id,)
@@ -72,7 +72,7 @@ def offers_of_codes(ledger: Ledger, campaign_id: str) -> dict[str, str]:
 def _held_and_fresh(
     connection: Any, what: CodesFor, customers: Sequence[str], pool: Iterable[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What each customer holds already, and what the others would get."""
+    """The codes that customers already hold, and those that the others would get."""
     rows = connection.execute(
         f"SELECT customer_id, code FROM code_holders WHERE {_KEY}",  # noqa: S608
         what.values(),
@@ -86,6 +86,6 @@ def _held_and_fresh(
     free = [code for code in pool if folded(code) not in given]
     if len(free) < len(lacking):
         rule = f"offer {what.offer_id!r} must have a code for each of its customers"
-        got = f"{len(lacking):,} customers without one, and {len(free):,} codes that are left"
+        got = f"{len(lacking):,} customers without one, and {len(free):,} codes left"
         raise DataError(rule, got=got, fix="Add codes to its file. Nothing was sent.")
     return held, dict(zip(lacking, free, strict=False))

@@ -1,4 +1,4 @@
-"""SQLite files: opened at a known schema, changed in whole transactions, failing in plain words."""
+"""SQLite files: opened at a known schema, changed in transactions, with readable errors."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def open_database(
     path: Path, migrations: Sequence[Migration], *, wait_seconds: float = 30.0
 ) -> sqlite3.Connection:
-    """A connection to the file at `path`, made or brought to the newest schema where needed.
+    """A connection to the file at `path`, created or migrated to the newest schema if needed.
 
-    The schema's version is the number of migrations it has seen (`PRAGMA user_version`).
+    The schema's version is the number of migrations applied (`PRAGMA user_version`).
     """
     with storage_errors(path, doing="write"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def open_database(
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A block whose changes are kept all together when it ends well, else not at all."""
+    """A block whose changes are all kept if it ends without an exception, else none."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -47,7 +47,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def database_errors(path: Path) -> Iterator[None]:
-    """A block whose SQLite failures become BusyError or StorageError naming the file."""
+    """A block whose SQLite errors become BusyError or StorageError naming the file."""
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
@@ -56,7 +56,7 @@ def database_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
         if code in _BUSY:
             rule = f"{path} must be written by one run at a time"
-            raise BusyError(rule, fix="Another run is at it: wait, then try again.") from error
+            raise BusyError(rule, fix="Another run is writing it: wait, then try again.") from error
         fix = "Check the disk, the permissions, and that the file is the ledger of churn."
         raise StorageError(f"cannot use {path}: {error}", fix=fix) from error
 

@@ -1,7 +1,7 @@
-"""The key under which the erased are hashed: a setting, else a file beside the ledger, made once.
+"""The key with which erased customers are hashed: a setting, else a file next to the ledger.
 
-Whoever has the key and the ledger can try names; so the file is for its owner alone, and belongs
-into no copy that others get. Without it the list of the erased knows nobody again.
+Anyone with the key and the ledger can test names; so the file is readable by its owner only, and
+must not be shared. Without it the list of erased customers recognises nobody.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ LEAST_KEY_LENGTH = 32
 
 
 def key_beside(ledger_path: Path) -> Path:
-    """Where the key lies that was made here."""
+    """The path of the generated key."""
     return ledger_path.with_name("erasure.key")
 
 
 def stored_key(ledger_path: Path, given: str | None) -> bytes | None:
-    """The key that is given, else the one in the file; None where there is neither."""
+    """The given key, else the one in the file; None if there is neither."""
     if given is not None:
         return _long_enough(given, what="[privacy] key")
     path = key_beside(ledger_path)
@@ -37,7 +37,7 @@ def stored_key(ledger_path: Path, given: str | None) -> bytes | None:
 
 
 def made_key(ledger_path: Path, given: str | None) -> bytes:
-    """The same, made where there is none: 256 random bits, readable by the owner of the file."""
+    """The same, generated if there is none: 256 random bits, readable by the file's owner."""
     found = stored_key(ledger_path, given)
     if found is not None:
         return found

@@ -16,14 +16,14 @@ from churn.storage.ledger_file import check_kept
 from churn.storage.records import TREATED
 
 Rows = list[tuple[str, str]]
-CHECKED = b"\0the key of the erased"  # no customer is called so: a NUL is refused in ids
+CHECKED = b"\0the key of the erased"  # no customer has this id: a NUL is refused in ids
 
 
 @dataclass(frozen=True)
 class Erased:
-    """The hashes of the erased with the dates of their erasure, and the key that made them.
+    """The hashes of erased customers with the dates of their erasure, and the key of the hashes.
 
-    A customer is known by the id as it is written and by its `canonical` form, in which ids are
+    A customer is recognised by the id as written and by its `canonical` form, in which ids are
     compared.
 
     >>> erased = Erased(b"k" * 32, {hashed(b"k" * 32, "anna"): date(2024, 5, 1)})
@@ -43,7 +43,7 @@ class Erased:
         return [name for name in customer_ids if self.date_of(name) is not None]
 
     def date_of(self, customer_id: str) -> date | None:
-        """When the customer was erased; None where they were not."""
+        """When the customer was erased; None if they were not."""
         found = self.dates.get(hashed(self.key, customer_id))
         plain = self.canonical(customer_id)
         if found is not None or plain == customer_id:
@@ -59,10 +59,10 @@ def hashed(key: bytes, customer_id: str) -> bytes:
 def read_erased(
     ledger_path: Path, given: str | None, *, canonical: Callable[[str], str] = str
 ) -> Erased | None:
-    """The erased on record in a ledger; None where there is no ledger, or nobody was erased.
+    """The erased customers recorded in a ledger; None without a ledger, or if nobody was erased.
 
-    `given` is the key of the settings, else the file beside the ledger holds it. ConfigError where
-    it is missing, or is not the key that the erased were hashed with; StorageError where the list
+    `given` is the key of the settings, else that of the file next to the ledger. ConfigError if it
+    is missing, or is not the key that the customers were hashed with; StorageError if the list
     itself is lost.
     """
     check_kept(ledger_path)
@@ -79,9 +79,9 @@ def read_erased(
 def record_erased(
     ledger: Ledger, key: bytes, customer_ids: Iterable[str], *, on: date
 ) -> tuple[Erased, int]:
-    """Everyone erased so far with those customers, and how many of them are new.
+    """Everyone erased so far including those customers, and how many of them are new.
 
-    Who was erased before keeps that date.
+    Customers erased earlier keep their date.
     """
     rows = [(hashed(key, name).hex(), on.isoformat()) for name in customer_ids]
     with ledger.changing() as connection:
@@ -99,8 +99,8 @@ def _on_record(ledger: Ledger) -> tuple[Rows, tuple[str] | None]:
 
 def _erased(rows: Rows, check: tuple[str] | None, key: bytes | None) -> Erased:
     if key is None:
-        rule = "the list of the erased can be read with its key alone, which is missing"
-        fix = f"Put erasure.key back beside the ledger, or set {KEY_VARIABLE}."
+        rule = "the list of erased customers can only be read with its key, which is missing"
+        fix = f"Restore erasure.key next to the ledger, or set {KEY_VARIABLE}."
         raise ConfigError(rule, fix=fix)
     _check_key(check, key)
     return Erased(key, {bytes.fromhex(code): date.fromisoformat(day) for code, day in rows})
@@ -111,21 +111,21 @@ def _check(key: bytes) -> str:
 
 
 def _check_key(check: tuple[str] | None, key: bytes) -> None:
-    """Nothing, or ConfigError where the erased were hashed with another key."""
+    """Raises ConfigError if the erased customers were hashed with another key."""
     if check is not None and not hmac.compare_digest(check[0], _check(key)):
-        rule = "the key of the erased must be the one that they were hashed with"
-        fix = f"Put the erasure.key of this ledger back, or its key into {KEY_VARIABLE}."
+        rule = "the erasure key must be the one that the customers were hashed with"
+        fix = f"Restore this ledger's erasure.key, or set {KEY_VARIABLE} to its key."
         raise ConfigError(rule, got="another", fix=fix)
 
 
 def tables_of_customers(ledger: Ledger) -> list[str]:
-    """The tables of the ledger that have a column customer_id, whoever made them."""
+    """The tables of the ledger that have a column customer_id, whoever created them."""
     with ledger.reading() as connection:
         return _tables(connection)
 
 
 def rows_of(ledger: Ledger, customer_id: str) -> dict[str, list[dict[str, object]]]:
-    """Every row of the ledger on a customer, by table; tables without one are left out."""
+    """All of the ledger's rows on a customer, by table; tables without any are left out."""
     found = {}
     with ledger.reading() as connection:
         for table in _tables(connection):
@@ -137,9 +137,10 @@ def rows_of(ledger: Ledger, customer_id: str) -> dict[str, list[dict[str, object
 
 
 def erase_rows(ledger: Ledger, erased: Erased, *, dry_run: bool = False) -> dict[str, int]:
-    """Rows of the erased by table, which are gone unless it is a dry run; zeros are left out.
+    """Deletes the erased customers' rows, unless it is a dry run; returns their number by table,
+    without zeros.
 
-    What is deleted is overwritten, not only marked as free.
+    Deleted data is overwritten, not only marked as free.
     """
     with ledger.reading() as connection:
         connection.execute("PRAGMA secure_delete = ON")
@@ -149,15 +150,15 @@ def erase_rows(ledger: Ledger, erased: Erased, *, dry_run: bool = False) -> dict
 
 
 def compact(ledger: Ledger) -> None:
-    """Writes the ledger anew without freed pages, where earlier changes left old rows."""
+    """Rewrites the ledger without freed pages, in which earlier changes left old rows."""
     with ledger.reading() as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def check_alone(ledger: Ledger, run_id: str) -> None:
-    """Nothing, or BusyError while other runs are under way: they may have read the tables before,
-    and write what they read when they end. `serve` looks into the ledger at each request anew.
+    """Raises BusyError while other runs are in progress: they may have read the tables before, and
+    write what they read when they end. `serve` reads the ledger at each request.
     """
     with ledger.reading() as connection:
         found = connection.execute(
@@ -166,15 +167,15 @@ def check_alone(ledger: Ledger, run_id: str) -> None:
             (run_id,),
         ).fetchall()
     if found:
-        rule = "erasing must wait for runs that began before it"
+        rule = "erasure must wait for runs that began before it"
         got = ", ".join(f"churn {command}" for (command,) in found)
-        fix = "The customers are on the list, so later runs leave them out: run it again then."
+        fix = "The customers are on the list, so later runs leave them out: repeat it then."
         raise BusyError(rule, got=got, fix=fix)
 
 
 def exports_to(ledger: Ledger, erased: Erased) -> list[dict[str, object]]:
-    """The exports of plans in which the erased had an offer: audience, campaign_id, as_of,
-    offer_id and the date, the oldest first. Consent may have kept them out of the list itself.
+    """The exports of plans in which the erased customers had an offer: audience, campaign_id,
+    as_of, offer_id and date, oldest first. Consent may have kept them out of the list itself.
     """
     found: set[tuple[object, ...]] = set()
     with ledger.reading() as connection:

@@ -1,6 +1,6 @@
-"""What runs did: which are done, who was planned for which offer, who is held out of what.
+"""Record of all runs: which are done, who was planned for which offer, who is in which holdout.
 
-One SQLite file, read by cooldown, by reruns that must not contact anyone twice, and by measuring.
+One SQLite file, used by cooldown, by reruns that must not contact anyone twice, and by measurement.
 """
 
 import secrets
@@ -32,9 +32,9 @@ RUN = "run_id, command, status, started_at, finished_at, as_of, model_id, facts"
 
 
 class Ledger:
-    """The ledger at `path`, made where there is none; used in a `with` block.
+    """The ledger at `path`, created if there is none; used in a `with` block.
 
-    `now` tells the time, with its zone; `wait_seconds` is how long another writer is waited for.
+    `now` returns the time, with its zone; `wait_seconds` is how long to wait for another writer.
 
     >>> with Ledger(Path(":memory:")) as ledger:
     ...     run_id = ledger.start_run("score", run_id="nightly-1")
@@ -67,10 +67,10 @@ class Ledger:
     def start_run(
         self, command: str, *, run_id: str | None = None, as_of: date | None = None
     ) -> str:
-        """The id of a run that is now running, such as `20261123t231501-3f9a2c`: ids sort by time.
+        """The id of a new run, such as `20261123t231501-3f9a2c`: ids sort by time.
 
-        A `run_id` that was given before starts again; BusyError while its process still lives,
-        ConfigError where it names a run of another command, whose facts would be lost.
+        A `run_id` that was used before restarts that run; BusyError while its process is alive,
+        ConfigError if it is a run of another command, whose facts would be lost.
         """
         moment = self.now().astimezone(UTC)
         run_id = check_name(run_id or _new_run_id(moment), what="run_id")
@@ -79,7 +79,7 @@ class Ledger:
         with self.changing() as connection:
             if run_id in _running(connection, alive=True):
                 rule = f"run {run_id} must have ended before it starts again"
-                raise BusyError(rule, fix="Wait until it has, or take another run_id.")
+                raise BusyError(rule, fix="Wait until it has, or choose another run_id.")
             _check_same_command(connection, run_id, command)
             connection.execute(
                 "INSERT OR REPLACE INTO runs (run_id, command, started_at, as_of, pid, "
@@ -89,7 +89,7 @@ class Ledger:
         return run_id
 
     def date_run(self, run_id: str, as_of: date) -> None:
-        """Puts on record for which date a started run is, once that is known."""
+        """Records the date that a started run is for, once it is known."""
         with self.changing() as connection:
             _check_started(connection, run_id)
             connection.execute("UPDATE runs SET as_of = ? WHERE run_id = ?", (_iso(as_of), run_id))
@@ -102,7 +102,7 @@ class Ledger:
         facts: dict[str, Any] | None = None,
         model_id: str | None = None,
     ) -> None:
-        """Records how a started run ended, and what it wants remembered (JSON values)."""
+        """Records how a started run ended, with facts to remember (JSON values)."""
         with self.changing() as connection:
             _check_started(connection, run_id)
             connection.execute(
@@ -112,7 +112,7 @@ class Ledger:
             )
 
     def mark_dead_runs_failed(self) -> list[str]:
-        """Ids of the runs that stood as running although their process is gone; now failed."""
+        """Marks runs as failed whose process has ended without a result; returns their ids."""
         with self.changing() as connection:
             dead = _running(connection, alive=False)
             connection.executemany(
@@ -123,7 +123,7 @@ class Ledger:
         return dead
 
     def runs(self, command: str | None = None, *, limit: int = 100) -> list[Run]:
-        """The newest runs first, of one command or of all."""
+        """The runs of one command or of all, newest first."""
         with self.reading() as connection:
             found = connection.execute(
                 f"SELECT {RUN} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
@@ -133,7 +133,7 @@ class Ledger:
             return [Run.from_values(*row) for row in found]
 
     def run(self, run_id: str) -> Run | None:
-        """The run of that id; None where it is not on record."""
+        """The run with that id; None if it is not on record."""
         with self.reading() as connection:
             found = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
             values = found.fetchone()
@@ -142,11 +142,12 @@ class Ledger:
     def record_plan(
         self, run_id: str, rows: Iterable[PlanRow], *, facts: dict[str, Any] | None = None
     ) -> int:
-        """Number of rows written, all or none, with the facts of the run that they are read with.
+        """Records all rows or none, with the facts of the run that belong to them; returns their
+        number.
 
-        A customer's row of the same run is replaced, and so is every plan that another run made
-        for the same campaign and as_of: the same plan made twice contacts nobody twice. Of a plan
-        that was exported the rows stay as contacts, for somebody may have been sent something.
+        A customer's row of the same run is replaced, and so is every plan of another run for the
+        same campaign and as_of: making the same plan twice contacts nobody twice. The rows of an
+        exported plan remain as contacts, because something may have been sent.
         """
         plans: set[tuple[str, date]] = set()
         with self.changing() as connection:
@@ -165,10 +166,10 @@ class Ledger:
     def last_contacts(
         self, before: date, *, excluding: tuple[str, date] | None = None
     ) -> Iterator[Contact]:
-        """The latest contact of each customer and offer, of plans dated strictly before `before`.
+        """The latest contact per customer and offer, from plans dated strictly before `before`.
 
-        `excluding` leaves out one plan by its campaign and as_of: the one that is being made
-        again. Held-out customers, controls and the offer "none" are no contacts.
+        `excluding` leaves out one plan by its campaign and as_of: the one being made again.
+        Held-out customers, controls and the offer "none" are not contacts.
         """
         campaign_id, as_of = excluding or ("", date.min)
         with self.reading() as connection:
@@ -184,8 +185,8 @@ class Ledger:
     def contacts_since(
         self, since: date, before: date, *, excluding: tuple[str, date]
     ) -> Iterator[Contact]:
-        """Every contact of plans dated from `since` to strictly before `before`, as above; one for
-        each campaign and date, however often it was planned.
+        """Every contact from plans dated from `since` to strictly before `before`, as above; one
+        per campaign and date, however often it was planned.
         """
         campaign_id, as_of = excluding
         with self.reading() as connection:
@@ -199,7 +200,7 @@ class Ledger:
                 yield Contact(customer_id, offer_id, date.fromisoformat(day), campaign)
 
     def is_planned(self, run_id: str, *, campaign_id: str, as_of: date) -> bool:
-        """Whether that run's plan is the one that counts for the campaign and date."""
+        """Whether that run's plan is the current one for the campaign and date."""
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM planned WHERE run_id = ? AND campaign_id = ? AND as_of = ?",
@@ -210,24 +211,24 @@ class Ledger:
     def check_planned(
         self, run_id: str, *, campaign_id: str, as_of: date, what: str = "the plan"
     ) -> None:
-        """Nothing, or DataError unless that run's plan counts for the campaign and date."""
+        """Raises DataError unless that run's plan is current for the campaign and date."""
         if self.is_planned(run_id, campaign_id=campaign_id, as_of=as_of):
             return
         raise DataError(
             f"{what} must be the plan on record for campaign {campaign_id!r} as of {as_of}",
-            got="a dry run, one that a later plan replaced, or one of another ledger",
-            fix="Take the latest plan, or plan again without --dry-run.",
+            got="a dry run, a plan replaced by a later one, or a plan of another ledger",
+            fix="Use the latest plan, or plan again without --dry-run.",
         )
 
     def record_export(
         self, export: Export, *, plan_run_id: str | None = None, replace: bool = False
     ) -> Export | None:
-        """The latest earlier export of the same plan, audience and offer, None where it is new.
+        """The latest earlier export of the same plan, audience and offer, None if it is new.
 
-        ConfigError where another plan of the same campaign and date went to that audience before:
-        the same campaign would contact twice. `replace` lets the new one take its place. DataError
-        where the plan of `plan_run_id` is not the one that counts any more: another may have been
-        made since it was looked at, and what goes out would start no cooldown.
+        ConfigError if another plan of the same campaign and date went to that audience before: the
+        same campaign would contact twice. `replace` lets the new one take its place. DataError if
+        the plan of `plan_run_id` is no longer current: another may have been made since it was
+        read, and this one would start no cooldown.
         """
         with self.changing() as connection:
             _check_started(connection, export.run_id)
@@ -251,7 +252,7 @@ class Ledger:
         return same[-1] if same else None
 
     def check_export(self, export: Export, *, replace: bool = False) -> None:
-        """The ConfigError of `record_export`, if it would raise one; nothing is recorded."""
+        """Raises the ConfigError that `record_export` would raise; records nothing."""
         with self.reading() as connection:
             _other_plans(_standing_exports(connection, export), export, replace=replace)
 
@@ -277,9 +278,9 @@ class Ledger:
     def remember_holdout(
         self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date
     ) -> int:
-        """Number of customers newly assigned: in (True) or out (False) of the holdout.
+        """Assigns customers to (True) or outside (False) the holdout; returns how many are new.
 
-        Who was assigned before stays where they were.
+        Customers assigned before keep their assignment.
         """
         check_name(experiment, what="experiment")
         day = assigned_on.isoformat()
@@ -291,7 +292,7 @@ class Ledger:
         return max(count, 0)
 
     def holdout_members(self, experiment: str) -> set[str]:
-        """The customers who are held out of an experiment."""
+        """The customers in the holdout of an experiment."""
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT customer_id FROM holdout WHERE experiment = ? AND member", (experiment,)
@@ -300,10 +301,10 @@ class Ledger:
 
     @contextmanager
     def promoting(self, promotion: Promotion) -> Iterator[None]:
-        """A block that moves the pointer; the promotion is on record if it ends well.
+        """A block that moves the pointer; the promotion is on record if it succeeds.
 
-        It is on record before: a run that is killed may have moved the pointer, and why it did must
-        not be lost. What one that was killed before its move left on record is taken off.
+        It is recorded beforehand: a run that is killed may have moved the pointer, and its reason
+        must not be lost. The record of a run that was killed before moving it is removed.
         """
         with self.changing() as connection:
             _check_started(connection, promotion.run_id)
@@ -321,8 +322,8 @@ class Ledger:
             raise
 
     def promotions(self, directory: str) -> list[Promotion]:
-        """Every promotion in a folder of models, the oldest first, each with its time; the last
-        may be one that was killed before it moved the pointer.
+        """Every promotion in a folder of models, oldest first, each with its time; the last may be
+        one that was killed before it moved the pointer.
         """
         with self.reading() as connection:
             found = connection.execute(
@@ -334,7 +335,7 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for the tables that modules beside this one keep in the same file."""
+        """The connection, for the modules of this room that keep tables in the same file."""
         if self._connection is None:
             raise ConfigError("a Ledger must be open", fix="Use it inside `with Ledger(path):`.")
         with database_errors(self.path):
@@ -342,9 +343,9 @@ class Ledger:
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """The same within a transaction: what is changed is kept whole or not at all.
+        """The same within a transaction: changes are kept completely or not at all.
 
-        A block within another is part of that one's transaction.
+        A nested block belongs to the outer transaction.
         """
         with self.reading() as connection:
             if connection.in_transaction:
@@ -354,7 +355,7 @@ class Ledger:
                 yield connection
 
     def moment(self) -> str:
-        """Now, in UTC, as the tables keep it."""
+        """Now, in UTC, in the format of the tables."""
         return self.now().astimezone(UTC).isoformat()
 
 
@@ -378,12 +379,12 @@ def _check_same_command(connection: sqlite3.Connection, run_id: str, command: st
         "SELECT command FROM runs WHERE run_id = ? AND command <> ?", (run_id, command)
     ).fetchone()
     if found is not None:
-        rule = f"a run_id names one run of one command; {run_id} is one of `churn {found[0]}`"
-        raise ConfigError(rule, got=f"churn {command}", fix=f"Take e.g. {command}-{run_id}.")
+        rule = f"a run_id names one run of one command; {run_id} belongs to `churn {found[0]}`"
+        raise ConfigError(rule, got=f"churn {command}", fix=f"Use e.g. {command}-{run_id}.")
 
 
 def _take_off_unmoved(connection: sqlite3.Connection, promotion: Promotion) -> None:
-    """Takes off the newest promotions of dead runs from the same champion: it is still champion."""
+    """Removes the newest promotions of dead runs that left the same champion in place."""
     alive = _running(connection, alive=True)
     newest = (
         "SELECT number, run_id, previous, model_id FROM promotions WHERE directory = ? "
@@ -405,8 +406,8 @@ def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
 
 
 def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
-    """What was exported of that campaign and date to that audience and not replaced since; empty
-    lists, which earlier releases noted, too, reached nobody.
+    """Exports of that campaign and date to that audience that were not replaced; empty lists, which
+    earlier releases also recorded, reached nobody.
     """
     found = connection.execute(
         f"SELECT {', '.join(EXPORT_COLUMNS)} FROM exports "  # noqa: S608
@@ -418,7 +419,7 @@ def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Ex
 
 
 def _other_plans(earlier: Iterable[Export], export: Export, *, replace: bool) -> list[Export]:
-    """Those that were made of another plan; ConfigError where they may not be replaced."""
+    """Those made from another plan; ConfigError if they may not be replaced."""
     others = [one for one in earlier if one.plan_digest != export.plan_digest]
     if others and not replace:
         raise _already_exported(others[-1])
@@ -430,8 +431,8 @@ def _already_exported(other: Export) -> ConfigError:
         f"one plan of campaign {other.campaign_id!r} as of {other.as_of} may be exported "
         f"to {other.audience!r}"
     )
-    fix = "Export that plan; or pass --replace, and take the earlier list out of the campaign tool."
-    return ConfigError(rule, got=f"another one than in run {other.run_id}", fix=fix)
+    fix = "Export that plan; or pass --replace, and remove the earlier list from the campaign tool."
+    return ConfigError(rule, got=f"a plan other than that of run {other.run_id}", fix=fix)
 
 
 def _noting_plans(rows: Iterable[PlanRow], plans: set[tuple[str, date]]) -> Iterator[PlanRow]:

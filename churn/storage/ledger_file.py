@@ -1,8 +1,8 @@
-"""The file of the ledger: ours and the one that was always here, or none at all yet.
+"""The file of the ledger: verified to be the original one, or created if there never was one.
 
-What it holds cannot be made again: who refused, who was erased, who has got what. So it is not made
-anew in silence. Beside it lies its mark, a small file with its id: where the mark is and the ledger
-is not, or is another one, no command goes on. Whoever wants to begin anew removes the mark, too.
+Its content cannot be recreated: who refused, who was erased, who received what. It is therefore
+never recreated silently. Next to it is its mark, a small file with its id: if the mark exists and
+the ledger does not, or is a different one, no command continues. To start over, remove the mark.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from churn.storage.publish import publish_file
 from churn.storage.records import APPLICATION_ID, MIGRATIONS
 
 IN_MEMORY = ":memory:"
-BACKUP = "Put the ledger back from a backup"
-BEGIN_ANEW = "docs/privacy.md says how to begin anew."
+BACKUP = "Restore the ledger from a backup"
+START_OVER = "docs/privacy.md explains how to start over."
 
 
 def mark_beside(path: Path) -> Path:
-    """Where the mark of a ledger lies.
+    """The path of a ledger's mark.
 
     >>> mark_beside(Path("shop/ledger.db")).name
     'ledger.id'
@@ -35,9 +35,9 @@ def mark_beside(path: Path) -> Path:
 
 
 def open_ledger_file(path: Path, *, wait_seconds: float = 30.0) -> sqlite3.Connection:
-    """A connection to the ledger, which is made where there never was one.
+    """A connection to the ledger, which is created if there never was one.
 
-    StorageError where it is gone, empty, another program's, or not the one that was here.
+    StorageError if it is gone, empty, another program's, or not the original.
     """
     if str(path) == IN_MEMORY:
         return open_database(path, MIGRATIONS, wait_seconds=wait_seconds)
@@ -56,8 +56,8 @@ def open_ledger_file(path: Path, *, wait_seconds: float = 30.0) -> sqlite3.Conne
 
 
 def check_kept(path: Path) -> None:
-    """Nothing, or the StorageError of a ledger that must be there and is not, or that lacks the
-    list of the erased although its key lies beside it.
+    """Raises StorageError if a ledger that must exist is missing, or lacks the list of erased
+    customers although their key is next to it.
     """
     if not path.exists():
         _refuse_lost(path)
@@ -68,11 +68,11 @@ def check_kept(path: Path) -> None:
         known = connection.execute("SELECT 1 FROM erasure_key").fetchone()
         begun = connection.execute("SELECT 1 FROM runs WHERE command = 'forget'").fetchone()
     if known is None and begun is None:
-        _refuse(path, "one without the list of the erased, whose key lies beside it")
+        _refuse(path, "one without the list of erased customers, whose key is next to it")
 
 
 def _make(path: Path) -> None:
-    """A new ledger, whole when it appears: nobody ever finds an empty one."""
+    """A new ledger, complete when it appears: no process ever sees an empty one."""
     with exclusive(lock_beside(path), what="making the ledger", wait_seconds=30.0):
         if path.exists():
             return
@@ -89,7 +89,7 @@ def _refuse_lost(path: Path) -> None:
 
 
 def _check_ours(path: Path) -> None:
-    """Nothing, or StorageError where the file is no ledger of ours."""
+    """Raises StorageError if the file is not a ledger of ours."""
     with storage_errors(path, doing="read"):
         empty = path.stat().st_size == 0
     if empty:
@@ -103,7 +103,7 @@ def _check_ours(path: Path) -> None:
 
 
 def _check_mark(connection: sqlite3.Connection, path: Path) -> None:
-    """Nothing, or StorageError where the mark names another ledger; made where there is none."""
+    """Raises StorageError if the mark identifies another ledger; creates a missing mark."""
     mark = mark_beside(path)
     with database_errors(path):
         ledger_id = _id_of(connection)
@@ -116,7 +116,7 @@ def _check_mark(connection: sqlite3.Connection, path: Path) -> None:
         with publish_file(mark) as temporary:
             temporary.write_text(f"{ledger_id}\n", encoding="ascii")
     elif named != ledger_id:
-        _refuse(path, f"another one than {mark.name} names")
+        _refuse(path, f"not the one that {mark.name} identifies")
 
 
 def _id_of(connection: sqlite3.Connection) -> str:
@@ -124,5 +124,7 @@ def _id_of(connection: sqlite3.Connection) -> str:
 
 
 def _refuse(path: Path, got: str) -> NoReturn:
-    rule = f"{path} must be the ledger that was here: it knows who refused, was erased or contacted"
-    raise StorageError(rule, got=got, fix=f"{BACKUP}; {BEGIN_ANEW}")
+    rule = (
+        f"{path} must be the original ledger: it records who refused, was erased or was contacted"
+    )
+    raise StorageError(rule, got=got, fix=f"{BACKUP}; {START_OVER}")

@@ -20,9 +20,9 @@ _UNKNOWN = ("?", 0)
 
 @dataclass(frozen=True)
 class Process:
-    """A process by its number and its start, for numbers are given again.
+    """A process by its number and its start time, because numbers are reused.
 
-    `started` counts clock ticks from boot to the start; 0 where the system does not tell.
+    `started` counts clock ticks from boot to the start; 0 if the system does not report it.
     """
 
     pid: int
@@ -30,13 +30,13 @@ class Process:
 
     @classmethod
     def current(cls) -> Process:
-        """The process that runs this line."""
+        """The current process."""
         pid = os.getpid()
         return cls(pid, _state_and_start(pid)[1])
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process still runs; one that only waits for its parent does not."""
+        """Whether this exact process is still running; a zombie is not."""
         if not _exists(self.pid):
             return False
         state, started = _state_and_start(self.pid)
@@ -54,7 +54,7 @@ def _exists(pid: int) -> bool:
 
 
 def _state_and_start(pid: int) -> tuple[str, int]:
-    """Fields 3 and 22 of /proc/PID/stat, where there is one (proc(5))."""
+    """Fields 3 and 22 of /proc/PID/stat, if it exists (proc(5))."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -77,10 +77,10 @@ def lock_beside(target: Path) -> Path:
 
 @contextmanager
 def exclusive(path: Path, *, what: str, wait_seconds: float = 0.0) -> Iterator[None]:
-    """A block that one process, and one thread in it, is in at a time.
+    """A block that only one process, and one thread in it, can be in at a time.
 
     `path` is created with its directories and kept. BusyError naming `what` and the holder's
-    process when it is still taken after `wait_seconds`.
+    process if it is still taken after `wait_seconds`.
     """
     with storage_errors(path, doing="write"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,8 @@ def exclusive(path: Path, *, what: str, wait_seconds: float = 0.0) -> Iterator[N
 
 
 def _opened(path: Path) -> int:
-    """The lock file, made where there is none; StorageError where it is a link or no file, for
-    what it leads to would be overwritten.
+    """The lock file, created if there is none; StorageError if it is a link or not a regular file,
+    because its target would be overwritten.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -112,7 +112,7 @@ def _opened(path: Path) -> int:
 
 
 def _no_lock_file(path: Path) -> StorageError:
-    rule = f"{path} must be a file of its own, by which runs keep off each other"
+    rule = f"{path} must be a regular file, used as a lock between runs"
     return StorageError(rule, got="a link, a pipe or a device", fix="Remove it.")
 
 
@@ -121,8 +121,8 @@ def _acquire(descriptor: int, *, what: str, wait_seconds: float) -> None:
     while not _try_lock(descriptor):
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
-            rule = f"{what} must be the work of one run at a time"
-            got = f"another run (process {holder}) at it"
+            rule = f"{what} must be done by one run at a time"
+            got = f"another run (process {holder})"
             raise BusyError(rule, got=got, fix="Wait until it has ended, then try again.")
         time.sleep(_POLL_SECONDS)
 

@@ -1,8 +1,7 @@
-"""Outputs that can prove they are whole: a file beside its manifest, a directory by its hashes.
+"""Verifiable outputs: a file with a manifest next to it, a directory with its hashes.
 
-A file's sidecar `<file>.manifest.json` lists every version that may lie there at this moment: one,
-and for the instant of a replacement two. So a file is never without its entry, whenever its
-writer is killed.
+A file's sidecar `<file>.manifest.json` lists every version that may be there at this moment: one,
+and during a replacement two. A file therefore always has its entry, whenever its writer is killed.
 """
 
 import json
@@ -19,22 +18,22 @@ from churn.storage.os_errors import storage_errors
 from churn.storage.publish import publish_file
 
 BUNDLE_MANIFEST = "manifest.json"
-"""The one file of a directory that its hashes leave out, because it holds them."""
+"""The one file of a directory that is not hashed, because it holds the hashes."""
 
 Facts = dict[str, Any]
-"""What a manifest tells of a file besides its hash and size: values that JSON can hold."""
+"""What a manifest states about a file besides its hash and size: JSON values."""
 
 _SCHEMA = 1
 _OURS = ("sha256", "bytes")
 _READ_ATTEMPTS = 20
 _PROBLEMS_SHOWN = 5
-_MEND_FILE = (
+_FIX_FILE = (
     "It was altered or damaged: write it again, or remove its .manifest.json if you meant to edit."
 )
 
 
 def sidecar_of(path: Path) -> Path:
-    """The manifest beside a file.
+    """The manifest next to a file.
 
     >>> sidecar_of(Path("out/scores.parquet")).name
     'scores.parquet.manifest.json'
@@ -44,24 +43,24 @@ def sidecar_of(path: Path) -> Path:
 
 @contextmanager
 def publish_with_manifest(target: Path, facts: Facts | Callable[[], Facts]) -> Iterator[Path]:
-    """A path to write to, which becomes `target`, with its manifest, when the block ends well.
+    """A path to write to, which becomes `target`, with its manifest, if the block succeeds.
 
-    A callable `facts` is asked at the end of the block. BusyError while another process writes
-    the same target, StorageError where nothing can be written, both before the block begins.
+    A callable `facts` is called at the end of the block. BusyError while another process writes the
+    same target, StorageError if nothing can be written, both before the block begins.
     """
     with exclusive(lock_beside(target), what=f"writing {target}"):
         with publish_file(target) as temporary:
             yield temporary
             entry = _entry(temporary, facts() if callable(facts) else facts)
             _write_sidecar(target, [*_current_entries(target), entry])
-        with suppress(StorageError):  # published already; a manifest of both versions is as true
+        with suppress(StorageError):  # already published; a manifest of both is just as true
             _write_sidecar(target, [entry])
 
 
 def verify_file(path: Path) -> Facts | None:
-    """What the manifest tells of exactly the bytes that the file holds; None without a manifest.
+    """The facts in the manifest about exactly the bytes in the file; None without a manifest.
 
-    DataError naming the file when its bytes are none that were published.
+    DataError naming the file if its bytes were never published.
     """
     for _ in range(_READ_ATTEMPTS):
         seen = _identity(path)
@@ -71,14 +70,14 @@ def verify_file(path: Path) -> Facts | None:
         if entry is not None:
             return {key: value for key, value in entry.items() if key not in _OURS}
         if _identity(path) == seen:
-            raise DataError(f"{path} must hold what its manifest describes", fix=_MEND_FILE)
-    raise BusyError(f"{path} must stay the same while it is read", fix="Try again later.")
+            raise DataError(f"{path} must match its manifest", fix=_FIX_FILE)
+    raise BusyError(f"{path} must not change while it is read", fix="Try again later.")
 
 
 def hash_files(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file below a directory by its relative name, `manifest.json` left out.
+    """SHA-256 of every file below a directory by relative name, without `manifest.json`.
 
-    ModelError when something in it is neither a directory nor a regular file.
+    ModelError if anything in it is neither a directory nor a regular file.
     """
     found = _listing(directory)
     _refuse(directory, [_special(name) for name, regular in found.items() if not regular])
@@ -113,7 +112,7 @@ def _refuse(directory: Path, problems: Sequence[str]) -> None:
 
 
 def _listing(directory: Path) -> dict[str, bool]:
-    """Relative names in order, each with whether it is a regular file; links are not followed."""
+    """Relative names in order, with whether each is a regular file; links are not followed."""
     if not directory.is_dir():
         fix = "Check the name, or train a model first."
         raise ModelError(f"{directory} must be the directory of a model", fix=fix)
@@ -138,14 +137,14 @@ def _entry(path: Path, facts: Facts) -> Facts:
 
 
 def _current_entries(target: Path) -> list[Facts]:
-    """The entry that the present target has: none where it has no file or its hash is unknown."""
+    """The entry of the present target: none if it does not exist or its hash is unknown."""
     if not target.exists():
         return []
     if not sidecar_of(target).exists():
         return [_entry(target, {})]
     try:
         entry = _entry_of(sha256_of(target), _read_sidecar(target))
-    except DataError:  # an unreadable manifest vouches for nothing and is replaced
+    except DataError:  # an unreadable manifest proves nothing and is replaced
         return []
     return [] if entry is None else [entry]
 
@@ -174,7 +173,7 @@ def _read_sidecar(path: Path) -> list[Facts]:
 
 
 def _entry_of(sha256: str, entries: Sequence[Facts]) -> Facts | None:
-    """The newest entry with that hash, for the same bytes may have been published twice."""
+    """The newest entry with that hash, since the same bytes may have been published twice."""
     return next((entry for entry in reversed(entries) if entry["sha256"] == sha256), None)
 
 

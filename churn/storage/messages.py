@@ -1,4 +1,4 @@
-"""Every message of a campaign: on record before it is sent, so that none is sent twice."""
+"""Messages of a campaign: each is recorded before it is sent, so that none is sent twice."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from churn.storage.ledger import Ledger
 State = Literal["waiting", "sending", "sent", "failed", "unknown"]
 
 CONTACTED = ("sending", "sent", "unknown")
-"""States in which a customer has the message, or may have it."""
+"""States in which a customer has, or may have, received the message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """One customer's message of a campaign's plan of one date, through "email" or "webhook".
+    """One customer's message of a campaign's plan for one date, via "email" or "webhook".
 
-    `token` is what its link to unsubscribe ends in. `parcel` names what goes out in one piece: a
-    message by itself, or the batch that it is part of. `cause` is the answer of the other side
-    where it was not sent.
+    `token` is the end of its unsubscribe link. `parcel` identifies what is sent in one piece: a
+    single message, or the batch that it is part of. `cause` is the other side's answer if it was
+    not sent.
     """
 
     campaign_id: str
@@ -37,7 +37,7 @@ class Message:
     cause: str | None = None
 
     def values(self) -> tuple[object, ...]:
-        """The row of the table without its moment, in the order of the columns."""
+        """The row of the table without its time, in the order of the columns."""
         found = (getattr(self, name) for name in _COLUMNS)
         return tuple(one.isoformat() if isinstance(one, date) else one for one in found)
 
@@ -48,7 +48,7 @@ _KEY = "campaign_id = ? AND as_of = ? AND customer_id = ? AND through = ?"
 
 
 def messages_of(ledger: Ledger, campaign_id: str, as_of: date) -> list[Message]:
-    """The messages of a campaign's plan of that date, by customer."""
+    """The messages of a campaign's plan for that date, by customer."""
     with ledger.reading() as connection:
         found = connection.execute(
             f"{_SELECT} WHERE campaign_id = ? AND as_of = ? ORDER BY customer_id, through",
@@ -58,16 +58,14 @@ def messages_of(ledger: Ledger, campaign_id: str, as_of: date) -> list[Message]:
 
 
 def message_of_token(ledger: Ledger, token: str) -> Message | None:
-    """The message whose link to unsubscribe ends in that token; None where there is none."""
+    """The message whose unsubscribe link ends in that token; None if there is none."""
     with ledger.reading() as connection:
         found = connection.execute(f"{_SELECT} WHERE token = ?", (token,)).fetchone()
     return None if found is None else _message(found)
 
 
 def enqueue(ledger: Ledger, messages: Iterable[Message]) -> None:
-    """Puts messages on record as waiting; one that is on record takes the new offer and run, and
-    keeps its token.
-    """
+    """Records messages as waiting; a recorded one gets the new offer and run, same token."""
     marks = ", ".join("?" * (len(_COLUMNS) + 1))
     moment = ledger.moment()
     with ledger.changing() as connection:
@@ -80,9 +78,10 @@ def enqueue(ledger: Ledger, messages: Iterable[Message]) -> None:
 
 
 def doubt_unfinished(ledger: Ledger, campaign_id: str, as_of: date, through: str) -> int:
-    """How many messages stood as being sent although nobody sends them; now they are "unknown".
+    """Marks messages as "unknown" that are recorded as being sent although no process sends them;
+    returns their number.
 
-    Only whoever keeps others from sending may call it.
+    May be called only while others are prevented from sending.
     """
     with ledger.changing() as connection:
         return connection.execute(
@@ -94,7 +93,7 @@ def doubt_unfinished(ledger: Ledger, campaign_id: str, as_of: date, through: str
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of messages that were claimed."""
+    """The outcome of claimed messages."""
 
     messages: Sequence[Message]
     state: State
@@ -104,11 +103,10 @@ class Settled:
 def claim(
     ledger: Ledger, messages: Sequence[Message], *, since: int, before: Settled | None = None
 ) -> list[Message]:
-    """Those of the waiting messages that may go out now, on record as being sent.
+    """The waiting messages that may be sent now, recorded as being sent.
 
-    Whoever told a withdrawal from the channel after number `since` (`last_told` when consent was
-    read) is not among them. What became of the ones `before` is recorded in the same write to the
-    disk.
+    Customers whose withdrawal from the channel was recorded after number `since` (`last_told` when
+    consent was read) are excluded. The outcome of the ones `before` is recorded in the same write.
     """
     with ledger.changing() as connection:
         if before is not None:
@@ -117,7 +115,7 @@ def claim(
 
 
 def settle(ledger: Ledger, settled: Settled) -> None:
-    """Records what became of messages that were claimed."""
+    """Records the outcome of claimed messages."""
     with ledger.changing() as connection:
         _settle(connection, settled, ledger.moment())
 

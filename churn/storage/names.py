@@ -1,4 +1,4 @@
-"""Names of what is kept, and hashes of files."""
+"""Names of stored objects, and hashes of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_SHOWN = 80
 
 
 def check_name(name: str, *, what: str = "name") -> str:
-    """The name itself; ConfigError unless it is safe as a file name, a key and part of an address.
+    """The name itself; ConfigError unless it is safe in a file name, a key and an address.
 
     >>> check_name("spring-2017.v2")
     'spring-2017.v2'
@@ -32,7 +32,7 @@ def check_name(name: str, *, what: str = "name") -> str:
 def inside(directory: Path, name: str) -> Path:
     """The path of a file below `directory`, which need not exist yet.
 
-    ModelError when the name leads out of the directory, or through a symbolic link.
+    ModelError if the name leads out of the directory, or through a symbolic link.
     """
     relative = PurePosixPath(name)
     parts = relative.parts

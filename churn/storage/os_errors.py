@@ -1,4 +1,4 @@
-"""Failures of the operating system in plain words."""
+"""Errors of the operating system in plain words."""
 
 import errno
 import os
@@ -10,24 +10,24 @@ from typing import Literal
 from churn.errors import StorageError
 
 _NO_SPACE = "Free some space, or write to another disk."
-_NO_RIGHT = "Choose a place that you may use, or change its permissions."
-_OTHER_PLACE = "Choose another place."
+_NO_RIGHT = "Choose a writable location, or change its permissions."
+_OTHER_LOCATION = "Choose another location."
 
 _CAUSES = {
     errno.ENOSPC: ("there is no space left on the disk", _NO_SPACE),
     errno.EDQUOT: ("the disk quota is used up", _NO_SPACE),
-    errno.EFBIG: ("the file grew over the largest size allowed here", _NO_SPACE),
+    errno.EFBIG: ("the file exceeds the maximum size allowed here", _NO_SPACE),
     errno.EACCES: ("permission is denied", _NO_RIGHT),
     errno.EPERM: ("permission is denied", _NO_RIGHT),
     errno.EROFS: ("the file system is read-only", _NO_RIGHT),
     errno.ENOENT: ("there is no such file or directory", "Check the path."),
     errno.ENOTDIR: ("a part of the path is not a directory", "Check the path."),
     errno.EISDIR: ("it is a directory", "Name a file."),
-    errno.EEXIST: ("it exists already", _OTHER_PLACE),
-    errno.ENOTEMPTY: ("it exists already", _OTHER_PLACE),
+    errno.EEXIST: ("it already exists", _OTHER_LOCATION),
+    errno.ENOTEMPTY: ("it already exists", _OTHER_LOCATION),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter one."),
-    errno.ELOOP: ("symbolic links lead in a circle", "Check the path."),
-    errno.EIO: ("the disk reports a fault", "Check the disk."),
+    errno.ELOOP: ("symbolic links form a loop", "Check the path."),
+    errno.EIO: ("the disk reports an error", "Check the disk."),
     errno.EMFILE: ("too many files are open", "Raise the limit (ulimit -n)."),
 }
 
@@ -38,7 +38,7 @@ def storage_errors(
 ) -> Iterator[None]:
     """A block whose OSErrors become StorageErrors naming the file that failed and why.
 
-    What fails at `temporary` is told of `path`, the only name that the user knows.
+    Errors at `temporary` are reported for `path`, the only name that the user knows.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where the product wrote customers' rows to, so that an erasure finds them there."""
+"""Records where customers' rows were written, so that an erasure finds them there."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ Writer = TypeVar("Writer")
 def remembered(
     writing: AbstractContextManager[Writer], ledger: Ledger, target: Place, *, command: str
 ) -> Iterator[Writer]:
-    """What `writing` gives, with the target on record once it let us in, and before anything is
-    written. A file that a failed run did not make is taken off again, unless it was on record.
+    """The result of `writing`, with the target recorded once it can be written and before anything
+    is. A file that a failed run did not create is removed from the record, unless it was there
+    before.
     """
     new = _shown(target) not in outputs(ledger)
     try:
@@ -28,17 +29,17 @@ def remembered(
             yield writer
     except BaseException:
         if new and isinstance(target, Path) and not target.exists():
-            with suppress(StorageError):  # the failure itself is what has to be told
+            with suppress(StorageError):  # the error itself must be reported
                 forget_output(ledger, target)
         raise
 
 
 def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
-    """Puts a target on record before it is written: a run that is killed may have left rows.
+    """Records a target before it is written: a run that is killed may have left rows.
 
-    A file is kept by its path from the ledger's folder where it lies below that, so that a copied
-    folder speaks of its own files; else by its absolute path. A table of a database is kept
-    without user and password.
+    A file below the ledger's folder is recorded by its relative path, so that a copied folder
+    refers to its own files; else by its absolute path. A database table is recorded without user
+    and password.
     """
     values = (_named(target, ledger), command, ledger.moment())
     with ledger.changing() as connection:
@@ -46,7 +47,7 @@ def remember_output(ledger: Ledger, target: Place, *, command: str) -> None:
 
 
 def outputs(ledger: Ledger) -> dict[str, str]:
-    """Every target on record, and the command that wrote there last."""
+    """Every recorded target, and the command that wrote there last."""
     with ledger.reading() as connection:
         found = connection.execute("SELECT target, command FROM outputs ORDER BY target").fetchall()
     folder = ledger.path.absolute().parent
@@ -54,7 +55,7 @@ def outputs(ledger: Ledger) -> dict[str, str]:
 
 
 def forget_output(ledger: Ledger, target: Path) -> None:
-    """Takes a file off the record that is not there any more."""
+    """Removes a file that no longer exists from the record."""
     names = (_named(target, ledger), _shown(target))
     with ledger.changing() as connection:
         connection.execute("DELETE FROM outputs WHERE target IN (?, ?)", names)

@@ -18,7 +18,7 @@ from churn.storage.locks import Process, exclusive, lock_beside
 from churn.storage.os_errors import storage_errors
 
 _POINTER_WAIT_SECONDS = 10.0
-_WRITER = r"\.(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:-journal|-wal|-shm)?"  # SQLite writes beside its file
+_WRITER = r"\.(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:-journal|-wal|-shm)?"  # SQLite writes next to its file
 
 
 class Anything(Enum):
@@ -32,10 +32,11 @@ ANY: Final = Anything.ANY
 
 @contextmanager
 def publish_file(target: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `target` when the block ends well.
+    """A path to write to, which becomes `target` if the block succeeds.
 
-    After an exception the old target is as it was. StorageError, before the block begins, where
-    nothing can be written. The directory is made, and what killed writers left in it is removed.
+    After an exception the old target is unchanged. StorageError, before the block begins, if
+    nothing can be written. The directory is created, and leftovers of killed writers in it are
+    removed.
     """
     temporary = _temporary_beside(target)
     with storage_errors(target, doing="write", temporary=temporary):
@@ -51,7 +52,7 @@ def publish_file(target: Path) -> Iterator[Path]:
 
 
 def check_writable(target: Path) -> None:
-    """Nothing, or the StorageError that `publish_file` would begin with."""
+    """Raises the StorageError that `publish_file` would begin with."""
     temporary = _temporary_beside(target)
     with storage_errors(target, doing="write", temporary=temporary):
         _prepare(target, temporary)
@@ -60,10 +61,11 @@ def check_writable(target: Path) -> None:
 
 @contextmanager
 def publish_directory(target: Path) -> Iterator[Path]:
-    """A new directory to fill, which becomes `target` when the block ends well.
+    """A new directory to fill, which becomes `target` if the block succeeds.
 
-    What killed writers left of any directory beside it is removed, for names are not used twice.
-    StorageError when `target` exists, before the block or by its end: it is never overwritten.
+    Leftovers of killed writers of any directory next to it are removed, because names are not
+    reused. StorageError if `target` exists, before the block or at its end: it is never
+    overwritten.
     """
     temporary = _temporary_beside(target)
     with storage_errors(target, doing="write", temporary=temporary):
@@ -82,7 +84,7 @@ def publish_directory(target: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(target: Path) -> int:
-    """How many temporary files of writers of `target` that were killed are removed."""
+    """Removes temporary files of killed writers of `target`; returns their number."""
     if not target.parent.is_dir():
         return 0
     with storage_errors(target, doing="write"):
@@ -93,7 +95,7 @@ def remove_leftovers(target: Path) -> int:
 
 
 def read_pointer(pointer: Path) -> str | None:
-    """What a pointer file says, None where there is none."""
+    """The content of a pointer file, None if there is none."""
     with storage_errors(pointer, doing="read"):
         try:
             return pointer.read_text(encoding="utf-8", errors="replace").strip()
@@ -104,22 +106,22 @@ def read_pointer(pointer: Path) -> str | None:
 def swap_pointer(
     pointer: Path, value: str, *, expected: str | Literal[Anything.ANY] | None = ANY
 ) -> None:
-    """Makes a pointer file say `value`, if it still says `expected` (None: does not exist).
+    """Makes a pointer file contain `value`, if it still contains `expected` (None: does not exist).
 
-    BusyError naming the value that won when another process was faster.
+    BusyError naming the winning value if another process was faster.
     """
     what = f"moving {pointer}"
     with exclusive(lock_beside(pointer), what=what, wait_seconds=_POINTER_WAIT_SECONDS):
         current = read_pointer(pointer)
         if expected is not ANY and current != expected:
-            rule = f"{pointer} must still say {_said(expected)} to be moved to {value!r}"
+            rule = f"{pointer} must still contain {_shown(expected)} to be moved to {value!r}"
             fix = "Another run has moved it: compare with that one, then try again."
-            raise BusyError(rule, got=_said(current), fix=fix)
+            raise BusyError(rule, got=_shown(current), fix=fix)
         with publish_file(pointer) as temporary:
             temporary.write_text(f"{value}\n", encoding="utf-8")
 
 
-def _said(value: str | None) -> str:
+def _shown(value: str | None) -> str:
     return "nothing" if value is None else repr(value)
 
 
@@ -143,7 +145,7 @@ def _remove_all(leftovers: list[Path]) -> None:
 
 
 def _leftovers(target: Path, *, of_any_name: bool = False) -> list[Path]:
-    """Temporary files beside `target` whose writers are gone: of it, or directories of any name."""
+    """Temporary files for `target` whose writers are gone, or directories of any name."""
     name = ".+" if of_any_name else re.escape(target.name)
     pattern = re.compile(rf"\.{name}{_WRITER}")
     found = [(path, pattern.fullmatch(path.name)) for path in target.parent.iterdir()]
@@ -166,7 +168,7 @@ def _refuse_other_kinds(target: Path) -> None:
 
 def _refuse_existing(target: Path) -> None:
     if target.exists() or target.is_symlink():
-        rule = f"{target} must not exist yet, for nothing published is overwritten"
+        rule = f"{target} must not exist yet, because published results are never overwritten"
         raise StorageError(rule, fix="Choose another name.")
 
 
@@ -193,7 +195,7 @@ def _sync(path: Path) -> None:
 
 
 def private_folder(prefix: str) -> Path:
-    """A new folder that nobody else can look into, whose name tells which process owns it."""
+    """A new folder that only its owner can read, whose name contains the owning process."""
     _remove_leftovers(prefix)
     me = Process.current()
     place = Path(tempfile.gettempdir())

@@ -19,10 +19,10 @@ TREATED = "arm IN ('treatment', 'explore') AND offer_id <> 'none'"
 CONTACTS = f"""SELECT customer_id, offer_id, campaign_id, as_of FROM plans WHERE {TREATED}
     UNION ALL SELECT customer_id, offer_id, campaign_id, as_of FROM messages
     WHERE state IN ('sending', 'sent', 'unknown')"""  # noqa: S608
-"""Contacts by plans, and by messages, whatever became of the plan that they were made of."""
+"""Contacts by plans, and by messages, whatever became of the plan they were created from."""
 
 APPLICATION_ID = 0x6368726E
-"""Noted by SQLite in the head of a ledger, so that no other program's file is taken for one."""
+"""Written by SQLite to the header of a ledger, so that no other file is mistaken for one."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     (

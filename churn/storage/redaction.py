@@ -1,4 +1,4 @@
-"""What messages may show: addresses without their secrets, text without control characters."""
+"""What messages may show: addresses without secrets, text without control characters."""
 
 import re
 
@@ -28,7 +28,7 @@ def shown_address(text: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """A sentence in which each address is cut down to its scheme and host.
+    """A sentence in which each address is reduced to its scheme and host.
 
     >>> without_addresses("no answer from https://ann:secret@host/a?b=secret today")
     'no answer from https://host today'
@@ -37,7 +37,7 @@ def without_addresses(text: str) -> str:
 
 
 def _scheme_and_host(found: re.Match[str]) -> str:
-    """A host only where it is clear: one @ at most, and none after it."""
+    """A host only if it is unambiguous: at most one @, and none after it."""
     scheme, rest = found[1], found[2]
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     host = authority.rpartition("@")[2]

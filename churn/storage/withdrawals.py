@@ -1,4 +1,4 @@
-"""Who withdrew from marketing on a channel by telling this product, and not the shop."""
+"""Withdrawals from marketing per channel that were received here rather than by the shop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from churn.storage.ledger import Ledger
 class Withdrawal:
     """One customer's withdrawal from one channel, in UTC: first at `withdrawn_at`, last `again_at`.
 
-    `source` says by what it was told, such as "one-click". Where the clock cannot have been right
-    (`in_doubt`) nothing is known of the moment, and the withdrawal holds against every consent.
+    `source` is how it was received, such as "one-click". If the clock cannot have been right
+    (`in_doubt`), the moment is unknown, and the withdrawal overrides every consent.
     `told` numbers withdrawals as they arrived.
     """
 
@@ -67,7 +67,7 @@ def record_withdrawal(
 
 
 def last_told(ledger: Ledger) -> int:
-    """The number of the withdrawal that was told last: they are numbered as they arrive."""
+    """The number of the latest withdrawal: they are numbered as they arrive."""
     with ledger.reading() as connection:
         (last,) = connection.execute("SELECT max(told) FROM withdrawals").fetchone()
     return last or 0
@@ -84,8 +84,8 @@ def withdrawals(ledger: Ledger) -> list[Withdrawal]:
 
 
 def settle_doubts(ledger: Ledger, settled: Iterable[Withdrawal]) -> None:
-    """Puts on record from when withdrawals hold that were told under a wrong clock; those that were
-    told again meanwhile stay as they are.
+    """Records since when withdrawals apply that arrived under a wrong clock; those repeated in the
+    meantime are unchanged.
     """
     with ledger.changing() as connection:
         connection.executemany(
@@ -100,7 +100,7 @@ def settle_doubts(ledger: Ledger, settled: Iterable[Withdrawal]) -> None:
 
 
 def remember_grant(ledger: Ledger, moment: datetime) -> None:
-    """Remembers the newest grant that was read: a withdrawal that is told after cannot be older."""
+    """Remembers the newest grant that was read: a later withdrawal cannot be older."""
     with ledger.changing() as connection:
         connection.execute(
             "INSERT INTO newest_grant VALUES (1, ?) ON CONFLICT DO UPDATE "
@@ -110,8 +110,8 @@ def remember_grant(ledger: Ledger, moment: datetime) -> None:
 
 
 def _newest_moment(connection: sqlite3.Connection, token: str | None) -> str:
-    """The newest moment that the ledger knows of: of runs, exports, withdrawals and grants, and of
-    the message of that token and its plan, which may be dated a day ahead.
+    """The newest moment known to the ledger: of runs, exports, withdrawals and grants, and of the
+    message of that token and its plan, which may be dated a day ahead.
     """
     message = connection.execute(
         "SELECT max(at, date(as_of, '-2 days')) FROM messages WHERE token = ?", (token,)
@@ -144,7 +144,7 @@ def _withdrawal(
 
 
 def _word(channel: str) -> str:
-    """The channel without case and surrounding space, as consents are compared."""
+    """The channel in lower case and stripped, as consents are compared."""
     word = channel.strip().lower()
     if not word:
         rule = "a withdrawal must name its channel"
@@ -154,6 +154,6 @@ def _word(channel: str) -> str:
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        rule = "the moment of a withdrawal must carry its zone"
+        rule = "the moment of a withdrawal must have a time zone"
         raise ConfigError(rule, got=moment, fix="Pass e.g. datetime.now(UTC).")
     return moment.astimezone(UTC)

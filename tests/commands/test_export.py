@@ -244,7 +244,7 @@ def test_no_code_is_given_twice_also_in_a_later_plan_and_after_an_erasure(shop):
 
 def test_too_few_codes_stop_the_export_before_anything_is_written(shop):
     path = planned(shop, catalogue=with_codes(shop, "ONE", "TWO", "two"))
-    with pytest.raises(DataError, match=r"'coupon' must have a code.*and 2 codes that are left"):
+    with pytest.raises(DataError, match=r"'coupon' must have a code.*and 2 codes left"):
         export(shop, plan=path, out=shop.parent / "list.csv")
     assert not (shop.parent / "list.csv").exists()
     with Ledger(shop.parent / "ledger.db") as ledger, ledger.reading() as connection:
@@ -343,7 +343,7 @@ def test_another_plan_of_the_same_campaign_and_date_is_refused_unless_it_replace
     sent(shop, planned(shop))
     other = planned(shop, "other.parquet", budget=1.0)
     assert 0 < len(offered(other)) < 20
-    with pytest.raises(ConfigError, match=r"another one than in run .* or pass --replace"):
+    with pytest.raises(ConfigError, match=r"a plan other than that of run .* or pass --replace"):
         sent(shop, other, "other-list.parquet")
     assert not (shop.parent / "other-list.parquet").exists()
     assert set(sent(shop, other, replace=True)[0]["customer_id"]) == offered(other)
@@ -401,7 +401,7 @@ def test_an_altered_plan_or_one_without_a_manifest_is_refused(shop):
     path = planned(shop)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
-    with pytest.raises(DataError, match="must hold what its manifest describes"):
+    with pytest.raises(DataError, match="must match its manifest"):
         sent(shop, path)
     path.write_bytes(content)
     path.with_name("plan.parquet.manifest.json").unlink()
@@ -424,7 +424,7 @@ def test_two_exports_to_one_file_do_not_mix(shop):
     path = planned(shop)
     with (
         exclusive(lock_beside(shop.parent / "list.parquet"), what="holding"),
-        pytest.raises(BusyError, match="must be the work of one run at a time"),
+        pytest.raises(BusyError, match="must be done by one run at a time"),
     ):
         sent(shop, path)
 

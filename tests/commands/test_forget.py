@@ -252,7 +252,7 @@ def test_a_file_that_is_not_what_its_manifest_says_is_told_and_no_success(shop):
     path.write_bytes(path.read_bytes() + b"x")
     result = forget(shop, customers=[CUSTOMERS[1]])
     assert result.exit_code == 3
-    assert any("plan.parquet must hold what its manifest describes" in w for w in result.warnings)
+    assert any("plan.parquet must match its manifest" in w for w in result.warnings)
     read = {Path(path).name for path in result.metrics["files"]}
     assert read <= {"list.csv", "meta.parquet"}
 

@@ -61,7 +61,7 @@ def test_warnings_stand_in_the_file_as_remarks(tmp_path):
     path.write_text("client,date,amount\n1,01/02/2024,2\n1,02/03/2024,2\n")
     result = init([path], out=tmp_path / "churn.toml")
     assert result.guess.warnings
-    assert "# Look: the dates in 'date' read day first" in result.config.read_text()
+    assert "# Look: the dates in 'date' can be read as day first" in result.config.read_text()
 
 
 def test_several_files_become_a_list_and_odd_names_survive(tmp_path):

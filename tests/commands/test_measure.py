@@ -418,7 +418,7 @@ def test_a_plan_without_its_manifest_is_refused(shop, tmp_path):
 def test_an_edited_plan_is_refused(shop, tmp_path):
     path = altered(shop, tmp_path, lambda p: p)
     shop[2].head(5).to_parquet(path)
-    with pytest.raises(DataError, match="must hold what its manifest describes"):
+    with pytest.raises(DataError, match="must match its manifest"):
         measure(shop[0] / "churn.toml", plan=path)
 
 

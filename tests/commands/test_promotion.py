@@ -43,7 +43,9 @@ def test_a_move_is_made_and_on_record_with_its_time(folder, ledger):
 def test_a_move_that_comes_too_late_is_told_and_not_on_record(folder, ledger):
     """Fault 34."""
     promote(folder, ledger, "m-1", expected=None)
-    with pytest.raises(BusyError, match=r"must still say nothing.*got 'm-1'|got 'm-1'\. Another"):
+    with pytest.raises(
+        BusyError, match=r"must still contain nothing.*got 'm-1'|got 'm-1'\. Another"
+    ):
         promote(folder, ledger, "m-2", expected=None)
     assert folder.champion == "m-1"
     assert [move.model_id for move in ledger.promotions("models")] == ["m-1"]
@@ -71,7 +73,7 @@ def test_of_two_moves_at_once_one_wins_and_the_other_is_told(folder, ledger, tmp
         racer.join()
     assert (len(won), len(lost)) == (1, 1)
     assert folder.champion == won[0]
-    assert "must still say 'm-1' to be moved" in lost[0]
+    assert "must still contain 'm-1' to be moved" in lost[0]
     assert f"got '{won[0]}'. Another run has moved it" in lost[0]
     assert [move.model_id for move in ledger.promotions("models")] == ["m-1", won[0]]
 

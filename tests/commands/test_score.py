@@ -211,7 +211,7 @@ def test_where_nothing_can_be_written_nothing_is_computed(shop, tmp_path):
     """Fault 5: the place is tried before the model is even read."""
     (tmp_path / "file").write_text("in the way")
     steps = []
-    with pytest.raises(StorageError, match=r"cannot use .*file: it exists already"):
+    with pytest.raises(StorageError, match=r"cannot use .*file: it already exists"):
         score(shop, out=tmp_path / "file" / "s.parquet", as_of=NIGHT, progress=steps.append)
     assert "scoring" not in steps
     (tmp_path / "s.parquet").mkdir()
@@ -229,7 +229,7 @@ def test_a_second_scorer_of_the_same_file_is_told_to_wait(shop, tmp_path):
     """Fault 35."""
     out = tmp_path / "s.parquet"
     with writing_table(out) as other:
-        with pytest.raises(BusyError, match="must be the work of one run at a time"):
+        with pytest.raises(BusyError, match="must be done by one run at a time"):
             score(shop, out=out, as_of=NIGHT)
         other.write(SCORE_SCHEMA.empty_table(), {"by": "the first"})
     assert verify_file(out)["by"] == "the first"

@@ -229,7 +229,7 @@ def test_a_preview_shows_a_code_and_gives_none_away(shop, plan, tmp_path):
 def test_too_few_codes_stop_a_sending_before_the_first_message(shop, plan, sink):
     coded(shop, "ONE", "TWO")
     for options in ({"dry_run": True}, {}):
-        with pytest.raises(DataError, match="2 codes that are left"):
+        with pytest.raises(DataError, match="2 codes left"):
             sent(shop, plan, **options)
     assert sink.messages == []
 
@@ -422,7 +422,7 @@ def test_in_quiet_hours_nothing_is_sent_and_it_is_told_when_it_can_be(base, tmp_
 def test_two_sendings_at_once_are_one(shop, plan):
     with (
         exclusive(lock_beside(shop.parent / "send"), what="it"),
-        pytest.raises(BusyError, match="sending must be the work of one run at a time"),
+        pytest.raises(BusyError, match="sending must be done by one run at a time"),
     ):
         sent(shop, plan)
 

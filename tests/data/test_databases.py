@@ -224,7 +224,7 @@ def test_a_table_without_the_right_to_read_it_is_named(shop):
     shop.sql("DROP ROLE IF EXISTS reader")
     shop.sql("CREATE ROLE reader LOGIN PASSWORD 'r3ader'")
     try:
-        with pytest.raises(StorageError, match=r"#orders: the user lacks rights there"):
+        with pytest.raises(StorageError, match=r"#orders: the user lacks the required rights"):
             opened(shop.address("orders", user="reader", password="r3ader"))
     finally:
         shop.sql("DROP ROLE reader")

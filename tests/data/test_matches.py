@@ -49,7 +49,7 @@ def test_ids_in_another_notation_stop_with_the_rule_that_would_match():
 
 def test_addresses_in_another_case_stop_with_the_rule_that_would_match():
     names = [f"Ann{n}@Shop.example" for n in range(6)]
-    with pytest.raises(DataError, match=r'customer_id = "email": 6 of 6 would be known'):
+    with pytest.raises(DataError, match=r'customer_id = "email": 6 of 6 would match'):
         opened(names, [f" {name.lower()}" for name in names])
 
 
@@ -60,7 +60,10 @@ def test_ids_of_another_kind_stop_with_the_counts():
 
 def test_a_handful_of_strangers_stops_nobody_and_is_told():
     (warning,) = opened(numbers(10, 20), ["x", "y", "z"]).audits["customers"].warnings
-    assert warning == "ids match poorly: only 0 of its 3 found in the orders, 0 of the orders' 10 found in it"
+    assert (
+        warning
+        == "ids match poorly: only 0 of its 3 found in the orders, 0 of the orders' 10 found in it"
+    )
 
 
 def test_visitors_who_are_no_customers_stop_nobody():
@@ -115,5 +118,5 @@ def test_lines_of_other_orders_stop_with_the_counts():
         for row in ours
     ]
     frames = {"order_lines": pa.Table.from_pylist(lines), "clock": CLOCK}
-    with pytest.raises(DataError, match=r'order_id = "number": 8 of 8 would be known'):
+    with pytest.raises(DataError, match=r'order_id = "number": 8 of 8 would match'):
         Tables.from_frames(pa.Table.from_pylist(ours), **frames)

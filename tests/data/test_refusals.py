@@ -188,7 +188,7 @@ def test_what_may_be_a_value_of_a_customer_is_counted_and_not_shown():
     channels = ("anna@example.com", "+49 170 1234567", "=cmd()", "x" * 50)
     tables = opened([AGREED, *(said | {"channel": channel} for channel in channels)])
     (warning,) = tables.audits["consents"].warnings
-    assert "channel holds 4 other words;" in f"{warning};".replace(". Words", ";")
+    assert "channel holds 4 other words;" in f"{warning};".replace(". Map words", ";")
     assert "anna" not in warning
     assert "1234567" not in warning
 

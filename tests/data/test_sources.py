@@ -48,7 +48,7 @@ def test_a_truncated_parquet_file_is_refused_by_name(parquet, share, depth):
     folder.mkdir(parents=True, exist_ok=True)
     whole = parquet.read_bytes()
     (folder / "cut.parquet").write_bytes(whole[: max(1, int(share * len(whole)))])
-    with pytest.raises(DataError, match=r"'orders' must be a whole.*'cut\.parquet'.*Export it"):
+    with pytest.raises(DataError, match=r"'orders' must be a complete.*'cut\.parquet'.*Export it"):
         load(folder, "cut.parquet")
 
 

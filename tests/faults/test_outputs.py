@@ -143,7 +143,7 @@ def test_a_second_run_at_the_same_file_is_busy_and_the_file_is_of_one_run(shop, 
     with exclusive(lock_beside(out), what="a first run"):
         done = run(command, shop, out)
     assert done.exit_code == 6
-    assert "must be the work of one run at a time" in done.output
+    assert "must be done by one run at a time" in done.output
     assert out.read_bytes() == before
 
 
@@ -165,7 +165,7 @@ def test_a_scoring_into_a_table_that_another_run_writes_is_busy(shop, postgres):
     with writing_rows(table_address(address), SCORES):
         done = run("score", shop, address)
     assert done.exit_code == 6
-    assert "must be the work of one run at a time" in done.output
+    assert "must be done by one run at a time" in done.output
     assert postgres.sql("SELECT count(*) FROM pg_class WHERE relname = 'scores'") == [(0,)]
 
 

@@ -100,7 +100,9 @@ def test_canaries_and_reference_name_nobody(untouched):
 
 
 def test_a_written_bundle_is_never_overwritten(untouched):
-    with pytest.raises(Exception, match="must not exist yet, for nothing published is overwritten"):
+    with pytest.raises(
+        Exception, match="must not exist yet, because published results are never overwritten"
+    ):
         write(untouched.parent)
     assert [path.name for path in untouched.parent.iterdir()] == ["m-1"]
 

@@ -122,7 +122,7 @@ def test_an_altered_file_is_refused_before_it_is_read(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"t\.parquet must hold what its manifest describes"):
+    with pytest.raises(DataError, match=r"t\.parquet must match its manifest"):
         read_table(path)
 
 

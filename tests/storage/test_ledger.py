@@ -427,10 +427,12 @@ def test_a_second_plan_of_a_campaign_and_date_replaces_the_first_or_is_refused(t
     with Ledger(tmp_path / "ledger.db") as ledger:
         run, later = ledger.start_run("export"), ledger.start_run("export")
         ledger.record_export(export(run))
-        with pytest.raises(ConfigError, match=f"got another one than in run {run}. Export that"):
+        with pytest.raises(
+            ConfigError, match=f"got a plan other than that of run {run}. Export that"
+        ):
             ledger.record_export(export(later, plan_digest="q", offer_id="gift"))
         assert ledger.record_export(export(later, plan_digest="q"), replace=True) is None
-        with pytest.raises(ConfigError, match=f"got another one than in run {later}"):
+        with pytest.raises(ConfigError, match=f"got a plan other than that of run {later}"):
             ledger.record_export(export(run))
 
 
@@ -458,7 +460,7 @@ def test_one_run_id_is_of_one_command(tmp_path):
         ledger.start_run("plan", run_id="night-1")
         ledger.finish_run("night-1", status="done", facts={"shares": 1})
         with pytest.raises(
-            ConfigError, match=r"night-1 is one of `churn plan`, got churn score\. Ta"
+            ConfigError, match=r"night-1 belongs to `churn plan`, got churn score\. Us"
         ):
             ledger.start_run("score", run_id="night-1")
         assert ledger.start_run("plan", run_id="night-1") == "night-1"

@@ -19,7 +19,7 @@ from churn.storage.ledger_file import check_kept, mark_beside
 from churn.storage.records import APPLICATION_ID, MIGRATIONS
 
 ON = date(2024, 5, 1)
-LOST = r"ledger\.db must be the ledger that was here.*docs/privacy\.md says how to begin anew"
+LOST = r"ledger\.db must be the original ledger.*docs/privacy\.md explains how to start over"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ LOSSES = {
     "of 0 bytes": (lambda path: path.touch(), "got an empty file"),
     "emptied": (emptied, "got a database of another program, or an emptied one"),
     "another program's": (foreign, "got a database of another program"),
-    "another ledger": (another, "got another one than ledger.id names"),
+    "another ledger": (another, "got not the one that ledger.id identifies"),
 }
 
 

@@ -45,7 +45,7 @@ def test_moments_are_kept_in_utc(ledger):
 
 
 def test_a_moment_without_zone_and_a_withdrawal_without_channel_are_refused(ledger):
-    with pytest.raises(ConfigError, match="must carry its zone"):
+    with pytest.raises(ConfigError, match="must have a time zone"):
         record_withdrawal(ledger, "anna", "email", source="x", at=datetime(2026, 1, 1))
     with pytest.raises(ConfigError, match="must name its channel"):
         record_withdrawal(ledger, "anna", " ", source="x")

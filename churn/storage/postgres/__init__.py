@@ -1,1 +1,1 @@
-"""Tables in PostgreSQL: addresses, connections, rows written whole or not at all."""
+"""Tables in PostgreSQL: addresses, connections, atomic writes of rows."""

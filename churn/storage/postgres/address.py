@@ -1,6 +1,6 @@
-"""Where a table lies in PostgreSQL: `postgresql://user:password@host:port/database#schema.table`.
+"""The address of a PostgreSQL table: `postgresql://user:password@host:port/database#schema.table`.
 
-What is before the `#` is libpq's own notation; what follows names the table, as it is written.
+Before the `#` is libpq's own notation; after it the name of the table, as written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from churn.errors import ConfigError
 
 SCHEME = "postgresql"
 EXAMPLE = "Write postgresql://user@host:5432/database#schema.table."
-LONGEST_NAME_BYTES = 63  # PostgreSQL would cut a longer one
+LONGEST_NAME_BYTES = 63  # PostgreSQL would truncate a longer one
 DEFAULT_PORT = 5432
 _NAMES = re.compile(r'(?P<first>"(?:[^"]|"")+"|[^".?]+)(?:\.(?P<second>"(?:[^"]|"")+"|[^".?]+))?')
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -25,8 +25,8 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 class TableAddress:
     """A table of a database. As text it shows neither user nor password.
 
-    `uri` is what libpq connects to. Without a `schema` the table is looked for as the server does
-    it. `run_id` names one run's rows of a table that holds several.
+    `uri` is what libpq connects to. Without a `schema` the server's search path applies. `run_id`
+    selects one run's rows in a table that holds several.
     """
 
     uri: str = field(repr=False)
@@ -47,23 +47,23 @@ class TableAddress:
 
     @property
     def name(self) -> str:
-        """The table's name with its schema, as it is written in an address."""
+        """The table's name with its schema, as written in an address."""
         parts = [part for part in (self.schema, self.table) if part is not None]
         return ".".join(part if _PLAIN.fullmatch(part) else identifier(part) for part in parts)
 
     @property
     def password(self) -> str | None:
-        """The password in the address, to be kept out of every message."""
+        """The password in the address, which no message may show."""
         secret = urlsplit(self.uri).password
         return None if secret is None else unquote(secret)
 
 
 Place: TypeAlias = Path | TableAddress
-"""Where a table is kept: a file, or a table of a database."""
+"""The location of a table: a file, or a table of a database."""
 
 
 def is_address(text: object) -> bool:
-    """Whether a text means a database and not a file.
+    """Whether a text is the address of a database rather than a file.
 
     >>> is_address("postgresql://host/shop#orders"), is_address("orders.parquet")
     (True, False)
@@ -72,7 +72,7 @@ def is_address(text: object) -> bool:
 
 
 def place_of(out: Place | str) -> Place:
-    """A file's path or a table's address, as a user names it."""
+    """A file's path or a table's address, as given by the user."""
     if isinstance(out, TableAddress):
         return out
     if is_address(str(out)):
@@ -96,7 +96,7 @@ def table_address(text: str, *, what: str = "the address") -> TableAddress:
     except ValueError:
         _refuse(what, "a port, or options after the ?, that cannot be read")
     if parts.scheme != SCHEME or not base.startswith(f"{SCHEME}://"):
-        _refuse(what, f"another beginning than {SCHEME}://")
+        _refuse(what, f"a scheme other than {SCHEME}://")
     database = unquote(parts.path.removeprefix("/"))
     unclear = re.search("[/@]", database) or parts.netloc.count("@") > 1 or "," in parts.netloc
     if not database or unclear:
@@ -109,7 +109,7 @@ def table_address(text: str, *, what: str = "the address") -> TableAddress:
 
 
 def identifier(name: str) -> str:
-    """A quoted SQL name, whatever is in it.
+    """A quoted SQL name, whatever it contains.
 
     >>> print(identifier('t"; drop table x'))
     "t""; drop table x"
@@ -118,12 +118,12 @@ def identifier(name: str) -> str:
 
 
 def _fragment(text: str, what: str) -> tuple[list[str], str | None]:
-    """The names after the `#`, and the run that `?run_id=` asks for."""
+    """The names after the `#`, and the run requested by `?run_id=`."""
     match = _NAMES.match(text)
     rest = "" if match is None else text[match.end() :]
     asked = re.fullmatch(r"\?run_id=([a-z0-9][a-z0-9._-]{0,63})", rest)
     if match is None or (rest and asked is None):
-        rule = "no name of a table after the #, or one that needs quotes"
+        rule = "no table name after the #, or one that needs quotes"
         _refuse(what, rule, fix=f'{EXAMPLE} Quote as in SQL: #"my schema"."a ""table""".')
     names = [_unquoted(name) for name in match.groups() if name is not None]
     if any(len(name.encode()) > LONGEST_NAME_BYTES for name in names):
@@ -136,4 +136,4 @@ def _unquoted(name: str) -> str:
 
 
 def _refuse(what: str, got: str, *, fix: str = EXAMPLE) -> NoReturn:
-    raise ConfigError(f"{what} must name one table of a PostgreSQL", got=got, fix=fix) from None
+    raise ConfigError(f"{what} must name one PostgreSQL table", got=got, fix=fix) from None

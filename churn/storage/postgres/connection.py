@@ -1,6 +1,6 @@
-"""The one door to PostgreSQL: ADBC, by which rows come and go as Arrow; failures in plain words.
+"""The one connection to PostgreSQL: ADBC, which reads and writes rows as Arrow, with plain errors.
 
-No message shows a password, or what is in a row.
+No message shows a password, or the content of a row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# A server that is gone costs seconds, while connecting and afterwards; the address may say more.
+# An unreachable server costs seconds, while connecting and later; the address may override this.
 DEFAULTS = {
     "connect_timeout": "5",
     "application_name": "churn",
@@ -30,32 +30,32 @@ DEFAULTS = {
 }
 LOCK_WAIT_MILLISECONDS = 15_000
 
-_RIGHTS = "Grant them, or connect as somebody who has them."
+_RIGHTS = "Grant them, or connect as a user who has them."
 _CAUSES: dict[str, tuple[type[ChurnError], str, str]] = {
-    "42501": (StorageError, "the user lacks rights there", _RIGHTS),
-    "25006": (StorageError, "the database is read-only", "Name the server that is written to."),
+    "42501": (StorageError, "the user lacks the required rights", _RIGHTS),
+    "25006": (StorageError, "the database is read-only", "Connect to the primary server."),
     "53100": (StorageError, "there is no space left on the server", "Free some space there."),
     "53300": (StorageError, "the server has too many connections", "Try again later."),
     "57014": (StorageError, "the server ended the statement", "Raise its statement_timeout."),
-    "3F000": (StorageError, "the schema is not there", "Create it, or name another."),
-    "55P03": (BusyError, "somebody else holds a lock on the table", "Try again later."),
-    "40P01": (BusyError, "somebody else changed the same rows", "Try again."),
-    "40001": (BusyError, "somebody else changed the same rows", "Try again."),
-    "23502": (DataError, "a column there may not be null and is none of ours", "Drop it there."),
-    "42P01": (DataError, "the table is not there", "Check its name; case counts."),
+    "3F000": (StorageError, "the schema does not exist", "Create it, or name another."),
+    "55P03": (BusyError, "another session holds a lock on the table", "Try again later."),
+    "40P01": (BusyError, "another session changed the same rows", "Try again."),
+    "40001": (BusyError, "another session changed the same rows", "Try again."),
+    "23502": (DataError, "an extra column must not be null", "Drop it, or allow nulls."),
+    "42P01": (DataError, "the table does not exist", "Check its name; case counts."),
 }
 _LOST = "Check the address, the password and the server, then try again."
 
 
 class Server:
-    """A connection; statements stand for themselves unless they are inside a transaction."""
+    """A connection; statements are committed individually unless they are in a transaction."""
 
     def __init__(self, connection: Any, address: TableAddress) -> None:
         self._connection = connection
         self._address = address
 
     def run(self, sql: str, *values: str) -> None:
-        """Has the server run one statement; `values` are its $1, $2 and so on."""
+        """Executes one statement; `values` are its $1, $2 and so on."""
         with _failures(self._address), self._connection.cursor() as cursor:
             cursor.execute(sql, values or None)
 
@@ -84,7 +84,7 @@ class Server:
             yield batch
 
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
-        """Adds rows to a table by COPY; the columns have to be of the very same types there."""
+        """Adds rows to a table by COPY; the columns must have exactly the same types there."""
         with _failures(self._address), self._connection.cursor() as cursor:
             cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
 
@@ -98,9 +98,9 @@ class Server:
 
 @contextmanager
 def connected(address: TableAddress) -> Iterator[Server]:
-    """A connection that ends with the block; what was not committed by then is undone.
+    """A connection that ends with the block; uncommitted changes are rolled back.
 
-    StorageError where the server cannot be reached or does not let us in.
+    StorageError if the server cannot be reached or rejects the connection.
     """
     check_extra("postgres", "adbc_driver_postgresql", what=str(address))
     import adbc_driver_postgresql.dbapi as adbc
@@ -124,7 +124,7 @@ def _with_defaults(uri: str) -> str:
 
 @contextmanager
 def _failures(address: TableAddress) -> Iterator[None]:
-    """Turns the driver's failures into our own: by the code of the server, else by what it said."""
+    """Converts the driver's errors into our own: by the server's code, else by its message."""
     import adbc_driver_manager as adbc
     import pyarrow as pa
 
@@ -139,11 +139,11 @@ def _explain(failure: Exception, address: TableAddress) -> NoReturn:
     if code in _CAUSES:
         kind, cause, fix = _CAUSES[code]
         raise kind(f"cannot use {address}: {cause}", fix=fix) from None
-    if code.startswith("22"):  # the server's words would show the value
+    if code.startswith("22"):  # the server's message would show the value
         rule = f"cannot use {address}: it holds values that do not fit their type, code {code}"
-        raise DataError(rule, fix="Look them up in the server's log.") from None
-    rule = f"cannot use {address}: {_told(failure, address)}"
-    raise StorageError(rule, fix=_LOST if not code else "Mend that on the server.") from None
+        raise DataError(rule, fix="See the server's log.") from None
+    rule = f"cannot use {address}: {_explanation(failure, address)}"
+    raise StorageError(rule, fix=_LOST if not code else "Fix this on the server.") from None
 
 
 def _code_in(text: str) -> str | None:
@@ -151,8 +151,8 @@ def _code_in(text: str) -> str | None:
     return None if found is None else found[1]
 
 
-def _told(failure: Exception, address: TableAddress) -> str:
-    """The first line of what the server or libpq said, without secrets and without our query."""
+def _explanation(failure: Exception, address: TableAddress) -> str:
+    """The first line of the server's or libpq's message, without secrets and without our query."""
     line = re.split(r"\n|Query was", str(failure).strip())[0].strip()
     line = re.sub(r"^.*(?:failed: |libpq\] |ERROR: )\s*", "", line)
     line = re.sub(r"^(?:FATAL: |Failed to connect: )\s*", "", line)

@@ -1,4 +1,4 @@
-"""Customers out of a table of results: their rows, and what the record of each run says of them."""
+"""Erasure of customers from a result table: their rows, and the record of each run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 Follow = Callable[["pa.Table", "pa.Table"], None]
-"""Is told the rows of each run before and after, while the erasure may still be undone."""
+"""Called with the rows of each run before and after, while the erasure can still be undone."""
 
 
 def erase_from_table(
@@ -30,9 +30,9 @@ def erase_from_table(
     follow: Follow,
     dry_run: bool = False,
 ) -> int:
-    """How many rows of the erased were in the table; all of them go in one transaction.
+    """Deletes the erased customers' rows from the table in one transaction; returns their number.
 
-    The digest of each run is made anew. BusyError while a run writes the table. The server frees
+    The digest of each run is recomputed. BusyError while a run writes the table. The server frees
     the space, and its backups and logs, by its own rules.
     """
     with connected(address) as server:
@@ -61,8 +61,8 @@ def _count(server: Server, table: KnownTable, name: str) -> int:
 
 
 def _layout_of(table: KnownTable, layouts: Sequence[Layout]) -> Layout | None:
-    """What the table was written as: of the layouts that it holds, the widest; columns of the
-    shop's own may stand beside it.
+    """The layout with which the table was written: the widest that it contains; the shop may have
+    added columns of its own.
     """
     held = [one for one in layouts if set(one.schema.names) <= set(table.columns)]
     return max(held, key=lambda one: len(one.schema), default=None)
@@ -93,7 +93,7 @@ def _delete(server: Server, table: KnownTable, names: list[str]) -> None:
 def _held(
     server: Server, table: KnownTable, layout: Layout, names: list[str]
 ) -> dict[str, pa.Table]:
-    """The rows of each run that holds one of the customers."""
+    """The rows of each run that has one of the customers."""
     asked = f"SELECT DISTINCT run_id FROM {table.sql} WHERE customer_id = $1"
     found = {row["run_id"] for name in names for row in server.rows(asked, name)}
     return {run_id: rows_of_run(server, table, layout, run_id) for run_id in sorted(found)}

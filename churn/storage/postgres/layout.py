@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# A name without a schema is the one that the server itself would take.
+# A name without a schema means the one that the server itself would choose.
 _TABLE = """
 SELECT n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.oid::int8 AS oid
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN $2 = '' THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = $2 END
 """
-# Of a domain the type beneath it.
+# For a domain, the underlying type.
 _COLUMNS = """
 SELECT a.attname AS name,
        pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL) AS type
@@ -52,7 +52,7 @@ class KnownTable:
 
 
 def find_table(server: Server, name: str, schema: str | None = None) -> KnownTable | None:
-    """The table of that name, None where there is none."""
+    """The table with that name, None if there is none."""
     found = server.rows(_TABLE, name, schema or "")
     if not found:
         return None
@@ -62,7 +62,7 @@ def find_table(server: Server, name: str, schema: str | None = None) -> KnownTab
 
 
 def existing_table(server: Server, address: TableAddress, *, fix: str) -> KnownTable:
-    """The table that the address names; DataError where it is not there."""
+    """The table that the address names; DataError if it does not exist."""
     table = find_table(server, address.table, address.schema)
     if table is None:
         raise DataError(f"there is no table {address}", fix=fix)
@@ -82,11 +82,11 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a result, and those by which its rows are told apart (`key`).
+    """The columns of a result, and those that identify its rows (`key`).
 
-    `replaces` names columns and, for each, the fact of the run that all its rows hold there: rows
-    of the same facts give way to the new ones. Where runs are kept, each has an entry beside the
-    table, with what a manifest would tell.
+    `replaces` maps columns to the fact of the run that all its rows contain: rows with the same
+    facts are replaced by the new ones. If runs are kept, each has an entry next to the table, with
+    the content of a manifest.
     """
 
     schema: pa.Schema
@@ -95,7 +95,7 @@ class Layout:
     keeps_runs: bool
 
     def column_sql(self) -> str:
-        """The columns as CREATE TABLE wants them."""
+        """The columns in the form of CREATE TABLE."""
         return ", ".join(f"{identifier(one.name)} {type_of(one.type)}" for one in self.schema)
 
     def type_of(self, column: str) -> str:
@@ -119,7 +119,7 @@ def type_of(kind: Any) -> str:
 
 
 def differing(known: KnownTable, layout: Layout, address: TableAddress) -> DataError | None:
-    """The error for a table that cannot take the result's columns; columns of its own may stay."""
+    """The error for a table that cannot hold the result's columns; it may have extra columns."""
     wanted = {one.name: type_of(one.type) for one in layout.schema}
     lacking = [f"{name} {kind}" for name, kind in wanted.items() if name not in known.columns]
     other = [
@@ -134,7 +134,7 @@ def differing(known: KnownTable, layout: Layout, address: TableAddress) -> DataE
     return DataError(
         f"the table {address} must have the columns of the result",
         got=", ".join(told[:_SHOWN]) + more,
-        fix="Alter it, or name a table that is not there yet: it is made.",
+        fix="Alter it, or name a new table, which is then created.",
     )
 
 
@@ -142,7 +142,7 @@ _ROWS_AT_ONCE = 100_000
 
 
 def digest_of_rows(rows: pa.Table, key: Sequence[str]) -> str:
-    """SHA-256 of the rows as CSV in the order of their key, lists with a control character between.
+    """SHA-256 of the rows as CSV in key order, with a control character between list items.
 
     >>> import pyarrow as pa
     >>> digest_of_rows(pa.table({"id": ["a", "b"]}), ["id"])[:8]

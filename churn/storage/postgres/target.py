@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 RUNS, LATEST = "_runs", "_latest"
-"""What the name of a table ends in that tells of its runs, and that of a view of the last run."""
+"""Suffixes of the table of runs, and of the view of the latest run."""
 
 LOCK_WAIT_SECONDS = 5.0  # a killed writer's server process may take a moment to notice
-_TABLES = ("r", "p")  # PostgreSQL's letters for tables that are written to
+_TABLES = ("r", "p")  # PostgreSQL's letters for writable tables
 _RUNS_SQL = (
     "run_id text PRIMARY KEY, written_at timestamp with time zone NOT NULL DEFAULT now(), "
     "rows bigint NOT NULL, sha256 text NOT NULL, facts text NOT NULL"
@@ -64,7 +64,7 @@ class RowsWriter:
         self.sha256 = ""
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
-        """Puts the rows in the place of those of the same facts; seen once the block ends well."""
+        """Replaces the rows with the same facts; visible once the block succeeds."""
         rows = table.select(self._layout.schema.names).cast(self._layout.schema)
         self.sha256 = digest_of_rows(rows, self._layout.key)
         self._server.run("BEGIN")
@@ -77,12 +77,12 @@ class RowsWriter:
             self._record(made, {**facts, "rows": rows.num_rows})
 
     def commit(self) -> None:
-        """Lets others see what was written."""
+        """Makes the written rows visible to others."""
         if self._open:
             self._server.run("COMMIT")
 
     def _make(self) -> KnownTable:
-        """The table, made where it is not there yet, with what lies beside it."""
+        """The table, created if it does not exist, with the objects that belong to it."""
         schema, name = str(self._address.schema), self._address.table
         key = f"PRIMARY KEY ({self._layout.key_sql()})"
         made = KnownTable(schema, name, "r", {})
@@ -101,7 +101,7 @@ class RowsWriter:
 
     def _delete(self, made: KnownTable, facts: Mapping[str, Any]) -> None:
         values = [facts[fact] for fact in self._layout.replaces.values()]
-        if None in values:  # a plan without rows is of no campaign
+        if None in values:  # a plan without rows has no campaign
             return
         same = " AND ".join(
             f"{identifier(column)} = CAST(${number} AS {self._layout.type_of(column)})"
@@ -122,11 +122,11 @@ class RowsWriter:
 
 @contextmanager
 def writing_rows(address: TableAddress, layout: Layout) -> Iterator[RowsWriter]:
-    """A writer whose rows are in the table when the block ends well; after an exception the table
-    is as it was.
+    """A writer whose rows are in the table if the block succeeds; after an exception the table is
+    unchanged.
 
-    Before the block begins: BusyError while another run writes the table, StorageError where
-    nothing can be written, DataError where the table has other columns.
+    Before the block begins: BusyError while another run writes the table, StorageError if nothing
+    can be written, DataError if the table has other columns.
     """
     with connected(address) as server:
         target = _checked(server, address, layout)
@@ -137,7 +137,7 @@ def writing_rows(address: TableAddress, layout: Layout) -> Iterator[RowsWriter]:
 
 
 def check_target(address: TableAddress, layout: Layout) -> None:
-    """Nothing, or the error of `writing_rows` that can be told without writing."""
+    """Raises the errors of `writing_rows` that can be detected without writing."""
     with connected(address) as server:
         _checked(server, address, layout)
 
@@ -145,11 +145,11 @@ def check_target(address: TableAddress, layout: Layout) -> None:
 def _checked(server: Server, address: TableAddress, layout: Layout) -> TableAddress:
     """The address with its schema, if the result can be written there."""
     if address.run_id is not None:
-        rule = "a table that is written to is named without ?run_id="
-        raise ConfigError(rule, got=address.run_id, fix="Leave it out.")
+        rule = "a table to write to must be named without ?run_id="
+        raise ConfigError(rule, got=address.run_id, fix="Remove it.")
     longest = LONGEST_NAME_BYTES - len(LATEST)
     if len(address.table.encode()) > longest:
-        rule = f"the name of a table that is written to has at most {longest} bytes"
+        rule = f"the name of a table to write to must have at most {longest} bytes"
         raise ConfigError(rule, got=len(address.table.encode()), fix="Choose a shorter one.")
     known = find_table(server, address.table, address.schema)
     target = replace(address, schema=_schema(server, address, known))
@@ -160,11 +160,11 @@ def _checked(server: Server, address: TableAddress, layout: Layout) -> TableAddr
 
 
 def _check_rights(server: Server, layout: Layout, target: TableAddress) -> None:
-    """Nothing, or StorageError where the user may not write what is there or make what is not."""
+    """Raises StorageError if the user may not write existing objects or create missing ones."""
     endings = ("", RUNS, LATEST) if layout.keeps_runs else ("",)
     there = [find_table(server, target.table + ending, target.schema) for ending in endings]
     if None in there and not server.rows(_MAY_CREATE, str(target.schema))[0]["may"]:
-        raise _no_right(target, "to make a table there")
+        raise _no_right(target, "to create a table there")
     for one in there:
         if one is not None and one.kind in _TABLES:
             lacking = [row["right"] for row in server.rows(_RIGHTS, one.sql)]
@@ -173,11 +173,11 @@ def _check_rights(server: Server, layout: Layout, target: TableAddress) -> None:
 
 
 def _schema(server: Server, address: TableAddress, known: KnownTable | None) -> str:
-    """The schema of the table that is there, else the one where it would be made."""
+    """The schema of the existing table, else the one in which it would be created."""
     found = server.rows(_SCHEMA, address.schema or "")[0]
     if found["read_only"] == "on":
         rule = f"cannot write to {address}: the database is read-only"
-        raise StorageError(rule, fix="Name the server that is written to.")
+        raise StorageError(rule, fix="Connect to the primary server.")
     if known is not None:
         return known.schema
     if not found["there"]:
@@ -188,7 +188,7 @@ def _schema(server: Server, address: TableAddress, known: KnownTable | None) -> 
 
 def _check_known(known: KnownTable, layout: Layout, target: TableAddress) -> None:
     if known.kind not in _TABLES:
-        rule = f"{target} must be a table to be written to"
+        rule = f"{target} must be a writable table"
         raise ConfigError(rule, got="a view or a foreign table", fix="Name another.")
     unlike = differing(known, layout, target)
     if unlike is not None:
@@ -197,7 +197,7 @@ def _check_known(known: KnownTable, layout: Layout, target: TableAddress) -> Non
 
 def _no_right(target: TableAddress, right: str) -> ChurnError:
     rule = f"cannot write to {target}: the user lacks the right {right}"
-    return StorageError(rule, fix="Grant it, or connect as somebody who has it.")
+    return StorageError(rule, fix="Grant it, or connect as a user who has it.")
 
 
 def hold_table(server: Server, target: TableAddress) -> None:
@@ -207,9 +207,9 @@ def hold_table(server: Server, target: TableAddress) -> None:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while not server.rows(_LOCK, str(number))[0]["ours"]:
         if time.monotonic() >= deadline:
-            rule = f"writing {target} must be the work of one run at a time"
+            rule = f"writing {target} must be done by one run at a time"
             fix = "Wait until it has ended, then try again."
-            raise BusyError(rule, got="another run at it", fix=fix)
+            raise BusyError(rule, got="another run", fix=fix)
         time.sleep(0.1)
 
 
@@ -218,14 +218,14 @@ def _beside(table: KnownTable, ending: str) -> KnownTable:
 
 
 def has_run(address: TableAddress) -> bool:
-    """Whether the table is there and at least one run is on record beside it."""
+    """Whether the table exists and at least one run is on record for it."""
     with connected(address) as server:
         table = find_table(server, address.table, address.schema)
         return table is not None and _run(server, table, address) is not None
 
 
 def facts_of_run(address: TableAddress) -> dict[str, Any] | None:
-    """What the newest run told of its rows; None where no run is on record beside the table."""
+    """The facts of the newest run about its rows; None if no run is on record."""
     with connected(address) as server:
         table = find_table(server, address.table, address.schema)
         run = None if table is None else _run(server, table, address)
@@ -233,7 +233,7 @@ def facts_of_run(address: TableAddress) -> dict[str, Any] | None:
 
 
 def customers_of_run(address: TableAddress) -> set[str]:
-    """The customers in the rows of the newest run; nobody where no run is on record."""
+    """The customers in the rows of the newest run; empty if no run is on record."""
     with connected(address) as server:
         table = find_table(server, address.table, address.schema)
         run = None if table is None else _run(server, table, address)
@@ -248,7 +248,7 @@ def read_run(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows of the run that the address names, else of the newest, and the facts of the run.
 
-    DataError where they are not those that were written; `command` is what writes them.
+    DataError if they are not the rows that were written; `command` is what writes them.
     """
     fix = f"Write it first, e.g. with `churn {command} --out {address}`."
     with connected(address) as server, server.snapshot():
@@ -258,8 +258,8 @@ def read_run(
             raise unlike
         run = _run(server, table, address)
         if run is None:
-            rule = f"{address} must hold the run {address.run_id or 'that was written last'}"
-            raise ConfigError(rule, got="none on record beside it", fix=fix)
+            rule = f"{address} must hold the run {address.run_id or 'written last'}"
+            raise ConfigError(rule, got="no such run on record", fix=fix)
         rows = rows_of_run(server, table, layout, run["run_id"])
     if digest_of_rows(rows, layout.key) != run["sha256"]:
         rule = f"{address} must hold the rows that run {run['run_id']} wrote"
@@ -281,7 +281,7 @@ def _run(server: Server, table: KnownTable, address: TableAddress) -> dict[str, 
 
 
 def rows_of_run(server: Server, table: KnownTable, layout: Layout, run_id: str) -> pa.Table:
-    """The rows of one run as they stand there."""
+    """The rows of one run as they are in the table."""
     import pyarrow as pa
 
     from churn.storage.postgres.address import identifier

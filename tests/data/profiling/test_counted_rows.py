@@ -55,7 +55,7 @@ def test_a_status_that_nobody_knows_is_kept_and_asked_about(tmp_path):
     rows = orders(["paid", "cancelled", "layaway"] * 9)
     guess = guessed(tmp_path, "order_id,customer_id,date,total,status", rows)
     assert guess.counted.where == "status in ('layaway', 'paid')"
-    assert "They count now: 9 layaway" in guess.warnings[-1]
+    assert "They are counted: 9 layaway" in guess.warnings[-1]
     assert "'status' leaves out 9 cancelled" in guess.seen["where"]
 
 

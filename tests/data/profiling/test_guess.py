@@ -172,7 +172,7 @@ def test_exact_copies_of_an_order_do_not_make_it_lines(tmp_path):
     rows = "".join(f"o{i},{i % 3},2024-01-0{i},2\n" for i in range(1, 8))
     guess = look(tmp_path, f"order_id,customer_id,date,amount\n{rows}o1,1,2024-01-01,2\n")
     assert guess.grain == "order"
-    assert any("1 orders are there twice" in warning for warning in guess.warnings)
+    assert any("1 orders occur twice" in warning for warning in guess.warnings)
 
 
 def test_a_total_that_is_repeated_on_each_line_is_taken_once_for_the_order(tmp_path):
@@ -245,7 +245,7 @@ def test_several_files_that_differ_are_refused_by_name(tmp_path):
     (tmp_path / "a.csv").write_text("client,date,amount\n1,2024-01-01,1\n")
     (tmp_path / "b.csv").write_text("client,date,total\n1,2024-01-01,1\n")
     with pytest.raises(
-        DataError, match=r"b\.csv must be a table like a\.csv.*Export the files alike"
+        DataError, match=r"b\.csv must be a table like a\.csv.*Export the files in the same way"
     ):
         sniff_orders(tmp_path / "a.csv", tmp_path / "b.csv")
 

@@ -77,7 +77,7 @@ def test_a_socket_is_named_by_an_option():
     ],
 )
 def test_anything_else_is_refused(written):
-    with pytest.raises(ConfigError, match="must name one table of a PostgreSQL"):
+    with pytest.raises(ConfigError, match="must name one PostgreSQL table"):
         table_address(written)
 
 

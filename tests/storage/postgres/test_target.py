@@ -145,7 +145,7 @@ def test_readers_see_the_old_rows_until_all_new_ones_are_there(postgres, target)
 def test_a_second_writer_is_told_that_the_table_is_busy(target):
     """Fault 35: who holds the lock also keeps those out who name the schema."""
     named = replace(target, schema="public")
-    told = r"#public.scores must be the work of one run"
+    told = r"#public.scores must be done by one run"
     with writing_rows(target, RUNS), pytest.raises(BusyError, match=told):
         written(named, result())
     written(named, result())
@@ -192,7 +192,7 @@ def test_columns_that_a_table_has_besides_may_stay(postgres, target):
 def test_a_view_is_no_target(postgres, target):
     written(target, result())
     latest = table_address(postgres.address("scores_latest"))
-    with pytest.raises(ConfigError, match="must be a table to be written to"):
+    with pytest.raises(ConfigError, match="must be a writable table"):
         check_target(latest, RUNS)
 
 
@@ -201,7 +201,7 @@ def test_what_is_not_there_or_not_allowed_is_told_before_anything_is_computed(po
     postgres.sql("CREATE ROLE guest LOGIN PASSWORD 'gu3st'")
     try:
         guest = table_address(postgres.address("scores", user="guest", password="gu3st"))
-        with pytest.raises(StorageError, match="lacks the right to make a table there"):
+        with pytest.raises(StorageError, match="lacks the right to create a table there"):
             check_target(guest, RUNS)
         written(target, result())
         postgres.sql("GRANT SELECT, INSERT ON scores TO guest")
