@@ -102,7 +102,7 @@ def writing(postgres, customers, folder):
 
 
 def reading(postgres, rows, folder):
-    """Orders through the door, from a file and from a table."""
+    """Orders imported from a file and from a table."""
     path = folder / "orders.parquet"
     orders_of(rows, path)
     into(postgres, "orders", path)

@@ -1,4 +1,4 @@
-"""What the list of the erased costs at the door: a million customers, five million orders.
+"""What the list of erased customers costs at import: a million customers, five million orders.
 
     python benchmarks/erased.py [--customers 1000000]
 

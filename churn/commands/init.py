@@ -10,7 +10,7 @@ from churn.commands.starter_files import Answers, beside, config_text, starter_o
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.config import load_settings
 from churn.data.overview import overview
-from churn.data.profiling.guess import OrdersGuess, sniff_orders
+from churn.data.profiling.guess import OrdersGuess, profile_orders
 from churn.data.tables import Tables
 from churn.errors import ChurnError, ConfigError
 from churn.results.job_result import JobResult, Line, ShownTable, hashed
@@ -59,10 +59,10 @@ def init(
         rule = f"{out} must not be there yet"
         raise ConfigError(rule, got="a file", fix="Pass --force to replace it, or --out FILE.")
     given = dict(columns or {})
-    guess = sniff_orders(*paths, given=given)
+    guess = profile_orders(*paths, given=given)
     if ask is not None:
         given, answers = _asked(guess, given, answers or Answers(), ask)
-        guess = sniff_orders(*paths, given=given) if given != (columns or {}) else guess
+        guess = profile_orders(*paths, given=given) if given != (columns or {}) else guess
     settings = config_text(guess, folder=out.parent, answers=answers)
     settings, consents = with_consents(settings, guess, folder=out.parent)
     _write(out, settings)

@@ -16,8 +16,7 @@ from churn.config import load_settings
 from churn.errors import ConfigError
 from churn.results.job_result import JobResult, Line, hashed
 from churn.results.output import read_table
-from churn.simulator.advance import CONTACTS, LivedOn
-from churn.simulator.advance import live_on as grow
+from churn.simulator.advance import CONTACTS, AdvancedShop, advance_shop
 from churn.simulator.files import end_of, write_shop
 from churn.simulator.settings import ShopSettings
 from churn.storage.ledger import Ledger
@@ -92,7 +91,7 @@ def live_on(
     live on as they would have.
     """
     contacts = CONTACTS.empty_table() if plan is None else _contacts(shop, plan, sent)
-    lived = grow(shop, days=days, contacts=contacts, progress=progress)
+    lived = advance_shop(shop, days=days, contacts=contacts, progress=progress)
     told = _told(lived.told)
     return JobResult(
         command="live-on",
@@ -152,7 +151,7 @@ def _told(told: pa.Table) -> dict[str, Any]:
     return {"sent": told.num_rows, **counts, **money}
 
 
-def _grown(lived: LivedOn) -> tuple[str, Line, tuple[Line, ...]]:
+def _grown(lived: AdvancedShop) -> tuple[str, Line, tuple[Line, ...]]:
     rows: tuple[Line, ...] = tuple((name, f"{count:,}") for name, count in lived.rows.items())
     title = f"Simulated: {lived.since} to before {lived.until}"
     return title, ("table", "rows added"), rows

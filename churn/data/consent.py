@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.data.days import instant_of, moment_of
-from churn.data.misunderstood import LATER_GRANTS, UNSUBSCRIPTIONS
 from churn.data.tables import Snapshot, Tables
+from churn.data.unclear import LATER_GRANTS, UNSUBSCRIPTIONS
 from churn.data.words import ALL, MARKETING, PROFILING, channel_of
 from churn.storage.withdrawals import Withdrawal
 
@@ -41,7 +41,7 @@ def consent_state(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> p
     has no row; a refusal without a date always counts. Purposes are "marketing", "profiling", and
     others that are never queried.
     """
-    return _last_said(snapshot, withdrawn, lambda table: known_word(snapshot, table))
+    return _latest(snapshot, withdrawn, lambda table: known_statement(snapshot, table))
 
 
 def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
@@ -52,7 +52,7 @@ def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     `as_of`.
     """
     state = consent_state(snapshot, withdrawn=withdrawn)
-    ever = _last_said(snapshot, withdrawn, lambda _: "true")
+    ever = _latest(snapshot, withdrawn, lambda _: "true")
     if withdrawn is None or state is None or ever is None:
         return state
     here = set(_pairs(withdrawn))
@@ -71,14 +71,18 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     state = consent_state(snapshot, withdrawn=withdrawn)
     if state is None:
         return None
-    said = f"(undated OR day < {snapshot.instant!r})"
-    happened = _last_said(snapshot, withdrawn, lambda _: said)
-    ever = _last_said(snapshot, withdrawn, lambda _: "true")
-    later = [words.filter(pc.invert(words["granted"])) for words in (happened, ever) if words]
+    stated = f"(undated OR day < {snapshot.instant!r})"
+    happened = _latest(snapshot, withdrawn, lambda _: stated)
+    ever = _latest(snapshot, withdrawn, lambda _: "true")
+    later = [
+        statements.filter(pc.invert(statements["granted"]))
+        for statements in (happened, ever)
+        if statements
+    ]
     return pa.concat_tables([state, *later])
 
 
-def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
+def withdrawal_statements(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
     """customer_id, channel, day, undated: the first and the last record of each withdrawal; None if
     there are none.
 
@@ -88,7 +92,7 @@ def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
     rows = [
         (one.customer_id, channel_of(one.channel), day, one.in_doubt)
         for one in withdrawals
-        for day in _told_on(one)
+        for day in _recorded_on(one)
     ]
     if not rows:
         return None
@@ -96,31 +100,33 @@ def withdrawn_words(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
     return pa.table(dict(columns), schema=_WITHDRAWN)
 
 
-def _told_on(one: Withdrawal) -> list[float]:
+def _recorded_on(one: Withdrawal) -> list[float]:
     if one.in_doubt:
         return [math.inf]
     return [instant_of(at) for at in sorted({one.withdrawn_at, one.again_at})]
 
 
-def last_words(tables: Tables, rows: str, *, keys: Sequence[str], shown: str) -> pa.Table:
+def latest_statements(tables: Tables, rows: str, *, keys: Sequence[str], shown: str) -> pa.Table:
     """The latest of the rows (a query with `day`) for each combination of keys; rows at the same
     moment are combined by the aggregates in `shown`.
     """
     listed = ", ".join(keys)
-    return tables.engine.query(f"{last_words_sql(rows, keys=keys, shown=shown)} ORDER BY {listed}")
+    return tables.engine.query(
+        f"{latest_statements_sql(rows, keys=keys, shown=shown)} ORDER BY {listed}"
+    )
 
 
-def last_words_sql(rows: str, *, keys: Sequence[str], shown: str) -> str:
+def latest_statements_sql(rows: str, *, keys: Sequence[str], shown: str) -> str:
     """The SQL of the same, unordered."""
     listed = ", ".join(keys)
     return (
         f"SELECT {listed}, {shown} FROM (SELECT *, rank() OVER ("
-        f"PARTITION BY {listed} ORDER BY day DESC) AS place FROM ({rows}) AS said"
+        f"PARTITION BY {listed} ORDER BY day DESC) AS place FROM ({rows}) AS stated"
         f") AS ranked WHERE place = 1 GROUP BY {listed}"
     )
 
 
-def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> pa.Table | None:
+def _latest(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> pa.Table | None:
     """The latest statement per customer, channel and purpose among the known rows."""
     tables = snapshot.tables
     sources = []
@@ -129,9 +135,9 @@ def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> 
     if tables.has("events"):
         sources.append(_refused(UNSUBSCRIPTIONS, known(UNSUBSCRIPTIONS)))
     if withdrawn is not None:
-        told = tables.engine.accept(withdrawn)
-        everywhere = f"(SELECT *, false AS everywhere FROM {told}) AS told"
-        sources.append(_refused(everywhere, known(told)))
+        recorded = tables.engine.accept(withdrawn)
+        everywhere = f"(SELECT *, false AS everywhere FROM {recorded}) AS recorded"
+        sources.append(_refused(everywhere, known(recorded)))
     if not sources:
         return None
     return tables.engine.query(_on_each_channel(_last(" UNION ALL ".join(sources))))
@@ -139,50 +145,52 @@ def _last_said(snapshot: Snapshot, withdrawn: pa.Table | None, known: Known) -> 
 
 def _consents(known: str) -> str:
     """The SQL of the statements in `consents`; refusing every purpose refuses both that count."""
-    said = "SELECT customer_id, channel, {} AS purpose, granted, everywhere, day FROM consents"
-    first = said.format(f"CASE WHEN purpose = '{ALL}' THEN '{MARKETING}' ELSE purpose END")
-    second = said.format(f"'{PROFILING}'")
+    stated = "SELECT customer_id, channel, {} AS purpose, granted, everywhere, day FROM consents"
+    first = stated.format(f"CASE WHEN purpose = '{ALL}' THEN '{MARKETING}' ELSE purpose END")
+    second = stated.format(f"'{PROFILING}'")
     return f"{first} WHERE {known} UNION ALL {second} WHERE purpose = '{ALL}' AND {known}"
 
 
 def _refused(rows: str, known: str) -> str:
     """The SQL of refusals of marketing."""
-    said = f"customer_id, channel, '{MARKETING}' AS purpose, false AS granted, everywhere, day"
-    return f"SELECT {said} FROM {rows} WHERE {known}"
+    stated = f"customer_id, channel, '{MARKETING}' AS purpose, false AS granted, everywhere, day"
+    return f"SELECT {stated} FROM {rows} WHERE {known}"
 
 
 def _last(rows: str) -> str:
     """The SQL of the latest statement per key, with its day, and whether it refuses everywhere."""
     shown = "bool_and(granted) AS granted, bool_or(everywhere) AS everywhere, max(day) AS day"
-    return last_words_sql(rows, keys=_KEYS, shown=shown)
+    return latest_statements_sql(rows, keys=_KEYS, shown=shown)
 
 
 def _on_each_channel(last: str) -> str:
     """The SQL of what applies per channel: a refusal of every channel overrides older ones."""
     listed = ", ".join(_KEYS)
-    same = " AND ".join(f"said.{key} = refused.{key}" for key in ("customer_id", "purpose"))
-    holds = "said.granted AND (refused.day IS NULL OR said.day > refused.day)"
+    same = " AND ".join(f"stated.{key} = refused.{key}" for key in ("customer_id", "purpose"))
+    holds = "stated.granted AND (refused.day IS NULL OR stated.day > refused.day)"
     return (
-        f"WITH said AS ({last}), refused AS (SELECT customer_id, purpose, max(day) AS day "
-        f"FROM said WHERE everywhere GROUP BY customer_id, purpose) "
-        f"SELECT said.customer_id, said.channel, said.purpose, {holds} AS granted "
-        f"FROM said LEFT JOIN refused ON {same} WHERE said.channel <> '{EVERYWHERE}' "
+        f"WITH stated AS ({last}), refused AS (SELECT customer_id, purpose, max(day) AS day "
+        f"FROM stated WHERE everywhere GROUP BY customer_id, purpose) "
+        f"SELECT stated.customer_id, stated.channel, stated.purpose, {holds} AS granted "
+        f"FROM stated LEFT JOIN refused ON {same} WHERE stated.channel <> '{EVERYWHERE}' "
         f"UNION ALL SELECT customer_id, '{EVERYWHERE}' AS channel, purpose, false AS granted "
         f"FROM refused ORDER BY {listed}"
     )
 
 
-def _pairs(words: pa.Table) -> Iterator[tuple[str, str]]:
+def _pairs(statements: pa.Table) -> Iterator[tuple[str, str]]:
     """Customer and channel of each row."""
-    return zip(words["customer_id"].to_pylist(), words["channel"].to_pylist(), strict=True)
+    return zip(
+        statements["customer_id"].to_pylist(), statements["channel"].to_pylist(), strict=True
+    )
 
 
 def objectors(snapshot: Snapshot) -> set[str]:
     """Customers whose latest statement on profiling, on any channel, is a refusal: never scored."""
     if not snapshot.tables.has("consents"):
         return set()
-    asked = f"purpose IN ('{PROFILING}', '{ALL}') AND {known_word(snapshot, 'consents')}"
-    state = last_words(
+    asked = f"purpose IN ('{PROFILING}', '{ALL}') AND {known_statement(snapshot, 'consents')}"
+    state = latest_statements(
         snapshot.tables,
         f"SELECT customer_id, channel, granted, day FROM consents WHERE {asked}",
         keys=_KEYS[:2],
@@ -220,7 +228,7 @@ _GRANTS = (
 )
 
 
-def standing_objectors(tables: Tables) -> set[str]:
+def current_objectors(tables: Tables) -> set[str]:
     """The same from all that the tables contain: customers whose latest statement is a refusal,
     whatever its date.
 
@@ -248,7 +256,7 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
     )
 
 
-def known_word(snapshot: Snapshot, table: str) -> str:
+def known_statement(snapshot: Snapshot, table: str) -> str:
     """The same for a customer's statement: one without a date always counts as known."""
     return f"(undated OR {known_before(snapshot, table)})"
 
@@ -279,7 +287,7 @@ def preference_state(snapshot: Snapshot) -> pa.Table | None:
     """
     if not snapshot.tables.has("preferences"):
         return None
-    return _last_preference(snapshot, known_word(snapshot, "preferences"))
+    return _last_preference(snapshot, known_statement(snapshot, "preferences"))
 
 
 def preferences_to_send(snapshot: Snapshot) -> tuple[pa.Table, ...]:
@@ -311,11 +319,13 @@ def _last_preference(snapshot: Snapshot, known: str) -> pa.Table:
         f"FROM preferences WHERE {known}"
     )
     keys = ", ".join(_PREFERENCE_KEYS)
-    matching = " AND ".join(f"limits.{key} = said.{key}" for key in _PREFERENCE_KEYS)
-    said = last_words_sql(f"{rows} AND allowed IS NOT NULL", keys=_PREFERENCE_KEYS, shown=_ALLOWED)
-    limits = last_words_sql(rows, keys=_PREFERENCE_KEYS, shown=_LIMITS)
+    matching = " AND ".join(f"limits.{key} = stated.{key}" for key in _PREFERENCE_KEYS)
+    stated = latest_statements_sql(
+        f"{rows} AND allowed IS NOT NULL", keys=_PREFERENCE_KEYS, shown=_ALLOWED
+    )
+    limits = latest_statements_sql(rows, keys=_PREFERENCE_KEYS, shown=_LIMITS)
     return snapshot.tables.engine.query(
-        f"SELECT limits.customer_id, limits.channel, limits.kind, said.allowed, "
-        f"limits.max_contacts, limits.cap_days FROM ({limits}) AS limits LEFT JOIN ({said}) "
-        f"AS said ON {matching} ORDER BY {keys}"
+        f"SELECT limits.customer_id, limits.channel, limits.kind, stated.allowed, "
+        f"limits.max_contacts, limits.cap_days FROM ({limits}) AS limits LEFT JOIN ({stated}) "
+        f"AS stated ON {matching} ORDER BY {keys}"
     )

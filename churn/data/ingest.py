@@ -23,7 +23,6 @@ from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
 from churn.data.ids import GUEST, Guests, canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
 from churn.data.mapping import mapped_columns, unused_columns, used_columns
-from churn.data.misunderstood import check_words, keep_restricting
 from churn.data.open_ends import count_open
 from churn.data.readings import Reading, TableReader, Unread
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
@@ -31,6 +30,7 @@ from churn.data.restricting import EARLIEST, KEPT, RAW, RAW_AS, WORDS, Rows, res
 from churn.data.settings import DataSettings, TableSource
 from churn.data.sources import FILE_COLUMN
 from churn.data.statuses import StatusCheck
+from churn.data.unclear import check_words, keep_restricting
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of
 from churn.data.words import Words, arm_sql
 
@@ -41,7 +41,7 @@ NEVER_NULL = (("orders", "order_id"), *((table, "loaded_at") for table in TABLES
 
 
 @dataclass(frozen=True)
-class Door:
+class TableImporter:
     """Imports tables into the engine, in our columns, by the same SQL on every engine."""
 
     engine: Engine
@@ -50,7 +50,7 @@ class Door:
     erased: ErasedRows
     guests: Guests
 
-    def open(
+    def load(
         self, table: str, relation: Relation, types: dict[str, str], source: TableSource
     ) -> TableAudit:
         """Creates the engine's table of that name; returns what was read and dropped."""
@@ -66,7 +66,7 @@ class Door:
         extras = {**where.extras, **status.extras, **duplicates.extras}
         extras |= self._as_written(types, mapped, source)
         reader = TableReader(
-            self.engine.door, contract, mapped, types, source, where, relation.sql, self.settings
+            self.engine.reader, contract, mapped, types, source, where, relation.sql, self.settings
         )
         with self.engine.reading(f"table {table!r}"):
             reading = self._admit(reader, relation, extras)

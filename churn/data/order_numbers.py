@@ -22,7 +22,7 @@ PARTS = "parts_of_order_numbers"
 AMBIGUOUS = "of an order_id that several orders share"
 
 
-def tell_apart(engine: Engine, audit: TableAudit) -> TableAudit:
+def separate_orders(engine: Engine, audit: TableAudit) -> TableAudit:
     """`orders` with an order_id that identifies one order; shared ids are split by customer."""
     columns = engine.columns("orders")
     flags = [_differ("customer_id"), *([_of_stores()] if "store" in columns else [])]

@@ -11,7 +11,7 @@ from churn.data.audit import TableAudit
 from churn.data.calendar import without_strays
 from churn.data.engines.base import Engine
 from churn.data.fences import far_orders_warning
-from churn.data.order_numbers import tell_apart
+from churn.data.order_numbers import separate_orders
 from churn.data.refunds import without_cancelled
 from churn.data.settings import DataSettings
 from churn.errors import ConfigError, DataError
@@ -21,7 +21,7 @@ DETAILS = ("currency", "channel", "store")
 CHECKED = ("currency", "store")
 
 
-def one_row_an_order(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
+def one_row_per_order(engine: Engine, audit: TableAudit, settings: DataSettings) -> TableAudit:
     """Makes the imported `orders` one row per order (or version), in one currency, without
     implausible dates, cancelled invoices and copies; returns the audit with counts and warnings.
     """
@@ -66,7 +66,7 @@ def _orders_from_lines(engine: Engine, audit: TableAudit) -> TableAudit:
     if "order_id" not in columns:
         rule = 'grain = "line" needs an order_id'
         raise DataError(rule, fix='Map it in [data.orders.columns], or set grain = "order".')
-    audit = tell_apart(engine, audit)
+    audit = separate_orders(engine, audit)
     lines = [name for name in (*LINE, "loaded_day") if name in columns]
     engine.create("order_lines", f"SELECT {', '.join(lines)} FROM orders")
     engine.create("orders", _orders_sql(columns))
@@ -112,7 +112,7 @@ def _orders_from_orders(engine: Engine, audit: TableAudit) -> TableAudit:
         return audit
     copies = 0
     if not engine.all_differ("orders", ["order_id"]):
-        audit = tell_apart(engine, audit)
+        audit = separate_orders(engine, audit)
         version = [name for name in ("order_id", "loaded_day") if name in columns]
         copies = 0 if engine.all_differ("orders", version) else _without_copies(engine, version)
     _supersede(engine)

@@ -22,8 +22,8 @@ from churn.data.text_layout import (
     codec_of,
     is_foreign,
     opened_text,
+    table_lines,
     text_layout,
-    without_the_odd,
 )
 from churn.errors import ConfigError, DataError
 from churn.storage.os_errors import storage_errors
@@ -105,7 +105,7 @@ class Copies:
             layout = text_layout(unzipped, **options)  # type: ignore[arg-type]
             path = unzipped
         target = self._place(path.name)
-        lines = without_the_odd(path, layout, source.encoding)
+        lines = table_lines(path, layout, source.encoding)
         codec = codec_of(source.encoding)
         if source.encoding == FOREIGN:
             lines, codec = as_text(lines, source.encoding), "utf-8"

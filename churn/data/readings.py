@@ -68,7 +68,7 @@ class Reading:
 class TableReader:
     """One source of a table; `mapped` is ours → theirs, `files` the SQL of its rows."""
 
-    door: DuckDBEngine
+    engine: DuckDBEngine
     contract: TableContract
     mapped: Mapping[str, str]
     types: dict[str, str]
@@ -131,7 +131,7 @@ class TableReader:
             is_time = self.contract.column(ours).kind == "time" and theirs in self.types
             if is_time and NUMERIC.match(self.types[theirs]) and usual.formats == (ISO,):
                 text = rf"regexp_replace(CAST({identifier(theirs)} AS VARCHAR), '\.0$', '')"
-                look = look_at_times(self.door, self.relation, text, base=())
+                look = look_at_times(self.engine, self.relation, text, base=())
                 if look.formats:
                     notations[theirs] = Notation(formats=look.formats, careful=True)
         return Reading(notations)
@@ -156,7 +156,7 @@ class TableReader:
     def _with_times(self, reading: Reading, column: Column, part: str) -> Reading:
         usual = usual_notation(self.source)
         text = text_sql(part, self.types)
-        look = look_at_times(self.door, self.relation, text, base=usual.formats)
+        look = look_at_times(self.engine, self.relation, text, base=usual.formats)
         formats = look.formats or usual.formats
         notes, hints = reading.notes, dict(reading.hints or {})
         if len(look.formats) > 1:
@@ -172,7 +172,7 @@ class TableReader:
         return replace(reading, notations=notations, notes=notes, hints=hints)
 
     def _with_numbers(self, reading: Reading, column: Column, part: str) -> Reading:
-        look = look_at_numbers(self.door, self.relation, text_sql(part, self.types))
+        look = look_at_numbers(self.engine, self.relation, text_sql(part, self.types))
         if (self.contract.name, column.name) in MONEY:
             self._check_currency(look)
         decimal = self.source.decimal or look.decimal
@@ -212,13 +212,13 @@ class TableReader:
         text = text_sql(part, self.types)
         unread = f"{given_sql(text)} AND {self.cast(column, part, reading)} IS NULL"
         rows = f"SELECT {text} AS v FROM {self.relation} WHERE {unread}"
-        shapes = self.door.rows(
+        shapes = self.engine.rows(
             f"SELECT {shape_sql('v')} AS shape, count(*) AS n FROM ({rows}) "
             "GROUP BY 1 ORDER BY n DESC, shape"
         )
         sizes = []
         if column.name == "amount":
-            found = self.door.rows(f"SELECT {size_sql('v')} AS size FROM ({rows}) LIMIT {SIZES}")
+            found = self.engine.rows(f"SELECT {size_sql('v')} AS size FROM ({rows}) LIMIT {SIZES}")
             sizes = [float(str(row["size"])) for row in found if row["size"] is not None]
         return Unread(
             column,

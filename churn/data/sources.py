@@ -72,7 +72,7 @@ def _check_file(path: Path, table: str) -> None:
 
 
 def relation_of(
-    door: DuckDBEngine,
+    engine: DuckDBEngine,
     files: Sequence[Path],
     source: TableSource,
     *,
@@ -81,22 +81,22 @@ def relation_of(
 ) -> Relation:
     """The files as rows that the import can read, whole or in pieces."""
     sql = relation_sql(files, source, named=len(files) > 1)
-    return Relation(sql, tuple(files), partial(_pieces, door, files, source), unread, notes)
+    return Relation(sql, tuple(files), partial(_pieces, engine, files, source), unread, notes)
 
 
-def _pieces(door: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:
+def _pieces(engine: DuckDBEngine, files: Sequence[Path], source: TableSource) -> list[str]:
     """SQL that reads a text file, or some row groups of a Parquet file, each with all columns."""
-    types = columns_of(door, relation_sql(files, source, named=len(files) > 1), name="the files")
+    types = columns_of(engine, relation_sql(files, source, named=len(files) > 1), name="the files")
     return [
-        f"(SELECT {_shown(door, path, source, types)} FROM {part})"
+        f"(SELECT {_shown(engine, path, source, types)} FROM {part})"
         for path in files
-        for part in _parts(door, path, source)
+        for part in _parts(engine, path, source)
     ]
 
 
-def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str, str]) -> str:
+def _shown(engine: DuckDBEngine, path: Path, source: TableSource, types: dict[str, str]) -> str:
     """The columns and types of all files, for a file that lacks some or types them differently."""
-    own = columns_of(door, relation_sql([path], source, named=True), name=path.name)
+    own = columns_of(engine, relation_sql([path], source, named=True), name=path.name)
     there = {name.casefold() for name in own}
     return ", ".join(
         f"CAST({identifier(name) if name.casefold() in there else 'NULL'} AS {kind}) "
@@ -105,8 +105,8 @@ def _shown(door: DuckDBEngine, path: Path, source: TableSource, types: dict[str,
     )
 
 
-def _parts(door: DuckDBEngine, path: Path, source: TableSource) -> list[str]:
-    ranges = _row_ranges(door, path) if path.name.lower().endswith(".parquet") else []
+def _parts(engine: DuckDBEngine, path: Path, source: TableSource) -> list[str]:
+    ranges = _row_ranges(engine, path) if path.name.lower().endswith(".parquet") else []
     if len(ranges) < 2:
         return [relation_sql([path], source, named=True)]
     named = f"filename = {literal(FILE_COLUMN)}"
@@ -117,9 +117,9 @@ def _parts(door: DuckDBEngine, path: Path, source: TableSource) -> list[str]:
     ]
 
 
-def _row_ranges(door: DuckDBEngine, path: Path) -> list[tuple[int, int]]:
+def _row_ranges(engine: DuckDBEngine, path: Path) -> list[tuple[int, int]]:
     """First and last rows of runs of whole row groups, each as large as a task should be."""
-    groups = door.rows(
+    groups = engine.rows(
         "SELECT row_group_id, any_value(row_group_num_rows) AS n "
         f"FROM parquet_metadata({literal(path)}) GROUP BY 1 ORDER BY 1"
     )

@@ -16,10 +16,10 @@ from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.ids import Guests
-from churn.data.ingest import Door, day_begins_sql
+from churn.data.ingest import TableImporter, day_begins_sql
 from churn.data.matches import compare_ids
 from churn.data.order_numbers import lines_of_one_order
-from churn.data.orders import one_row_an_order
+from churn.data.orders import one_row_per_order
 from churn.data.readable import Copies, Readable
 from churn.data.settings import DataSettings, IdRule, OrdersSource, TableSource
 from churn.data.sources import columns_of, files_of, relation_of
@@ -92,7 +92,7 @@ class Tables:
         engine = open_engine(settings.engine, listed, memory_limit=settings.memory_limit)
         relations = {
             table: relation_of(
-                engine.door,
+                engine.reader,
                 readable[table].paths,
                 source,
                 unread=theirs[table].unread if table in theirs else (),
@@ -158,7 +158,8 @@ class Tables:
         opened = open_engine(engine)
         frames = {"orders": orders, **others}
         relations = {
-            name: Relation(identifier(opened.door.accept(frame))) for name, frame in frames.items()
+            name: Relation(identifier(opened.reader.accept(frame)))
+            for name, frame in frames.items()
         }
         return cls._open(opened, settings, relations, clock, erased)
 
@@ -176,13 +177,13 @@ class Tables:
         zone(settings.day_timezone, key="day_timezone")
         leaving = ErasedRows(engine, erased)
         now = clock or datetime.now(UTC)
-        door = Door(engine, settings, now, leaving, Guests(settings))
+        importer = TableImporter(engine, settings, now, leaving, Guests(settings))
         audits: dict[str, TableAudit] = {}
         for table, source in settings.sources().items():
-            types = columns_of(engine.door, relations[table].sql, name=f"table {table!r}")
-            audit = noting_the_clock(door.open(table, relations[table], types, source), now)
+            types = columns_of(engine.reader, relations[table].sql, name=f"table {table!r}")
+            audit = noting_the_clock(importer.load(table, relations[table], types, source), now)
             if table == "orders":
-                audit = one_row_an_order(engine, audit, settings)
+                audit = one_row_per_order(engine, audit, settings)
             if table == "order_lines" and audits["orders"].shared_order_ids:
                 audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
@@ -302,11 +303,11 @@ class Tables:
         """
         bounds = "min(day) AS earliest, max(day) AS latest"
         days = self.engine.query(f"SELECT local_day, {bounds} FROM orders GROUP BY local_day")
-        door = self.engine.door
+        reader = self.engine.reader
         begins = day_begins_sql("local_day", self.settings.day_timezone)
         outside = f"earliest <> {begins} OR latest <> {begins}"
-        seen = identifier(door.accept(days))
-        return not door.rows(f"SELECT 1 AS found FROM {seen} WHERE {outside} LIMIT 1")
+        seen = identifier(reader.accept(days))
+        return not reader.rows(f"SELECT 1 AS found FROM {seen} WHERE {outside} LIMIT 1")
 
     def arrival_lag_days(self) -> int:
         """The days within which 99 % of the orders had arrived, by `loaded_at`; 0 without it."""

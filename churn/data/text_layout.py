@@ -73,7 +73,7 @@ def text_layout(
     return TextLayout(names, between, separator, above, below, _mixed(path, encoding))
 
 
-def without_the_odd(path: Path, layout: TextLayout, encoding: str) -> Iterator[str]:
+def table_lines(path: Path, layout: TextLayout, encoding: str) -> Iterator[str]:
     """The lines of the table only, each ended by a line feed, as texts that `codec_of` writes."""
     held: list[str] = []
     with opened_text(path) as stream:

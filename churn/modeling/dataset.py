@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from churn.data.consent import standing_objectors
+from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import as_date, date_of, day_number
 from churn.data.engines.base import Frame
@@ -140,7 +140,7 @@ def build_dataset(
 
 def _without_objectors(rows: pd.DataFrame, tables: Tables) -> tuple[pd.DataFrame, int]:
     """The rows of those who let themselves be profiled, and how many customers do not."""
-    objecting = set(rows["customer_id"]) & standing_objectors(tables)
+    objecting = set(rows["customer_id"]) & current_objectors(tables)
     if objecting:
         rows = rows[~rows["customer_id"].isin(objecting)].reset_index(drop=True)
     return rows, len(objecting)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from churn.errors import ConfigError, DataError
-from churn.simulator.ahead import WITHOUT, lived_tables
+from churn.simulator.ahead import WITHOUT, tables_ahead
 from churn.simulator.campaigns import OFFERS
 from churn.simulator.files import Grown, end_of, move_end
 from churn.simulator.frames import customer_ids, named, times
@@ -28,7 +28,7 @@ from churn.simulator.settings import ShopSettings, Stretch
 from churn.simulator.world import World
 
 
-def told_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.Table:
+def effects_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.Table:
     """One row per customer who was sent an offer: purchases and net spend in these days as
     observed, and as they would have been without any offer (`…_without`). `tables` are those of the
     days.
@@ -83,7 +83,7 @@ CONTACTS = pa.schema(
 
 
 @dataclass(frozen=True)
-class LivedOn:
+class AdvancedShop:
     """The days advanced, the rows added by table, the files, and the truth about the customers who
     were sent an offer.
     """
@@ -95,9 +95,9 @@ class LivedOn:
     told: pa.Table
 
 
-def live_on(
+def advance_shop(
     folder: Path, *, days: int, contacts: pa.Table, progress: Callable[[str], None]
-) -> LivedOn:
+) -> AdvancedShop:
     """The shop some days later, after `contacts` (in CONTACTS) were sent as the days begin.
 
     ConfigError if the shop has too few days ahead or does not know an offer, DataError for a
@@ -115,8 +115,8 @@ def live_on(
             progress(f"customer {world.people.number[0]:,} of {recipe.customers:,}")
             new = _sent(world, sent, seen.since)
             earlier = _earlier(world, folder, since)
-            tables = lived_tables(world, [*earlier, new] if sent.num_rows else earlier, seen)
-            told.append(told_table(world, new, tables))
+            tables = tables_ahead(world, [*earlier, new] if sent.num_rows else earlier, seen)
+            told.append(effects_table(world, new, tables))
             grown.add({name: rows for name, rows in tables.items() if name != WITHOUT})
             del world, tables  # released before the next is drawn
         _check_known(sent.num_rows - sum(table.num_rows for table in told))
@@ -126,7 +126,7 @@ def live_on(
             grown.add({f"truth/sent-{since}": pa.concat_tables(told)})
     until = since + timedelta(days=days)
     config = move_end(folder, until, connect=grown.files)
-    return LivedOn(
+    return AdvancedShop(
         since, until, grown.rows, (config, *grown.files.values()), pa.concat_tables(told)
     )
 

@@ -22,7 +22,7 @@ WITHOUT = "without"
 Tables = dict[str, pa.Table]
 
 
-def lived_tables(world: World, campaigns: Sequence[Sent], seen: Stretch) -> Tables:
+def tables_ahead(world: World, campaigns: Sequence[Sent], seen: Stretch) -> Tables:
     """The tables of some days, by file name, and the orders `WITHOUT` the offers.
 
     Customers and the truth about them are as of the end of these days; that truth ignores offers.

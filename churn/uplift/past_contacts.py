@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from churn.data.consent import standing_objectors
+from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import date_of, day_number
 from churn.data.labels import outcomes
@@ -124,7 +124,7 @@ def _contacts(
     seen = found[found["cutoff"] < day_number(as_of)]
     named = seen[seen["offer_id"].notna()]
     closed = named[named["cutoff"] + horizon_days <= end]
-    willing = closed[~closed["customer_id"].isin(standing_objectors(tables))]
+    willing = closed[~closed["customer_id"].isin(current_objectors(tables))]
     first = willing.drop_duplicates(["campaign_id", "customer_id"])
     steps = {
         NOT_NAMED: (seen, named),

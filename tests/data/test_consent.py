@@ -11,7 +11,7 @@ from churn.data.consent import (
     consent_to_send,
     earlier_contacts,
     objectors,
-    withdrawn_words,
+    withdrawal_statements,
 )
 from churn.data.tables import Tables
 from churn.storage.withdrawals import Withdrawal
@@ -113,7 +113,7 @@ def told(open_shop, as_table, tiny_shop):
             **({"consents": as_table(words)} if words else {}),
             **({"events": as_table(left)} if left else {}),
         )
-        known = withdrawn_words(withdrawal(channel, at) for channel, at in withdrawn)
+        known = withdrawal_statements(withdrawal(channel, at) for channel, at in withdrawn)
         state = ask(tables.as_of(AS_OF), withdrawn=known)
         return {(row["channel"], row["granted"]) for row in state.to_pylist()}
 
@@ -184,9 +184,9 @@ def test_a_withdrawal_counts_when_it_is_told_first_and_last():
     """For one may agree in between."""
     at = {"withdrawn_at": BEGINS - 3 * DAY, "again_at": BEGINS - DAY}
     said = Withdrawal(customer_id="anna", channel="email", source="one-click", **at)
-    days = [row["day"] for row in withdrawn_words([said]).to_pylist()]
+    days = [row["day"] for row in withdrawal_statements([said]).to_pylist()]
     assert [datetime.fromtimestamp(day * 86_400, UTC) for day in days] == list(at.values())
-    assert withdrawn_words([]) is None
+    assert withdrawal_statements([]) is None
 
 
 def test_nobody_who_unsubscribed_objects_to_profiling(open_shop, as_table, tiny_shop):

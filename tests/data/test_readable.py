@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from churn.data.readable import PREFIX
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
-from churn.data.text_layout import text_layout, without_the_odd
+from churn.data.text_layout import table_lines, text_layout
 from churn.errors import ConfigError, DataError
 
 CLOCK = datetime(2026, 6, 1, tzinfo=UTC)
@@ -225,6 +225,6 @@ def test_a_table_with_any_values_is_never_cut(tmp_path, rows, title, ends):
     path = tmp_path / "o.csv"
     path.write_text(title.replace("\n", ends) + held.getvalue(), encoding="utf-8", newline="")
     layout = text_layout(path, encoding="utf-8")
-    kept = "".join(without_the_odd(path, layout, "utf-8")).encode("latin-1").decode()
+    kept = "".join(table_lines(path, layout, "utf-8")).encode("latin-1").decode()
     assert layout.above == title.count("\n")
     assert len(list(csv.reader(io.StringIO(kept)))) == len(rows) + 1

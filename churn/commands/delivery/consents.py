@@ -17,7 +17,7 @@ from churn.data.consent import (
     newest_grants,
     preference_state,
     preferences_to_send,
-    withdrawn_words,
+    withdrawal_statements,
 )
 from churn.data.erased import without_erased
 from churn.data.words import channel_of
@@ -42,7 +42,7 @@ def withdrawn(session: Session) -> pa.Table | None:
     if doubts:
         settle_doubts(session.ledger, _settled(session, doubts))
     same = session.settings.same_customer
-    return withdrawn_words(replace(one, customer_id=same(one.customer_id)) for one in found)
+    return withdrawal_statements(replace(one, customer_id=same(one.customer_id)) for one in found)
 
 
 def _doubted(one: Withdrawal, now: datetime) -> Withdrawal:

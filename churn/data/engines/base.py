@@ -46,7 +46,7 @@ class Engine(Protocol):
     row_id: str
 
     @property
-    def door(self) -> DuckDBEngine:
+    def reader(self) -> DuckDBEngine:
         """The DuckDB through which files and frames are imported, the same for every engine."""
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:

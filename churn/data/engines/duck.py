@@ -107,7 +107,7 @@ class DuckDBEngine:
         self._connection.execute("SET lock_configuration = true")
 
     @property
-    def door(self) -> DuckDBEngine:
+    def reader(self) -> DuckDBEngine:
         """The engine itself."""
         return self
 

@@ -26,14 +26,14 @@ class PolarsEngine:
     row_id = "rowid"
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
-        self._door = DuckDBEngine(files)
+        self._reader = DuckDBEngine(files)
         self._frames: dict[str, pl.DataFrame] = {}
         self._accepted = 0
 
     @property
-    def door(self) -> DuckDBEngine:
+    def reader(self) -> DuckDBEngine:
         """The DuckDB through which files and frames are imported."""
-        return self._door
+        return self._reader
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
         """Creates a table of that name from `sql(relation)` in DuckDB's SQL."""
@@ -41,45 +41,45 @@ class PolarsEngine:
 
     def query(self, sql: str) -> pa.Table:
         """The small result of a DuckDB query as an Arrow table."""
-        return self._door.query(sql)
+        return self._reader.query(sql)
 
     def rows(self, sql: str) -> list[dict[str, object]]:
         """The small result of a DuckDB query as a list of dictionaries."""
-        return self._door.rows(sql)
+        return self._reader.rows(sql)
 
     def columns(self, name: str) -> list[str]:
         """The columns of the table with that name."""
-        return self._door.columns(name)
+        return self._reader.columns(name)
 
     def create(self, name: str, sql: str) -> None:
         """Creates a table of that name with DuckDB, replacing an earlier one."""
         if name not in self._frames:
-            self._door.create(name, sql)
+            self._reader.create(name, sql)
             return
-        made = self._door.query(sql)
+        made = self._reader.query(sql)
         self._keep(name, _frame(made))
 
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the table agree in all of those columns, according to DuckDB."""
-        return self._door.all_differ(name, columns)
+        return self._reader.all_differ(name, columns)
 
     def drop_column(self, name: str, column: str) -> None:
         """The table without that column."""
         if name in self._frames:
             self._keep(name, self._frames[name].drop(column))
         else:
-            self._door.drop_column(name, column)
+            self._reader.drop_column(name, column)
 
     def lazy(self, name: str) -> Frame:
         """The table with that name, as a lazy frame of Polars."""
         if name not in self._frames:
-            self._keep(name, _frame(self._door.query(f"SELECT * FROM {identifier(name)}")))
+            self._keep(name, _frame(self._reader.query(f"SELECT * FROM {identifier(name)}")))
         return nw.from_native(self._frames[name].lazy())
 
     def _keep(self, name: str, frame: pl.DataFrame) -> None:
         """Keeps the table in Polars, and exposes it to DuckDB under the same name."""
         self._frames[name] = frame
-        self._door.show(name, _arrow(frame))
+        self._reader.show(name, _arrow(frame))
 
     def store(self, frame: Frame, name: str) -> None:
         """Creates a table of that name with the frame's rows, computed once, in memory."""
@@ -138,12 +138,12 @@ class PolarsEngine:
 
     def reading(self, source: str) -> AbstractContextManager[None]:
         """Converts DuckDB's errors while a source is read into our own, naming the source."""
-        return self._door.reading(source)
+        return self._reader.reading(source)
 
     def close(self) -> None:
         """Releases the tables and closes DuckDB."""
         self._frames.clear()
-        self._door.close()
+        self._reader.close()
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -38,21 +38,21 @@ class SparkEngine:
 
     def __init__(self, files: Iterable[Path] = (), *, memory_limit: str | None = None) -> None:
         self._session = open_session(memory_limit)
-        self._door = DuckDBEngine(files)
+        self._reader = DuckDBEngine(files)
         self._kept: dict[str, DataFrame] = {}
         self._accepted = 0
 
     @property
-    def door(self) -> DuckDBEngine:
+    def reader(self) -> DuckDBEngine:
         """The DuckDB in the driver, which inspects files and reads frames."""
-        return self._door
+        return self._reader
 
     def admit(self, name: str, relation: Relation, sql: Callable[[str], str]) -> None:
         """Creates a table of that name from `sql(relation)` in DuckDB's SQL, piece by piece."""
         if not relation.files:  # a frame of this process
-            self._keep(name, self._local(self._door.query(sql(relation.sql))))
+            self._keep(name, self._local(self._reader.query(sql(relation.sql))))
             return
-        schema = self._door.query(f"SELECT * FROM ({sql(relation.sql)}) LIMIT 0").schema
+        schema = self._reader.query(f"SELECT * FROM ({sql(relation.sql)}) LIMIT 0").schema
         pieces = [sql(piece) for piece in relation.pieces()]
         numbers = self._session.range(0, len(pieces), 1, len(pieces))
         read = partial(read_pieces, pieces, relation.files)
@@ -165,7 +165,7 @@ class SparkEngine:
         from pyspark.errors import PySparkException
 
         try:
-            with self._door.reading(source):
+            with self._reader.reading(source):
                 yield
         except PySparkException as failure:
             said = FROM_DUCKDB.findall(str(failure))
@@ -178,7 +178,7 @@ class SparkEngine:
         for name, frame in self._kept.items():
             frame.unpersist()
             self._session.catalog.dropTempView(name)
-        self._door.close()
+        self._reader.close()
         release_session(self._session)
 
 

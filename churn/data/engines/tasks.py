@@ -18,13 +18,13 @@ def read_pieces(
     """The rows of the pieces with those numbers, read and cast by DuckDB."""
     from churn.data.engines.duck import DuckDBEngine
 
-    door = DuckDBEngine(files, threads=1)
+    engine = DuckDBEngine(files, threads=1)
     try:
         for batch in numbers:
             for number in batch.column(0).to_pylist():
-                yield from door.stream(pieces[number])
+                yield from engine.stream(pieces[number])
     finally:
-        door.close()
+        engine.close()
 
 
 def apply(

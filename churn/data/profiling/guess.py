@@ -65,7 +65,7 @@ class OrdersGuess:
     notes: tuple[str, ...] = ()
 
 
-def sniff_orders(*paths: Path, given: Mapping[str, str] | None = None) -> OrdersGuess:
+def profile_orders(*paths: Path, given: Mapping[str, str] | None = None) -> OrdersGuess:
     """How to read the orders in one file or several files alike, text or Parquet.
 
     Columns `given`, ours → theirs, take precedence. DataError if a file is not a table, has no

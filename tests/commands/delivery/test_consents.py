@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.campaigns.delivery.deliverable import sendable
-from churn.data.consent import consent_to_send, preferences_to_send, withdrawn_words
+from churn.data.consent import consent_to_send, preferences_to_send, withdrawal_statements
 from churn.data.tables import Tables
 from churn.offers.catalogue import Offer, Offers
 from churn.offers.decide import plan_offers
@@ -69,7 +69,7 @@ def withdrawn(history):
     told = {}
     for row in history["withdrawals"]:
         told.setdefault((row["customer_id"], row["channel"]), []).append(row["at"])
-    return withdrawn_words(
+    return withdrawal_statements(
         Withdrawal(
             customer_id=name,
             channel=channel,

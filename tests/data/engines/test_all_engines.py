@@ -171,7 +171,7 @@ def test_memory_limit_is_refused_where_it_cannot_be_kept(other):
     assert raised.value.got == "2GB"
 
 
-# The door: the same rows, and the same count of unusable ones, from dirty files.
+# Import: the same rows, and the same count of unusable ones, from dirty files.
 
 DIRTY = pa.table(
     {

@@ -4,7 +4,12 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from churn.data.consent import consent_to_send, objectors, preferences_to_send, withdrawn_words
+from churn.data.consent import (
+    consent_to_send,
+    objectors,
+    preferences_to_send,
+    withdrawal_statements,
+)
 from churn.data.tables import Tables
 from churn.data.terms import share_renewed
 from churn.storage.withdrawals import Withdrawal
@@ -31,7 +36,7 @@ def said(engine):
     snapshot = tables.as_of("2024-05-01")
     at = datetime(2024, 4, 30, tzinfo=UTC)
     told = {"channel": "email", "source": "form", "withdrawn_at": at, "again_at": at}
-    gone = withdrawn_words([Withdrawal(customer_id="bob", **told)])
+    gone = withdrawal_statements([Withdrawal(customer_id="bob", **told)])
     rows = consent_to_send(snapshot, withdrawn=gone).to_pylist()
     wishes = [table.to_pylist() for table in preferences_to_send(snapshot)]
     found = rows, wishes, objectors(snapshot), share_renewed(tables)

