@@ -92,7 +92,7 @@ def live_on(
     """
     contacts = CONTACTS.empty_table() if plan is None else _contacts(shop, plan, sent)
     lived = advance_shop(shop, days=days, contacts=contacts, progress=progress)
-    told = _told(lived.told)
+    told = _told(lived.effects)
     return JobResult(
         command="live-on",
         resolved={"since": str(lived.since), "until": str(lived.until), "days": days},

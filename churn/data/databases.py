@@ -186,8 +186,12 @@ def _digest(path: Path) -> str:
             f"SELECT count(*) AS n, CAST(sum(CAST({low} AS HUGEINT)) AS VARCHAR) AS low, "
             f"CAST(sum(CAST({high} AS HUGEINT)) AS VARCHAR) AS high FROM {rows}"
         )
-        told = {"columns": types, "rows": sums[0]["n"], "sums": [sums[0]["low"], sums[0]["high"]]}
-        return hashlib.sha256(canonical_json(told)).hexdigest()
+        content = {
+            "columns": types,
+            "rows": sums[0]["n"],
+            "sums": [sums[0]["low"], sums[0]["high"]],
+        }
+        return hashlib.sha256(canonical_json(content)).hexdigest()
     finally:
         engine.close()
 

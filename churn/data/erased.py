@@ -121,7 +121,7 @@ def without_erased(table: pa.Table, erased: Erased | None) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacySettings:
-    """`[privacy]`: the key that hashes erased customers; generated beside the ledger if unset."""
+    """`[privacy]`: the key that hashes erased customers; generated next to the ledger."""
 
     __pydantic_config__ = STRICT
     key: str | None = field(default=None, repr=False)

@@ -87,8 +87,8 @@ class TableImporter:
             audit = replace(audit, notes=(*audit.notes, *count_open(self.engine)))
         timed = ["timed"] if "content" in extras else []
         unusable = () if table in WORDS else ("unusable",)
-        for beside in (*unusable, "marks", *timed, *extras):
-            self.engine.drop_column(table, beside)
+        for extra in (*unusable, "marks", *timed, *extras):
+            self.engine.drop_column(table, extra)
         return self._without_guests(audit) if table == "orders" else audit
 
     def _as_written(
@@ -142,8 +142,8 @@ class TableImporter:
             f"{self._word_or_cast(reader, column, reading)} AS {identifier(column.name)}"
             for column in columns
         ]
-        beside, marks = reader.marks_sql(reading)
-        casts += [*beside, *_limits_as_text(reader)]
+        helpers, marks = reader.marks_sql(reading)
+        casts += [*helpers, *_limits_as_text(reader)]
         casts += [f"{sql} AS {name}" for name, sql in extras.items()]
         cast = f"SELECT {', '.join(casts)} FROM {relation}"
         if contract.name in WORDS:
@@ -159,7 +159,7 @@ class TableImporter:
             shown.append(f"{self._timed_sql(contract)} AS timed")
         return f"SELECT {', '.join(shown)} FROM ({cast})"
 
-    def _restricting_sql(self, reader: TableReader, casts: str, beside: list[str]) -> str:
+    def _restricting_sql(self, reader: TableReader, casts: str, helpers: list[str]) -> str:
         """The rows of a restricting table, made from the text of its words."""
         contract, where = reader.contract, reader.where
         check_words(contract, reader.source)
@@ -173,7 +173,7 @@ class TableImporter:
             table=contract.name,
             casts=casts,
             has=frozenset(reader.mapped),
-            others=(*(identifier(column.name) for column in others), *beside),
+            others=(*(identifier(column.name) for column in others), *helpers),
             unusable=self._unusable_sql(contract, columns, where),
             nobody=self._unusable_sql(contract, customer, where, restricts=True),
             happened=happened,

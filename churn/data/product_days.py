@@ -45,8 +45,8 @@ def product_facts(snapshot: Snapshot, *, level: Level = "product") -> Frame:
     facts = {"last_day": nw.col("local_day").max()}
     if level == "product":
         columns = lines.collect_schema().names()
-        told = {"category": "category", "name": "product_name"}
-        facts |= {ours: nw.col(name).min() for ours, name in told.items() if name in columns}
+        attributes = {"category": "category", "name": "product_name"}
+        facts |= {ours: nw.col(name).min() for ours, name in attributes.items() if name in columns}
     return lines.group_by("product").agg(**facts)
 
 

@@ -106,19 +106,19 @@ class TableReader:
 
         Each part has one bit for unread values, and one for values that may mean two numbers.
         """
-        beside, marks = [], ["0"]
+        extras, marks = [], ["0"]
         chosen = "" if self.where.condition is None else "chosen IS NOT FALSE AND "
         for i, (column, part) in enumerate(self.parts()):
             raw, read = identifier(f"raw {i}"), identifier(column.name)
-            beside.append(f"{text_sql(part, self.types)} AS {raw}")
+            extras.append(f"{text_sql(part, self.types)} AS {raw}")
             if part != self.mapped[column.name]:  # one of several in arithmetic
                 read = identifier(f"read {i}")
-                beside.append(f"{self.cast(column, part, reading)} AS {read}")
+                extras.append(f"{self.cast(column, part, reading)} AS {read}")
             unread = f"{read} IS NULL AND {raw} IS NOT NULL AND {given_sql(raw)}"
             marks.append(f"CASE WHEN {chosen}{unread} THEN {1 << 2 * i} ELSE 0 END")
             if column.kind == "number" and self._is_open(part, reading):
                 marks.append(f"CASE WHEN {chosen}{raw} LIKE '%.___' THEN {2 << 2 * i} ELSE 0 END")
-        return beside, f"CAST({' + '.join(marks)} AS BIGINT)"
+        return extras, f"CAST({' + '.join(marks)} AS BIGINT)"
 
     def _is_open(self, part: str, reading: Reading) -> bool:
         return self.source.decimal is None and part not in reading.notations

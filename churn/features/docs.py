@@ -41,9 +41,11 @@ def _section(family: str, members: list[Feature]) -> str:
 
 
 def _cells(one: Feature) -> tuple[str, ...]:
-    beside = sorted(one.needs - {"orders"})
-    told = [need for need in beside if not any(other.startswith(f"{need}.") for other in beside)]
-    needs = ", ".join(f"`{need}`" for need in told)
+    others = sorted(one.needs - {"orders"})
+    required = [
+        need for need in others if not any(other.startswith(f"{need}.") for other in others)
+    ]
+    needs = ", ".join(f"`{need}`" for need in required)
     controlled = "yes" if one.controlled else ""
     return f"`{one.name}`", one.unit, one.meaning, needs, controlled, one.source
 

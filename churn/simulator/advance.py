@@ -92,7 +92,7 @@ class AdvancedShop:
     until: date
     rows: Mapping[str, int]
     files: tuple[Path, ...]
-    told: pa.Table
+    effects: pa.Table
 
 
 def advance_shop(
@@ -108,7 +108,7 @@ def advance_shop(
     seen = _stretch(recipe.shop, since, days)
     _check_offers(contacts)
     sent = contacts.filter(pc.is_valid(contacts["offer_id"]))
-    told: list[pa.Table] = []
+    effects: list[pa.Table] = []
     with ExitStack() as stack:
         grown = Grown(folder, since, stack)
         for world in recipe.same_worlds(fingerprints):
@@ -116,18 +116,18 @@ def advance_shop(
             new = _sent(world, sent, seen.since)
             earlier = _earlier(world, folder, since)
             tables = tables_ahead(world, [*earlier, new] if sent.num_rows else earlier, seen)
-            told.append(effects_table(world, new, tables))
+            effects.append(effects_table(world, new, tables))
             grown.add({name: rows for name, rows in tables.items() if name != WITHOUT})
             del world, tables  # released before the next is drawn
-        _check_known(sent.num_rows - sum(table.num_rows for table in told))
+        _check_known(sent.num_rows - sum(table.num_rows for table in effects))
         if contacts.num_rows:
             grown.add({"contacts": _contacts_table(recipe.shop, contacts, seen.since)})
         if sent.num_rows:
-            grown.add({f"truth/sent-{since}": pa.concat_tables(told)})
+            grown.add({f"truth/sent-{since}": pa.concat_tables(effects)})
     until = since + timedelta(days=days)
     config = move_end(folder, until, connect=grown.files)
     return AdvancedShop(
-        since, until, grown.rows, (config, *grown.files.values()), pa.concat_tables(told)
+        since, until, grown.rows, (config, *grown.files.values()), pa.concat_tables(effects)
     )
 
 

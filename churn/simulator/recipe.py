@@ -50,9 +50,9 @@ class Recipe:
 
     def write(self, folder: Path, fingerprints: list[str]) -> None:
         """Writes the recipe as JSON next to the truth."""
-        told = {**asdict(self), "fingerprints": fingerprints}
-        told["settings"] = told.pop("shop") | {"start": str(self.shop.start)}
-        text = json.dumps(told, indent=1, sort_keys=True) + "\n"
+        content = {**asdict(self), "fingerprints": fingerprints}
+        content["settings"] = content.pop("shop") | {"start": str(self.shop.start)}
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
         (folder / RECIPE).write_text(text, encoding="utf-8")
 
     @property

@@ -157,8 +157,8 @@ class Ledger:
                 (row.values(run_id) for row in _noting_plans(rows, plans)),
             ).rowcount
             if facts is not None:
-                told = canonical_json(facts).decode()
-                connection.execute("UPDATE runs SET facts = ? WHERE run_id = ?", (told, run_id))
+                text = canonical_json(facts).decode()
+                connection.execute("UPDATE runs SET facts = ? WHERE run_id = ?", (text, run_id))
             for campaign_id, as_of in sorted(plans):
                 _replace_others(connection, run_id, campaign_id, as_of.isoformat())
         return max(count, 0)

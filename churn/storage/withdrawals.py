@@ -38,11 +38,11 @@ def record_withdrawal(
     at: datetime | None = None,
     token: str | None = None,
 ) -> bool:
-    """Whether it is new: of a withdrawal that was told before, the first moment stays.
+    """Returns whether it is new: of a repeated withdrawal, the first moment is kept.
 
-    `at` is now unless it is given, with its zone. A later one is kept beside the first, for a
-    customer may have agreed anew in between. Now cannot be before the newest moment that the ledger
-    knows, nor before the message of that `token`: else the clock is wrong and the moment in doubt.
+    `at` defaults to now, and must have a zone. A later moment is kept besides the first, since
+    the customer may have agreed again in between. Now cannot be before the newest moment in the
+    ledger, nor before the message of that `token`: else the clock is wrong and the moment in doubt.
     """
     word = _word(channel)
     given = None if at is None else _utc(at).isoformat()

@@ -172,7 +172,7 @@ def test_one_customers_days_hang_on_their_own_offer_alone(ended, treated, tmp_pa
 @pytest.mark.parametrize("offer", OFFERS)
 def test_offers_move_who_buys_by_their_true_effect(ended, tmp_path, offer):
     folder = Path(shutil.copytree(ended, tmp_path / "shop"))
-    told = lived(folder, contacts_of(everyone(ended), offer)).told.to_pandas()
+    told = lived(folder, contacts_of(everyone(ended), offer)).effects.to_pandas()
     truth = read(folder, "truth/effects")
     now = truth[truth["contacted_at"] == pd.Timestamp(ENDS, tz="UTC")]
     both = told.merge(now, on=["customer_id", "offer_id"])
@@ -230,7 +230,7 @@ def test_what_goes_out_otherwise_brings_no_mail(ended, tmp_path):
     folder = Path(shutil.copytree(ended, tmp_path / "shop"))
     done = lived(folder, contacts_of(everyone(ended), channel="push"))
     assert "spring" not in set(read(folder, "events")["campaign_id"].dropna())
-    assert set(done.told["channel"].to_pylist()) == {"other"}
+    assert set(done.effects["channel"].to_pylist()) == {"other"}
 
 
 def test_redemptions_are_at_the_first_purchase_after_the_offer(treated):

@@ -81,9 +81,9 @@ def size_sql(text: str) -> str:
 def currency_sql(text: str) -> str:
     """The currency's code or sign next to the number in capitals; null if there is none."""
     sign = f"regexp_extract({_clean_sql(text)}, {literal(f'(?i){CURRENCY}')})"
-    beside = f"upper(rtrim({sign}, '.'))"
+    currency = f"upper(rtrim({sign}, '.'))"
     known = " ".join(f"WHEN {literal(s)} THEN {literal(c)}" for s, c in SIGN_CODES.items())
-    return f"nullif(CASE {beside} {known} ELSE {beside} END, '')"
+    return f"nullif(CASE {currency} {known} ELSE {currency} END, '')"
 
 
 def _clean_sql(text: str) -> str:

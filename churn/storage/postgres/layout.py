@@ -129,11 +129,11 @@ def differing(known: KnownTable, layout: Layout, address: TableAddress) -> DataE
     ]
     if not lacking and not other:
         return None
-    told = [*(f"no {one}" for one in lacking), *other]
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    problems = [*(f"no {one}" for one in lacking), *other]
+    more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
     return DataError(
         f"the table {address} must have the columns of the result",
-        got=", ".join(told[:_SHOWN]) + more,
+        got=", ".join(problems[:_SHOWN]) + more,
         fix="Alter it, or name a new table, which is then created.",
     )
 
