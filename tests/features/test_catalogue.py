@@ -196,11 +196,11 @@ def test_sums_that_only_features_need_are_not_features():
 def test_a_name_can_be_given_only_once():
     formula = CATALOGUE["net_spend"].formula
     declare = feature(family="recency", unit="days", over="days")
-    with pytest.raises(ConfigError, match="a name of its own, got 'recency_days'"):
+    with pytest.raises(ConfigError, match="a unique name, got 'recency_days'"):
         declare(CATALOGUE["recency_days"].formula)
-    with pytest.raises(ConfigError, match="a name of its own, got 'net_spend'"):
+    with pytest.raises(ConfigError, match="a unique name, got 'net_spend'"):
         features_over("days", [("net_spend", "Again.", formula)], family="money", unit="currency")
-    with pytest.raises(ConfigError, match="a name of its own, got 'net_spend'"):
+    with pytest.raises(ConfigError, match="a unique name, got 'net_spend'"):
         sums(net_spend=formula)
 
 
@@ -228,7 +228,7 @@ def recency_days(clock):
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(IN_A_NEW_PROCESS, ""), (TAKEN, "a name of its own, got 'recency_days'")]
+    ("code", "said"), [(IN_A_NEW_PROCESS, ""), (TAKEN, "a unique name, got 'recency_days'")]
 )
 def test_the_catalogue_is_full_for_whoever_asks_or_adds_first(code, said):
     """In a process where nothing but `churn` has been imported."""

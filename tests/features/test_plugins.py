@@ -99,7 +99,7 @@ def test_families_are_chosen_and_the_required_ones_stay(shop, tmp_path):
     ("text", "said"),
     [
         ("1 / 0", "ZeroDivisionError"),
-        (MODULE.replace("largest_day_spend", "recency_days"), "a name of its own"),
+        (MODULE.replace("largest_day_spend", "recency_days"), "a unique name"),
         ("def broken(:", "SyntaxError"),
     ],
 )

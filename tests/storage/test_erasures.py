@@ -73,7 +73,7 @@ def test_a_key_is_made_once_and_is_its_owners_alone(tmp_path):
 
 def test_a_lost_or_another_key_is_noticed_and_not_shown(ledger):
     record_erased(ledger, KEY, ["anna"], on=DAY)
-    with pytest.raises(ConfigError, match=r"missing\. Put erasure\.key back .* CHURN_PRIVACY_KEY"):
+    with pytest.raises(ConfigError, match=r"missing\. Restore erasure\.key .* CHURN_PRIVACY_KEY"):
         read_erased(ledger.path, None)
     for read in (
         lambda: read_erased(ledger.path, OTHER),

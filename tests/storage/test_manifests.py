@@ -90,7 +90,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(content, data):
         flipped = bytearray(content)
         flipped[data.draw(st.integers(0, len(content) - 1))] ^= 1
         target.write_bytes(flipped)
-        with pytest.raises(DataError, match=r"scores\.parquet must hold .*write it again"):
+        with pytest.raises(DataError, match=r"scores\.parquet must match .*write it again"):
             verify_file(target)
 
 

@@ -99,7 +99,7 @@ def test_a_place_without_permission_fails_before_the_block(read_only_directory, 
 @BOTH
 def test_a_parent_that_is_a_file_fails_before_the_block(tmp_path, publish):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"/file.*Check the path|/file.*another place"):
+    with pytest.raises(StorageError, match=r"/file.*Check the path|/file.*another location"):
         never(publish, tmp_path / "file" / "out")
 
 

@@ -224,7 +224,7 @@ def test_what_is_not_there_or_not_allowed_is_told_before_anything_is_computed(po
 
 
 def test_names_that_leave_no_room_for_what_lies_beside_are_refused(postgres):
-    with pytest.raises(ConfigError, match="has at most 56 bytes"):
+    with pytest.raises(ConfigError, match="must have at most 56 bytes"):
         check_target(table_address(postgres.address("s" * 57)), RUNS)
 
 
