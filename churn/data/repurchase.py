@@ -22,8 +22,8 @@ def quantile_of_votes(
 ) -> float:
     """The days within which a share `q` of repurchases happens; inf if the curve stays below `q`.
 
-    One row a gap: `is_event` where a purchase ended it, not where the data did (the gap from a
-    customer's last purchase to the end). The votes of a customer's gaps add up to 1. Source: Kaplan
+    One row per gap: `is_event` if a purchase ended it rather than the end of the data (the gap from
+    a customer's last purchase). The votes of a customer's gaps add up to 1. Source: Kaplan
     and Meier (1958), with weights.
     """
     at_days, returned = _share_returned(gap_days, is_event, votes)
@@ -46,7 +46,7 @@ def _share_returned(days: Floats, ended: NDArray[np.bool_], votes: Floats) -> tu
 def repurchase_gap_days(tables: Tables, before: date, *, q: float) -> float:
     """The `q` quantile of the gap between purchase days, from the data before that date.
 
-    See `quantile_of_votes`; inf also where nobody bought.
+    See `quantile_of_votes`; inf also if there are no purchases.
     """
     gaps = tables.engine.collect(_weighed_gaps(history(tables, [before]).days))
     days, votes = (gaps[name].to_numpy() for name in ("days", "votes"))
