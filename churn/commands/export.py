@@ -21,9 +21,9 @@ from churn.commands.delivery.plan_on_record import (
     check_on_record,
     delivery_date,
     plan_table,
-    ways_notes,
+    transport_notes,
 )
-from churn.commands.delivery.transports import WAYS
+from churn.commands.delivery.transports import TRANSPORTS
 from churn.commands.layouts import LISTS
 from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.config import load_settings
@@ -181,7 +181,7 @@ def _notes(
     if facts["audience"] != LIST and facts["left_out"].get("other_channel"):
         notes.append(f"audiences hold offers of the channel {ADS!r} alone")
     if facts["audience"] == LIST:
-        notes += ways_notes(session, facts, others=WAYS)
+        notes += transport_notes(session, facts, others=TRANSPORTS)
     if earlier is not None:
         notes.append(_told_again(*earlier, rows=facts["exported"]))
     return tuple(notes)

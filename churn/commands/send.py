@@ -15,7 +15,7 @@ from churn.campaigns.delivery.dispatch import Clock, Dispatch, Tally, parcels
 from churn.campaigns.delivery.planned import Planned, digest_of, picks
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.commands.delivery.notes import cause_of_end, local_time, sending_notes
-from churn.commands.delivery.outbox import Order, Outbox, fill_outbox, still_reachable
+from churn.commands.delivery.outbox import Outbox, SendRequest, fill_outbox, still_reachable
 from churn.commands.delivery.plan_on_record import (
     asked_date,
     check_offer,
@@ -23,7 +23,7 @@ from churn.commands.delivery.plan_on_record import (
     delivery_date,
     plan_table,
 )
-from churn.commands.delivery.transports import EMAIL, way, write_preview
+from churn.commands.delivery.transports import EMAIL, configured, write_preview
 from churn.commands.session import Progress, Session, open_session, silent
 from churn.config import load_settings
 from churn.errors import ConfigError, StorageError
@@ -72,8 +72,8 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     """
     settings = load_settings(config)
     looks = dry_run or preview is not None
-    order = Order(
-        road=way(through, settings, dry_run=looks),
+    request = SendRequest(
+        transport=configured(through, settings, dry_run=looks),
         offer=offer,
         limit=limit,
         replace=replace,
@@ -81,11 +81,10 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         wait=wait,
         dry_run=looks,
         clock=clock or Clock(),
-        progress=progress,
     )
     given, asked = place_of(plan), asked_date(on)
     table = plan_table(given)
-    _wait_for_opening(settings.quiet_hours, order)
+    _wait_for_opening(settings.quiet_hours, request, progress)
     with (
         exclusive(lock_beside(settings.path("send")), what="sending"),
         open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
@@ -96,14 +95,16 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
         picked = _picked(products, table)
-        outbox = _outbox(session, table, planned, order, picked, on=when)
+        outbox = _outbox(session, table, planned, request, picked, on=when)
         if planned is not None and outbox.outgoing:
-            _remember(session, planned, outbox, order, on=when)
-        files = () if preview is None else write_preview(preview, order.road, outbox.outgoing)
-        tally = _sent(session, table, planned, outbox, order, on=when, since=since)
-        facts = _facts(planned, table, outbox, tally, order, on=when)
+            _remember(session, planned, outbox, request, on=when)
+        files = (
+            () if preview is None else write_preview(preview, request.transport, outbox.outgoing)
+        )
+        tally = _sent(session, table, planned, outbox, request, on=when, since=since)
+        facts = _facts(planned, table, outbox, tally, request, on=when)
         session.facts |= facts
-        notes = sending_notes(session, facts, order, outbox, picked)
+        notes = sending_notes(session, facts, request, outbox, picked)
         failure = cause_of_end(facts)
     return JobResult(
         command="send",
@@ -121,28 +122,28 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     )
 
 
-def _wait_for_opening(quiet: QuietHours | None, order: Order) -> None:
+def _wait_for_opening(quiet: QuietHours | None, request: SendRequest, progress: Progress) -> None:
     """Waits for the end of the quiet hours before anything is read, where that was asked for."""
-    if quiet is None or not order.wait or order.dry_run:
+    if quiet is None or not request.wait or request.dry_run:
         return
-    opens = quiet.opens_at(order.clock.now())
-    order.progress(f"waiting until {local_time(opens, quiet)}")
-    order.clock.wait_until(opens)
+    opens = quiet.opens_at(request.clock.now())
+    progress(f"waiting until {local_time(opens, quiet)}")
+    request.clock.wait_until(opens)
 
 
 def _outbox(
     session: Session,
     table: pa.Table,
     planned: Planned | None,
-    order: Order,
+    request: SendRequest,
     picked: Mapping[str, tuple[str, ...]],
     *,
     on: date,
 ) -> Outbox:
     """What is to be sent, each offer's message written once to see that it can be."""
-    order.progress("asking for consent")
-    outbox = fill_outbox(session, table, planned, order, on=on, picked=picked)
-    order.road.check(outbox.outgoing)
+    session.progress("asking for consent")
+    outbox = fill_outbox(session, table, planned, request, on=on, picked=picked)
+    request.transport.check(outbox.outgoing)
     return outbox
 
 
@@ -160,27 +161,27 @@ def _sent(
     table: pa.Table,
     planned: Planned | None,
     outbox: Outbox,
-    order: Order,
+    request: SendRequest,
     *,
     on: date,
     since: int,
 ) -> Tally:
     """What became of the messages; nothing where it was a dry run or there are none."""
-    if order.dry_run or planned is None or not outbox.outgoing:
+    if request.dry_run or planned is None or not outbox.outgoing:
         return Tally()
     enqueue(session.ledger, [one.message for one in outbox.outgoing])
     total = len(outbox.outgoing)
     dispatch = Dispatch(
         session.ledger,
-        order.road.courier(order.clock),
+        request.transport.open(request.clock),
         since=since,
-        clock=order.clock,
+        clock=request.clock,
         quiet=session.settings.quiet_hours,
-        wait=order.wait,
-        attempts=order.road.attempts,
-        per_minute=order.road.per_minute,
-        progress=lambda done: order.progress(f"sending: {done:,} of {total:,}"),
-        ask_again=partial(still_reachable, session, table, planned, order, on=on),
+        wait=request.wait,
+        attempts=request.transport.attempts,
+        per_minute=request.transport.per_minute,
+        progress=lambda done: session.progress(f"sending: {done:,} of {total:,}"),
+        ask_again=partial(still_reachable, session, table, planned, request, on=on),
     )
     try:
         return dispatch.send(parcels(outbox.outgoing))
@@ -190,7 +191,7 @@ def _sent(
 
 
 def _remember(
-    session: Session, planned: Planned, outbox: Outbox, order: Order, *, on: date
+    session: Session, planned: Planned, outbox: Outbox, request: SendRequest, *, on: date
 ) -> None:
     """Puts the plan on record as sent this way, unless another of its campaign and date was.
 
@@ -201,8 +202,8 @@ def _remember(
         campaign_id=planned.campaign_id,
         as_of=planned.as_of,
         plan_digest=planned.digest,
-        audience=order.road.through,
-        offer_id=order.offer,
+        audience=request.transport.name,
+        offer_id=request.offer,
         exported_on=on,
         rows=outbox.rows.num_rows,
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
@@ -210,15 +211,15 @@ def _remember(
     ledger = session.ledger
     put = (
         ledger.check_export
-        if order.dry_run
+        if request.dry_run
         else partial(ledger.record_export, plan_run_id=planned.run_id)
     )
     try:
-        put(record, replace=order.replace)
+        put(record, replace=request.replace)
     except ConfigError as other:
         rule = (
             f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
-            f"through {order.road.through!r}"
+            f"through {request.transport.name!r}"
         )
         fix = "Send that plan; or pass --replace: whoever has got a message gets no second one."
         raise ConfigError(rule, got=other.got, fix=fix) from None
@@ -229,7 +230,7 @@ def _facts(
     table: pa.Table,
     outbox: Outbox,
     tally: Tally,
-    order: Order,
+    request: SendRequest,
     *,
     on: date,
 ) -> dict[str, Any]:
@@ -238,10 +239,10 @@ def _facts(
         "plan_run_id": None if planned is None else planned.run_id,
         "campaign_id": None if planned is None else planned.campaign_id,
         "plan_as_of": None if planned is None else str(planned.as_of),
-        "through": order.road.through,
-        "offer_id": order.offer,
+        "through": request.transport.name,
+        "offer_id": request.offer,
         "sent_on": str(on),
-        "dry_run": order.dry_run,
+        "dry_run": request.dry_run,
         "plan_rows": table.num_rows,
         "offered": offered(table).num_rows,
         "left_out": dict(outbox.left_out),

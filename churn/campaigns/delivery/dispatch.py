@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from churn.campaigns.delivery import interrupts
 from churn.campaigns.delivery.quiet_hours import QuietHours
-from churn.campaigns.delivery.transport import Courier, Outcome, Outgoing, Parcel
+from churn.campaigns.delivery.transport import Outcome, Outgoing, Parcel, Transport
 from churn.storage.ledger import Ledger
 from churn.storage.messages import Settled, claim, settle
 
@@ -53,7 +53,7 @@ class Tally:
 
 @dataclass
 class Dispatch:
-    """Sends parcels through a courier.
+    """Sends parcels through a transport.
 
     `since` is the number of the last withdrawal when consent was read: whoever tells a later one is
     left out. `ask_again` tells which customers may be sent to by then; it is asked where a quarter
@@ -63,7 +63,7 @@ class Dispatch:
     """
 
     ledger: Ledger
-    courier: Courier
+    transport: Transport
     since: int
     clock: Clock = field(default_factory=Clock)
     quiet: QuietHours | None = None
@@ -93,7 +93,7 @@ class Dispatch:
                 waiting = [again for parcel in waiting if (again := self._deliver(parcel))]
         finally:
             self._write_down()
-            self.courier.close()
+            self.transport.close()
         for parcel in waiting:
             cause = self._tried.get(parcel[0].message.parcel, self._tally.stopped)
             self._tally.counts["waiting", cause] += len(parcel)
@@ -116,7 +116,7 @@ class Dispatch:
         self._tally.counts["withdrawn", None] += len(parcel) - len(going)
         if not going:
             return []
-        outcome = self.courier.deliver(going)
+        outcome = self.transport.deliver(going)
         self._settled = Settled(claimed, outcome.state, outcome.cause)
         return self._counted(going, outcome)
 

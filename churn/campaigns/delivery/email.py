@@ -187,10 +187,10 @@ class Writer:
         }
 
 
-class Postman:
-    """The courier "email"."""
+class EmailTransport:
+    """The transport "email"."""
 
-    through = "email"
+    name = "email"
 
     def __init__(
         self,

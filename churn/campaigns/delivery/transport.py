@@ -40,10 +40,10 @@ class Outcome:
     stop: bool = False
 
 
-class Courier(Protocol):
+class Transport(Protocol):
     """Hands parcels over. An expected failure is an outcome and no exception."""
 
-    through: str
+    name: str
 
     def deliver(self, parcel: Parcel) -> Outcome:
         """What became of the parcel."""

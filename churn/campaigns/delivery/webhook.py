@@ -22,15 +22,15 @@ _OURS = (401, 403, 404, 405, 410)
 """Answers that speak of the address or the secret and not of the batch: no batch would pass."""
 
 
-class Webhook:
-    """The courier "webhook".
+class WebhookTransport:
+    """The transport "webhook".
 
     The id of a batch is the same each time it is posted, so that a receiver can tell that it has
     it. 5xx, 429 and silence are tried again, with waits that double and some chance in them, or as
     long as `Retry-After` says; any other answer is final. Redirects are not followed.
     """
 
-    through = "webhook"
+    name = "webhook"
 
     def __init__(
         self, settings: WebhookSettings, *, clock: Clock | None = None, seed: int | None = None

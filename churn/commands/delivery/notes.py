@@ -10,8 +10,8 @@ from churn.campaigns.delivery.dispatch import QUIET
 from churn.campaigns.delivery.no_recipients import why_nothing_goes_out
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.commands.delivery.consents import consent_notes
-from churn.commands.delivery.outbox import Order, Outbox, knows_addresses
-from churn.commands.delivery.plan_on_record import LIST, ways_notes
+from churn.commands.delivery.outbox import Outbox, SendRequest, knows_addresses
+from churn.commands.delivery.plan_on_record import LIST, transport_notes
 from churn.commands.delivery.transports import EMAIL
 from churn.commands.session import Session
 from churn.data.days import zone
@@ -20,7 +20,7 @@ from churn.data.days import zone
 def sending_notes(
     session: Session,
     facts: Mapping[str, Any],
-    order: Order,
+    request: SendRequest,
     outbox: Outbox,
     picked: Mapping[str, tuple[str, ...]],
 ) -> tuple[str, ...]:
@@ -28,11 +28,11 @@ def sending_notes(
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
     if not outbox.outgoing:
         notes.append(why_nothing_goes_out(facts["offered"], facts["left_out"]))
-    notes += ways_notes(session, facts, others=[LIST])
-    notes += _to_set_up(session, order)
-    notes += _over(outbox, today=_today(session, order), on=facts["sent_on"])
+    notes += transport_notes(session, facts, others=[LIST])
+    notes += _to_set_up(session, request)
+    notes += _over(outbox, today=_today(session, request), on=facts["sent_on"])
     notes += _unnamed(outbox, picked)
-    notes += _quiet(session, facts, order)
+    notes += _quiet(session, facts, request)
     if facts["waiting"] and facts["stopped"] != QUIET:
         notes.append(f"still waiting: {facts['waiting']:,}; the same command sends them")
     doubtful = facts["unknown"] + facts["left_out"].get("maybe_sent", 0)
@@ -58,16 +58,16 @@ def local_time(moment: datetime, quiet: QuietHours) -> str:
     return f"{moment.astimezone(zone(quiet.timezone)):%Y-%m-%d %H:%M} ({quiet.timezone})"
 
 
-def _today(session: Session, order: Order) -> date:
+def _today(session: Session, request: SendRequest) -> date:
     """The date on the clocks of the zone of the sending."""
     settings = session.settings
     name = settings.delivery.timezone or settings.data.day_timezone
-    return order.clock.now().astimezone(zone(name)).date()
+    return request.clock.now().astimezone(zone(name)).date()
 
 
-def _to_set_up(session: Session, order: Order) -> Iterator[str]:
+def _to_set_up(session: Session, request: SendRequest) -> Iterator[str]:
     """What a dry run did without, and a sending needs."""
-    if order.road.through != EMAIL or not order.dry_run:
+    if request.transport.name != EMAIL or not request.dry_run:
         return
     email = session.settings.delivery.email
     if email is None:
@@ -108,9 +108,9 @@ def _count(messages: int, does: str, do: str) -> str:
     return f"1 message {does}" if messages == 1 else f"{messages:,} messages {do}"
 
 
-def _quiet(session: Session, facts: Mapping[str, Any], order: Order) -> Iterator[str]:
+def _quiet(session: Session, facts: Mapping[str, Any], request: SendRequest) -> Iterator[str]:
     """When the quiet hours that ended the sending are over."""
     quiet = session.settings.quiet_hours
     if quiet is not None and facts["stopped"] == QUIET:
-        opens = local_time(quiet.opens_at(order.clock.now()), quiet)
+        opens = local_time(quiet.opens_at(request.clock.now()), quiet)
         yield f"quiet hours: sending opens at {opens}; --wait waits for it"

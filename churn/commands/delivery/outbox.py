@@ -17,8 +17,8 @@ from churn.campaigns.delivery.planned import Planned
 from churn.campaigns.delivery.transport import Outgoing
 from churn.commands.delivery.consents import still_sendable, withdrawn
 from churn.commands.delivery.coupon_codes import with_codes
-from churn.commands.delivery.transports import EMAIL, PLACEHOLDER_ADDRESS, EmailWay, WebhookWay
-from churn.commands.session import Progress, Session
+from churn.commands.delivery.transports import EMAIL, PLACEHOLDER_ADDRESS, Configured
+from churn.commands.session import Session
 from churn.data.consent import consent_to_send
 from churn.data.people import addresses
 from churn.data.tables import Tables
@@ -27,10 +27,10 @@ from churn.storage.messages import CONTACTED, Message, doubt_unfinished, message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class SendRequest:
     """What was asked for."""
 
-    road: EmailWay | WebhookWay
+    transport: Configured
     offer: str | None
     limit: int | None
     replace: bool
@@ -38,7 +38,6 @@ class Order:
     wait: bool
     dry_run: bool
     clock: Clock
-    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Outbox:
 
 @dataclass(frozen=True)
 class _Record:
-    """What is on record of the campaign's messages, for one way."""
+    """What is on record of the campaign's messages, for one transport."""
 
     contacted: frozenset[str]
     left: Mapping[str, str]
@@ -60,8 +59,8 @@ class _Record:
 
     @classmethod
     def read(cls, messages: Iterable[Message], through: str, *, retry_unknown: bool) -> _Record:
-        """Whom it may have reached in any way, who gets none now and why, and the messages of this
-        way.
+        """Whom any transport may have reached, who gets none now and why, and this transport's
+        messages.
         """
         contacted: set[str] = set()
         left: dict[str, str] = {}
@@ -84,22 +83,22 @@ def fill_outbox(
     session: Session,
     plan: pa.Table,
     planned: Planned | None,
-    order: Order,
+    request: SendRequest,
     *,
     on: date,
     picked: Mapping[str, tuple[str, ...]],
 ) -> Outbox:
-    """Who of the plan may be sent to on that date and was not yet, up to the order's limit.
+    """Who of the plan may be sent to on that date and was not yet, up to the request's limit.
 
     `picked` are the products that a customer's message names.
     """
-    road = order.road
-    record = _on_record(session, planned, order)
-    sent, to = _reachable(session, plan, record, order, on=on)
-    sent, kept = _not_yet(sent, record, limit=order.limit)
-    rows = with_codes(session, sent.table, dry_run=order.dry_run)
+    transport = request.transport
+    record = _on_record(session, planned, request)
+    sent, to = _reachable(session, plan, record, request, on=on)
+    sent, kept = _not_yet(sent, record, limit=request.limit)
+    rows = with_codes(session, sent.table, dry_run=request.dry_run)
     told = rows.to_pylist()
-    messages = _messages(told, record, road, run_id=session.run_id)
+    messages = _messages(told, record, transport, run_id=session.run_id)
     outgoing = tuple(
         Outgoing(message, row, to[place], tuple(picked.get(message.customer_id, ())))
         for message, row, place in zip(messages, told, kept, strict=True)
@@ -108,7 +107,7 @@ def fill_outbox(
 
 
 def still_reachable(
-    session: Session, plan: pa.Table, planned: Planned | None, order: Order, *, on: date
+    session: Session, plan: pa.Table, planned: Planned | None, request: SendRequest, *, on: date
 ) -> set[str]:
     """Who of the plan may be sent to, by what the shop's tables say now, and not at the start."""
     settings = session.settings
@@ -117,21 +116,23 @@ def still_reachable(
     try:
         anew = replace(session, tables=tables, erased=erased)
         found = messages_of(session.ledger, planned.campaign_id, planned.as_of) if planned else []
-        record = _Record.read(found, order.road.through, retry_unknown=order.retry_unknown)
-        sent, _ = _reachable(anew, plan, record, order, on=on)
+        record = _Record.read(found, request.transport.name, retry_unknown=request.retry_unknown)
+        sent, _ = _reachable(anew, plan, record, request, on=on)
         return set(sent.table["customer_id"].to_pylist())
     finally:
         tables.close()
 
 
 def _reachable(
-    session: Session, plan: pa.Table, record: _Record, order: Order, *, on: date
+    session: Session, plan: pa.Table, record: _Record, request: SendRequest, *, on: date
 ) -> tuple[Sendable, Sequence[str]]:
     """The offers that may be sent, and the addresses in their order, empty for a webhook."""
-    sent = still_sendable(session, plan, on=on, offer=order.offer, channel=order.road.channel)
-    if order.road.through != EMAIL:
+    sent = still_sendable(
+        session, plan, on=on, offer=request.offer, channel=request.transport.channel
+    )
+    if request.transport.name != EMAIL:
         return sent, [""] * sent.table.num_rows
-    if order.dry_run and not knows_addresses(session):
+    if request.dry_run and not knows_addresses(session):
         return sent, [PLACEHOLDER_ADDRESS] * sent.table.num_rows
     return _addressed(session, sent, record, on=on)
 
@@ -150,13 +151,13 @@ def _not_yet(sent: Sendable, record: _Record, *, limit: int | None) -> tuple[Sen
     return Sendable(sent.table.take(pa.array(kept, pa.int64())), dict(left)), kept
 
 
-def _on_record(session: Session, planned: Planned | None, order: Order) -> _Record:
+def _on_record(session: Session, planned: Planned | None, request: SendRequest) -> _Record:
     if planned is None:
         return _Record(frozenset(), {}, {})
-    through = order.road.through
+    through = request.transport.name
     doubt_unfinished(session.ledger, planned.campaign_id, planned.as_of, through)
     found = messages_of(session.ledger, planned.campaign_id, planned.as_of)
-    return _Record.read(found, through, retry_unknown=order.retry_unknown)
+    return _Record.read(found, through, retry_unknown=request.retry_unknown)
 
 
 def knows_addresses(session: Session) -> bool:
@@ -184,7 +185,7 @@ def _addressed(
 def _messages(
     rows: Sequence[Mapping[str, Any]],
     record: _Record,
-    road: EmailWay | WebhookWay,
+    transport: Configured,
     *,
     run_id: str,
 ) -> list[Message]:
@@ -193,7 +194,7 @@ def _messages(
     batch = ""
     for row in rows:
         known = record.mine.get(row["customer_id"])
-        if known is None and fresh % road.batch == 0:
+        if known is None and fresh % transport.batch == 0:
             batch = f"msg_{secrets.token_hex(16)}"
         fresh += known is None
         messages.append(
@@ -201,7 +202,7 @@ def _messages(
                 campaign_id=row["campaign_id"],
                 as_of=row["as_of"],
                 customer_id=row["customer_id"],
-                through=road.through,
+                through=transport.name,
                 offer_id=row["offer_id"],
                 channel=row["channel"],
                 token=secrets.token_urlsafe(16) if known is None else known.token,

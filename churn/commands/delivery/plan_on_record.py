@@ -79,7 +79,9 @@ def _name(place: Place) -> str:
     return str(place) if isinstance(place, TableAddress) else place.name
 
 
-def ways_notes(session: Session, facts: Mapping[str, Any], *, others: Iterable[str]) -> list[str]:
+def transport_notes(
+    session: Session, facts: Mapping[str, Any], *, others: Iterable[str]
+) -> list[str]:
     """What a command says where the plan went one of these other ways, too: what becomes of a list
     is not known here, so its customers may be contacted twice. `facts` name campaign and date.
     """
@@ -88,7 +90,7 @@ def ways_notes(session: Session, facts: Mapping[str, Any], *, others: Iterable[s
     with session.ledger.reading() as connection:
         gone = ways_out(connection, facts["campaign_id"], facts["plan_as_of"])
     return [
-        f"the same plan went out through {way!r} in run {gone[way]}: both are two contacts"
-        for way in others
-        if way in gone
+        f"the same plan went out through {name!r} in run {gone[name]}: both are two contacts"
+        for name in others
+        if name in gone
     ]

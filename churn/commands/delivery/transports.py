@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from churn.campaigns.delivery.dispatch import Clock
-from churn.campaigns.delivery.email import Postman, Writer
+from churn.campaigns.delivery.email import EmailTransport, Writer
 from churn.campaigns.delivery.settings import EmailSettings
 from churn.campaigns.delivery.smtp import MailServer
 from churn.campaigns.delivery.templates import Templates
-from churn.campaigns.delivery.transport import Courier, Outgoing
-from churn.campaigns.delivery.webhook import Webhook
+from churn.campaigns.delivery.transport import Outgoing, Transport
+from churn.campaigns.delivery.webhook import WebhookTransport
 from churn.config import Settings
 from churn.errors import ConfigError
 from churn.offers.catalogue import Offers
 from churn.storage.os_errors import storage_errors
 
 EMAIL, WEBHOOK = "email", "webhook"
-WAYS = (EMAIL, WEBHOOK)
+TRANSPORTS = (EMAIL, WEBHOOK)
 
 
 PLACEHOLDER = EmailSettings(
@@ -31,10 +31,10 @@ PLACEHOLDER = EmailSettings(
 PLACEHOLDER_ADDRESS = "customer@your-shop.example"
 
 
-class EmailWay:
+class ConfiguredEmail:
     """E-mail through the server of `[delivery.email]`: each message by itself."""
 
-    through = EMAIL
+    name = EMAIL
     channel: str | None = EMAIL
     batch = 1
 
@@ -63,19 +63,19 @@ class EmailWay:
         for one in first_of_each_offer(outgoing):
             self.writer.mail(one, at=Clock().now())
 
-    def courier(self, clock: Clock) -> Courier:
-        """A postman, who connects when there is something to send."""
+    def open(self, clock: Clock) -> Transport:
+        """A transport that connects when there is something to send."""
         server = MailServer(self.writer.settings, ca_file=self.ca_file, sleep=clock.sleep)
-        return Postman(self.writer, server, now=clock.now)
+        return EmailTransport(self.writer, server, now=clock.now)
 
 
-class WebhookWay:
+class ConfiguredWebhook:
     """Batches to the address of `[delivery.webhook]`, offers of every channel."""
 
-    through = WEBHOOK
+    name = WEBHOOK
     placeholder = False
     channel: str | None = None
-    attempts = 1  # a batch is posted again by the courier itself, under its own id
+    attempts = 1  # a batch is posted again by the transport itself, under its own id
     per_minute: int | None = None
 
     def __init__(self, settings: Settings) -> None:
@@ -89,19 +89,25 @@ class WebhookWay:
     def check(self, outgoing: Sequence[Outgoing]) -> None:
         """Nothing: rows of a list need no writing."""
 
-    def courier(self, clock: Clock) -> Courier:
-        """Who posts."""
-        return Webhook(self.settings, clock=clock)
+    def open(self, clock: Clock) -> Transport:
+        """A transport that posts batches."""
+        return WebhookTransport(self.settings, clock=clock)
 
 
-def way(name: str, settings: Settings, *, dry_run: bool = False) -> EmailWay | WebhookWay:
-    """The way of that name; ConfigError where there is none, or its section is missing. A `dry_run`
-    by e-mail needs neither the section nor a server.
+Configured = ConfiguredEmail | ConfiguredWebhook
+
+
+def configured(name: str, settings: Settings, *, dry_run: bool = False) -> Configured:
+    """The transport of that name; ConfigError where there is none, or its section is missing.
+
+    A `dry_run` by e-mail needs neither the section nor a server.
     """
-    if name not in WAYS:
-        rule = f"--through must be one of {', '.join(WAYS)}"
+    if name not in TRANSPORTS:
+        rule = f"--through must be one of {', '.join(TRANSPORTS)}"
         raise ConfigError(rule, got=name, fix="Name one of them.")
-    return EmailWay(settings, dry_run=dry_run) if name == EMAIL else WebhookWay(settings)
+    if name == EMAIL:
+        return ConfiguredEmail(settings, dry_run=dry_run)
+    return ConfiguredWebhook(settings)
 
 
 def first_of_each_offer(outgoing: Sequence[Outgoing]) -> list[Outgoing]:
@@ -110,24 +116,24 @@ def first_of_each_offer(outgoing: Sequence[Outgoing]) -> list[Outgoing]:
 
 
 def write_preview(
-    folder: Path, road: EmailWay | WebhookWay, outgoing: Sequence[Outgoing]
+    folder: Path, transport: Configured, outgoing: Sequence[Outgoing]
 ) -> tuple[Path, ...]:
     """The paths of OFFER.eml, OFFER.html and OFFER.txt in the folder, for each offer's first
     message. Their link to unsubscribe leads nowhere, for nothing of them is on record.
     """
-    if not isinstance(road, EmailWay):
+    if not isinstance(transport, ConfiguredEmail):
         raise ConfigError("--preview is for e-mail", fix="Take --dry-run with a webhook.")
     with storage_errors(folder, doing="write"):
         folder.mkdir(parents=True, exist_ok=True)
     return tuple(
-        path for one in first_of_each_offer(outgoing) for path in _written(folder, road, one)
+        path for one in first_of_each_offer(outgoing) for path in _written(folder, transport, one)
     )
 
 
-def _written(folder: Path, road: EmailWay, outgoing: Outgoing) -> list[Path]:
-    letter = road.writer.letter(outgoing)
+def _written(folder: Path, transport: ConfiguredEmail, outgoing: Outgoing) -> list[Path]:
+    letter = transport.writer.letter(outgoing)
     contents = {
-        "eml": road.writer.mail(outgoing, at=Clock().now()),
+        "eml": transport.writer.mail(outgoing, at=Clock().now()),
         "html": letter.html.encode(),
         "txt": letter.text.encode(),
     }

@@ -32,9 +32,9 @@ class Time:
 
 
 class Script:
-    """A courier that answers as it was told, and then that it was sent."""
+    """A transport that answers as it was told, and then that it was sent."""
 
-    through = "email"
+    name = "email"
 
     def __init__(self, outcomes=(), during=lambda: None):
         self.outcomes = list(outcomes)
@@ -77,9 +77,9 @@ def waiting(ledger, *customers, batch=None):
     return parcels(Outgoing(one, {}) for one in messages)
 
 
-def dispatched(ledger, courier, items, *, time=None, **options):
+def dispatched(ledger, transport, items, *, time=None, **options):
     time = time or Time()
-    dispatch = Dispatch(ledger, courier, since=0, clock=time.clock, **{"attempts": 3, **options})
+    dispatch = Dispatch(ledger, transport, since=0, clock=time.clock, **{"attempts": 3, **options})
     return dispatch.send(items)
 
 
@@ -91,72 +91,72 @@ def states(ledger):
 
 def test_each_parcel_goes_out_once_and_is_on_record_while_it_does(ledger):
     seen = []
-    courier = Script(during=lambda: seen.append(sorted(s for s, _ in states(ledger).values())))
-    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben"))
-    assert courier.carried == [["anna"], ["ben"]]
-    assert courier.closed
+    transport = Script(during=lambda: seen.append(sorted(s for s, _ in states(ledger).values())))
+    tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben"))
+    assert transport.carried == [["anna"], ["ben"]]
+    assert transport.closed
     assert seen == [["sending", "waiting"], ["sending", "sent"]]
     assert (tally.of("sent"), tally.of("waiting"), tally.stopped) == (2, 0, None)
 
 
 def test_a_parcel_may_hold_many(ledger):
-    courier = Script()
-    dispatched(ledger, courier, waiting(ledger, "anna", "ben", batch="msg_1"))
-    assert courier.carried == [["anna", "ben"]]
+    transport = Script()
+    dispatched(ledger, transport, waiting(ledger, "anna", "ben", batch="msg_1"))
+    assert transport.carried == [["anna", "ben"]]
 
 
 def test_what_cannot_go_now_is_tried_after_the_others_and_then_left(ledger):
     later = Outcome("waiting", "451")
-    courier, time = Script([later, SENT, later, later]), Time()
-    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben"), time=time)
-    assert courier.carried == [["anna"], ["ben"], ["anna"], ["anna"]]
+    transport, time = Script([later, SENT, later, later]), Time()
+    tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben"), time=time)
+    assert transport.carried == [["anna"], ["ben"], ["anna"], ["anna"]]
     assert time.waits == [2.0, 4.0]
     assert states(ledger) == {"anna": ("waiting", "451"), "ben": ("sent", None)}
     assert tally.counts == {("sent", None): 1, ("waiting", "451"): 1, ("withdrawn", None): 0}
 
 
 def test_a_courier_that_can_do_no_more_leaves_the_rest_waiting(ledger):
-    courier = Script([SENT, Outcome("waiting", "no connection", stop=True)])
-    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben", "cleo"))
-    assert courier.carried == [["anna"], ["ben"]]
+    transport = Script([SENT, Outcome("waiting", "no connection", stop=True)])
+    tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben", "cleo"))
+    assert transport.carried == [["anna"], ["ben"]]
     assert tally.stopped == "no connection"
     assert tally.of("waiting") == 2
     assert {state for state, _ in states(ledger).values()} == {"sent", "waiting"}
 
 
 def test_refusal_after_refusal_stops_before_everybody_is_lost(ledger):
-    courier = Script([Outcome("failed", "554")] * 40)
-    tally = dispatched(ledger, courier, waiting(ledger, *(f"c{n}" for n in range(40))))
+    transport = Script([Outcome("failed", "554")] * 40)
+    tally = dispatched(ledger, transport, waiting(ledger, *(f"c{n}" for n in range(40))))
     assert (tally.of("failed"), tally.of("waiting")) == (25, 15)
     assert tally.stopped == "the first 25 were all refused"
 
 
 def test_whoever_withdraws_while_others_are_sent_to_is_left_out(ledger):
-    courier = Script(during=lambda: record_withdrawal(ledger, "ben", "email", source="page"))
-    tally = dispatched(ledger, courier, waiting(ledger, "anna", "ben", "cleo"))
-    assert courier.carried == [["anna"], ["cleo"]]
+    transport = Script(during=lambda: record_withdrawal(ledger, "ben", "email", source="page"))
+    tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben", "cleo"))
+    assert transport.carried == [["anna"], ["cleo"]]
     assert (tally.of("sent"), tally.of("withdrawn")) == (2, 1)
 
 
 def test_the_pace_is_kept(ledger):
     time, at = Time(), []
-    courier = Script(during=lambda: at.append(time.at))
+    transport = Script(during=lambda: at.append(time.at))
     items = waiting(ledger, "anna", "ben", "cleo")
-    dispatched(ledger, courier, items, time=time, per_minute=20)
+    dispatched(ledger, transport, items, time=time, per_minute=20)
     assert [moment - NOON for moment in at] == [timedelta(seconds=s) for s in (0, 3, 6)]
 
 
 def test_in_a_long_run_it_is_asked_again_who_may_be_sent_to(ledger):
     time, asked = Time(), []
-    courier = Script(during=lambda: time.sleep(10 * 60))
+    transport = Script(during=lambda: time.sleep(10 * 60))
 
     def ask_again():
         asked.append(time.at - NOON)
         return {"anna", "ben", "dora"}
 
     items = waiting(ledger, "anna", "ben", "cleo", "dora")
-    tally = dispatched(ledger, courier, items, time=time, ask_again=ask_again)
-    assert courier.carried == [["anna"], ["ben"], ["dora"]]
+    tally = dispatched(ledger, transport, items, time=time, ask_again=ask_again)
+    assert transport.carried == [["anna"], ["ben"], ["dora"]]
     assert asked == [timedelta(minutes=20)]
     assert (tally.of("sent"), tally.of("withdrawn")) == (3, 1)
 
@@ -165,25 +165,25 @@ QUIET_HOURS = QuietHours.parse("21:00-08:00", timezone="UTC")
 
 
 def test_in_quiet_hours_nothing_is_sent(ledger):
-    courier, night = Script(), Time(NOON.replace(hour=23))
-    tally = dispatched(ledger, courier, waiting(ledger, "anna"), time=night, quiet=QUIET_HOURS)
-    assert (courier.carried, tally.stopped, tally.of("waiting")) == ([], QUIET, 1)
+    transport, night = Script(), Time(NOON.replace(hour=23))
+    tally = dispatched(ledger, transport, waiting(ledger, "anna"), time=night, quiet=QUIET_HOURS)
+    assert (transport.carried, tally.stopped, tally.of("waiting")) == ([], QUIET, 1)
 
 
 def test_quiet_hours_that_begin_in_between_end_the_sending(ledger):
     time = Time(NOON.replace(hour=20, minute=59))
-    courier = Script(during=lambda: time.sleep(60))
+    transport = Script(during=lambda: time.sleep(60))
     items = waiting(ledger, "anna", "ben")
-    assert dispatched(ledger, courier, items, time=time, quiet=QUIET_HOURS).of("waiting") == 1
-    assert courier.carried == [["anna"]]
+    assert dispatched(ledger, transport, items, time=time, quiet=QUIET_HOURS).of("waiting") == 1
+    assert transport.carried == [["anna"]]
 
 
 def test_quiet_hours_are_waited_for_where_that_is_wished(ledger):
     time = Time(NOON.replace(hour=20, minute=59))
     at = []
-    courier = Script(during=lambda: (at.append(time.at), time.sleep(60)))
+    transport = Script(during=lambda: (at.append(time.at), time.sleep(60)))
     items = waiting(ledger, "anna", "ben")
-    tally = dispatched(ledger, courier, items, time=time, quiet=QUIET_HOURS, wait=True)
+    tally = dispatched(ledger, transport, items, time=time, quiet=QUIET_HOURS, wait=True)
     assert tally.of("sent") == 2
     assert at[1] == NOON.replace(hour=8) + timedelta(days=1)
 
@@ -192,10 +192,10 @@ def test_a_courier_that_fails_unexpectedly_leaves_its_parcel_in_doubt(ledger):
     def burst():
         raise RuntimeError("a bug")
 
-    courier = Script(during=burst)
+    transport = Script(during=burst)
     with pytest.raises(RuntimeError, match="a bug"):
-        dispatched(ledger, courier, waiting(ledger, "anna", "ben"))
-    assert courier.closed
+        dispatched(ledger, transport, waiting(ledger, "anna", "ben"))
+    assert transport.closed
     assert states(ledger) == {"anna": ("sending", None), "ben": ("waiting", None)}
 
 
@@ -218,11 +218,11 @@ def test_whatever_the_courier_answers_nobody_gets_two_and_everybody_is_counted(
 
     with Ledger(Path(":memory:"), now=lambda: NOON) as ledger:
         names = [f"c{number}" for number in range(customers)]
-        courier = Script(outcomes)
-        tally = dispatched(ledger, courier, waiting(ledger, *names), attempts=attempts)
+        transport = Script(outcomes)
+        tally = dispatched(ledger, transport, waiting(ledger, *names), attempts=attempts)
         taken = [
             names[0]
-            for names, outcome in zip(courier.carried, [*outcomes, *[SENT] * 99], strict=False)
+            for names, outcome in zip(transport.carried, [*outcomes, *[SENT] * 99], strict=False)
             if outcome.state != "waiting"
         ]
         assert len(taken) == len(set(taken))

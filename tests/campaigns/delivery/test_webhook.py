@@ -14,7 +14,7 @@ from hook_sink import Receiver, ids
 from churn.campaigns.delivery.dispatch import Clock
 from churn.campaigns.delivery.settings import WebhookSettings
 from churn.campaigns.delivery.transport import Outcome, Outgoing
-from churn.campaigns.delivery.webhook import Webhook
+from churn.campaigns.delivery.webhook import WebhookTransport
 from churn.storage.messages import Message
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -73,7 +73,7 @@ def posted(receiver, *parcels, **changes):
         settings = WebhookSettings(
             **{"url": url, "secret": SECRET, "timeout_seconds": 0.5, "retries": 2, **changes}
         )
-        hook = Webhook(settings, clock=clock, seed=1)
+        hook = WebhookTransport(settings, clock=clock, seed=1)
         outcomes = [hook.deliver(one) for one in parcels or [parcel("ännä")]]
         hook.close()
     return outcomes, waits
@@ -186,6 +186,6 @@ def test_an_answer_without_end_is_not_waited_for(begin, more, pause, state):
         settings = WebhookSettings(
             url=f"http://127.0.0.1:{port}/", secret=SECRET, timeout_seconds=0.5, retries=0
         )
-        webhook = Webhook(settings)
+        webhook = WebhookTransport(settings)
         assert webhook.deliver(parcel("a")).state == state
         webhook.close()
