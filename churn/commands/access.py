@@ -31,6 +31,7 @@ from churn.privacy.access_rows import (
 )
 from churn.privacy.erase_files import AudienceRows, FileEraser
 from churn.privacy.still_held import told_of_erased
+from churn.results.figures import share
 from churn.results.job_result import JobResult, ShownTable, hashed
 from churn.storage.erasures import Erased, exports_to
 from churn.storage.erasures import hashed as keyed_hash
@@ -185,7 +186,7 @@ def _shown(held: Row) -> tuple[ShownTable, ...]:
     score = held["score_now"] or {}
     about = [
         ("status", str(score.get("status", ""))),
-        ("probability of a lapse", _share(score.get("churn_probability"))),
+        ("probability of a lapse", share(score.get("churn_probability"), absent="")),
         ("risk", str(score.get("risk_band", ""))),
         *(("reason", reason) for reason in score.get("reasons", ())),
     ]
@@ -203,10 +204,6 @@ def _shown(held: Row) -> tuple[ShownTable, ...]:
         ("Offers planned", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
         ("Consent now", ("channel", "purpose", ""), tuple(consents)),
     )
-
-
-def _share(probability: float | None) -> str:
-    return "" if probability is None else f"{probability:.1%}"
 
 
 def _notes(held: Row) -> list[str]:

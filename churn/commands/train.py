@@ -31,6 +31,7 @@ from churn.modeling.panel import Panel
 from churn.modeling.registry.store import check_driver
 from churn.modeling.training import Trained, standing_in, train_model
 from churn.modeling.tuning import Tuned
+from churn.results.figures import difference
 from churn.results.job_result import JobResult, ShownTable, hashed
 
 REFUSED = "-refused"
@@ -151,7 +152,7 @@ def _told(tuned: Tuned) -> str:
     found = "a better one" if tuned.changed else "none that is better beyond chance"
     return (
         f"{found} in {tuned.trials} trials ({tuned.given_up} given up): log loss "
-        f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] on forward folds"
+        f"{difference(gap)} on forward folds"
     )
 
 

@@ -9,6 +9,7 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.page import judgement_page
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
+from churn.results.figures import interval
 
 AS_IT_CAME = (
     "The past treated some customers with campaigns; what is counted here happened then, offers "
@@ -131,7 +132,6 @@ def _refused(trained: Trained) -> list[str]:
     found = trained.evaluation.of("model").metrics
     loss, auc = found["log_loss"], found["roc_auc"]
     return [
-        f"The model that was refused: log loss {loss.estimate:.4f} [{loss.low:.4f}, "
-        f"{loss.high:.4f}], AUC {auc.estimate:.4f} [{auc.low:.4f}, {auc.high:.4f}].",
+        f"The model that was refused: log loss {interval(loss)}, AUC {interval(auc)}.",
         "",
     ]

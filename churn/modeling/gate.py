@@ -26,6 +26,7 @@ from churn.modeling.metrics import Interval, log_loss, paired_log_loss_differenc
 from churn.modeling.model import ChurnModel
 from churn.modeling.paired import SliceDifference, slice_differences
 from churn.modeling.panel import Panel
+from churn.results.figures import difference
 
 LEAST_CUTOFFS = 2
 WHEN = ("dates", "until", "arrival_lag_days")
@@ -255,7 +256,7 @@ def _rules(evaluation: Evaluation) -> Check:
     gap = evaluation.against[best]
     enough = len(evaluation.cutoffs) >= LEAST_CUTOFFS
     verb = "beats" if gap.high < 0 else "does not beat"
-    reason = f"the model {verb} the best baseline, {best}: log loss difference {_told(gap)}"
+    reason = f"the model {verb} the best baseline, {best}: log loss difference {difference(gap)}"
     if not enough:
         reason += f"; judged on {len(evaluation.cutoffs)} cutoff, and a promotion takes two"
     figures = {"baseline": best, **_figures(gap), "cutoffs": len(evaluation.cutoffs)}
@@ -271,7 +272,7 @@ def _champion(test: Forecasts, champion: Rival, seed: int) -> Check:
     bound = 0.0 if rule else MARGIN * log_loss(target, champion.probability)
     passed = gap.high < bound
     verb = _verb(passed, rule=rule)
-    told = f"log loss difference {_told(gap)}, to be under {bound:+.4f}"
+    told = f"log loss difference {difference(gap)}, to be under {bound:+.4f}"
     reason = f"the model {verb} the champion {champion.name} ({champion.how}): {told}"
     figures = {"champion": champion.name, "how": champion.how, **_figures(gap), "bound": bound}
     return Check("champion", passed, reason, figures)
@@ -309,7 +310,7 @@ def _slices_told(
     interval = f"{found[0].level:.1%} intervals for {len(found)} slices"
     if not worse:
         return f"no slice is worse than with {rival} ({interval})"
-    named = "; ".join(f"{one.name}, log loss {_told(one.difference)}" for one in worse)
+    named = "; ".join(f"{one.name}, log loss {difference(one.difference)}" for one in worse)
     return f"the model is worse than {rival} on a slice: {named} ({interval})"
 
 
@@ -320,10 +321,6 @@ def _leaks(leaks: Sequence[Leak]) -> Check:
     more = f"; and {len(leaks) - SHOWN_LEAKS} more" if len(leaks) > SHOWN_LEAKS else ""
     figures = {leak.feature: {"kind": leak.kind, **leak.figures} for leak in leaks}
     return Check("leaks", False, named + more, figures)
-
-
-def _told(gap: Interval) -> str:
-    return f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
 
 
 def _figures(gap: Interval) -> dict[str, float]:

@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from churn.modeling.metrics import Interval
+from churn.results.figures import difference
 from churn.uplift.average import Estimate
 from churn.uplift.ranking import UpliftReport
 
@@ -64,7 +65,7 @@ def _gaps(report: UpliftReport) -> Mapping[tuple[str, str], Interval]:
 def _said(compared: tuple[str, str], gap: Interval) -> str:
     what, rival = compared
     verb = "beats" if gap.low > 0 else "does not beat"
-    return f"{what} {verb} {rival}: {gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
+    return f"{what} {verb} {rival}: {difference(gap)}"
 
 
 def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:

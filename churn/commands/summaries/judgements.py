@@ -12,6 +12,7 @@ from churn.modeling.gate import LEAST_CUTOFFS, Check, Gate
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
+from churn.results.figures import difference, interval, share
 from churn.results.job_result import Line, ShownTable
 
 SHOWN = {
@@ -83,11 +84,7 @@ def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
-    ratio = one.ratio
-    return (
-        f"{ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
-        f"{one.error.estimate:,.2f}",
-    )
+    return interval(one.ratio, digits=3), f"{one.error.estimate:,.2f}"
 
 
 def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
@@ -95,7 +92,7 @@ def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
     gap = evaluation.win_back
     if gap is None:
         return ()
-    verdict = (f"{gap.estimate:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]",)
+    verdict = (difference(gap),)
     log_loss = [
         _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
         for name in ("model", "group_rate")
@@ -122,7 +119,7 @@ def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> ShownTable:
         (
             one.group,
             f"{one.rows:,}",
-            _share(one.base_rate),
+            share(one.base_rate),
             *(_with_error(one.metrics[key]) for key in BY_KIND),
         )
         for one in judged
@@ -142,7 +139,7 @@ def _calibration(judgement: Judgement) -> ShownTable:
 
 def _reliability(one: Reliability) -> Line:
     error, floor = one.error, one.floor
-    shares = (_share(one.predicted), _share(one.observed))
+    shares = (share(one.predicted), share(one.observed))
     decimals = (error.estimate, error.low, error.high, floor.mean, floor.high)
     return (one.group, f"{one.rows:,}", *shares, *(_decimal(value) for value in decimals))
 
@@ -164,14 +161,14 @@ def _lists(judgement: Judgement) -> ShownTable:
 
 def _profits(judgement: Judgement) -> ShownTable:
     rows = tuple(
-        (one.predictor, _with_error(one.best), _share(one.best_share)) for one in judgement.profits
+        (one.predictor, _with_error(one.best), share(one.best_share)) for one in judgement.profits
     )
     return "Expected maximum profit", ("", "EMPC", "contacted"), rows
 
 
 def _ablation(judgement: Judgement) -> ShownTable:
     rows = tuple(
-        (one.family, str(one.features), _signed(one.loss_rise), f"{one.auc_fall:+.4f}")
+        (one.family, str(one.features), difference(one.loss_rise), f"{one.auc_fall:+.4f}")
         for one in judgement.ablation
     )
     header = ("without", "features", "log loss rises by", "AUC falls by")
@@ -183,19 +180,15 @@ def _horizons(judgement: Judgement) -> ShownTable:
         (
             f"{one.horizon_days} days",
             f"{one.rows:,}",
-            _share(one.base_rate),
+            share(one.base_rate),
             "-" if one.roc_auc is None else _with_error(one.roc_auc),
-            _share(one.skill),
+            share(one.skill),
             "-" if one.calibration is None else _bounded(one.calibration.error),
         )
         for one in judgement.horizons
     )
     header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
     return "The recipe with another horizon", header, rows
-
-
-def _share(value: float | None) -> str:
-    return f"{value:.1%}" if value is not None and isfinite(value) else "-"
 
 
 def _with_error(value: Interval) -> str:
@@ -211,10 +204,6 @@ def _with_error(value: Interval) -> str:
 def _bounded(value: Interval) -> str:
     """The estimate and both ends of its 95 % interval."""
     return f"{_decimal(value.estimate)} [{_decimal(value.low)}, {_decimal(value.high)}]"
-
-
-def _signed(value: Interval) -> str:
-    return f"{value.estimate:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
 
 
 def _percent(value: Interval) -> str:

@@ -10,6 +10,7 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.pictures import capacity_in_words
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
+from churn.results.figures import difference, interval, share
 
 METRICS = {"roc_auc": "AUC", "log_loss": "log loss", "brier": "Brier"}
 MOST_SLICES = 12
@@ -73,7 +74,7 @@ def _kinds(judgement: Judgement) -> list[str]:
         [
             f"{what}: {one.group}",
             f"{one.rows:,}",
-            _share(one.base_rate),
+            share(one.base_rate),
             *(_interval(one.metrics[key]) for key in METRICS),
         ]
         for what, group in (("lapse", lapse), ("decline", judgement.evaluation.decline))
@@ -193,7 +194,7 @@ def _families(judgement: Judgement, pictures: str) -> list[str]:
     if not judgement.importance:
         return _without_families(judgement, pictures)
     rows = [
-        [one.family, str(one.features), _share(one.gain_share), _signed(one.loss_rise)]
+        [one.family, str(one.features), share(one.gain_share), difference(one.loss_rise)]
         for one in judgement.importance
     ]
     lines = [
@@ -215,7 +216,8 @@ def _without_families(judgement: Judgement, pictures: str) -> list[str]:
     if not judgement.ablation:
         return []
     rows = [
-        [one.family, _signed(one.loss_rise), f"{one.auc_fall:+.4f}"] for one in judgement.ablation
+        [one.family, difference(one.loss_rise), f"{one.auc_fall:+.4f}"]
+        for one in judgement.ablation
     ]
     return [
         "The recipe fitted again without each family:",
@@ -237,9 +239,9 @@ def _horizons(judgement: Judgement) -> list[str]:
             f"{one.horizon_days} days",
             ", ".join(one.cutoffs),
             f"{one.rows:,}",
-            _share(one.base_rate),
+            share(one.base_rate),
             _interval(one.roc_auc),
-            _share(one.skill),
+            share(one.skill),
             _interval(one.calibration.error),
             f"{one.calibration.floor.high:.4f}",
         ]
@@ -273,7 +275,7 @@ def _picture(says: str, folder: str, name: str) -> str:
 
 def _reliability(one: Reliability) -> list[str]:
     floors = [f"{value:.4f}" for value in (one.floor.mean, one.floor.high)]
-    means = [_share(one.predicted), _share(one.observed)]
+    means = [share(one.predicted), share(one.observed)]
     return [one.group, f"{one.rows:,}", *means, _interval(one.error), *floors]
 
 
@@ -281,11 +283,7 @@ def _interval(value: Interval | None, *, digits: int = 4) -> str:
     """The estimate and its bounds; a dash where it is not defined."""
     if value is None or not isfinite(value.estimate):
         return "-"
-    return f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-
-
-def _signed(value: Interval) -> str:
-    return f"{value.estimate:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+    return interval(value, digits=digits)
 
 
 def _percent(value: Interval) -> str:
@@ -297,7 +295,3 @@ def _percent(value: Interval) -> str:
 def _points(value: Interval) -> str:
     estimate, low, high = (100 * bound for bound in (value.estimate, value.low, value.high))
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]" if isfinite(estimate) else "-"
-
-
-def _share(value: float | None) -> str:
-    return f"{value:.1%}" if value is not None and isfinite(value) else "-"

@@ -20,6 +20,7 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.plain import as_plain
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
+from churn.results.figures import interval
 
 WIDTH, HEIGHT = 360, 280
 LEAST_SLICE_ROWS = 100
@@ -155,8 +156,7 @@ def _profit(judgement: Judgement) -> Any:
         listed, alt.Y("profit:Q", title="profit per customer of the base"), **_by_who(names)
     )
     best = ", ".join(
-        f"{names[one.predictor]} {one.best.estimate:.2f} [{one.best.low:.2f}, {one.best.high:.2f}]"
-        for one in judgement.profits
+        f"{names[one.predictor]} {interval(one.best, digits=2)}" for one in judgement.profits
     )
     return _sized(lines + zero.encode(y="z:Q"), width=460).properties(
         title=titled(
