@@ -32,7 +32,7 @@ from churn.privacy.access_rows import (
 from churn.privacy.erase_files import AudienceRows, FileEraser
 from churn.privacy.still_held import told_of_erased
 from churn.results.figures import share
-from churn.results.job_result import JobResult, ShownTable, hashed
+from churn.results.job_result import JobResult, Table, hashed
 from churn.storage.erasures import Erased, exports_to
 from churn.storage.erasures import hashed as keyed_hash
 from churn.storage.manifests import publish_with_manifest
@@ -180,7 +180,7 @@ def _counts(held: Row) -> dict[str, int]:
     return {**tables, **ledger, "files": len(held["files"]), "exports": len(held["exports"])}
 
 
-def _shown(held: Row) -> tuple[ShownTable, ...]:
+def _shown(held: Row) -> tuple[Table, ...]:
     """The numbers of rows, and the score with its reasons."""
     counts = [(name.replace("_", " "), f"{count:,}") for name, count in _counts(held).items()]
     score = held["score_now"] or {}
@@ -199,10 +199,10 @@ def _shown(held: Row) -> tuple[ShownTable, ...]:
         for row in held["ledger"].get("plans", {"rows": []})["rows"]
     ]
     return (
-        ("Rows on the customer", ("where", "rows"), tuple(counts)),
-        ("Score now", ("", ""), tuple(about) if score else ()),
-        ("Offers planned", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
-        ("Consent now", ("channel", "purpose", ""), tuple(consents)),
+        Table("Rows on the customer", ("where", "rows"), tuple(counts)),
+        Table("Score now", ("", ""), tuple(about) if score else ()),
+        Table("Offers planned", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
+        Table("Consent now", ("channel", "purpose", ""), tuple(consents)),
     )
 
 

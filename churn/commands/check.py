@@ -14,7 +14,7 @@ from churn.errors import GateError
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.feasible import check_feasible, feasibility_notes
 from churn.modeling.panel import Panel
-from churn.results.job_result import JobResult, Line, ShownTable
+from churn.results.job_result import JobResult, Line, Table
 
 
 def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
@@ -51,7 +51,7 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
                 audit_table(audits),
                 _ids_table(session),
                 *overview_tables(seen),
-                *([("Feasible", ("", ""), feasible)] if feasible else []),
+                *([Table("Feasible", ("", ""), feasible)] if feasible else []),
             ),
         )
 
@@ -98,7 +98,7 @@ def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
     return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
 
 
-def _ids_table(session: Session) -> ShownTable:
+def _ids_table(session: Session) -> Table:
     """How many ids of each table the orders know, and the other way round."""
     matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
     rows = tuple(
@@ -110,4 +110,4 @@ def _ids_table(session: Session) -> ShownTable:
         )
         for one in matches
     )
-    return "Ids", ("table", "id", "known in orders", "of the orders' found"), rows
+    return Table("Ids", ("table", "id", "known in orders", "of the orders' found"), rows)

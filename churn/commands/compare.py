@@ -10,7 +10,7 @@ from churn.commands.model_store import ModelStore
 from churn.commands.summaries.judgements import SHOWN
 from churn.config import load_settings
 from churn.modeling.manifest import gate_open
-from churn.results.job_result import JobResult, ShownTable
+from churn.results.job_result import JobResult, Table
 from churn.storage.ledger import Ledger
 
 Manifest = Mapping[str, Any]
@@ -98,7 +98,7 @@ def _figures(manifest: Manifest) -> dict[str, Any]:
 
 def _side_by_side(
     first: str, second: str, one: Manifest, other: Manifest, *, comparable: bool
-) -> ShownTable:
+) -> Table:
     a, b = _figures(one), _figures(other)
     rows = [
         (
@@ -113,7 +113,7 @@ def _side_by_side(
         (name, *(str(_told(m).get(name, "-")) for m in (one, other)), "")
         for name in ("as of", "judged on", "rows", "features", "gate")
     ]
-    return "Side by side", ("", first, second, "change"), (*facts, *rows)
+    return Table("Side by side", ("", first, second, "change"), (*facts, *rows))
 
 
 def _told(manifest: Manifest) -> dict[str, str]:
@@ -130,19 +130,19 @@ def _told(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _facts(manifest: Manifest, terms: list[str]) -> ShownTable:
+def _facts(manifest: Manifest, terms: list[str]) -> Table:
     rows = [*_told(manifest).items(), *(("champion from", term) for term in terms)]
-    return f"Model {manifest['model_id']}", ("", ""), tuple(rows)
+    return Table(f"Model {manifest['model_id']}", ("", ""), tuple(rows))
 
 
-def _judgement(manifest: Manifest) -> ShownTable:
+def _judgement(manifest: Manifest) -> Table:
     judged = manifest.get("evaluation", {}).get("judged", ())
     names = [one["predictor"] for one in judged if one["group"] == "eligible"]
     rows = [
         (name, *(_decimal(_eligible(manifest, name).get(metric)) for metric in SHOWN))
         for name in names
     ]
-    return "Judged on later cutoffs", ("", *SHOWN.values()), tuple(rows)
+    return Table("Judged on later cutoffs", ("", *SHOWN.values()), tuple(rows))
 
 
 def _counts(manifest: Manifest) -> dict[str, int]:

@@ -12,7 +12,7 @@ from churn.commands.session import Progress, Session, open_session, silent
 from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers
-from churn.results.job_result import JobResult, Line, ShownTable, hashed
+from churn.results.job_result import JobResult, Line, Table, hashed
 from churn.uplift.experiment import ExperimentData
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
@@ -126,7 +126,7 @@ def _contacts(count: int, which: str = "") -> str:
     return f"1 contact{which} is" if count == 1 else f"{count:,} contacts{which} are"
 
 
-def _offers_table(found: Mapping[str, Finding], offers: Offers) -> ShownTable:
+def _offers_table(found: Mapping[str, Finding], offers: Offers) -> Table:
     measured = [_measured_line(one) for one in found.values()]
     stated = [
         (
@@ -143,7 +143,7 @@ def _offers_table(found: Mapping[str, Finding], offers: Offers) -> ShownTable:
         *("offer", "sent", "kept", "retained without", "effect, points"),
         *("verdict", "needed an arm"),
     )
-    return "What is known about each offer (intervals of 90 %)", header, (*measured, *stated)
+    return Table("What is known about each offer (intervals of 90 %)", header, (*measured, *stated))
 
 
 def _measured_line(one: Finding) -> Line:
@@ -168,12 +168,12 @@ def _stated(offer: Offer) -> str:
     return f"{100 * offer.effect:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _reasons_table(found: Mapping[str, Finding]) -> ShownTable:
+def _reasons_table(found: Mapping[str, Finding]) -> Table:
     rows = tuple((one.offer_id, reason) for one in found.values() for reason in one.reasons)
-    return "Why", ("offer", "reason"), rows
+    return Table("Why", ("offer", "reason"), rows)
 
 
-def _groups_table(found: Mapping[str, Finding]) -> ShownTable:
+def _groups_table(found: Mapping[str, Finding]) -> Table:
     words = {"works": "works best", "harms": "harms"}
     rows = tuple(
         (
@@ -188,7 +188,7 @@ def _groups_table(found: Mapping[str, Finding]) -> ShownTable:
         for group in groups
     )
     header = ("offer", "it", "for customers with", "customers", "effect, points")
-    return "For whom (intervals of 95 % for all groups together)", header, rows
+    return Table("For whom (intervals of 95 % for all groups together)", header, rows)
 
 
 def known_effects(session: Session) -> LearntEffects | None:

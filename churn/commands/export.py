@@ -28,7 +28,7 @@ from churn.commands.layouts import LISTS
 from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.config import load_settings
 from churn.data.people import addresses
-from churn.results.job_result import JobResult, ShownTable
+from churn.results.job_result import JobResult, Table
 from churn.results.output import check_out, guard_notes, outputs
 from churn.results.workbook import by_money
 from churn.storage.postgres.address import Place, place_of
@@ -160,13 +160,13 @@ def _result(
     )
 
 
-def _shown(facts: dict[str, Any]) -> ShownTable:
+def _shown(facts: dict[str, Any]) -> Table:
     told = [
         ("offers in the plan", f"{facts['offered']:,}", ""),
         *(("left out: " + c, f"{facts['left_out'][c]:,}", LEFT_OUT[c]) for c in facts["left_out"]),
         ("exported", f"{facts['exported']:,}", ""),
     ]
-    return "Export", ("", "customers", "why"), tuple(told)
+    return Table("Export", ("", "customers", "why"), tuple(told))
 
 
 def _notes(

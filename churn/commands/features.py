@@ -11,7 +11,7 @@ from churn.commands.session import Progress, inputs, open_session, silent
 from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names
-from churn.results.job_result import JobResult, hashed
+from churn.results.job_result import JobResult, Table, hashed
 from churn.results.output import check_out, file_of, guard_notes
 
 
@@ -48,5 +48,5 @@ def features(
         audits=session.tables.audits,
         files=hashed(file),
         warnings=guard_notes(writer),
-        tables=(("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
+        tables=(Table("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )

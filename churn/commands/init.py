@@ -13,7 +13,7 @@ from churn.data.overview import overview
 from churn.data.profiling.guess import OrdersGuess, profile_orders
 from churn.data.tables import Tables
 from churn.errors import ChurnError, ConfigError
-from churn.results.job_result import JobResult, Line, ShownTable, hashed
+from churn.results.job_result import JobResult, Line, Table, hashed
 from churn.storage.postgres.address import is_address
 from churn.storage.publish import publish_file
 
@@ -180,7 +180,7 @@ def init_result(
     return _tried(result, done.config)
 
 
-def _mapping_tables(guess: OrdersGuess) -> tuple[ShownTable, ...]:
+def _mapping_tables(guess: OrdersGuess) -> tuple[Table, ...]:
     """Which of their columns is which of ours, and the money that stands beside the amount."""
     mapping: tuple[Line, ...] = tuple(
         (ours, theirs, guess.seen.get(ours, "")) for ours, theirs in guess.columns.items()
@@ -190,9 +190,9 @@ def _mapping_tables(guess: OrdersGuess) -> tuple[ShownTable, ...]:
         for each in guess.money
     )
     title = f"This looks like {guess.system}" if guess.system else "Guessed mapping"
-    shown: ShownTable = (title, ("ours", "yours", "seen"), mapping)
+    shown = Table(title, ("ours", "yours", "seen"), mapping)
     header = ("yours", "sum", "rows not 0", "taken as")
-    return (shown, ("Columns of money", header, money)) if len(money) > 1 else (shown,)
+    return (shown, Table("Columns of money", header, money)) if len(money) > 1 else (shown,)
 
 
 def _role(guess: OrdersGuess, name: str) -> str:

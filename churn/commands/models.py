@@ -15,7 +15,7 @@ from churn.features.catalogue import CATALOGUE
 from churn.features.plugins import load_own_features
 from churn.modeling.bundle import check_canaries
 from churn.modeling.manifest import gate_open
-from churn.results.job_result import JobResult
+from churn.results.job_result import JobResult, Table
 from churn.storage.ledger import Ledger
 from churn.storage.records import Cause
 
@@ -44,7 +44,7 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
         model_id=store.champion,
         warnings=(*damaged, *notes),
         tables=(
-            (
+            Table(
                 f"Models in {store.name}: AUC, log loss, log loss of the best rule",
                 HEADER,
                 tuple(_row(one) for one in found),

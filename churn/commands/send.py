@@ -28,7 +28,7 @@ from churn.commands.session import Progress, Session, open_session, silent
 from churn.config import load_settings
 from churn.errors import ConfigError, StorageError
 from churn.recommendations.recommender import RECOMMENDED_SCHEMA
-from churn.results.job_result import JobResult, ShownTable, hashed
+from churn.results.job_result import JobResult, Table, hashed
 from churn.results.output import read_table
 from churn.storage.locks import exclusive, lock_beside
 from churn.storage.messages import enqueue
@@ -253,7 +253,7 @@ def _facts(
     }
 
 
-def _shown(facts: dict[str, Any]) -> ShownTable:
+def _shown(facts: dict[str, Any]) -> Table:
     left, meaning = facts["left_out"], LEFT_OUT | UNSENT
     told = [
         ("offers in the plan", f"{facts['offered']:,}", ""),
@@ -261,7 +261,7 @@ def _shown(facts: dict[str, Any]) -> ShownTable:
         ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
         *((state, f"{facts[state]:,}", _why(state, facts)) for state in BECAME if facts[state]),
     ]
-    return "Sending", ("", "customers", "why"), tuple(told)
+    return Table("Sending", ("", "customers", "why"), tuple(told))
 
 
 def _why(state: str, facts: dict[str, Any]) -> str:

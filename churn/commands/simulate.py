@@ -14,7 +14,7 @@ from churn.campaigns.delivery.planned import Planned
 from churn.commands.session import Progress, silent
 from churn.config import load_settings
 from churn.errors import ConfigError
-from churn.results.job_result import JobResult, Line, hashed
+from churn.results.job_result import JobResult, Line, Table, hashed
 from churn.results.output import read_table
 from churn.simulator.advance import CONTACTS, AdvancedShop, advance_shop
 from churn.simulator.files import end_of, write_shop
@@ -71,7 +71,7 @@ def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
         rows=written.rows,
         files=hashed(*written.files),
         warnings=(CAUTION,),
-        tables=(("Tables", ("table", "rows"), shown),),
+        tables=(Table("Tables", ("table", "rows"), shown),),
     )
 
 
@@ -151,13 +151,13 @@ def _told(told: pa.Table) -> dict[str, Any]:
     return {"sent": told.num_rows, **counts, **money}
 
 
-def _grown(lived: AdvancedShop) -> tuple[str, Line, tuple[Line, ...]]:
+def _grown(lived: AdvancedShop) -> Table:
     rows: tuple[Line, ...] = tuple((name, f"{count:,}") for name, count in lived.rows.items())
     title = f"Simulated: {lived.since} to before {lived.until}"
-    return title, ("table", "rows added"), rows
+    return Table(title, ("table", "rows added"), rows)
 
 
-def _truth(told: Mapping[str, Any]) -> tuple[str, Line, tuple[Line, ...]]:
+def _truth(told: Mapping[str, Any]) -> Table:
     labels = {"bought": "who bought", "orders": "orders", "net_spend": "net spend"}
     rows: tuple[Line, ...] = tuple(
         (label, *(f"{told[name + how]:,}" for how in ("", "_without")))
@@ -165,4 +165,4 @@ def _truth(told: Mapping[str, Any]) -> tuple[str, Line, tuple[Line, ...]]:
         if told["sent"]
     )
     title = f"The truth about the {told['sent']:,} who were sent an offer"
-    return title, ("", "with it", "without it"), rows
+    return Table(title, ("", "with it", "without it"), rows)

@@ -9,7 +9,7 @@ from churn.commands.model_store import ModelStore, follow, record
 from churn.commands.session import Progress, on_record, silent
 from churn.config import load_settings
 from churn.errors import ModelError
-from churn.results.job_result import JobResult
+from churn.results.job_result import JobResult, Table
 from churn.storage.redaction import shown_address
 
 
@@ -48,11 +48,11 @@ def sync(config: Path, *, models: Path | None = None, progress: Progress = silen
     )
 
 
-def _table(uri: str, recorded: list[str], there: list[str], moved: dict[str, str]) -> Any:
+def _table(uri: str, recorded: list[str], there: list[str], moved: dict[str, str]) -> Table:
     rows = [
         ("at", uri),
         ("recorded now", ", ".join(recorded) or "nothing"),
         ("there already", f"{len(there):,}"),
         *((f"alias {alias}", model_id or "nobody") for alias, model_id in moved.items()),
     ]
-    return "MLflow", ("", ""), tuple(rows)
+    return Table("MLflow", ("", ""), tuple(rows))

@@ -32,7 +32,7 @@ from churn.modeling.registry.store import check_driver
 from churn.modeling.training import Trained, standing_in, train_model
 from churn.modeling.tuning import Tuned
 from churn.results.figures import difference
-from churn.results.job_result import JobResult, ShownTable, hashed
+from churn.results.job_result import JobResult, Table, hashed
 
 REFUSED = "-refused"
 OUTDATED = "not compared with the champion: another release wrote {name}"
@@ -125,7 +125,7 @@ def _rows(trained: Trained) -> dict[str, int]:
     return counts | {name: count for name, count in (left_out | touched).items() if count}
 
 
-def _resolved_table(trained: Trained) -> ShownTable:
+def _resolved_table(trained: Trained) -> Table:
     cutoffs, clock = trained.panel.cutoffs, trained.panel.clock
     lapsed = f"no purchase in {clock.horizon_days} days"
     eligible = f"bought in the last {clock.lookback_days} days"
@@ -144,7 +144,7 @@ def _resolved_table(trained: Trained) -> ShownTable:
         rows.append(("campaigns", campaigns_in_words(trained.campaigns)))
     if trained.tuned is not None:
         rows.append(("recipe", _told(trained.tuned)))
-    return "Resolved", ("", ""), tuple(rows)
+    return Table("Resolved", ("", ""), tuple(rows))
 
 
 def _told(tuned: Tuned) -> str:

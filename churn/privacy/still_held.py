@@ -16,7 +16,7 @@ from churn.data.erased import erased_in
 from churn.data.tables import Tables
 from churn.errors import ChurnError
 from churn.privacy.erase_files import AddressesUnknownError, AudienceRows, FileEraser
-from churn.results.job_result import JobResult, ShownTable
+from churn.results.job_result import JobResult, Table
 from churn.storage.erasures import Erased, erase_rows, hashed
 from churn.storage.ledger import Ledger
 from churn.storage.outputs import outputs
@@ -69,7 +69,7 @@ def _addresses(tables: Tables, names: list[str]) -> list[tuple[str | None, str |
 ANSWERS = "answers of churn access"
 
 
-def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
+def forget_tables(facts: Mapping[str, Any]) -> tuple[Table, ...]:
     """Rows by place, and the exports that a person has to follow."""
     places = [
         *((f"ledger, {table}", f"{count:,}") for table, count in facts["ledger"].items()),
@@ -83,8 +83,8 @@ def forget_tables(facts: Mapping[str, Any]) -> tuple[ShownTable, ...]:
     ]
     header = ("exported", "to", "campaign", "plan as of", "offer")
     return (
-        (title, ("where", "rows"), tuple(gone)),
-        ("Take them off these lists, where they are used", header, tuple(exports)),
+        Table(title, ("where", "rows"), tuple(gone)),
+        Table("Take them off these lists, where they are used", header, tuple(exports)),
     )
 
 
@@ -175,7 +175,7 @@ def told_of_erased(
         rows={"ledger": sum(rows.values()), "files": sum(files.values())},
         metrics=metrics,
         warnings=(told, *_notes(unseen, theirs)),
-        tables=(("Still held", ("where", "rows"), counts),),
+        tables=(Table("Still held", ("where", "rows"), counts),),
     )
 
 

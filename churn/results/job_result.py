@@ -6,19 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from churn.data.audit import IdMatch, TableAudit
 from churn.storage.names import sha256_of
 
 SCHEMA = 1
 Line = tuple[str, ...]
-ShownTable = tuple[str, Line, tuple[Line, ...]]
+
+
+class Table(NamedTuple):
+    """A table for people: all of it is text."""
+
+    title: str
+    header: Line
+    rows: tuple[Line, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """One finished command. `tables` are for people: title, header and rows of text each.
+    """One finished command. `tables` are for people.
 
     `audits` are those of the tables that were read: their warnings are shown by every command.
     `left_out` counts what the command itself left out, by table and reason.
@@ -38,7 +45,7 @@ class JobResult:
     gate: Mapping[str, Any] | None = None
     files: Mapping[Path | str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    tables: tuple[ShownTable, ...] = ()
+    tables: tuple[Table, ...] = ()
     exit_code: int = 0
     failure: str | None = None
 

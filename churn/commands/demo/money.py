@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 
 CENT = Decimal("0.01")
 KEPT, NET = "customers_kept", "net_gain"
@@ -109,11 +109,11 @@ def _of(money: Mapping[str, Any], name: str, places: Decimal) -> Decimal | None:
     return None if value is None else Decimal(str(value)).quantize(places)
 
 
-def money_table(lines: tuple[Earned, ...], *, days: int, currency: str) -> ShownTable:
+def money_table(lines: tuple[Earned, ...], *, days: int, currency: str) -> Table:
     """The lines as a marketer reads them."""
     header = ("", "measured", "interval of 95 %", "the truth")
     title = f"SIMULATED: what the offers earned in {days} days, {currency}"
-    return title, header, tuple(_row(line, currency) for line in lines)
+    return Table(title, header, tuple(_row(line, currency) for line in lines))
 
 
 def verdict(lines: tuple[Earned, ...]) -> str:

@@ -19,7 +19,7 @@ from churn.commands.demo.steps import (
     train_model,
 )
 from churn.commands.session import Progress, silent
-from churn.results.job_result import JobResult, Line, ShownTable, hashed
+from churn.results.job_result import JobResult, Line, Table, hashed
 
 CAUTION = "SIMULATED: this shows how churn works, and says nothing about real customers"
 HOW_TO_READ = (
@@ -132,7 +132,7 @@ def _result(
         warnings=(*notes, CAUTION),
         tables=(
             money_table(lines, days=told["horizon_days"], currency=told["currency"]),
-            ("How to read it", ("", ""), (*HOW_TO_READ, *_found(lines))),
+            Table("How to read it", ("", ""), (*HOW_TO_READ, *_found(lines))),
             _where(story),
         ),
     )
@@ -147,7 +147,7 @@ def _found(lines: tuple[Earned, ...]) -> tuple[Line, ...]:
     )
 
 
-def _where(story: Story) -> ShownTable:
+def _where(story: Story) -> Table:
     rows = (
         ("churn.toml", "the settings; offers.toml beside it are the offers"),
         ("models/champion", "names the model in use; its card.md tells of it"),
@@ -157,4 +157,4 @@ def _where(story: Story) -> ShownTable:
         ("truth", "what no shop can see"),
         ("churn init orders.csv", "the same with your own orders: README.md"),
     )
-    return f"Where to look next, in {story.folder}", ("", ""), rows
+    return Table(f"Where to look next, in {story.folder}", ("", ""), rows)

@@ -13,7 +13,7 @@ from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.reliability import Reliability
 from churn.modeling.metrics import Interval
 from churn.results.figures import difference, interval, share
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 
 SHOWN = {
     "roc_auc": "AUC",
@@ -33,7 +33,7 @@ LEAST_SLICE_ROWS = 2_000
 """Smaller slices are in the report; on a terminal their chance error would drown the rest."""
 
 
-def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
     """The judgement for people: every predictor on the eligible, then the model on its strata."""
     shown = [
         (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
@@ -52,9 +52,9 @@ def judgement_tables(evaluation: Evaluation) -> tuple[ShownTable, ...]:
     ]
     header = ("", "", "expected", "came", "ratio", "error each")
     return (
-        (title, ("", *SHOWN.values()), tuple(shown)),
+        Table(title, ("", *SHOWN.values()), tuple(shown)),
         _by_kind("The model by kind of customer", "lapsed", strata),
-        ("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
+        Table("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
         *_win_back_table(evaluation),
     )
 
@@ -87,7 +87,7 @@ def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
     return interval(one.ratio, digits=3), f"{one.error.estimate:,.2f}"
 
 
-def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
+def _win_back_table(evaluation: Evaluation) -> tuple[Table, ...]:
     """The model of the lapsed beside the rate of their group, where it speaks."""
     gap = evaluation.win_back
     if gap is None:
@@ -98,10 +98,10 @@ def _win_back_table(evaluation: Evaluation) -> tuple[ShownTable, ...]:
         for name in ("model", "group_rate")
     ]
     header = ("win-back", "rate of the group", "difference")
-    return (("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
+    return (Table("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
 
 
-def report_tables(judgement: Judgement) -> tuple[ShownTable, ...]:
+def report_tables(judgement: Judgement) -> tuple[Table, ...]:
     """What a judgement tells beyond the comparison with the rules."""
     tables = (
         _by_kind("The decline head", "declined", judgement.evaluation.decline),
@@ -111,10 +111,10 @@ def report_tables(judgement: Judgement) -> tuple[ShownTable, ...]:
         _ablation(judgement),
         _horizons(judgement),
     )
-    return tuple(table for table in tables if table[2])
+    return tuple(table for table in tables if table.rows)
 
 
-def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> ShownTable:
+def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> Table:
     rows = tuple(
         (
             one.group,
@@ -124,17 +124,17 @@ def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> ShownTable:
         )
         for one in judged
     )
-    return title, ("", "rows", what, *(SHOWN[key] for key in BY_KIND)), rows
+    return Table(title, ("", "rows", what, *(SHOWN[key] for key in BY_KIND)), rows)
 
 
-def _calibration(judgement: Judgement) -> ShownTable:
+def _calibration(judgement: Judgement) -> Table:
     shown = [judgement.calibration[0], judgement.decline_calibration]
     if judgement.pooled is not None:
         everyone, *slices = judgement.pooled.calibration
         shown += [everyone, *(one for one in slices if one.rows >= LEAST_SLICE_ROWS)]
     header = ("", "rows", "foretold", "came", "error", "low", "high", "chance", "95 %")
     title = "Calibration error with its interval, and a perfect model's: on average, at 95 %"
-    return title, header, tuple(_reliability(one) for one in shown)
+    return Table(title, header, tuple(_reliability(one) for one in shown))
 
 
 def _reliability(one: Reliability) -> Line:
@@ -144,7 +144,7 @@ def _reliability(one: Reliability) -> Line:
     return (one.group, f"{one.rows:,}", *shares, *(_decimal(value) for value in decimals))
 
 
-def _lists(judgement: Judgement) -> ShownTable:
+def _lists(judgement: Judgement) -> Table:
     names = dict.fromkeys(one.predictor for one in judgement.backtest)
     found = [judgement.listed(name) for name in names]
     rows = tuple(
@@ -156,26 +156,26 @@ def _lists(judgement: Judgement) -> ShownTable:
         for one in found
     )
     header = ("list by", "listed", "lapsed", "of the lapsed", "of their spend")
-    return "What lists at capacity would have been worth", header, rows
+    return Table("What lists at capacity would have been worth", header, rows)
 
 
-def _profits(judgement: Judgement) -> ShownTable:
+def _profits(judgement: Judgement) -> Table:
     rows = tuple(
         (one.predictor, _with_error(one.best), share(one.best_share)) for one in judgement.profits
     )
-    return "Expected maximum profit", ("", "EMPC", "contacted"), rows
+    return Table("Expected maximum profit", ("", "EMPC", "contacted"), rows)
 
 
-def _ablation(judgement: Judgement) -> ShownTable:
+def _ablation(judgement: Judgement) -> Table:
     rows = tuple(
         (one.family, str(one.features), difference(one.loss_rise), f"{one.auc_fall:+.4f}")
         for one in judgement.ablation
     )
     header = ("without", "features", "log loss rises by", "AUC falls by")
-    return "The recipe fitted again without each family of features", header, rows
+    return Table("The recipe fitted again without each family of features", header, rows)
 
 
-def _horizons(judgement: Judgement) -> ShownTable:
+def _horizons(judgement: Judgement) -> Table:
     rows = tuple(
         (
             f"{one.horizon_days} days",
@@ -188,7 +188,7 @@ def _horizons(judgement: Judgement) -> ShownTable:
         for one in judgement.horizons
     )
     header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
-    return "The recipe with another horizon", header, rows
+    return Table("The recipe with another horizon", header, rows)
 
 
 def _with_error(value: Interval) -> str:
@@ -239,10 +239,10 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
     return {"open": gate.open, **told}
 
 
-def gate_table(gate: Gate) -> ShownTable:
+def gate_table(gate: Gate) -> Table:
     """A line for each check: what was asked, whether it was passed, and by what figures."""
     rows = tuple((QUESTIONS[one.name], _word(one), _figures(one)) for one in gate.checks)
-    return "Gate", ("", "", ""), rows
+    return Table("Gate", ("", "", ""), rows)
 
 
 def _word(check: Check) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from churn.campaigns.measurement.rows import ANSWERS
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 
 PER_CUSTOMER = {
     "retained": ("retained, %", 100, 2),
@@ -24,12 +24,12 @@ MONEY = {
 }
 
 
-def measure_tables(told: dict[str, Any]) -> tuple[ShownTable, ...]:
+def measure_tables(told: dict[str, Any]) -> tuple[Table, ...]:
     """Who was compared, what they did more, the money, and the follow-up."""
     return (_groups(told), _effects(told), _needed(told), _money(told), _answers(told))
 
 
-def _groups(told: dict[str, Any]) -> ShownTable:
+def _groups(told: dict[str, Any]) -> Table:
     money = told["money"]
     rows = tuple(
         (
@@ -44,10 +44,10 @@ def _groups(told: dict[str, Any]) -> ShownTable:
     )
     title = f"Campaign {told['campaign_id']}, {told['plan_as_of']} to before {told['closes']}"
     header = ("", "customers", "got an offer", "retained", "orders", f"margin, {told['currency']}")
-    return title, header, rows
+    return Table(title, header, rows)
 
 
-def _effects(told: dict[str, Any]) -> ShownTable:
+def _effects(told: dict[str, Any]) -> Table:
     rows: list[Line] = []
     for name, effect in told["effects"].items():
         label, scale, digits = PER_CUSTOMER[name]
@@ -59,7 +59,7 @@ def _effects(told: dict[str, Any]) -> ShownTable:
                 rows.append((what, *_numbers(found, scale, digits), verdict))
     look = "" if told["closed"] else ", at every look"
     title = f"What the treated did more, per customer (intervals of 95 %{look})"
-    return title, ("", "treated", "kept", "difference", "verdict"), tuple(rows)
+    return Table(title, ("", "treated", "kept", "difference", "verdict"), tuple(rows))
 
 
 def _read_from(effect: dict[str, Any]) -> str:
@@ -75,7 +75,7 @@ def _numbers(found: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
     return text("treated", ""), text("kept", ""), difference
 
 
-def _needed(told: dict[str, Any]) -> ShownTable:
+def _needed(told: dict[str, Any]) -> Table:
     """What would tell, where it is too small to tell at the end; before it, the end may."""
     rows = []
     for name, effect in (told["effects"] if told["closed"] else {}).items():
@@ -86,10 +86,10 @@ def _needed(told: dict[str, Any]) -> ShownTable:
         shown = f"{effect['smallest_shown'] * scale:.{digits}f}"
         rows.append((label, shown, "no number" if needed is None else f"{needed:,} customers"))
     header = ("per customer", "these customers show", "as found, it would need")
-    return "What would tell, where it is too small to tell", header, tuple(rows)
+    return Table("What would tell, where it is too small to tell", header, tuple(rows))
 
 
-def _money(told: dict[str, Any]) -> ShownTable:
+def _money(told: dict[str, Any]) -> Table:
     money = told["money"]
     words = {name: label for name, label in MONEY.items() if money[name] is not None}
     rows = tuple(
@@ -97,7 +97,7 @@ def _money(told: dict[str, Any]) -> ShownTable:
     )
     how = "as expected" if told["costs"] == "expected" else "counted"
     counted = f"{money['sent']:,} sent, redemptions {how}"
-    return f"Money, {told['currency']} ({counted})", ("", "", "interval"), rows
+    return Table(f"Money, {told['currency']} ({counted})", ("", "", "interval"), rows)
 
 
 def _range(money: dict[str, Any], name: str) -> str:
@@ -113,10 +113,10 @@ def _cents(value: str) -> str:
     return f"{Decimal(value):,.2f}"
 
 
-def _answers(told: dict[str, Any]) -> ShownTable:
+def _answers(told: dict[str, Any]) -> Table:
     rows = tuple(
         (name.replace("_", " "), f"{told['answers'][name]:,}", step)
         for name, step in ANSWERS.items()
         if told["answers"].get(name)
     )
-    return "Follow-up of those with an offer", ("answer", "customers", "next step"), rows
+    return Table("Follow-up of those with an offer", ("answer", "customers", "next step"), rows)

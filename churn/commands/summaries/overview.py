@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from churn.data.audit import TableAudit
 from churn.data.overview import Overview, Period
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 
 HEADER = ("month", "orders", "customers", "revenue", "mean order", "returns", "returned")
 
 
-def overview_tables(found: Overview | None) -> tuple[ShownTable, ...]:
+def overview_tables(found: Overview | None) -> tuple[Table, ...]:
     """The months, and what else is worth a look; nothing where there is no order."""
     if found is None:
         return ()
@@ -27,8 +27,8 @@ def overview_tables(found: Overview | None) -> tuple[ShownTable, ...]:
         facts.append(("not used", f"{found.after_as_of:,} orders on the date or later"))
     months = tuple(_line(period) for period in (*found.months, found.total))
     return (
-        (f"Orders by month, {found.currency}", HEADER, months),
-        ("At a glance", ("", ""), tuple(facts)),
+        Table(f"Orders by month, {found.currency}", HEADER, months),
+        Table("At a glance", ("", ""), tuple(facts)),
     )
 
 
@@ -40,10 +40,10 @@ def _line(period: Period) -> Line:
     return (period.month, *counts, f"{period.returns:,}", f"{period.returned:,.2f}")
 
 
-def audit_table(audits: Mapping[str, TableAudit]) -> ShownTable:
+def audit_table(audits: Mapping[str, TableAudit]) -> Table:
     """What was read of each table, what was kept, and what was dropped for which reason."""
     rows: list[Line] = []
     for name, audit in audits.items():
         rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))
         rows.extend(("", "", f"-{n:,}", reason) for reason, n in audit.dropped.items())
-    return "Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows)
+    return Table("Tables", ("table", "rows read", "rows kept", "dropped because"), tuple(rows))

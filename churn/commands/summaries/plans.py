@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from churn.offers.suppression import Suppression
-from churn.results.job_result import ShownTable
+from churn.results.job_result import Table
 
 
-def plan_tables(summary: dict[str, Any]) -> tuple[ShownTable, ...]:
+def plan_tables(summary: dict[str, Any]) -> tuple[Table, ...]:
     """Who gets what, the money, other budgets and, where there are groups, how they fare."""
     return (
         _offers_table(summary),
@@ -19,7 +19,7 @@ def plan_tables(summary: dict[str, Any]) -> tuple[ShownTable, ...]:
     )
 
 
-def _offers_table(summary: dict[str, Any]) -> ShownTable:
+def _offers_table(summary: dict[str, Any]) -> Table:
     prices = summary["offer_prices"]
     offered = [
         (name, f"{n:,}", f"one more place would earn {prices[name]:,.2f}" if prices[name] else "")
@@ -31,19 +31,19 @@ def _offers_table(summary: dict[str, Any]) -> ShownTable:
         for code, n in summary["suppressed"].items()
         if n
     ]
-    return "Who gets what", ("offer", "customers", "why"), tuple(offered + none)
+    return Table("Who gets what", ("offer", "customers", "why"), tuple(offered + none))
 
 
-def _arms_table(summary: dict[str, Any]) -> ShownTable:
+def _arms_table(summary: dict[str, Any]) -> Table:
     """Nothing where nothing but the holdout is left to chance: the codes tell of it already."""
     shares = summary["shares"]
     if not shares["control"] and not shares["explore"]:
-        return "Arms", ("", ""), ()
+        return Table("Arms", ("", ""), ())
     rows = tuple((arm, f"{n:,}") for arm, n in summary["arms"].items())
-    return "Arms", ("arm", "customers"), rows
+    return Table("Arms", ("arm", "customers"), rows)
 
 
-def _money_table(summary: dict[str, Any]) -> ShownTable:
+def _money_table(summary: dict[str, Any]) -> Table:
     names = {
         "budget": "budget",
         "expected_cost": "expected cost",
@@ -56,27 +56,27 @@ def _money_table(summary: dict[str, Any]) -> ShownTable:
     if not summary["explored_cost"]:
         del names["explored_cost"]
     rows = tuple((label, _money(summary[key])) for key, label in names.items())
-    return f"Money, {summary['currency']}", ("", ""), rows
+    return Table(f"Money, {summary['currency']}", ("", ""), rows)
 
 
 def _sources(summary: dict[str, Any]) -> str:
     return " and ".join(summary["effect_sources"]) or "assumed"
 
 
-def _curve_table(summary: dict[str, Any]) -> ShownTable:
+def _curve_table(summary: dict[str, Any]) -> Table:
     """Nothing where no budget would earn anything, for nobody may get an offer or none pays."""
     title = f"What other budgets would earn, {summary['currency']}"
     header = ("budget", "expected cost", "expected net value")
     if not any(one["expected_cost"] or one["expected_value"] for one in summary["value_curve"]):
-        return title, header, ()
+        return Table(title, header, ())
     rows = tuple(
         (_money(one["budget"]), _money(one["expected_cost"]), _money(one["expected_value"]))
         for one in summary["value_curve"]
     )
-    return title, header, rows
+    return Table(title, header, rows)
 
 
-def _groups_table(summary: dict[str, Any]) -> ShownTable:
+def _groups_table(summary: dict[str, Any]) -> Table:
     rows = tuple(
         (
             row["group"],
@@ -89,7 +89,7 @@ def _groups_table(summary: dict[str, Any]) -> ShownTable:
         for row in summary["groups"]
     )
     header = ("group", "customers", "with a permitted offer", "with an offer", "rate", "cost")
-    return "Groups", header, rows
+    return Table("Groups", header, rows)
 
 
 def _money(amount: float | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from churn.recommendations.evaluation import LEARNT, MEASURES
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 
 KINDS = {
     "all": "Lists of ten, repeated and new products",
@@ -22,18 +22,18 @@ PREDICTORS = {
 HEADER = ("", "hit rate", "recall", "NDCG", "learnt hits", "NDCG")
 
 
-def recommend_tables(told: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[ShownTable, ...]:
+def recommend_tables(told: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Table, ...]:
     """What was resolved, the judgement by kind of list, and what was written."""
     judged = [_judged(KINDS[kind], found) for kind, found in told["judgement"].items()]
     return (_resolved(told), *judged, *_written(rows))
 
 
-def _resolved(told: Mapping[str, Any]) -> ShownTable:
+def _resolved(told: Mapping[str, Any]) -> Table:
     lines = (
         ("recommended", told["level"], _source(told)),
         ("judged", f"{told['horizon_days']} days", f"from {' and '.join(told['cutoffs'])}"),
     )
-    return "Resolved", ("", "", ""), lines
+    return Table("Resolved", ("", "", ""), lines)
 
 
 def _source(told: Mapping[str, Any]) -> str:
@@ -41,9 +41,9 @@ def _source(told: Mapping[str, Any]) -> str:
     return "learnt from baskets" if learnt else "best sellers in place of learnt lists"
 
 
-def _judged(title: str, found: Mapping[str, Any]) -> ShownTable:
+def _judged(title: str, found: Mapping[str, Any]) -> Table:
     lines = tuple(_line(name, figures, found) for name, figures in found["figures"].items())
-    return f"{title}, {found['lists']:,} judged", HEADER, lines
+    return Table(f"{title}, {found['lists']:,} judged", HEADER, lines)
 
 
 def _line(name: str, figures: Mapping[str, Any], found: Mapping[str, Any]) -> Line:
@@ -58,10 +58,10 @@ def _half(found: list[float], sign: str = "") -> str:
     return f"{estimate:{sign}.3f} ±{(high - low) / 2:.3f}".replace("0.", ".")
 
 
-def _written(rows: Mapping[str, int]) -> tuple[ShownTable, ...]:
+def _written(rows: Mapping[str, int]) -> tuple[Table, ...]:
     if not rows:
         return ()
     repeated = rows["recommendations"] - rows["new"]
     numbers = (rows["customers"], rows["recommendations"], repeated, rows["new"])
     line = tuple(f"{number:,}" for number in numbers)
-    return (("Recommendations", ("customers", "rows", "repeated", "new"), (line,)),)
+    return (Table("Recommendations", ("customers", "rows", "repeated", "new"), (line,)),)

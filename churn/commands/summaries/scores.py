@@ -7,7 +7,7 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 
-from churn.results.job_result import Line, ShownTable
+from churn.results.job_result import Line, Table
 from churn.scoring.changes import CHANGES
 from churn.scoring.score import RISK_BANDS
 
@@ -24,7 +24,7 @@ MEANINGS = {
 }
 
 
-def base_table(scores: pa.Table, as_of: date, currency: str) -> ShownTable:
+def base_table(scores: pa.Table, as_of: date, currency: str) -> Table:
     """Customers and value at risk by status and risk band."""
     frame = scores.select(["status", "risk_band", "value_at_risk"]).to_pandas()
     frame["risk_band"] = pd.Categorical(frame["risk_band"], categories=RISK_BANDS, ordered=True)
@@ -35,7 +35,7 @@ def base_table(scores: pa.Table, as_of: date, currency: str) -> ShownTable:
         for (status, band), row in counts.iterrows()
     ]
     header = ("status", "risk", "customers", f"value at risk, {currency}")
-    return f"{scores.num_rows:,} customers as of {as_of}", header, tuple(rows)
+    return Table(f"{scores.num_rows:,} customers as of {as_of}", header, tuple(rows))
 
 
 def change_counts(scores: pa.Table) -> dict[str, int]:
@@ -45,7 +45,7 @@ def change_counts(scores: pa.Table) -> dict[str, int]:
     return {change: found.get(change, 0) for change in CHANGES} if found else {}
 
 
-def changes_table(scores: pa.Table) -> tuple[ShownTable, ...]:
+def changes_table(scores: pa.Table) -> tuple[Table, ...]:
     """What changed since the earlier scores, with the mean change of probability; or nothing."""
     names = ["change", "since", "churn_probability", "probability_before"]
     frame = scores.select(names).to_pandas().dropna(subset=["change"])
@@ -59,7 +59,7 @@ def changes_table(scores: pa.Table) -> tuple[ShownTable, ...]:
         if count
     ]
     header = ("", "customers", "mean change in P(lapse)", "")
-    return ((f"What changed since {frame['since'].iloc[0]}", header, tuple(rows)),)
+    return (Table(f"What changed since {frame['since'].iloc[0]}", header, tuple(rows)),)
 
 
 def _signed(change: float | None) -> str:
