@@ -18,13 +18,10 @@ from churn.cli.running import main
 
 __all__ = [
     "app",
-    "demo",
-    "history",
     "main",
     "modelling",
     "offers",
     "privacy",
-    "recommending",
     "registry",
     "sending",
     "shops",

@@ -115,7 +115,7 @@ def test_what_cannot_go_now_is_tried_after_the_others_and_then_left(ledger):
     assert tally.counts == {("sent", None): 1, ("waiting", "451"): 1, ("withdrawn", None): 0}
 
 
-def test_a_courier_that_can_do_no_more_leaves_the_rest_waiting(ledger):
+def test_a_transport_that_can_do_no_more_leaves_the_rest_waiting(ledger):
     transport = Script([SENT, Outcome("waiting", "no connection", stop=True)])
     tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben", "cleo"))
     assert transport.carried == [["anna"], ["ben"]]
@@ -188,7 +188,7 @@ def test_quiet_hours_are_waited_for_where_that_is_wished(ledger):
     assert at[1] == NOON.replace(hour=8) + timedelta(days=1)
 
 
-def test_a_courier_that_fails_unexpectedly_leaves_its_parcel_in_doubt(ledger):
+def test_a_transport_that_fails_unexpectedly_leaves_its_parcel_in_doubt(ledger):
     def burst():
         raise RuntimeError("a bug")
 
@@ -211,7 +211,7 @@ OUTCOMES = st.sampled_from(
 
 
 @given(st.lists(OUTCOMES, max_size=30), st.integers(1, 8), st.integers(1, 4))
-def test_whatever_the_courier_answers_nobody_gets_two_and_everybody_is_counted(
+def test_whatever_the_transport_answers_nobody_gets_two_and_everybody_is_counted(
     outcomes, customers, attempts
 ):
     from pathlib import Path
