@@ -135,7 +135,7 @@ def _stretch(shop: ShopSettings, since: date, days: int) -> Stretch:
     begins = (since - shop.start).days
     left = shop.all_days - begins
     if begins < shop.days or not 1 <= days <= left:
-        rule = f"a simulated shop can be advanced by the days that it has ahead, {max(left, 0)}"
+        rule = f"days must be between 1 and the {max(left, 0)} that the shop has ahead"
         fix = "Pass fewer, or simulate a shop with more days: --ahead."
         raise ConfigError(rule, got=f"{days} days from {since}", fix=fix)
     return Stretch(float(begins), float(begins + days))
