@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from churn.campaigns.measurement.analysis import OUTCOMES, Reading, read
+from churn.campaigns.measurement.analysis import OUTCOMES, Analysis, analyse
 from churn.campaigns.measurement.rows import Measured, measured_rows
 from churn.commands.session import open_session, silent
 from churn.offers.arms import hash_position
@@ -38,10 +38,10 @@ def nothing_done(config: Path, scores: Path, as_of: str) -> Measured:
         )
 
 
-def drawn(measured: Measured, number: int) -> Reading:
+def drawn(measured: Measured, number: int) -> Analysis:
     """The reading of one draw."""
     kept = hash_position(measured.frame["customer_id"], salt=f"draw {number}") < SHARE
-    return read(replace(measured, frame=measured.frame.assign(kept=kept)), {"holdout": SHARE})
+    return analyse(replace(measured, frame=measured.frame.assign(kept=kept)), {"holdout": SHARE})
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from churn.campaigns.delivery.dispatch import Dispatch, parcels
+from churn.campaigns.delivery.dispatch import Dispatch, batches
 from churn.campaigns.delivery.email import EmailTransport, Writer
 from churn.campaigns.delivery.settings import EmailSettings
 from churn.campaigns.delivery.smtp import MailServer
@@ -90,7 +90,7 @@ def waiting(ledger: Ledger, count: int, round_: str) -> list:
     enqueue(ledger, messages)
     row = {"expires_on": date(2027, 1, 15)}
     products = ("Ground coffee, 500 g", "Oat milk", "Dark chocolate")
-    return parcels(
+    return batches(
         Outgoing(one, row, f"{one.customer_id}@mail.example", products) for one in messages
     )
 

@@ -110,7 +110,7 @@ def test_a_wrong_type_is_named_with_its_fix(name):
     with pytest.raises(churn.ChurnError) as failure:
         WRONG[name]()
     said = str(failure.value)
-    assert failure.value.fix or "Pass a row of features" in said  # the portable model's own words
+    assert failure.value.fix or "Pass one row of features" in said  # the portable model's own words
     assert said.endswith(failure.value.fix)
 
 

@@ -20,8 +20,8 @@ from churn.commands.summaries.judgements import (
 )
 from churn.data.cutoffs import Cutoffs
 from churn.errors import GateError
-from churn.modeling.audit import audit_days, purchase_days_ahead, some_customers
-from churn.modeling.card import judged_again
+from churn.modeling.audit import audit_days, purchase_days_ahead, sample_customers
+from churn.modeling.card import evaluation_card
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.evaluate import evaluate as judge_model
@@ -165,7 +165,7 @@ def _judge(
 
 
 def _gate(session: Session, fitted: ChurnModel, test: Dataset, evaluation: Evaluation) -> Gate:
-    some = some_customers(test)
+    some = sample_customers(test)
     return judge(
         evaluation,
         forecasts_of(fitted, test, evaluation.best_baseline),
@@ -179,7 +179,7 @@ def _write(
 ) -> None:
     """The page, the figures, the pictures, and a manifest with their hashes."""
     model_id = fitted.manifest_["model_id"]
-    card = judged_again(
+    card = evaluation_card(
         judgement,
         fitted,
         model_id=model_id,

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.audiences import ADS, Audience, audience, hashed_audience
-from churn.campaigns.delivery.deliverable import LEFT_OUT, Sendable, offered
+from churn.campaigns.delivery.deliverable import LEFT_OUT, Deliverable, offered
 from churn.campaigns.delivery.no_recipients import why_nothing_goes_out
 from churn.campaigns.delivery.planned import Planned, digest_of
 from churn.commands.delivery.consents import consent_notes, still_sendable
@@ -78,7 +78,7 @@ def export(
 
 def _sendable(
     session: Session, plan: pa.Table, kind: Audience | None, *, offer: str | None, on: date
-) -> Sendable:
+) -> Deliverable:
     sent = still_sendable(session, plan, on=on, offer=offer, channel=ADS if kind else None)
     if kind is None:
         return sent
@@ -89,7 +89,7 @@ def _sendable(
 def _facts(
     planned: Planned | None,
     plan: pa.Table,
-    sent: Sendable,
+    sent: Deliverable,
     kind: Audience | None,
     *,
     offer: str | None,
@@ -172,7 +172,7 @@ def _shown(facts: dict[str, Any]) -> Table:
 def _notes(
     session: Session,
     facts: dict[str, Any],
-    sent: Sendable,
+    sent: Deliverable,
     earlier: tuple[Export, bool] | None,
 ) -> tuple[str, ...]:
     notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from churn.campaigns.measurement.analysis import Reading, read
+from churn.campaigns.measurement.analysis import Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
 from churn.commands.delivery.coupon_codes import known_codes
@@ -162,12 +162,12 @@ def measure(
             probability=probabilities(scored, made),
             codes=known_codes(session, offers),
         )
-        reading = read(measured, made.shares)
-        told = _metrics(session, made, measured, reading)
+        analysis = analyse(measured, made.shares)
+        told = _metrics(session, made, measured, analysis)
         session.facts |= told
         if writer is not None:
             writer.write(measured.table, told)
-    return _result(session, made, measured, reading, told, file)
+    return _result(session, made, measured, analysis, told, file)
 
 
 def _writing(
@@ -177,10 +177,10 @@ def _writing(
 
 
 def _metrics(
-    session: Session, made: MadePlan, measured: Measured, reading: Reading
+    session: Session, made: MadePlan, measured: Measured, analysis: Analysis
 ) -> dict[str, Any]:
     """Plain JSON; money is text, so that it stays exact."""
-    ratio = reading.ratio
+    ratio = analysis.ratio
     answers = measured.frame["answer"].value_counts()
     return {
         "plan_run_id": made.run_id,
@@ -196,9 +196,9 @@ def _metrics(
         "sample_ratio": None
         if ratio is None
         else {**ratio.counts, "planned_kept": ratio.planned["kept"], "p_value": ratio.p_value},
-        "why_not": reading.why_not,
-        "effects": {name: effect.to_dict() for name, effect in reading.effects.items()},
-        "money": _plain(money_of(measured, reading)),
+        "why_not": analysis.why_not,
+        "effects": {name: effect.to_dict() for name, effect in analysis.effects.items()},
+        "money": _plain(money_of(measured, analysis)),
         "answers": {str(name): int(count) for name, count in answers.items()},
     }
 
@@ -212,11 +212,11 @@ def _result(
     session: Session,
     made: MadePlan,
     measured: Measured,
-    reading: Reading,
+    analysis: Analysis,
     told: dict[str, Any],
     out: Path | None,
 ) -> JobResult:
-    ratio = reading.ratio
+    ratio = analysis.ratio
     unknown = () if made.on_record else (UNKNOWN_RUN,)
     return JobResult(
         command="measure",
@@ -227,15 +227,15 @@ def _result(
         audits=session.tables.audits,
         metrics=told,
         files={} if out is None else hashed(out),
-        warnings=(*_notes(session, measured, reading), *unknown, *_about(told["money"])),
+        warnings=(*_notes(session, measured, analysis), *unknown, *_about(told["money"])),
         tables=measure_tables(told),
         exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
     )
 
 
-def _notes(session: Session, measured: Measured, reading: Reading) -> Iterator[str]:
-    if reading.why_not is not None:
-        yield reading.why_not
+def _notes(session: Session, measured: Measured, analysis: Analysis) -> Iterator[str]:
+    if analysis.why_not is not None:
+        yield analysis.why_not
     if not measured.closed:
         yield (
             f"a look before the end: {measured.elapsed:.0%} of {measured.horizon_days} days "

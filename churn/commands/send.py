@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.deliverable import LEFT_OUT, UNSENT, offered
-from churn.campaigns.delivery.dispatch import Clock, Dispatch, Tally, parcels
+from churn.campaigns.delivery.dispatch import Clock, Dispatch, Tally, batches
 from churn.campaigns.delivery.planned import Planned, digest_of, picks
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.commands.delivery.notes import cause_of_end, local_time, sending_notes
@@ -184,7 +184,7 @@ def _sent(
         ask_again=partial(still_reachable, session, table, planned, request, on=on),
     )
     try:
-        return dispatch.send(parcels(outbox.outgoing))
+        return dispatch.send(batches(outbox.outgoing))
     except KeyboardInterrupt:
         told = "interrupted; what was sent is on record, and the same command sends the rest"
         raise KeyboardInterrupt(told) from None

@@ -29,7 +29,7 @@ from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.registry.store import check_driver
-from churn.modeling.training import Trained, standing_in, train_model
+from churn.modeling.training import Trained, train_model, with_fallback
 from churn.modeling.tuning import Tuned
 from churn.results.figures import difference
 from churn.results.job_result import JobResult, Table, hashed
@@ -85,7 +85,7 @@ def train(
         if stand_in is not None:
             kept = _keep_refused(session, trained, store, lineage=lineage)
             progress(f"judging {stand_in}, which stands in")
-            trained = standing_in(trained, stand_in)
+            trained = with_fallback(trained, stand_in)
         bundle = _write(session, trained, store.directory, promoted=promoted, lineage=lineage)
         progress("checking the bundle in a process of its own")
         check_canaries(bundle)

@@ -1,1 +1,1 @@
-"""Rows in, a fitted, judged and recorded model out."""
+"""Training, evaluation and registration of models."""

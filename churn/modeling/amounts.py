@@ -1,9 +1,11 @@
-"""How much those who stay will order and spend: trees, or the lifetime models for the thin.
+"""Expected orders and spend of retained customers: from the trees, or from BG/NBD and Gamma-Gamma
+for customers with little history.
 
-Of a customer with few purchase days the trees know little that BG/NBD and Gamma-Gamma do not. Their
-expectations, given that the customer buys at all, take the place of the trees where they earn it.
-And amounts drift, as a cohort ages or prices rise: the level is corrected where that is plain.
-All that is learnt of spend is fenced, order by order; `tail_factor` makes sums whole again.
+For a customer with few purchase days the trees know little that BG/NBD and Gamma-Gamma do not. The
+expectations of these lifetime models, conditional on a purchase, replace those of the trees if they
+are significantly better. Amounts also drift as a cohort ages or prices rise: the level is corrected
+if the drift is significant. Models learn from spend that is capped per order; `tail_factor`
+restores the totals.
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ THIN_DAYS = 3
 LEAST_ROWS = 30
 MOST_DRIFT = 1.25
 MOST_EXCESS = 0.02
-SPEND_POWER = 1.5  # LightGBM's own for its Tweedie loss
+SPEND_POWER = 1.5  # LightGBM's default for its Tweedie loss
 
 Head = Callable[[str, pd.DataFrame, pd.DataFrame], np.ndarray]
 
 
 def choose_amounts(dataset: Dataset, feature_names: list[str], predict: Head) -> dict[str, Any]:
-    """How the trees' amounts are corrected, and which of them the lifetime models tell instead.
+    """How the trees' amounts are corrected, and which of them the lifetime models predict instead.
 
-    All is tried on the retained of the newest cutoff, with what was learnt before it; `predict`
-    gives what a head that learnt from the first rows says of the second. `scale` corrects the
-    level, `lifetime` names the amounts of the thin that BG/NBD and Gamma-Gamma tell better.
+    Everything is evaluated on retained customers at the newest cutoff, with models fitted before
+    it; `predict` fits a head on the first rows and predicts the second. `scale` corrects the level,
+    `lifetime` names the amounts that BG/NBD and Gamma-Gamma predict better for customers with
+    little history.
     """
     buying = dataset.eligible
     per_day = float(buying["orders_count"].sum() / max(buying["purchase_days"].sum(), 1.0))
@@ -44,14 +47,14 @@ def choose_amounts(dataset: Dataset, feature_names: list[str], predict: Head) ->
     spec["scale"] = {name: _scale(_actual(unseen, name), trees[name]) for name in AMOUNTS}
     if set(LIFETIME_FEATURES) <= set(feature_names):
         scaled = {name: spec["scale"][name] * trees[name] for name in AMOUNTS}
-        spec["lifetime"] = _told_by_lifetime(spec, unseen, scaled)
+        spec["lifetime"] = _better_by_lifetime(spec, unseen, scaled)
     return spec
 
 
 def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> dict[str, float]:
-    """What the lapsing still order and spend in the horizon, as a share of what staying would mean.
+    """Orders and spend of lapsing customers in the horizon, as a share of those of retained ones.
 
-    Nothing where a lapse is no purchase; where it is a subscription that ends, it may end late.
+    Zero if a lapse is the absence of a purchase; a subscription may end late in the horizon.
     """
     gone = (rows["lapse"] == 1).to_numpy()
     shares = {}
@@ -62,11 +65,11 @@ def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> d
 
 
 def tail_factor(rows: pd.DataFrame) -> float:
-    """What the retained spent over what of it lies within the fences: 1 without giant orders.
+    """Spend of retained customers divided by the part within the fences: 1 without giant orders.
 
-    Heads and groups learn from fenced spend; this factor makes their sums whole again. At each
-    cutoff what a customer spent beyond the fence counts at most 2 % of what all spent within it.
-    So one giant order moves nobody by more than that, and tails of many orders count in full.
+    Heads and groups learn from fenced spend; this factor restores their totals. At each cutoff, a
+    customer's spend beyond the fence counts up to 2 % of everyone's spend within it, so that one
+    giant order moves nobody by more than that, and tails of many orders count in full.
     """
     kept = rows[rows["lapse"] == 0]
     weight = row_weights(kept)
@@ -80,7 +83,7 @@ def tail_factor(rows: pd.DataFrame) -> float:
 
 
 def _held_back(dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Eligible rows of what had closed by the newest cutoff, and its retained ones."""
+    """Eligible rows with labels closed by the newest cutoff, and retained rows at that cutoff."""
     newest = dataset.cutoffs.dates[-1:]
     learnt = dataset.only(dataset.cutoffs.before(newest[0])).eligible
     unseen = dataset.only(dataset.cutoffs.only(newest)).eligible
@@ -89,8 +92,8 @@ def _held_back(dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _scale(actual: np.ndarray, expected: np.ndarray) -> float:
-    """The sum that came over the sum expected; 1 where its 95 % interval holds 1, and where it is
-    further off than a trend takes it in a horizon: that is the season's, and will not last.
+    """Observed over expected total; 1 if its 95 % interval contains 1, and if it is further from 1
+    than a trend can move it within a horizon: that is seasonal and will not last.
     """
     ratio = float(actual.sum() / expected.sum())
     error = float(np.std(actual - ratio * expected, ddof=1) / np.sqrt(len(actual)))
@@ -99,11 +102,11 @@ def _scale(actual: np.ndarray, expected: np.ndarray) -> float:
     return 1.0 if is_chance or is_season else ratio
 
 
-def _told_by_lifetime(
+def _better_by_lifetime(
     spec: dict[str, Any], rows: pd.DataFrame, trees: dict[str, np.ndarray]
 ) -> list[str]:
-    """The amounts of which the difference in mean deviance, Poisson of orders and Tweedie of
-    spend, is below 0 beyond chance among the thin.
+    """The amounts whose difference in mean deviance (Poisson for orders, Tweedie for spend) is
+    significantly below 0 for customers with little history.
     """
     thin = (rows["purchase_days"] <= THIN_DAYS).to_numpy()
     if thin.sum() < LEAST_ROWS:
@@ -121,7 +124,7 @@ def _actual(rows: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _wins(name: str, actual: np.ndarray, lifetime: np.ndarray, trees: np.ndarray) -> bool:
-    """Whether the mean difference in deviance is below 0 beyond chance; a customer is one row."""
+    """Whether the mean difference in deviance is significantly below 0; a customer is one row."""
     deviance = _poisson_deviance if name == "orders" else _tweedie_deviance
     gap = deviance(actual, lifetime) - deviance(actual, trees)
     return bool(gap.mean() + 1.96 * gap.std(ddof=1) / np.sqrt(len(gap)) < 0)
@@ -134,7 +137,7 @@ def _poisson_deviance(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def _tweedie_deviance(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Source: Jorgensen (1987), for a variance that is the mean to the power of 1.5."""
+    """Source: Jorgensen (1987), with a variance equal to the mean to the power of 1.5."""
     p, mean = SPEND_POWER, np.maximum(expected, 1e-9)
     own = actual ** (2 - p) / ((1 - p) * (2 - p))
     return np.asarray(2 * (own - actual * mean ** (1 - p) / (1 - p) + mean ** (2 - p) / (2 - p)))

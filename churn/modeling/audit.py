@@ -1,9 +1,9 @@
-"""Leakage audit: features that hold what only the future can tell.
+"""Leakage audit: features that contain information from after the cutoff.
 
-`alone`: one feature by itself ranks the lapses of later cutoffs nearly without error, and better
-than past orders alone can in this shop, as only a column that holds the label does. `days`: a
-feature that has seen the first days after the cutoff is correlated with purchases on those days,
-but not on the days soon after; what stems from the past fades slowly.
+`alone`: a single feature ranks the lapses at later cutoffs almost perfectly, and better than past
+orders alone can in this shop, as only a column derived from the label does. `days`: a feature that
+has seen the first days after the cutoff is correlated with purchases on those days, but not on the
+days soon after; correlations that stem from the past fade slowly.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from churn.modeling.metrics import Interval, bootstrap_metrics
 def purchases_ahead(
     tables: Tables, cutoffs: Cutoffs, customers: Sequence[str], *, days: int
 ) -> Frame:
-    """customer_id, cutoff and `days_ahead`, 0 for the cutoff's own day: a row for each day with a
-    purchase of those customers, of the first `days` from each cutoff and before the panel's
-    `until`. Of several versions of an order the newest counts.
+    """One row per purchase day of those customers among the first `days` from each cutoff, before
+    the panel's `until`: customer_id, cutoff and `days_ahead`, which is 0 on the cutoff itself.
+
+    Of several versions of an order the newest counts.
     """
     wanted = tables.engine.values({"customer_id": list(customers)})
     dates = tables.engine.values({"cutoff": [day_number(cutoff) for cutoff in cutoffs]})
@@ -57,7 +58,7 @@ LEAST_STEP = 0.15
 DEVIATIONS = 6.0
 DAYS_AFTER = 7
 MOST_CUSTOMERS = 10_000
-RIDGE = 1e-4  # features that repeat each other share what they know, and no matrix is singular
+RIDGE = 1e-4  # collinear features share their weight, and no matrix is singular
 MOST_DEVIATIONS = 5.0
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Leak:
-    """A feature that knows too much, how that shows, and the reason in words."""
+    """A leaking feature, the kind of evidence, and the reason as text."""
 
     feature: str
     kind: str
@@ -74,18 +75,18 @@ class Leak:
 
 
 def is_blind(feature: str) -> bool:
-    """Whether a feature is blind to the future by proof, as far as its rows' dates are right.
+    """Whether a feature is blind to the future by construction, provided that dates are right.
 
-    It is one of this package, whose builder the tests prove blind, and it is made of nothing but
-    orders and their lines: who bought what, when, for how much. Columns beside these may have been
-    filled in afterwards, and a user's own feature may read anything.
+    It is a built-in feature, whose builder the tests prove blind, derived only from orders and
+    order lines: who bought what, when, and for how much. Other columns may have been filled in
+    later, and a user's own feature may read anything.
     """
     one = CATALOGUE.get(feature)
     return one is not None and one.is_shipped and one.needs <= BLIND_SOURCES
 
 
 def is_of(feature: str, tables: Collection[str]) -> bool:
-    """Whether a feature is one of this package that looks at none but those tables."""
+    """Whether it is a built-in feature that reads only those tables."""
     one = CATALOGUE.get(feature)
     return (
         one is not None
@@ -95,13 +96,13 @@ def is_of(feature: str, tables: Collection[str]) -> bool:
 
 
 def audit_alone(learnt: Dataset, later: Dataset, *, rule_auc: float) -> tuple[Leak, ...]:
-    """Features that alone rank the lapses of `later` above a bound, whatever their direction.
+    """Features that on their own rank the lapses of `later` above a bound, in either direction.
 
-    Each feature speaks through the lapse rates of its bins (20, and one for a missing value) in
-    `learnt`. The bound is half-way to 1 from the best AUC of what past orders alone tell: of the
-    best rule, or of a feature that is blind by proof (`is_blind`); at least .9. In a shop with a
-    rhythm, a weekly box or a Christmas trade, that is much. The whole 95 % interval must lie above
-    the bound. Blind features themselves are never accused.
+    Each feature is scored by the lapse rates of its bins (20, and one for missing values) in
+    `learnt`. The bound is halfway between 1 and the best AUC that past orders alone achieve, with
+    the best baseline or with a feature that is blind by construction (`is_blind`), and at least .9.
+    In a shop with a regular rhythm, as with a weekly box or Christmas business, that is high. The
+    whole 95 % interval must lie above the bound. Blind features themselves are exempt.
     """
     past, rows = learnt.eligible, later.eligible
     target = rows["lapse"].to_numpy()
@@ -130,13 +131,13 @@ def _auc(target: Floats, rate: Floats, rows: pd.DataFrame, *, replicates: int = 
 def _alone(name: str, auc: float, bound: float) -> Leak:
     reason = (
         f"the feature {name!r} alone ranks later lapses with an AUC of {auc:.3f}, above "
-        f"{bound:.3f}: it seems to hold the label"
+        f"{bound:.3f}: it seems to contain the label"
     )
     return Leak(name, "alone", reason, {"roc_auc": auc, "bound": bound})
 
 
 def _binned_rate(past: pd.Series[float], lapse: Floats, later: pd.Series[float]) -> Floats:
-    """The smoothed lapse rate of each later value's bin, bins being quantiles of the past."""
+    """The smoothed lapse rate of each later value's bin; bins are quantiles of the past."""
     then = np.asarray(past.to_numpy("float64", na_value=np.nan))
     now = np.asarray(later.to_numpy("float64", na_value=np.nan))
     inside = then[np.isfinite(then)]
@@ -150,13 +151,13 @@ def _binned_rate(past: pd.Series[float], lapse: Floats, later: pd.Series[float])
 
 
 def _bin(edges: NDArray[Any], values: NDArray[Any]) -> NDArray[np.intp]:
-    """The bin of each value; the last is that of a missing one."""
+    """The bin of each value; the last bin holds missing values."""
     found = np.searchsorted(edges, values, side="left")
     return np.where(np.isnan(values), len(edges) + 1, np.minimum(found, len(edges)))
 
 
-def some_customers(dataset: Dataset, *, most: int = MOST_CUSTOMERS, seed: int = 0) -> Dataset:
-    """The eligible rows of at most 10,000 customers, drawn by lot: enough to tell a leak by."""
+def sample_customers(dataset: Dataset, *, most: int = MOST_CUSTOMERS, seed: int = 0) -> Dataset:
+    """The eligible rows of a random sample of at most 10,000 customers, enough to detect a leak."""
     rows = dataset.eligible
     customers = np.unique(rows["customer_id"].to_numpy(dtype=object))
     if len(customers) > most:
@@ -166,8 +167,8 @@ def some_customers(dataset: Dataset, *, most: int = MOST_CUSTOMERS, seed: int = 
 
 
 def purchase_days_ahead(tables: Tables, dataset: Dataset) -> pd.DataFrame:
-    """What `audit_days` needs of the tables: customer_id, cutoff and days_ahead, a row for each
-    day with a purchase among the days after the cutoff that are looked at.
+    """The input of `audit_days`: customer_id, cutoff and days_ahead, one row per purchase day among
+    the days examined after each cutoff.
     """
     customers = dataset.rows["customer_id"].unique().tolist()
     if not customers:
@@ -177,14 +178,15 @@ def purchase_days_ahead(tables: Tables, dataset: Dataset) -> pd.DataFrame:
 
 
 def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
-    """Features that see the first days after the cutoff, the cutoff's own day included.
+    """Features that see the first days after the cutoff, including the cutoff itself.
 
-    For each day ahead: the correlation of a feature with a purchase on that day, given all other
-    features. A leak of k days shows as a step: the last of those k correlations, and their median,
-    exceed all of the seven days after by more than .15 and by more than six deviations of chance.
-    The worst feature is named, taken out, and the others are looked at again, for a leak also
-    lends weight to its neighbours. Where no feature is left that steps by itself, each family is
-    looked at as a whole, for features made of the same leaking rows hide one another.
+    For each day ahead, the partial correlation of a feature with a purchase on that day is
+    computed, given all other features. A leak of k days shows as a step: the last of these k
+    correlations, and their median, exceed those of all seven following days by more than .15 and by
+    more than six standard errors. The worst feature is reported and removed, and the others are
+    tested again, because a leak also lends weight to its neighbours. Once no single feature shows a
+    step, each family is tested as a whole, because features derived from the same leaking rows mask
+    one another.
     """
     rows = _known_rows(dataset)
     if rows.empty:
@@ -206,7 +208,7 @@ def audit_days(dataset: Dataset, ahead: pd.DataFrame) -> tuple[Leak, ...]:
 
 @dataclass(frozen=True)
 class _Step:
-    """How a feature, or its family with it, is tied to `days` days ahead and to those after."""
+    """Correlation of a feature, or its family, with the first `days` days and with those after."""
 
     feature: str
     family: str | None
@@ -220,8 +222,8 @@ class _Step:
 
 
 def _worst_step(names: list[str], among: Floats, ties: Floats, *, bound: float) -> _Step:
-    """The highest step of a feature by itself; of a whole family, where no feature's is above the
-    bound. Of a family the feature with the highest step is named.
+    """The highest step of a single feature, or of a family if no single one exceeds the bound; a
+    family is represented by its feature with the highest step.
     """
     model = _Linear.of(among, ties)
     single = np.stack([model.tie([number]) for number in range(len(names))])
@@ -238,7 +240,7 @@ def _worst_step(names: list[str], among: Floats, ties: Floats, *, bound: float) 
 
 
 def _families(names: list[str]) -> dict[str, list[int]]:
-    """The positions of the features of each family; a feature that nobody declared is its own."""
+    """Positions of the features by family; an undeclared feature is a family of its own."""
     found: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         family = CATALOGUE[name].family if name in CATALOGUE else name
@@ -274,7 +276,7 @@ def _known_rows(dataset: Dataset) -> pd.DataFrame:
 
 
 def _bought_matrix(rows: pd.DataFrame, ahead: pd.DataFrame, days: int) -> Floats:
-    """Whether the customer of a row bought on each of the days ahead, shape (rows, days)."""
+    """Whether the customer of each row bought on each of the days ahead, shape (rows, days)."""
     keys = rows[["customer_id", "cutoff"]].assign(row=np.arange(len(rows)))
     met = keys.merge(ahead, on=["customer_id", "cutoff"])
     bought = np.zeros((len(rows), days))
@@ -283,7 +285,7 @@ def _bought_matrix(rows: pd.DataFrame, ahead: pd.DataFrame, days: int) -> Floats
 
 
 def _moments(features: pd.DataFrame, bought: Floats) -> tuple[Floats, Floats]:
-    """Correlations among the features, and of each with a purchase on each day."""
+    """Correlations among features, and of each feature with a purchase on each day."""
     matrix, days = _standardised(features), bought - bought.mean(axis=0, keepdims=True)
     often_enough = bought.sum(axis=0) >= LEAST_POSITIVES
     scale = np.where(often_enough, bought.std(axis=0), np.inf)
@@ -293,7 +295,7 @@ def _moments(features: pd.DataFrame, bought: Floats) -> tuple[Floats, Floats]:
 
 
 def _standardised(features: pd.DataFrame) -> Floats:
-    """Logarithms of sizes, centred and scaled; a missing value at the mean, none far out."""
+    """Signed logarithms, centred, scaled and clipped; missing values are set to the mean."""
     raw = features.to_numpy("float64", na_value=np.nan)
     sizes = np.sign(raw) * np.log1p(np.abs(raw))
     scale = np.nanstd(sizes, axis=0)
@@ -304,7 +306,7 @@ def _standardised(features: pd.DataFrame) -> Floats:
 
 @dataclass(frozen=True)
 class _Steps:
-    """By feature (or family) and last day seen: the ties up to that day, and after it."""
+    """Correlations up to the last day seen and after it, by feature (or family) and last day."""
 
     seen: Floats
     after: Floats

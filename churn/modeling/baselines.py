@@ -1,8 +1,8 @@
 """Baselines that a model has to beat, calibrated on the same rows as the model.
 
 `recency` (days since the last purchase), `active_windows` (the decayed share of active windows),
-`logistic_rfm` and `bg_nbd`; for subscriptions also `renewals`: cancelled or not, how often renewed,
-for how long. Each is a logistic regression on its terms, so that all give probabilities. The
+`logistic_rfm` and `bg_nbd`; for subscriptions also `renewals`: whether cancelled, number of
+renewals, tenure. Each is a logistic regression on its terms, so all return probabilities. The
 fallback is the lapse rate of the customer's group.
 """
 
@@ -26,8 +26,8 @@ PRIOR_ROWS = 20.0
 def fit_fallback(rows: pd.DataFrame, clock: FeatureClock) -> dict[str, Any]:
     """Smoothed lapse rate, and orders and net spend when retained, by status and recency bin.
 
-    Bins end at half a lookback, one, two and four. Each rate is pulled towards that of its
-    status, and a status towards all, by 20 rows' worth. Rows count as often as `row_weights` says.
+    Bins end at half, one, two and four lookbacks. Each rate is shrunk towards that of its status,
+    and a status towards the overall rate, with a weight of 20 rows. `row_weights` apply.
     """
     edges = [clock.lookback_days * factor for factor in (0.5, 1.0, 2.0, 4.0)]
     everyone = _smoothed(rows, {"lapse": 0.5, "orders": 1.0, "spend": 0.0}, prior_rows=1.0)
@@ -81,9 +81,9 @@ RENEWAL_TERMS = [
 def fit_baselines(
     rows: pd.DataFrame, buyers: pd.DataFrame, clock: FeatureClock
 ) -> dict[str, dict[str, Any]]:
-    """The specs of all baselines, plain JSON, learnt from eligible rows with a `lapse` label.
+    """The specs of all baselines as plain JSON, fitted on eligible rows with a `lapse` label.
 
-    `buyers` are the rows of everyone who ever bought: BG/NBD is about the lapsed, too.
+    `buyers` are the rows of everyone who ever bought: BG/NBD also describes lapsed customers.
     """
     specs: dict[str, dict[str, Any]] = {
         name: {"terms": terms} for name, terms in LINEAR_TERMS.items()
@@ -97,9 +97,7 @@ def fit_baselines(
 
 
 def fit_line(spec: dict[str, Any], rows: pd.DataFrame, target: np.ndarray) -> dict[str, Any]:
-    """The spec with the logistic line over its terms that is likeliest to give the target, each
-    row counted as often as it stands for others (`row_weights`).
-    """
+    """The spec with a logistic regression of the target on its terms, weighted by `row_weights`."""
     weight = row_weights(rows)
     ones = np.ones(len(rows))
     return spec | _line(baseline_terms(spec, rows), target, ones if weight is None else weight)
@@ -121,10 +119,12 @@ def _fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-    """A logistic line, standardised while it is fitted, written in the terms' own units."""
+    """A logistic regression, fitted on standardised terms, with coefficients in original units."""
     mean = np.average(terms, axis=0, weights=weight)
     scale = np.sqrt(np.average((terms - mean) ** 2, axis=0, weights=weight))
-    scale = np.where(scale > 1e-12 * (1.0 + np.abs(mean)), scale, 1.0)  # else it is rounding
+    scale = np.where(
+        scale > 1e-12 * (1.0 + np.abs(mean)), scale, 1.0
+    )  # anything smaller is rounding
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         line = LogisticRegression(C=1e4, max_iter=1000)
@@ -135,5 +135,5 @@ def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str
 
 
 def _steady(value: float) -> float:
-    """To 12 digits, which all runs on the same data agree on."""
+    """Rounded to 12 digits, on which all runs on the same data agree."""
     return float(f"{value:.12g}")

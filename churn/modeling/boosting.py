@@ -1,4 +1,4 @@
-"""The one door to LightGBM's training: a matrix and a target in, its own model text out."""
+"""LightGBM training: a matrix and a target in, LightGBM's model text out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class BoosterSettings:
-    """How trees are grown. Each tree sees `row_share` of the rows and `feature_share` of the
-    features; `l2` shrinks its leaves. `threads` does not change the result; 0 uses every core.
+    """Hyperparameters of the trees.
+
+    Each tree sees `row_share` of the rows and `feature_share` of the features; `l2` shrinks its
+    leaves. `threads` does not change the result; 0 uses all cores.
     """
 
     objective: str
@@ -26,7 +28,7 @@ class BoosterSettings:
     threads: int = 0
 
     def parameters(self) -> dict[str, object]:
-        """The same in LightGBM's words, with what makes a result repeatable."""
+        """The same as LightGBM parameters, with those that make a result reproducible."""
         return {
             "objective": self.objective,
             "num_leaves": self.num_leaves,
@@ -51,16 +53,16 @@ def fit_booster(
     *,
     weight: np.ndarray | None = None,
 ) -> str:
-    """LightGBM's text of the trees grown on a float32 matrix, shape (rows, features).
+    """LightGBM's model text, fitted on a float32 matrix of shape (rows, features).
 
-    `weight` says for how many rows each stands, one each by default.
+    `weight` is the sample weight of each row, 1 by default.
     """
     import lightgbm
 
     names = list(settings.feature_names)
     data = lightgbm.Dataset(matrix, label=target, weight=weight, feature_name=names)
     booster = lightgbm.train(settings.parameters(), data, num_boost_round=settings.rounds)
-    # `num_threads` is the machine's business, not the model's: the text must not depend on it.
+    # `num_threads` belongs to the machine, not to the model: the text must not depend on it.
     return str(booster.model_to_string().replace(f"[num_threads: {settings.threads}]\n", ""))
 
 

@@ -1,7 +1,7 @@
-"""A model as a folder that outlives pickle: plain texts and numbers, every file hash-checked.
+"""A model as a folder without pickles: text, JSON and Parquet, every file checked by hash.
 
-`manifest.json` says what the model is and holds the SHA-256 of every other file. Nothing is
-parsed, least of all by LightGBM, before its hash is right. No file is ever unpickled.
+`manifest.json` describes the model and holds the SHA-256 of every other file. Nothing is parsed,
+least of all by LightGBM, before its hash is verified. No file is ever unpickled.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def write_bundle(  # noqa: PLR0913 - each is a part of the folder
     report: Mapping[str, bytes] | None = None,
     signing_key: str | None = None,
 ) -> Path:
-    """The folder `directory`/`model_id`, complete or absent. `facts` go into the manifest, which
-    is signed where there is a key; `report` holds what lies in the folder of that name: the
-    judgement and its pictures.
+    """Writes the folder `directory`/`model_id`, complete or not at all.
+
+    `facts` go into the manifest, which is signed if there is a key; `report` holds the files of the
+    folder of that name: the evaluation and its charts.
     """
     target = directory / check_name(model_id, what="model_id")
     with publish_directory(target) as folder:
@@ -83,12 +84,13 @@ def write_bundle(  # noqa: PLR0913 - each is a part of the folder
 
 
 def save_bundle(model: ChurnModel, path: Path, *, signing_key: str | None = None) -> Path:
-    """The bundle of a model that was fitted, or loaded, in Python. What a loaded one says of
-    itself, its card and its report go with it.
+    """Saves a model that was fitted or loaded in Python as a bundle.
+
+    The manifest facts, card and report of a loaded model are kept.
     """
     if path.exists():
-        rule = "a model is saved in a folder that does not exist yet"
-        raise ConfigError(rule, got=path.name, fix="Pass another name, or remove it first.")
+        rule = "a model must be saved to a new folder"
+        raise ConfigError(rule, got=path.name, fix="Pass another name, or remove the folder first.")
     manifest = getattr(model, "manifest_", {})
     facts = {name: fact for name, fact in manifest.items() if name not in WRITTEN_ANEW}
     canaries, reference = _samples(model)
@@ -108,7 +110,7 @@ def save_bundle(model: ChurnModel, path: Path, *, signing_key: str | None = None
 
 
 def _samples(model: ChurnModel) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Canaries and reference: those of the fit, or those that lie in the model's own bundle."""
+    """Canary and reference rows, from the fit or from the model's own bundle."""
     if model._samples_ is not None:
         return model._samples_["canaries"], model._samples_["reference"]
     folder = Path() if model._folder_ is None else model._folder_
@@ -116,16 +118,16 @@ def _samples(model: ChurnModel) -> tuple[pd.DataFrame, pd.DataFrame]:
         canaries = pd.read_parquet(folder / "canaries.parquet")
         reference = pd.read_parquet(folder / "reference.parquet")
     except OSError:
-        rule = "a loaded model is saved again from its bundle, which is gone"
+        rule = "the bundle of a loaded model must still exist to save the model again"
         raise ModelError(rule, got=folder.name, fix="Restore the folder.") from None
     return canaries.drop(columns=canaries.filter(regex="^said_").columns), reference
 
 
 def _page(model: ChurnModel, name: str) -> tuple[str, dict[str, bytes]]:
-    """The card and the files of the report of a loaded model; a card of one line for others."""
+    """The card and report files of a loaded model; a one-line card for others."""
     folder = model._folder_
     if folder is None or not (folder / "card.md").is_file():
-        return f"# Model {name}\n\nSaved from Python, without a judgement.\n", {}
+        return f"# Model {name}\n\nSaved from Python, without an evaluation.\n", {}
     report = {file.name: file.read_bytes() for file in sorted((folder / REPORT).glob("*"))}
     return (folder / "card.md").read_text(encoding="utf-8"), report
 
@@ -135,8 +137,8 @@ def load_bundle(
 ) -> ChurnModel:
     """The model of a bundle, or of the pointer `champion`, ready to predict.
 
-    `model.manifest_` tells what it is. Raises ModelError where a file is missing, altered, a
-    symbolic link or not the bundle's own, and, with a key, where that key did not sign it.
+    `model.manifest_` describes it. Raises ModelError if a file is missing, altered, a symbolic link
+    or not part of the bundle, and, with a key, if that key did not sign it.
     """
     fix = 'Pass a folder or a pointer, e.g. "models/champion".'
     check_type(path, Path, str, name="the path of a model", fix=fix)
@@ -149,10 +151,10 @@ def load_bundle(
 
 
 def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel:
-    """The fitted model of a folder whose files are the bundle's own."""
+    """The fitted model of a verified folder."""
     texts = {name: f"heads/{name}.txt" for name in manifest["heads"]}
     if not set(texts.values()) <= set(manifest["files"]):
-        raise not_whole(folder)  # a name that leads to a file which nobody verified
+        raise not_whole(folder)  # a name that points to an unverified file
     model = ChurnModel(**{**manifest["parameters"], "threads": threads})
     parts = {name: _read_json(folder / f"{name}.json") for name in JSON_PARTS}
     model.feature_names_ = [feature["name"] for feature in manifest["features"]]
@@ -173,13 +175,13 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
 
 
 def check_canaries(path: Path) -> None:
-    """Nothing, or ModelError when a fresh process hears other scores from the bundle.
+    """Raises ModelError if a new process does not reproduce the scores of the canary rows.
 
-    The model text is native code's input: a process of its own takes the fall for a bad one.
+    The model text is parsed by native code; a bad one crashes only that process.
     """
-    code = "import sys; from churn.modeling.bundle import hear_canaries as h; h(sys.argv[1])"
+    code = "import sys; from churn.modeling.bundle import compare_canaries as c; c(sys.argv[1])"
     try:
-        child = subprocess.run(  # noqa: S603 - our own interpreter and our own code
+        child = subprocess.run(  # noqa: S603 - this interpreter and fixed code
             [sys.executable, "-P", "-c", code, str(resolve_bundle(path))],
             capture_output=True,
             text=True,
@@ -189,14 +191,14 @@ def check_canaries(path: Path) -> None:
         last = (child.stderr.strip().splitlines() or ["it was killed"])[-1]
         failed = child.returncode != 0
     except subprocess.TimeoutExpired:
-        last, failed = f"nothing within {CANARY_SECONDS} s", True
+        last, failed = f"no result within {CANARY_SECONDS} s", True
     if failed:
-        rule = "a new process must load the model and repeat its scores"
+        rule = "a new process must load the model and reproduce its scores"
         raise ModelError(rule, got=last, fix="Train again.")
 
 
-def hear_canaries(folder: str) -> None:
-    """Loads the bundle and compares what it says of the canary rows with what it said."""
+def compare_canaries(folder: str) -> None:
+    """Loads the bundle and compares its predictions for the canary rows with the stored ones."""
     model = load_bundle(folder)
     rows = pd.read_parquet(Path(folder) / "canaries.parquet")
     said = rows.filter(regex="^said_").rename(columns=lambda name: name.removeprefix("said_"))

@@ -1,4 +1,4 @@
-"""Probabilities that hold: the simplest correction that earns its place on later, unseen rows."""
+"""Calibration: the simplest correction that significantly improves on later, unseen rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from churn.modeling.metrics import log_loss, paired_log_loss_difference
 from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 
 IDENTITY = {"kind": "none", "intercept": 0.0, "slope": 1.0, "slope_stay": 1.0}
-# From none free to all of intercept, slope and slope_stay; Platt's line keeps both slopes equal.
+# From no free parameter to intercept, slope and slope_stay; Platt scaling keeps the slopes equal.
 KINDS = ("none", "shift", "platt", "beta")
 
 Mask = NDArray[np.bool_]
@@ -29,15 +29,14 @@ def choose_calibration(
     fold: np.ndarray | None = None,
     weight: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """The correction of the log-odds: none, an intercept shift, Platt's line, or the beta curve
-    (Kull, Silva Filho, Flach 2017), whose two ends have slopes of their own.
+    """The correction of the log-odds: none, an intercept shift, Platt scaling, or beta calibration
+    (Kull, Silva Filho, Flach 2017), with a separate slope at each end.
 
-    `fold` numbers the forecasts by their cutoff, oldest first. A candidate is fitted on the folds
-    before each and tried on it; it replaces a simpler one only when it wins on every fold tried
-    and the interval of its log loss difference over all of them lies below zero. So one lucky
-    cutoff corrects nothing, and a single fold never does. Without `fold` a candidate is fitted on
-    one half of the customers and tried on the other, both ways. `weight` says for how many each
-    forecast stands.
+    `fold` numbers the forecasts by cutoff, oldest first. A candidate is fitted on the folds before
+    each fold and evaluated on it; it replaces a simpler one only if it wins on every fold and the
+    interval of its log loss difference over all of them lies below zero. So one lucky cutoff, or a
+    single fold, never changes anything. Without `fold` a candidate is cross-fitted on two halves of
+    the customers. `weight` is the weight of each forecast.
     """
     weight = np.ones(len(target)) if weight is None else weight
     trials = _halves(customer) if fold is None else _forward(fold)
@@ -78,7 +77,7 @@ def _unseen(
     trials: list[tuple[Mask, Mask]],
     weight: np.ndarray,
 ) -> np.ndarray:
-    """The corrected probabilities, each from a fit that did not see its row."""
+    """Out-of-sample corrected probabilities."""
     found = probability.astype("float64")
     for known, asked in trials:
         line = fit_calibration(kind, target[known], probability[known], weight[known])
@@ -102,7 +101,7 @@ def _wins(
 def fit_calibration(
     kind: str, target: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """The likeliest correction of that kind; none where one class alone was seen."""
+    """The maximum-likelihood correction of that kind; none if only one class occurs."""
     weight = np.ones(len(target)) if weight is None else weight
     if kind == "none" or len(np.unique(target)) < 2:
         return dict(IDENTITY)
@@ -118,7 +117,9 @@ def fit_calibration(
         return value, np.asarray(wrong @ terms / weight.sum())
 
     start = np.array([0.0, 1.0, 1.0][: terms.shape[1]])
-    bounds = [(None, None), (0.0, None), (0.0, None)][: terms.shape[1]]  # ranks stay as they are
+    bounds = [(None, None), (0.0, None), (0.0, None)][
+        : terms.shape[1]
+    ]  # the ranking must not change
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     slopes = found[1:] if len(found) > 1 else np.ones(1)
     return {

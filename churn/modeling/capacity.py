@@ -1,4 +1,4 @@
-"""Who is looked after when only so many can be: exactly the top of a list, ties by hash."""
+"""Contact capacity: exactly the top of a ranked list, ties broken by hash."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def ranked_by(rank: str) -> str:
 
 
 def at_risk_count(capacity: float, eligible: int) -> int:
-    """How many of the eligible a capacity is: a share in (0, 1), or a whole number.
+    """The number of eligible customers that a capacity allows: a share in (0, 1) or a whole number.
 
     >>> at_risk_count(0.1, 2231), at_risk_count(50, 2231)
     (223, 50)
     """
     whole = isinstance(capacity, int) and not isinstance(capacity, bool)
     if not isinstance(capacity, (int, float)) or capacity < 0 or (not whole and capacity >= 1):
-        fix = "Pass e.g. 0.1 for a tenth of the eligible, or 500 for five hundred."
+        fix = "Pass e.g. 0.1 for 10 % of eligible customers, or 500 for 500 customers."
         raise ConfigError(
             "capacity must be a share in [0, 1) or a whole number", got=capacity, fix=fix
         )
@@ -44,7 +44,9 @@ def at_risk_count(capacity: float, eligible: int) -> int:
 def top_positions(
     customer_id: NDArray[np.object_], score: NDArray[np.float64], count: int
 ) -> NDArray[np.intp]:
-    """Positions of the `count` highest scores, highest first; equal ones by a hash of the name."""
+    """Positions of the `count` highest scores, highest first; ties broken by a hash of the
+    customer.
+    """
     ties = np.array([_hash(name) for name in customer_id], dtype=np.uint64)
     return np.lexsort((ties, -np.asarray(score)))[:count]
 

@@ -1,4 +1,4 @@
-"""A page about a model that a person can read: what it predicts, how well, and where it is weak."""
+"""The model card: what a model predicts, how well, and its limits."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
 from churn.results.figures import interval
 
-AS_IT_CAME = (
-    "The past treated some customers with campaigns; what is counted here happened then, offers "
-    "included."
+AS_OBSERVED = (
+    "Some customers were treated with campaigns in the past; the outcomes counted here include "
+    "their effects."
 )
-BY_LOT = (
-    "A lot decided on some offers of the past, so the model is one of what customers do without "
-    "them: {told}. The judgement counts each row that is left once."
+RANDOMISED = (
+    "Some past offers were randomised, so the model predicts what customers do without offers: "
+    "{rows}. The evaluation counts each remaining row once."
 )
 REASONS = (
-    "Reasons describe what goes along with lapsing, not what causes it: they are TreeSHAP "
-    "contributions summed by family, families that measure nearly the same share their weight, "
-    "and what the shop itself decides is left out of them."
+    "Reasons describe what is associated with lapsing, not what causes it: they are TreeSHAP "
+    "contributions summed by family; families that measure nearly the same share their weight, "
+    "and what the shop itself decides is excluded."
 )
 
 
 def campaigns_in_words(counts: Mapping[str, int]) -> str:
-    """What was done with the rows of a panel that offers touched.
+    """How the rows of a panel with offers in their label window were treated.
 
     >>> campaigns_in_words({"treated": 1200, "kept_by_lot": 60, "by_rule": 0})
-    '1,200 rows with an offer by lot left out, 60 kept without by lot stand for them'
+    '1,200 rows with a randomised offer excluded, represented by 60 randomised controls'
     """
-    told = (
-        f"{counts['treated']:,} rows with an offer by lot left out, "
-        f"{counts['kept_by_lot']:,} kept without by lot stand for them"
+    text = (
+        f"{counts['treated']:,} rows with a randomised offer excluded, "
+        f"represented by {counts['kept_by_lot']:,} randomised controls"
     )
-    by_rule = f", {counts['by_rule']:,} with an offer that no lot decided stay as they came"
-    return told + (by_rule if counts["by_rule"] else "")
+    by_rule = f", {counts['by_rule']:,} with a non-randomised offer kept unchanged"
+    return text + (by_rule if counts["by_rule"] else "")
 
 
 def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
@@ -46,14 +46,14 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
         [
             f"# Model {model_id}",
             "",
-            *_stand_in(trained.model.stand_in),
+            *_fallback(trained.model.stand_in),
             f"{_predicts(trained.model)} Money is in {currency}.",
             "",
             f"Verdict: {trained.gate.reasons[0]}.",
             "",
-            *_refused(trained),
-            "The figures are those of the same recipe, fitted on what had closed before the first "
-            "of these cutoffs; what ships was fitted on all.",
+            *_rejected(trained),
+            "The figures are those of the same recipe, fitted on rows whose labels had closed "
+            "before the first of these cutoffs; the published model was fitted on all rows.",
             "",
             *judgement_page(trained.judgement, pictures=f"{REPORT}/"),
             *_limits(trained.campaigns),
@@ -61,24 +61,24 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
     )
 
 
-def judged_again(
+def evaluation_card(
     judgement: Judgement,
     model: ChurnModel,
     *,
     model_id: str,
     verdict: str,
 ) -> str:
-    """Markdown, for the folder of a later judgement."""
+    """Markdown, for the folder of a later evaluation."""
     return "\n".join(
         [
-            f"# Model {model_id}, judged again",
+            f"# Model {model_id}, later evaluation",
             "",
-            *_stand_in(model.stand_in),
+            *_fallback(model.stand_in),
             _predicts(model),
             "",
             f"Verdict: {verdict}.",
             "",
-            "All cutoffs of the test come after everything that the model has learnt from.",
+            "All test cutoffs come after everything that the model was trained on.",
             "",
             *judgement_page(judgement),
             *_limits({}),
@@ -88,7 +88,7 @@ def judged_again(
 
 def _limits(campaigns: Mapping[str, int]) -> list[str]:
     touched = any(campaigns.values())
-    first = BY_LOT.format(told=campaigns_in_words(campaigns)) if touched else AS_IT_CAME
+    first = RANDOMISED.format(rows=campaigns_in_words(campaigns)) if touched else AS_OBSERVED
     return ["## Limits", "", f"{first} {REASONS}", ""]
 
 
@@ -101,8 +101,8 @@ def _label(model: ChurnModel) -> str:
     if clock.is_contractual:
         grace = model.cutoffs_.grace_days
         return (
-            f"Predicts whose subscription, which expires in the {clock.horizon_days} days from "
-            f"the cutoff, is not renewed within {grace} days of its expiry."
+            f"Predicts which subscriptions that expire in the {clock.horizon_days} days from "
+            f"the cutoff are not renewed within {grace} days of their expiry."
         )
     return (
         f"Predicts which customers buy nothing in the {clock.horizon_days} days from the cutoff, "
@@ -111,27 +111,27 @@ def _label(model: ChurnModel) -> str:
 
 
 def _others(model: ChurnModel) -> str:
-    """What is said of those who are not eligible."""
-    lapsed = "A model of their own says who of the lapsed comes back; all others get"
+    """What customers who are not eligible get."""
+    lapsed = "A separate model predicts which lapsed customers come back; all others get"
     if model.win_back_["kind"] == "rate":
         lapsed = "All others get"
     return f"{lapsed} the lapse rate of their group."
 
 
-def _stand_in(name: str | None) -> list[str]:
+def _fallback(name: str | None) -> list[str]:
     if name is None:
         return []
-    text = f"**Stand-in: the baseline `{name}` speaks in the model's place**, because the model "
-    return [text + "was refused. Tables and pictures are those of the rule.", ""]
+    text = f"**Fallback model: the baseline `{name}` is active instead**, because the model "
+    return [text + "was rejected. Tables and charts are those of the baseline.", ""]
 
 
-def _refused(trained: Trained) -> list[str]:
-    """How good the model was that was refused, where a rule stands in."""
+def _rejected(trained: Trained) -> list[str]:
+    """The performance of the rejected model, if a baseline is active instead."""
     if trained.model.stand_in is None:
         return []
     found = trained.evaluation.of("model").metrics
     loss, auc = found["log_loss"], found["roc_auc"]
     return [
-        f"The model that was refused: log loss {interval(loss)}, AUC {interval(auc)}.",
+        f"The rejected model: log loss {interval(loss)}, AUC {interval(auc)}.",
         "",
     ]

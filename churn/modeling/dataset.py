@@ -1,4 +1,4 @@
-"""Rows to learn from: features at each cutoff beside what came next."""
+"""Training rows: features at each cutoff, joined to the labels."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from churn.modeling.sampling import draw_sample
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_fenced_spend"}
-"""What the heads of these names learn."""
-AMOUNT_DECIMALS = 6  # as amounts are read; sums of floats end differently each time
+"""The target of each head."""
+AMOUNT_DECIMALS = 6  # as amounts are parsed; float sums are not reproducible to the last digit
 WEIGHT = "weight"
 DECLINE_SHARE = 0.5
 BASE_HORIZONS = 3
 LABELS_NEED = ("tenure_days", "net_spend_three_horizons")
-"""Features that the label of decline is made of, built whether or not a model asks for them."""
+"""Features that define the decline label, built whether or not a model uses them."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Dataset:
     """One row per customer and cutoff: customer_id, cutoff, status, the features, the labels.
 
     `horizon_fenced_spend` is net spend for which an order counts at most the fence of the
-    log-normal (`churn.data.fences`): what models learn from; `horizon_net_spend` is what came.
-    `rows` is sorted by cutoff and customer. `dropped_rows` counts what a split set aside because
-    its label window was still open; `customers_left_out` are those that a sample leaves out,
-    `objectors_left_out` those who object to profiling by now, whatever they did before. A
-    column `weight`, where there is one, says for how many rows each stands.
+    log-normal (`churn.data.fences`): what models learn from; `horizon_net_spend` is the observed
+    spend. `rows` is sorted by cutoff and customer. `dropped_rows` counts the rows that a split
+    dropped because their label window was still open; `customers_left_out` are those outside a
+    sample, `objectors_left_out` those who have objected to profiling, at all cutoffs. An optional
+    column `weight` holds sample weights.
     """
 
     rows: pd.DataFrame
@@ -59,7 +59,7 @@ class Dataset:
 
     @property
     def eligible(self) -> pd.DataFrame:
-        """The rows that the model learns from and is judged on."""
+        """The rows that the model is trained and evaluated on."""
         return self.rows[self.rows["status"] == "eligible"]
 
     def only(self, cutoffs: Cutoffs) -> Dataset:
@@ -68,9 +68,9 @@ class Dataset:
         return replace(self, rows=self.rows[self.rows["cutoff"].isin(wanted)], cutoffs=cutoffs)
 
     def split(self, at: date | str) -> tuple[Dataset, Dataset]:
-        """Rows whose labels close by `at`, and rows from `at` on; what lies between is dropped.
+        """Rows whose labels close by `at`, and rows from `at` on; those in between are dropped.
 
-        Raises ConfigError when one side is empty.
+        Raises ConfigError if one side is empty.
         """
         when = as_date(at, name="at")
         earlier, later = self.cutoffs.before(when), self.cutoffs.since(when)
@@ -88,7 +88,7 @@ class Dataset:
 
 
 def row_weights(rows: pd.DataFrame) -> np.ndarray | None:
-    """For how many rows each stands; None where each stands for itself."""
+    """The sample weights; None if there are none."""
     return rows[WEIGHT].to_numpy(dtype="float64") if WEIGHT in rows else None
 
 
@@ -102,9 +102,9 @@ def build_dataset(
 ) -> Dataset:
     """Features and labels at every cutoff; `clock` defaults to a lookback of two horizons.
 
-    `names` chooses the features (default: all that the connected tables give). With `most_rows`
-    a larger base gives the rows of a sample of its customers; what features learn from the whole
-    population they still learn from everyone.
+    `names` selects the features (default: all that the connected tables allow). With `most_rows` a
+    larger panel is limited to a sample of customers; population aggregates in features still use
+    everyone.
     """
     source = _source(tables)
     if not isinstance(cutoffs, Cutoffs):
@@ -123,7 +123,7 @@ def build_dataset(
         built = sample.of(built)
     features = source.engine.collect(built).to_pandas()
     rows = features
-    for came_next in _came_next(source, cutoffs, clock):
+    for came_next in _labels(source, cutoffs, clock):
         table = source.engine.collect(came_next).to_pandas()
         rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
@@ -139,7 +139,7 @@ def build_dataset(
 
 
 def _without_objectors(rows: pd.DataFrame, tables: Tables) -> tuple[pd.DataFrame, int]:
-    """The rows of those who let themselves be profiled, and how many customers do not."""
+    """The rows without customers who object to profiling, and the number of these customers."""
     objecting = set(rows["customer_id"]) & current_objectors(tables)
     if objecting:
         rows = rows[~rows["customer_id"].isin(objecting)].reset_index(drop=True)
@@ -151,22 +151,22 @@ def _source(tables: Tables | Snapshot) -> Tables:
     if isinstance(tables, Snapshot):
         return tables.tables
     if not isinstance(tables, Tables):
-        rule, fix = "features are built of Tables", "Load them with load_tables(...)."
+        rule, fix = "features must be built from Tables", "Load them with load_tables(...)."
         raise ConfigError(rule, got=type(tables).__name__, fix=fix)
     return tables
 
 
 def _check_lead(cutoffs: Cutoffs, clock: FeatureClock) -> None:
-    """Nothing, or ConfigError where the two do not mean the same subscriptions."""
+    """Raises ConfigError if the two do not describe the same subscriptions."""
     if clock.is_contractual and clock.lead_days != cutoffs.lead_days:
         raise ConfigError(
-            f"the clock of a contractual panel must have its lead_days, {cutoffs.lead_days}",
+            f"the clock of a contractual panel must have the same lead_days, {cutoffs.lead_days}",
             got=clock.lead_days,
             fix=f"Pass FeatureClock(lead_days={cutoffs.lead_days}, ...).",
         )
 
 
-def _came_next(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
+def _labels(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
     found = [outcomes(tables, cutoffs, fence=order_fence(tables.engine) or 0.0)]
     return [*found, renewals(tables, cutoffs)] if clock.is_contractual else found
 
@@ -183,15 +183,16 @@ def _labelled(rows: pd.DataFrame, clock: FeatureClock) -> pd.DataFrame:
 
 
 def _not_renewed(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Of the eligible, whose subscription is not renewed; of the covered, nobody; of all others,
-    who begins none in the horizon.
+    """Eligible: the subscription is not renewed.
+
+    Covered: never. Others: none begins in the horizon.
     """
     stays = rows["begun"].where(rows["status"] != "eligible", rows["renewed"])
     return (stays <= 0) & (rows["status"] != "covered")
 
 
 def _declined(rows: pd.DataFrame, clock: FeatureClock) -> pd.Series[float]:
-    """Net spend in the horizon under half of the usual, the usual being `_base` scaled to H."""
+    """Net spend in the horizon below half of the usual, which is `_base` scaled to H."""
     seen = np.minimum(rows["tenure_days"], BASE_HORIZONS * clock.horizon_days)
     usual: pd.Series[float] = _base(rows) * clock.horizon_days / seen
     return (rows["horizon_net_spend"] < DECLINE_SHARE * usual).astype("float64")
@@ -207,7 +208,7 @@ def cutoff_dates(rows: pd.DataFrame) -> list[date]:
 
 
 def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.DataFrame:
-    """A sample of the eligible at the newest cutoff, without names: what drift is measured from."""
+    """A sample of eligible rows at the newest cutoff, without ids: the reference for drift."""
     newest = dataset.eligible[dataset.eligible["cutoff"] == dataset.eligible["cutoff"].max()]
     sample = newest.sample(min(rows, len(newest)), random_state=seed)
     columns = list(dataset.feature_names)
@@ -215,7 +216,7 @@ def reference_rows(dataset: Dataset, *, rows: int = 2_000, seed: int = 0) -> pd.
 
 
 def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFrame:
-    """A few rows of every status, without names: a loaded model must say the same of them."""
+    """A few rows of every status, without ids: a loaded model must reproduce their predictions."""
     kept = ["status", *dataset.feature_names]
     parts = [
         part.sample(min(rows, len(part)), random_state=seed)[kept]
@@ -225,6 +226,6 @@ def canary_rows(dataset: Dataset, *, rows: int = 30, seed: int = 0) -> pd.DataFr
 
 
 def _steady(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows as precise as trees see them, and so the same each time that they are built."""
+    """The rows rounded to the precision that trees see, so that each build is identical."""
     floats = rows.select_dtypes("float64").columns
     return rows.astype(dict.fromkeys(floats, "float32")).astype(dict.fromkeys(floats, "float64"))

@@ -1,4 +1,4 @@
-"""How good a model is, beside the simple rules it has to beat, on rows it has not seen."""
+"""Performance of a model and of the baselines it has to beat, on rows it has not seen."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every predictor on every group, and how the model's log loss compares with each rule's.
+    """Every predictor on every group, and the model's log loss compared with each baseline's.
 
-    `amounts` compares expected orders and margin with what came. `win_back` is the difference in
-    log loss between the model of the lapsed and the frozen rate of their group; None where the
-    rate speaks. `judged` is about lapse; `decline` judges the head of that name, on the rows
-    where a decline is defined.
+    `amounts` compares expected with observed orders and margin. `win_back` is the difference in log
+    loss between the model of lapsed customers and the fixed rate of their group; None if that rate
+    is in use. `judged` evaluates lapse, `decline` the head of that name on the rows where a decline
+    is defined.
     """
 
     judged: tuple[Judged, ...]
@@ -48,12 +48,12 @@ class Evaluation:
     decline: tuple[Judged, ...] = ()
 
     def of(self, predictor: str, group: str = "eligible") -> Judged:
-        """The judgement of one predictor on one group."""
+        """The metrics of one predictor on one group."""
         return next(j for j in self.judged if (j.predictor, j.group) == (predictor, group))
 
     @property
     def best_baseline(self) -> str:
-        """The baseline with the lowest log loss on the eligible."""
+        """The baseline with the lowest log loss on eligible rows."""
         return min(self.against, key=lambda name: self.of(name).metrics["log_loss"].estimate)
 
     def to_frame(self) -> pd.DataFrame:
@@ -88,10 +88,10 @@ class Evaluation:
 def evaluate(
     model: ChurnModel, test: Dataset, *, replicates: int = 200, seed: int = 0
 ) -> Evaluation:
-    """The model and its baselines on the eligible rows of `test`, and on their strata.
+    """Evaluates the model and its baselines on the eligible rows of `test`, and on strata.
 
-    Strata: customers with three or more purchase days, with a single one, and with a tenure
-    under a horizon. The lapsed are a group of their own, beside the frozen rate of their group
+    Strata are customers with three or more purchase days, with one, and with a tenure under one
+    horizon. Lapsed customers are a separate group, compared with the fixed rate of their group
     (`group_rate`). The intervals resample customers with all their rows.
     """
     check_is_judgeable(model, test)
@@ -134,7 +134,7 @@ def _decline(
     replicates: int,
     seed: int,
 ) -> Iterator[Judged]:
-    """The decline head on every group, where a decline is defined."""
+    """The decline head on every group, on rows where a decline is defined."""
     known = rows["decline"].notna().to_numpy()
     probability = said["decline_probability"].to_numpy()
     for group, mask in groups.items():
@@ -151,18 +151,18 @@ def _decline(
 
 
 def check_is_judgeable(model: object, test: object) -> None:
-    """Nothing, or ConfigError where it is not a model, or not a Dataset that it is judged on."""
+    """Raises ConfigError unless it is a model and a Dataset to evaluate it on."""
     for value, wanted in ((model, ChurnModel), (test, Dataset)):
         if not isinstance(value, wanted):
             raise ConfigError(
-                "a ChurnModel is judged on a Dataset",
+                "evaluate needs a ChurnModel and a Dataset",
                 got=type(value).__name__,
                 fix="Pass evaluate(model, build_dataset(...)).",
             )
 
 
 def _lapsed(model: ChurnModel, test: Dataset) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The lapsed, and what the model and the rate of their group say of their staying away."""
+    """Lapsed customers, and P(stays away) by the model and by the group rate."""
     rows = test.rows[test.rows["status"] == "lapsed"]
     if rows.empty:
         return rows, {}
@@ -184,7 +184,7 @@ def _win_back(
 def predictions_of(
     model: ChurnModel, rows: pd.DataFrame
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """P(lapse) of every row by "model" and by each baseline, and all that the model says."""
+    """P(lapse) of every row by "model" and by each baseline, and all outputs of the model."""
     said = model.predict_frame(rows[["customer_id", "status", *model.feature_names_]])
     found = {"model": said["churn_probability"].to_numpy()}
     for name, spec in model.baselines_.items():
@@ -236,5 +236,5 @@ def _plain(one: Judged) -> dict[str, object]:
 
 
 def _finite(value: object) -> object:
-    """None for what is undefined, for JSON has no word for it."""
+    """None for undefined values, which JSON cannot represent."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

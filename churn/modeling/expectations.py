@@ -1,4 +1,4 @@
-"""Expected orders and margin beside what came: in all, and customer by customer."""
+"""Expected against observed orders and margin: in total and per customer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AMOUNTS = ("orders", "margin")
 
 @dataclass(frozen=True)
 class JudgedAmount:
-    """What one predictor expected of all customers in the horizon, and what came of it.
+    """One predictor's expected total over all customers in the horizon, and the observed total.
 
-    `ratio` is the sum expected over the sum that came, `error` the mean absolute error of a
-    customer; both with a 95 % interval over customers. Margin is in the data's currency.
-    `beyond_fence` is the part of `came` that single orders brought beyond the fence up to which
-    models learn from them; 0 of orders.
+    `ratio` is expected over observed, `error` the mean absolute error per customer; both with a 95
+    % interval over customers. Margin is in the currency of the data. `beyond_fence` is the part of
+    `came` (the observed total) from single orders beyond the fence up to which models learn from
+    them; 0 for orders.
     """
 
     amount: str
@@ -37,11 +37,11 @@ class JudgedAmount:
 
     @property
     def beyond_fence_share(self) -> float:
-        """The same as a share of what came."""
+        """`beyond_fence` as a share of the observed total."""
         return self.beyond_fence / self.came if self.came > 0 else 0.0
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON; None for what is undefined."""
+        """Plain JSON; None for undefined values."""
         intervals = {"ratio": self.ratio, "error": self.error}
         flat: dict[str, object] = {
             "amount": self.amount,
@@ -59,8 +59,8 @@ class JudgedAmount:
 def judge_amounts(
     model: ChurnModel, test: Dataset, *, replicates: int = 200, seed: int = 0
 ) -> tuple[JudgedAmount, ...]:
-    """The model's expectations of the eligible, beside BG/NBD with Gamma-Gamma (`lifetime`, where
-    its features are there) and each customer's own past rate (`own_rate`).
+    """Expectations for eligible customers by the model, by BG/NBD with Gamma-Gamma (`lifetime`, if
+    its features exist) and by each customer's own past rate (`own_rate`).
     """
     rows = test.eligible
     came = {
@@ -102,8 +102,8 @@ def _expectations(model: ChurnModel, rows: pd.DataFrame) -> dict[str, Expected]:
 
 
 def _own_rate(model: ChurnModel, rows: pd.DataFrame) -> Expected:
-    """Orders of the whole past, and margin of the last three horizons, scaled to one; of a tenure
-    under a horizon as if it had been one.
+    """Orders of the whole past, and margin of the last three horizons, scaled to one horizon; a
+    tenure under one horizon counts as one.
     """
     horizon = model.clock_.horizon_days
     tenure = rows["tenure_days"].fillna(horizon).clip(lower=horizon).to_numpy()

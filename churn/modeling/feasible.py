@@ -1,4 +1,4 @@
-"""Whether a panel can be learnt from and judged, before an hour is spent on it."""
+"""Feasibility: whether a panel allows training and evaluation, checked before any time is spent."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from churn.modeling.model import check_classes
 from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel
 
 RARE = 0.01
-"""Below this share an outcome is almost absent."""
+"""Below this share an outcome counts as almost absent."""
 FAR_HORIZON = 3
-"""A horizon is far from the usual gap between purchases at so many times, or such a part, of it."""
+"""A horizon is unusual if it differs from the typical purchase gap by more than this factor."""
 
 
 def check_feasible(dataset: Dataset, panel: Panel) -> None:
-    """Nothing, or GateError where the test cutoffs cannot judge, or the cutoffs before them have
-    too few rows of a class to learn from.
+    """Raises GateError if the test cutoffs cannot evaluate a model, or the earlier cutoffs have too
+    few rows of a class to train one.
     """
     check_classes(dataset.only(panel.development).eligible["lapse"])
     check_can_judge(dataset.only(panel.blocks.test))
 
 
 def check_can_judge(test: Dataset) -> None:
-    """Nothing, or GateError: where nobody is eligible at a cutoff of `test` or all of them lapsed,
-    or where nobody lapsed at any.
+    """Raises GateError if nobody is eligible at a cutoff of `test`, or all of them lapsed, or if
+    nobody lapsed at any cutoff.
     """
     for cutoff in test.cutoffs:
         eligible, lapsed = _outcomes(test.only(test.cutoffs.only((cutoff,))))
@@ -43,7 +43,7 @@ def check_can_judge(test: Dataset) -> None:
 
 
 def _outcomes(dataset: Dataset) -> tuple[int, int]:
-    """How many are eligible, and how many of them lapsed."""
+    """The numbers of eligible and of lapsed customers."""
     rows = dataset.eligible
     return len(rows), int(rows["lapse"].sum())
 
@@ -55,7 +55,7 @@ def _nobody_eligible(test: Dataset, cutoff: date) -> GateError:
     else:
         got = f"0 customers who bought in the {clock.lookback_days} days before it"
     return GateError(
-        f"somebody must be eligible at the test cutoff {cutoff}",
+        f"there must be eligible customers at the test cutoff {cutoff}",
         got=got,
         fix="Check that no orders are missing before it, or pass an earlier --as-of.",
     )
@@ -63,7 +63,7 @@ def _nobody_eligible(test: Dataset, cutoff: date) -> GateError:
 
 def _one_outcome(test: Dataset, where: str, got: str, other: str) -> GateError:
     return GateError(
-        f"of the eligible {where} some must have lapsed and some not",
+        f"some eligible customers {where} must have lapsed and some not",
         got=f"{got} within {test.clock.horizon_days} days",
         fix="Check that no orders are missing up to the end of the data, pass an earlier --as-of, "
         f"or {other} [churn] horizon_days.",
@@ -71,8 +71,8 @@ def _one_outcome(test: Dataset, where: str, got: str, other: str) -> GateError:
 
 
 def feasibility_notes(tables: Tables, dataset: Dataset, panel: Panel) -> tuple[str, ...]:
-    """What makes a feasible training doubtful: almost one outcome, or a horizon that does not fit
-    how often customers buy.
+    """Warnings of a feasible training: almost only one outcome, or a horizon that does not fit how
+    often customers buy.
     """
     return (*_rate_notes(dataset, panel), *_horizon_notes(tables, panel))
 
@@ -83,7 +83,7 @@ def _rate_notes(dataset: Dataset, panel: Panel) -> tuple[str, ...]:
         return ()
     few = "almost nobody" if lapsed < eligible / 2 else "almost everybody"
     return (
-        f"{few} lapses: {lapsed:,} of the {eligible:,} eligible at the test cutoffs, within "
+        f"{few} lapses: {lapsed:,} of {eligible:,} eligible customers at the test cutoffs, within "
         f"{panel.clock.horizon_days} days. Check that no orders are missing, and whether "
         "[churn] horizon_days fits how often customers buy",
     )
@@ -102,6 +102,6 @@ def _horizon_notes(tables: Tables, panel: Panel) -> tuple[str, ...]:
     short = horizon < gap
     return (
         f"a horizon of {horizon} days is {'short' if short else 'long'} for this shop: "
-        f"{GAP_QUANTILE:.0%} of the repurchases come within {gap:.0f} days, so "
-        + ("many who lapse here only pause" if short else "whoever lapses is noticed late"),
+        f"{GAP_QUANTILE:.0%} of repurchases happen within {gap:.0f} days, so "
+        + ("many lapses are only pauses" if short else "lapses are noticed late"),
     )

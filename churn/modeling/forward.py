@@ -1,4 +1,4 @@
-"""How the recipe would have done before: at each forward fold, beside the best simple rule."""
+"""Walk-forward evaluation of the recipe: each forward fold, compared with the best baseline."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ KNOWN = ("customer_id", "cutoff")
 
 @dataclass(frozen=True)
 class JudgedFold:
-    """One earlier cutoff, forecast from what had closed before it.
+    """One earlier cutoff, forecast by a fit on labels that had closed before it.
 
     `rows`: customer_id, cutoff, lapse, and the probability of `model` and of each baseline, for
-    the eligible. `metrics`: roc_auc and log_loss by predictor.
+    eligible customers. `metrics`: roc_auc and log_loss by predictor.
     """
 
     cutoff: date
@@ -38,7 +38,7 @@ class JudgedFold:
         return min(rules, key=lambda name: self.metrics[name]["log_loss"])
 
     def to_dict(self) -> dict[str, object]:
-        """Plain JSON, of the model and the best baseline alone."""
+        """Plain JSON, of the model and the best baseline only."""
         shown = {"model": self.metrics["model"], "baseline": self.metrics[self.best_baseline]}
         return {
             "cutoff": str(self.cutoff),
@@ -55,9 +55,9 @@ class JudgedFold:
 
 
 def judge_folds(recipe: ChurnModel, dataset: Dataset) -> tuple[JudgedFold, ...]:
-    """The newest forward folds of the dataset, oldest first, by the lapse head alone.
+    """The newest forward folds of the dataset, oldest first, for the lapse head only.
 
-    A fold that has too few of a class to learn from, or nobody to judge, is left out.
+    A fold with too few rows of a class to train on, or nobody to evaluate on, is left out.
     """
     folds = [_judged(recipe, dataset, fold) for fold in forward_folds(dataset.cutoffs)]
     return tuple(fold for fold in folds if fold is not None)

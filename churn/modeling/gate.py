@@ -1,7 +1,7 @@
-"""Quality gate of a new model.
+"""The promotion gate.
 
-It is promoted only if it beats the baselines, is no worse than the champion, overall and in every
-group of customers, and no feature leaks.
+A new model is promoted only if it beats the baselines, is not inferior to the champion, overall and
+on every slice of customers, and no feature leaks.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ NOT_RECIPE = ("threads", "stand_in", "margin_rate")
 
 @dataclass(frozen=True)
 class Rival:
-    """What the champion says of eligible test rows: P(lapse), and how it came to say it.
+    """The champion's P(lapse) for eligible test rows, and how it was obtained.
 
-    `chosen` marks those of the test rows that it can be compared on.
+    `chosen` marks the test rows on which it can be compared.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Rival:
 def why_not_comparable(
     champion: ChurnModel | None, panel: Panel, connected: frozenset[str]
 ) -> str | None:
-    """None, or in words why the champion answers another question or can no longer be asked."""
+    """Why the champion has another target or can no longer predict, as text; else None."""
     if champion is None:
         return None
     theirs = _question(champion.clock_, champion.cutoffs_)
     ours = _question(panel.clock, panel.cutoffs)
     differ = [name for name in ours if theirs.get(name) != ours[name]]
     if differ:
-        told = ", ".join(f"{name} {theirs.get(name)} for {ours[name]}" for name in differ)
-        return f"it answers another question: {told}"
+        differences = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in differ)
+        return f"its target differs: {differences}"
     gone = [name for name in champion.feature_names_ if not _is_there(name, connected)]
     if gone:
         return f"its features can no longer be built: {', '.join(gone)}"
@@ -66,7 +66,7 @@ def why_not_comparable(
 
 
 def _question(clock: FeatureClock, cutoffs: Cutoffs) -> dict[str, object]:
-    """What decides who is asked about, and what counts as a lapse."""
+    """The settings that define who is eligible and what counts as a lapse."""
     label = {name: value for name, value in asdict(cutoffs).items() if name not in WHEN}
     return {**label, **asdict(clock)}
 
@@ -74,7 +74,7 @@ def _question(clock: FeatureClock, cutoffs: Cutoffs) -> dict[str, object]:
 def _is_there(name: str, connected: frozenset[str]) -> bool:
     if name not in CATALOGUE:
         return False
-    # an event type may not have happened yet, and counts as zero
+    # an event type that has not occurred yet counts as zero
     needs = {one for one in CATALOGUE[name].needs if not one.startswith("events.")}
     return needs <= connected
 
@@ -82,11 +82,11 @@ def _is_there(name: str, connected: frozenset[str]) -> bool:
 def forecast_champion(
     champion: ChurnModel, candidate: ChurnModel, dataset: Dataset, panel: Panel
 ) -> Rival:
-    """The champion on the eligible test rows, none of which it may have seen.
+    """The champion's forecast of eligible test rows, none of which it has seen.
 
-    Itself on the test cutoffs from the end of its own labels on, where there are two or more.
-    Else it has seen too much, and its recipe speaks, fitted on what `candidate` was fitted on.
-    `dataset` has the features of both.
+    The champion itself predicts the test cutoffs after the end of its own labels if there are two
+    or more. Otherwise its recipe is refitted on the data that `candidate` was fitted on. `dataset`
+    has the features of both.
     """
     name = str(champion.manifest_["model_id"])
     stand_in = champion.stand_in
@@ -94,42 +94,44 @@ def forecast_champion(
     fair = panel.blocks.test.since(champion.cutoffs_.until)
     if len(fair) >= LEAST_CUTOFFS:
         chosen = rows["cutoff"].isin(dataset.only(fair).rows["cutoff"].unique()).to_numpy()
-        said = _said(champion, rows[chosen])
-        return Rival(name, "itself", chosen, said, stand_in)
+        probability = _lapse_predictions(champion, rows[chosen])
+        return Rival(name, "itself", chosen, probability, stand_in)
     everywhere = np.ones(len(rows), dtype=bool)
     if stand_in is not None:
-        said = predict_baseline(candidate.baselines_[stand_in], rows)
+        probability = predict_baseline(candidate.baselines_[stand_in], rows)
     elif _recipe(champion) == _recipe(candidate):
-        said = _said(candidate, rows)
+        probability = _lapse_predictions(candidate, rows)
     else:
         learnt = replace(dataset, feature_names=tuple(champion.feature_names_))
         refitted = clone(champion).set_params(threads=candidate.threads)
-        said = _said(refitted.fit(learnt.only(panel.development)), rows)
-    return Rival(name, "its recipe refitted", everywhere, said, stand_in)
+        probability = _lapse_predictions(refitted.fit(learnt.only(panel.development)), rows)
+    return Rival(name, "recipe refitted", everywhere, probability, stand_in)
 
 
 def _recipe(model: ChurnModel) -> tuple[dict[str, object], Sequence[str]]:
-    """All that decides what a fit on given rows will say of lapses."""
+    """Everything that determines the lapse predictions of a fit on given rows."""
     parameters = model.get_params()
-    told = {name: value for name, value in parameters.items() if name not in NOT_RECIPE}
-    return told, list(model.feature_names_)
+    chosen_parameters = {
+        name: value for name, value in parameters.items() if name not in NOT_RECIPE
+    }
+    return chosen_parameters, list(model.feature_names_)
 
 
-def _said(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
+def _lapse_predictions(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(model.predict_proba(rows[["status", *model.feature_names_]])[:, 1])
 
 
 SUSPICIOUS_AUC = 0.9
 MARGIN = 0.005
 SHOWN_LEAKS = 5
-RULES_STAND_ON = frozenset({"orders", "order_lines"})
+TABLES_OF_BASELINES = frozenset({"orders", "order_lines"})
 
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question of the gate: whether the model passed, why in words, and the figures."""
+    """One check of the gate: whether the model passed, the reason as text, and the figures."""
 
     name: str
     passed: bool
@@ -148,7 +150,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The checks that were made, in the order of their weight, and the best baseline."""
+    """The checks made, in order of importance, and the best baseline."""
 
     best_baseline: str
     checks: tuple[Check, ...]
@@ -156,30 +158,33 @@ class Gate:
 
     @property
     def open(self) -> bool:
-        """Whether every check was passed."""
+        """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the gate is shut; where it is open, what the model beats."""
+        """Why the gate is closed or, if it is open, what the model beats."""
         refused = tuple(check.reason for check in self.checks if not check.passed)
         return refused or (self.checks[0].reason,)
 
     def without_champion(self, name: str, why: str) -> Gate:
-        """The gate shut, for the champion of that name cannot be read: nobody knows whether the
-        model would be a step back. A person decides.
+        """The gate closed because the champion of that name cannot be read, so the model cannot be
+        compared with it.
+
+        A person decides.
         """
         reason = (
-            f"the champion {name} cannot be read ({why.rstrip('.')}), so nobody knows whether the "
-            "model is a step back: restore its folder from a copy, go back with `churn models "
-            "rollback`, or choose with `churn models promote ID --force --reason TEXT`"
+            f"the champion {name} cannot be read ({why.rstrip('.')}), so the "
+            "model cannot be compared with it: restore its folder from a copy, go back with "
+            "`churn models rollback`, or choose with `churn models promote ID --force "
+            "--reason TEXT`"
         )
         first, *others = self.checks
         return replace(self, checks=(first, Check("champion", False, reason), *others))
 
     @property
     def leaking(self) -> tuple[str, ...]:
-        """The features that know what only the future can tell."""
+        """The features that leak."""
         return tuple(
             feature
             for check in self.checks
@@ -188,30 +193,30 @@ class Gate:
         )
 
     def stand_in(self, champion: str | None, *, stands_in: bool) -> str | None:
-        """The rule that is promoted in the model's place, or None.
+        """The baseline promoted as fallback model, or None.
 
-        That is the best baseline, where the gate is shut and no model speaks yet: there is no
-        champion, or it is a stand-in itself (`stands_in`) and so gets fresher. Never where a leak
-        was found in the tables that the rule itself stands on.
+        It is the best baseline if the gate is closed and no model is active: there is no champion,
+        or it is a fallback itself (`stands_in`), which is thus refreshed. None if a leak was found
+        in the tables that the baseline itself uses.
         """
-        speechless = champion is None or stands_in
-        if self.open or not speechless or self._is_tainted(self.best_baseline):
+        no_model_active = champion is None or stands_in
+        if self.open or not no_model_active or self._is_tainted(self.best_baseline):
             return None
         return self.best_baseline
 
-    def _is_tainted(self, rule: str) -> bool:
-        return any(is_of(feature, tables_of_rule(rule)) for feature in self.leaking)
+    def _is_tainted(self, baseline: str) -> bool:
+        return any(is_of(feature, tables_of_baseline(baseline)) for feature in self.leaking)
 
 
-def tables_of_rule(rule: str) -> frozenset[str]:
-    """The tables that a baseline stands on."""
-    return RULES_STAND_ON | {"subscriptions"} if rule == RENEWALS else RULES_STAND_ON
+def tables_of_baseline(baseline: str) -> frozenset[str]:
+    """The tables that a baseline uses."""
+    return TABLES_OF_BASELINES | {"subscriptions"} if baseline == RENEWALS else TABLES_OF_BASELINES
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Eligible rows of the test cutoffs (customer_id, lapse), what the model and its best
-    baseline say of each, and the masks of their slices.
+    """Eligible rows of the test cutoffs (customer_id, lapse), the predictions of the model and of
+    its best baseline, and slice masks.
     """
 
     rows: pd.DataFrame
@@ -228,14 +233,15 @@ def judge(
     leaks: Sequence[Leak] | None = None,
     seed: int = 0,
 ) -> Gate:
-    """Four checks, each against the future: what one cannot be made of is left out.
+    """Up to four checks on later cutoffs; a check whose input is missing is left out.
 
-    `rules`: the interval of the log loss difference to the best baseline lies below 0, over two
-    cutoffs or more. `champion`: the upper bound of the difference to it is under .5 % of its log
-    loss; a stand-in is a rule, and has to be beaten like one. `slices`: none with 100 or more
-    lapsed is worse than with the champion, or else with the best baseline. `leaks`: none found.
+    `rules`: the interval of the log loss difference to the best baseline lies below 0, on two or
+    more cutoffs. `champion`: the upper bound of the difference is under .5 % of its log loss; a
+    fallback champion is a baseline and has to be beaten like one. `slices`: none with 100 or more
+    lapsed customers is worse than with the champion or, without one, with the best baseline.
+    `leaks`: none found.
     """
-    checks = [_rules(evaluation)]
+    checks = [_baselines(evaluation)]
     if test is not None and champion is not None:
         checks.append(_champion(test, champion, seed))
     if test is not None:
@@ -244,42 +250,42 @@ def judge(
         checks.append(_leaks(leaks))
     auc = evaluation.of("model").metrics["roc_auc"].estimate
     suspicion = (
-        f"an AUC of {auc:.3f} among eligible customers is unusually high: a shop with a fixed "
-        "rhythm may have it; elsewhere look for a feature that knows the future"
+        f"an AUC of {auc:.3f} on eligible customers is unusually high: plausible in a shop with a "
+        "fixed rhythm; otherwise look for a feature that leaks"
     )
     warnings = (suspicion,) if auc > SUSPICIOUS_AUC else ()
     return Gate(evaluation.best_baseline, tuple(checks), warnings)
 
 
-def _rules(evaluation: Evaluation) -> Check:
+def _baselines(evaluation: Evaluation) -> Check:
     best = evaluation.best_baseline
     gap = evaluation.against[best]
     enough = len(evaluation.cutoffs) >= LEAST_CUTOFFS
     verb = "beats" if gap.high < 0 else "does not beat"
     reason = f"the model {verb} the best baseline, {best}: log loss difference {difference(gap)}"
     if not enough:
-        reason += f"; judged on {len(evaluation.cutoffs)} cutoff, and a promotion takes two"
+        reason += f"; evaluated on {len(evaluation.cutoffs)} cutoff, and a promotion needs two"
     figures = {"baseline": best, **_figures(gap), "cutoffs": len(evaluation.cutoffs)}
     return Check("rules", gap.high < 0 and enough, reason, figures)
 
 
 def _champion(test: Forecasts, champion: Rival, seed: int) -> Check:
-    rows, said = test.rows[champion.chosen], test.model[champion.chosen]
+    rows, probability = test.rows[champion.chosen], test.model[champion.chosen]
     target = rows["lapse"].to_numpy()
     customer = rows["customer_id"].to_numpy()
-    gap = paired_log_loss_difference(target, said, champion.probability, customer, seed=seed)
-    rule = champion.stand_in is not None
-    bound = 0.0 if rule else MARGIN * log_loss(target, champion.probability)
+    gap = paired_log_loss_difference(target, probability, champion.probability, customer, seed=seed)
+    fallback = champion.stand_in is not None
+    bound = 0.0 if fallback else MARGIN * log_loss(target, champion.probability)
     passed = gap.high < bound
-    verb = _verb(passed, rule=rule)
-    told = f"log loss difference {difference(gap)}, to be under {bound:+.4f}"
-    reason = f"the model {verb} the champion {champion.name} ({champion.how}): {told}"
+    verb = _verb(passed, fallback=fallback)
+    result = f"log loss difference {difference(gap)}, required below {bound:+.4f}"
+    reason = f"the model {verb} the champion {champion.name} ({champion.how}): {result}"
     figures = {"champion": champion.name, "how": champion.how, **_figures(gap), "bound": bound}
     return Check("champion", passed, reason, figures)
 
 
-def _verb(passed: bool, *, rule: bool) -> str:
-    if rule:
+def _verb(passed: bool, *, fallback: bool) -> str:
+    if fallback:
         return "beats" if passed else "does not beat"
     return "is not inferior to" if passed else "may be inferior to"
 
@@ -299,14 +305,14 @@ def _slices(test: Forecasts, champion: Rival | None, baseline: str, seed: int) -
     )
     worse = [one for one in found if one.is_worse]
     figures = {one.name: {"lapsed": one.positives, **_figures(one.difference)} for one in found}
-    return Check("slices", not worse, _slices_told(found, worse, name), figures)
+    return Check("slices", not worse, _slices_reason(found, worse, name), figures)
 
 
-def _slices_told(
+def _slices_reason(
     found: Sequence[SliceDifference], worse: Sequence[SliceDifference], rival: str
 ) -> str:
     if not found:
-        return "no slice has the 100 lapsed that it takes to judge it"
+        return "no slice has the 100 lapsed customers needed to evaluate it"
     interval = f"{found[0].level:.1%} intervals for {len(found)} slices"
     if not worse:
         return f"no slice is worse than with {rival} ({interval})"
@@ -316,7 +322,7 @@ def _slices_told(
 
 def _leaks(leaks: Sequence[Leak]) -> Check:
     if not leaks:
-        return Check("leaks", True, "no feature knows what only the future can tell")
+        return Check("leaks", True, "no feature leaks")
     named = "; ".join(leak.reason for leak in leaks[:SHOWN_LEAKS])
     more = f"; and {len(leaks) - SHOWN_LEAKS} more" if len(leaks) > SHOWN_LEAKS else ""
     figures = {leak.feature: {"kind": leak.kind, **leak.figures} for leak in leaks}

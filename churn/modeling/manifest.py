@@ -1,4 +1,4 @@
-"""Manifests of models and their signatures, read without the libraries that run a model."""
+"""Manifests of models and their signatures, read without the libraries needed for prediction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LEAST_KEY_LENGTH = 32
 
 
 def signed(manifest: Mapping[str, Any], key: str | None) -> dict[str, Any]:
-    """The manifest with its signature by that key; as it is without a key.
+    """The manifest with its signature by that key; unchanged without a key.
 
-    HMAC-SHA256 (RFC 2104) over the canonical JSON of everything else in it.
+    The signature is HMAC-SHA256 (RFC 2104) over the canonical JSON of everything else in it.
     """
     bare = {name: value for name, value in manifest.items() if name != SIGNATURE}
     if key is None:
@@ -38,10 +38,10 @@ def check_signature(
     what: str = "model",
     again: str = "train again",
 ) -> None:
-    """Nothing, or ModelError when a key is given and the manifest of `name` is not signed by it.
+    """Raises ModelError if a key is given and the manifest of `name` is not signed by it.
 
-    The comparison takes the same time wherever the first difference is. `what` it is of and how
-    it is made `again` are what errors speak of.
+    The comparison takes constant time. `what` and `again` (how to recreate it) are used in error
+    messages.
     """
     if key is None:
         return
@@ -54,7 +54,7 @@ def check_signature(
         raise ModelError(rule, got="no signature", fix=fix)
     bare = {key: inner for key, inner in manifest.items() if key != SIGNATURE}
     if not hmac.compare_digest(value.encode(), _code(bare, key).encode()):
-        rule = f"the {what} {name!r} must be signed with the key that is set"
+        rule = f"the {what} {name!r} must be signed with the current key"
         fix = f"It was altered, or signed with another key: restore it, or {again}."
         raise ModelError(rule, got="another signature", fix=fix)
 
@@ -62,7 +62,7 @@ def check_signature(
 def _code(bare: Mapping[str, Any], key: str) -> str:
     if len(key) < LEAST_KEY_LENGTH:
         rule = f"a signing key must have at least {LEAST_KEY_LENGTH} characters"
-        fix = "Make one with `openssl rand -hex 32`."
+        fix = "Create one with `openssl rand -hex 32`."
         raise ConfigError(rule, got=f"{len(key)}", fix=fix)
     return hmac.new(key.encode(), canonical_json(dict(bare)), hashlib.sha256).hexdigest()
 
@@ -72,10 +72,10 @@ SCHEMA = 2
 
 
 def resolve_bundle(path: Path) -> Path:
-    """The bundle's folder: `path` itself, or the one that a pointer such as `champion` names."""
+    """The bundle's folder: `path` itself, or the target of a pointer such as `champion`."""
     if path.is_symlink():
         rule = f"the model {path.name!r} must not be a symbolic link"
-        raise ModelError(rule, fix="Pass the folder itself.")
+        raise ModelError(rule, fix="Pass the folder.")
     if path.is_dir():
         return path
     named = read_pointer(path) if path.is_file() else None
@@ -91,7 +91,7 @@ def resolve_bundle(path: Path) -> Path:
         raise ModelError(rule, fix="Train again, or write a model's name into it.") from None
     if not folder.is_dir():
         raise ModelError(
-            f"{path.name!r} names a model that is gone",
+            f"{path.name!r} names a model that does not exist",
             got=named,
             fix="Promote one of `churn models` with `churn models promote ID`, or train again.",
         )
@@ -99,7 +99,7 @@ def resolve_bundle(path: Path) -> Path:
 
 
 def read_manifest(path: Path, *, signing_key: str | None = None) -> dict[str, Any]:
-    """What a bundle says of itself, after every file in it matched its hash.
+    """The manifest of a bundle, once every file has matched its hash.
 
     With a key, the manifest itself must be signed by it. Raises ModelError otherwise.
     """
@@ -107,14 +107,14 @@ def read_manifest(path: Path, *, signing_key: str | None = None) -> dict[str, An
     manifest = read_unverified(folder)
     try:
         check_signature(manifest, signing_key, name=folder.name)
-    except (ValueError, RecursionError):  # no JSON that could have been signed
+    except (ValueError, RecursionError):  # not JSON that could have been signed
         raise not_whole(folder) from None
     verify_files(folder, manifest["files"])
     return manifest
 
 
 def read_unverified(folder: Path) -> dict[str, Any]:
-    """What a bundle claims of itself; enough to list it, never to load it."""
+    """The unverified manifest of a bundle: enough to list it, never to load it."""
     file = inside(folder, "manifest.json")
     try:
         manifest = dict(json.loads(file.read_text(encoding="utf-8")))
@@ -129,7 +129,7 @@ def read_unverified(folder: Path) -> dict[str, Any]:
 
 
 def gate_open(manifest: Mapping[str, Any]) -> bool:
-    """Whether the gate passed the model at its training; a rule that stands in did not pass."""
+    """Whether the model passed the gate when it was trained; a fallback model did not."""
     gate = manifest.get("gate", {})
     if "open" in gate:
         return bool(gate["open"])
@@ -139,6 +139,6 @@ def gate_open(manifest: Mapping[str, Any]) -> bool:
 
 
 def not_whole(folder: Path) -> ModelError:
-    """The error for a folder that is not a bundle, or not all of one."""
-    rule = f"the model {folder.name!r} must have a whole manifest.json"
+    """The error for a folder that is not a bundle, or an incomplete one."""
+    rule = f"the model {folder.name!r} must have a complete manifest.json"
     return ModelError(rule, fix="Restore the folder, or train again.")

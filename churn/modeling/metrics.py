@@ -1,7 +1,7 @@
-"""How well probabilities rank and how far they err, with intervals that respect customers.
+"""Ranking and accuracy of probabilities, with confidence intervals clustered by customer.
 
-Every metric takes weights, so that drawing a customer twice is a weight of 2 and no row is
-copied. Where a metric is undefined (no rows, or an outcome that never varies) it is NaN.
+Every metric takes weights, so that drawing a customer twice is a weight of 2 and no row is copied.
+An undefined metric (no rows, or an outcome that never varies) is NaN.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Interval:
 
     @classmethod
     def of(cls, estimate: float, replicates: ArrayLike) -> Self:
-        """The bounds from the replicates that are defined; NaN where none is."""
+        """The bounds from the defined replicates; NaN if there are none."""
         values = np.asarray(replicates, dtype=np.float64)
         defined = values[np.isfinite(values)]
         if not defined.size:
@@ -41,7 +41,7 @@ class Interval:
 
 
 def roc_auc(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
-    """Chance that a positive outranks a negative, ties counting half; NaN for one class.
+    """Probability that a positive outranks a negative, ties counting half; NaN for one class.
 
     >>> roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
@@ -50,17 +50,17 @@ def roc_auc(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> 
 
 
 def average_precision(y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None) -> float:
-    """Precision averaged over the gains in recall, tied scores taken as one; NaN for one class."""
+    """Precision averaged over the increases in recall, ties grouped; NaN for one class."""
     return _Ranking.of(y, p).average_precision(_weights(weights, y))
 
 
 def lift_at(
     y: ArrayLike, p: ArrayLike, share: float = 0.1, *, weights: ArrayLike | None = None
 ) -> float:
-    """Outcome rate in the `share` ranked highest, over the rate of all; NaN for one class.
+    """Outcome rate in the `share` ranked highest divided by the overall rate; NaN for one class.
 
-    Ties at the edge count at their mean, which is what a random order of them gives on average;
-    so does the part of a row that completes the share.
+    Ties at the edge count at their mean, as a random order gives on average; so does the fraction
+    of a row that completes the share.
 
     >>> lift_at([1, 0, 1, 0], [0.9, 0.5, 0.5, 0.1], share=0.5)
     1.5
@@ -73,7 +73,7 @@ def lift_at(
 def share_caught(
     y: ArrayLike, p: ArrayLike, shares: ArrayLike, *, weights: ArrayLike | None = None
 ) -> Floats:
-    """Of all outcomes, the part in the `shares` ranked highest; NaN for one class.
+    """Share of all outcomes found in the `shares` ranked highest; NaN for one class.
 
     Ties at the edge count at their mean, as in `lift_at`.
 
@@ -86,7 +86,7 @@ def share_caught(
 def classes_by_tie(
     y: ArrayLike, p: ArrayLike, *, weights: ArrayLike | None = None
 ) -> tuple[Floats, Floats]:
-    """Weight of the positives and of the negatives at each distinct score, highest first."""
+    """Weight of positives and of negatives at each distinct score, highest first."""
     return _Ranking.of(y, p).classes_by_tie(_weights(weights, y))
 
 
@@ -114,7 +114,7 @@ def score_all(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
 def bootstrap_metrics(
     y: ArrayLike, p: ArrayLike, customer: ArrayLike, *, replicates: int = 200, seed: int
 ) -> dict[str, Interval]:
-    """The metrics of `score_all` with intervals from drawing customers with all their rows.
+    """The metrics of `score_all` with intervals from resampling customers with all their rows.
 
     Replicates in which a metric is undefined are left out of its interval.
     """
@@ -139,8 +139,7 @@ def paired_log_loss_difference(
 ) -> Interval:
     """Mean log loss of the model minus that of the other on the same rows: negative is better.
 
-    The interval comes from drawing customers with all their rows. `weights` say for how many each
-    row stands.
+    The interval comes from resampling customers with all their rows. `weights` are sample weights.
     """
     difference = row_log_losses(y, p_model) - row_log_losses(y, p_other)
     return paired_mean_difference(
@@ -156,7 +155,7 @@ def paired_mean_difference(
     replicates: int = 1000,
     seed: int,
 ) -> Interval:
-    """The mean of a difference row by row; its interval draws customers with all their rows."""
+    """The mean of a row-wise difference; its interval resamples customers with all their rows."""
     values, weight = np.asarray(difference, dtype=np.float64), _weights(weights, difference)
     draws = [_mean(values, w * weight) for w in customer_draws(customer, values, replicates, seed)]
     return Interval.of(_mean(values, weight), draws)
@@ -164,11 +163,11 @@ def paired_mean_difference(
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Outcomes sorted once from the highest score down: each weighting then takes linear time."""
+    """Outcomes sorted once by descending score, so that each weighting takes linear time."""
 
     order: NDArray[np.intp]
     outcome: Floats  # in that order
-    starts: NDArray[np.intp]  # where each run of tied scores begins
+    starts: NDArray[np.intp]  # start of each run of tied scores
 
     @classmethod
     def of(cls, y: ArrayLike, scores: ArrayLike) -> Self:
@@ -204,7 +203,7 @@ class _Ranking:
         return np.asarray(caught / hits[-1])
 
     def classes_by_tie(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weight of the positives and of the negatives in each run of ties, highest score first."""
+        """Weight of positives and of negatives in each run of ties, highest score first."""
         weight = weights[self.order]
         positive = np.add.reduceat(weight * self.outcome, self.starts)
         negative = np.add.reduceat(weight * (1.0 - self.outcome), self.starts)
@@ -216,7 +215,7 @@ def _has_both(positive: Floats, negative: Floats) -> bool:
 
 
 def _scorer(y: ArrayLike, p: ArrayLike) -> Callable[[Floats], dict[str, float]]:
-    """The five metrics as a function of the weights alone."""
+    """The five metrics as a function of the weights."""
     outcome, probability = _outcomes(y, p)
     ranking = _Ranking.of(outcome, probability)
     log_losses, squares = _log_losses(outcome, probability), (probability - outcome) ** 2
@@ -246,9 +245,9 @@ def _mean(values: Floats, weights: Floats) -> float:
 def customer_draws(
     customer: ArrayLike, y: ArrayLike, replicates: int, seed: int
 ) -> Iterator[Floats]:
-    """For each replicate, how often each row is drawn when its customer is, with replacement.
+    """For each replicate, how often each row's customer was drawn, with replacement.
 
-    `y` is any column of the same rows: DataError where the two differ in length.
+    `y` is any column of the same rows. Raises DataError if the two differ in length.
     """
     rng = np.random.default_rng(seed)
     customers, code = np.unique(np.asarray(customer), return_inverse=True)
@@ -270,7 +269,7 @@ def bootstrap(
     replicates: int = 200,
     seed: int = 0,
 ) -> Interval:
-    """Any statistic of row weights with its 95 % interval; customers are drawn with their rows."""
+    """Any statistic of row weights with its 95 % interval from resampling customers."""
     rows = np.asarray(customer)
     draws = customer_draws(rows, rows, replicates, seed)
     return Interval.of(statistic(np.ones(rows.size)), [statistic(weights) for weights in draws])
@@ -295,25 +294,25 @@ def _outcomes(y: ArrayLike, p: ArrayLike) -> tuple[Floats, Floats]:
         raise DataError(
             "probabilities must lie in [0, 1]",
             got=f"{probability.min()} to {probability.max()}",
-            fix="Calibrate the scores first; roc_auc, average_precision and lift_at take any.",
+            fix="Calibrate the scores first; roc_auc, average_precision and lift_at accept any.",
         )
     return outcome, probability
 
 
 def _columns(y: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
-    """Both as floats; `DataError` unless 0 or 1 beside a score that is a number, row by row."""
+    """Both as floats. Raises DataError unless every y is 0 or 1 and every score a number."""
     outcome, score = np.asarray(y, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if outcome.ndim != 1 or outcome.shape != score.shape:
         raise DataError(
-            "y and its scores must be of one length",
+            "y and its scores must have the same length",
             got=[outcome.shape, score.shape],
             fix="Pass two columns of one table.",
         )
     unusable = ~np.isin(outcome, (0.0, 1.0)) | np.isnan(score)
     if unusable.any():
         raise DataError(
-            "y must be 0 or 1 beside a score that is not missing",
+            "y must be 0 or 1, and its score must not be missing",
             got=f"{np.count_nonzero(unusable)} of {unusable.size} rows otherwise",
-            fix="Drop the rows whose label window is open and fill missing scores.",
+            fix="Drop rows whose label window is open and fill missing scores.",
         )
     return outcome, score

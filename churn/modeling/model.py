@@ -1,4 +1,4 @@
-"""The churn model: LightGBM heads, their calibration, the baselines and the fallback, as one."""
+"""The churn model: LightGBM heads, their calibration, the baselines and the fallback rates."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ MOST_LEAVES = 31
 
 
 class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Learns who lapses, who declines, what the retained will order and spend, who comes back.
+    """Predicts lapse, decline, orders and spend of retained customers, and win-back.
 
-    `fit` first forecasts up to three earlier cutoffs from their past to choose a calibration, then
-    learns from all rows. The eligible are learnt from, and the lapsed by a model of their own where
-    they are enough; all others get the lapse rate of their group. Class weights are never used. The
-    defaults are what won on forward folds of real purchases (benchmarks/README.md). `margin_rate`
-    turns net spend into margin; `stand_in` names a baseline that speaks in the model's place. The
-    same `seed` gives the same model on any number of `threads` (0: all).
+    `fit` first forecasts up to three earlier cutoffs to choose a calibration, then trains on all
+    rows. It trains on eligible customers, and a separate model on lapsed ones if there are enough;
+    all others get the lapse rate of their group. Class weights are never used. The defaults
+    performed best on forward folds of real purchases (benchmarks/README.md). `margin_rate` converts
+    net spend into margin; `stand_in` names a baseline that is active instead of the model. The same
+    `seed` gives the same model with any number of `threads` (0: all).
     """
 
-    def __init__(  # noqa: PLR0913 - scikit-learn's contract: every knob an argument of its own
+    def __init__(  # noqa: PLR0913 - scikit-learn's contract: one argument per parameter
         self,
         *,
         seed: int = 0,
@@ -77,7 +77,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threads = threads
 
     def fit(self, dataset: Dataset) -> Self:
-        """Learns from every row of the dataset. Raises GateError on too few of a class."""
+        """Trains on every row of the dataset. Raises GateError if a class has too few rows."""
         self._check_parameters()
         check_is_dataset(dataset)
         rows = dataset.eligible
@@ -108,8 +108,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: Path | str, *, signing_key: str | None = None) -> Path:
         """Writes the fitted model as a bundle, a new folder that `churn.load_model` reads.
 
-        Nothing in it is pickled; it holds a few rows of features without names, by which a loaded
-        model proves itself. Returns the folder. Raises ConfigError where it exists already.
+        Nothing in it is pickled; it holds a few rows of features without ids, against which a
+        loaded model is checked. Returns the folder. Raises ConfigError if it exists already.
         """
         from churn.modeling.bundle import save_bundle
 
@@ -123,14 +123,14 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.column_stack([1 - lapse, lapse])
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
-        """1 where lapsing is likelier than not, else 0, shape (rows,)."""
+        """1 where P(lapse) is above one half, else 0, shape (rows,)."""
         return np.asarray((self.predict_proba(rows)[:, 1] > 0.5).astype(int))
 
     def predict_frame(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """All that the model says of every row of features: `portable.OUTPUTS`.
+        """All outputs of the model for every row of features: `portable.OUTPUTS`.
 
-        Raises ModelError for what it cannot be asked: features that are missing or nobody asked
-        for, other things than numbers, an unknown status.
+        Raises ModelError for unusable rows: missing or unexpected features, values other than
+        numbers, an unknown status.
         """
         try:
             return self.portable().predict(rows)
@@ -138,9 +138,11 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ModelError(str(failure)) from None
 
     def forecast(self, head: str, dataset: Dataset, fold: Fold) -> pd.DataFrame:
-        """What `lapse` or `decline`, fitted on a fold's past and not calibrated, says of the
-        eligible at its cutoff: customer_id, cutoff, the label, `weight` where rows have one,
-        `probability`. The model stays as it is.
+        """Uncalibrated forecast of `lapse` or `decline`, fitted on a fold's past, for eligible
+        customers at its cutoff: customer_id, cutoff, the label, `weight` if rows have one,
+        `probability`.
+
+        The model itself is unchanged.
         """
         learnt, later = dataset.only(fold.learn).eligible, dataset.only(fold.judge).eligible
         later = later[later[head].notna()]
@@ -151,8 +153,10 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return later[kept].assign(probability=said)
 
     def forecast_lapse(self, learnt: Dataset, later: pd.DataFrame) -> np.ndarray:
-        """P(lapse) of eligible rows as a fit on `learnt` would say it, calibrated, by the lapse
-        head alone; shape (rows,). The model itself stays as it is.
+        """Calibrated P(lapse) of eligible rows by a fit of the lapse head on `learnt`, shape
+        (rows,).
+
+        The model itself is unchanged.
         """
         model = clone(self)
         model.feature_names_ = list(learnt.feature_names)
@@ -161,16 +165,16 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return corrected(line, raw)
 
     def portable(self) -> PortableModel:
-        """The predictor that also runs in other services, ready to use."""
+        """The predictor that also runs in other services."""
         check_is_fitted(self, "heads_")
         if self._portable_ is None:
             self._portable_ = PortableModel(self.spec(), self.heads_, self.threads)
         return self._portable_
 
-    def speaking_by(self, rule: str | None) -> Self:
-        """The same fitted model with that baseline speaking in its place; None: the model itself.
+    def with_baseline(self, rule: str | None) -> Self:
+        """The same fitted model with that baseline active instead; None: the model itself.
 
-        >>> ChurnModel(seed=7).speaking_by("recency").stand_in
+        >>> ChurnModel(seed=7).with_baseline("recency").stand_in
         'recency'
         """
         other = copy(self)
@@ -178,7 +182,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return other
 
     def spec(self) -> dict[str, Any]:
-        """Everything but the trees, as plain JSON."""
+        """Everything except the trees, as plain JSON."""
         return {
             "features": self.feature_names_,
             "horizon_days": self.clock_.horizon_days,
@@ -198,7 +202,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _calibrate(
         self, dataset: Dataset, *, heads: Sequence[str] = CALIBRATED
     ) -> dict[str, dict[str, Any]]:
-        """The calibration of the probabilities, chosen on forward folds that share no outcome."""
+        """The calibration of the probabilities, chosen on forward folds without shared outcomes."""
         folds = separate_folds(dataset.cutoffs)
         return {name: self._calibrate_head(name, dataset, folds) for name in heads}
 
@@ -225,21 +229,23 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.heads_["win_back"] = found.text
 
     def _amounts(self, dataset: Dataset) -> dict[str, Any]:
-        """Who tells the amounts of the thin, and what the lapsing still bring."""
+        """Which model predicts the amounts of whom, and the share of lapsing customers."""
 
-        def heard(name: str, learnt: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+        def predicted(name: str, learnt: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
             return predict_booster(self._fit_head(name, learnt), self._matrix(asked))
 
         def fitted(name: str) -> np.ndarray:
             raw = predict_booster(self.heads_[name], self._matrix(dataset.eligible))
             return np.asarray(chosen["scale"][name] * raw)
 
-        chosen = choose_amounts(dataset, self.feature_names_, heard)
+        chosen = choose_amounts(dataset, self.feature_names_, predicted)
         shares = lapsed_shares(dataset.eligible, fitted)
         return chosen | {"lapsed_share": shares, "tail_factor": tail_factor(dataset.rows)}
 
     def _fit_head(self, name: str, rows: pd.DataFrame) -> str:
-        """LightGBM's text of one head: the probabilities on all, the amounts on the retained."""
+        """LightGBM's text of one head: probabilities fitted on all rows, amounts on retained
+        ones.
+        """
         if name in AMOUNTS:
             rows = rows[rows["lapse"] == 0]
             target = rows[AMOUNTS[name]].clip(lower=0)
@@ -295,19 +301,19 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _varies(head: str, dataset: Dataset, fold: Fold) -> bool:
-    """Whether both classes are among what a fold learns from and among what it judges."""
+    """Whether both classes occur in the training rows and in the test rows of a fold."""
     parts = (dataset.only(fold.learn), dataset.only(fold.judge))
     return all(part.eligible[head].nunique() == 2 for part in parts)
 
 
 def has_classes(lapse: pd.Series[float]) -> bool:
-    """Whether each class has the 30 rows that it takes to learn from."""
+    """Whether each class has the 30 rows needed for training."""
     lapsed = int(lapse.sum())
     return min(lapsed, len(lapse) - lapsed) >= LEAST_PER_CLASS
 
 
 def check_classes(lapse: pd.Series[float]) -> None:
-    """Nothing, or GateError when either class has fewer than 30 rows."""
+    """Raises GateError if either class has fewer than 30 rows."""
     if not has_classes(lapse):
         lapsed = int(lapse.sum())
         raise GateError(
@@ -318,15 +324,15 @@ def check_classes(lapse: pd.Series[float]) -> None:
 
 
 def check_amounts(target: pd.Series[float]) -> None:
-    """Nothing, or GateError where those who stayed ordered nothing: there is no value to learn."""
+    """Raises GateError if retained customers ordered nothing: there is no value to learn."""
     if not target.sum() > 0:
-        rule = "those who stay must have ordered something in their horizons"
+        rule = "retained customers must have ordered something in the horizon"
         raise GateError(rule, got=f"{len(target):,} rows with 0", fix="Check the orders' amounts.")
 
 
 def check_is_dataset(dataset: object) -> None:
-    """Nothing, or ConfigError where a model is given something else to learn from."""
+    """Raises ConfigError unless it is a Dataset."""
     if not isinstance(dataset, Dataset):
-        rule = "a model learns from a Dataset"
+        rule = "a model must be fitted on a Dataset"
         fix = "Make one with build_dataset(tables, cutoffs)."
         raise ConfigError(rule, got=type(dataset).__name__, fix=fix)

@@ -1,4 +1,4 @@
-"""Two predictors on the same rows: by how much their log losses differ, slice by slice."""
+"""Paired comparison of two predictors on the same rows: log loss difference by slice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SliceDifference:
-    """One slice: its lapsed, its mean log loss difference, and the level of that interval."""
+    """One slice: its number of lapsed, mean log loss difference, and the level of its interval."""
 
     name: str
     positives: int
@@ -45,9 +45,9 @@ def slice_differences(
 ) -> tuple[SliceDifference, ...]:
     """The model's mean log loss minus the rival's on every slice with 100 or more positives.
 
-    Slices are many, and one of twenty looks bad at 95 % by chance alone. So k slices share the
-    error of 5 % (Bonferroni): each interval is of level 1 - .05 / k, from the standard error over
-    drawn customers, for so far out in its tail a bootstrap of 1,000 draws holds a handful.
+    With many slices, one in twenty looks worse at 95 % by chance alone. So k slices share the error
+    of 5 % (Bonferroni): each interval has level 1 - .05 / k and comes from the bootstrap standard
+    error, because 1,000 replicates have too few values that far out in the tail.
     """
     judged = {name: mask for name, mask in masks.items() if target[mask].sum() >= LEAST_POSITIVES}
     if not judged:
@@ -71,7 +71,7 @@ def slice_differences(
 def _errors(
     losses: Floats, inside: Floats, customer: NDArray[np.object_], replicates: int, seed: int
 ) -> Floats:
-    """The standard error of each slice's mean when customers are drawn with all their rows."""
+    """The standard error of each slice's mean when customers are resampled with all their rows."""
     rng = np.random.default_rng(seed)
     _, code = np.unique(customer, return_inverse=True)
     size = int(code.max()) + 1

@@ -1,4 +1,4 @@
-"""Panel of cutoffs: horizon, lookback, purged blocks and folds, with their automatic values."""
+"""The panel of cutoffs: horizon, lookback, purged blocks and folds, with automatic values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MOST_FOLDS = 3
 
 @dataclass(frozen=True)
 class Fold:
-    """Cutoffs to learn from, whose labels close by the one cutoff to judge on."""
+    """Training cutoffs, whose labels close by the one cutoff to evaluate on."""
 
     learn: Cutoffs
     judge: Cutoffs
 
 
 def forward_folds(cutoffs: Cutoffs, *, most: int = MOST_FOLDS) -> tuple[Fold, ...]:
-    """At most the newest `most` folds of a panel, oldest first; none that has nothing to learn.
+    """The newest `most` folds of a panel at most, oldest first; none without training cutoffs.
 
     >>> panel = Cutoffs.every(14, until="2017-11-01", horizon_days=28, count=4)
     >>> [(len(fold.learn), str(fold.judge.dates[0])) for fold in forward_folds(panel)]
@@ -38,8 +38,8 @@ def forward_folds(cutoffs: Cutoffs, *, most: int = MOST_FOLDS) -> tuple[Fold, ..
 
 
 def separate_folds(cutoffs: Cutoffs, *, most: int = MOST_FOLDS) -> tuple[Fold, ...]:
-    """At most `most` folds, oldest first, back from the newest; the label window of each has
-    closed at the cutoff that the next one judges, so that they share no outcome.
+    """At most `most` folds, counted back from the newest, oldest first; the label window of each
+    has closed by the test cutoff of the next, so that they share no outcome.
 
     >>> panel = Cutoffs.every(14, until="2017-11-01", horizon_days=28, count=6)
     >>> [(len(fold.learn), str(fold.judge.dates[0])) for fold in separate_folds(panel)]
@@ -64,7 +64,7 @@ Auto = Literal["auto"]
 
 @dataclass(frozen=True)
 class Blocks:
-    """Training, calibration and test cutoffs; a label of one is closed before the next begins."""
+    """Training, calibration and test cutoffs; the labels of each close before the next begins."""
 
     train: Cutoffs
     calibrate: Cutoffs
@@ -72,14 +72,14 @@ class Blocks:
 
     @property
     def complete(self) -> bool:
-        """Whether each block has the cutoffs that a judgement needs."""
+        """Whether each block has the cutoffs needed for an evaluation."""
         enough = len(self.train) >= LEAST_TRAINING_CUTOFFS and len(self.calibrate) >= 1
         return enough and len(self.test) >= TEST_CUTOFFS
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The resolved settings of one training: cutoffs, lengths, and what they were derived from."""
+    """The resolved settings of one training: cutoffs, lengths, and their derivation."""
 
     cutoffs: Cutoffs
     clock: FeatureClock
@@ -87,25 +87,25 @@ class Panel:
     gap_quantile_days: float | None
 
     def to_dict(self) -> dict[str, object]:
-        """What was resolved, as plain JSON."""
+        """The resolved settings as plain JSON."""
         quantile = self.gap_quantile_days
         return {
             **asdict(self.clock),
             "cutoffs": [str(cutoff) for cutoff in self.cutoffs],
             "test_cutoffs": [str(cutoff) for cutoff in self.blocks.test],
-            # None also where the repurchase curve never reaches the quantile
+            # None also if the repurchase curve never reaches the quantile
             "gap_quantile_days": quantile if quantile and isfinite(quantile) else None,
         }
 
     @property
     def development(self) -> Cutoffs:
-        """The cutoffs whose labels are closed at the first test cutoff."""
+        """The cutoffs whose labels have closed by the first test cutoff."""
         return self.cutoffs.before(self.blocks.test.dates[0])
 
 
 def blocks(cutoffs: Cutoffs) -> Blocks:
-    """The newest two cutoffs as test, the newest admissible one before them to calibrate, the
-    rest that is admissible before that to train.
+    """The newest two cutoffs for the test, the newest admissible one before them for calibration,
+    and all admissible ones before that for training.
     """
     test = cutoffs.only(cutoffs.dates[-TEST_CUTOFFS:])
     known = cutoffs.before(test.dates[0]) if test.dates else test
@@ -114,7 +114,7 @@ def blocks(cutoffs: Cutoffs) -> Blocks:
     return Blocks(train, calibrate, test)
 
 
-def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by its own name
+def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by name
     tables: Tables,
     as_of: date,
     *,
@@ -129,13 +129,12 @@ def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by i
 ) -> Panel:
     """The panel of a training at `as_of` (exclusive).
 
-    `auto` horizon: the smallest of 28, 56, 84, 182 at or above the 80 % quantile of the
-    repurchase gap, but the largest that leaves three training, one calibration and two test
-    cutoffs. `auto` spacing: half a horizon. `auto` lookback: twice the horizon. Only what
-    precedes the first test cutoff is looked at. Raises GateError where the data is too short.
-
-    In the mode `contractual` an `auto` horizon is 28 days: the renewals of the next four weeks.
-    `grace_days` is how long after its expiry a subscription may still be renewed.
+    `auto` horizon: the smallest of 28, 56, 84, 182 at or above the 80 % quantile of the repurchase
+    gap, capped at the largest that leaves three training, one calibration and two test cutoffs.
+    `auto` spacing: half a horizon. `auto` lookback: twice the horizon. Only data before the first
+    test cutoff is used. Raises GateError if the history is too short. In `contractual` mode an
+    `auto` horizon is 28 days: the renewals of the next four weeks. `grace_days` is how long after
+    its expiry a subscription may still be renewed.
     """
     grace = grace_days if mode == "contractual" else 0
     lag = _arrival_lag_days(tables, mode)
@@ -187,7 +186,7 @@ def _cutoffs(
 
 
 def _arrival_lag_days(tables: Tables, mode: Mode) -> int:
-    """How long a label waits for what comes late: orders, and terms where they count."""
+    """How long a label waits for late arrivals: orders, and terms in contractual mode."""
     lag = tables.arrival_lag_days()
     return max(lag, tables.term_lag_days()) if mode == "contractual" else lag
 
@@ -210,7 +209,7 @@ def _too_short(tables: Tables, as_of: date, horizon: int, panel: Cutoffs) -> Gat
     days = day_number(as_of) - day_number(first)
     found = blocks(panel)
     return GateError(
-        f"a judged model needs {LEAST_TRAINING_CUTOFFS} training, 1 calibration and "
+        f"an evaluated model needs {LEAST_TRAINING_CUTOFFS} training, 1 calibration and "
         f"{TEST_CUTOFFS} test cutoffs whose labels do not overlap",
         got=f"{len(found.train)}, {len(found.calibrate)} and {len(found.test)} from {days} days "
         f"of orders with a horizon of {horizon} days",

@@ -1,7 +1,7 @@
-"""Feature rows in, probabilities out, from texts and plain numbers alone.
+"""Prediction from feature rows, with a model of plain texts and numbers.
 
-This file stands on its own: it needs numpy, pandas and lightgbm and nothing of the package that
-wrote the model, so that the same code predicts here, in an MLflow model and in any other service.
+This file is self-contained: it needs numpy, pandas and lightgbm, and nothing else of this package,
+so that the same code predicts here, in an MLflow model and in any other service.
 """
 
 import math
@@ -27,7 +27,7 @@ OUTPUTS = (
 
 
 class RowsError(ValueError):
-    """Rows that the model cannot be asked about; the text says why and what to do."""
+    """Unusable rows; the text states why and the fix."""
 
 
 class PortableModel:
@@ -44,9 +44,9 @@ class PortableModel:
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """One row of `OUTPUTS` for each row of features, in the same order.
 
-        `rows` has exactly the model's features; `status` (default eligible) tells which rows the
-        model speaks for, which its model of the lapsed, and which get the frozen lapse rate of
-        their group. Raises RowsError for anything else.
+        `rows` has exactly the model's features; `status` (default eligible) decides which rows get
+        the model, which its model of lapsed customers, and which the fixed lapse rate of their
+        group. Raises RowsError for anything else.
         """
         check_rows(rows, self.feature_names)
         rows = as_numbers(rows, self.feature_names)
@@ -66,8 +66,8 @@ class PortableModel:
         return pd.concat(parts).sort_index().set_index(rows.index)
 
     def matrix(self, rows: pd.DataFrame) -> np.ndarray:
-        """The features as the numbers that the trees see: float32, shape (rows, features)."""
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused as such
+        """The features as seen by the trees: float32, shape (rows, features)."""
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are rejected
             return rows[self.feature_names].to_numpy(dtype="float32", na_value=np.nan)
 
     def head(self, name: str, matrix: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ class PortableModel:
         return self.calibrated(name, np.asarray(raw))
 
     def calibrated(self, name: str, raw: np.ndarray) -> np.ndarray:
-        """The raw prediction of that head, corrected as was found best."""
+        """The raw prediction of that head after calibration."""
         line = self.spec["calibration"].get(name)
         return raw if line is None else corrected(line, raw)
 
@@ -99,7 +99,7 @@ class PortableModel:
     def _win_back(
         self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
     ) -> pd.DataFrame:
-        """1 - P(buys again), by the model of the lapsed; amounts are those of their group."""
+        """1 - P(buys again) by the model of lapsed customers; amounts are those of their group."""
         spec = self.spec["win_back"]
         if spec["kind"] == "trees":
             again = self.head("win_back", matrix)
@@ -119,8 +119,8 @@ class PortableModel:
     def _with_lifetime(
         self, rows: pd.DataFrame, chosen: np.ndarray, amounts: tuple[np.ndarray, ...]
     ) -> tuple[np.ndarray, ...]:
-        """Orders and spend if retained, of the chosen rows by the lifetime models where these
-        were found better and have something to go by.
+        """Orders and spend if retained, replaced by the lifetime models in rows where these were
+        better and have data.
         """
         spec = self.spec["amounts"]
         if not spec["lifetime"] or not chosen.any():
@@ -143,7 +143,7 @@ class PortableModel:
         source: str,
         shares: dict[str, float] | None = None,
     ) -> pd.DataFrame:
-        """`shares` is what those who lapse order and spend all the same, of what staying means."""
+        """`shares`: orders and spend of lapsing customers relative to retained ones."""
         shares = shares or NO_SHARES
         whole = self.spec["margin_rate"] * self.spec["amounts"].get("tail_factor", 1.0)
         orders, margin = if_retained[0], whole * if_retained[1]
@@ -164,25 +164,29 @@ NO_SHARES = {"orders": 0.0, "spend": 0.0}
 def chosen(
     rows: pd.DataFrame, matrix: np.ndarray, who: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """The rows of a mask, their matrix and their positions; of all of them no copy is made."""
+    """The rows of a mask, their matrix and their positions; no copy if the mask selects all
+    rows.
+    """
     if who.all():
         return rows, matrix, np.arange(len(rows))
     return rows[who], matrix[who], np.flatnonzero(who)
 
 
 def check_rows(rows: pd.DataFrame, wanted: list[str]) -> None:
-    """Nothing, or RowsError: a data frame, of those features, of known statuses, of numbers."""
+    """Raises RowsError unless it is a data frame of those features, numeric, with known
+    statuses.
+    """
     if not isinstance(rows, pd.DataFrame):
         raise RowsError(
             f"rows must be a pandas DataFrame, got {type(rows).__name__}. "
-            "Pass a row of features for each customer."
+            "Pass one row of features per customer."
         )
     check_features(rows.columns, wanted)
     unknown = sorted({str(status) for status in pd.unique(statuses(rows))} - set(STATUSES))
     if unknown:
         raise RowsError(
             f"status must be one of {list(STATUSES)}, got {unknown}. "
-            "Leave the column out where all are eligible."
+            "Omit the column if all are eligible."
         )
     texts = [name for name in wanted if not _is_numeric(rows[name])]
     if texts:
@@ -190,7 +194,9 @@ def check_rows(rows: pd.DataFrame, wanted: list[str]) -> None:
 
 
 def check_numbers(matrix: np.ndarray, status: np.ndarray) -> None:
-    """Nothing, or RowsError: no feature is infinite, and no eligible row is nothing but missing."""
+    """Raises RowsError if a feature is infinite, or if all features of an eligible row are
+    missing.
+    """
     infinite = np.isinf(matrix)
     if infinite.any():
         count = int(infinite.any(axis=1).sum())
@@ -198,26 +204,26 @@ def check_numbers(matrix: np.ndarray, status: np.ndarray) -> None:
     empty = int((np.isnan(matrix).all(axis=1) & (status == "eligible")).sum())
     if empty:
         raise RowsError(
-            f"eligible rows must have features, got {empty} with nothing but missing values. "
+            f"eligible rows must have features, got {empty} with only missing values. "
             "Give them another status, or build their features."
         )
 
 
 def statuses(rows: pd.DataFrame) -> np.ndarray:
-    """The status of each row; eligible where there is no such column."""
+    """The status of each row; eligible without such a column."""
     if "status" not in rows:
         return np.full(len(rows), "eligible", dtype=object)
     return rows["status"].to_numpy(dtype=object)
 
 
 def as_numbers(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The rows with Python's objects among those features as floats; JSON brings such."""
+    """The rows with object columns among those features converted to floats, as from JSON."""
     loose = [name for name in names if rows[name].dtype == "object"]
     return rows.astype(dict.fromkeys(loose, "float64")) if loose else rows
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    """Numbers or truth values, or Python objects all of which are such or missing."""
+    """Whether a column holds numbers or booleans, or Python objects that are such or missing."""
     if column.dtype != "object":
         return bool(pd.api.types.is_numeric_dtype(column.dtype))
     return all(
@@ -226,11 +232,13 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 def check_features(columns: "pd.Index[str]", wanted: list[str]) -> None:
-    """Nothing, or RowsError naming the features that are missing and those nobody asked for."""
+    """Raises RowsError that lists missing and unexpected features."""
     given = [name for name in columns if name not in IDENTIFIERS]
     twice = sorted({str(name) for name in columns if list(columns).count(name) > 1})
     if twice:
-        raise RowsError(f"each column must be there once, got {twice} more often. Drop copies.")
+        raise RowsError(
+            f"each column must occur once, got {twice} more often. Drop the duplicates."
+        )
     missing = [name for name in wanted if name not in given]
     strange = [name for name in given if name not in wanted]
     if missing or strange:
@@ -241,7 +249,7 @@ def check_features(columns: "pd.Index[str]", wanted: list[str]) -> None:
 
 
 def fallback_group(edges_days: list[float], status: str, recency_days: float) -> str:
-    """The group whose frozen lapse rate stands for a customer that the model does not speak for."""
+    """The group whose fixed lapse rate is used for a customer outside the model."""
     if recency_days is None or math.isnan(recency_days):
         return f"{status}:no purchase"
     bins = sum(recency_days > edge for edge in edges_days)
@@ -249,7 +257,7 @@ def fallback_group(edges_days: list[float], status: str, recency_days: float) ->
 
 
 def group_rates(table: dict, rows: pd.DataFrame) -> pd.DataFrame:  # type: ignore[type-arg]
-    """The frozen lapse, orders and spend of each row's group, shape (rows, 3)."""
+    """The fixed lapse rate, orders and spend of each row's group, shape (rows, 3)."""
     groups = [
         fallback_group(table["edges_days"], status, days)
         for status, days in zip(statuses(rows), rows["recency_days"], strict=True)
@@ -258,8 +266,8 @@ def group_rates(table: dict, rows: pd.DataFrame) -> pd.DataFrame:  # type: ignor
 
 
 def lifetime_amounts(spec: dict, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Orders and spend in the horizon if there are any, by BG/NBD and Gamma-Gamma: what they
-    expect over BG/NBD's probability of a purchase.
+    """Orders and spend in the horizon given at least one order, by BG/NBD and Gamma-Gamma: their
+    expectation divided by BG/NBD's probability of a purchase.
     """
     days, spend, silent = (rows[name].to_numpy(dtype="float64") for name in LIFETIME_FEATURES)
     buys = np.maximum(1 - silent, 1e-6)
@@ -267,13 +275,13 @@ def lifetime_amounts(spec: dict, rows: pd.DataFrame) -> tuple[np.ndarray, np.nda
 
 
 def baseline(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
-    """A baseline's calibrated lapse probability: a logistic line over its terms."""
+    """A baseline's calibrated lapse probability: a logistic regression on its terms."""
     terms = baseline_terms(spec, rows)
     return sigmoid(spec["intercept"] + terms @ np.asarray(spec["coefficients"]))
 
 
 def baseline_terms(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
-    """What a baseline looks at, shape (rows, terms)."""
+    """The inputs of a baseline, shape (rows, terms)."""
     if "bg_nbd" in spec:
         silent = bg_nbd_no_purchase(spec["bg_nbd"], spec["horizon_days"], rows)
         return np.asarray(
@@ -301,8 +309,8 @@ def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: pd.DataFrame) -> n
 
 
 def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Calibrated probabilities: `slope` times ln p, `slope_stay` (where it is missing: the same)
-    times -ln(1 - p), and the intercept are the new log-odds.
+    """Calibrated probabilities; the new log-odds are `slope` times ln p, plus `slope_stay`
+    (default: `slope`) times -ln(1 - p), plus the intercept.
     """
     lapse, stay = log_odds_terms(probability)
     slope_stay = line.get("slope_stay", line["slope"])
@@ -310,15 +318,15 @@ def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignor
 
 
 def log_odds_terms(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two parts of the log-odds, ln p and -ln(1 - p), of probabilities kept inside
-    [1e-7, 1 - 1e-7].
+    """The two parts of the log-odds, ln p and -ln(1 - p), of probabilities clipped to [1e-7, 1 -
+    1e-7].
     """
     inside = np.clip(probability, 1e-7, 1 - 1e-7)
     return np.log(inside), -np.log1p(-inside)
 
 
 def logit(probability: np.ndarray) -> np.ndarray:
-    """Log-odds, of probabilities kept inside [1e-7, 1 - 1e-7]."""
+    """Log-odds of probabilities clipped to [1e-7, 1 - 1e-7]."""
     lapse, stay = log_odds_terms(probability)
     return np.asarray(lapse + stay)
 

@@ -1,4 +1,4 @@
-"""Fewer customers to learn from where a base is huge: the same ones on every run."""
+"""A reproducible sample of customers for training on huge customer bases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ROWS = 3_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """The customers that are learnt from, as a table of one column, and how many are not."""
+    """The sampled customers as a one-column table, and the number of those left out."""
 
     customers: Frame
     left_out: int
@@ -29,8 +29,8 @@ class Sample:
 
 
 def draw_sample(tables: Tables, cutoffs: int, most_rows: int) -> Sample | None:
-    """So many customers that their rows at that many cutoffs are `most_rows` at most; None where
-    that is everyone.
+    """A sample whose rows at that many cutoffs do not exceed `most_rows`; None if that is
+    everyone.
     """
     known = _known_customers(tables)
     most = max(1, most_rows // max(1, cutoffs))
@@ -41,9 +41,9 @@ def draw_sample(tables: Tables, cutoffs: int, most_rows: int) -> Sample | None:
 
 
 def pick_customers(customer_ids: Sequence[str], most: int) -> list[str]:
-    """At most that many, chosen by a hash of the id alone, in the order given.
+    """At most `most` customers, chosen by a hash of the id, in the order given.
 
-    The same ones on every run; a larger number keeps every customer of a smaller one.
+    The sample is the same on every run; a larger one contains every smaller one.
 
     >>> pick_customers(["ann", "bob", "cid"], 2)
     ['ann', 'bob']

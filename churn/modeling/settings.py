@@ -1,4 +1,4 @@
-"""What a user says about how models are recorded."""
+"""Settings of model tracking."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingSettings:
-    """Where runs are recorded and under which names."""
+    """Where runs are recorded, and under which names."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
     uri: str = "sqlite:///mlflow.db"

@@ -1,4 +1,4 @@
-"""Kinds of customers that a model is judged on one by one, so that no mean hides a weak one."""
+"""Slices of customers that are evaluated separately, so that no average hides a weak one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Masks = dict[str, NDArray[np.bool_]]
 def slices_of(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
     """Masks over eligible rows, by name: tenure, segment, month of the cutoff, one-time buyers.
 
-    `rows` has cutoff, status, tenure_days, purchase_days and net_spend. A slice without a row is
-    left out; slices of one kind do not overlap.
+    `rows` has cutoff, status, tenure_days, purchase_days and net_spend. Empty slices are omitted;
+    slices of one kind do not overlap.
     """
     found = {**_tenures(rows, clock), **_segments(rows), **_months(rows)}
     found["one-time buyers"] = (rows["purchase_days"] == 1).to_numpy()
@@ -25,7 +25,7 @@ def slices_of(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
 
 
 def _tenures(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
-    """Young, settled, old: with bounds at one and at four horizons."""
+    """Three tenure bands, with bounds at one and at four horizons."""
     tenure, horizon = rows["tenure_days"].to_numpy(), clock.horizon_days
     return {
         f"tenure under {horizon} days": tenure < horizon,
@@ -37,7 +37,7 @@ def _tenures(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
 def _segments(rows: pd.DataFrame) -> Masks:
     bounds = SegmentBounds.learn(rows["purchase_days"].to_numpy(), rows["net_spend"].to_numpy())
     names = rfm_segments(rows, bounds)
-    # One-time buyers are a slice of their own already.
+    # One-time buyers are a separate slice already.
     return {f"segment {name}": names == name for name in np.unique(names) if name != "one-time"}
 
 

@@ -1,4 +1,4 @@
-"""From tables to a judged model: the panel, the judgement on later cutoffs, the refit on all."""
+"""Training: build the panel, evaluate the recipe on later cutoffs, refit on all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from churn.modeling.audit import (
     audit_days,
     is_of,
     purchase_days_ahead,
-    some_customers,
+    sample_customers,
 )
 from churn.modeling.baselines import predict_baseline
 from churn.modeling.capacity import Rank
@@ -32,7 +32,7 @@ from churn.modeling.gate import (
     Gate,
     forecast_champion,
     judge,
-    tables_of_rule,
+    tables_of_baseline,
     why_not_comparable,
 )
 from churn.modeling.judgement.judgement import Judgement, judge_run
@@ -49,11 +49,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A model refitted on all mature cutoffs, and the judgement of its recipe on the test ones;
-    `folds` judges it on the cutoffs before those, oldest first; `tuned` tells how that recipe was
-    found, where it was looked for. `judgement` is `evaluation` and all that a report tells beyond.
-    `campaigns` counts the rows that offers touched, as `untreated` does; empty without a lot.
-    `candidate` is the recipe as it was judged, fitted on the past of the test cutoffs.
+    """A model refitted on all mature cutoffs, and the evaluation of its recipe on the test cutoffs.
+
+    `folds` evaluates earlier cutoffs, oldest first; `tuned` describes the tuning of the recipe, if
+    any. `judgement` is `evaluation` with everything else in the report. `campaigns` counts the rows
+    with offers, see `untreated`; it is empty without randomisation. `candidate` is the recipe as
+    evaluated, fitted on the past of the test cutoffs.
     """
 
     model: ChurnModel
@@ -69,7 +70,7 @@ class Trained:
     campaigns: Mapping[str, int] = field(default_factory=dict)
 
 
-def train_model(  # noqa: PLR0913 - each is a setting of its own
+def train_model(  # noqa: PLR0913 - independent settings
     recipe: ChurnModel,
     tables: Tables,
     panel: Panel,
@@ -82,17 +83,15 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     rank: Rank = "probability",
     progress: Progress = lambda _: None,
 ) -> Trained:
-    """The recipe judged on cutoffs whose past it was fitted on, then fitted again on everything.
+    """Evaluates the recipe on cutoffs after its training data, then refits it on everything.
 
-    `names` chooses the features (default: all that the connected tables give). `champion` is
-    the model that speaks today, which the new one must not fall behind. `tune_trials` looks for a
-    better recipe first, in the past of the test cutoffs. A panel of more than `most_rows` rows is
-    that of a sample of its customers. `capacity` is how many can be looked after, and `rank`
-    by what they are ranked, for the look back on what a list would have been worth. Where a lot
-    decided who gets an offer, rows that an offer touched are left out, see
-    `churn.modeling.untreated`.
-    Raises GateError where a class has too few rows to learn from, or the test cutoffs have one
-    outcome alone.
+    `names` selects the features (default: all that the connected tables allow). `champion` is the
+    active model, to which the new one must not be inferior. `tune_trials` searches for a better
+    recipe first, on data before the test cutoffs. A panel of more than `most_rows` rows is limited
+    to a sample of customers. `capacity` and `rank` are the contact capacity and ranking for the
+    backtest of the list. If offers were randomised, rows with an offer are excluded, see
+    `churn.modeling.untreated`. Raises GateError if a class has too few rows for training, or the
+    test cutoffs have only one outcome.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
     unlike = why_not_comparable(champion, panel, tables.connected())
@@ -114,13 +113,13 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     if tune_trials:
         tuned = tune(recipe, development, trials=tune_trials, progress=progress)
         recipe = tuned.recipe
-    progress("fitting on the past of the test cutoffs")
+    progress("fitting on data before the test cutoffs")
     candidate = clone(recipe).fit(development)
-    progress("judging on the test cutoffs")
+    progress("evaluating on the test cutoffs")
     evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
-    progress("judging on earlier cutoffs")
+    progress("evaluating on earlier cutoffs")
     folds = judge_folds(recipe, development)
-    progress("comparing with the champion, looking for leaks")
+    progress("comparing with the champion, auditing for leakage")
     gate = judge(
         evaluation,
         forecasts_of(candidate, dataset.only(panel.blocks.test), evaluation.best_baseline),
@@ -158,17 +157,17 @@ def train_model(  # noqa: PLR0913 - each is a setting of its own
     )
 
 
-def standing_in(trained: Trained, rule: str) -> Trained:
-    """The same training with that rule speaking in the model's place, and the judgement of the
-    rule as its `judgement`; `evaluation` and `gate` stay those of the model that was refused.
+def with_fallback(trained: Trained, rule: str) -> Trained:
+    """The same training with a baseline as fallback model, and the evaluation of the baseline as
+    its `judgement`; `evaluation` and `gate` remain those of the rejected model.
 
-    Where features leak, the model behind the rule is fitted on features of the rule's own tables
-    alone: nothing of it, amounts included, hangs on what leaks elsewhere.
+    If features leak, the model behind the baseline is fitted only on features of the tables that
+    the baseline uses, so that nothing in it, including amounts, depends on a leak.
     """
     if trained.gate.leaking:
-        trained = _without_leaks(trained, tables_of_rule(rule))
+        trained = _without_leaks(trained, tables_of_baseline(rule))
     panel, dataset = trained.panel, trained.dataset
-    candidate, seed = trained.candidate.speaking_by(rule), trained.model.seed
+    candidate, seed = trained.candidate.with_baseline(rule), trained.model.seed
     development, test = dataset.only(panel.development), dataset.only(panel.blocks.test)
     judgement = judge_run(
         candidate,
@@ -180,7 +179,7 @@ def standing_in(trained: Trained, rule: str) -> Trained:
         rank=trained.judgement.rank,
         seed=seed,
     )
-    model = trained.model.speaking_by(rule)
+    model = trained.model.with_baseline(rule)
     return replace(trained, model=model, candidate=candidate, judgement=judgement)
 
 
@@ -195,18 +194,20 @@ def _without_leaks(trained: Trained, tables: Collection[str]) -> Trained:
 def find_leaks(
     tables: Tables, dataset: Dataset, panel: Panel, evaluation: Evaluation
 ) -> tuple[Leak, ...]:
-    """Features that know what only the future can tell, each named once."""
+    """Features that leak, each listed once."""
     rule = evaluation.of(evaluation.best_baseline).metrics["roc_auc"].estimate
     learnt, later = dataset.only(panel.development), dataset.only(panel.blocks.test)
     alone = audit_alone(learnt, later, rule_auc=rule)
-    some = some_customers(dataset)
+    some = sample_customers(dataset)
     days = audit_days(some, purchase_days_ahead(tables, some))
     named = {leak.feature for leak in alone}
     return (*alone, *(leak for leak in days if leak.feature not in named))
 
 
 def forecasts_of(model: ChurnModel, test: Dataset, baseline: str) -> Forecasts:
-    """What the model and a baseline of its own say of the eligible rows of `test`, with slices."""
+    """Predictions of the model and of one of its baselines for eligible rows of `test`, with
+    slices.
+    """
     rows = test.eligible
     said = model.predict_proba(rows[["status", *model.feature_names_]])[:, 1]
     rule = predict_baseline(model.baselines_[baseline], rows)
@@ -214,6 +215,6 @@ def forecasts_of(model: ChurnModel, test: Dataset, baseline: str) -> Forecasts:
 
 
 def _union(chosen: Sequence[str], rival: ChurnModel | None) -> tuple[str, ...]:
-    """The chosen features, then what only the rival asks for."""
+    """The chosen features, followed by those that only the rival uses."""
     theirs = () if rival is None else rival.feature_names_
     return tuple(dict.fromkeys((*chosen, *theirs)))

@@ -1,4 +1,4 @@
-"""Another recipe, where trials on forward folds of the development block find a better one."""
+"""Hyperparameter tuning on forward folds of the development block."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TUNED = (
     "row_share",
     "l2",
 )
-MOST_LEAVES, MOST_ROUNDS = 15, 450  # beyond that, reasons for 10,000 customers take too long
-FIRST_TRIALS = 5  # none is given up before so many were heard to the end
+MOST_LEAVES, MOST_ROUNDS = 15, 450  # beyond that, explaining 10,000 customers takes too long
+FIRST_TRIALS = 5  # no trial is pruned before this many have completed
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The recipe that a tuning chose, how many trials it took and how many of them it gave up.
+    """The tuned recipe, the number of trials and of pruned trials.
 
-    `difference` is the log loss of the best trial minus that of the recipe it began with, on the
-    same forward folds; `parameters` are what was chosen, of `TUNED`.
+    `difference` is the log loss of the best trial minus that of the initial recipe, on the same
+    forward folds; `parameters` are the chosen values of `TUNED`.
     """
 
     recipe: ChurnModel
@@ -52,7 +52,7 @@ class Tuned:
 
     @property
     def changed(self) -> bool:
-        """Whether the best trial was better beyond chance, and so took the recipe's place."""
+        """Whether the best trial was significantly better and replaced the recipe."""
         return self.difference.high < 0
 
     def to_dict(self) -> dict[str, object]:
@@ -77,12 +77,12 @@ def tune(
     """The best of `trials` recipes by the mean log loss of the lapse head over forward folds.
 
     The first trial is the recipe itself; Optuna's TPE, seeded by the recipe's seed, proposes the
-    others, and one that is behind the median after a fold is given up. The best takes the place
-    of the recipe only when the interval of their difference lies below zero. Pass the rows of the
-    development block alone: whatever is in there is looked at.
+    others, and a trial worse than the median after a fold is pruned. The best replaces the recipe
+    only if the interval of their difference lies below zero. Pass only rows of the development
+    block: all rows passed are used.
     """
     if trials < 1:
-        raise ConfigError("a tuning needs trials >= 1", got=trials, fix="Pass e.g. 20.")
+        raise ConfigError("tuning needs trials >= 1", got=trials, fix="Pass e.g. 20.")
     search = _Search(recipe, development, trials, progress)
     with _quiet() as optuna:
         study = optuna.create_study(
@@ -97,7 +97,7 @@ def tune(
 
 
 class _Search:
-    """One tuning: what every trial said of the folds, by the number of the trial."""
+    """One tuning: the fold predictions of every trial, by trial number."""
 
     def __init__(
         self, recipe: ChurnModel, development: Dataset, trials: int, progress: Progress
@@ -111,7 +111,7 @@ class _Search:
         self._tried: dict[int, dict[str, Any]] = {}
 
     def loss(self, trial: optuna.Trial) -> float:
-        """The mean log loss of a trial's recipe over the folds; raises where it is given up."""
+        """The mean log loss of a trial's recipe over the folds; raises if it is pruned."""
         import optuna
 
         parameters = _drawn(trial, self._recipe)
@@ -122,14 +122,14 @@ class _Search:
             losses.append(log_loss(told[-1]["lapse"], told[-1]["probability"]))
             trial.report(float(np.mean(losses)), step)
             if step < len(self._folds) - 1 and trial.should_prune():
-                self._tell(trial, f"given up after {step + 1} of {len(self._folds)} folds")
+                self._report(trial, f"pruned after {step + 1} of {len(self._folds)} folds")
                 raise optuna.TrialPruned
         self._heard[trial.number], self._tried[trial.number] = pd.concat(told), parameters
-        self._tell(trial, f"log loss {np.mean(losses):.4f}")
+        self._report(trial, f"log loss {np.mean(losses):.4f}")
         return float(np.mean(losses))
 
     def chosen(self, best: int, given_up: int) -> Tuned:
-        """The best trial where it is better than the first one beyond chance, else the first."""
+        """The best trial if it is significantly better than the first, else the first."""
         first, other = self._heard[0], self._heard[best]
         gap = paired_log_loss_difference(
             first["lapse"],
@@ -142,12 +142,12 @@ class _Search:
         recipe = clone(self._recipe).set_params(**parameters)
         return Tuned(recipe, self._trials, given_up, parameters, gap)
 
-    def _tell(self, trial: optuna.Trial, outcome: str) -> None:
+    def _report(self, trial: optuna.Trial, outcome: str) -> None:
         self._progress(f"tuning: trial {trial.number + 1} of {self._trials}, {outcome}")
 
 
 def _drawn(trial: optuna.Trial, recipe: ChurnModel) -> dict[str, Any]:
-    """A trial's parameters; the number of rounds between half the recipe's and three times it."""
+    """A trial's parameters; the number of rounds is between half and three times the recipe's."""
     fewest = max(1, min(recipe.rounds, MOST_ROUNDS) // 2)
     most = max(recipe.rounds, min(3 * recipe.rounds, MOST_ROUNDS))
     leaves = max(recipe.num_leaves, MOST_LEAVES)
@@ -163,7 +163,7 @@ def _drawn(trial: optuna.Trial, recipe: ChurnModel) -> dict[str, Any]:
 
 
 def _usable(folds: tuple[Fold, ...], development: Dataset) -> tuple[Fold, ...]:
-    """The folds that hold both classes on either side. Raises GateError where none does."""
+    """The folds with both classes in training and test. Raises GateError if there are none."""
     both = tuple(
         fold
         for fold in folds
@@ -173,14 +173,14 @@ def _usable(folds: tuple[Fold, ...], development: Dataset) -> tuple[Fold, ...]:
         )
     )
     if not both:
-        rule = "a tuning needs a forward fold with customers who lapsed and who did not"
+        rule = "tuning needs a forward fold with lapsed and retained customers"
         raise GateError(rule, got=f"{len(folds)} folds without", fix="Set tune_trials = 0.")
     return both
 
 
 @contextmanager
 def _quiet() -> Iterator[Any]:
-    """Optuna, silent for as long as the block lasts."""
+    """Optuna, with its logging silenced."""
     check_extra("tune", "optuna", what="tuning")
     import optuna
 

@@ -1,10 +1,10 @@
-"""What a customer would do without us: rows whose outcome an offer of ours may have changed.
+"""Untreated outcomes: excluding rows whose outcome an offer may have changed.
 
-A model of risk learns the untreated outcome. A row with an offer in its label window shows another
-one and is left out where a lot decided who gets it: a row that the lot kept without stands for
-those left out like it, with the weight 1 / P(kept without) (Horvitz and Thompson 1952). An offer
-that no lot decided leaves its row as it came, for nobody could stand for it, and those whom a rule
-picks are the riskiest. Who was no candidate counts once.
+A churn model is meant to learn the untreated outcome. A row with a randomised offer in its label
+window is excluded, and randomised controls represent the excluded rows with the weight 1 /
+P(control) (Horvitz and Thompson 1952). A row with a non-randomised offer is kept unchanged, because
+no control represents it and rules tend to select the customers at highest risk. Customers outside
+the randomisation have the weight 1.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ NO_OFFER = "none"
 
 @dataclass(frozen=True)
 class Untreated:
-    """The rows that show an untreated outcome, with their `weight`, and how many are of which kind:
-    `treated` were left out, `kept_by_lot` stand for them, `by_rule` are there with the outcome of
-    an offer that no lot decided.
+    """Rows with an untreated outcome and their `weight`, and counts by kind: `treated` were
+    excluded, `kept_by_lot` are the randomised controls that represent them, `by_rule` were kept
+    with the outcome of a non-randomised offer.
     """
 
     dataset: Dataset
@@ -35,9 +35,11 @@ class Untreated:
 
 
 def treatments(tables: Tables) -> pd.DataFrame | None:
-    """customer_id, day, treated and propensity of every contact; None where no lot ever decided.
+    """customer_id, day, treated and propensity of every contact; None if nothing was ever
+    randomised.
 
-    Without a lot nobody stands for the treated, and leaving them out would only hide the riskiest.
+    Without randomisation no control represents the treated, and excluding them would only hide the
+    customers at highest risk.
     """
     if not tables.has("contacts") or "propensity" not in tables.columns("contacts"):
         return None
@@ -55,10 +57,10 @@ def treatments(tables: Tables) -> pd.DataFrame | None:
 
 
 def untreated(dataset: Dataset, contacts: pd.DataFrame | None) -> Untreated:
-    """The dataset without the rows that a lot had treated within their label windows.
+    """The dataset without rows that had a randomised offer in their label window.
 
-    `contacts` are `treatments`. Of several contacts in a window any offer by lot leaves the row
-    out, and the weights of lots multiply. Without contacts the dataset stays as it is.
+    `contacts` are `treatments`. Any randomised offer in a window excludes the row, and the weights
+    of several randomisations multiply. Without contacts the dataset is unchanged.
     """
     if contacts is None:
         return Untreated(dataset, {})
@@ -76,7 +78,9 @@ def untreated(dataset: Dataset, contacts: pd.DataFrame | None) -> Untreated:
 def _in_windows(
     rows: pd.DataFrame, contacts: pd.DataFrame, dataset: Dataset
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether a lot, or else a rule, treated each row within its window; 1 / P(no lot did)."""
+    """Whether each row had a randomised, or a non-randomised, offer in its window; 1 /
+    P(control).
+    """
     keys = rows[["customer_id", "cutoff"]].assign(row=np.arange(len(rows)))
     pairs = keys.merge(contacts, on="customer_id", how="inner")
     ends = pairs["cutoff"] + dataset.cutoffs.reach_days

@@ -1,4 +1,4 @@
-"""Who comes back: a model of the lapsed alone, where there are enough of them to learn from."""
+"""Win-back: a separate model for lapsed customers, if there are enough of them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from churn.modeling.portable import group_rates
 
 LEAST_PER_CLASS = 30
 LEAST_FOR_TREES = 200
-MOST_LEAVES, MOST_ROUNDS = 7, 80  # the lapsed differ in little, and larger trees did worse
+MOST_LEAVES, MOST_ROUNDS = 7, 80  # lapsed customers differ little, and larger trees did worse
 LEARNING_RATE = 0.05
 Kind = str  # "rate", "logistic" or "trees"
 
 
 @dataclass(frozen=True)
 class WinBack:
-    """P(buys again) of the lapsed: `spec` is plain JSON, `text` LightGBM's own where trees speak.
+    """P(buys again) of lapsed customers: `spec` is plain JSON, `text` LightGBM's, for trees.
 
-    Of kind `rate` it is silent, and the frozen rate of the group stands.
+    With kind `rate` the fixed rate of the group is used instead.
     """
 
     spec: dict[str, Any]
@@ -35,10 +35,10 @@ class WinBack:
 
 
 def fit_win_back(dataset: Dataset, settings: BoosterSettings, *, seed: int) -> WinBack:
-    """A small LightGBM from 200 lapsed rows of each class on, a logistic line from 30, else none.
+    """A small LightGBM from 200 rows per class on, a logistic regression from 30, else none.
 
-    As the model itself it is fitted on the earlier cutoffs first and calibrated on the newest. It
-    is silent, too, where it is worse there, beyond chance, than the rate of the group.
+    Like the main model it is first fitted on earlier cutoffs and calibrated on the newest. It is
+    not used either if it is significantly worse there than the group rate.
     """
     rows = _lapsed(dataset.rows)
     back = int((1 - rows["lapse"]).sum())
@@ -70,7 +70,7 @@ def _small(settings: BoosterSettings) -> BoosterSettings:
 def _fit(
     kind: Kind, rows: pd.DataFrame, settings: BoosterSettings
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """The line or the text of the trees; the other is None."""
+    """The logistic regression or the text of the trees; the other is None."""
     target = 1 - rows["lapse"].to_numpy()
     if kind == "logistic":
         return fit_line({"terms": LINEAR_TERMS["logistic_rfm"]}, rows, target), None
@@ -80,7 +80,7 @@ def _fit(
 def _calibrate(
     kind: Kind, dataset: Dataset, settings: BoosterSettings, seed: int
 ) -> dict[str, Any] | None:
-    """The calibration chosen on the newest cutoff; None where the rate of the group is better."""
+    """The calibration chosen on the newest cutoff; None if the group rate is better."""
     newest = dataset.cutoffs.dates[-1:]
     earlier = dataset.only(dataset.cutoffs.before(newest[0]))
     learnt, unseen = _lapsed(earlier.rows), _lapsed(dataset.only(dataset.cutoffs.only(newest)).rows)

@@ -1,7 +1,7 @@
 """Randomisation: holdout, control and exploration.
 
-Every draw is a hash of the customer under a key, so a rerun draws the same; every row's propensity
-is the probability, over all draws, that this customer got this offer.
+Every draw is a keyed hash of the customer, so reruns are reproducible; every row's propensity is
+the probability, over all draws, that this customer got this offer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float64]:
-    """Each customer's own place in [0, 1), uniform over customers and fixed by id and salt."""
+    """Each customer's position in [0, 1), uniform over customers and fixed by id and salt."""
     if not salt:
         raise ConfigError(
             "the holdout salt must not be empty",
@@ -37,7 +37,7 @@ def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float
         )
     keyed = blake2b(digest_size=8, key=blake2b(salt.encode()).digest())
     digests = b"".join(_digest(keyed.copy(), customer_id) for customer_id in customer_ids)
-    # The top 53 bits: as many as a float holds, so that no place rounds up to 1.
+    # The top 53 bits, the precision of a float, so that no position rounds up to 1.
     return (np.frombuffer(digests, dtype=">u8") >> np.uint64(11)) / 2.0**53
 
 
@@ -56,10 +56,10 @@ ARMS = ("treatment", "holdout", "control", "explore")
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """How much is left to chance: `holdout` of everyone, in every campaign; `control` of the rest,
-    in this one; `explore` of what is left then, who get a permitted offer or none by lot.
+    """Randomised shares: `holdout` of everyone, in every campaign; `control` of the rest, in this
+    one; `explore` of the remainder, who get a permitted offer or none at random.
 
-    `key` makes the draws. Whoever changes it draws a new holdout.
+    `key` determines the draws. Another key draws a new holdout.
     """
 
     holdout: float = 0.1
@@ -77,11 +77,11 @@ class Shares:
 
 @dataclass(frozen=True)
 class Arms:
-    """The arm of each customer as a number of `ARMS`, and what exploration drew.
+    """The arm of each customer as an index of `ARMS`, and the offers drawn by exploration.
 
-    `drawn` is the offer of those who explore, -1 for "none" and for everyone else. `explore` is the
-    share that really explores: less than asked where the budget, a capacity or the cap of a group
-    ends before.
+    `drawn` is the offer of exploring customers, -1 for "none" and for everyone else. `explore` is
+    the effective share: less than requested if the budget, a capacity or the cap of a group is
+    exhausted first.
     """
 
     arm: Ints
@@ -89,11 +89,11 @@ class Arms:
     explore: float
 
     def is_in(self, *arms: int) -> Bools:
-        """Whose arm is among those."""
+        """Whether each customer's arm is among those."""
         return np.isin(self.arm, arms)
 
 
-def draw_arms(  # noqa: PLR0913 - each limit that exploration keeps, by its own name
+def draw_arms(  # noqa: PLR0913 - each limit of exploration, by name
     customer_ids: list[str],
     permitted: Bools,
     cost: Floats,
@@ -107,10 +107,10 @@ def draw_arms(  # noqa: PLR0913 - each limit that exploration keeps, by its own 
 ) -> Arms:
     """The arms of a plan; `permitted` and `cost` are n customers x m offers.
 
-    The holdout depends on the key alone, the control on the campaign, too, and exploration on the
-    `occasion`, e.g. the date. Who explores is served first: in the order of their draw, until the
-    `budget`, a `capacity` or the cap of a group would be passed. Who has no permitted offer does
-    not explore.
+    The holdout depends only on the key, the control also on the campaign, and exploration also on
+    the `occasion`, e.g. the date. Exploring customers are served first, in the order of their draw,
+    until the `budget`, a `capacity` or the cap of a group would be exceeded. Customers without a
+    permitted offer do not explore.
     """
     places = [
         hash_position(customer_ids, salt=salt)
@@ -124,7 +124,7 @@ def draw_arms(  # noqa: PLR0913 - each limit that exploration keeps, by its own 
     held, control = places[0] < shares.holdout, places[1] < shares.control
     arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
     asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
-    lots = _lots(permitted, places[3])
+    lots = _draw_offers(permitted, places[3])
     use, most = _use(lots, cost, budget=budget, capacity=capacity, groups=groups)
     share = _affordable(asked, use, most, places[2], shares.explore)
     explores = asked & (places[2] < share)
@@ -137,8 +137,8 @@ def propensities(
 ) -> Floats:
     """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
 
-    `intended` is what the plan chooses, or would have chosen, where nothing is left to chance. Who
-    has no permitted offer gets "none" for certain.
+    `intended` is what the plan chooses, or would have chosen, without randomisation. Customers
+    without a permitted offer get "none" with certainty.
     """
     free = (1 - shares.holdout) * (1 - shares.control)
     kept = 1 - free
@@ -149,13 +149,14 @@ def propensities(
     return np.where(lots == 1, 1.0, by_lot + by_plan + without)
 
 
-def lot_names(
+def choice_sets(
     arms: Arms, permitted: Bools, intended: Ints, shares: Shares, names: Sequence[str]
 ) -> list[str | None]:
-    """The lot that each customer draws from: all that they could have got, by name; None where that
-    is one thing for certain.
+    """The choice set of each customer: the names of all that they could have got; None if there is
+    only one possibility.
 
-    Only customers of one lot can be compared: of another offer's takers some could not have got it.
+    Only customers with the same choice set can be compared, because others could not have got the
+    same offers.
     """
     offers = np.arange(permitted.shape[1])
     could = permitted.copy() if arms.explore > 0 else intended[:, None] == offers
@@ -168,8 +169,8 @@ def lot_names(
     return [told[kind] for kind in which.ravel()]
 
 
-def _lots(permitted: Bools, place: Floats) -> Ints:
-    """One of the permitted offers or none, all alike, by a place in [0, 1)."""
+def _draw_offers(permitted: Bools, place: Floats) -> Ints:
+    """One of the permitted offers or none, with equal probability, by a position in [0, 1)."""
     count = permitted.sum(axis=1)
     lot = np.minimum((place * (count + 1)).astype(np.int64), count)
     nth = np.cumsum(permitted, axis=1)
@@ -180,8 +181,8 @@ def _lots(permitted: Bools, place: Floats) -> Ints:
 def _use(
     lots: Ints, cost: Floats, *, budget: float, capacity: Floats, groups: Groups | None
 ) -> tuple[Floats, Floats]:
-    """How much of the money, of each offer and of each group's cap a row's lot takes, and the
-    most there is of each.
+    """Expected use of budget, offer capacities and group caps by each row's draw, and their
+    limits.
     """
     given = lots[:, None] == np.arange(cost.shape[1])
     use, most = np.column_stack([(cost * given).sum(axis=1), given]), np.r_[budget, capacity]
@@ -193,7 +194,7 @@ def _use(
 
 
 def _affordable(asked: Bools, use: Floats, most: Floats, place: Floats, share: float) -> float:
-    """The largest share up to that asked for whose draws keep all limits."""
+    """The largest share up to the requested one whose draws keep all limits."""
     rows = np.flatnonzero(asked)
     rows = rows[np.argsort(place[rows], kind="stable")]
     fits = (np.cumsum(use[rows], axis=0) <= most).all(axis=1)

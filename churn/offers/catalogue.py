@@ -1,4 +1,4 @@
-"""The catalogue: what may be offered, to whom, what it costs, and what it is assumed to change."""
+"""The offer catalogue: offers, their audience, cost and assumed effect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 NO_OFFER = "none"
-GLOBAL_HOLDOUT = "holdout"  # under which the ledger remembers it, beside the campaigns'
+GLOBAL_HOLDOUT = "holdout"  # its name in the ledger, next to campaign ids
 OBJECTIVE_OF_KIND = {
     "win_back": "win_back",
     "service": "service",
@@ -39,22 +39,21 @@ OBJECTIVE_OF_KIND = {
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """One thing that may be sent, checked on construction.
+    """One offer, validated on construction.
 
     Costs are money: `margin_cost` per redemption in margin given away, `contact_cost` per message.
-    A `margin_cost` such as "10%" is a share of the net amount of the order that redeems it.
-    `value` is what a redemption is worth to the customer. `redemption_rate` is P(redeem | offered)
-    over everyone, sure buyers included. `effect` is the rise in P(retained), in probability points
-    at the base rate, assumed to lie between `effect_low` and `effect_high`.
+    A `margin_cost` such as "10%" is a share of the net amount of the order that redeems it. `value`
+    is what a redemption is worth to the customer. `redemption_rate` is P(redeem | offered) over
+    everyone, including customers who would buy anyway. `effect` is the increase of P(retained) in
+    probability points at the base rate, assumed to lie between `effect_low` and `effect_high`.
 
-    It is for customers of its `statuses`, of its `segments` (all, unless some are named), at risk
-    for one of its `reason_families` (whatever the reason, unless some are named), and near their
-    birthday or the `holiday` where it has one. `capacity` is how many a plan may give at most.
-    `objective` follows from the kind unless it is given; the lapsed get nothing but "win_back".
-    `template` names the e-mail's, which follows from kind and occasion unless it is given; `link`
-    is where its button leads, the shop unless it is given. `subject` is that of the e-mail, one for
-    all or one for each language, the template's unless it is given. `code` is what customers type
-    to redeem it; `codes` names a file, beside the catalogue, from which each gets their own.
+    It targets customers of its `statuses`, of its `segments` (default: all), at risk for one of its
+    `reason_families` (default: any), and near their birthday or the `holiday` if it has one.
+    `capacity` is the maximum number per plan. `objective` defaults to that of the kind; lapsed
+    customers get only "win_back". `template` names the e-mail template (default: by kind and
+    occasion); `link` is the target of its button (default: the shop). `subject` is the subject of
+    the e-mail, one for all or one per language (default: the template's). `code` is what customers
+    enter to redeem it; `codes` names a file next to the catalogue with one code per customer.
     """
 
     offer_id: str
@@ -95,8 +94,8 @@ class Offer:
             check_name(self.template, what=f"offer '{self.offer_id}': template")
         self._check_words()
         if self.code is not None and self.codes is not None:
-            both = "it must have one code for all or a file of codes"
-            raise _broken(self.offer_id, both, "code and codes", "Take one of them out.")
+            both = "it must have either one code for all or a file of codes"
+            raise _broken(self.offer_id, both, "code and codes", "Remove one of them.")
         if not self.effect_low <= self.effect <= self.effect_high:
             raise _broken(
                 self.offer_id,
@@ -107,17 +106,17 @@ class Offer:
 
     @property
     def aim(self) -> str:
-        """The objective, given or following from the kind."""
+        """The objective, explicit or by kind."""
         return self.objective or OBJECTIVE_OF_KIND.get(self.kind, "retain")
 
     @property
     def margin_share(self) -> float:
-        """The share of an order's net amount that a redemption costs; 0 where it costs money."""
+        """The share of an order's net amount that a redemption costs; 0 for a fixed cost."""
         return share_of(self.margin_cost) if isinstance(self.margin_cost, str) else 0.0
 
     @property
     def margin_amount(self) -> float:
-        """The money that a redemption costs whatever the order; 0 where it costs a share."""
+        """The fixed cost of a redemption; 0 if it costs a share."""
         return 0.0 if isinstance(self.margin_cost, str) else self.margin_cost
 
     @property
@@ -126,51 +125,51 @@ class Offer:
         return self.margin_share > 0 or self.margin_amount > 0
 
     def subject_in(self, language: str) -> str | None:
-        """The subject in that language; None where the template's own is meant.
+        """The subject in that language; None for the template's.
 
-        ConfigError where there are subjects, and none in that language.
+        Raises ConfigError if there are subjects, but none in that language.
         """
         if self.subject is None or isinstance(self.subject, str):
             return self.subject
         if language not in self.subject:
-            rule = f"subject must be there in the language of messages, {language!r}"
+            rule = f"subject must exist in the language of messages, {language!r}"
             fix = f'Write subject.{language} = "…", or one subject for all.'
             raise _broken(self.offer_id, rule, sorted(self.subject), fix)
         return self.subject[language]
 
     def redemption_cost(self, order_amount: Floats) -> Floats:
-        """What a redemption costs in money, for orders of those net amounts."""
+        """The cost of a redemption, for orders of those net amounts."""
         return self.margin_amount + self.margin_share * np.maximum(order_amount, 0.0)
 
     def expected_cost(self, order_amount: Floats) -> Floats:
-        """What offering it costs on average, in money, where orders are of those amounts."""
+        """The expected cost of offering it, for orders of those amounts."""
         return self.redemption_rate * self.redemption_cost(order_amount) + self.contact_cost
 
     def worst_cost(self, order_amount: Floats) -> Floats:
-        """What offering it costs if they redeem, in money."""
+        """The cost of offering it if it is redeemed."""
         return self.redemption_cost(order_amount) + self.contact_cost
 
     def _check_words(self) -> None:
         if self.offer_id == NO_OFFER:
             raise ConfigError(
-                "offer_id must not be the reserved word for no offer",
+                "offer_id must not be the reserved id for no offer",
                 got=repr(NO_OFFER),
-                fix="Name the offer otherwise.",
+                fix="Choose another name.",
             )
         meant = get_close_matches(self.channel, CHANNELS, n=1, cutoff=0.7)
         if meant and self.channel not in CHANNELS:
-            rule = f"channel must not be a misspelt {meant[0]!r}"
+            rule = f"channel must not be a misspelling of {meant[0]!r}"
             raise _broken(self.offer_id, rule, self.channel, f"Channels: {list(CHANNELS)}.")
         if "lapsed" in self.statuses and self.aim not in ("win_back", "service"):
-            rule = 'an offer for the lapsed must have the objective "win_back"'
-            raise _broken(self.offer_id, rule, self.aim, "Make it an offer of its own.")
+            rule = 'an offer for lapsed customers must have the objective "win_back"'
+            raise _broken(self.offer_id, rule, self.aim, "Make it a separate offer.")
 
 
 @dataclass(frozen=True)
 class Offers:
-    """The offers of one campaign, at least one, each id once.
+    """The offers of one campaign, at least one, with unique ids.
 
-    `holidays` are the days that offers may name: "12-25" comes every year, "2027-03-28" once.
+    `holidays` are the days that offers may refer to: "12-25" is every year, "2027-03-28" once.
     """
 
     offers: tuple[Offer, ...]
@@ -180,11 +179,11 @@ class Offers:
     def __post_init__(self) -> None:
         check_name(self.campaign_id, what="campaign id")
         if self.campaign_id == GLOBAL_HOLDOUT:
-            rule = "a campaign id must not be the word for the holdout of all campaigns"
-            raise ConfigError(rule, got=repr(GLOBAL_HOLDOUT), fix="Name the campaign otherwise.")
+            rule = "a campaign id must not be the reserved id of the global holdout"
+            raise ConfigError(rule, got=repr(GLOBAL_HOLDOUT), fix="Choose another id.")
         if not self.offers:
             raise ConfigError(
-                "a catalogue must hold at least one offer", got=0, fix="Add an [[offers]] table."
+                "a catalogue must contain at least one offer", got=0, fix="Add an [[offers]] table."
             )
         ids = [offer.offer_id for offer in self.offers]
         twice = sorted({offer_id for offer_id in ids if ids.count(offer_id) > 1})
@@ -196,16 +195,16 @@ class Offers:
         named = {offer.holiday for offer in self.offers if offer.holiday is not None}
         unknown = sorted(named - set(self.holidays))
         if unknown:
-            rule = "every holiday that an offer names must be in [holidays]"
+            rule = "every holiday that an offer refers to must be in [holidays]"
             raise ConfigError(rule, got=unknown, fix='Write e.g. christmas = "12-25" there.')
 
     def _check_codes(self) -> None:
-        """ConfigError where a code would not tell which offer is redeemed."""
+        """Raises ConfigError if a code would not identify the redeemed offer."""
         codes = [offer.code.lower() for offer in self.offers if offer.code is not None]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         if twice:
-            rule = "every code must be of one offer: it tells which was redeemed"
-            raise ConfigError(rule, got=f"{twice} again", fix="Give each offer a code of its own.")
+            rule = "every code must belong to one offer, so that it identifies the redeemed offer"
+            raise ConfigError(rule, got=f"{twice} again", fix="Give each offer its own code.")
 
     def __iter__(self) -> Iterator[Offer]:
         return iter(self.offers)
@@ -216,9 +215,9 @@ class Offers:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The catalogue in a TOML file: `[campaign] id = …`, one `[[offers]]` table per offer, and
-        `[holidays]` where offers name some.
+        `[holidays]` if offers refer to any.
 
-        ConfigError names the offer and the key that is missing, unknown or wrong.
+        ConfigError names the offer and the missing, unknown or invalid key.
         """
         check_type(path, str, Path, name="path", fix='Pass e.g. "offers.toml".')
         document = _read_toml(Path(path))
@@ -243,7 +242,7 @@ class Offers:
 
 
 def _holidays(table: object) -> dict[str, tuple[str, ...]]:
-    """Each holiday's days as texts that `day_of` reads."""
+    """Each holiday's days as texts for `day_of`."""
     if not isinstance(table, dict):
         fix = 'Write christmas = "12-25" under [holidays].'
         raise ConfigError("[holidays] must be a table", got=repr(table), fix=fix)
@@ -253,7 +252,7 @@ def _holidays(table: object) -> dict[str, tuple[str, ...]]:
             for word in words:
                 day_of(word)
         except (TypeError, ValueError):
-            rule = f"[holidays] {name} must be a day of every year or dates"
+            rule = f"[holidays] {name} must be a yearly day or dates"
             fix = 'Write "12-25", or ["2027-03-28", "2028-04-16"].'
             raise ConfigError(rule, got=repr(table[name]), fix=fix) from None
     return {name: tuple(words) for name, words in days.items()}
@@ -279,7 +278,7 @@ def _check_keys(
     optional: Sequence[str] = (),
     where: str,
 ) -> None:
-    """ConfigError unless the table holds every required key and no unknown one."""
+    """Raises ConfigError unless the table has every required key and no unknown one."""
     known = [*required, *optional]
     for key in table:
         if key not in known:
@@ -311,5 +310,5 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"the catalogue {path} is not valid TOML: {error}", fix="Mend that line."
+            f"the catalogue {path} is not valid TOML: {error}", fix="Fix that line."
         ) from error

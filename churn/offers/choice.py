@@ -1,4 +1,6 @@
-"""Offers within all limits: what exploration leaves goes to those whom it is worth most."""
+"""Choice of offers within all limits: after exploration, the rest goes where its value is
+highest.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,12 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-ROUNDING = 1e-12  # of what is left of a budget: the rest of a sum
+ROUNDING = 1e-12  # relative to the remaining budget: a remainder of summation
 
 
 @dataclass(frozen=True)
 class Decided:
-    """The choice of each customer, the one they would have got without arms, and how it came."""
+    """The choice of each customer, the choice without arms, and the allocation behind it."""
 
     choice: Ints
     intended: Ints
@@ -51,7 +53,7 @@ def decide(
     groups: Groups | None,
     ties: Floats,
 ) -> Decided:
-    """Offers for those who are treated, within what exploration leaves of the limits."""
+    """Offers for treated customers, within the limits that remain after exploration."""
     ranked = np.where(permitted, worth.ranked, np.nan)
     limits = _limits(ranked, worth.cost, arms, budget=budget, capacity=capacity, groups=groups)
     treated = arms.is_in(TREATMENT)
@@ -72,7 +74,9 @@ def decide(
 
 
 def _crowded_out(problem: Problem, allocation: Allocation) -> Bools:
-    """Who gets nothing for want of places, not of money: at the price of money alone they would."""
+    """Customers without an offer due to capacity, not budget: at the budget's price they would get
+    one.
+    """
     prices = allocation.prices.copy()
     if not prices[1:].any():
         return np.zeros(len(allocation.choice), dtype=bool)
@@ -90,7 +94,7 @@ def _limits(
     capacity: Floats,
     groups: Groups | None,
 ) -> Limits:
-    """What exploration leaves of the budget, the capacities and the caps of groups."""
+    """The budget, capacities and group caps that remain after exploration."""
     explored = arms.drawn != NOTHING
     spent = float(picked(cost, arms.drawn).sum())
     given = np.bincount(arms.drawn[explored], minlength=len(capacity))

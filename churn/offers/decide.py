@@ -1,4 +1,4 @@
-"""Scores and a snapshot in, a plan out: what a plan needs to know is read as of the snapshot."""
+"""From scores and a snapshot to a plan; all inputs are read as of the snapshot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from churn.offers.effects import Effects
 from churn.offers.frequency import FrequencyCap, contacted_enough, contacts_made
 from churn.offers.groups import GroupRules
 from churn.offers.plan import Plan, assign_offers
-from churn.offers.preferences import Wishes
+from churn.offers.preferences import PreferenceMask
 from churn.offers.suppression import Consent
 
 OF_SCORES = ("segment", "status")
 
 
-def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own name
+def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     scores: pa.Table,
     snapshot: Snapshot,
     offers: Offers,
@@ -43,16 +43,16 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
-    `holdout`, `control` and `explore` are shares left to chance, see `churn.offers.arms`;
-    `groups` limits how many of a group are served. Consents, preferences, birthdays, open service
-    and earlier contacts are those known before the snapshot. `planned_before` adds contacts
-    (customer_id, offer_id, days_since, and campaign_id where it is known) by plans: one that the
-    shop's tables hold, too, counts once. `frequency_cap` limits all of them.
-    `withdrawn` (customer_id, channel, day) are withdrawals that no table holds; they count whenever
-    they were told. `measured` replaces the effects that the catalogue assumes.
-    Raises DataError when the scores are of another date.
+    `holdout`, `control` and `explore` are randomised shares, see `churn.offers.arms`; `groups`
+    limits how many of a group are served. Consents, preferences, birthdays, open service and
+    earlier contacts are those known before the snapshot. `planned_before` adds contacts
+    (customer_id, offer_id, days_since, and campaign_id if known) from plans: one that is also in
+    the shop's tables counts once. `frequency_cap` limits all of them. `withdrawn` (customer_id,
+    channel, day) are withdrawals outside the tables; they count regardless of when they were
+    received. `measured` replaces the assumed effects of the catalogue. Raises DataError if the
+    scores are of another date.
     """
-    check_type(scores, pa.Table, name="scores", fix="Pass what churn.score gave.")
+    check_type(scores, pa.Table, name="scores", fix="Pass the result of churn.score.")
     check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
     check_type(offers, Offers, name="offers", fix='Pass Offers.load("offers.toml").')
     check_type(budget, Real, name="budget", fix="Pass e.g. 500.0.")
@@ -78,29 +78,29 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by its own na
         people=_people(scores, snapshot, groups),
         group_rules=groups,
         measured=measured,
-        wishes=_wishes(scores, snapshot, offers, made),
+        preference_mask=_preference_mask(scores, snapshot, offers, made),
         order_amounts=_order_amounts(snapshot, offers),
     )
 
 
 def _order_amounts(snapshot: Snapshot, offers: Offers) -> pa.Table | None:
-    """What an order of each customer comes to, where an offer costs a share of it."""
+    """The typical order amount of each customer, if an offer costs a share of it."""
     if not any(offer.margin_share for offer in offers):
         return None
     return mean_order_amounts(snapshot)
 
 
-def _wishes(
+def _preference_mask(
     scores: pa.Table, snapshot: Snapshot, offers: Offers, made: pa.Table | None
-) -> Wishes | None:
+) -> PreferenceMask | None:
     preferences = preference_state(snapshot)
     if preferences is None:
         return None
-    return Wishes.of(preferences, scores["customer_id"], offers.offers, made)
+    return PreferenceMask.of(preferences, scores["customer_id"], offers.offers, made)
 
 
 def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> pa.Table | None:
-    """What else is known of customers; the group may be a column of the scores."""
+    """Other attributes of customers; the group may be a column of the scores."""
     by = None if groups is None else groups.by
     if by not in OF_SCORES:
         return people(snapshot, group_by=by)

@@ -1,4 +1,4 @@
-"""What an offer is expected to change, as a chance of being retained and as money."""
+"""Expected effect of offers, on P(retained) and in money."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-# A stated bound may lie beyond certainty at a low base rate; there it is cut to almost certain.
+# A bound may exceed certainty at a low base rate; it is then cut to almost certain.
 ALMOST_CERTAIN = 1 - 1e-6
 
 
@@ -27,8 +27,8 @@ ALMOST_CERTAIN = 1 - 1e-6
 class Effects:
     """P(retained | offer) - P(retained | nothing), n customers x m offers, with its interval.
 
-    `source` tells of each offer whether its effect is "assumed" (from the catalogue) or "measured"
-    (from an experiment).
+    `source` states for each offer whether its effect is "assumed" (from the catalogue) or
+    "measured" (from an experiment).
     """
 
     mean: Floats
@@ -39,10 +39,10 @@ class Effects:
 
 @dataclass(frozen=True)
 class Worth:
-    """What every offer would do for every customer, n x m: effects, then gain and cost in money;
-    and the margin at stake of each customer.
+    """Effects, gain and cost in money of every offer for every customer, n x m; and the margin at
+    stake of each customer.
 
-    NaN where a customer has no probability or no value at risk.
+    NaN if a customer has no probability or no value at risk.
     """
 
     effects: Effects
@@ -57,7 +57,7 @@ class Worth:
 
     @property
     def ranked(self) -> Floats:
-        """What offers are chosen by: the value, with a measured effect at its lower bound."""
+        """The value used for choosing, with measured effects at their lower bound."""
         measured = np.array([source == "measured" for source in self.effects.source], dtype=bool)
         counted = np.where(measured, self.effects.low, self.effects.mean)
         return counted * self.at_stake[:, None] - self.cost
@@ -72,12 +72,11 @@ def offer_worth(
     order_amount: Floats | None = None,
     measured: Effects | None = None,
 ) -> Worth:
-    """The effects of the offers times the margin at stake, beside their expected costs, for which
-    `order_amount` says what an order of each customer comes to; where no offer costs a share of the
-    order, it may be left out.
+    """The effects of the offers times the margin at stake, and their expected costs.
 
-    Effects are those assumed in the catalogue, but for the offers of which `measured`, n customers
-    x m offers in the same order, holds measured ones.
+    `order_amount` is each customer's typical order; it may be omitted if no offer costs a share of
+    the order. Effects are those assumed in the catalogue, except for offers with measured effects
+    in `measured`, n customers x m offers in the same order.
     """
     effects = assumed_effects(churn_probability, offers, base_rate=base_rate)
     if measured is not None:
@@ -92,7 +91,7 @@ def _expected_costs(
 ) -> Floats:
     if any(offer.margin_share for offer in offers):
         if order_amount is None:
-            rule = "an offer that costs a share of the order needs what an order comes to"
+            rule = "an offer that costs a share of the order needs order amounts"
             raise ConfigError(rule, fix="Pass order amounts, or state margin_cost in money.")
         return np.column_stack([offer.expected_cost(order_amount) for offer in offers])
     nothing = np.zeros(1)
@@ -102,9 +101,9 @@ def _expected_costs(
 
 def _with_measured(assumed: Effects, measured: Effects) -> Effects:
     if measured.mean.shape != assumed.mean.shape:
-        rule = "measured effects must be of the scored customers and the catalogue's offers"
+        rule = "measured effects must match the scored customers and the catalogue's offers"
         got = f"{measured.mean.shape} for {assumed.mean.shape}"
-        raise ConfigError(rule, got=got, fix="Read them for these scores and offers.")
+        raise ConfigError(rule, got=got, fix="Load them for these scores and offers.")
     known = np.array([source == "measured" for source in measured.source], dtype=bool)
     mean, low, high = (
         np.where(known, getattr(measured, name), getattr(assumed, name))
@@ -115,9 +114,9 @@ def _with_measured(assumed: Effects, measured: Effects) -> Effects:
 
 
 def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:
-    """Margin when retained minus margin when lapsed, at least 0; 0 where a lapse is impossible.
+    """Margin if retained minus margin if lapsed, at least 0; 0 if a lapse is impossible.
 
-    NaN where it is unknown or not finite.
+    NaN if it is unknown or not finite.
 
     >>> margin_at_stake(np.array([0.5, 0.0]), np.array([10.0, 0.0])).tolist()
     [20.0, 0.0]
@@ -130,10 +129,10 @@ def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:
 def assumed_effects(
     churn_probability: Floats, offers: Sequence[Offer], *, base_rate: float
 ) -> Effects:
-    """The stated effects as one log-odds shift per offer, so that sure cases move least.
+    """The assumed effects as one log-odds shift per offer, so that near-certain cases move least.
 
-    The shift gives exactly the stated effect at `base_rate`, the mean churn probability. A
-    fraction of the risk instead would favour customers who are lost whatever is sent.
+    The shift gives exactly the stated effect at `base_rate`, the mean churn probability. A fraction
+    of the risk instead would favour customers who lapse regardless of offers.
     """
     retained = logit(1 - np.asarray(churn_probability, dtype=float))[:, None]
     shifts = np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
@@ -142,9 +141,9 @@ def assumed_effects(
 
 
 def log_odds_shift(effect: float, *, base_rate: float) -> float:
-    """The shift of the retention log-odds that adds `effect` where P(lapse) is `base_rate`.
+    """The shift of the retention log-odds that adds `effect` at P(lapse) = `base_rate`.
 
-    An effect beyond what the base rate leaves is cut to almost certain.
+    An effect beyond what the base rate allows is cut to almost certain.
 
     >>> round(log_odds_shift(0.03, base_rate=0.2), 4)
     0.1993
@@ -155,7 +154,7 @@ def log_odds_shift(effect: float, *, base_rate: float) -> float:
 
 
 def _shifts(offer: Offer, *, base_rate: float) -> tuple[float, float, float]:
-    """Log-odds shifts of the low, stated and high effect."""
+    """Log-odds shifts of the low, mean and high effect."""
     if not np.isnan(base_rate) and not 0 <= 1 - base_rate + offer.effect <= 1:
         raise ConfigError(
             f"offer '{offer.offer_id}': effect must leave a retention rate between 0 and 1 "

@@ -1,4 +1,4 @@
-"""For whom an offer is: by status, segment, reason, birthday, holiday, and service that is owed."""
+"""Eligibility for offers: by status, segment, reason, birthday, holiday, and open service cases."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Served:
-    """Which offers are for whom, n customers x m offers; `owed` are those whom service comes first.
+    """Eligibility, n customers x m offers; `owed` are customers with an open service case.
 
-    `status` looks at the customer's status alone; `occasion` at segment, reason and date, too.
+    `status` considers only the customer's status, `occasion` also segment, reason and date.
     """
 
     status: Bools
@@ -37,15 +37,16 @@ class Served:
 
     @property
     def all(self) -> Bools:
-        """Offers that are for the customer here and now."""
+        """Offers for which the customer is eligible now."""
         return self.status & self.occasion & self.service_first
 
 
 def served(people: pa.Table, offers: Offers, *, as_of: date) -> Served:
-    """Which offers are for which of the people.
+    """Eligibility of the people for the offers.
 
-    `people` has status and, where they are known, segment, reason_families (lists), birth_date and
-    owed_service. A customer whom service is owed gets offers of the objective "service" alone.
+    `people` has status and, if known, segment, reason_families (lists), birth_date and
+    owed_service. A customer with an open service case is eligible only for offers with the
+    objective "service".
     """
     aims = np.array([offer.aim for offer in offers])
     owed = _flags(people, "owed_service")
@@ -61,9 +62,9 @@ def served(people: pa.Table, offers: Offers, *, as_of: date) -> Served:
 
 
 def days_to_birthday(born: Sequence[date | None], as_of: date) -> Floats:
-    """Whole days from `as_of` to the next birthday, 0 on the day itself; NaN where it is unknown.
+    """Whole days from `as_of` to the next birthday, 0 on the day itself; NaN if unknown.
 
-    Who was born on 29 February has it on 28 February of a common year.
+    A birthday on 29 February falls on 28 February in common years.
 
     >>> days_to_birthday([date(1988, 2, 29), None], date(2025, 2, 27)).tolist()
     [1.0, nan]
@@ -75,7 +76,7 @@ def days_to_birthday(born: Sequence[date | None], as_of: date) -> Floats:
 
 
 def days_to_holiday(words: Sequence[str], as_of: date) -> float:
-    """Whole days from `as_of` to the nearest of the days still to come; infinite if there is none.
+    """Whole days from `as_of` to the nearest upcoming day; infinite if there is none.
 
     >>> days_to_holiday(["12-25"], date(2026, 12, 20))
     5.0

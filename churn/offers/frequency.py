@@ -1,4 +1,4 @@
-"""How often a customer may be contacted, whatever the offer."""
+"""Frequency cap: how often a customer may be contacted, across offers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = {"customer_id": pa.string(), "offer_id": pa.string(), "days_since": p
 
 @dataclass(frozen=True)
 class FrequencyCap:
-    """At most `max_contacts` in any `cap_days` days on end."""
+    """At most `max_contacts` in any `cap_days` consecutive days."""
 
     max_contacts: int
     cap_days: int
@@ -30,7 +30,7 @@ class FrequencyCap:
 
 
 def contacted_enough(cap: FrequencyCap, made: pa.Table | None) -> set[str]:
-    """Customers with as many contacts in the last days as the cap allows, of those `made`."""
+    """Customers who have reached the cap with the contacts `made` in the last days."""
     if made is None:
         return set()
     recent = made.filter(pc.less(made["days_since"], cap.cap_days))
@@ -42,7 +42,9 @@ def contacted_enough(cap: FrequencyCap, made: pa.Table | None) -> set[str]:
 
 def contacts_made(contacts: pa.Table | None, planned: pa.Table | None) -> pa.Table | None:
     """customer_id, offer_id, campaign_id, days_since, planned: the shop's contacts and those of
-    earlier plans, told apart; None where neither is given. The offer "none" is no contact.
+    earlier plans; None if neither is given.
+
+    The offer "none" is no contact.
     """
     found = [
         _of_one_kind(source, planned=kind)
@@ -53,20 +55,21 @@ def contacts_made(contacts: pa.Table | None, planned: pa.Table | None) -> pa.Tab
 
 
 def distinct_contacts(made: pa.Table, position: Ints, size: int) -> Ints:
-    """How many contacts each of `size` customers had: the shop's, and the plans of which none of
-    these is. A contact is of a plan where it names the same campaign and is not before it, and each
-    is of one plan only. `position` says which customer a row is of.
+    """Number of contacts of each of `size` customers: the shop's, plus planned ones not among them.
+
+    A contact belongs to a plan if it has the same campaign and is not before it, and to one plan
+    only. `position` is the customer of each row.
     """
     if not made.num_rows:
         return np.zeros(size, dtype=np.int64)
     named = made["campaign_id"].combine_chunks().dictionary_encode()
     planned = np.asarray(made["planned"])
-    unnamed = np.where(planned, -2, -1)  # a plan without a campaign is no contact without one
+    unnamed = np.where(planned, -2, -1)  # without campaigns, plan and contact never match
     campaign = np.where(named.is_null(), unnamed, pc.fill_null(named.indices, -1))
     order = np.lexsort((planned, made["days_since"].to_numpy(), campaign, position))
     customer, kind = position[order], campaign[order]
     first = np.flatnonzero(np.r_[True, (np.diff(customer) != 0) | (np.diff(kind) != 0)])
-    steps = np.where(planned[order], 1, -1)  # the latest first: a plan asks for a contact after it
+    steps = np.where(planned[order], 1, -1)  # latest first: a plan matches a contact after it
     total = np.cumsum(steps)
     lacking = np.maximum.reduceat(total, first) - (total[first] - steps[first])
     counts = np.bincount(position[~planned], minlength=size)

@@ -1,6 +1,6 @@
-"""Groups of customers: a cap or a floor on how many get an offer, and who gets how much.
+"""Customer groups: a cap or a floor on how many get an offer, and totals per group.
 
-A group never enters what an offer is worth. It only limits how many of its members are served.
+A group never affects the value of an offer. It only limits how many of its members are served.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNKNOWN = "unknown"
 class GroupRules:
     """`by` names the column; `caps` and `floors` are shares of a group, by its name.
 
-    A cap is of all members, a floor of those for whom a permitted offer would pay.
+    A cap refers to all members, a floor to those for whom a permitted offer is profitable.
     """
 
     by: str
@@ -38,17 +38,17 @@ class GroupRules:
         for kind, shares in (("cap", self.caps), ("floor", self.floors)):
             for name, share in shares.items():
                 if not 0 <= share <= 1:
-                    rule = f"the {kind} of group {name!r} must be a share from 0 to 1"
+                    rule = f"the {kind} of group {name!r} must be a share between 0 and 1"
                     raise ConfigError(rule, got=share, fix="Write 20 % as 0.2.")
         for name, floor in self.floors.items():
             if floor > self.caps.get(name, 1.0):
-                rule = f"the floor of group {name!r} must not pass its cap"
-                raise ConfigError(rule, got=floor, fix="Lower it, or raise the cap.")
+                rule = f"the floor of group {name!r} must not exceed its cap"
+                raise ConfigError(rule, got=floor, fix="Lower the floor or raise the cap.")
 
 
 @dataclass(frozen=True)
 class Groups:
-    """The group of each customer as a number of `names`."""
+    """The group of each customer as an index of `names`."""
 
     rules: GroupRules
     names: tuple[str, ...]
@@ -56,21 +56,21 @@ class Groups:
 
     @classmethod
     def of(cls, words: pa.ChunkedArray, rules: GroupRules) -> Groups:
-        """From a column of words; an empty one is "unknown".
+        """From a text column; empty values are "unknown".
 
-        ConfigError where a rule names a group that nobody is in.
+        Raises ConfigError if a rule names a group without members.
         """
         filled = pc.fill_null(words.cast(pa.string()), UNKNOWN)
         names = tuple(sorted(pc.unique(filled).to_pylist()))
         strange = sorted({*rules.caps, *rules.floors} - set(names))
         if strange and names:
             rule = f"[offers.groups] must name groups of {rules.by!r}: {list(names)[:20]}"
-            raise ConfigError(rule, got=strange, fix="Mend the name.")
+            raise ConfigError(rule, got=strange, fix="Fix the name.")
         code = pc.index_in(filled, value_set=pa.array(names, pa.string())).to_numpy()
         return cls(rules, names, code.astype(np.int64))
 
     def most(self, served_already: Ints) -> Floats:
-        """Members that may still be served, inf without a cap, shape (groups,)."""
+        """Members who may still be served, inf without a cap, shape (groups,)."""
         members = np.bincount(self.code, minlength=len(self.names))
         caps = np.array([self.rules.caps.get(name, np.inf) for name in self.names], dtype=float)
         limits = np.full(len(members), np.inf)
@@ -80,18 +80,18 @@ class Groups:
 
     @property
     def open(self) -> Bools:
-        """Whose group may be served at all, shape (customers,)."""
+        """Whether each customer's group may be served at all, shape (customers,)."""
         nobody = np.zeros(len(self.code), dtype=bool)
         return np.asarray(self.most(self.counts(nobody))[self.code] >= 1)
 
     def least(self, payable: Bools) -> Floats:
-        """Members that should be served at the least, shape (groups,)."""
+        """The minimum number of members to serve, shape (groups,)."""
         count = np.bincount(self.code[payable], minlength=len(self.names))
         floors = np.array([self.rules.floors.get(name, 0.0) for name in self.names])
         return np.asarray(np.floor(floors * count + 1e-9))
 
     def counts(self, chosen: Bools) -> Ints:
-        """How many of each group are among the chosen."""
+        """The number of chosen customers per group."""
         return np.bincount(self.code[chosen], minlength=len(self.names)).astype(np.int64)
 
     def table(self, permitted: Bools, offered: Bools, cost: Floats) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""From scores to a plan: for each customer one offer or none, with its worth or the reason."""
+"""From scores to a plan: one offer or none per customer, with its value or the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from churn.offers.arms import draw_arms, hash_position, lot_names, propensities
+from churn.offers.arms import choice_sets, draw_arms, hash_position, propensities
 from churn.offers.choice import decide
 from churn.offers.effects import offer_worth
 from churn.offers.eligibility import served
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from churn.offers.catalogue import Offers
     from churn.offers.effects import Effects
     from churn.offers.groups import GroupRules
-    from churn.offers.preferences import Wishes
+    from churn.offers.preferences import PreferenceMask
     from churn.offers.suppression import Consent
 
 
@@ -57,12 +57,12 @@ class Plan:
     summary: dict[str, Any]
 
     def to_parquet(self, path: str | Path) -> None:
-        """Writes the table, whole or not at all, with a manifest that holds the totals."""
+        """Writes the table atomically, with a manifest that holds the totals."""
         with publish_with_manifest(Path(path), self.summary) as temporary:
             pq.write_table(self.table, temporary)
 
 
-def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each must be said
+def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, each explicit
     scores: pa.Table,
     offers: Offers,
     *,
@@ -78,23 +78,23 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
     people: pa.Table | None = None,
     group_rules: GroupRules | None = None,
     measured: Effects | None = None,
-    wishes: Wishes | None = None,
+    preference_mask: PreferenceMask | None = None,
     order_amounts: pa.Table | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
     The value of an offer is its effect on P(retained) times the margin at stake, minus what
-    redemptions and the contact cost. `consent` "required" admits an offer only where marketing is
-    granted on its channel; "assumed" wherever it is not refused. `consents` (customer_id, channel,
+    redemptions and the contact cost. With `consent` "required" an offer needs granted marketing
+    consent on its channel; with "assumed" it must not be refused. `consents` (customer_id, channel,
     purpose, granted) is the latest state; `contacts` (customer_id, offer_id, days_since) are all
-    earlier ones, and customers `contacted_enough` get none more; `wishes` are what customers say of
-    the offers, each row as in the scores; `people` (customer_id and any of
-    birth_date, owed_service, group) what else is known. `measured` replaces assumed effects.
-    `order_amounts` (customer_id, order_amount) say what an order comes to, for offers that cost a
-    share of it; who is not among them is taken for a customer in the middle. Arms are drawn by
-    `shares`: holdout and control get nothing, those who explore get a permitted offer or none by
-    lot, before anyone else. DataError where the scores hold a customer twice, a
-    probability outside 0 to 1 or another currency.
+    earlier ones, and customers `contacted_enough` get none more; `preference_mask` holds the
+    customers' own preferences on the offers, in the order of the scores; `people` (customer_id and
+    any of birth_date, owed_service, group) are other attributes. `measured` replaces assumed
+    effects. `order_amounts` (customer_id, order_amount) are typical orders, for offers that cost a
+    share of the order; the default is the median. Arms are drawn by `shares`: holdout and control
+    get nothing, exploring customers get a permitted offer or none at random, before anyone else.
+    Raises DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
+    currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
     known = people_of(scores, people)
@@ -108,7 +108,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         consents=None if consents is None else conform(consents, CONSENTS, what="consents"),
         contacts=None if contacts is None else conform(contacts, CONTACTS, what="contacts"),
         contacted_enough=contacted_enough,
-        wishes=wishes,
+        preference_mask=preference_mask,
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(probability, scores["status"])
@@ -155,7 +155,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
         decided.choice,
         arms=arms,
         propensity=propensities(arms, decided.choice, explorable, decided.intended, shares),
-        lots=lot_names(arms, explorable, decided.intended, shares, [o.offer_id for o in offers]),
+        lots=choice_sets(arms, explorable, decided.intended, shares, [o.offer_id for o in offers]),
         suppression=codes,
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )
@@ -174,7 +174,7 @@ def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, and each 
 
 
 def _base_rate(probability: Floats, status: pa.ChunkedArray) -> float:
-    """The mean churn probability of the eligible; of everyone, where nobody is eligible."""
+    """The mean churn probability of eligible customers; of everyone if nobody is eligible."""
     eligible = np.asarray(pc.fill_null(pc.equal(status, "eligible"), False), dtype=bool)
     known = ~np.isnan(probability)
     chosen = probability[known & eligible] if (known & eligible).any() else probability[known]

@@ -1,4 +1,4 @@
-"""The plan as a table: one row per scored customer, and the scores that it is made from."""
+"""The plan as a table with one row per scored customer, and checks of the scores."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ _PEOPLE = {
 
 
 def people_of(scores: pa.Table, people: pa.Table | None) -> pa.Table:
-    """A row per score with status and what else is known: segment and reason_families of the
-    scores; birth_date, owed_service and group of `people`, by customer_id.
+    """One row per score with status and other attributes: segment and reason_families of the
+    scores; birth_date, owed_service and group of `people`, joined by customer_id.
     """
     found = {"status": scores["status"]}
     found |= {name: scores[name] for name in _PEOPLE if name in scores.column_names}
@@ -73,8 +73,8 @@ def people_of(scores: pa.Table, people: pa.Table | None) -> pa.Table:
 
 
 def order_amount_of(scores: pa.Table, order_amounts: pa.Table) -> NDArray[np.float64]:
-    """The order amount of each score's customer; of one without any, the median of all the others,
-    which no giant order moves. 0 where nobody has one.
+    """The order amount of each scored customer; without one, the median of the others, which is
+    robust against giant orders. 0 if nobody has one.
     """
     place = pc.index_in(scores["customer_id"], value_set=order_amounts["customer_id"])
     known = order_amounts["order_amount"].take(place).to_numpy(zero_copy_only=False)
@@ -84,7 +84,7 @@ def order_amount_of(scores: pa.Table, order_amounts: pa.Table) -> NDArray[np.flo
 
 
 def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
-    """The schema's columns in its types; DataError where one is missing, wrong or has gaps."""
+    """The schema's columns in its types. Raises DataError if one is missing, wrong or has gaps."""
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise DataError(
@@ -113,12 +113,12 @@ def _types(schema: pa.Schema) -> dict[str, str]:
 
 
 def check_scores(scores: pa.Table, *, currency: str) -> None:
-    """DataError where a customer stands twice, a probability is none, or money is foreign."""
+    """Raises DataError for a repeated customer, an invalid probability, or another currency."""
     ids = scores["customer_id"]
     repeated = scores.num_rows - pc.count_distinct(ids).as_py()
     if repeated:
         raise DataError(
-            "the scores must hold every customer_id once",
+            "the scores must contain every customer_id once",
             got=f"{repeated} repeated",
             fix="Score one snapshot and pass its table unchanged.",
         )
@@ -165,7 +165,7 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-def plan_table(  # noqa: PLR0913 - what a row is made of
+def plan_table(  # noqa: PLR0913 - the parts of a row
     customer_id: pa.ChunkedArray,
     offers: Offers,
     worth: Worth,
@@ -193,7 +193,7 @@ def plan_table(  # noqa: PLR0913 - what a row is made of
 
 
 def _terms(offers: Offers, choice: Ints, *, as_of: date) -> dict[str, pa.Array]:
-    """What is offered, where and until when; the last two are null for "none"."""
+    """Offer, channel and expiry; the last two are null for "none"."""
     chosen = pa.array(np.where(choice == NOTHING, len(offers), choice))
     expires_on = [as_of + timedelta(days=offer.expires_after_days) for offer in offers]
     return {
@@ -220,5 +220,5 @@ def _expectations(worth: Worth, choice: Ints) -> dict[str, pa.Array]:
 
 
 def counted(words: pa.ChunkedArray) -> dict[str, int]:
-    """How often each word occurs."""
+    """The count of each value."""
     return {row["values"]: row["counts"] for row in pc.value_counts(words).to_pylist()}

@@ -1,4 +1,4 @@
-"""Consent and preferences of customers applied to offers, with their frequency caps."""
+"""Consent and preferences of customers, applied to offers, and their frequency limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ConsentBook:
-    """Consent rows of known customers, as positions among them with lower-case words."""
+    """Consent rows of known customers, as positions among them with lower-case values."""
 
     size: int
     position: Ints
@@ -54,7 +54,7 @@ class ConsentBook:
     def customers(self, *, purpose: str, channel: str | None, granted: bool) -> Bools:
         """Customers with a row in this state; channel None means any.
 
-        A refusal on every channel holds where the customer has no row for the channel itself.
+        A refusal on every channel applies unless the customer has a row for the channel itself.
         """
         rows = self.purpose == purpose
         if channel is None:
@@ -80,7 +80,7 @@ def known_rows(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
 
 
 def _named(words: pa.ChunkedArray, naming: Callable[[str], str]) -> np.ndarray[Any, Any]:
-    """What the words name: 'E-Mail ' refuses what 'email' would send."""
+    """Normalised values: 'E-Mail ' is the same as 'email'."""
     unique = pc.unique(words)
     names = pa.array([naming(word) for word in unique.to_pylist()], pa.string())
     return np.asarray(names.take(pc.index_in(words, value_set=unique)))
@@ -92,7 +92,7 @@ ANY = ""
 
 
 class Limit(NamedTuple):
-    """At most how many contacts, in so many days, each of some customers (as positions) allows."""
+    """Maximum contacts, within a number of days, of some customers (as positions)."""
 
     channel: str
     kind: str
@@ -130,8 +130,8 @@ class PreferenceBook:
     def unwanted(self, channel: str, kind: str | None) -> Bools:
         """Customers who want no offer of that kind on that channel.
 
-        A "no" to all kinds, or on all channels, is lifted by a "yes" that is narrower and no wider
-        in the other. Of a kind that is not known every "no" counts that may be meant.
+        A "no" to all kinds, or on all channels, is overridden by a "yes" that is narrower in one
+        and no wider in the other. For an unknown kind every "no" that may apply counts.
         """
         if kind is None:
             return self._customers(self.no & (self.channel.are(ANY) | self.channel.are(channel)))
@@ -141,7 +141,7 @@ class PreferenceBook:
         return no(channel, kind) | broad & ~yes(channel, kind)
 
     def limits(self) -> Iterator[Limit]:
-        """Every limit that somebody set."""
+        """All limits set by customers."""
         limited = self.rows.filter(pc.is_valid(self.rows["max_contacts"]))
         listed = [("position", "list"), ("max_contacts", "list")]
         grouped = limited.group_by(["channel", "kind", "cap_days"]).aggregate(listed)
@@ -163,25 +163,25 @@ class PreferenceBook:
 
 @dataclass(frozen=True)
 class Words:
-    """A column of words as numbers, which are quick to compare."""
+    """A text column as integer codes, which are fast to compare."""
 
     code: Ints
     codes: dict[str, int]
 
     @classmethod
     def of(cls, column: pa.ChunkedArray) -> Self:
-        """The words of a column without gaps."""
+        """The codes of a column without gaps."""
         words = pc.unique(column)
         code = pc.index_in(column, value_set=words).to_numpy()
         return cls(code, {word: number for number, word in enumerate(words.to_pylist())})
 
     def are(self, word: str) -> Bools:
-        """Where that word stands."""
+        """Whether each row has that value."""
         return np.asarray(self.code == self.codes.get(word, -1), dtype=bool)
 
 
-def saying_nothing(preferences: pa.Table) -> int:
-    """How many preferences neither allow nor limit anything, perhaps for they could not be read."""
+def empty_preferences(preferences: pa.Table) -> int:
+    """Number of preferences that neither allow nor limit anything, perhaps because of parsing."""
     limited = pc.is_valid(preferences["max_contacts"])
     told = pc.or_(pc.is_valid(preferences["allowed"]), limited)
     return int(pc.sum(pc.invert(told)).as_py() or 0)
@@ -192,15 +192,15 @@ def _true(flags: Any) -> Bools:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What n customers say of m offers, n x m: not wanted, or sent as often as they allow."""
+class PreferenceMask:
+    """Preferences of n customers on m offers, n x m: unwanted, or frequency limit reached."""
 
     unwanted: Bools
     enough: Bools
 
     @classmethod
     def none(cls, customers: int, offers: int) -> Self:
-        """Nobody has said anything."""
+        """No preferences."""
         return cls(*(np.zeros((customers, offers), dtype=bool) for _ in range(2)))
 
     @classmethod
@@ -211,10 +211,10 @@ class Wishes:
         offers: Sequence[Offer],
         made: pa.Table | None = None,
     ) -> Self:
-        """The wishes of these customers, given the contacts that were made.
+        """The preferences of these customers, given earlier contacts.
 
-        They are counted as under a `FrequencyCap`; to a limit for a channel or kind count those of
-        the offers that it is for, and of offers that the catalogue does not hold.
+        Contacts are counted as for a `FrequencyCap`; a limit for a channel or kind counts contacts
+        with matching offers and with offers outside the catalogue.
         """
         book = PreferenceBook.read(preferences, customer_ids)
         contacts = None if made is None else _Contacts.read(made, customer_ids, offers)
@@ -232,7 +232,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class _Contacts:
-    """Contacts, with the place of each among customers and offers (-1: another offer)."""
+    """Contacts with positions among customers and offers (-1: another offer)."""
 
     size: int
     rows: pa.Table
@@ -247,9 +247,7 @@ class _Contacts:
         return cls(len(customer_ids), rows, offer.to_numpy())
 
     def count(self, counted: Bools, days: float) -> Ints:
-        """How many each customer had in less than so many days, of the offers that are counted and
-        of others.
-        """
+        """Number of contacts per customer within the days, with counted and with unknown offers."""
         recent = self.rows["days_since"].to_numpy() < days
         here = self.rows.filter(pa.array(np.append(counted, True)[self.offer] & recent))
         return distinct_contacts(here, here["position"].to_numpy(), self.size)

@@ -1,4 +1,4 @@
-"""Rules that each offer of the catalogue must meet, and its pool of coupon codes."""
+"""Validation rules for offers of the catalogue, and pools of coupon codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ HEADER = "code"
 
 
 def is_code(text: object) -> bool:
-    """Whether it can stand in a list, a message and an address: printable, without white space."""
+    """Whether it can be used in a list, a message and an address: printable, without white
+    space.
+    """
     return (
         isinstance(text, str)
         and 0 < len(text) <= LONGEST_CODE
@@ -31,9 +33,9 @@ def is_code(text: object) -> bool:
 
 
 def read_codes(path: Path) -> tuple[str, ...]:
-    """The codes in their order, each once; case does not tell two apart.
+    """The distinct codes in their order, ignoring case.
 
-    ConfigError where there is no such file, DataError where a line holds no code.
+    Raises ConfigError if the file does not exist, DataError if a line has no valid code.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
@@ -46,7 +48,7 @@ def read_codes(path: Path) -> tuple[str, ...]:
     wrong = sum(not is_code(code) for code in codes)
     if wrong:
         rule = f"codes in {path.name} must have 1 to {LONGEST_CODE} characters and no white space"
-        raise DataError(rule, got=f"{wrong:,} that are not so", fix="Correct these lines.")
+        raise DataError(rule, got=f"{wrong:,} invalid", fix="Correct these lines.")
     first: dict[str, str] = {}
     for code in codes:
         first.setdefault(code.lower(), code)
@@ -54,11 +56,11 @@ def read_codes(path: Path) -> tuple[str, ...]:
 
 
 def _column(rows: list[list[str]], path: Path) -> list[str]:
-    """The cells of the column of codes, without its header and the spaces around them."""
+    """The cells of the code column, stripped, without its header."""
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     place = header.index(HEADER) if HEADER in header else None
     if place is None and any(len(row) > 1 for row in rows):
-        rule = f"{path.name} must have one column, or one that is called code"
+        rule = f"{path.name} must have one column, or one named code"
         raise DataError(rule, got=f"{max(map(len, rows))} columns", fix="Name it in the first row.")
     first = 0 if place is None else 1
     return [row[place or 0].strip() if len(row) > (place or 0) else "" for row in rows[first:]]
@@ -75,7 +77,7 @@ LONGEST_DAYS = 3650
 
 
 class Rule(NamedTuple):
-    """A rule in words, whether a value keeps it, and how to mend one that does not."""
+    """A rule as text, its check, and the fix."""
 
     text: str
     holds: Callable[[Any], bool]
@@ -83,29 +85,29 @@ class Rule(NamedTuple):
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text with something in it."""
+    """Whether it is a non-blank text."""
     return isinstance(value, str) and bool(value.strip())
 
 
 def day_of(text: str) -> tuple[int, int] | date:
-    """Month and day of a "12-25" that comes every year, or the one date of a "2027-03-28".
+    """Month and day of a yearly "12-25", or the date of a "2027-03-28".
 
-    ValueError where it is neither.
+    Raises ValueError if it is neither.
     """
     if len(text) == len("12-25"):
-        every = date.fromisoformat(f"2024-{text}")  # a leap year: 02-29 is a day
+        every = date.fromisoformat(f"2024-{text}")  # a leap year, so that 02-29 is valid
         return every.month, every.day
     return date.fromisoformat(text)
 
 
 def share_of(percentage: str) -> float:
-    """The share that a percentage is; ValueError where it is none.
+    """The share of a percentage. Raises ValueError if it is not a percentage.
 
     >>> share_of("10%"), share_of("12.5 %")
     (0.1, 0.125)
     """
     if not re.fullmatch(r"\s*\d{1,3}([.,]\d+)?\s*%\s*", percentage, re.ASCII):
-        raise ValueError("no percentage")
+        raise ValueError("not a percentage")
     return float(Decimal(percentage.strip(" \t%").replace(",", ".")) / 100)
 
 
@@ -129,7 +131,7 @@ def _is_whole(value: object, *, least: int, most: int = LONGEST_DAYS) -> bool:
 
 
 def _is_not_bool(value: object) -> bool:
-    return not isinstance(value, bool)  # which Python counts among the integers
+    return not isinstance(value, bool)  # a bool is an int in Python
 
 
 def _are_statuses(value: object) -> bool:
@@ -145,7 +147,7 @@ def _or_none(rule: Rule) -> Rule:
 
 
 TEXT = Rule("a non-empty text", is_text, 'Put it in quotes, e.g. "email".')
-_KIND = Rule(f"one of {list(KINDS)}", lambda v: v in KINDS, 'Take "other" if none fits.')
+_KIND = Rule(f"one of {list(KINDS)}", lambda v: v in KINDS, 'Use "other" if none fits.')
 _OBJECTIVE = Rule(
     f"one of {list(OBJECTIVES)}", lambda v: v in OBJECTIVES, 'Write e.g. "retain", or leave it out.'
 )
@@ -156,7 +158,7 @@ _COST = Rule(
     'Write money, e.g. 2.5, or "10%" for a discount of 10 %.',
 )
 _SHARE = Rule(
-    "a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
+    "a number between 0 and 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
 )
 _POINTS = Rule(
     "a number between -1 and 1",
@@ -174,12 +176,12 @@ _PLACES = Rule(
     "a whole number >= 0", lambda v: _is_whole(v, least=0, most=10**12), "Write e.g. 500."
 )
 _LINK = Rule(
-    "an address that begins with https://",
+    "an address that starts with https://",
     lambda v: is_text(v) and v.startswith("https://") and v.isprintable() and " " not in v,
     'Write e.g. "https://shop.example/survey".',
 )
 _SUBJECT = Rule(
-    "one line of text, or one for each language",
+    "one line of text, or one per language",
     lambda v: (
         all(_is_line(one) for one in (v.values() if isinstance(v, dict) else [v])) and bool(v)
     ),
@@ -188,7 +190,7 @@ _SUBJECT = Rule(
 _CODE = Rule(
     "a code without white space", is_code, 'Write e.g. "WELCOME10"; a file of codes is `codes`.'
 )
-_CODES = Rule("the name of a file", is_text, 'Write e.g. "codes.csv", beside the catalogue.')
+_CODES = Rule("the name of a file", is_text, 'Write e.g. "codes.csv", next to the catalogue.')
 _STATUSES = Rule(
     f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
 )

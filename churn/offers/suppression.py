@@ -1,4 +1,4 @@
-"""Why a customer gets no offer, and the gates that an offer must pass before its worth counts."""
+"""Reasons for suppression, and the gates that an offer must pass before its value counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from churn.errors import ConfigError
 from churn.offers.arms import CONTROL, EXPLORE, HOLDOUT
-from churn.offers.preferences import ConsentBook, Wishes, known_rows
+from churn.offers.preferences import ConsentBook, PreferenceMask, known_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,36 +29,48 @@ Consent = Literal["required", "assumed"]
 
 
 class Suppression(StrEnum):
-    """The code beside every "none"; where several hold, the first in this order is recorded.
+    """The code of every "none"; if several apply, the first in this order is recorded.
 
     >>> Suppression("cooldown").meaning
-    'every permitted offer would come too soon after an earlier contact'
+    'every permitted offer would follow an earlier contact too soon'
     """
 
-    OBJECTED = "objected", "refuses profiling, so no score may steer an offer"
-    HOLDOUT = "holdout", "kept without offers, so that the effect of offers can be measured"
-    CONTROL = "control", "kept without an offer of this campaign, so that it can be measured"
-    STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue is for this status"
-    SERVICE_FIRST = "service_first", "a complaint or ticket is open: service comes before offers"
-    NO_OCCASION = "no_occasion", "no offer is for this segment, reason or date"
-    CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is open"
+    OBJECTED = "objected", "objects to profiling, so no score may be used for offers"
+    HOLDOUT = (
+        "holdout",
+        "global holdout: gets no offers, so that their effect can be measured",
+    )
+    CONTROL = (
+        "control",
+        "control: gets no offer of this campaign, so that its effect can be measured",
+    )
+    STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue applies to this status"
+    SERVICE_FIRST = (
+        "service_first",
+        "a complaint or ticket is open: service takes precedence",
+    )
+    NO_OCCASION = "no_occasion", "no offer applies to this segment, reason or date"
+    CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is permitted"
     CONSENT_UNKNOWN = "consent_unknown", "no recorded consent to marketing on any offer's channel"
-    PREFERENCE = "preference", "wants no such offer, or none on its channel"
-    COOLDOWN = "cooldown", "every permitted offer would come too soon after an earlier contact"
-    FREQUENCY_CAP = "frequency_cap", "was contacted as often as the cap, or the customer, allows"
-    NOT_SCORED = "not_scored", "the scores hold no probability or no value at risk"
-    EXPLORE = "explore", "drew no offer by lot, so that the effect of offers can be learnt"
-    VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to earn its cost"
+    PREFERENCE = "preference", "does not want such offers, or none on their channel"
+    COOLDOWN = "cooldown", "every permitted offer would follow an earlier contact too soon"
+    FREQUENCY_CAP = "frequency_cap", "contacted as often as the cap, or the customer, allows"
+    NOT_SCORED = "not_scored", "no probability or no value at risk in the scores"
+    EXPLORE = "explore", "randomised to no offer, so that the effect of offers can be learnt"
+    VALUE_NOT_POSITIVE = "value_not_positive", "no permitted offer is expected to cover its cost"
     CAPACITY_EXHAUSTED = (
         "capacity_exhausted",
-        "an offer would pay, but its places, or those of the group, are taken",
+        "an offer would be profitable, but its capacity, or that of the group, is exhausted",
     )
-    BUDGET_EXHAUSTED = "budget_exhausted", "an offer would pay, but others earn more per unit spent"
+    BUDGET_EXHAUSTED = (
+        "budget_exhausted",
+        "an offer would be profitable, but others earn more per cost",
+    )
 
     meaning: str
 
     def __new__(cls, code: str, meaning: str) -> Self:
-        """A member equal to its code, with the meaning beside it."""
+        """A member equal to its code, with its meaning."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -67,7 +79,7 @@ class Suppression(StrEnum):
 
 @dataclass(frozen=True)
 class Gates:
-    """What each customer may be offered: booleans of n customers, or n customers x m offers."""
+    """Permissions: booleans of n customers, or n customers x m offers."""
 
     objected: Bools
     served: Served
@@ -79,7 +91,7 @@ class Gates:
 
     @property
     def open(self) -> Bools:
-        """Offers that nothing but their worth and the arm can stop, n x m."""
+        """Offers that only their value and the arm can stop, n x m."""
         free = ~self.objected[:, None] & ~self.full
         return free & self.served.all & self.consented & self.wanted & self.rested
 
@@ -93,24 +105,24 @@ def build_gates(
     consents: pa.Table | None,
     contacts: pa.Table | None,
     contacted_enough: Collection[str] = (),
-    wishes: Wishes | None = None,
+    preference_mask: PreferenceMask | None = None,
 ) -> Gates:
     """The gates of every scored customer and offer.
 
-    `consents` holds the latest state of each customer, channel and purpose; should it contradict
-    itself, the refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any
-    of them starts every offer's cooldown, except those whose offer_id is "none". Customers
-    `contacted_enough` may be offered nothing; `wishes` are their own.
+    `consents` holds the latest state of each customer, channel and purpose; if contradictory, the
+    refusal counts. `contacts` holds earlier contacts with their age, `days_since`; any of them
+    starts every offer's cooldown, except those whose offer_id is "none". Customers
+    `contacted_enough` get no offer; `preference_mask` holds their own preferences.
     """
     if consent not in get_args(Consent):
         raise ConfigError(
             'consent must be "required" or "assumed"',
             got=repr(consent),
-            fix='Take "required" unless the law and the customers say otherwise.',
+            fix='Use "required" unless consent is legally not needed.',
         )
     customer_ids = scores["customer_id"]
     shape = (scores.num_rows, len(offers))
-    wishes = wishes or Wishes.none(*shape)
+    preference_mask = preference_mask or PreferenceMask.none(*shape)
     enough = pc.is_in(customer_ids, pa.array(sorted(contacted_enough), pa.string()))
     objected = np.zeros(scores.num_rows, dtype=bool)
     granted, refused = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
@@ -126,9 +138,9 @@ def build_gates(
         served=served,
         consented=(granted if consent == "required" else np.ones(shape, dtype=bool)) & ~refused,
         refused=refused,
-        wanted=~wishes.unwanted,
+        wanted=~preference_mask.unwanted,
         rested=_rested(contacts, customer_ids, offers),
-        full=np.asarray(enough, dtype=bool)[:, None] | wishes.enough,
+        full=np.asarray(enough, dtype=bool)[:, None] | preference_mask.enough,
     )
 
 
@@ -137,8 +149,8 @@ def suppression_codes(
 ) -> pa.Array:
     """One code per customer as strings, null where an offer was chosen (`choice` >= 0).
 
-    `value` is n x m in money, NaN throughout a row for a customer that the scores leave open; `arm`
-    is a number of `ARMS`; `crowded_out` marks who would be served if there were more places.
+    `value` is n x m in money, NaN throughout a row for a customer without a score; `arm` is an
+    index of `ARMS`; `crowded_out` marks customers who would be served with more capacity.
     """
     served = gates.served.status
     owed = served & gates.served.service_first

@@ -1,11 +1,11 @@
-"""What a plan adds up to.
+"""The totals of a plan.
 
-`customers`, `held_out`; `offers`, `suppressed` and `arms`: customers per offer, code and arm.
-In `currency`: `expected_gain`, `expected_cost`, `expected_value`; `worst_cost`, if everyone
-redeems; `explored_cost`, the part of the cost that was given by lot; `budget` (None where
-unlimited); `lambda`, what one more unit of it would earn; `dual_gap`, how far the best possible
-plan may lie above this one; `offer_prices`, what one more place of each offer would earn;
-`value_curve`, see `churn.offers.totals`. `groups`: who gets how much, and what floors lack.
+`customers`, `held_out`; `offers`, `suppressed` and `arms`: customers per offer, code and arm. In
+`currency`: `expected_gain`, `expected_cost`, `expected_value`; `worst_cost`, if everyone redeems;
+`explored_cost`, the part of the cost from exploration; `budget` (None if unlimited); `lambda`, the
+value of one more unit of it; `dual_gap`, how far the best possible plan may lie above this one;
+`offer_prices`, the value of one more place of each offer; `value_curve`, see the function.
+`groups`: totals per group, and what floors lack.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def value_curve(
 ) -> list[Point]:
     """Expected cost and value at multiples of the `budget`, and without one (`budget` None).
 
-    `spent` and `earned` are what exploration costs and brings whatever the budget. Without a
-    budget the multiples are of what the plan spends. A base of over 50,000 is estimated from every
-    k-th customer, with the limits in proportion.
+    `spent` and `earned` are the cost and value of exploration, independent of the budget. Without a
+    budget the multiples refer to the cost of the plan. Bases of over 50,000 customers are estimated
+    from every k-th customer, with proportional limits.
     """
     value, cost = checked_worth(value, cost, limits.budget)
     rows = len(value)

@@ -48,7 +48,7 @@ def test_a_model_of_renewals_beats_the_rules_and_says_what_it_foresees(trained):
     assert (label["mode"], label["grace_days"]) == ("contractual", 5)
     assert "is not renewed within the grace period" in label["lapse"]
     card = (config.parent / "models" / result.model_id / "card.md").read_text()
-    assert "is not renewed within 5 days of its expiry" in card
+    assert "are not renewed within 5 days of their expiry" in card
     assert ("lapsed", "not renewed within 5 days of expiry") in result.tables[0][2]
 
 

@@ -59,10 +59,10 @@ def test_the_report_holds_the_hash_of_every_file(later, judged):
 def test_the_page_and_the_tables_tell_what_the_figures_do(later, judged):
     folder = later.parent / "report"
     page = (folder / "card.md").read_text()
-    assert page.startswith(f"# Model {judged.model_id}, judged again")
+    assert page.startswith(f"# Model {judged.model_id}, later evaluation")
     assert "(gain.svg)" in page
     titles = [title for title, _, _ in judged.tables]
-    for part in ("The decline head", "Calibration error", "What lists at capacity", "Expected"):
+    for part in ("The decline head", "Calibration error", "Backtest of lists", "Expected"):
         assert any(title.startswith(part) for title in titles)
     told = json.loads((folder / "judgement.json").read_text())
     assert told["backtest"] == judged.metrics["judgement"]["backtest"]
@@ -73,7 +73,7 @@ def test_what_is_costly_is_there_as_it_was_asked_for(judged):
     assert len(told["pooled"]["cutoffs"]) > len(judged.metrics["cutoffs"])
     assert [one["horizon_days"] for one in told["horizons"]] == [14, 28, 56]
     assert told["ablation"] == []
-    assert any(title == "The recipe with another horizon" for title, _, _ in judged.tables)
+    assert any(title == "The recipe with other horizons" for title, _, _ in judged.tables)
 
 
 def test_a_report_is_never_overwritten(later, judged):

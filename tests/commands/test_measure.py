@@ -387,13 +387,13 @@ def test_groups_that_are_not_those_planned_show_no_effect(shop, tmp_path):
     assert result.exit_code == 4
     assert result.metrics["effects"] == {}
     assert result.metrics["money"]["incremental_margin"] is None
-    assert "no effect is read" in result.warnings[0]
+    assert "no effect is reported" in result.warnings[0]
 
 
 def test_a_plan_that_kept_nobody_has_nothing_to_compare(shop, tmp_path):
     path = altered(shop, tmp_path, lambda p: p[p["arm"] == "treatment"])
     result = measure(shop[0] / "churn.toml", plan=path)
-    assert result.warnings[0].startswith("nobody was kept without")
+    assert result.warnings[0].startswith("no controls, or nobody was treated")
     assert result.metrics["money"]["net"] is None
     assert Decimal(result.metrics["money"]["cost"]) > 0
 
@@ -405,7 +405,7 @@ def test_few_customers_are_too_small_to_tell_and_it_says_what_would(shop, tmp_pa
     assert effect["verdict"] == "too small to tell"
     assert effect["customers_needed"] > 0
     titles = [title for title, _, rows in result.tables if rows]
-    assert "What would tell, where it is too small to tell" in titles
+    assert "Power, where the effect is too small to tell" in titles
     assert result.metrics["money"]["cost_per_saved"] is None
 
 
@@ -464,7 +464,7 @@ def test_scores_of_a_later_date_know_too_much(shop, tmp_path):
 def test_an_offer_that_left_the_catalogue_is_named(shop, tmp_path):
     renamed = shop[2].replace({"offer_id": {"coupon": "voucher"}})
     path = altered(shop, tmp_path, lambda _: renamed)
-    with pytest.raises(ConfigError, match=r"must hold the offers of the plan.*no \['voucher'\]"):
+    with pytest.raises(ConfigError, match=r"must contain the offers of the plan.*no \['voucher'\]"):
         measure(shop[0] / "churn.toml", plan=path)
 
 

@@ -150,7 +150,7 @@ def test_a_model_whose_canaries_sing_otherwise_is_not_promoted(shop, monkeypatch
     from churn.modeling import bundle
 
     monkeypatch.setattr(bundle, "CANARY_SECONDS", 0.01)
-    with pytest.raises(ModelError, match=r"got nothing within 0\.01 s"):
+    with pytest.raises(ModelError, match=r"got no result within 0\.01 s"):
         promote(shop, "m-2")
     assert not (shop.parent / "models" / "champion").exists()
 

@@ -240,7 +240,7 @@ def test_a_failed_run_leaves_the_scores_of_the_night_before(own_shop, tmp_path):
     score(own_shop, out=out, as_of=NIGHT)
     before = out.read_bytes()
     (own_shop.parent / "models" / "champion").write_text("gone\n")
-    with pytest.raises(ModelError, match="names a model that is gone"):
+    with pytest.raises(ModelError, match="names a model that does not exist"):
         score(own_shop, out=out, as_of=NIGHT)
     assert out.read_bytes() == before
     assert verify_file(out)["rows"] > 0

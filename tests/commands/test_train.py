@@ -82,10 +82,10 @@ def test_the_card_tells_a_person_what_it_predicts_and_how_well(trained):
         *result.metrics["cutoffs"],
         "| active_windows |",
         "Verdict: the model beats the best baseline",
-        "![Gain and lift of the model and of two rules](report/gain.svg)",
+        "![Gain and lift of the model and two baselines](report/gain.svg)",
         "| decline: eligible |",
         "| all pooled cutoffs |",
-        "## The decision, looked back on",
+        "## Backtest of the decision",
     ):
         assert part in card
     assert "Stand-in" not in card
@@ -169,12 +169,12 @@ def test_where_no_model_wins_the_best_baseline_stands_in_and_says_so(stand_in, t
     name = first.gate["stand_in"]
     assert first.exit_code == 0
     assert first.gate["promoted"] is True
-    told = f"the model was refused, and the rule {name} was promoted in its place"
+    told = f"the model was rejected, and the baseline {name} was promoted as fallback model"
     assert first.gate["reasons"][-1].startswith(told)
     bundle = config.parent / "bundles" / first.model_id
     assert read_manifest(bundle)["gate"]["stand_in"] == name
     assert read_manifest(bundle)["parameters"]["stand_in"] == name
-    assert f"**Stand-in: the baseline `{name}` speaks" in (bundle / "card.md").read_text()
+    assert f"**Fallback model: the baseline `{name}` is active" in (bundle / "card.md").read_text()
     champion = str(config.parent / "bundles" / "champion")
     out = tmp_path / "s.parquet"
     scored = score(config, out=out, as_of=MEMORYLESS_AS_OF, model=champion)
@@ -201,7 +201,7 @@ def test_without_mlflow_the_bundle_is_promoted_and_the_silence_is_told(stand_in)
     for result in (first, second):
         (warning,) = (text for text in result.warnings if "MLflow" in text)
         assert "not recorded in MLflow: MLflow at http://127.0.0.1:9 must answer" in warning
-        assert warning.endswith("the bundle is safe.")
+        assert warning.endswith("the bundle is saved.")
 
 
 def test_models_may_be_kept_elsewhere_than_the_settings_say(stand_in):

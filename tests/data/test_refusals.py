@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from churn.campaigns.delivery.deliverable import sendable
+from churn.campaigns.delivery.deliverable import deliverable
 from churn.config import load_tables
 from churn.data.consent import consent_state, consent_to_send, objectors, preference_state
 from churn.data.tables import Tables
@@ -57,7 +57,7 @@ def sent(tables, channel, customers, consent):
         }
     )
     known = consent_to_send(tables.as_of(TODAY))
-    found = sendable(plan, consents=known, consent=consent, on=TODAY)
+    found = deliverable(plan, consents=known, consent=consent, on=TODAY)
     return set(found.table["customer_id"].to_pylist())
 
 

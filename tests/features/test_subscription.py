@@ -210,7 +210,7 @@ def test_labels_need_the_horizon_and_the_grace_to_mature():
 
 def test_a_clock_of_another_lead_than_the_panels_is_refused(opened):
     cutoffs = Cutoffs((CUTOFF,), 28, CUTOFF + timedelta(days=60), lead_days=3)
-    with pytest.raises(ConfigError, match=r"must have its lead_days, 3, got 0"):
+    with pytest.raises(ConfigError, match=r"must have the same lead_days, 3, got 0"):
         build_dataset(opened([term(-20, 10)]), cutoffs, CLOCK)
 
 

@@ -14,7 +14,7 @@ from churn.modeling.audit import (
     audit_days,
     is_blind,
     purchase_days_ahead,
-    some_customers,
+    sample_customers,
 )
 from churn.modeling.dataset import build_dataset
 
@@ -55,7 +55,7 @@ def test_a_column_that_holds_the_label_is_named_with_its_figures():
     assert leak.feature == "planted"
     assert leak.reason == (
         "the feature 'planted' alone ranks later lapses with an AUC of 1.000, above 0.900: "
-        "it seems to hold the label"
+        "it seems to contain the label"
     )
 
 
@@ -198,11 +198,11 @@ def test_too_few_purchases_to_tell_raise_no_alarm(ahead, bought):
 
 def test_a_sample_of_customers_keeps_all_their_eligible_rows_and_depends_on_the_seed_alone():
     rows = shop_dataset().eligible
-    sample = some_customers(shop_dataset(), most=50, seed=1)
+    sample = sample_customers(shop_dataset(), most=50, seed=1)
     kept = set(sample.rows["customer_id"])
     assert len(kept) == 50
     pd.testing.assert_frame_equal(sample.rows, rows[rows["customer_id"].isin(kept)])
-    again = some_customers(shop_dataset(), most=50, seed=1)
+    again = sample_customers(shop_dataset(), most=50, seed=1)
     assert set(again.rows["customer_id"]) == kept
-    assert set(some_customers(shop_dataset(), most=50, seed=2).rows["customer_id"]) != kept
-    assert len(some_customers(shop_dataset()).rows) == len(rows)
+    assert set(sample_customers(shop_dataset(), most=50, seed=2).rows["customer_id"]) != kept
+    assert len(sample_customers(shop_dataset()).rows) == len(rows)

@@ -169,7 +169,7 @@ def test_a_pickle_in_the_place_of_a_file_is_not_unpickled_even_with_its_hash(
     with pytest.raises(ModelError, match=f"'{name}' was altered"):
         load_bundle(bundle)
     rehash(bundle)
-    with pytest.raises(ModelError, match=r"must have a whole manifest|must load the model"):
+    with pytest.raises(ModelError, match=r"must have a complete manifest|must load the model"):
         read(bundle)
     assert not sentinel.exists()
 
@@ -230,7 +230,7 @@ def test_a_linked_bundle_is_refused_by_its_path_and_by_a_pointer(bundle):
 
 def test_a_bundle_without_its_manifest_is_refused(bundle):
     (bundle / "manifest.json").unlink()
-    with pytest.raises(ModelError, match=r"'m-1' must have a whole manifest\.json\. Restore"):
+    with pytest.raises(ModelError, match=r"'m-1' must have a complete manifest\.json\. Restore"):
         load_bundle(bundle)
 
 
@@ -239,7 +239,7 @@ def test_a_bundle_without_its_manifest_is_refused(bundle):
 )
 def test_a_garbled_manifest_is_refused(bundle, text):
     (bundle / "manifest.json").write_text(text)
-    with pytest.raises(ModelError, match=r"must have a whole manifest\.json"):
+    with pytest.raises(ModelError, match=r"must have a complete manifest\.json"):
         load_bundle(bundle)
 
 
@@ -256,7 +256,7 @@ def test_a_head_that_is_no_verified_file_is_refused(bundle, name):
     text = (bundle / "heads" / "lapse.txt").read_text()
     (bundle.parent / "lapse.txt").write_text(text)  # where ../../ leads to
     edit_manifest(bundle, heads=["lapse", "decline", "orders", "spend", name])
-    with pytest.raises(ModelError, match=r"must have a whole manifest\.json"):
+    with pytest.raises(ModelError, match=r"must have a complete manifest\.json"):
         load_bundle(bundle)
 
 
@@ -275,7 +275,9 @@ def test_a_pointer_leads_to_the_bundle_that_it_names(bundle):
 
 def test_a_pointer_to_a_model_that_is_gone_says_so(bundle):
     (bundle.parent / "champion").write_text("m-9\n")
-    with pytest.raises(ModelError, match=r"names a model that is gone, got m-9\. Promote one of"):
+    with pytest.raises(
+        ModelError, match=r"names a model that does not exist, got m-9\. Promote one of"
+    ):
         load_bundle(bundle.parent / "champion")
 
 
@@ -294,7 +296,9 @@ def test_canaries_that_sing_otherwise_are_reported(bundle):
     rows["said_churn_probability"] += 1e-6
     rows.to_parquet(bundle / "canaries.parquet", index=False)
     rehash(bundle)
-    with pytest.raises(ModelError, match="a new process must load the model and repeat its scores"):
+    with pytest.raises(
+        ModelError, match="a new process must load the model and reproduce its scores"
+    ):
         check_canaries(bundle)
 
 
@@ -305,7 +309,7 @@ def test_a_model_fitted_in_python_is_saved_and_loaded_like_any_other(tmp_path):
     pd.testing.assert_frame_equal(loaded.predict_frame(rows), shop_model().predict_frame(rows))
     assert loaded.manifest_["model_id"] == "mine"
     check_canaries(place)
-    with pytest.raises(ConfigError, match="a folder that does not exist yet, got mine"):
+    with pytest.raises(ConfigError, match="must be saved to a new folder, got mine"):
         shop_model().save(place)
 
 

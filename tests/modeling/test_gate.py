@@ -55,7 +55,7 @@ def forecasts(model=None, baseline=None, *, rows=4000):
     return Forecasts(frame, said["model"], said["baseline"], slices), truth
 
 
-def a_champion(probability, *, how="its recipe refitted", stand_in=None, chosen=None):
+def a_champion(probability, *, how="recipe refitted", stand_in=None, chosen=None):
     everywhere = np.ones(len(probability), dtype=bool)
     chosen = everywhere if chosen is None else chosen
     return Rival("churn-old", how, chosen, probability[chosen], stand_in)
@@ -90,15 +90,15 @@ def test_beating_a_weaker_rule_does_not_open_the_gate():
 def test_one_cutoff_alone_opens_no_gate():
     gate = judge(an_evaluation(SURE, cutoffs=("2024-01-01",)))
     assert not gate.open
-    assert gate.reasons[0].endswith("judged on 1 cutoff, and a promotion takes two")
+    assert gate.reasons[0].endswith("evaluated on 1 cutoff, and a promotion needs two")
 
 
 def test_a_ranking_that_is_unusually_good_is_pointed_out():
     gate = judge(an_evaluation(SURE, auc=0.97))
     assert gate.open
     assert gate.warnings == (
-        "an AUC of 0.970 among eligible customers is unusually high: a shop with a fixed rhythm "
-        "may have it; elsewhere look for a feature that knows the future",
+        "an AUC of 0.970 on eligible customers is unusually high: plausible in a shop with a fixed "
+        "rhythm; otherwise look for a feature that leaks",
     )
 
 
@@ -129,7 +129,7 @@ def test_a_refit_that_is_as_good_as_the_champion_is_let_through():
     check = the(gate, "champion")
     assert gate.open
     assert check.reason.startswith(
-        "the model is not inferior to the champion churn-old (its recipe refitted): log loss"
+        "the model is not inferior to the champion churn-old (recipe refitted): log loss"
     )
     assert 0 < check.figures["high"] < check.figures["bound"]
 

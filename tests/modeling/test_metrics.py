@@ -260,7 +260,7 @@ def test_rankings_take_any_score_and_errors_only_probabilities():
 
 @pytest.mark.parametrize(("y", "p"), [([0, 2], [0.1, 0.2]), ([0, 1], [0.1, float("nan")])])
 def test_outcomes_other_than_0_and_1_and_missing_scores_are_refused(y, p):
-    with pytest.raises(DataError, match=r"1 of 2 rows otherwise\. Drop the rows whose label"):
+    with pytest.raises(DataError, match=r"1 of 2 rows otherwise\. Drop rows whose label"):
         roc_auc(y, p)
 
 

@@ -74,14 +74,14 @@ def test_what_is_infinite_is_refused_with_the_number_of_rows(rows, value):
 def test_an_eligible_row_of_nothing_but_missing_values_is_refused(rows):
     nothing = rows.assign(status="eligible")
     nothing.loc[0, shop_model().feature_names_] = np.nan
-    with pytest.raises(ModelError, match="eligible rows must have features, got 1 with nothing"):
+    with pytest.raises(ModelError, match="eligible rows must have features, got 1 with only"):
         shop_model().predict_frame(nothing)
     assert len(shop_model().predict_frame(nothing.assign(status="new"))) == len(rows)
 
 
 def test_a_column_that_is_there_twice_is_refused_and_named(rows):
     twice = pd.concat([rows, rows[["net_spend"]]], axis=1)
-    with pytest.raises(ModelError, match=r"once, got \['net_spend'\] more often\. Drop copies"):
+    with pytest.raises(ModelError, match=r"once, got \['net_spend'\] more often\. Drop the dup"):
         shop_model().predict_frame(twice)
 
 
@@ -94,7 +94,7 @@ def test_other_things_than_a_frame_are_refused_by_their_type(method, given_):
 
 def test_a_model_learns_from_a_dataset_only():
     for given_ in (None, shop_dataset().rows, "dataset"):
-        with pytest.raises(ConfigError, match=r"learns from a Dataset, got .*build_dataset"):
+        with pytest.raises(ConfigError, match=r"must be fitted on a Dataset, got .*build_dataset"):
             ChurnModel().fit(given_)
 
 

@@ -53,7 +53,7 @@ def test_a_champion_that_has_seen_the_test_is_its_recipe_refitted_on_the_same_pa
     """With its own parameters and features, and none of what it learnt."""
     champion = trained_until(0, rounds=10, names=[*FEW, *_needed()])
     found = forecast(champion)
-    assert found.how == "its recipe refitted"
+    assert found.how == "recipe refitted"
     learnt = replace(shop_dataset(), feature_names=tuple(champion.feature_names_))
     again = ChurnModel(seed=7, rounds=10, threads=1).fit(learnt.only(shop_panel().development))
     said = again.predict_proba(rows[["status", *again.feature_names_]])[:, 1]
@@ -87,7 +87,7 @@ def test_a_champion_of_another_horizon_answers_another_question():
     clock = replace(shop_panel().clock, horizon_days=56)
     cutoffs = replace(shop_panel().cutoffs, dates=(), horizon_days=56)
     told = why_not_comparable(shop_model(), replace(shop_panel(), clock=clock, cutoffs=cutoffs), {})
-    assert told == "it answers another question: horizon_days 28 for 56"
+    assert told == "its target differs: horizon_days 28, not 56"
 
 
 def test_a_champion_whose_features_are_gone_is_told_by_their_names():

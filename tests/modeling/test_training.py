@@ -29,8 +29,8 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.panel import resolve_panel
 from churn.modeling.training import (
     find_leaks,
-    standing_in,
     train_model,
+    with_fallback,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ def test_a_training_on_leaking_tables_is_refused_and_its_features_named():
     assert any("sees the cutoff's own day" in reason for reason in trained.gate.reasons)
     rule = trained.gate.stand_in(None, stands_in=False)
     assert rule == trained.gate.best_baseline
-    assert_stands_on_orders_alone(trained, standing_in(trained, rule), rule)
+    assert_stands_on_orders_alone(trained, with_fallback(trained, rule), rule)
 
 
 def assert_stands_on_orders_alone(refused, stand_in, rule):
@@ -152,11 +152,11 @@ def assert_stands_on_orders_alone(refused, stand_in, rule):
     assert spoken.against[rule].estimate == 0.0
     assert spoken.of("model").metrics == spoken.of(rule).metrics
     card = model_card(stand_in, model_id="churn-1", currency="EUR")
-    assert f"**Stand-in: the baseline `{rule}` speaks in the model's place**" in card
-    assert f"| {rule} (stand-in) |" in card
+    assert f"**Fallback model: the baseline `{rule}` is active instead**" in card
+    assert f"| {rule} (fallback) |" in card
     assert "| model |" not in card
-    assert f"The model that was refused: log loss {_loss(refused.evaluation):.4f} [" in card
-    assert "What the model leans on" not in card
+    assert f"The rejected model: log loss {_loss(refused.evaluation):.4f} [" in card
+    assert "## Feature importance" not in card
     drawn = judgement_files(stand_in.judgement)
     assert "importance.svg" not in drawn
     assert "gain.svg" in drawn
@@ -178,5 +178,5 @@ def test_a_refit_on_fresher_labels_that_is_not_inferior_is_let_through():
     assert trained.gate.open
     checks = {check.name: check for check in trained.gate.checks}
     assert set(checks) == {"rules", "champion", "slices", "leaks"}
-    assert checks["champion"].figures["how"] == "its recipe refitted"
+    assert checks["champion"].figures["how"] == "recipe refitted"
     assert trained.folds[-1].cutoff in shop_panel().development.dates

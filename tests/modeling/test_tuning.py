@@ -62,9 +62,9 @@ def test_every_trial_is_told_and_those_behind_are_given_up(tuned):
     assert [line.split(",")[0] for line in told] == [
         f"tuning: trial {number} of {TRIALS}" for number in range(1, TRIALS + 1)
     ]
-    given_up = [line for line in told if "given up after" in line]
+    given_up = [line for line in told if "pruned after" in line]
     assert len(given_up) == found.given_up > 0
-    assert not any("given up" in line for line in told[:5])
+    assert not any("pruned" in line for line in told[:5])
 
 
 def test_the_seed_decides_what_a_tuning_finds(tuned, development):

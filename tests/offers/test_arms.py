@@ -15,8 +15,8 @@ from churn.offers.arms import (
     EXPLORE,
     HOLDOUT,
     Shares,
+    choice_sets,
     draw_arms,
-    lot_names,
     propensities,
 )
 from churn.uplift.past_contacts import lots_that_fit
@@ -162,7 +162,7 @@ def test_what_a_plan_drew_fits_its_propensities_lot_by_lot(explore):
     choice = np.where(arms.is_in(HOLDOUT, CONTROL), NOTHING, planned)
     contacts = pd.DataFrame(
         {
-            "lot": lot_names(arms, permitted, intended, shares, names),
+            "lot": choice_sets(arms, permitted, intended, shares, names),
             "offer_id": np.array([*names, "none"], dtype=object)[choice],
             "propensity": propensities(arms, choice, permitted, intended, shares),
         }

@@ -92,7 +92,7 @@ def test_codes_and_subjects_that_no_message_can_hold_are_refused(make_offer, cha
 
 def test_a_code_tells_which_offer_is_redeemed(make_offer):
     offers = (make_offer("a", code="TEN"), make_offer("b", code="ten"))
-    with pytest.raises(ConfigError, match=r"every code must be of one offer.*\['ten'\]"):
+    with pytest.raises(ConfigError, match=r"every code must belong to one offer.*\['ten'\]"):
         Offers(offers, "spring")
 
 
@@ -115,12 +115,12 @@ def test_what_is_no_percentage_is_no_cost(make_offer, text):
         ("cooldown_days = 28", "cooldown_days = 28.5", r"whole days from 0 .* Write e\.g\. 28"),
         ("expires_after_days = 14", "expires_after_days = 0", r"whole days from 1 .* 14"),
         ("expires_after_days = 14", "expires_after_days = 9999999", r"to 3650"),
-        ('kind = "discount"', 'kind = "coupon"', r'Take "other" if none fits'),
-        ('kind = "discount"', 'kind = ["discount"]', r'Take "other" if none fits'),
+        ('kind = "discount"', 'kind = "coupon"', r'Use "other" if none fits'),
+        ('kind = "discount"', 'kind = ["discount"]', r'Use "other" if none fits'),
         ('name = "5 % off"', 'name = " "', r"name must be a non-empty text"),
         ('channel = "email"', 'channel = "E-Mail"', r"offer 'coupon': channel must be 1 to 64"),
         ('offer_id = "coupon"', 'offer_id = "../x"', r"offer_id must be 1 to 64"),
-        ('offer_id = "coupon"', 'offer_id = "none"', r"Name the offer otherwise"),
+        ('offer_id = "coupon"', 'offer_id = "none"', r"Choose another name"),
         ('offer_id = "coupon"', "", r"offer 1 lacks \['offer_id'\]\. Add them"),
         ("effect = 0.03", "efect = 0.03", r"'coupon' has an unknown key.*Did you mean 'effect'"),
         ("effect = 0.03", "", r"'coupon' lacks \['effect'\]"),
@@ -128,11 +128,11 @@ def test_what_is_no_percentage_is_no_cost(make_offer, text):
         ("effect = 0.03", "effect = 0.03\nstatuses = [[1]]", r'Write e\.g\. \["eligible"\]'),
         ('id = "spring"', "id = 7", r"\[campaign\] id must be a non-empty text"),
         ('id = "spring"', 'id = "Spring 1"', r"campaign id must be 1 to 64"),
-        ('id = "spring"', 'id = "holdout"', r"must not be the word for the holdout of all.*Name"),
+        ('id = "spring"', 'id = "holdout"', r"the reserved id of the global holdout.*Choose"),
         ("[campaign]", "[campain]", r"unknown key.*Did you mean 'campaign'"),
         ('[campaign]\nid = "spring"', "campaign = 7", r"Write \[campaign\] id"),
         ("[[offers]]", "[offers]", r"Head each with \[\[offers\]\]"),
-        ("[[offers]]", "[[offers]", r"not valid TOML.*Mend that line"),
+        ("[[offers]]", "[[offers]", r"not valid TOML.*Fix that line"),
     ],
 )
 def test_a_wrong_entry_is_one_clear_line(load, line, wrong, message):
@@ -158,19 +158,19 @@ def test_a_holiday_may_be_a_day_of_every_year_or_dates(load):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ('holiday = "xmas"', r"that an offer names must be in \[holidays\], got \['xmas'\]"),
-        ('[holidays]\nxmas = "25.12."', r"\[holidays\] xmas must be a day.*Write \"12-25\""),
-        ("[holidays]\nxmas = 7", r"\[holidays\] xmas must be a day"),
+        ('holiday = "xmas"', r"that an offer refers to must be in \[holidays\], got \['xmas'\]"),
+        ('[holidays]\nxmas = "25.12."', r"\[holidays\] xmas must be a yearly day.*Write \"12-25\""),
+        ("[holidays]\nxmas = 7", r"\[holidays\] xmas must be a yearly day"),
         ("capacity = -1", r"capacity must be a whole number >= 0.*Write e\.g\. 500"),
         ("capacity = 1.5", r"capacity must be a whole number"),
         ('template = "../x"', r"offer 'coupon': template must be 1 to 64"),
         ("template = 7", r"template must be a non-empty text"),
-        ('link = "http://shop.example"', r"link must be an address that begins with https://"),
-        ('link = "https://shop.example/a b"', r"link must be an address that begins with"),
+        ('link = "http://shop.example"', r"link must be an address that starts with https://"),
+        ('link = "https://shop.example/a b"', r"link must be an address that starts with"),
         ('segments = "loyal"', r"segments must be a list of texts"),
         ("birthday_within_days = 400", r"whole days from 0 to 366"),
         ('objective = "sell"', r"objective must be one of \['retain'"),
-        ('statuses = ["lapsed"]', r'must have the objective "win_back".*an offer of its own'),
+        ('statuses = ["lapsed"]', r'must have the objective "win_back".*a separate offer'),
     ],
 )
 def test_a_wrong_addition_is_one_clear_line(load, more, message):
@@ -180,7 +180,7 @@ def test_a_wrong_addition_is_one_clear_line(load, more, message):
 
 
 def test_a_misspelt_channel_is_refused_and_an_unknown_one_is_not(make_offer):
-    with pytest.raises(ConfigError, match=r"a misspelt 'email', got 'emial'\. Channels"):
+    with pytest.raises(ConfigError, match=r"a misspelling of 'email', got 'emial'\. Channels"):
         make_offer(channel="emial")
     assert make_offer(channel="whatsapp").channel == "whatsapp"
 

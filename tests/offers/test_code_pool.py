@@ -25,9 +25,9 @@ def test_codes_are_the_lines_or_the_column_each_once_in_their_order(tmp_path, te
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("A 1\nB2\n", r"no white space, got 1 that are not so"),
-        ("A1,x\nB2,y\n", r"one that is called code, got 2 columns"),
-        ("code,x\n,1\n", r"got 1 that are not so"),
+        ("A 1\nB2\n", r"no white space, got 1 invalid"),
+        ("A1,x\nB2,y\n", r"one named code, got 2 columns"),
+        ("code,x\n,1\n", r"got 1 invalid"),
     ],
 )
 def test_what_is_no_code_is_told_without_showing_it(tmp_path, text, message):

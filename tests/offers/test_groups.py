@@ -44,7 +44,10 @@ def test_the_table_tells_how_each_group_fares():
     ("rules", "message"),
     [
         ({"caps": {"north": 20}}, r"the cap of group 'north' must be a share.*Write 20 % as 0\.2"),
-        ({"floors": {"north": 0.5}, "caps": {"north": 0.2}}, "must not pass its cap.*Lower it"),
+        (
+            {"floors": {"north": 0.5}, "caps": {"north": 0.2}},
+            "must not exceed its cap.*Lower the floor",
+        ),
     ],
 )
 def test_impossible_rules_are_refused(rules, message):

@@ -392,7 +392,7 @@ def test_a_share_of_the_order_costs_each_customer_their_own(make_offer):
 
 def test_a_share_of_the_order_without_orders_is_refused(make_offer):
     catalogue = Offers((make_offer(margin_cost="10%"),), "spring")
-    with pytest.raises(ConfigError, match="needs what an order comes to"):
+    with pytest.raises(ConfigError, match="needs order amounts"):
         _plan_of(catalogue, _scores(_average(3)))
 
 

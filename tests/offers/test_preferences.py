@@ -6,7 +6,7 @@ from contact_histories import is_wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.offers.preferences import PreferenceBook, saying_nothing
+from churn.offers.preferences import PreferenceBook, empty_preferences
 
 IDS = pa.chunked_array([["ann", "bob"]])
 NO, YES = False, True
@@ -79,5 +79,5 @@ def test_of_an_offer_whose_kind_is_not_known_any_no_may_be_meant(said, unwanted)
 
 def test_preferences_that_neither_allow_nor_limit_are_counted():
     known = preferences(word("", "", None), word("email", "", NO), limit("sms", "", 1.0))
-    assert saying_nothing(known) == 1
-    assert saying_nothing(preferences()) == 0
+    assert empty_preferences(known) == 1
+    assert empty_preferences(preferences()) == 0

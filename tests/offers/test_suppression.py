@@ -7,7 +7,7 @@ import pytest
 from churn.errors import ConfigError
 from churn.offers.catalogue import Offers
 from churn.offers.eligibility import served
-from churn.offers.preferences import Wishes
+from churn.offers.preferences import PreferenceMask
 from churn.offers.suppression import Suppression, build_gates, suppression_codes
 
 IDS = ["ann", "bob", "cid"]
@@ -98,7 +98,7 @@ def test_each_offer_is_only_for_its_statuses(gates, make_offer):
 
 
 def test_a_misspelt_consent_rule_is_refused_rather_than_taken_as_assumed(gates):
-    with pytest.raises(ConfigError, match='Take "required"'):
+    with pytest.raises(ConfigError, match='Use "required"'):
         gates(consent="requird")
 
 
@@ -119,21 +119,21 @@ def test_what_is_not_wanted_or_comes_too_often_for_them_is_closed_and_told_apart
     offers = [make_offer("mail"), make_offer("letter", channel="post")]
     unwanted = np.array([[True, True], [True, False], [True, False]])
     enough = np.array([[False, False], [False, False], [False, True]])
-    found = gates(offers, wishes=Wishes(unwanted, enough), contacted_enough=[])
+    found = gates(offers, preference_mask=PreferenceMask(unwanted, enough), contacted_enough=[])
     assert found.open.tolist() == [[False, False], [False, True], [False, False]]
     codes = _codes_of(found, np.ones((3, 2)), np.array([-1, 1, -1]))
     assert codes.to_pylist() == ["preference", None, "frequency_cap"]
 
 
 def test_a_customers_own_limit_never_loosens_that_of_all(gates):
-    found = gates(wishes=Wishes.none(3, 1), contacted_enough=["bob"])
+    found = gates(preference_mask=PreferenceMask.none(3, 1), contacted_enough=["bob"])
     assert found.open[:, 0].tolist() == [True, False, True]
 
 
 def test_consent_is_named_before_a_preference_and_that_before_a_cooldown(gates):
-    everything = Wishes(np.ones((3, 1), dtype=bool), np.ones((3, 1), dtype=bool))
+    everything = PreferenceMask(np.ones((3, 1), dtype=bool), np.ones((3, 1), dtype=bool))
     refused = [("ann", "email", "marketing", False)]
-    found = gates(consents=refused, contacts=[("bob", "other", 1.0)], wishes=everything)
+    found = gates(consents=refused, contacts=[("bob", "other", 1.0)], preference_mask=everything)
     assert _codes(found) == ["consent_refused", "preference", "preference"]
 
 

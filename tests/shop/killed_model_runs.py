@@ -43,7 +43,7 @@ def expect(result: Any) -> None:
     assert not told, told
 
 
-for name in ("train_model", "standing_in", "judgement_files", "check_canaries"):
+for name in ("train_model", "with_fallback", "judgement_files", "check_canaries"):
     setattr(churn.commands.train, name, remembered(getattr(churn.commands.train, name)))
 for name in ("build_experiment", "study"):
     setattr(churn.commands.effects, name, remembered(getattr(churn.commands.effects, name)))

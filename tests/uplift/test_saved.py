@@ -98,7 +98,9 @@ def test_signed_effects_are_read_with_their_key_and_without_one(studied, tmp_pat
     folder = save_effects(effects, tmp_path, effects_id="one", facts={"f": 0.1}, signing_key=KEY)
     assert current_effects(tmp_path, signing_key=KEY).known.keys() == effects.known.keys()
     assert load_effects(folder).known.keys() == effects.known.keys()
-    with pytest.raises(ModelError, match=r"learnt effects 'one' must be signed with the key"):
+    with pytest.raises(
+        ModelError, match=r"learnt effects 'one' must be signed with the current key"
+    ):
         load_effects(folder, signing_key=OTHER)
 
 

@@ -1,7 +1,8 @@
-"""Audiences with hashed identifiers, in the form of each advertising platform.
+"""Audiences of hashed identifiers, in the format of each advertising platform.
 
 Sources: Google Ads Customer Match, "Format your customer data file"; Google Data Manager API,
-"Format user data"; Meta, "Customer information parameters". What is hashed is still personal data.
+"Format user data"; Meta, "Customer information parameters". Hashed identifiers are still personal
+data.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.campaigns.delivery.deliverable import Sendable
+from churn.campaigns.delivery.deliverable import Deliverable
 from churn.errors import ConfigError, check_extra
 
 _GMAIL = ("gmail.com", "googlemail.com")
@@ -31,7 +32,7 @@ def sha256_hex(text: str | None) -> str | None:
 
 
 def trimmed_email(text: str) -> str | None:
-    """Lower case, without space around it; None where it is no address.
+    """Lower case, stripped; None if it is not an address.
 
     >>> trimmed_email(" John_Smith@gmail.com ")
     'john_smith@gmail.com'
@@ -40,7 +41,7 @@ def trimmed_email(text: str) -> str | None:
 
 
 def spaceless_email(text: str) -> str | None:
-    """Lower case, without any space; None where it is no address.
+    """Lower case, without any space; None if it is not an address.
 
     >>> spaceless_email(" User. Name+NYC@Example.com ")
     'user.name+nyc@example.com'
@@ -49,7 +50,7 @@ def spaceless_email(text: str) -> str | None:
 
 
 def gmail_folded(text: str) -> str | None:
-    """The same, and at Gmail without dots and without what follows a plus.
+    """The same; for Gmail also without dots and without anything after a plus.
 
     >>> gmail_folded("cloudy.sanfrancisco+shopping@gmail.com")
     'cloudysanfrancisco@gmail.com'
@@ -64,9 +65,9 @@ def gmail_folded(text: str) -> str | None:
 
 
 def e164(text: str, *, region: str | None) -> str | None:
-    """A phone number with + and its country; None where it is none that could exist.
+    """A phone number in E.164 format; None if it cannot exist.
 
-    A number without country code is read as one of `region`, and is none without a region.
+    A number without country code is read as one of `region`, and is invalid without a region.
 
     >>> e164("(800) 555-0100", region="US")
     '+18005550100'
@@ -82,9 +83,11 @@ def e164(text: str, *, region: str | None) -> str | None:
 
 
 def check_region(region: str | None) -> None:
-    """ConfigError unless phone numbers of that region can be read, or there is no region."""
+    """Raises ConfigError unless phone numbers of that region can be parsed, or there is no
+    region.
+    """
     if region is not None and region not in _phonenumbers().SUPPORTED_REGIONS:
-        rule = "[offers] phone_region must be two capital letters that name a country"
+        rule = "[offers] phone_region must be a two-letter country code in capitals"
         raise ConfigError(rule, got=region, fix='Write e.g. "US" or "DE".')
 
 
@@ -97,18 +100,18 @@ def _phonenumbers() -> Any:
 
 
 def _address(text: str) -> str | None:
-    """The text, if something stands on both sides of its one @."""
+    """The text, if it has exactly one @ with text on both sides."""
     name, at, domain = text.partition("@")
     return text if name and at and domain and "@" not in domain else None
 
 
 ADS = "ads"
-"""The channel of offers that audiences serve: consent to another says nothing about platforms."""
+"""The channel of offers for audiences: consent to another channel does not cover platforms."""
 
 
 @dataclass(frozen=True)
 class Audience:
-    """How a platform wants its identifiers; `phone_plus` says whether the number keeps its +."""
+    """The identifier format of a platform; `phone_plus`: whether the number keeps its +."""
 
     name: str
     email_column: str
@@ -117,11 +120,11 @@ class Audience:
     phone_plus: bool
 
     def hashed_email(self, text: str | None) -> str | None:
-        """The hash of an address in the platform's form; None where it is none."""
+        """The hash of an address in the platform's format; None if it is invalid."""
         return None if text is None else sha256_hex(self.email(text))
 
     def hashed_phone(self, text: str | None, *, region: str | None) -> str | None:
-        """The hash of a number in the platform's form; None where it is none."""
+        """The hash of a number in the platform's format; None if it is invalid."""
         number = None if text is None else e164(text, region=region)
         return sha256_hex(number if number is None or self.phone_plus else number.lstrip("+"))
 
@@ -139,18 +142,20 @@ AUDIENCES = {
 
 
 def audience(name: str) -> Audience:
-    """The platform's form; ConfigError naming those that there are."""
+    """The platform's format. Raises ConfigError, which lists the known platforms."""
     if name not in AUDIENCES:
         rule = f"--audience must be one of {', '.join(AUDIENCES)}"
-        raise ConfigError(rule, got=name, fix="Name one of them.")
+        raise ConfigError(rule, got=name, fix="Pass one of them.")
     return AUDIENCES[name]
 
 
 def hashed_audience(
-    sent: Sendable, addresses: pa.Table, kind: Audience, *, phone_region: str | None
-) -> Sendable:
-    """The hashes of those who may be contacted, nothing else, sorted so that their order tells
-    nothing; null where a customer lacks one of the two. `addresses`: customer_id, email, phone.
+    sent: Deliverable, addresses: pa.Table, kind: Audience, *, phone_region: str | None
+) -> Deliverable:
+    """The hashes of customers who may be contacted, and nothing else, sorted so that their order
+    reveals nothing; null if a customer lacks one of the two.
+
+    `addresses`: customer_id, email, phone.
     """
     check_region(phone_region)
     place = pc.index_in(sent.table["customer_id"], value_set=addresses["customer_id"])
@@ -169,4 +174,4 @@ def hashed_audience(
         kind.email_column: pa.array([email for email, _ in distinct], pa.string()),
         kind.phone_column: pa.array([phone for _, phone in distinct], pa.string()),
     }
-    return Sendable(pa.table(columns), sent.left_out | {k: n for k, n in lost.items() if n})
+    return Deliverable(pa.table(columns), sent.left_out | {k: n for k, n in lost.items() if n})

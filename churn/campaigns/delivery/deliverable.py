@@ -27,38 +27,38 @@ if TYPE_CHECKING:
 Bools = NDArray[np.bool_]
 
 LEFT_OUT = {
-    "erased": "was erased after the plan was made",
-    "other_offer": "another offer was asked for",
-    "other_channel": "the offer goes out on another channel",
-    "objected": "refuses profiling, so no score may steer an offer",
+    "erased": "erased after the plan was made",
+    "other_offer": "not the requested offer",
+    "other_channel": "the offer uses another channel",
+    "objected": "objects to profiling, so no score may be used for offers",
     "consent_refused": "refuses marketing on the offer's channel",
     "consent_unknown": "no recorded consent to marketing on the offer's channel",
-    "preference": "wants no such offer, or none on its channel",
-    "expired": "the offer ended before the date of the export",
-    "no_identifier": "neither e-mail nor phone of this customer can be hashed",
-    "repeated_identifier": "the same e-mail and phone stand in the audience already",
+    "preference": "does not want such offers, or none on their channel",
+    "expired": "the offer expired before the date of the export",
+    "no_identifier": "no valid e-mail address or phone number to hash",
+    "repeated_identifier": "the same e-mail address and phone number are in the audience already",
 }
-"""The code of each reason for which an offer of a plan is not exported, and its meaning; where
-several hold, the first in this order is counted."""
+"""Reasons why an offer of a plan is not exported, by code; if several apply, the first in order
+is counted."""
 
 
 @dataclass(frozen=True)
-class Sendable:
-    """The plan's rows that may be sent, and how many were left out by each code."""
+class Deliverable:
+    """The plan's rows that may be delivered, and the number left out by code."""
 
     table: pa.Table
     left_out: dict[str, int]
 
 
 def offered(plan: pa.Table) -> pa.Table:
-    """The plan's rows with an offer that somebody is to get: no holdout, no control, no "none"."""
+    """The plan's rows with an offer to deliver: no holdout, no control, no "none"."""
     served = pa.array([ARMS[TREATMENT], ARMS[EXPLORE]])
     return plan.filter(
         pc.and_(pc.not_equal(plan["offer_id"], NO_OFFER), pc.is_in(plan["arm"], served))
     )
 
 
-def sendable(
+def deliverable(
     plan: pa.Table,
     *,
     consents: pa.Table | None,
@@ -68,13 +68,14 @@ def sendable(
     on: date,
     offer_id: str | None = None,
     channel: str | None = None,
-) -> Sendable:
-    """What of `offered(plan)` may be sent on that date, of one offer and channel or of all.
+) -> Deliverable:
+    """The rows of `offered(plan)` that may be delivered on that date, optionally of one offer and
+    channel.
 
-    `consents` (customer_id, channel, purpose, granted) may contradict itself: a refusal counts.
-    "required" sends only where marketing is granted on the offer's channel, "assumed" wherever it
-    is not refused. Each of `preferences` has to allow the offer; its kind is looked up in `kinds`.
-    An offer may be sent on the day that it ends.
+    If `consents` (customer_id, channel, purpose, granted) is contradictory, the refusal counts.
+    "required" needs granted marketing consent on the offer's channel, "assumed" no refusal. All
+    `preferences` have to allow the offer, whose kind is looked up in `kinds`. An offer may be sent
+    on its last day.
     """
     rows = offered(plan)
     nobody = np.zeros(rows.num_rows, dtype=bool)
@@ -95,18 +96,18 @@ def sendable(
     return _without(rows, holds)
 
 
-def _without(rows: pa.Table, holds: dict[str, Bools]) -> Sendable:
-    """The rows that nothing holds, and the others counted by what held them first."""
+def _without(rows: pa.Table, holds: dict[str, Bools]) -> Deliverable:
+    """The rows without a reason against delivery, and counts of the others by first reason."""
     kept = np.ones(rows.num_rows, dtype=bool)
     left_out = {}
     for code, held in holds.items():
         left_out[code] = int((kept & held).sum())
         kept &= ~held
-    return Sendable(rows.filter(pa.array(kept)), {code: n for code, n in left_out.items() if n})
+    return Deliverable(rows.filter(pa.array(kept)), {code: n for code, n in left_out.items() if n})
 
 
 def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) -> Bools:
-    """Rows whose customer granted, or refused, marketing on the row's own channel."""
+    """Rows whose customer granted, or refused, marketing on the row's channel."""
     found = np.zeros(len(channels), dtype=bool)
     for channel in pc.unique(channels).to_pylist():
         said = book.customers(purpose="marketing", channel=channel, granted=granted)
@@ -115,7 +116,7 @@ def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) 
 
 
 def _unwanted(rows: pa.Table, preferences: Sequence[pa.Table], kinds: Mapping[str, str]) -> Bools:
-    """Rows whose offer the customer does not want, by any of the preferences."""
+    """Rows whose offer is unwanted according to any of the preferences."""
     books = [PreferenceBook.read(table, rows["customer_id"]) for table in preferences]
     found = np.zeros(rows.num_rows, dtype=bool)
     pairs = rows.select(["offer_id", "channel"]).group_by(["offer_id", "channel"]).aggregate([])
@@ -132,17 +133,17 @@ def _differs(words: pa.ChunkedArray, word: str) -> Bools:
 
 
 UNSENT = {
-    "no_address": "no e-mail address of this customer is known",
-    "bad_address": "what is known is no address that can be written to",
+    "no_address": "no e-mail address on record",
+    "bad_address": "the e-mail address on record is invalid",
     "refused_address": "another customer with the same address refuses e-mails",
-    "same_address": "the same address gets this message as another customer",
-    "sent_before": "has this campaign's message already",
-    "maybe_sent": "may have it: the sending was cut off before an answer came",
-    "failed_before": "was refused for good when it was sent before",
-    "beyond_limit": "beyond the number that was asked for",
+    "same_address": "the same address gets this message for another customer",
+    "sent_before": "already has this campaign's message",
+    "maybe_sent": "may have it: sending was interrupted before the server answered",
+    "failed_before": "rejected permanently when it was sent before",
+    "beyond_limit": "beyond the requested number",
 }
-"""The code of each reason for which an offer that may be sent is not, and its meaning; where
-several hold, the first in this order is counted."""
+"""Reasons why a deliverable offer is not sent, by code; if several apply, the first in order is
+counted."""
 
 
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:
@@ -160,14 +161,14 @@ def refusers(consents: pa.Table | None, channel: str) -> set[str]:
 
 
 def addressed(
-    sent: Sendable, addresses: pa.Table, *, refused: Collection[str], contacted: Collection[str]
-) -> tuple[Sendable, list[str]]:
-    """The rows that have an address, and the addresses in their order, each of them once.
+    sent: Deliverable, addresses: pa.Table, *, refused: Collection[str], contacted: Collection[str]
+) -> tuple[Deliverable, list[str]]:
+    """The rows that have an address, and the distinct addresses in their order.
 
-    A refusal speaks for the person behind an address: where one customer with it refuses, none
-    with it gets a message. Of several customers with one address it goes to one whom this campaign
-    has `contacted` (who will get no second one), else to the first. `addresses` are customer_id
-    and email.
+    A refusal applies to the person behind an address: if one customer with it refuses, none with it
+    gets a message. Of several customers with one address, the message goes to one whom this
+    campaign has already `contacted` (and who will not get a second one), else to the first.
+    `addresses` are customer_id and email.
     """
     found = zip(addresses["customer_id"].to_pylist(), addresses["email"].to_pylist(), strict=True)
     known = {customer: email for customer, email in found if email}
@@ -188,9 +189,9 @@ def addressed(
             kept.append(place)
             to.append(address)
     rows = sent.table.take(pa.array(kept, pa.int64()))
-    return Sendable(rows, sent.left_out | dict(left_out)), to
+    return Deliverable(rows, sent.left_out | dict(left_out)), to
 
 
 def _same(address: str | None) -> str | None:
-    """The address as mail servers compare it in practice: without case."""
+    """The address in lower case, as mail servers compare it in practice."""
     return None if address is None else address.lower()

@@ -1,4 +1,4 @@
-"""E-mail: rendered from templates, composed, and handed to the mail server one at a time."""
+"""E-mail: rendered from templates, composed, and sent to the mail server one at a time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 from churn.campaigns.delivery.mailbox import Mailbox
 from churn.campaigns.delivery.settings import EmailSettings
 from churn.campaigns.delivery.smtp import MailServer
-from churn.campaigns.delivery.templates import Letter, Templates, template_of
-from churn.campaigns.delivery.transport import Outcome, Outgoing, Parcel
+from churn.campaigns.delivery.templates import RenderedMessage, Templates, template_of
+from churn.campaigns.delivery.transport import Batch, Outcome, Outgoing
 from churn.errors import ConfigError
 from churn.offers.catalogue import Offer
 from churn.scoring.language import language
@@ -39,7 +39,7 @@ HEADERS = frozenset(
 
 
 def compose(
-    letter: Letter,
+    letter: RenderedMessage,
     *,
     sender: Mailbox,
     reply_to: Mailbox | None,
@@ -48,9 +48,9 @@ def compose(
     message_id: str,
     at: datetime,
 ) -> bytes:
-    """The message as it goes over the wire; `to` is an address that `checked_address` passed.
+    """The message in wire format; `to` is an address accepted by `checked_address`.
 
-    ConfigError where the template made a subject that no header can hold.
+    Raises ConfigError if the template produced an invalid subject.
     """
     message = EmailMessage(policy=SMTP)
     message["From"] = _address(sender)
@@ -68,7 +68,7 @@ def compose(
 
 
 def message_id(token: str, domain: str) -> str:
-    """The Message-ID of a message: the same each time it is tried, and it does not tell the token.
+    """The Message-ID of a message: stable across retries, without revealing the token.
 
     >>> message_id("secret", "shop.example")
     '<2bb80d537b1da3e38bd30361aa855686@shop.example>'
@@ -77,7 +77,7 @@ def message_id(token: str, domain: str) -> str:
 
 
 def _one_click(url: str) -> bytes:
-    """Both headers as they are: an address that is folded or encoded is no address any more."""
+    """Both headers verbatim: a folded or encoded address would be invalid."""
     lines = f"List-Unsubscribe: <{url}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
@@ -87,21 +87,21 @@ def _address(mailbox: Mailbox) -> Address:
 
 
 def _plain(text: str) -> str:
-    """The text without encoded words (RFC 2047): the library would decode them into a header, with
-    line breaks and all (CVE-2024-6923), and mail programs would, too.
+    """The text without encoded words (RFC 2047), which the library would decode into a header,
+    including line breaks (CVE-2024-6923), as would mail clients.
     """
     return text.replace("=?", "= ?")
 
 
 def _checked_head(message: bytes) -> bytes:
-    """The message itself; ConfigError unless its head has our headers alone, each once."""
+    """The message. Raises ConfigError unless it has exactly the expected headers, each once."""
     head = message.partition(b"\r\n\r\n")[0].decode("ascii", "replace")
     lines = head.split("\r\n")
     names = [line.partition(":")[0].lower() for line in lines if not line.startswith((" ", "\t"))]
     broken = any("\n" in line or "\r" in line for line in lines)
     if broken or not set(names) <= HEADERS or len(set(names)) < len(names):
-        rule = "the head of a message must have no other lines than those of churn"
-        raise ConfigError(rule, fix="Look at the offer's name, the template and the sender.")
+        rule = "a message must have no headers other than those set by churn"
+        raise ConfigError(rule, fix="Check the offer's name, the template and the sender.")
     return message
 
 
@@ -109,14 +109,14 @@ def _checked_subject(text: str) -> str:
     if text and text.isprintable() and len(text) <= LONGEST_SUBJECT:
         return text
     rule = f"a subject must be one line of 1 to {LONGEST_SUBJECT} characters"
-    fix = "Mend the block `subject` of the template, or the offer's name."
+    fix = "Fix the block `subject` of the template, or the offer's name."
     raise ConfigError(rule, got=f"{len(text)} characters", fix=fix)
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the letters of a catalogue's offers; `agreed` is whether who gets them said yes, and
-    not only never no.
+    """Renders the messages of a catalogue's offers; `agreed`: recipients have opted in, rather than
+    only not opted out.
     """
 
     settings: EmailSettings
@@ -124,11 +124,10 @@ class Writer:
     offers: Mapping[str, Offer]
     agreed: bool = True
 
-    def letter(self, outgoing: Outgoing) -> Letter:
+    def letter(self, outgoing: Outgoing) -> RenderedMessage:
         """The subject, text and HTML of one customer's message.
 
-        ConfigError where its template leaves out the link to unsubscribe or the code, in either
-        form.
+        Raises ConfigError if its template omits the unsubscribe link or the code, in text or HTML.
         """
         offer = self.offers[outgoing.message.offer_id]
         letter = self.templates.render(template_of(offer), self._values(offer, outgoing))
@@ -141,19 +140,19 @@ class Writer:
         subject = offer.subject_in(self.settings.language)
         return letter if subject is None else replace(letter, subject=subject)
 
-    def _check_held(self, letter: Letter, template: str, **wanted: str | None) -> None:
+    def _check_held(self, letter: RenderedMessage, template: str, **wanted: str | None) -> None:
         for name, text in wanted.items():
             if text is None or (text in letter.text and escape(text) in letter.html):
                 continue
-            rule = f"the template {template!r} must hold {name} in text and HTML"
+            rule = f"the template {template!r} must contain {name} in text and HTML"
             raise ConfigError(rule, fix=f"Extend `layout`, or put {{{{ {name} }}}} into both.")
 
     def unsubscribe_url(self, token: str) -> str:
-        """Where the message of that token is unsubscribed from."""
+        """The unsubscribe link of the message with that token."""
         return f"{self.settings.unsubscribe_url.rstrip('/')}/{token}"
 
     def mail(self, outgoing: Outgoing, *, at: datetime) -> bytes:
-        """The message as it goes over the wire."""
+        """The message in wire format."""
         sender = Mailbox.parse(self.settings.sender, what="sender")
         reply_to = self.settings.reply_to
         return compose(
@@ -167,7 +166,10 @@ class Writer:
         )
 
     def _values(self, offer: Offer, outgoing: Outgoing) -> dict[str, Any]:
-        """What templates are given. The end of an offer is told where there is something to end."""
+        """The variables of templates.
+
+        The expiry of an offer is included if the offer gives something.
+        """
         until = outgoing.row["expires_on"] if offer.gives_margin else None
         return {
             "shop": {
@@ -203,13 +205,13 @@ class EmailTransport:
         self.server = server
         self.now = now
 
-    def deliver(self, parcel: Parcel) -> Outcome:
-        """What became of the one message in the parcel."""
-        (outgoing,) = parcel
+    def deliver(self, batch: Batch) -> Outcome:
+        """The outcome of the one message in the batch."""
+        (outgoing,) = batch
         data = self.writer.mail(outgoing, at=self.now())
         sender = Mailbox.parse(self.writer.settings.sender, what="sender").address
         return self.server.send(data, sender=sender, to=outgoing.address)
 
     def close(self) -> None:
-        """Ends the conversation with the server."""
+        """Closes the connection."""
         self.server.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a parcel is in hand: they wait until it is known what became of it."""
+"""Ctrl-C and SIGTERM during a batch are deferred until its outcome is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAP_SECONDS = 0.1
 
 @dataclass
 class _Hold:
-    """What is held now; one for the process, as its signals are."""
+    """The deferred signals; one object per process, as signals are."""
 
     is_on: bool = False
     came: list[int] = field(default_factory=list)
@@ -28,12 +28,12 @@ _hold = _Hold()
 
 
 def pending() -> bool:
-    """Whether a held signal waits: whoever would try again later should give up instead."""
+    """Whether a signal is pending: retries should then be abandoned."""
     return _hold.is_on and bool(_hold.came)
 
 
 def sleep(seconds: float) -> None:
-    """Waits so long, or until a held signal waits."""
+    """Sleeps for that time, or until a signal is pending."""
     if not _hold.is_on:
         time.sleep(seconds)
         return
@@ -44,10 +44,10 @@ def sleep(seconds: float) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """A block that the first signal does not interrupt: it takes effect at the end of the block.
+    """Defers the first signal to the end of the block; a second one takes effect at once.
 
-    A second one takes effect at once. Nothing is held outside the main thread, or of a signal that
-    is ignored or ends the process without asking Python. A block inside another is part of it.
+    Nothing is deferred outside the main thread, or for signals that are ignored or not handled by
+    Python. Nested blocks are part of the outer one.
     """
     before = {} if _hold.is_on else _handlers()
     if not before:
@@ -73,7 +73,7 @@ def held() -> Iterator[None]:
 
 
 def _handlers() -> dict[int, Handler]:
-    """What would be done on each signal, of those that Python is asked about."""
+    """The current handler of each signal that Python handles."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     found = {number: signal.getsignal(number) for number in HELD}

@@ -1,4 +1,4 @@
-"""E-mail addresses that may stand in a header, and nothing that could be more than an address."""
+"""E-mail addresses that are safe in a header."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LONGEST, LONGEST_LOCAL = 254, 64
 
 
 def checked_address(text: str) -> str | None:
-    """The address without space around it, its domain in lower-case ASCII; None where it is none.
+    """The stripped address, with its domain in lower-case ASCII; None if it is invalid.
 
-    Stricter than RFC 5321: no quotes, no comments, no letters beyond ASCII before the @, no domain
-    without a dot. What passes cannot break out of a header or an envelope.
+    Stricter than RFC 5321: no quotes, no comments, only ASCII before the @, no domain without a
+    dot. An accepted address cannot break out of a header or an envelope.
 
     >>> checked_address(" Jo.Smith@Bücher.example "), checked_address("a@b\\nBcc: c@d.example")
     ('Jo.Smith@xn--bcher-kva.example', None)
@@ -46,8 +46,9 @@ class Mailbox:
 
     @classmethod
     def parse(cls, text: str, *, what: str) -> Self:
-        """The mailbox of a text such as "Corner Shop <news@shop.example>"; ConfigError that speaks
-        of `what` where it is none.
+        """The mailbox of a text such as "Corner Shop <news@shop.example>".
+
+        Raises ConfigError about `what` if it is invalid.
         """
         named = _NAMED.fullmatch(text.strip())
         name, address = named.groups() if named else ("", text)
@@ -59,5 +60,5 @@ class Mailbox:
 
     @property
     def domain(self) -> str:
-        """What follows the @."""
+        """The part after the @."""
         return self.address.rpartition("@")[2]

@@ -1,34 +1,34 @@
-"""Why a list holds nobody, in one sentence with what to do about it."""
+"""Why a list is empty, in one sentence with a fix."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 CONNECT = (
-    "connect [data.consents] (it can be read out of a column such as accepts_marketing), or set "
-    '[offers] consent = "assumed" where the law lets you'
+    "connect [data.consents] (a column such as accepts_marketing is enough), or set "
+    '[offers] consent = "assumed" if that is legal'
 )
 HELD = {
-    "erased": "are for customers who were erased since",
-    "other_offer": "are other offers than the one that was asked for",
-    "other_channel": "go out on another channel",
-    "objected": "are for customers who refuse profiling",
+    "erased": "are for customers erased since then",
+    "other_offer": "are not the requested offer",
+    "other_channel": "use another channel",
+    "objected": "are for customers who object to profiling",
     "consent_refused": "are for customers who refuse marketing on the channel",
     "consent_unknown": "have no consent to marketing on record",
     "preference": "are not wanted, by the customers' preferences",
-    "expired": "ended before the date",
+    "expired": "expired before the date",
     "no_identifier": "are for customers without an e-mail address or phone number",
-    "repeated_identifier": "are for addresses that stand in the audience already",
+    "repeated_identifier": "are for addresses already in the audience",
     "no_address": "are for customers without an e-mail address",
-    "bad_address": "are for addresses that cannot be written to",
-    "refused_address": "are for addresses of which another customer refuses e-mails",
-    "same_address": "are for addresses that get it as another customer",
+    "bad_address": "are for invalid addresses",
+    "refused_address": "are for addresses for which another customer refuses e-mails",
+    "same_address": "are for addresses that get it for another customer",
     "sent_before": "were sent before",
     "maybe_sent": "may have arrived before",
-    "failed_before": "were refused for good before",
+    "failed_before": "were rejected permanently before",
     "beyond_limit": "are beyond the limit",
 }
-"""What is said of offers that were left out, by code."""
+"""The phrase for offers that were left out, by code."""
 
 FIXES = {
     "other_channel": "offer something on that channel in the catalogue",
@@ -50,26 +50,26 @@ SUPPRESSED = {
 
 
 def why_nothing_goes_out(offered: int, left_out: Mapping[str, int]) -> str:
-    """The sentence for a plan of which nothing goes out; `left_out` by code (see `HELD`).
+    """The sentence for a plan of which nothing is sent; `left_out` by code (see `HELD`).
 
     >>> why_nothing_goes_out(5, {"expired": 3, "preference": 2})[:46]
-    '0 of 5 offers: 3 ended before the date, 2 are '
+    '0 of 5 offers: 3 expired before the date, 2 ar'
     """
     if not offered:
-        return "the plan offers nothing to anybody: `churn plan` says why"
+        return "the plan contains no offers: `churn plan` shows why"
     return _sentence(f"0 of {offered:,} offers", left_out, HELD, FIXES)
 
 
 def why_nobody_gets_one(
     customers: int, suppressed: Mapping[str, int], meanings: Mapping[str, str]
 ) -> str:
-    """The sentence for a plan without an offer; `suppressed` by code, whose `meanings` are given.
+    """The sentence for a plan without an offer; `suppressed` by code, with their `meanings`.
 
     >>> why_nobody_gets_one(3, {"cooldown": 3}, {"cooldown": "too soon"})
     '0 of 3 customers get an offer: 3 x too soon; wait, or shorten cooldown_days in the catalogue'
     """
-    told = {code: f"x {meaning}" for code, meaning in meanings.items()}
-    return _sentence(f"0 of {customers:,} customers get an offer", suppressed, told, SUPPRESSED)
+    phrases = {code: f"x {meaning}" for code, meaning in meanings.items()}
+    return _sentence(f"0 of {customers:,} customers get an offer", suppressed, phrases, SUPPRESSED)
 
 
 def _sentence(

@@ -1,4 +1,4 @@
-"""The plan to deliver, and the recommended products that its messages may name."""
+"""The plan to deliver, and recommended products for its messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from churn.offers.plan_table import conform
 PLANNED_COLUMNS = (
     *("customer_id", "campaign_id", "offer_id", "channel", "arm", "expires_on", "as_of", "run_id"),
 )
-"""What a plan tells a list."""
+"""Columns of a plan that are used for lists."""
 
 LIST_COLUMNS = (*PLANNED_COLUMNS[:6], "code", *PLANNED_COLUMNS[6:])
-"""What a list tells a campaign tool: the offer with its code, and by which plan. No score, no
-worth.
+"""Columns of a list for campaign tools: the offer with its code, and the plan. No score, no value.
 """
 
 _SCHEMA = pa.schema(
@@ -45,7 +44,7 @@ LIST_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan's rows in `PLANNED_COLUMNS`, and what all of them say alike."""
+    """A plan's rows in `PLANNED_COLUMNS`, and the values common to all of them."""
 
     table: pa.Table
     campaign_id: str
@@ -55,15 +54,15 @@ class Planned:
 
     @classmethod
     def read(cls, plan: pa.Table) -> Self | None:
-        """The plan of a file, None where it has no rows.
+        """The plan of a file, None if it has no rows.
 
-        DataError where a column is missing, a customer stands twice, or two plans are mixed.
+        Raises DataError if a column is missing, a customer is repeated, or plans are mixed.
         """
         table = conform(plan, _SCHEMA, what="plan")
         if not table.num_rows:
             return None
         if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
-            rule = "a plan must hold every customer_id once"
+            rule = "a plan must contain every customer_id once"
             raise DataError(rule, fix="Export the file that `churn plan` wrote.")
         one = {name: _single(table, name) for name in ("campaign_id", "as_of", "run_id")}
         decided = offered(table).select(["customer_id", "offer_id", "channel", "expires_on"])
@@ -95,14 +94,15 @@ MOST_PRODUCTS = 3
 def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:
     """The first `MOST_PRODUCTS` texts of each of the customers who have rows, by `rank`.
 
-    `products` has customer_id, rank, and name or category. A row is told by its name, one of a
-    category alone by that, and by its product_id never, which says nothing to a customer: who has
-    such rows alone has no texts. Each text is told once. DataError where a column is missing.
+    `products` has customer_id, rank, and name or category. A row is shown by its name, or by its
+    category if it has only that, never by its product_id, which means nothing to a customer;
+    customers with only such rows have no texts. Texts are distinct. Raises DataError if a column is
+    missing.
     """
     known = {"name", "category"} & set(products.column_names)
     if not known or not {"customer_id", "rank"} <= set(products.column_names):
-        rule = "--products must hold customer_id, rank, and name or category"
-        raise DataError(rule, got=products.column_names, fix="Take the file of recommendations.")
+        rule = "--products must contain customer_id, rank, and name or category"
+        raise DataError(rule, got=products.column_names, fix="Pass the file of recommendations.")
     columns = {"customer_id": products["customer_id"], "rank": products["rank"]}
     wanted = pc.is_in(products["customer_id"], value_set=pa.array(sorted(customers), pa.string()))
     rows = (
@@ -119,7 +119,7 @@ def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[
 
 
 def _texts(products: pa.Table) -> pa.ChunkedArray:
-    """The name of each row; where it speaks of no product, the category."""
+    """The name of each row; the category for rows without a product."""
     name, category, product = (
         pc.cast(products[column], pa.string())
         if column in products.column_names

@@ -1,4 +1,4 @@
-"""Quiet hours: when nothing is sent, by the clock on the wall."""
+"""Quiet hours, in local time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class QuietHours:
-    """From `begins` to before `ends` on the clocks of that zone; over midnight where it ends first.
+    """From `begins` to before `ends` in local time; across midnight if `ends` is earlier.
 
     >>> quiet = QuietHours.parse("21:00-08:00", timezone="Europe/Berlin")
     >>> quiet.opens_at(datetime(2026, 1, 5, 23, 30, tzinfo=UTC)).isoformat()
@@ -36,7 +36,7 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str, *, timezone: str) -> Self:
-        """The hours of a text such as "21:00-08:00"; ConfigError where it is none."""
+        """The hours of a text such as "21:00-08:00". Raises ConfigError if it is invalid."""
         written = _HOURS.fullmatch(text)
         try:
             begins, ends = map(time.fromisoformat, written.groups() if written else ())
@@ -55,8 +55,8 @@ class QuietHours:
     def opens_at(self, moment: datetime) -> datetime:
         """The first moment at or after this one that is not quiet, in UTC.
 
-        Where the clocks are put forward over the end, it is the moment of that; where they are put
-        back, the hours that the clock shows twice are quiet twice.
+        If clocks go forward over the end, it is the moment of the change; if they go back, repeated
+        hours are quiet twice.
         """
         moment = self._local(moment).astimezone(UTC)
         if not self.is_quiet(moment):
@@ -66,15 +66,15 @@ class QuietHours:
         return end if change is None else self.opens_at(change)
 
     def _left(self, quiet: datetime) -> timedelta:
-        """How long the quiet lasts still, unless the clocks are changed."""
+        """The remaining quiet time, without clock changes."""
         now = self._local(quiet).replace(tzinfo=None)
         end = datetime.combine(now.date(), self.ends)
         return end - now if end > now else end + _DAY - now
 
     def _clock_change(self, after: datetime, until: datetime) -> datetime | None:
-        """The first whole second in (after, until] with another offset; None where there is none.
+        """The first whole second in (after, until] with another offset; None if there is none.
 
-        Within a day clocks are changed once at most.
+        Clocks change at most once a day.
         """
         if self._offset(after) == self._offset(until):
             return None

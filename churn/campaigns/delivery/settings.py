@@ -23,7 +23,7 @@ from churn.storage.redaction import shown_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or number can only mean this machine.
+    """Whether the host can only be this machine.
 
     >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "localhost.example")]
     [True, True, True, False]
@@ -35,7 +35,7 @@ def is_loopback(host: str) -> bool:
 
 
 def loopback_or_https(url: str) -> bool:
-    """Whether it is the address of a web server that is reached encrypted, or on this machine."""
+    """Whether it is the address of a web server reached over TLS, or on this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -53,7 +53,7 @@ SHORTEST, LONGEST = 24, 64
 def key_of(secret: str) -> bytes:
     """The key in a secret such as "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 24 to 64 bytes.
 
-    ConfigError, which never shows the secret, where it is none.
+    Raises ConfigError, which never shows the secret, if it is invalid.
     """
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
@@ -61,13 +61,13 @@ def key_of(secret: str) -> bytes:
         key = b""
     if not secret.startswith(PREFIX) or not SHORTEST <= len(key) <= LONGEST:
         rule = f'a webhook secret must be "{PREFIX}" and {SHORTEST} to {LONGEST} bytes in base64'
-        fix = f"Make one with `echo {PREFIX}$(openssl rand -base64 32)`."
+        fix = f"Create one with `echo {PREFIX}$(openssl rand -base64 32)`."
         raise ConfigError(f"[delivery.webhook] secret: {rule}", fix=fix)
     return key
 
 
 def signature(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """What goes into the header `webhook-signature`.
+    """The value of the header `webhook-signature`.
 
     >>> key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     >>> signature(key, message_id="msg_1", timestamp=1614265330, body=b"{}").startswith("v1,")
@@ -79,19 +79,19 @@ def signature(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> st
 
 _HTTPS = "https://"
 _ODD = ' <>"'
-"""What would end an address early where it stands in a header or a text."""
+"""Characters that would terminate an address in a header or a text."""
 
 LONGEST_URL = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmailSettings:
-    """`[delivery.email]`: the mail server, who speaks, and where one unsubscribes.
+    """`[delivery.email]`: the mail server, the sender, and the unsubscribe page.
 
     `sender` and `reply_to` are mailboxes, such as "Corner Shop <news@shop.example>"; `shop` and
-    `address` stand at the foot of each message. The link to unsubscribe is `unsubscribe_url`, a
-    slash and a token of the message. `shop_url` is where the button leads. Without a `host`
-    messages can be looked at and not sent.
+    `address` appear in the footer of each message. The unsubscribe link is `unsubscribe_url`, a
+    slash and a token of the message. `shop_url` is the default target of the button. Without a
+    `host`, messages can be previewed but not sent.
     """
 
     __pydantic_config__ = STRICT
@@ -122,9 +122,11 @@ class EmailSettings:
         for key in ("unsubscribe_url", "shop_url"):
             _check_https(key, getattr(self, key))
         if set(self.unsubscribe_url) & set("?#"):
-            rule = "[delivery.email] unsubscribe_url must end in a path: a token is put after it"
+            rule = (
+                "[delivery.email] unsubscribe_url must end in a path, because a token is appended"
+            )
             raise ConfigError(
-                rule, got=shown_address(self.unsubscribe_url), fix="Take the ? and # out."
+                rule, got=shown_address(self.unsubscribe_url), fix="Remove the ? and #."
             )
         self._check_security()
         if self.language not in language_codes():
@@ -133,11 +135,11 @@ class EmailSettings:
 
     def _check_security(self) -> None:
         if self.security == "none" and not is_loopback(self.host or "localhost"):
-            rule = '[delivery.email] security = "none" is for a server on this machine alone'
+            rule = '[delivery.email] security = "none" is only for a server on this machine'
             raise ConfigError(rule, got=self.host, fix='Write security = "starttls" or "tls".')
         if (self.username is None) != (self.password is None):
             rule = "[delivery.email] username and password must be given together"
-            fix = 'Write password = "${SMTP_PASSWORD}" beside the username.'
+            fix = 'Write password = "${SMTP_PASSWORD}" next to the username.'
             raise ConfigError(rule, fix=fix)
 
 
@@ -145,8 +147,8 @@ class EmailSettings:
 class WebhookSettings:
     """`[delivery.webhook]`: where batches are posted, and the secret that signs them.
 
-    The secret is "whsec_" and 24 to 64 bytes in base64. A batch that was not taken is posted again
-    up to `retries` times, with the same id.
+    The secret is "whsec_" and 24 to 64 bytes in base64. A batch that was not accepted is posted
+    again up to `retries` times, with the same id.
     """
 
     __pydantic_config__ = STRICT
@@ -158,18 +160,17 @@ class WebhookSettings:
 
     def __post_init__(self) -> None:
         if not loopback_or_https(self.url):
-            rule = "[delivery.webhook] url must begin with https://"
-            fix = "Only a receiver on this machine may do without."
+            rule = "[delivery.webhook] url must start with https://"
+            fix = "Only a receiver on this machine may use http."
             raise ConfigError(rule, got=shown_address(self.url), fix=fix)
         key_of(self.secret)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliverySettings:
-    """`[delivery]`: the hours in which nothing is sent, such as "21:00-08:00", and their time zone;
-    and how it is sent.
+    """`[delivery]`: quiet hours, such as "21:00-08:00", their time zone, and the transports.
 
-    Without a `timezone` of its own the shop's `day_timezone` holds.
+    `timezone` defaults to the shop's `day_timezone`.
     """
 
     __pydantic_config__ = STRICT
@@ -179,39 +180,39 @@ class DeliverySettings:
     webhook: WebhookSettings | None = None
 
     def quiet(self, day_timezone: str) -> QuietHours | None:
-        """The quiet hours of a shop of that zone; None where it may send at any time."""
+        """The quiet hours of a shop in that zone; None if it may send at any time."""
         if self.quiet_hours is None:
             return None
         return QuietHours.parse(self.quiet_hours, timezone=self.timezone or day_timezone)
 
 
 def _check_line(key: str, text: str | None) -> None:
-    """ConfigError unless the text has something in it, and no control characters."""
+    """Raises ConfigError if the text is blank or has control characters."""
     if text is None or (text.strip() and text.isprintable()):
         return
     rule = f"[delivery.email] {key} must be one line of text"
-    raise ConfigError(rule, got=ascii(text), fix="Mend it.")
+    raise ConfigError(rule, got=ascii(text), fix="Fix it.")
 
 
 def _check_https(key: str, address: str | None) -> None:
-    """ConfigError unless it is an address that may stand in a header and a message as it is."""
+    """Raises ConfigError unless the address can be used verbatim in a header and a message."""
     if address is None:
         return
     key = f"[delivery.email] {key}"
     if not address.startswith(_HTTPS):
-        fix = f"Mail programs follow no other; write {_HTTPS}…"
-        raise ConfigError(f"{key} must begin with {_HTTPS}", got=shown_address(address), fix=fix)
+        fix = f"Mail clients require it; write {_HTTPS}…"
+        raise ConfigError(f"{key} must start with {_HTTPS}", got=shown_address(address), fix=fix)
     odd = sorted({one for one in address if not one.isascii() or one in _ODD})
     if odd:
-        rule = f"{key} must not hold {' '.join(odd)!r}"
+        rule = f"{key} must not contain {' '.join(odd)!r}"
         raise ConfigError(rule, got=shown_address(address), fix=_spelt(odd, address))
     if len(address) > LONGEST_URL:
         rule = f"{key} must have at most {LONGEST_URL} characters"
-        raise ConfigError(rule, got=len(address), fix="Take a shorter one.")
+        raise ConfigError(rule, got=len(address), fix="Use a shorter one.")
 
 
 def _spelt(odd: Sequence[str], address: str) -> str:
     host = address.removeprefix(_HTTPS).partition("/")[0]
     if not host.isascii():
-        return "Write the host in its ASCII form, which begins with xn--."
-    return f"Percent-encode: write {' '.join(quote(one, safe='') for one in odd)} in their place."
+        return "Write the host in its ASCII form, which starts with xn--."
+    return f"Percent-encode: write {' '.join(quote(one, safe='') for one in odd)} instead."

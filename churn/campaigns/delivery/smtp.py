@@ -1,4 +1,4 @@
-"""A conversation with a mail server in which it is always known whether it may have the message."""
+"""An SMTP client that always knows whether the server may have accepted a message."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 _BROKEN = (OSError, smtplib.SMTPException)
 GREETING = 220
 LONGEST_ANSWER = 65_536
-TALK_TIMEOUTS = 5  # so many times the timeout a login or a message may take, step by step
+TALK_TIMEOUTS = 5  # a login or a message may take this many timeouts in total
 
 
 class MailServer:
-    """The server of the settings; connected when it is first needed, and anew after a break.
+    """The configured mail server; connected on first use, and reconnected when the connection
+    breaks.
 
-    Certificates are verified, against those of `ca_file` where it is given. A server that does not
-    offer the encryption that is asked for gets no message.
+    Certificates are verified, against `ca_file` if given. A server that does not offer the
+    configured encryption gets no message.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class MailServer:
         self._deadline = Deadline(TALK_TIMEOUTS * settings.timeout_seconds)
 
     def send(self, data: bytes, *, sender: str, to: str) -> Outcome:
-        """What became of a message; `stop` where it is the server that cannot be worked with."""
+        """The outcome of a message; `stop` if the server itself is unusable."""
         try:
             connection = self._connected()
         except smtplib.SMTPAuthenticationError as refused:
@@ -63,7 +64,7 @@ class MailServer:
         return outcome
 
     def close(self) -> None:
-        """Says goodbye, if anybody is there."""
+        """Closes the connection, if there is one."""
         try:
             if self._connection is not None:
                 with self._deadline.running():
@@ -73,7 +74,7 @@ class MailServer:
         self._connection = None
 
     def _connected(self) -> smtplib.SMTP:
-        """The connection; a new one is tried `attempts` times, except where it makes no sense."""
+        """The connection; a new one is attempted `attempts` times, unless retrying is pointless."""
         attempt = 0
         while self._connection is None:
             try:
@@ -112,7 +113,7 @@ class MailServer:
         return connection
 
     def _greet(self, connection: smtplib.SMTP) -> None:
-        """Connects, and goes as far as the settings ask before a message is handed over."""
+        """Connects, starts TLS and logs in as configured."""
         options = self.settings
         code, said = connection.connect(options.host or "", options.port)
         if code != GREETING:
@@ -124,7 +125,7 @@ class MailServer:
             connection.login(options.username, options.password)
 
     def _reset(self) -> None:
-        """Makes ready for the next message; a server that is about to leave is left."""
+        """Resets the session for the next message; drops a server that is closing."""
         try:
             with self._deadline.running():
                 if self._connection is not None and self._connection.rset()[0] == 250:
@@ -140,7 +141,7 @@ class MailServer:
 
 
 class _Bounded:
-    """The lines of a server, which breaks off where an answer does not end."""
+    """A reader of the server's lines that aborts endless replies."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
@@ -151,7 +152,7 @@ class _Bounded:
         line: bytes = self.file.readline(limit)
         self.left -= len(line)
         if self.left < 0:
-            raise OSError("an answer without end")
+            raise OSError("an endless reply")
         return line
 
     def close(self) -> None:
@@ -161,7 +162,7 @@ class _Bounded:
 
 def _patient_with_nobody(base: Any) -> Any:
     class Patient(base):  # type: ignore[misc]
-        """Reads so much of an answer and no more; its socket is there before the greeting is."""
+        """Reads a reply up to a limit; its socket exists before the greeting."""
 
         file: Any
         sock: Any
@@ -180,14 +181,16 @@ def _patient_with_nobody(base: Any) -> Any:
 
 
 def _at_once(connection: smtplib.SMTP) -> None:
-    """Has short lines go out without waiting for the answer to the one before (40 ms a message)."""
+    """Disables Nagle's algorithm, which would cost 40 ms per message."""
     if connection.sock is not None:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _handed_over(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
-    """The outcome of one message. An exception means that the server cannot have it: until the
-    last line it has not been given the whole, and after that a silence is "unknown".
+    """The outcome of one message.
+
+    An exception means that the server cannot have it, because it was not sent completely; silence
+    after the last line is "unknown".
     """
     connection.ehlo_or_helo_if_needed()
     for step, code in _steps(connection, sender=sender, to=to):
@@ -208,14 +211,14 @@ def _steps(connection: smtplib.SMTP, *, sender: str, to: str) -> Iterator[tuple[
 
 
 def _refused(code: int, *, stop: bool = False) -> Outcome:
-    """For good by 5xx, for now by anything else. A sender who is refused stays so for everybody."""
+    """Permanent for 5xx, else temporary. A rejected sender is rejected for all recipients."""
     if 500 <= code < 600 and not stop:
         return Outcome("failed", str(code))
     return Outcome("waiting", f"sender refused ({code})" if stop else str(code), stop=stop)
 
 
 def _stuffed(data: bytes) -> bytes:
-    """The message without its last line's end sign: a line that begins with a dot gets another."""
+    """The message with dot-stuffing, without the end-of-data line."""
     body = data if data.endswith(b"\r\n") else data + b"\r\n"
     stuffed = body.replace(b"\r\n.", b"\r\n..")
     return b"." + stuffed if stuffed.startswith(b".") else stuffed
@@ -225,17 +228,19 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as failure:
-        rule = "[delivery.email] ca_file must hold certificates in PEM"
+        rule = "[delivery.email] ca_file must contain PEM certificates"
         got = f"{type(failure).__name__}"
-        raise ConfigError(rule, got=got, fix="Name the file of your authority.") from None
+        raise ConfigError(
+            rule, got=got, fix="Pass the file of your certificate authority."
+        ) from None
 
 
 def _told(failure: BaseException, settings: EmailSettings) -> str:
-    """The failure in words of ours, for a server's may hold an address."""
+    """The failure in our own words, because the server's may contain an address."""
     if isinstance(failure, ssl.SSLCertVerificationError):
         return "the mail server's certificate is not trusted"
     if isinstance(failure, smtplib.SMTPNotSupportedError):
-        wanted = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's own words
+        wanted = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's wording
         return f"the mail server does not offer {wanted}"
     if isinstance(failure, smtplib.SMTPResponseException):
         return f"the mail server answered {failure.smtp_code}"
@@ -243,14 +248,14 @@ def _told(failure: BaseException, settings: EmailSettings) -> str:
 
 
 def _plainly(failure: BaseException) -> str:
-    """What stood in the way of a connection."""
+    """Why the connection failed."""
     words: dict[type[BaseException], str] = {
         ConnectionRefusedError: "connection refused",
         socket.gaierror: "no such host",
         TimeoutError: "no answer in time",
-        ssl.SSLError: "it speaks no TLS there",
-        smtplib.SMTPServerDisconnected: "it hung up",
-        ConnectionResetError: "it hung up",
-        smtplib.SMTPException: "no way to log in that both sides know",
+        ssl.SSLError: "no TLS on that port",
+        smtplib.SMTPServerDisconnected: "connection closed",
+        ConnectionResetError: "connection closed",
+        smtplib.SMTPException: "no common login mechanism",
     }
     return next((told for kind, told in words.items() if isinstance(failure, kind)), "unreachable")

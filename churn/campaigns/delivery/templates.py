@@ -1,4 +1,4 @@
-"""Messages from Jinja templates: ours, or the shop's own of the same name."""
+"""Messages from Jinja templates: built in, or the shop's own of the same name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 TEMPLATES = ("offer", "win_back", "birthday", "holiday", "loyalty", "survey", "service")
-"""The names of the templates that come with the product."""
+"""The names of the built-in templates."""
 
 _FOLDER = files("churn.campaigns.delivery") / "letters"
 _OF_KIND = {
@@ -34,8 +34,8 @@ _OF_KIND = {
 
 
 @dataclass(frozen=True)
-class Letter:
-    """One message as text: its subject in one line, and the same twice."""
+class RenderedMessage:
+    """The content of one message: its subject line, text and HTML."""
 
     subject: str
     text: str
@@ -43,9 +43,7 @@ class Letter:
 
 
 def template_of(offer: Offer) -> str:
-    """The name of the template for an offer: the one that it names, else what its occasion, its
-    kind or its objective ask for.
-    """
+    """The template of an offer: the one it names, else by occasion, kind or objective."""
     if offer.template is not None:
         return offer.template
     if offer.birthday_within_days is not None:
@@ -58,32 +56,32 @@ def template_of(offer: Offer) -> str:
 
 @cache
 def words_of(language: str) -> Mapping[str, Mapping[str, str]]:
-    """What messages and pages say in that language besides their own text."""
+    """Common phrases of messages and pages in that language."""
     return tomllib.loads((_FOLDER / language / "words.toml").read_text(encoding="utf-8"))
 
 
 class Templates:
-    """The templates of a language; those in `folder` go before ours of the same name.
+    """The templates of a language; those in `folder` override built-in ones of the same name.
 
-    A template is a file NAME.j2 with the blocks subject, headline, body and, if wanted, button: one
-    text that layout.txt and layout.html put into their form. NAME.html and NAME.txt, where they
-    are, stand for the whole of that part. They run in a sandbox, an unknown variable is an error,
-    and HTML escapes what it is given.
+    A template is a file NAME.j2 with the blocks subject, headline, body and, optionally, button,
+    which layout.txt and layout.html turn into both formats. NAME.html and NAME.txt, if present,
+    replace that format entirely. Templates run in a sandbox, an unknown variable is an error, and
+    HTML is escaped.
     """
 
     def __init__(self, language: str, *, folder: Path | None = None) -> None:
         if folder is not None and not folder.is_dir():
             rule = "[delivery.email] templates must be a folder"
-            raise ConfigError(rule, got=folder.name, fix="Make it, or leave the key out.")
+            raise ConfigError(rule, got=folder.name, fix="Create it, or remove the key.")
         self.language = language
         self._text = _environment(language, folder, escape=False)
         self._html = _environment(language, folder, escape=True)
 
-    def render(self, name: str, values: Mapping[str, Any]) -> Letter:
-        """The letter of the template of that name; ConfigError where there is none or it fails."""
+    def render(self, name: str, values: Mapping[str, Any]) -> RenderedMessage:
+        """The message of that template. Raises ConfigError if it does not exist or fails."""
         said = {**values, "language": self.language, "words": words_of(self.language)["letter"]}
         with _template_errors(name):
-            return Letter(
+            return RenderedMessage(
                 subject=self._subject(name, said),
                 text=_rendered(self._text, name, "txt", said),
                 html=_rendered(self._html, name, "html", said),
@@ -125,21 +123,21 @@ def _environment(language: str, folder: Path | None, *, escape: bool) -> Environ
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The parts between empty lines, each in one line, escaped as the text was."""
+    """The paragraphs, each on one line, escaped as the text was."""
     kind = type(text)
     return [kind(" ".join(part.split())) for part in re.split(r"\n\s*\n", text.strip())]
 
 
 @contextmanager
 def _template_errors(name: str) -> Iterator[None]:
-    """A block whose failures name the template and what is wrong with it."""
+    """Converts failures into ConfigError that names the template and the problem."""
     from jinja2 import TemplateError, TemplateNotFound
 
     try:
         yield
     except TemplateNotFound as missing:
         rule = f"there must be a template {missing.name or name!r}"
-        fix = f"Ours are {', '.join(TEMPLATES)}; your own lie in [delivery.email] templates."
+        fix = f"Built in are {', '.join(TEMPLATES)}; your own go into [delivery.email] templates."
         raise ConfigError(rule, fix=fix) from None
     except _LackingError as lacking:
         block = str(lacking)
@@ -149,13 +147,13 @@ def _template_errors(name: str) -> Iterator[None]:
     except (TemplateError, KeyError, TypeError, ValueError, ArithmeticError) as failure:
         rule = f"the template {name!r} must work"
         got = f"{type(failure).__name__}: {failure}"
-        raise ConfigError(rule, got=got, fix="Mend it, then look at it with --preview.") from None
+        raise ConfigError(rule, got=got, fix="Fix it, then check it with --preview.") from None
 
 
 class _LackingError(Exception):
-    """The name of a compulsory block that no template of a letter has."""
+    """A required block is missing; holds its name."""
 
 
 def _lacks(block: str) -> NoReturn:
-    """What a layout puts into a block that the letter has to fill."""
+    """Called by a layout for a required block that the template lacks."""
     raise _LackingError(block)

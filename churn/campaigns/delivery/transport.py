@@ -14,8 +14,8 @@ from churn.storage.messages import Message, State
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message on record with what it is made of: its row of the list, and for e-mail the address
-    and what the template is given.
+    """A recorded message with its content: its row of the list, and for e-mail the address and the
+    template variables.
     """
 
     message: Message
@@ -24,15 +24,17 @@ class Outgoing:
     products: tuple[str, ...] = ()
 
 
-Parcel = Sequence[Outgoing]
-"""Messages that go out together, under one name; at least one."""
+Batch = Sequence[Outgoing]
+"""Messages that are sent together, under one id; at least one."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a parcel: "sent", "failed" for good, "waiting" to be tried again, or "unknown"
-    where it went out and no answer came. `cause` is a code or a word, never what the other side
-    wrote. `stop`: the others of this run would fare no better.
+    """The outcome of a batch: "sent", "failed" permanently, "waiting" for a retry, or "unknown" if
+    it was sent without a reply.
+
+    `cause` is a code or a word, never text of the other side. `stop`: other batches of this run
+    would fail as well.
     """
 
     state: State
@@ -41,21 +43,21 @@ class Outcome:
 
 
 class Transport(Protocol):
-    """Hands parcels over. An expected failure is an outcome and no exception."""
+    """Delivers batches. An expected failure is an outcome, not an exception."""
 
     name: str
 
-    def deliver(self, parcel: Parcel) -> Outcome:
-        """What became of the parcel."""
+    def deliver(self, batch: Batch) -> Outcome:
+        """The outcome of the batch."""
         ...
 
     def close(self) -> None:
-        """Ends the conversation."""
+        """Closes the connection."""
         ...
 
 
 class Deadline:
-    """After so many seconds the connection is cut: whoever waits for it sees it end."""
+    """Cuts the connection after this many seconds, so that whoever waits for it sees it end."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -63,7 +65,7 @@ class Deadline:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """A block that the deadline holds for."""
+        """Applies the deadline to a block."""
         timer = threading.Timer(self.seconds, self._cut)
         timer.daemon = True
         timer.start()
@@ -80,7 +82,7 @@ class Deadline:
 
 
 def watched(base: Any, deadline: Deadline) -> Any:
-    """A class of connections of which the deadline cuts the one that was opened last."""
+    """A connection class whose most recent connection is cut by the deadline."""
 
     class Watched(base):  # type: ignore[misc]
         def connect(self) -> None:

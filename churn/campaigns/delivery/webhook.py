@@ -1,4 +1,4 @@
-"""Batches of the list, posted as JSON with a signature by Standard Webhooks."""
+"""Batches of the list, posted as JSON and signed according to Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from churn.campaigns.delivery import interrupts
 from churn.campaigns.delivery.dispatch import Clock
 from churn.campaigns.delivery.planned import LIST_COLUMNS
 from churn.campaigns.delivery.settings import WebhookSettings, key_of, signature
-from churn.campaigns.delivery.transport import Deadline, Outcome, Parcel, watched
+from churn.campaigns.delivery.transport import Batch, Deadline, Outcome, watched
 
 EVENT = "offers.planned"
 LONGEST_WAIT_SECONDS = 120.0
-ANSWER_TIMEOUTS = 3  # so many times the timeout an answer may take that comes bit by bit
+ANSWER_TIMEOUTS = 3  # a slow reply may take this many timeouts in total
 UNREACHED = 0
 _OURS = (401, 403, 404, 405, 410)
-"""Answers that speak of the address or the secret and not of the batch: no batch would pass."""
+"""Status codes about the address or the secret rather than the batch: no batch would succeed."""
 
 
 class WebhookTransport:
     """The transport "webhook".
 
-    The id of a batch is the same each time it is posted, so that a receiver can tell that it has
-    it. 5xx, 429 and silence are tried again, with waits that double and some chance in them, or as
-    long as `Retry-After` says; any other answer is final. Redirects are not followed.
+    The id of a batch is stable across retries, so that a receiver can detect duplicates. 5xx, 429
+    and silence are retried with exponential backoff and jitter, or after `Retry-After`; any other
+    reply is final. Redirects are not followed.
     """
 
     name = "webhook"
@@ -41,7 +41,7 @@ class WebhookTransport:
         self.settings = settings
         self.clock = clock or Clock()
         self._key = key_of(settings.secret)
-        self._chance = random.Random(seed)  # noqa: S311 - spreads retries, hides nothing
+        self._chance = random.Random(seed)  # noqa: S311 - jitter, not a secret
         address = parse_url(settings.url)
         self._path, self._host = address.request_uri, address.netloc
         self._pool = connection_from_url(
@@ -50,12 +50,12 @@ class WebhookTransport:
         self._deadline = Deadline(ANSWER_TIMEOUTS * settings.timeout_seconds)
         self._pool.ConnectionCls = watched(self._pool.ConnectionCls, self._deadline)
 
-    def deliver(self, parcel: Parcel) -> Outcome:
-        """What became of the batch: "unknown" where it went out and no answer ever came."""
-        body = body_of(parcel, at=self.clock.now())
+    def deliver(self, batch: Batch) -> Outcome:
+        """The outcome of the batch: "unknown" if it was sent and no reply ever came."""
+        body = body_of(batch, at=self.clock.now())
         silent = False
         for attempt in range(self.settings.retries + 1):
-            status, after = self._posted(parcel[0].message.parcel, body)
+            status, after = self._posted(batch[0].message.parcel, body)
             silent |= status is None
             outcome = _outcome(status)
             if outcome is not None:
@@ -74,8 +74,8 @@ class WebhookTransport:
         self._pool.close()
 
     def _posted(self, message_id: str, body: bytes) -> tuple[int | None, float | None]:
-        """The status of the answer and how long it asks to wait; the status is None where there
-        was none, and `UNREACHED` where not even the question got there.
+        """The status of the reply and the requested wait; the status is None without a reply, and
+        `UNREACHED` if the request was not delivered.
         """
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
@@ -97,7 +97,7 @@ class WebhookTransport:
                     body=body,
                     headers=headers,
                     redirect=False,
-                    preload_content=False,  # what it says beyond its status is not read
+                    preload_content=False,  # the body is not read
                 )
         except (NewConnectionError, ConnectTimeoutError, SSLError):
             return UNREACHED, None
@@ -111,9 +111,9 @@ class WebhookTransport:
         return float(min(2.0**attempt, LONGEST_WAIT_SECONDS) * (1 + self._chance.random()))
 
 
-def body_of(parcel: Parcel, *, at: datetime) -> bytes:
-    """The JSON of a batch: the list's columns of each message, and nothing else."""
-    rows = [{name: _plain(one.row, name) for name in LIST_COLUMNS} for one in parcel]
+def body_of(batch: Batch, *, at: datetime) -> bytes:
+    """The JSON of a batch: the list's columns of each message only."""
+    rows = [{name: _plain(one.row, name) for name in LIST_COLUMNS} for one in batch]
     payload = {"type": EVENT, "timestamp": at.isoformat(), "data": {"contacts": rows}}
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -123,7 +123,7 @@ def _plain(row: Mapping[str, Any], name: str) -> str | None:
 
 
 def _outcome(status: int | None) -> Outcome | None:
-    """What an answer means; None where the batch is to be posted again."""
+    """The outcome of a status; None if the batch is to be posted again."""
     if status in (None, UNREACHED) or status == 429 or status >= 500:
         return None
     if 200 <= status < 300:
@@ -134,7 +134,7 @@ def _outcome(status: int | None) -> Outcome | None:
 
 
 def _seconds(text: str | None) -> float | None:
-    """The wait that `Retry-After` asks for in whole seconds, within reason; None for none."""
+    """The wait in whole seconds of `Retry-After`, within a limit; None without one."""
     if text is None or not text.strip().isdecimal():
         return None
     return min(float(text), LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""What may be read off a measured plan: first whether it was run as planned, then the effects."""
+"""Analysis of a measured plan: first a check that it was run as planned, then the effects."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 OUTCOMES = ("retained", "orders", "margin")
-LEAST_CUSTOMERS = 50  # in a group: below it no interval of a mean is to be trusted
+LEAST_CUSTOMERS = 50  # per group: below it no interval of a mean is reliable
 CLEAR, SMALL = ("more", "less"), "too small to tell"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What the treated had more per customer: `plain`, and `adjusted` where CUPED could be.
+    """Effect per customer, treated minus control: `plain`, and `adjusted` by CUPED if possible.
 
-    `reach` is how many standard errors the intervals go to either side.
+    `reach` is the half-width of the intervals in standard errors.
     """
 
     plain: Difference
@@ -45,21 +45,21 @@ class Effect:
 
     @property
     def best(self) -> Difference:
-        """The adjusted difference where there is one."""
+        """The adjusted difference if there is one."""
         return self.adjusted or self.plain
 
     @property
     def verdict(self) -> str:
-        """More or less, where the interval excludes zero; else too small to tell."""
+        """Whether more or less if the interval excludes zero, else too small to tell."""
         least = min(self.treated_customers, self.best.customers - self.treated_customers)
         if least < LEAST_CUSTOMERS or not self.best.is_clear(self.reach):
             return SMALL
         return CLEAR[self.best.estimate < 0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON; what cannot be told is None."""
-        told = {"plain": _told(self.plain, self.reach), "verdict": self.verdict}
-        adjusted = None if self.adjusted is None else _told(self.adjusted, self.reach)
+        """Plain JSON; undefined values are None."""
+        told = {"plain": _plain(self.plain, self.reach), "verdict": self.verdict}
+        adjusted = None if self.adjusted is None else _plain(self.adjusted, self.reach)
         needed = self.best.customers_needed
         return told | {
             "cuped": adjusted,
@@ -69,10 +69,10 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The guard, and the effect on each of `OUTCOMES`; no effect where the guard forbids it.
+class Analysis:
+    """The sample-ratio check, and the effect on each of `OUTCOMES`; no effects if the check fails.
 
-    `why_not` says why there is none.
+    `why_not` states why there are none.
     """
 
     ratio: SampleRatio | None
@@ -80,25 +80,25 @@ class Reading:
     why_not: str | None = None
 
 
-def read(measured: Measured, shares: Mapping[str, float]) -> Reading:
+def analyse(measured: Measured, shares: Mapping[str, float]) -> Analysis:
     """The effects among customers for whom the draw made a difference: intention to treat.
 
-    `shares` are those of the plan; everyone was kept with the same probability, so no weights are
-    needed. Before the window closes the intervals hold at every look, and without CUPED, for
-    which that is not known.
+    `shares` are those of the plan; everyone had the same probability of being a control, so no
+    weights are needed. Before the window closes the intervals are anytime-valid, and without CUPED,
+    for which validity is not established.
     """
     rows = measured.frame[measured.frame["compared"]]
     kept = rows["kept"].to_numpy(dtype=bool)
     if not kept.any() or kept.all():
-        return Reading(None, {}, "nobody was kept without, or nobody was treated: no comparison")
+        return Analysis(None, {}, "no controls, or nobody was treated: no comparison is possible")
     ratio = _guard(kept, shares)
     if not ratio.as_planned:
-        return Reading(ratio, {}, _mismatch(ratio))
-    return Reading(ratio, {name: _effect(rows, name, ~kept, measured) for name in OUTCOMES})
+        return Analysis(ratio, {}, _mismatch(ratio))
+    return Analysis(ratio, {name: _effect(rows, name, ~kept, measured) for name in OUTCOMES})
 
 
 def _guard(kept: np.ndarray, shares: Mapping[str, float]) -> SampleRatio:
-    """Whether as many were kept as the shares of holdout and control say."""
+    """Whether the number of controls matches the shares of holdout and control."""
     share = 1 - (1 - shares["holdout"]) * (1 - shares.get("control", 0.0))
     counts = {"treated": int((~kept).sum()), "kept": int(kept.sum())}
     return sample_ratio(counts, {"treated": 1 - share, "kept": share})
@@ -106,10 +106,10 @@ def _guard(kept: np.ndarray, shares: Mapping[str, float]) -> SampleRatio:
 
 def _mismatch(ratio: SampleRatio) -> str:
     return (
-        f"{ratio.counts['kept']:,} customers were kept without where "
-        f"{ratio.planned['kept']:,.0f} were planned; by chance alone that happens with "
-        f"p = {ratio.p_value:.1g}: the groups differ by more than the campaign, and no effect is "
-        "read"
+        f"{ratio.counts['kept']:,} customers were controls where "
+        f"{ratio.planned['kept']:,.0f} were planned; by chance alone the probability is "
+        f"p = {ratio.p_value:.1g}: the groups differ by more than the campaign, so no effect is "
+        "reported"
     )
 
 
@@ -131,7 +131,7 @@ def _reach(name: str, outcome: np.ndarray, measured: Measured) -> float:
     return reach_at_any_look(measured.elapsed)
 
 
-def _told(found: Difference, reach: float) -> dict[str, float | None]:
+def _plain(found: Difference, reach: float) -> dict[str, float | None]:
     low, high = found.interval(reach)
     values = {
         "treated": found.treated,

@@ -1,4 +1,4 @@
-"""Difference of two groups: its interval at one look, and one that holds at every look."""
+"""Difference of two groups: its interval at one look, and an anytime-valid one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-Z = 1.959963984540054  # of the normal, 2.5 % on either side
-POWERED = 2.8015852  # 1.96 + .84: standard errors that show an effect with 80 % power
+Z = 1.959963984540054  # normal quantile, 2.5 % on either side
+POWERED = 2.8015852  # 1.96 + .84: standard errors for 80 % power
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of the treated minus mean of the kept, per customer; `error` is its standard error."""
+    """Mean of treated minus mean of control customers; `error` is its standard error."""
 
     treated: float
     kept: float
@@ -26,11 +26,11 @@ class Difference:
 
     @property
     def estimate(self) -> float:
-        """What the treated have more."""
+        """The effect per customer, treated minus control."""
         return self.treated - self.kept
 
     def interval(self, reach: float = Z) -> tuple[float, float]:
-        """The bounds `reach` standard errors away: of 95 % for one look."""
+        """The bounds at `reach` standard errors; by default 95 % for one look."""
         if self.error == 0:
             return self.estimate, self.estimate
         return self.estimate - reach * self.error, self.estimate + reach * self.error
@@ -42,21 +42,21 @@ class Difference:
 
     @property
     def smallest_shown(self) -> float:
-        """The least true difference that so many customers show with 80 % power, at 5 %."""
+        """The minimum detectable difference with 80 % power, at 5 %."""
         return POWERED * self.error
 
     @property
     def customers_needed(self) -> float:
-        """Customers in the same shares that would show a difference as large as the one found."""
+        """Customers needed, in the same shares, to detect a difference as large as the estimate."""
         if self.estimate == 0:
             return math.inf
         return self.customers * (self.smallest_shown / self.estimate) ** 2
 
 
 def difference(outcome: Floats, treated: Bools) -> Difference:
-    """The difference and Welch's standard error, a row a customer.
+    """The difference with Welch's standard error, one row per customer.
 
-    Both groups need two customers: the error is not a number otherwise.
+    Both groups need two customers; otherwise the error is NaN.
 
     >>> found = difference(np.array([1.0, 0.0, 0.0, 0.0]), np.array([True, True, False, False]))
     >>> found.estimate, found.error
@@ -68,11 +68,11 @@ def difference(outcome: Floats, treated: Bools) -> Difference:
 
 
 def cuped(outcome: Floats, treated: Bools, covariate: Floats) -> Floats:
-    """The outcome less what was foreseeable of it: same difference on average, smaller error.
+    """The outcome adjusted by a covariate: same expected difference, smaller error.
 
-    outcome - theta (covariate - its mean), theta the slope within the groups. Who has no covariate
-    counts as average. It must be known before the groups were drawn.
-    Source: Deng, Xu, Kohavi and Walker (2013).
+    outcome - theta (covariate - its mean), theta the slope within the groups. A missing covariate
+    counts as average. It must be known before the randomisation. Source: Deng, Xu, Kohavi and
+    Walker (2013).
     """
     known = np.isfinite(covariate)
     if not known.any():
@@ -84,7 +84,7 @@ def cuped(outcome: Floats, treated: Bools, covariate: Floats) -> Floats:
 
 
 def _within(values: Floats, treated: Bools) -> Floats:
-    """The values less the mean of their group."""
+    """The values minus the mean of their group."""
     return np.asarray(values - np.where(treated, _mean(values[treated]), _mean(values[~treated])))
 
 
@@ -97,20 +97,19 @@ def _variance_of_mean(values: Floats) -> float:
 
 
 LEVEL = 0.05
-NARROWEST = 8.2  # the information, in units of the mixture's, at which the reach is least
+NARROWEST = 8.2  # the information, in units of the mixture's, at which the reach is smallest
 
 
 def reach_at_any_look(information: float, *, level: float = LEVEL) -> float:
-    """Standard errors to either side that cover the truth at all looks together, at 1 - `level`.
+    """Half-width, in standard errors, of an interval with coverage 1 - `level` over all looks.
 
-    `information` is a clock of the looks: 1 where the reach is least, 3.04 instead of 1.96
-    standard errors; infinite at 0. Between two looks it must grow by at least as much as their
-    estimates lose in correlation: corr(s, t)^2 >= information(s) / information(t). For sums over
-    days whose gains are not negatively correlated that is the share of the days; for "at least
-    once" the odds (see `odds`).
-    Source: normal mixture boundary, Robbins (1970); Howard, Ramdas, McAuliffe and Sekhon (2021),
-    "Time-uniform, nonparametric, nonasymptotic confidence sequences", eq. 14; it is the mixture
-    SPRT of Johari et al. (2022).
+    `information` is the time scale of the looks: at 1 the reach is smallest, 3.04 instead of 1.96
+    standard errors; it is infinite at 0. Between two looks it must grow by at least as much as
+    their estimates lose in correlation: corr(s, t)^2 >= information(s) / information(t). For sums
+    over days without negative correlation that is the share of elapsed days; for "at least once"
+    the odds (see `odds`). Source: normal mixture boundary, Robbins (1970); Howard, Ramdas,
+    McAuliffe and Sekhon (2021), "Time-uniform, nonparametric, nonasymptotic confidence sequences",
+    eq. 14; it is the mixture SPRT of Johari et al. (2022).
 
     >>> round(reach_at_any_look(1.0), 2), round(reach_at_any_look(0.1), 2)
     (3.04, 3.82)
@@ -122,10 +121,10 @@ def reach_at_any_look(information: float, *, level: float = LEVEL) -> float:
 
 
 def odds(share: float, customers: int) -> float:
-    """The clock of "at least once": a share measured twice correlates like its odds.
+    """The information of "at least once": the correlation of a share at two looks follows its odds.
 
-    For indicators that only turn on, corr(s, t)^2 = odds(p_s) / odds(p_t), whoever the customers
-    are. Kept finite where everyone did.
+    For indicators that only turn on, corr(s, t)^2 = odds(p_s) / odds(p_t), for any customers.
+    Finite even if everyone did.
 
     >>> odds(0.75, 1_000)
     3.0

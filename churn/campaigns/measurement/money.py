@@ -1,4 +1,4 @@
-"""The money of a campaign, to the cent: whoever has the rows finds the same."""
+"""The money table of a campaign, exact to the cent and reproducible from the rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from churn.campaigns.measurement.rows import UNITS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churn.campaigns.measurement.analysis import Effect, Reading
+    from churn.campaigns.measurement.analysis import Analysis, Effect
     from churn.campaigns.measurement.rows import Measured
 
 
@@ -32,15 +32,15 @@ CENT = Decimal("0.01")
 PLACES = Decimal("0.0001")
 
 
-def money_of(measured: Measured, reading: Reading) -> dict[str, Any]:
+def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
     """The money table: numbers of customers, and money as exact decimals.
 
-    Sums are those of the rows. `incremental_*` are over the `compared`: what the treated had, less
-    what as many customers had among the kept, by plain means. `net` is incremental margin less
-    cost, `roi` net over cost, `crc` cost over the retained among those who were sent an offer.
-    `*_low` and `*_high` bound the same plain difference, at the reach of the reading;
-    `cost_per_saved`, cost over the incremental retained, is told where those are clearly more than
-    none. What no effect may be read of is None.
+    Sums are those of the rows. `incremental_*` refer to `compared` customers: the total of the
+    treated minus that of as many controls, by plain means. `net` is incremental margin less cost,
+    `roi` net over cost, `crc` cost over the retained among those who were sent an offer. `*_low`
+    and `*_high` bound the same plain difference, at the reach of the analysis; `cost_per_saved`,
+    cost divided by incremental retained customers, is given if these are significantly above zero.
+    Without a reportable effect, values are None.
     """
     frame = measured.frame
     cost = _sum(frame, "contact_cost") + _sum(frame, "redemption_cost")
@@ -55,7 +55,7 @@ def money_of(measured: Measured, reading: Reading) -> dict[str, Any]:
         "retained_of_sent": int(sent["retained"].sum()),
         "crc": _ratio(cost, int(sent["retained"].sum())),
         **groups,
-        **(_earned(groups, cost, reading) if reading.effects else dict.fromkeys(EARNED)),
+        **(_earned(groups, cost, analysis) if analysis.effects else dict.fromkeys(EARNED)),
     }
 
 
@@ -76,20 +76,20 @@ def _groups(compared: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
-def _earned(groups: dict[str, Any], cost: Decimal, reading: Reading) -> dict[str, Decimal | None]:
+def _earned(groups: dict[str, Any], cost: Decimal, analysis: Analysis) -> dict[str, Decimal | None]:
     saved, orders, margin = (_more(groups, name) for name in ("retained", "orders", "margin"))
-    low, high = _bounds(reading.effects["margin"])
+    low, high = _bounds(analysis.effects["margin"])
     net = (margin - cost).quantize(CENT)
-    is_saved = reading.effects["retained"].verdict == "more" and saved > 0
+    is_saved = analysis.effects["retained"].verdict == "more" and saved > 0
     values = (saved, orders, margin, low, high, net, low - cost, high - cost, _ratio(net, cost))
     told = dict(zip(EARNED, (*values, _ratio(cost, saved) if is_saved else None), strict=True))
     return {name: _finite(value) for name, value in told.items()}
 
 
 def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
-    """The interval of the margin of all treated customers, to the cent where it is finite.
+    """The interval of the incremental margin of all treated customers, to the cent if finite.
 
-    The plain one, for the money is a plain difference: that of CUPED is centred on another.
+    It is the plain one, because the money is a plain difference; that of CUPED has another centre.
     """
     low, high = effect.plain.interval(effect.reach)
     customers = effect.treated_customers

@@ -1,4 +1,4 @@
-"""How many customers an experiment needs, what it can show, and whether it was run as planned."""
+"""Power analysis: sample size, minimum detectable effect, and the sample-ratio check."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ SUSPICIOUS = 0.001
 def customers_needed(
     base_rate: float, effect: float, *, holdout: float = 0.5, level: float = LEVEL
 ) -> int:
-    """How many customers, both arms together, show an `effect` on a rate with 80 % power.
+    """The number of customers, both arms together, to detect an `effect` on a rate with 80 % power.
 
     `effect` is in probability points; `holdout` is the share of customers without the offer.
-    Source: two-sided test of two proportions; with equal arms about 16 p (1 - p) / effect^2 an arm.
+    Source: two-sided test of two proportions; with equal arms about 16 p (1 - p) / effect^2 per
+    arm.
 
     >>> customers_needed(0.2, 0.02)
     12559
@@ -30,15 +31,17 @@ def customers_needed(
         rule = "holdout must be a share between 0 and 1"
         raise ConfigError(rule, got=holdout, fix="Pass e.g. 0.1.")
     if effect == 0:
-        raise ConfigError("effect must not be 0", got=0, fix="Pass the least that matters.")
+        raise ConfigError(
+            "effect must not be 0", got=0, fix="Pass the smallest effect that matters."
+        )
     variance = base_rate * (1 - base_rate) * (1 / holdout + 1 / (1 - holdout))
     return math.ceil(_reach(level) ** 2 * variance / effect**2)
 
 
 def smallest_detectable_effect(base_rate: float, customers: int, *, holdout: float) -> float:
-    """The difference in lapse rates that a holdout of that share shows with 80 % power, at 5 %.
+    """The minimum detectable difference in lapse rates with 80 % power, at 5 %.
 
-    Infinite where an arm is empty. Source: two-sided test of two proportions.
+    Infinite if an arm is empty. Source: two-sided test of two proportions.
 
     >>> round(smallest_detectable_effect(0.13, 2_231, holdout=0.1), 3)
     0.066
@@ -53,7 +56,7 @@ def smallest_detectable_effect(base_rate: float, customers: int, *, holdout: flo
 
 @dataclass(frozen=True)
 class SampleRatio:
-    """Customers by arm, how many were planned, and how likely chance alone makes such a gap."""
+    """Customers by arm, observed and planned, and the p-value of the difference."""
 
     counts: Mapping[str, int]
     planned: Mapping[str, float]
@@ -61,15 +64,15 @@ class SampleRatio:
 
     @property
     def as_planned(self) -> bool:
-        """False where arms differ from the plan beyond chance: then no effect may be read."""
+        """False if arms differ from the plan significantly: then no effect may be reported."""
         return self.p_value >= SUSPICIOUS
 
 
 def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> SampleRatio:
-    """Whether the arms are as large as their shares say: the sample-ratio-mismatch check.
+    """The sample-ratio-mismatch check: whether the sizes of arms match their shares.
 
-    A chi-squared test at .001 (Fabijan et al. 2019). ConfigError unless the arms are the same and
-    the shares add up to 1.
+    A chi-squared test at .001 (Fabijan et al. 2019). Raises ConfigError unless the arms are the
+    same and the shares add up to 1.
 
     >>> sample_ratio({"treatment": 9_000, "holdout": 1_300}, {"treatment": 0.9, "holdout": 0.1}
     ...              ).as_planned
@@ -88,7 +91,7 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> Samp
 
 
 def _reach(level: float) -> float:
-    """Standard errors that a true effect must lie from zero."""
+    """The distance of a detectable effect from zero, in standard errors."""
     return float(norm.ppf(1 - level / 2) + norm.ppf(POWER))
 
 

@@ -1,6 +1,6 @@
 """A plan joined with its outcome: one row per customer, money in exact decimals.
 
-Money is counted in ten-thousandths, as whole numbers, so that sums of rows are exact.
+Money is counted in integer ten-thousandths, so that sums of rows are exact.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from churn.errors import ConfigError, DataError
 from churn.offers.arms import ARMS, CONTROL, HOLDOUT
 from churn.offers.catalogue import NO_OFFER, Offers
 
-# In this order: the first that holds of a customer is the answer.
+# In this order: the first that applies to a customer is the response.
 ANSWERS = {
     "not_sent": "find out why it was not delivered",
     "unsubscribed": "do not write again; see that the consent is withdrawn",
@@ -38,10 +38,10 @@ ANSWERS = {
 
 
 def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
-    """The answer of each row and the next step; both null where no offer was planned.
+    """The response of each row and the next step; both null if no offer was planned.
 
     `rows` have `offered`, `sent`, `retained`, and `redemptions`, `other_redemptions`, `opened` and
-    `unsubscribed`, which are null where the shop's tables do not tell.
+    `unsubscribed`, which are null if the tables do not contain them.
     """
     holds = {
         "not_sent": ~rows["sent"],
@@ -68,11 +68,11 @@ ANOTHER_OFFER = "name another offer of the catalogue than the customer was sent"
 
 @dataclass(frozen=True)
 class Redeemed:
-    """By row of a plan: `ours`, how often the offer that was sent was redeemed; `others`, how often
-    anything else was; `priced` of ours with an order on the same day, and the sum of those orders.
+    """By row of a plan: `ours`, redemptions of the offer that was sent; `others`, of anything else;
+    `priced`, those of ours with an order on the same day, and the sum of those orders.
 
-    All are null where redemptions are not known. `unmatched` counts redemptions of customers with
-    an offer that match nothing, by what they name.
+    All are null if redemptions are unknown. `unmatched` counts unmatched redemptions of customers
+    with an offer, by what they refer to.
     """
 
     ours: pd.Series[int]
@@ -86,7 +86,9 @@ def redeemed_by(
     frame: pd.DataFrame, found: pa.Table | None, codes: Mapping[str, str], offer_ids: set[str]
 ) -> Redeemed:
     """Redemptions (see `churn.data.responses`) by row of a plan with customer_id, campaign_id and
-    offer_id. `codes` tell the offer of a code in lower case; an offer's id is a code of its own.
+    offer_id.
+
+    `codes` maps lower-case codes to offers; an offer's id also counts as a code.
     """
     if found is None:
         unknown = pd.Series(pd.NA, index=frame.index, dtype="Int64")
@@ -114,7 +116,7 @@ def redeemed_by(
 
 
 def _named_offer(rows: pd.DataFrame, offers: Mapping[str, str]) -> pd.Series[str]:
-    """The offer of the catalogue that a row names, by its id, else by its code; null for none."""
+    """The catalogue offer that a row refers to, by id, else by code; null for none."""
     by_id, by_code = (rows[name].astype("object").map(offers) for name in ("offer_id", "code"))
     return by_id.fillna(by_code)
 
@@ -154,9 +156,9 @@ MEASURED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Measured:
-    """The rows, money in units of a ten-thousandth, and what is known of the campaign.
+    """The rows, with money in ten-thousandths, and facts about the campaign.
 
-    `unmatched` counts redemptions that match no offer or campaign, by what they name.
+    `unmatched` counts redemptions that match no offer or campaign, by what they refer to.
     `compared`: customers for whom the draw of holdout and control made a difference. Days before
     `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
     `ends` and later.
@@ -175,7 +177,7 @@ class Measured:
 
     @property
     def elapsed(self) -> float:
-        """The share of the horizon that was seen."""
+        """The elapsed share of the horizon."""
         return (self.closes - self.plan_as_of).days / self.horizon_days
 
     @property
@@ -199,13 +201,13 @@ def measured_rows(
     probability: Mapping[str, float] | None = None,
     codes: Mapping[str, str] | None = None,
 ) -> Measured:
-    """What came of a plan (`PLANNED`, one campaign and date) as it was known at the snapshot.
+    """The outcomes of a plan (`PLANNED`, one campaign and date) as known at the snapshot.
 
     Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
-    catalogue: a contact for each who was sent an offer, and the margin of each redemption; where
-    the shop's tables do not tell who redeemed, what the plan expected. `codes` tell the offers of
-    codes in lower case. Raises DataError where a customer stands twice, ConfigError where no day
-    has passed or the catalogue lacks an offer.
+    catalogue: a contact for each who was sent an offer, and the margin of each redemption; if the
+    tables have no redemptions, the expected cost of the plan. `codes` maps lower-case codes to
+    offers. Raises DataError if a customer is repeated, ConfigError if no day has passed or the
+    catalogue lacks an offer.
     """
     plan_as_of, campaign = _one_plan(planned)
     lag = snapshot.tables.arrival_lag_days()
@@ -251,11 +253,11 @@ def measured_rows(
 def _one_plan(planned: pd.DataFrame) -> tuple[date, str]:
     names = planned[["as_of", "campaign_id"]].drop_duplicates()
     if len(names) != 1:
-        rule = "one plan is measured at a time: one campaign and one date"
+        rule = "only one plan can be measured at a time: one campaign and one date"
         raise DataError(rule, got=f"{len(names)} of them", fix="Pass the file of one plan.")
     twice = int(planned["customer_id"].duplicated().sum())
     if twice:
-        rule = "a plan must hold every customer_id once"
+        rule = "a plan must contain every customer_id once"
         raise DataError(rule, got=f"{twice} repeated", fix="Pass the plan's file unchanged.")
     return names["as_of"].iloc[0], str(names["campaign_id"].iloc[0])
 
@@ -287,16 +289,16 @@ def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Seri
 def _costs(
     frame: pd.DataFrame, offers: Offers, redeemed: Redeemed
 ) -> tuple[pd.Series[int], pd.Series[int]]:
-    """Contact and redemption costs in units; a redemption counts also where no contact does.
+    """Contact and redemption costs in units; a redemption also counts without a contact.
 
-    A share is of the net amount of the order on the day of the redemption; without one of the
-    customer's mean order since the plan, and without any of the order that the plan expected.
+    A share refers to the net amount of the order on the day of the redemption; without one, to the
+    customer's mean order since the plan; without any, to the order that the plan expected.
     """
     known = {offer.offer_id: offer for offer in offers}
     lacking = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(known))
     if lacking:
-        rule = "the catalogue must hold the offers of the plan: it tells what they cost"
-        raise ConfigError(rule, got=f"no {lacking}", fix="Name the catalogue of that campaign.")
+        rule = "the catalogue must contain the offers of the plan, with their costs"
+        raise ConfigError(rule, got=f"no {lacking}", fix="Pass the catalogue of that campaign.")
     contact, fixed, share, rate = (
         frame["offer_id"].map({k: getattr(one, name) for k, one in known.items()}).fillna(0.0)
         for name in ("contact_cost", "margin_amount", "margin_share", "redemption_rate")

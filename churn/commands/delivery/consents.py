@@ -9,7 +9,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.campaigns.delivery.deliverable import Sendable, offered, sendable
+from churn.campaigns.delivery.deliverable import Deliverable, deliverable, offered
 from churn.commands.session import Session
 from churn.data.consent import (
     consent_to_send,
@@ -21,7 +21,7 @@ from churn.data.consent import (
 )
 from churn.data.erased import without_erased
 from churn.data.words import channel_of
-from churn.offers.preferences import saying_nothing
+from churn.offers.preferences import empty_preferences
 from churn.storage.withdrawals import (
     Withdrawal,
     remember_grant,
@@ -90,7 +90,7 @@ def still_sendable(
     on: date,
     offer: str | None = None,
     channel: str | None = None,
-) -> Sendable:
+) -> Deliverable:
     """What of a plan's table may be sent on that date, of one offer and channel or of all.
 
     The shop's tables are read as the session found them, the ledger's withdrawals at this moment.
@@ -98,7 +98,7 @@ def still_sendable(
     snapshot = session.tables.as_of(on)
     preferences = preferences_to_send(snapshot)
     known = without_erased(plan, session.erased)
-    sent = sendable(
+    sent = deliverable(
         known,
         consents=consent_to_send(snapshot, withdrawn=withdrawn(session)),
         consent=session.settings.offers.consent,
@@ -109,7 +109,7 @@ def still_sendable(
         channel=channel,
     )
     gone = offered(plan).num_rows - offered(known).num_rows
-    return Sendable(sent.table, {"erased": gone, **sent.left_out}) if gone else sent
+    return Deliverable(sent.table, {"erased": gone, **sent.left_out}) if gone else sent
 
 
 def _kinds(session: Session) -> dict[str, str]:
@@ -133,7 +133,7 @@ def preference_notes(session: Session) -> list[str]:
     if preferences is None:
         return []
     notes = []
-    silent = saying_nothing(preferences)
+    silent = empty_preferences(preferences)
     if silent:
         notes.append(
             f"{silent:,} preference(s) say nothing: allowed is neither true nor false, and "

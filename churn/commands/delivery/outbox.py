@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from churn.campaigns.delivery.deliverable import Sendable, addressed, refusers
+from churn.campaigns.delivery.deliverable import Deliverable, addressed, refusers
 from churn.campaigns.delivery.dispatch import Clock
 from churn.campaigns.delivery.planned import Planned
 from churn.campaigns.delivery.transport import Outgoing
@@ -125,7 +125,7 @@ def still_reachable(
 
 def _reachable(
     session: Session, plan: pa.Table, record: _Record, request: SendRequest, *, on: date
-) -> tuple[Sendable, Sequence[str]]:
+) -> tuple[Deliverable, Sequence[str]]:
     """The offers that may be sent, and the addresses in their order, empty for a webhook."""
     sent = still_sendable(
         session, plan, on=on, offer=request.offer, channel=request.transport.channel
@@ -137,7 +137,9 @@ def _reachable(
     return _addressed(session, sent, record, on=on)
 
 
-def _not_yet(sent: Sendable, record: _Record, *, limit: int | None) -> tuple[Sendable, list[int]]:
+def _not_yet(
+    sent: Deliverable, record: _Record, *, limit: int | None
+) -> tuple[Deliverable, list[int]]:
     """The rows whose customer has no message yet, up to the limit, and their places."""
     left, kept = Counter(sent.left_out), list[int]()
     for place, customer in enumerate(sent.table["customer_id"].to_pylist()):
@@ -148,7 +150,7 @@ def _not_yet(sent: Sendable, record: _Record, *, limit: int | None) -> tuple[Sen
             kept.append(place)
         else:
             left[code] += 1
-    return Sendable(sent.table.take(pa.array(kept, pa.int64())), dict(left)), kept
+    return Deliverable(sent.table.take(pa.array(kept, pa.int64())), dict(left)), kept
 
 
 def _on_record(session: Session, planned: Planned | None, request: SendRequest) -> _Record:
@@ -167,8 +169,8 @@ def knows_addresses(session: Session) -> bool:
 
 
 def _addressed(
-    session: Session, sent: Sendable, record: _Record, *, on: date
-) -> tuple[Sendable, list[str]]:
+    session: Session, sent: Deliverable, record: _Record, *, on: date
+) -> tuple[Deliverable, list[str]]:
     tables = session.tables
     if not knows_addresses(session):
         rule = "sending e-mail needs the column email of the table 'customers'"

@@ -1,4 +1,4 @@
-"""Tables of a model's evaluation and of its quality gate."""
+"""Tables of a model's evaluation and of its promotion gate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SHOWN = {
 }
 BY_KIND = ("roc_auc", "log_loss", "brier")
 LEAST_SHARE = 0.8
-"""Of what came should have been expected; less, or as much more, is told in a note."""
+"""A larger relative deviation of the expected from the observed margin is reported in a note."""
 
 GIANT_SHARE = 0.02
-"""Of what came, in the part of orders beyond their fence; as much is told in a note."""
+"""From this share of the observed margin beyond the fence on, a note reports it."""
 
 LEAST_SLICE_ROWS = 2_000
-"""Smaller slices are in the report; on a terminal their chance error would drown the rest."""
+"""Smaller slices are only in the report; in the terminal their noise would obscure the rest."""
 
 
 def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
-    """The judgement for people: every predictor on the eligible, then the model on its strata."""
+    """The evaluation: every predictor on eligible rows, then the model on its strata."""
     shown = [
         (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
         for one in evaluation.judged
@@ -50,33 +50,33 @@ def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
         (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
         for one in evaluation.amounts
     ]
-    header = ("", "", "expected", "came", "ratio", "error each")
+    header = ("", "", "predicted", "observed", "ratio", "mean abs. error")
     return (
         Table(title, ("", *SHOWN.values()), tuple(shown)),
-        _by_kind("The model by kind of customer", "lapsed", strata),
-        Table("Orders and margin of the horizon, all eligible together", header, tuple(amounts)),
+        _by_kind("The model by customer group", "lapsed", strata),
+        Table("Orders and margin in the horizon, all eligible customers", header, tuple(amounts)),
         *_win_back_table(evaluation),
     )
 
 
 def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
-    """A note where the margin that the model expected is a fifth or more off what came, beyond
-    chance; and one where single orders brought much of it.
+    """A note if the expected margin deviates significantly from the observed one by a fifth or
+    more; and one if single orders account for much of it.
     """
     margins = [
         one for one in evaluation.amounts if (one.amount, one.predictor) == ("margin", "model")
     ]
     off = tuple(
-        f"the margin expected at the test cutoffs was {one.ratio.estimate:.0%} of what came: "
-        "values at risk, and with them plans, may be as far off. A season that was seen once does "
-        "that"
+        f"the predicted margin at the test cutoffs was {one.ratio.estimate:.0%} of the observed "
+        "one: values at risk, and plans based on them, may deviate by as much. A season that "
+        "occurs only once in the data has this effect"
         for one in margins
         if one.ratio.high < LEAST_SHARE or one.ratio.low > 1 / LEAST_SHARE
     )
     giant = tuple(
-        f"{one.beyond_fence_share:.1%} of the margin that came at the test cutoffs lies in the "
-        "parts of single orders that are beyond the fence up to which models learn from an order: "
-        "where such orders are many, sums expect them, but of nobody in particular"
+        f"{one.beyond_fence_share:.1%} of the observed margin at the test cutoffs lies in "
+        "the parts of single orders beyond the fence up to which models learn from an order: "
+        "if such orders are frequent, totals include them, but not for specific customers"
         for one in margins
         if one.beyond_fence_share >= GIANT_SHARE
     )
@@ -88,7 +88,7 @@ def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
 
 
 def _win_back_table(evaluation: Evaluation) -> tuple[Table, ...]:
-    """The model of the lapsed beside the rate of their group, where it speaks."""
+    """The model of lapsed customers compared with their group rate, if it is active."""
     gap = evaluation.win_back
     if gap is None:
         return ()
@@ -97,12 +97,12 @@ def _win_back_table(evaluation: Evaluation) -> tuple[Table, ...]:
         _with_error(evaluation.of(name, "lapsed").metrics["log_loss"])
         for name in ("model", "group_rate")
     ]
-    header = ("win-back", "rate of the group", "difference")
-    return (Table("Log loss of the lapsed", header, ((*log_loss, *verdict),)),)
+    header = ("win-back model", "group rate", "difference")
+    return (Table("Log loss on lapsed customers", header, ((*log_loss, *verdict),)),)
 
 
 def report_tables(judgement: Judgement) -> tuple[Table, ...]:
-    """What a judgement tells beyond the comparison with the rules."""
+    """The rest of an evaluation, after the comparison with the baselines."""
     tables = (
         _by_kind("The decline head", "declined", judgement.evaluation.decline),
         _calibration(judgement),
@@ -132,8 +132,8 @@ def _calibration(judgement: Judgement) -> Table:
     if judgement.pooled is not None:
         everyone, *slices = judgement.pooled.calibration
         shown += [everyone, *(one for one in slices if one.rows >= LEAST_SLICE_ROWS)]
-    header = ("", "rows", "foretold", "came", "error", "low", "high", "chance", "95 %")
-    title = "Calibration error with its interval, and a perfect model's: on average, at 95 %"
+    header = ("", "rows", "predicted", "observed", "error", "low", "high", "floor", "95 %")
+    title = "Calibration error with its interval; noise floor: mean and 95 % quantile"
     return Table(title, header, tuple(_reliability(one) for one in shown))
 
 
@@ -155,8 +155,8 @@ def _lists(judgement: Judgement) -> Table:
         )
         for one in found
     )
-    header = ("list by", "listed", "lapsed", "of the lapsed", "of their spend")
-    return Table("What lists at capacity would have been worth", header, rows)
+    header = ("ranked by", "listed", "precision", "recall", "spend caught")
+    return Table("Backtest of lists at capacity", header, rows)
 
 
 def _profits(judgement: Judgement) -> Table:
@@ -171,8 +171,8 @@ def _ablation(judgement: Judgement) -> Table:
         (one.family, str(one.features), difference(one.loss_rise), f"{one.auc_fall:+.4f}")
         for one in judgement.ablation
     )
-    header = ("without", "features", "log loss rises by", "AUC falls by")
-    return Table("The recipe fitted again without each family of features", header, rows)
+    header = ("without", "features", "log loss increase", "AUC decrease")
+    return Table("The recipe refitted without each feature family", header, rows)
 
 
 def _horizons(judgement: Judgement) -> Table:
@@ -188,7 +188,7 @@ def _horizons(judgement: Judgement) -> Table:
         for one in judgement.horizons
     )
     header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
-    return Table("The recipe with another horizon", header, rows)
+    return Table("The recipe with other horizons", header, rows)
 
 
 def _with_error(value: Interval) -> str:
@@ -217,20 +217,20 @@ def _decimal(value: float) -> str:
 
 
 QUESTIONS = {
-    "rules": "beats the simple rules",
-    "champion": "no step back from the champion",
-    "slices": "no kind of customer served worse",
-    "leaks": "knows nothing of the future",
+    "rules": "beats the baselines",
+    "champion": "not inferior to the champion",
+    "slices": "no slice worse",
+    "leaks": "no leakage",
 }
 
 
 def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:
-    """Plain JSON: what became of the model, why in words, and each check with its figures."""
+    """Plain JSON: the outcome, the reasons as text, and each check with its figures."""
     reasons = list(gate.reasons)
     if stand_in is not None and promoted:
         reasons.append(
-            f"the model was refused, and the rule {stand_in} was promoted in its place: it speaks "
-            "until a model passes"
+            f"the model was rejected, and the baseline {stand_in} was promoted as fallback model: "
+            "it is active until a model passes"
         )
     elif promoted is False:
         reasons.append("the champion stays")
@@ -240,7 +240,7 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
 
 
 def gate_table(gate: Gate) -> Table:
-    """A line for each check: what was asked, whether it was passed, and by what figures."""
+    """One line per check: the check, whether it passed, and its figures."""
     rows = tuple((QUESTIONS[one.name], _word(one), _figures(one)) for one in gate.checks)
     return Table("Gate", ("", "", ""), rows)
 
@@ -250,7 +250,7 @@ def _word(check: Check) -> str:
 
 
 def _figures(check: Check) -> str:
-    """The one line of figures that fits a table; the reason in words says the rest."""
+    """A one-line summary of the figures; the reason has the details."""
     told = check.figures
     if check.name == "champion" and not told:
         return "it cannot be read"
@@ -258,8 +258,8 @@ def _figures(check: Check) -> str:
         against = told.get("baseline") or f"the champion, {told['how']}"
         bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"
         few = told.get("cutoffs", LEAST_CUTOFFS) < LEAST_CUTOFFS
-        alone = "on 1 cutoff, which is too few: " if few else ""
+        alone = "only 1 cutoff, which is too few: " if few else ""
         return f"{alone}log loss {told['difference']:+.4f} {bounds} to {against}"
     if check.name == "slices":
-        return f"{len(told)} kinds with 100 lapsed or more"
-    return ", ".join(told) or "every feature audited"
+        return f"{len(told)} slices with 100 lapsed or more"
+    return ", ".join(told) or "all features audited"

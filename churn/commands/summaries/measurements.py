@@ -1,4 +1,4 @@
-"""What a campaign earned, as a person reads it."""
+"""Tables of the measured result of a campaign."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from churn.results.job_result import Line, Table
 
 PER_CUSTOMER = {
     "retained": ("retained, %", 100, 2),
-    "orders": ("orders each", 1, 3),
-    "margin": ("margin each", 1, 3),
+    "orders": ("orders per customer", 1, 3),
+    "margin": ("margin per customer", 1, 3),
 }
 MONEY = {
-    "incremental_margin": "margin beyond that of the kept",
-    "contact_cost": "cost of contacts",
-    "redemption_cost": "cost of redemptions",
-    "net": "net: margin less costs",
-    "roi": "return on cost",
-    "crc": "cost per retained of those sent (CRC)",
-    "cost_per_saved": "cost per customer who would have left",
+    "incremental_margin": "incremental margin",
+    "contact_cost": "contact cost",
+    "redemption_cost": "redemption cost",
+    "net": "net: incremental margin - costs",
+    "roi": "return on investment (ROI)",
+    "crc": "cost per retained contacted customer (CRC)",
+    "cost_per_saved": "cost per saved customer",
 }
 
 
 def measure_tables(told: dict[str, Any]) -> tuple[Table, ...]:
-    """Who was compared, what they did more, the money, and the follow-up."""
+    """The groups compared, the effects, the money, and the follow-up."""
     return (_groups(told), _effects(told), _needed(told), _money(told), _answers(told))
 
 
@@ -40,7 +40,7 @@ def _groups(told: dict[str, Any]) -> Table:
             f"{money[f'{name}_orders']:,}",
             _cents(money[f"{name}_margin"]),
         )
-        for name, word in (("treated", "treated"), ("kept", "kept without"))
+        for name, word in (("treated", "treated"), ("kept", "control"))
     )
     title = f"Campaign {told['campaign_id']}, {told['plan_as_of']} to before {told['closes']}"
     header = ("", "customers", "got an offer", "retained", "orders", f"margin, {told['currency']}")
@@ -57,8 +57,8 @@ def _effects(told: dict[str, Any]) -> Table:
                 verdict = effect["verdict"] if how == _read_from(effect) else ""
                 what = label if how == "plain" else "  with CUPED"
                 rows.append((what, *_numbers(found, scale, digits), verdict))
-    look = "" if told["closed"] else ", at every look"
-    title = f"What the treated did more, per customer (intervals of 95 %{look})"
+    look = "" if told["closed"] else ", anytime-valid"
+    title = f"Effect per customer, treated minus control (95 % intervals{look})"
     return Table(title, ("", "treated", "kept", "difference", "verdict"), tuple(rows))
 
 
@@ -76,7 +76,7 @@ def _numbers(found: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
 
 
 def _needed(told: dict[str, Any]) -> Table:
-    """What would tell, where it is too small to tell at the end; before it, the end may."""
+    """Power, for effects that are too small to tell at the end of the window."""
     rows = []
     for name, effect in (told["effects"] if told["closed"] else {}).items():
         if effect["verdict"] != "too small to tell" or effect["smallest_shown"] is None:
@@ -84,9 +84,9 @@ def _needed(told: dict[str, Any]) -> Table:
         label, scale, digits = PER_CUSTOMER[name]
         needed = effect["customers_needed"]
         shown = f"{effect['smallest_shown'] * scale:.{digits}f}"
-        rows.append((label, shown, "no number" if needed is None else f"{needed:,} customers"))
-    header = ("per customer", "these customers show", "as found, it would need")
-    return Table("What would tell, where it is too small to tell", header, tuple(rows))
+        rows.append((label, shown, "undefined" if needed is None else f"{needed:,} customers"))
+    header = ("per customer", "minimum detectable effect", "needed for the estimate")
+    return Table("Power, where the effect is too small to tell", header, tuple(rows))
 
 
 def _money(told: dict[str, Any]) -> Table:
@@ -119,4 +119,5 @@ def _answers(told: dict[str, Any]) -> Table:
         for name, step in ANSWERS.items()
         if told["answers"].get(name)
     )
-    return Table("Follow-up of those with an offer", ("answer", "customers", "next step"), rows)
+    header = ("response", "customers", "next step")
+    return Table("Follow-up of customers with an offer", header, rows)

@@ -1,4 +1,4 @@
-"""The orders by month for people, so that a wrong column or a wrong date shows at a glance."""
+"""Orders by month, so that a wrong column or date is obvious."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ HEADER = ("month", "orders", "customers", "revenue", "mean order", "returns", "r
 
 
 def overview_tables(found: Overview | None) -> tuple[Table, ...]:
-    """The months, and what else is worth a look; nothing where there is no order."""
+    """The months and other key figures; nothing without orders."""
     if found is None:
         return ()
     facts: list[Line] = [
         ("orders", f"from {found.first} to {found.last}"),
         (
             "largest customer",
-            f"{found.largest_share_of_orders:.1%} of the orders, "
-            f"{found.largest_share_of_revenue:.1%} of what was bought",
+            f"{found.largest_share_of_orders:.1%} of orders, "
+            f"{found.largest_share_of_revenue:.1%} of revenue",
         ),
     ]
     if found.after_as_of:
-        facts.append(("not used", f"{found.after_as_of:,} orders on the date or later"))
+        facts.append(("not used", f"{found.after_as_of:,} orders on or after the date"))
     months = tuple(_line(period) for period in (*found.months, found.total))
     return (
         Table(f"Orders by month, {found.currency}", HEADER, months),
@@ -41,7 +41,7 @@ def _line(period: Period) -> Line:
 
 
 def audit_table(audits: Mapping[str, TableAudit]) -> Table:
-    """What was read of each table, what was kept, and what was dropped for which reason."""
+    """Rows read, kept and dropped of each table, with reasons."""
     rows: list[Line] = []
     for name, audit in audits.items():
         rows.append((name, f"{audit.rows_read:,}", f"{audit.rows_kept:,}", ""))

@@ -1,4 +1,4 @@
-"""A plan's totals as a person reads them."""
+"""Tables of a plan's totals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from churn.results.job_result import Table
 
 
 def plan_tables(summary: dict[str, Any]) -> tuple[Table, ...]:
-    """Who gets what, the money, other budgets and, where there are groups, how they fare."""
+    """Offers, money, other budgets and, if there are groups, their shares."""
     return (
         _offers_table(summary),
         _arms_table(summary),
@@ -31,11 +31,11 @@ def _offers_table(summary: dict[str, Any]) -> Table:
         for code, n in summary["suppressed"].items()
         if n
     ]
-    return Table("Who gets what", ("offer", "customers", "why"), tuple(offered + none))
+    return Table("Offers", ("offer", "customers", "why"), tuple(offered + none))
 
 
 def _arms_table(summary: dict[str, Any]) -> Table:
-    """Nothing where nothing but the holdout is left to chance: the codes tell of it already."""
+    """Empty if only the holdout is randomised, because the codes show it already."""
     shares = summary["shares"]
     if not shares["control"] and not shares["explore"]:
         return Table("Arms", ("", ""), ())
@@ -47,7 +47,7 @@ def _money_table(summary: dict[str, Any]) -> Table:
     names = {
         "budget": "budget",
         "expected_cost": "expected cost",
-        "explored_cost": "of it for offers by lot",
+        "explored_cost": "of it for exploration",
         "worst_cost": "cost if everyone redeems",
         "expected_gain": f"expected gain in margin ({_sources(summary)} effects)",
         "expected_value": "expected net value",
@@ -64,8 +64,10 @@ def _sources(summary: dict[str, Any]) -> str:
 
 
 def _curve_table(summary: dict[str, Any]) -> Table:
-    """Nothing where no budget would earn anything, for nobody may get an offer or none pays."""
-    title = f"What other budgets would earn, {summary['currency']}"
+    """Empty if no budget would earn anything, because nobody may get an offer or none is
+    profitable.
+    """
+    title = f"Value at other budgets, {summary['currency']}"
     header = ("budget", "expected cost", "expected net value")
     if not any(one["expected_cost"] or one["expected_value"] for one in summary["value_curve"]):
         return Table(title, header, ())

@@ -1,4 +1,4 @@
-"""How good lists of recommendations were, as a person reads it."""
+"""Tables of the evaluation of recommendations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from churn.results.job_result import Line, Table
 
 KINDS = {
     "all": "Lists of ten, repeated and new products",
-    "repeat": "Repeated ones alone",
-    "new": "New ones alone",
+    "repeat": "Repeated products only",
+    "new": "New products only",
 }
 PREDICTORS = {
     LEARNT: "learnt",
@@ -23,7 +23,7 @@ HEADER = ("", "hit rate", "recall", "NDCG", "learnt hits", "NDCG")
 
 
 def recommend_tables(told: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Table, ...]:
-    """What was resolved, the judgement by kind of list, and what was written."""
+    """The resolved settings, the evaluation by kind of list, and the rows written."""
     judged = [_judged(KINDS[kind], found) for kind, found in told["judgement"].items()]
     return (_resolved(told), *judged, *_written(rows))
 
@@ -31,19 +31,19 @@ def recommend_tables(told: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[
 def _resolved(told: Mapping[str, Any]) -> Table:
     lines = (
         ("recommended", told["level"], _source(told)),
-        ("judged", f"{told['horizon_days']} days", f"from {' and '.join(told['cutoffs'])}"),
+        ("evaluated", f"{told['horizon_days']} days", f"from {' and '.join(told['cutoffs'])}"),
     )
     return Table("Resolved", ("", "", ""), lines)
 
 
 def _source(told: Mapping[str, Any]) -> str:
     learnt = told["source"] == "learnt"
-    return "learnt from baskets" if learnt else "best sellers in place of learnt lists"
+    return "learnt from baskets" if learnt else "best sellers instead of learnt lists"
 
 
 def _judged(title: str, found: Mapping[str, Any]) -> Table:
     lines = tuple(_line(name, figures, found) for name, figures in found["figures"].items())
-    return Table(f"{title}, {found['lists']:,} judged", HEADER, lines)
+    return Table(f"{title}, {found['lists']:,} evaluated", HEADER, lines)
 
 
 def _line(name: str, figures: Mapping[str, Any], found: Mapping[str, Any]) -> Line:

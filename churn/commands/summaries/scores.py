@@ -1,4 +1,4 @@
-"""What a person sees of scores: the base by status and risk, and what changed."""
+"""Tables of scores: the base by status and risk, and changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from churn.results.job_result import Line, Table
 from churn.scoring.changes import CHANGES
 from churn.scoring.score import RISK_BANDS
 
-# What each change means, for people; in the order in which they are shown.
+# The meaning of each change, in display order.
 MEANINGS = {
     "returned": "lapsed then; has bought since",
     "newly_at_risk": "at risk now, not then",
@@ -39,14 +39,14 @@ def base_table(scores: pa.Table, as_of: date, currency: str) -> Table:
 
 
 def change_counts(scores: pa.Table) -> dict[str, int]:
-    """Customers by what changed; empty where the scores were compared with none."""
+    """Customers by change; empty if the scores were not compared with earlier ones."""
     counts = scores.column("change").value_counts().to_pylist()
     found = {one["values"]: one["counts"] for one in counts if one["values"] is not None}
     return {change: found.get(change, 0) for change in CHANGES} if found else {}
 
 
 def changes_table(scores: pa.Table) -> tuple[Table, ...]:
-    """What changed since the earlier scores, with the mean change of probability; or nothing."""
+    """Changes since the earlier scores, with the mean change of probability; or nothing."""
     names = ["change", "since", "churn_probability", "probability_before"]
     frame = scores.select(names).to_pandas().dropna(subset=["change"])
     if frame.empty:

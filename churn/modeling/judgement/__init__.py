@@ -1,3 +1,3 @@
-"""The judgement of a model: curves, calibration, profit, importance, and the decision looked back
-on; as numbers, as pictures, and as a page.
+"""Evaluation report of a model: curves, calibration, profit, importance and a backtest of the
+decision, as numbers, as charts and as a page.
 """

@@ -1,4 +1,4 @@
-"""The whole decision, looked back on: who would have been listed, and what became of them."""
+"""Backtest of the whole decision: who would have been listed, and what they did afterwards."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EVERY_CUTOFF = "all"
 
 @dataclass(frozen=True)
 class Listed:
-    """What a list of the likeliest to lapse was worth, at one cutoff or at `all` together.
+    """Performance of a list of the customers most likely to lapse, at one cutoff or at `all`.
 
-    `precision`: of the listed, the share that lapsed. `recall`: of the lapsed, the share that was
-    listed. `spend_caught`: of the money that the lapsed usually spend in a horizon, the share
-    that the listed among them stand for; `spend_lost` is that money. `more_caught`: recall minus
-    that of the recency rule, on the same customers.
+    `precision`: share of listed customers who lapsed. `recall`: share of lapsed customers who were
+    listed. `spend_caught`: share of the usual spend per horizon of lapsed customers that belongs to
+    those listed; `spend_lost` is that usual spend. `more_caught`: recall minus that of the recency
+    baseline, on the same customers.
     """
 
     predictor: str
@@ -44,11 +44,10 @@ class Listed:
 def backtest(
     tested: TestPredictions, *, capacity: float = 0.1, replicates: int = 200, seed: int = 0
 ) -> tuple[Listed, ...]:
-    """For each shown predictor, and for the model's value at risk: all cutoffs together and then
-    each by itself.
+    """For each predictor shown, and for the model's value at risk: all cutoffs together, then each.
 
-    `capacity` is a share of the eligible at each cutoff or a number of them, ties by hash: the
-    rule of scoring. Intervals resample customers, with the lists as they were.
+    `capacity` is a share or a number of the eligible customers at each cutoff, ties broken by hash,
+    as in scoring. Intervals resample customers; the lists are fixed.
     """
     rankings = {name: tested.lapse[name] for name in tested.shown}
     rankings["value_at_risk"] = tested.value_at_risk
@@ -102,7 +101,7 @@ class _Looked:
         return np.asarray(self.tested.rows["cutoff"] == cutoff)
 
     def _share(self, here: Mask, part: Mask | Floats, whole: Mask | Floats) -> Interval:
-        """Sum of `part` over sum of `whole` among the rows `here`."""
+        """Sum of `part` divided by sum of `whole` among the rows `here`."""
         above = np.asarray(part, dtype=np.float64)[here]
         below = np.asarray(whole, dtype=np.float64)[here]
         draws = [_ratio(float(w @ above), float(w @ below)) for w in self._draws(here)]

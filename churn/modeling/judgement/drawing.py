@@ -1,7 +1,7 @@
-"""The one door to vl-convert: charts in one style, turned into SVG without a browser.
+"""Charts in one style, rendered as SVG by vl-convert without a browser.
 
-Colours are Okabe and Ito's, which people with colour-blindness tell apart; lines also differ in
-their dashes.
+Colours are Okabe and Ito's, distinguishable with colour blindness; lines also differ in their
+dashes.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ CONFIG: dict[str, Any] = {
 
 
 def data_of(rows: Iterable[Mapping[str, object]]) -> altair.Data:
-    """Rows as a chart's own data; an undefined number is null."""
+    """Rows as inline data of a chart; an undefined number is null."""
     import altair
 
     return altair.InlineData(values=[dict(row) for row in rows])
 
 
 def titled(title: str, *subtitle: str, size: int = 16) -> Any:
-    """A title of what the picture shows, and lines below it of how to read it."""
+    """A title, and below it lines that explain how to read the chart."""
     import altair
 
     return altair.TitleParams(title, subtitle=list(subtitle), fontSize=size, offset=14)
 
 
 def to_svg(chart: Any) -> bytes:
-    """The picture, sharp at every size; its texts are texts."""
+    """The chart as scalable SVG; texts remain texts."""
     import vl_convert
 
     return vl_convert.vegalite_to_svg(chart.configure(**CONFIG).to_dict()).encode()

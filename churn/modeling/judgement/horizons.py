@@ -1,4 +1,4 @@
-"""Would another horizon change the picture? The recipe judged at half, once and twice of it."""
+"""Sensitivity to the horizon: the recipe evaluated with half, once and twice the horizon."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from churn.modeling.sampling import MOST_ROWS
 
 @dataclass(frozen=True)
 class HorizonTrial:
-    """The recipe with another horizon for the same eligible customers (of subscriptions: for those
-    that expire in it), judged on its own newest two cutoffs; `refused` says why there is no
-    judgement.
+    """The recipe with another horizon for the same eligible customers (contractual: those whose
+    subscription expires in it), evaluated on its newest two cutoffs; `refused` states why there is
+    no result.
 
-    `skill` is the share of the log loss of the base rate that the model takes away: unlike log
-    loss it can be compared across horizons.
+    `skill` is the reduction of log loss relative to the base rate: unlike log loss it can be
+    compared across horizons.
     """
 
     horizon_days: int
@@ -39,7 +39,7 @@ class HorizonTrial:
 
 
 def neighbours(horizon_days: int) -> tuple[int, int, int]:
-    """Half the horizon, itself, and twice of it.
+    """Half the horizon, the horizon, and twice the horizon.
 
     >>> neighbours(28)
     (14, 28, 56)
@@ -47,7 +47,7 @@ def neighbours(horizon_days: int) -> tuple[int, int, int]:
     return max(1, horizon_days // 2), horizon_days, 2 * horizon_days
 
 
-def try_horizons(  # noqa: PLR0913 - what makes a panel, each by its own name
+def try_horizons(  # noqa: PLR0913 - settings of a panel, each by name
     recipe: ChurnModel,
     tables: Tables,
     as_of: date,
@@ -60,7 +60,7 @@ def try_horizons(  # noqa: PLR0913 - what makes a panel, each by its own name
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[HorizonTrial, ...]:
-    """One panel, one fit of the lapse head and one judgement for each of the three horizons."""
+    """One panel, one fit of the lapse head and one evaluation for each of the three horizons."""
     found = []
     for horizon in neighbours(clock.horizon_days):
         progress(f"trying a horizon of {horizon} days")
@@ -104,7 +104,7 @@ def _tried(recipe: ChurnModel, dataset: Dataset, panel: Panel, seed: int) -> Hor
 
 
 def _entropy(rate: float) -> float:
-    """The log loss of saying the base rate of everyone; NaN where nobody or everybody lapsed."""
+    """Log loss of predicting the base rate for everyone; NaN if nobody or everybody lapsed."""
     if not 0 < rate < 1:
         return float("nan")
     return -rate * log(rate) - (1 - rate) * log(1 - rate)

@@ -1,4 +1,4 @@
-"""Importance of features: by permutation, and by training again without a family."""
+"""Feature importance: by permutation, and by refitting without a family."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SHUFFLES = 3
 
 @dataclass(frozen=True)
 class FamilyImportance:
-    """One family: its share of the gain of all splits, and by how much the log loss of the test
-    rises when its values are dealt anew among the customers of each cutoff.
+    """One family: its share of the total split gain, and the increase of the test log loss when its
+    values are permuted among the customers of each cutoff.
 
-    Families stand in for each other, so a small rise does not mean that a family says nothing.
+    Families are correlated, so a small increase does not mean that a family is uninformative.
     """
 
     family: str
@@ -46,7 +46,9 @@ def families_of(names: list[str]) -> dict[str, list[str]]:
 def family_importance(
     model: ChurnModel, tested: TestPredictions, *, replicates: int = 200, seed: int = 0
 ) -> tuple[FamilyImportance, ...]:
-    """Of the lapse head, largest rise of the log loss first; nothing where a rule speaks."""
+    """Importance for the lapse head, largest increase of log loss first; empty for a fallback
+    model.
+    """
     if model.stand_in is not None:
         return ()
     families = families_of(model.feature_names_)
@@ -71,7 +73,7 @@ def family_importance(
 
 
 def _gains(model: ChurnModel) -> dict[str, float]:
-    """Each feature's share of the gain of all splits of the lapse head."""
+    """Each feature's share of the total split gain of the lapse head."""
     gain = np.asarray(model.portable().boosters["lapse"].feature_importance("gain"))
     return dict(zip(model.feature_names_, gain / max(gain.sum(), 1e-300), strict=True))
 
@@ -79,7 +81,7 @@ def _gains(model: ChurnModel) -> dict[str, float]:
 def _shuffled_losses(
     model: ChurnModel, tested: TestPredictions, names: list[str], seed: int
 ) -> NDArray[np.float64]:
-    """Log loss of every row, on average over a few deals of the family's values."""
+    """Log loss of every row, averaged over a few permutations of the family's values."""
     portable, rng = model.portable(), np.random.default_rng(seed)
     columns = np.array([model.feature_names_.index(name) for name in names])
     matrix = portable.matrix(tested.rows)
@@ -92,7 +94,7 @@ def _shuffled_losses(
 
 
 def _dealt(cutoff: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Positions in a random order that keeps every row within its cutoff."""
+    """Positions in a random order within each cutoff."""
     order = np.arange(len(cutoff))
     for date in np.unique(cutoff):
         there = np.flatnonzero(cutoff == date)
@@ -102,8 +104,8 @@ def _dealt(cutoff: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Ablated:
-    """The recipe without one family, against the whole recipe on the same rows: by how much its
-    log loss rises, and its AUC falls.
+    """The recipe without one family, compared with the whole recipe on the same rows: increase of
+    log loss and decrease of AUC.
     """
 
     family: str
@@ -120,9 +122,9 @@ def ablate(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Ablated, ...]:
-    """One fit of the lapse head for each family, and one of the whole; largest rise first."""
+    """One fit of the lapse head without each family and one with all; largest increase first."""
     families = families_of(list(learnt.feature_names))
-    progress("fitting with every family")
+    progress("fitting with all families")
     whole = recipe.forecast_lapse(learnt, tested.rows)
     usual, auc = row_log_losses(tested.outcome, whole), roc_auc(tested.outcome, whole)
     found = []

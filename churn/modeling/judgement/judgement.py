@@ -1,4 +1,4 @@
-"""Everything that is known of how good a model is, in one object."""
+"""The complete evaluation of a model, in one object."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The judgement of one model on cutoffs that it has not seen.
+    """The evaluation of one model on cutoffs that it has not seen.
 
-    `calibration`: the eligible of the test, then each slice of them. `decline_calibration`: the
-    decline head on the eligible. `pooled`: the same recipe's forward forecasts of earlier cutoffs
-    together with the test. `stand_in` names the baseline that speaks as "model" in every figure,
-    where one does. `ablation` and `horizons` are empty unless they were asked for.
+    `calibration`: eligible test rows, then each slice of them. `decline_calibration`: the decline
+    head on eligible rows. `pooled`: forward forecasts of earlier cutoffs by the same recipe,
+    together with the test. `stand_in` names the baseline that is active as "model" in every figure,
+    if any. `ablation` and `horizons` are empty unless requested.
     """
 
     evaluation: Evaluation
@@ -56,7 +56,7 @@ class Judgement:
     horizons: tuple[HorizonTrial, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: every figure beyond `evaluation`, intervals as [estimate, low, high]."""
+        """Plain JSON: every figure not in `evaluation`, intervals as [estimate, low, high]."""
         return {
             one.name: as_plain(getattr(self, one.name))
             for one in fields(self)
@@ -64,25 +64,25 @@ class Judgement:
         }
 
     def to_json(self) -> str:
-        """The text of `judgement.json`: with the evaluation, all that is known."""
+        """The text of `judgement.json`: every figure, including the evaluation."""
         told = {"schema": SCHEMA, "evaluation": self.evaluation.to_dict(), **self.to_dict()}
         return json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
     def metrics(self) -> dict[str, float]:
-        """Finite numbers by flat names, for a tracker that knows nothing else."""
+        """Finite numbers by flat names, for experiment trackers."""
         return {name: value for name, value in self._metrics() if isfinite(value)}
 
     @property
     def speaker(self) -> str:
-        """What "model" is called where people read it: the rule, where one speaks in its place."""
-        return "model" if self.stand_in is None else f"{self.stand_in} (stand-in)"
+        """The display name of "model": the baseline, if one is active instead."""
+        return "model" if self.stand_in is None else f"{self.stand_in} (fallback)"
 
     def named(self, predictor: str) -> str:
-        """What a predictor is called where people read it."""
+        """The display name of a predictor."""
         return self.speaker if predictor == "model" else predictor
 
     def listed(self, predictor: str) -> Listed:
-        """What that predictor's lists were worth, all cutoffs together."""
+        """The backtest of that predictor's lists, all cutoffs together."""
         pairs = [(one.predictor, one.cutoff) for one in self.backtest]
         return self.backtest[pairs.index((predictor, EVERY_CUTOFF))]
 
@@ -105,7 +105,7 @@ class Judgement:
             yield f"{predictor}_spend_caught_at_capacity", listed.spend_caught.estimate
 
 
-def judge_run(  # noqa: PLR0913 - each is a setting of its own
+def judge_run(  # noqa: PLR0913 - independent settings
     model: ChurnModel,
     test: Dataset,
     evaluation: Evaluation,
@@ -117,11 +117,11 @@ def judge_run(  # noqa: PLR0913 - each is a setting of its own
     replicates: int = 200,
     seed: int = 0,
 ) -> Judgement:
-    """The whole judgement of a model on the eligible of `test`, which `evaluation` summarises.
+    """The complete evaluation of a model on eligible rows of `test`, summarised by `evaluation`.
 
-    `history` gives the base rates of earlier cutoffs. `forecasts` (customer_id, cutoff, model)
-    are forward forecasts of rows of `history`, to be pooled with the test. `capacity` is how many
-    can be looked after and `rank` by what they are ranked, as in scoring.
+    `history` gives the base rates of earlier cutoffs. `forecasts` (customer_id, cutoff, model) are
+    forward forecasts of rows of `history`, to be pooled with the test. `capacity` and `rank` are
+    the contact capacity and ranking, as in scoring.
     """
     tested = TestPredictions.of(model, test, evaluation)
     rules = CampaignRules()

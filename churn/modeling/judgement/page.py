@@ -1,4 +1,4 @@
-"""The judgement as a page for people: Markdown with the pictures beside it."""
+"""The evaluation report as Markdown, with charts next to it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MOST_SLICES = 12
 
 
 def judgement_page(judgement: Judgement, *, pictures: str = "") -> list[str]:
-    """Lines of Markdown, from the comparison with the rules to the decision looked back on.
+    """Lines of Markdown, from the comparison with baselines to the backtest of the decision.
 
-    `pictures` is the folder of the pictures as seen from the page, with its slash.
+    `pictures` is the folder of the charts relative to the page, with its slash.
     """
     return [
         *_discrimination(judgement, pictures),
@@ -42,15 +42,15 @@ def _discrimination(judgement: Judgement, pictures: str) -> list[str]:
         for name in ("model", *evaluation.against)
         if name != judgement.stand_in
     ]
-    compared = "The model beside the simple rules that it has to beat."
+    compared = "The model is compared with the baselines that it has to beat."
     if judgement.stand_in is not None:
-        compared = f"The rule `{judgement.stand_in}`, which speaks, beside the other rules."
+        compared = f"The active baseline `{judgement.stand_in}` is compared with the others."
     return [
-        "## Judged on later cutoffs",
+        "## Performance on later cutoffs",
         "",
         f"Cutoffs {', '.join(evaluation.cutoffs)}; {test.rows:,} rows of {test.customers:,} "
         f"customers, of whom {test.base_rate:.1%} lapsed. {compared} "
-        "Every 95 % interval resamples customers.",
+        "All 95 % intervals resample customers.",
         "",
         *_table(["", *shown.values()], rows),
         "",
@@ -60,10 +60,10 @@ def _discrimination(judgement: Judgement, pictures: str) -> list[str]:
 
 
 def _who(judgement: Judgement) -> str:
-    return "the model and of two rules" if judgement.stand_in is None else "the rule that speaks"
+    return "the model and two baselines" if judgement.stand_in is None else "the active baseline"
 
 
-def _speaker(judgement: Judgement) -> str:
+def _active(judgement: Judgement) -> str:
     return "the model" if judgement.stand_in is None else f"`{judgement.stand_in}`"
 
 
@@ -81,9 +81,10 @@ def _kinds(judgement: Judgement) -> list[str]:
         for one in group
     ]
     return [
-        "## By kind of customer, and the decline head",
+        "## By customer group, and decline",
         "",
-        "A decline is net spend in the horizon under half of the customer's usual; a lapse is one.",
+        "Decline: net spend in the horizon below half of the customer's usual spend; a lapse "
+        "counts as a decline.",
         "",
         *_table(header, rows),
         "",
@@ -97,19 +98,20 @@ def _calibration(judgement: Judgement, pictures: str) -> list[str]:
         shown.append(judgement.pooled.calibration[0])
         slices = judgement.pooled.calibration[1:]
     largest = sorted(slices, key=lambda one: -one.rows)[:MOST_SLICES]
-    header = ["", "rows", "foretold", "came", "error", "by chance: mean", "by chance: 95 %"]
+    header = ["", "rows", "predicted", "observed", "error", "noise floor: mean", "95 % quantile"]
     return [
-        "## Do the probabilities hold?",
+        "## Calibration",
         "",
-        "The error is the mean distance between what was foretold and what came, in ten groups "
-        "of like probability. Beside it: what a perfect model of this size has by chance.",
+        "The error is the mean absolute difference between predicted and observed rates in ten "
+        "groups of similar probability. The noise floor is the error of a perfectly calibrated "
+        "model with as many rows.",
         *_what_is_pooled(judgement),
         "",
         *_table(header, (_reliability(one) for one in (*shown, *largest))),
         "",
-        _picture("Rate that came against probability", pictures, "calibration"),
+        _picture("Observed rate against predicted probability", pictures, "calibration"),
         "",
-        _picture("Calibration error by slice beside its floor", pictures, "slices"),
+        _picture("Calibration error and noise floor by slice", pictures, "slices"),
         "",
     ]
 
@@ -119,13 +121,13 @@ def _what_is_pooled(judgement: Judgement) -> list[str]:
         return []
     cutoffs = judgement.pooled.cutoffs
     return [
-        f"Pooled are {len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]}: each was forecast "
-        "by the same recipe from what had closed before it."
+        f"{len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]} are pooled: each was forecast "
+        "by the same recipe, fitted on labels that had closed before it."
     ]
 
 
 def _decision(judgement: Judgement, pictures: str) -> list[str]:
-    header = ["list by", "listed", "of them lapsed", "of the lapsed, listed", "of their spend"]
+    header = ["ranked by", "listed", "precision", "recall", "usual spend caught"]
     predictors = [*(gain.predictor for gain in judgement.gains), "value_at_risk"]
     rows = [
         [
@@ -140,19 +142,21 @@ def _decision(judgement: Judgement, pictures: str) -> list[str]:
     ]
     model = judgement.listed("model")
     return [
-        "## The decision, looked back on",
+        "## Backtest of the decision",
         "",
-        f"Who would have been listed at a capacity of {capacity_in_words(judgement.capacity)}, "
-        "and what became of them. The spend is what the lapsed had usually brought in a horizon.",
+        "Customers who would have been listed at a capacity of "
+        f"{capacity_in_words(judgement.capacity)}. Precision: share of listed customers who "
+        "lapsed. Recall: share of lapsed customers who were listed. Usual spend caught: their "
+        "share of the usual spend of all lapsed customers in a horizon.",
         "",
         *_table(header, rows),
         "",
-        f"Of the lapsed, the share that {_speaker(judgement)} listed minus that of the recency "
-        f"rule: {_points(model.more_caught)} percentage points. The last list is ordered by "
-        f"{_speaker(judgement)}'s value at risk. The shop's own list is ranked by "
+        f"Recall of {_active(judgement)} minus that of the recency baseline: "
+        f"{_points(model.more_caught)} percentage points. The last list is ranked by "
+        f"{_active(judgement)}'s value at risk. The shop's own list is ranked by "
         f"{ranked_by(judgement.rank)}.",
         "",
-        _picture("Precision, recall and spend of the lists", pictures, "backtest"),
+        _picture("Precision, recall and usual spend of the lists", pictures, "backtest"),
         "",
     ]
 
@@ -165,14 +169,14 @@ def _campaign(judgement: Judgement, pictures: str) -> list[str]:
         for one in judgement.profits
     )
     return [
-        "## What a campaign would earn by the literature's rules",
+        "## Expected maximum profit of a campaign",
         "",
         f"Expected maximum profit per customer (Verbraken, Verbeke, Baesens 2013; value "
         f"{rules.lifetime_value:g}, offer {rules.offer_cost:g}, contact {rules.contact_cost:g}, "
         f"acceptance Beta({rules.alpha:g}, {rules.beta:g})): {best}. It compares models; offers "
-        "are decided on the shop's own money.",
+        "are decided on the shop's own costs and margins.",
         "",
-        _picture("Profit against share contacted", pictures, "profit"),
+        _picture("Profit against share of customers contacted", pictures, "profit"),
         "",
     ]
 
@@ -180,12 +184,12 @@ def _campaign(judgement: Judgement, pictures: str) -> list[str]:
 def _over_time(judgement: Judgement, pictures: str) -> list[str]:
     first, last = judgement.rates[0], judgement.rates[-1]
     return [
-        "## The shop over time",
+        "## Lapse rate over time",
         "",
-        f"{first.lapse.estimate:.1%} of the eligible lapsed after {first.cutoff}, "
+        f"{first.lapse.estimate:.1%} of eligible customers lapsed after {first.cutoff}, "
         f"{last.lapse.estimate:.1%} after {last.cutoff}.",
         "",
-        _picture("Lapse and decline rate of every cutoff", pictures, "rates"),
+        _picture("Lapse and decline rates by cutoff", pictures, "rates"),
         "",
     ]
 
@@ -198,15 +202,15 @@ def _families(judgement: Judgement, pictures: str) -> list[str]:
         for one in judgement.importance
     ]
     lines = [
-        "## What the model leans on",
+        "## Feature importance",
         "",
-        "Families of features: their share of the gain of all splits, and by how much the log "
-        "loss of the test rises when their values are dealt anew among customers. Families stand "
-        "in for each other: a small effect does not mean that a family says nothing.",
+        "By feature family: the share of the total split gain, and the increase of the test log "
+        "loss when the family's values are permuted among customers. Families are correlated: a "
+        "small effect does not mean that a family is uninformative.",
         "",
-        *_table(["family", "features", "gain", "log loss rises by"], rows),
+        *_table(["family", "features", "gain", "log loss increase"], rows),
         "",
-        _picture("Importance of the families of features", pictures, "importance"),
+        _picture("Importance of feature families", pictures, "importance"),
         "",
     ]
     return lines + _without_families(judgement, pictures)
@@ -220,11 +224,11 @@ def _without_families(judgement: Judgement, pictures: str) -> list[str]:
         for one in judgement.ablation
     ]
     return [
-        "The recipe fitted again without each family:",
+        "The recipe refitted without each family:",
         "",
-        *_table(["without", "log loss rises by", "AUC falls by"], rows),
+        *_table(["without", "log loss increase", "AUC decrease"], rows),
         "",
-        _picture("The recipe without each family", pictures, "ablation"),
+        _picture("Effect of leaving out each family", pictures, "ablation"),
         "",
     ]
 
@@ -232,7 +236,7 @@ def _without_families(judgement: Judgement, pictures: str) -> list[str]:
 def _horizons(judgement: Judgement) -> list[str]:
     if not judgement.horizons:
         return []
-    header = ["horizon", "cutoffs", "rows", "lapsed", "AUC", "skill", "error", "by chance: 95 %"]
+    header = ["horizon", "cutoffs", "rows", "lapsed", "AUC", "skill", "error", "noise floor: 95 %"]
     tried = [one for one in judgement.horizons if one.refused is None]
     rows = [
         [
@@ -254,8 +258,8 @@ def _horizons(judgement: Judgement) -> list[str]:
     return [
         "## Other horizons",
         "",
-        "The recipe for the same customers with another horizon. Skill is the share of the base "
-        "rate's log loss that the model takes away.",
+        "The recipe with other horizons, for the same customers. Skill is the reduction of log "
+        "loss relative to predicting the base rate.",
         "",
         *_table(header, rows),
         "",
@@ -280,7 +284,7 @@ def _reliability(one: Reliability) -> list[str]:
 
 
 def _interval(value: Interval | None, *, digits: int = 4) -> str:
-    """The estimate and its bounds; a dash where it is not defined."""
+    """The estimate and its bounds; a dash if undefined."""
     if value is None or not isfinite(value.estimate):
         return "-"
     return interval(value, digits=digits)

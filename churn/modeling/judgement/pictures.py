@@ -1,4 +1,4 @@
-"""Pictures of a model's evaluation, and all figures as files."""
+"""Charts of a model's evaluation, and all figures as files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAST_SLICE_ROWS = 100
 
 
 def pictures(judgement: Judgement) -> dict[str, bytes]:
-    """SVG by name, without those of what was not asked for."""
+    """SVG by name; parts that were not requested have no chart."""
     made = {name: draw(judgement) for name, draw in PICTURES.items()}
     return {f"{name}.svg": to_svg(chart) for name, chart in made.items() if chart is not None}
 
@@ -48,15 +48,15 @@ def _gain(judgement: Judgement) -> Any:
     lines = alt.Chart(data_of(rows)).mark_line(strokeWidth=2.5).encode(listed, **_by_who(names))
     random = alt.Chart(data_of([{"a": 0, "b": 0, "c": 1}, {"a": 1, "b": 1, "c": 1}]))
     rule = random.mark_line(color=GREY, strokeDash=[2, 3]).encode(x="a:Q")
-    caught = alt.Y("caught:Q", title="share of the lapsed among them", axis=alt.Axis(format="%"))
-    lift = alt.Y("lift:Q", title="lapse rate, times the rate of all")
+    caught = alt.Y("caught:Q", title="share of lapsed customers found", axis=alt.Axis(format="%"))
+    lift = alt.Y("lift:Q", title="lift: lapse rate / overall rate")
     return alt.hconcat(
         _sized(lines.encode(caught) + rule.encode(alt.Y("b:Q"))),
         _sized(lines.encode(lift) + rule.encode(alt.Y("c:Q"))),
     ).properties(
         title=titled(
-            "How many of the lapsed does a list find?",
-            "Gain (left) and lift (right) on later cutoffs; dotted: a list drawn by lot.",
+            "Gain and lift",
+            "Gain (left) and lift (right) on later cutoffs; dotted: a random list.",
         )
     )
 
@@ -71,8 +71,9 @@ def _calibration(judgement: Judgement) -> Any:
     panels = [_reliability_panel(title, found) for title, found in shown]
     return alt.hconcat(*panels).properties(
         title=titled(
-            "Do the probabilities hold?",
-            "Ten groups of like probability. On the line: as foretold. Bars: 95 % intervals.",
+            "Calibration",
+            "Ten groups of similar probability; diagonal: perfect calibration. Bars: 95 % "
+            "intervals.",
         )
     )
 
@@ -97,7 +98,7 @@ def _reliability_panel(title: str, found: Reliability) -> Any:
         + data.mark_point(color=BLUE, filled=True, size=60, opacity=1).encode(said, came),
         title=titled(
             f"{title}: {found.rows:,} rows",
-            f"error {error:.4f}; by chance alone {found.floor.mean:.4f}, up to "
+            f"error {error:.4f}; noise floor {found.floor.mean:.4f}, 95 % quantile "
             f"{found.floor.high:.4f}",
             size=13,
         ),
@@ -115,7 +116,7 @@ def _slices(judgement: Judgement) -> Any:
             "error": one.error.estimate,
             "mean": one.floor.mean,
             "high": one.floor.high,
-            "kind": "beyond chance" if not one.within_floor else "as a perfect model might",
+            "kind": "above the noise floor" if not one.within_floor else "within the noise floor",
         }
         for one in found
         if one.rows >= LEAST_SLICE_ROWS
@@ -123,7 +124,7 @@ def _slices(judgement: Judgement) -> Any:
     data = alt.Chart(data_of(rows))
     y = alt.Y("slice:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
     x = alt.X("error:Q", title="expected calibration error")
-    kinds = ["as a perfect model might", "beyond chance"]
+    kinds = ["within the noise floor", "above the noise floor"]
     colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[BLUE, VERMILION]))
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=["circle", "square"]))
     return _sized(
@@ -133,9 +134,9 @@ def _slices(judgement: Judgement) -> Any:
         height=24 * len(rows),
     ).properties(
         title=titled(
-            "For whom do they hold?",
-            "Grey: the error that a perfect model has by chance in 19 of 20 cases; the tick is",
-            f"its mean. Slices of {LEAST_SLICE_ROWS} rows or more; rows in brackets.",
+            "Calibration by slice",
+            "Grey: noise floor, the 95 % range of a perfectly calibrated model; tick: its mean.",
+            f"Slices of {LEAST_SLICE_ROWS} rows or more; rows in brackets.",
         )
     )
 
@@ -153,18 +154,18 @@ def _profit(judgement: Judgement) -> Any:
     listed = alt.X("listed:Q", title="share of customers contacted", axis=alt.Axis(format="%"))
     zero = alt.Chart(data_of([{"z": 0}])).mark_rule(color=GREY, strokeDash=[2, 3])
     lines = data.mark_line(strokeWidth=2.5).encode(
-        listed, alt.Y("profit:Q", title="profit per customer of the base"), **_by_who(names)
+        listed, alt.Y("profit:Q", title="profit per customer"), **_by_who(names)
     )
     best = ", ".join(
         f"{names[one.predictor]} {interval(one.best, digits=2)}" for one in judgement.profits
     )
     return _sized(lines + zero.encode(y="z:Q"), width=460).properties(
         title=titled(
-            "What would a campaign earn?",
-            f"By the literature's rules: a customer kept is worth {rules.lifetime_value:g}, an "
+            "Profit of a campaign",
+            f"Verbraken et al. (2013): a retained customer is worth {rules.lifetime_value:g}, an "
             f"offer costs {rules.offer_cost:g},",
-            f"a contact {rules.contact_cost:g}, {rules.acceptance:.0%} of the lapsing accept. "
-            "Expected maximum:",
+            f"a contact {rules.contact_cost:g}, {rules.acceptance:.0%} of lapsing customers "
+            "accept. Expected maximum:",
             best,
         )
     )
@@ -182,7 +183,7 @@ def _rates(judgement: Judgement) -> Any:
         for rate in [getattr(one, field)]
     ]
     told = [
-        {"cutoff": one.cutoff, "kind": "lapse foretold", "rate": one.foretold}
+        {"cutoff": one.cutoff, "kind": "lapse, predicted", "rate": one.foretold}
         for one in judgement.rates
         if one.foretold is not None
     ]
@@ -190,11 +191,11 @@ def _rates(judgement: Judgement) -> Any:
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(
-            domain=["lapsed", "lapse foretold", "declined"], range=[BLUE, VERMILION, AMBER]
+            domain=["lapsed", "lapse, predicted", "declined"], range=[BLUE, VERMILION, AMBER]
         ),
     )
     data, points = alt.Chart(data_of(came)), alt.Chart(data_of(told))
-    rate = alt.Y("rate:Q", title="share of the eligible", axis=alt.Axis(format="%"))
+    rate = alt.Y("rate:Q", title="share of eligible customers", axis=alt.Axis(format="%"))
     band = data.mark_area(opacity=0.18).encode(when, alt.Y("low:Q"), alt.Y2("high:Q"), colour)
     above = (
         band
@@ -217,9 +218,9 @@ def _rates(judgement: Judgement) -> Any:
     panels = alt.vconcat(_sized(above, width=560, height=200), _sized(below, width=560, height=110))
     return panels.resolve_scale(x="shared").properties(
         title=titled(
-            "Is the shop as it was?",
-            "Customers who lapsed and declined in the horizon after each cutoff; diamonds: the",
-            "mean probability foretold before. Below: how well the model ranked. 95 % intervals.",
+            "Lapse rate over time",
+            "Customers who lapsed or declined in the horizon after each cutoff; diamonds: mean",
+            "predicted probability. Below: AUC of the forecast. 95 % intervals.",
         )
     )
 
@@ -242,19 +243,19 @@ def _importance(judgement: Judgement) -> Any:
     y = alt.Y("family:N", sort=None, title=None)
     bare = alt.Y("family:N", sort=None, title=None, axis=None)
     height = 20 * len(rows)
-    gain = alt.X("gain:Q", title="share of the gain of all splits", axis=alt.Axis(format="%"))
+    gain = alt.X("gain:Q", title="share of total split gain", axis=alt.Axis(format="%"))
     left = data.mark_bar(color=BLUE, height=11).encode(gain, y)
     return alt.hconcat(
         _sized(left, width=260, height=height),
         _sized(
-            _whiskers(data, bare, "log loss with its values shuffled, minus without"),
+            _whiskers(data, bare, "log loss increase with permuted values"),
             width=320,
             height=height,
         ),
     ).properties(
         title=titled(
-            "What does the model lean on?",
-            "Families of features: in training (left), on later cutoffs (right, 95 % intervals).",
+            "Feature importance",
+            "Feature families: in training (left), on later cutoffs (right, 95 % intervals).",
         )
     )
 
@@ -264,9 +265,9 @@ def _backtest(judgement: Judgement) -> Any:
 
     names = _names(judgement) | {"value_at_risk": "value at risk"}
     questions = {
-        "precision": "of the listed, lapsed",
-        "recall": "of the lapsed, listed",
-        "spend_caught": "of their spend, listed",
+        "precision": "precision",
+        "recall": "recall",
+        "spend_caught": "usual spend caught",
     }
     rows = [
         {"who": names[one], "what": what, "rise": found.estimate, **_bounds(found)}
@@ -289,10 +290,10 @@ def _backtest(judgement: Judgement) -> Any:
     column = alt.Column("what:N", sort=list(questions.values()), title=None)
     return marks.facet(column=column, spacing=32).properties(
         title=titled(
-            "What would the list have been worth?",
-            f"{listed.listed:,} customers listed out of {listed.rows:,} at the capacity of "
+            "Backtest of the list",
+            f"{listed.listed:,} of {listed.rows:,} customers listed at a capacity of "
             f"{capacity_in_words(judgement.capacity)};",
-            "what became of them in the horizon. 95 % intervals over customers.",
+            "outcomes in the horizon. 95 % intervals over customers.",
         )
     )
 
@@ -307,11 +308,11 @@ def _ablation(judgement: Judgement) -> Any:
         for one in judgement.ablation
     ]
     y = alt.Y("family:N", sort=None, title=None)
-    chart = _whiskers(alt.Chart(data_of(rows)), y, "log loss without the family, minus with it")
+    chart = _whiskers(alt.Chart(data_of(rows)), y, "log loss increase without the family")
     return _sized(chart, width=420, height=20 * len(rows)).properties(
         title=titled(
-            "What does each family earn?",
-            "The recipe fitted again without it; right of zero: missed. 95 % intervals.",
+            "Ablation of feature families",
+            "The recipe refitted without each family. 95 % intervals.",
         )
     )
 
@@ -329,7 +330,7 @@ PICTURES = {
 
 
 def _whiskers(data: Any, y: Any, title: str) -> Any:
-    """Points with their intervals from left to right, and a line at zero."""
+    """Points with horizontal intervals, and a line at zero."""
     import altair as alt
 
     zero = alt.Chart(data_of([{"z": 0}])).mark_rule(color=GREY, strokeDash=[2, 3])
@@ -341,13 +342,13 @@ def _whiskers(data: Any, y: Any, title: str) -> Any:
 
 
 def _names(judgement: Judgement) -> dict[str, str]:
-    """How the shown predictors are called on pictures."""
+    """The names of predictors on charts."""
     best = judgement.evaluation.best_baseline
     if judgement.stand_in is not None:
         best = judgement.stand_in
     return {
         gain.predictor: judgement.named(gain.predictor).replace("_", " ")
-        + (" (best rule)" if gain.predictor == best else "")
+        + (" (best baseline)" if gain.predictor == best else "")
         for gain in judgement.gains
     }
 
@@ -382,5 +383,5 @@ def capacity_in_words(capacity: float) -> str:
 
 
 def judgement_files(judgement: Judgement) -> dict[str, bytes]:
-    """`judgement.json` and the pictures: names within a folder, and what they hold."""
+    """`judgement.json` and the charts: contents by file name."""
     return {"judgement.json": judgement.to_json().encode(), **pictures(judgement)}

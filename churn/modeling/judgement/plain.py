@@ -1,4 +1,4 @@
-"""Value objects as plain JSON, which has no word for what is undefined but null."""
+"""Value objects as plain JSON, in which undefined values are null."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from churn.modeling.metrics import Interval
 
 
 def as_plain(value: object) -> object:
-    """Objects by their fields, intervals as [estimate, low, high], NaN as None.
+    """Objects as mappings of their fields, intervals as [estimate, low, high], NaN as None.
 
     >>> as_plain(Interval(0.5, 0.4, float("nan")))
     [0.5, 0.4, None]

@@ -1,4 +1,4 @@
-"""Forward forecasts of many cutoffs as one pile: enough rows to see whether probabilities hold."""
+"""Pooled forward forecasts of many cutoffs: enough rows to assess calibration."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ class Pooled:
 def forward_forecasts(
     recipe: ChurnModel, dataset: Dataset, *, progress: Progress = lambda _: None
 ) -> pd.DataFrame:
-    """customer_id, cutoff and `model`, the P(lapse) of every eligible row whose cutoff has three
-    closed ones before it, by a fit of the recipe on those alone. One fit a cutoff. Where a
-    baseline stands in for the model, that baseline is fitted.
+    """customer_id, cutoff and `model`: P(lapse) of every eligible row whose cutoff has at least
+    three closed ones before it, by a fit of the recipe on those.
+
+    One fit per cutoff. For a fallback model, its baseline is fitted.
     """
     folds = [
         fold
@@ -53,7 +54,7 @@ def forward_forecasts(
 def pool_forecasts(
     forecasts: pd.DataFrame, dataset: Dataset, tested: TestPredictions, *, seed: int = 0
 ) -> Pooled:
-    """The forecasts of earlier cutoffs and those of the test, judged as one and by slice.
+    """Calibration of the forecasts of earlier cutoffs pooled with the test, overall and by slice.
 
     `forecasts` has customer_id, cutoff and `model`; `dataset` has the same rows.
     """
@@ -74,11 +75,11 @@ def _forecast(recipe: ChurnModel, dataset: Dataset, fold: Fold) -> pd.DataFrame:
     learnt, later = dataset.only(fold.learn), dataset.only(fold.judge).eligible
     if later.empty or not has_classes(learnt.eligible["lapse"]):
         return pd.DataFrame(columns=[*KEYS, "model"])
-    return later[KEYS].assign(model=_said(recipe, learnt, later))
+    return later[KEYS].assign(model=_probabilities(recipe, learnt, later))
 
 
-def _said(recipe: ChurnModel, learnt: Dataset, later: pd.DataFrame) -> NDArray[np.float64]:
-    """P(lapse) by the recipe, or by the baseline that speaks in its place."""
+def _probabilities(recipe: ChurnModel, learnt: Dataset, later: pd.DataFrame) -> NDArray[np.float64]:
+    """P(lapse) by the recipe, or by the active baseline."""
     if recipe.stand_in is None:
         return np.asarray(recipe.forecast_lapse(learnt, later))
     buyers = learnt.rows[learnt.rows["purchase_days"] > 0]

@@ -3,7 +3,7 @@
 Verbraken, Verbeke, Baesens (2013): a lapsing customer accepts the offer with probability gamma and
 then stays, worth `lifetime_value`; every customer contacted costs `contact_cost`, and all who would
 have stayed take the offer, which costs `offer_cost`. gamma is unknown and drawn from a beta
-distribution. This compares models; offers are decided on this shop's own money.
+distribution. This compares models; offers are decided on the shop's own costs and margins.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SHARES = tuple(step / 50 for step in range(51))
 
 @dataclass(frozen=True)
 class Gain:
-    """For every share of customers listed, the share of the lapsed among them; both from 0 to 1."""
+    """Share of lapsed customers found, by share of customers listed; both from 0 to 1."""
 
     predictor: str
     listed: tuple[float, ...]
     caught: tuple[float, ...]
 
     def lift(self, listed: float) -> float:
-        """Lapse rate of the listed over that of all, at one of the shares above zero."""
+        """Lapse rate of listed customers divided by the overall rate, at a share above zero."""
         return self.caught[self.listed.index(listed)] / listed
 
 
 def gain_curve(predictor: str, lapse: ArrayLike, probability: ArrayLike) -> Gain:
-    """The curve of one predictor, highest probability first; NaN where nobody or everybody lapsed.
+    """The curve of one predictor, highest probability first; NaN if nobody or everybody lapsed.
 
-    Customers with the same probability count at their mean.
+    Customers with equal probabilities count at their mean.
 
     >>> gain_curve("model", [1, 0, 0, 0], [0.9, 0.2, 0.1, 0.1]).lift(0.5)
     2.0
@@ -72,19 +72,19 @@ class CampaignRules:
         return self.alpha / (self.alpha + self.beta)
 
     def gain(self, acceptance: float | Floats) -> float | Floats:
-        """Earned by contacting one customer who would lapse."""
+        """Profit from contacting one customer who would lapse."""
         return acceptance * (self.lifetime_value - self.offer_cost) - self.contact_cost
 
     @property
     def loss(self) -> float:
-        """Spent by contacting one customer who would have stayed."""
+        """Loss from contacting one customer who would have stayed."""
         return self.offer_cost + self.contact_cost
 
 
 @dataclass(frozen=True)
 class Profit:
-    """Money per customer of the base at every share contacted, at the mean acceptance; and `best`,
-    the expected maximum profit (EMPC), reached by contacting `best_share` on average.
+    """Profit per customer of the base by share contacted, at the mean acceptance; and `best`, the
+    expected maximum profit (EMPC), reached by contacting `best_share` on average.
     """
 
     predictor: str
@@ -104,7 +104,7 @@ def profit_curve(
     replicates: int = 200,
     seed: int = 0,
 ) -> Profit:
-    """The profit of one predictor; the interval of the best resamples customers."""
+    """The profit of one predictor; the interval of `best` resamples customers."""
     rules = rules or CampaignRules()
     rate = float(np.mean(np.asarray(lapse, dtype=np.float64)))
     caught = rate * share_caught(lapse, probability, SHARES)
@@ -127,8 +127,9 @@ def expected_maximum_profit(
 ) -> tuple[float, float]:
     """EMPC, money per customer of the base, and the share of the base contacted on average.
 
-    On the convex hull of the ROC curve each stretch is worth contacting from some gamma on, and
-    these rise along the hull: so EMPC is a sum of tail integrals of the beta distribution.
+    Each segment of the convex hull of the ROC curve is worth contacting from some gamma on, and
+    these thresholds rise along the hull, so EMPC is a sum of tail integrals of the beta
+    distribution.
     """
     from scipy.optimize import isotonic_regression
     from scipy.stats import beta

@@ -1,4 +1,4 @@
-"""Cutoff by cutoff: how often customers lapse and decline, what was foretold, how well ranked."""
+"""By cutoff: observed lapse and decline rates, predicted rate, and AUC."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ KEYS = ["customer_id", "cutoff"]
 
 @dataclass(frozen=True)
 class Rate:
-    """The eligible at one cutoff and the rates that came, with Wilson's intervals, for a customer
-    is one row of a cutoff. Where there is an honest forecast of that cutoff: the rate that was
-    `foretold`, and the AUC; else None.
+    """Observed rates of eligible customers at one cutoff, with Wilson intervals, because each
+    customer is one row.
+
+    If the cutoff has an out-of-sample forecast: the predicted rate (`foretold`) and the AUC; else
+    None.
     """
 
     cutoff: str
@@ -39,16 +41,15 @@ def rates_over_time(
     replicates: int = 200,
     seed: int = 0,
 ) -> tuple[Rate, ...]:
-    """One rate for each cutoff of the dataset and of the test, oldest first.
+    """The rates of each cutoff of the dataset and of the test, oldest first.
 
-    `forecasts` has customer_id, cutoff and `model` for rows of the dataset that are not the
-    test's.
+    `forecasts` has customer_id, cutoff and `model` for rows of the dataset outside the test.
     """
     seen = dataset.eligible[[*KEYS, "lapse", "decline"]]
     if forecasts is not None:
         seen = seen.merge(forecasts[[*KEYS, "model"]], on=KEYS, how="left")
     tried = tested.rows[[*KEYS, "lapse", "decline"]].assign(model=tested.lapse["model"])
-    seen = pd.concat([tried, seen]).drop_duplicates(KEYS)  # the test's rows win
+    seen = pd.concat([tried, seen]).drop_duplicates(KEYS)  # test rows take precedence
     return tuple(
         _rate(int(cutoff), seen[seen["cutoff"] == cutoff], replicates, seed)
         for cutoff in sorted(seen["cutoff"].unique())

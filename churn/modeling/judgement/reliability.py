@@ -1,7 +1,7 @@
-"""Do probabilities hold? Ten bins, the expected calibration error, and the floor below it.
+"""Calibration: ten bins, the expected calibration error, and its noise floor.
 
-Even a perfect model has an error above zero, for outcomes are drawn by chance. The floor is that
-of a model whose probabilities are true, by drawing outcomes from them.
+Even a perfect model has an error above zero, because outcomes are random. The floor is the error of
+a model whose probabilities are true, simulated by drawing outcomes from them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Bin:
-    """Customers of like probability: their number, the mean probability, and what came of them."""
+    """Customers of similar probability: their number, mean probability and observed rate."""
 
     rows: int
     predicted: float
@@ -32,10 +32,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Floor:
-    """The calibration error of a perfect model at this size: on average, and its 95 % point.
+    """The calibration error of a perfect model at this size: its mean and 95 % quantile.
 
-    Rows are drawn independently. The same customer at neighbouring cutoffs is not, so pooled
-    cutoffs have a floor that is a little higher.
+    Rows are drawn independently. The same customer at neighbouring cutoffs is not independent, so
+    the true floor of pooled cutoffs is slightly higher.
     """
 
     mean: float
@@ -44,7 +44,7 @@ class Floor:
 
 @dataclass(frozen=True)
 class Reliability:
-    """One group of rows: what was foretold and what came, and the error beside its floor."""
+    """One group of rows: predicted and observed rates, and the error with its noise floor."""
 
     group: str
     rows: int
@@ -56,7 +56,7 @@ class Reliability:
 
     @property
     def within_floor(self) -> bool:
-        """Whether a perfect model would be as far off in one case of twenty."""
+        """Whether the error is within the 95 % quantile of a perfect model."""
         return self.error.estimate <= self.floor.high
 
 
@@ -69,12 +69,12 @@ def reliability(
     replicates: int = 200,
     seed: int = 0,
 ) -> Reliability:
-    """How far the probabilities of a group are from what came, in at most ten bins of equal size.
+    """Calibration of a group's probabilities, in at most ten bins of equal size.
 
-    The interval resamples customers within fixed bins. A resample adds chance to chance, so its
-    error is larger on average: the interval is mirrored around the estimate (the basic bootstrap)
-    and cut at zero. It is about the true error: where the estimate is mostly chance it may lie
-    below it, and its lower end a little above the truth; there the floor tells more.
+    The interval resamples customers within fixed bins. Resampling adds noise to noise, so the error
+    of a resample is larger on average: the interval is mirrored around the estimate (basic
+    bootstrap) and cut at zero. It covers the true error: if the estimate is mostly noise, the
+    interval may lie below it, and its lower end slightly above the truth; rely on the floor then.
     """
     binned = _Binned.of(outcome, probability)
     error = binned.error(np.ones(binned.size))
@@ -102,7 +102,7 @@ def calibration_error(outcome: ArrayLike, probability: ArrayLike) -> float:
 
 
 def floor_of(probability: ArrayLike, *, draws: int = FLOOR_DRAWS, seed: int = 0) -> Floor:
-    """The calibration error of these probabilities where they are true."""
+    """The noise floor of the calibration error if these probabilities are true."""
     probability = np.sort(np.asarray(probability, dtype=np.float64))
     binned = _Binned.of(np.zeros(len(probability)), probability)
     rng = np.random.default_rng(seed)
@@ -116,7 +116,7 @@ def floor_of(probability: ArrayLike, *, draws: int = FLOOR_DRAWS, seed: int = 0)
 
 @dataclass(frozen=True)
 class _Binned:
-    """Rows with the number of their bin: bins are fixed, so a resample is a matter of weights."""
+    """Rows with their bin number: bins are fixed, so a resample only changes weights."""
 
     outcome: Floats
     probability: Floats
@@ -157,7 +157,7 @@ def share_interval(count: float, rows: int) -> Interval:
     share, widening = count / rows, Z**2 / rows
     middle = (share + widening / 2) / (1 + widening)
     half = Z * np.sqrt(share * (1 - share) / rows + widening / (4 * rows)) / (1 + widening)
-    # Rounding may carry a bound past a share of exactly 0 or 1, or out of what a share can be.
+    # Rounding may move a bound past a share of exactly 0 or 1, or outside [0, 1].
     low, high = max(0.0, float(middle - half)), min(1.0, float(middle + half))
     return Interval(share, min(share, low), max(share, high))
 

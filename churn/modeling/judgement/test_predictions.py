@@ -1,4 +1,4 @@
-"""Rows that nobody has learnt from, beside what each predictor says of them."""
+"""Out-of-sample rows with each predictor's probabilities."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """The eligible rows of a test, P(lapse) by predictor ("model" and each baseline), and what
-    else the model says: P(decline), value at risk.
+    """Eligible rows of a test, P(lapse) by predictor ("model" and each baseline), and the model's
+    other outputs: P(decline), value at risk.
 
-    `rows` has the features and the outcomes; `best_baseline` is that with the lowest log loss.
-    `stand_in` names the baseline that speaks as "model", where one does.
+    `rows` has the features and the outcomes; `best_baseline` is the one with the lowest log loss.
+    `stand_in` names the baseline that is active as "model", if any.
     """
 
     rows: pd.DataFrame
@@ -52,8 +52,8 @@ class TestPredictions:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The predictors that curves are drawn of: the model, the best rule, recency; a rule that
-        speaks in the model's place once.
+        """The predictors shown in charts: the model, the best baseline, recency; an active baseline
+        is shown once.
         """
         named = dict.fromkeys(("model", self.best_baseline, BASELINES[0]))
         return tuple(name for name in named if name != self.stand_in)
@@ -70,7 +70,7 @@ class TestPredictions:
 
     @cached_property
     def usual_spend(self) -> Floats:
-        """Net spend that a horizon brings where all goes on as in the last three; never below 0."""
+        """Net spend per horizon, averaged over the last three; never below 0."""
         tenure, spent = (
             self.rows[name].to_numpy(dtype=np.float64)
             for name in ("tenure_days", "net_spend_three_horizons")

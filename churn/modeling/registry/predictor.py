@@ -1,4 +1,4 @@
-"""The model as MLflow keeps it: code that imports nothing of ours, texts, and a signature."""
+"""The MLflow model: self-contained code, model texts, and a signature."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ set_model(Predictor())
 
 
 def log_predictor(mlflow: Any, model: ChurnModel) -> Any:
-    """The logged model of the active run, with its signature and the versions that it was tried on.
+    """The logged model of the active run, with its signature and pinned requirements.
 
-    Requirements are stated: inferring them would load the model in another process, for seconds.
+    Requirements are explicit: inferring them would take seconds to load the model in another
+    process.
     """
     from mlflow.models.signature import ModelSignature
 
@@ -72,8 +73,8 @@ def log_predictor(mlflow: Any, model: ChurnModel) -> Any:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for the model's parts and for the copies that MLflow makes of them on its way; what
-    a killed process left in such a folder, the next one removes.
+    """A folder for the model's parts and MLflow's temporary copies of them; leftovers of a killed
+    process are removed by the next one.
     """
     folder, usual = private_folder("churn-pyfunc-"), tempfile.tempdir
     tempfile.tempdir = str(folder)
@@ -85,12 +86,12 @@ def _scratch() -> Iterator[Path]:
 
 
 def predictor_code() -> str:
-    """The text of one Python file that MLflow runs to make the model."""
+    """The text of the Python file that MLflow runs to create the model."""
     return Path(portable.__file__).read_text(encoding="utf-8") + PYFUNC_TAIL
 
 
 def write_parts(model: ChurnModel, folder: Path) -> Path:
-    """The new folder, with the heads' texts and `model.json`: the rest, and the texts' hashes."""
+    """Writes the heads' texts and `model.json` (the spec and the texts' hashes) to a new folder."""
     folder.mkdir()
     hashes = {}
     for name, text in model.heads_.items():
@@ -102,8 +103,10 @@ def write_parts(model: ChurnModel, folder: Path) -> Path:
 
 
 def _inputs(model: ChurnModel) -> Any:
-    """The features, and who and which status a row is of, which may be left out. Columns that are
-    not named here MLflow leaves out with a warning; what is missing it refuses.
+    """The features, and the optional columns for customer and status.
+
+    MLflow drops columns that are not listed here with a warning, and rejects rows in which columns
+    are missing.
     """
     from mlflow.types.schema import ColSpec, Schema
 

@@ -1,4 +1,4 @@
-"""A model recorded in MLflow: a run with a nested run for each fold, and a registered version."""
+"""Recording a model in MLflow: a run with a nested run per fold, and a registered version."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from churn.storage.names import check_name
 
 Manifest = Mapping[str, Any]
 ChildRun = tuple[str, dict[str, str], dict[str, float]]
-"""A child's name, parameters and metrics."""
+"""Name, parameters and metrics of a nested run."""
 
 LONGEST_PARAMETER = 500
 LONGEST_DIGEST = 36
 
 
 def parameters_of(manifest: Manifest) -> dict[str, str]:
-    """The recipe, the lengths of time and the cutoffs, as texts that MLflow has room for."""
+    """The recipe, the time windows and the cutoffs, within MLflow's limit on length."""
     cutoffs = manifest.get("cutoffs", {})
     said = {
         **manifest.get("parameters", {}),
@@ -40,7 +40,7 @@ def parameters_of(manifest: Manifest) -> dict[str, str]:
 
 
 def metrics_of(manifest: Manifest) -> dict[str, float]:
-    """Every figure of the judgement: `model_roc_auc`, `bg_nbd_log_loss`, and, for a group of
+    """Every figure of the evaluation: `model_roc_auc`, `bg_nbd_log_loss`, and, for a group of
     customers, `one-time buyers/model_roc_auc`; `_low` and `_high` are the ends of the interval.
     """
     evaluation = manifest.get("evaluation", {})
@@ -56,7 +56,7 @@ def metrics_of(manifest: Manifest) -> dict[str, float]:
 
 
 def child_runs(manifest: Manifest) -> list[ChildRun]:
-    """One child a forward fold: texts of the fold are parameters, its numbers metrics."""
+    """One nested run per forward fold: its texts are parameters, its numbers metrics."""
     runs: list[ChildRun] = []
     for fold in manifest.get("folds", ()):
         texts = dict(_texts(fold))
@@ -66,7 +66,7 @@ def child_runs(manifest: Manifest) -> list[ChildRun]:
 
 
 def tags_of(manifest: Manifest) -> dict[str, str]:
-    """By which a run is found again, and what the gate said."""
+    """Tags that identify a run, and the result of the gate."""
     gate = manifest.get("gate", {})
     return {
         "model_id": str(manifest["model_id"]),
@@ -77,7 +77,7 @@ def tags_of(manifest: Manifest) -> dict[str, str]:
 
 
 def dataset_inputs(manifest: Manifest) -> list[Any]:
-    """Lineage: what the model learnt from and what it was judged on, by fingerprint and cutoffs."""
+    """Lineage: training and evaluation data, by fingerprint and cutoffs."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     uses = {
@@ -137,7 +137,7 @@ def _texts(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _allowed(name: str) -> str:
-    """The name in the letters that MLflow takes, and no path."""
+    """The name with only the characters that MLflow allows, not a path."""
     name = re.sub(r"[^\w\-. ]", "_", name)
     return name if name.strip(".") else "_" * len(name)
 
@@ -148,7 +148,7 @@ MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 @dataclass(frozen=True)
 class Recorded:
-    """The MLflow run and the registered version of a model; whether they were made just now."""
+    """The MLflow run and the registered version of a model, and whether they were just created."""
 
     run_id: str
     version: str
@@ -158,10 +158,10 @@ class Recorded:
 def record_bundle(
     settings: TrackingSettings, model: ChurnModel, *, bundle: Path, folder: Path
 ) -> Recorded:
-    """The run and the version of a loaded bundle, made unless they are there already.
+    """The run and the version of a loaded bundle, created unless they exist.
 
-    The version comes last, so a run that was cut short has none: it is marked as failed with all
-    that it began, and recorded anew. Raises StorageError when MLflow cannot be reached.
+    The version is created last, so an interrupted run has none: it is marked as failed with
+    everything it began, and recorded again. Raises StorageError if MLflow cannot be reached.
     """
     check_name(settings.model_name, what="[tracking] model_name")
     with mlflow_store(settings, folder, writing=True) as mlflow:
@@ -180,7 +180,7 @@ def record_bundle(
 
 
 def find_version(client: Any, settings: TrackingSettings, model_id: str) -> Any:
-    """The registered version that was made of a bundle, or None."""
+    """The registered version of a bundle, or None."""
     for run in _runs_of(client, settings, model_id):
         for version in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
             if version.name == settings.model_name:
@@ -195,8 +195,8 @@ def _runs_of(client: Any, settings: TrackingSettings, model_id: str) -> list[Any
 
 
 def _fail_unfinished(client: Any, settings: TrackingSettings, model_id: str) -> None:
-    """Marks what a killed process left behind of a model without a version: its runs, also those
-    that had ended, their children, and the models that they were logging.
+    """Marks what a killed process left of a model without a version as failed: its runs, including
+    finished ones, their nested runs, and the models being logged.
     """
     for run in _runs_of(client, settings, model_id):
         place, run_id = [run.info.experiment_id], run.info.run_id
@@ -220,7 +220,7 @@ def _log_facts(mlflow: Any, client: Any, model: ChurnModel, run_id: str) -> None
 
 
 def _log_folders(mlflow: Any, bundle: Path) -> None:
-    """The whole bundle, and its report once more where people look for it."""
+    """The whole bundle, and a copy of its report where people look for it."""
     mlflow.log_artifacts(str(bundle), "bundle")
     if (bundle / REPORT).is_dir():
         mlflow.log_artifacts(str(bundle / REPORT), REPORT)
@@ -233,7 +233,7 @@ def _register(
     client = mlflow.MlflowClient()
     try:
         client.create_registered_model(settings.model_name)
-    except mlflow.exceptions.MlflowException as failure:  # also where another run was faster
+    except mlflow.exceptions.MlflowException as failure:  # also if another run was faster
         if failure.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     made = client.create_model_version(

@@ -1,6 +1,7 @@
-"""MLflow's store: created whole under a lock, one writer at a time, short timeouts.
+"""The MLflow store: created under a lock, one writer at a time, short timeouts.
 
-An unreachable server costs seconds: nothing waits for it, and the bundle on disk stays the truth.
+An unreachable server costs seconds: nothing waits for it, and the bundle on disk remains
+authoritative.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from churn.storage.redaction import shown_address, without_addresses
 
 
 def make_whole(uri: str, artifacts: str) -> None:
-    """Makes the store of a `sqlite:` URI unless it is there; whoever calls it must be alone.
+    """Creates the store of a `sqlite:` URI unless it exists; the caller must hold the lock.
 
-    `artifacts` is where the runs of MLflow's own default experiment keep their files.
+    `artifacts` is the artifact location of MLflow's default experiment.
     """
     path = _file_of(uri)
     if path is None or (path.exists() and not _is_half_made(path)):
@@ -35,7 +36,7 @@ def make_whole(uri: str, artifacts: str) -> None:
 
 
 def _file_of(uri: str) -> Path | None:
-    """The file of the store; None where it is kept in memory."""
+    """The file of the store; None for an in-memory store."""
     from sqlalchemy.engine import make_url
 
     name = make_url(uri).database
@@ -53,7 +54,8 @@ def _make(uri: str, artifacts: str) -> None:
 def _is_half_made(path: Path) -> bool:
     """Whether it holds MLflow's first tables, or none at all, and no experiment yet.
 
-    A whole store has an experiment from the start. What else a file may be is for MLflow to say.
+    A complete store has an experiment from the start. Any other content is left to MLflow to
+    report.
     """
     from mlflow.store.tracking.dbmodels.initial_models import Base as FirstBase
 
@@ -76,21 +78,21 @@ PATH_ASKED = re.compile(r"with url: \S+")
 _DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|mssql|oracle)(\+\w+)?:", re.IGNORECASE)
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# One retry after a second or two; a server that is up answers the first question within 4 s.
+# One retry after a second or two; a running server answers the first request within 4 s.
 FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "4"}
 CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 @contextmanager
 def mlflow_store(settings: TrackingSettings, folder: Path, *, writing: bool) -> Iterator[Any]:
-    """MLflow, pointed at the store, which is made first where there is none.
+    """MLflow with the store as its tracking URI; the store is created if missing.
 
-    Relative SQLite stores, and the artifacts beside them, lie in `folder`. A block that writes is
-    alone: SQLite takes one writer at a time, and no model is to be registered twice.
-    Raises StorageError where MLflow does not answer.
+    Relative SQLite stores, and their artifacts, are located in `folder`. A writing block holds a
+    lock: SQLite allows one writer at a time, and no model may be registered twice. Raises
+    StorageError if MLflow does not answer.
     """
     with warnings.catch_warnings(), ExitStack() as stack:
-        warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy and pandas warns
+        warnings.simplefilter("ignore")  # MLflow's use of SQLAlchemy and pandas warns
         import mlflow
 
         stack.enter_context(_failures(settings))
@@ -111,7 +113,7 @@ def mlflow_store(settings: TrackingSettings, folder: Path, *, writing: bool) -> 
 
 
 def store_uri(settings: TrackingSettings, folder: Path) -> str:
-    """The tracking URI, a relative SQLite path made absolute from `folder`."""
+    """The tracking URI; a relative SQLite path is resolved against `folder`."""
     if not settings.uri.startswith(SQLITE) or settings.uri.startswith(SQLITE + "/"):
         return settings.uri
     return f"{SQLITE}{(folder / settings.uri.removeprefix(SQLITE)).resolve()}"
@@ -124,7 +126,7 @@ def _alone(folder: Path) -> Any:
 
 @contextmanager
 def _failures(settings: TrackingSettings) -> Iterator[None]:
-    """A block whose failures to reach or write the store become StorageError in one line."""
+    """Converts failures to reach or write the store into a one-line StorageError."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -135,13 +137,14 @@ def _failures(settings: TrackingSettings) -> Iterator[None]:
         raise _no_driver(settings, failure) from None
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as failure:
         rule = f"MLflow at {shown_address(settings.uri)} must answer"
-        fix = "Start it, then run `churn sync`; the bundle is safe."
+        fix = "Start it, then run `churn sync`; the bundle is saved."
         raise StorageError(rule, got=_cause(failure, settings), fix=fix) from None
 
 
 def check_driver(settings: TrackingSettings) -> None:
-    """Nothing, or StorageError where a database is to be the store and its driver is missing, or
-    its kind unknown. Nobody is asked anything: a server may be down now and up later.
+    """Raises StorageError if the store is a database of unknown kind or its driver is missing.
+
+    No connection is made: a server may be down now and up later.
     """
     if settings.uri.startswith("sqlite:") or not _DATABASE.match(settings.uri):
         return
@@ -155,25 +158,25 @@ def check_driver(settings: TrackingSettings) -> None:
 
 
 def _no_driver(settings: TrackingSettings, failure: Exception) -> StorageError:
-    rule = f"[tracking] uri {shown_address(settings.uri)} needs a driver that is installed"
+    rule = f"[tracking] uri {shown_address(settings.uri)} needs an installed driver"
     missing = failure.name if isinstance(failure, ImportError) else None
-    got = "a kind of database that SQLAlchemy does not know" if missing is None else f"no {missing}"
+    got = "a database unknown to SQLAlchemy" if missing is None else f"no {missing}"
     fix = "Install it, or name an MLflow server, e.g. http://host:5000."
     return StorageError(rule, got=got, fix=fix)
 
 
 def _cause(failure: Exception, settings: TrackingSettings) -> str:
-    """What the system said underneath, else MLflow's first line, without a password."""
+    """The underlying system error, else MLflow's first line, without a password."""
     text = str(failure).strip() or type(failure).__name__
     said = re.search(r"\[Errno -?\d+\] ([^'\")]+)|(timed out)", text)
     if said:
         return (said[1] or said[2]).lower()
     line = PATH_ASKED.sub("", without_addresses(text.splitlines()[0]))
-    return "an answer that cannot be shown" if _tells(line, settings.uri) else line[:160]
+    return "an answer that cannot be shown" if _reveals(line, settings.uri) else line[:160]
 
 
-def _tells(line: str, uri: str) -> bool:
-    """Whether a line holds a part of the address that may be a secret."""
+def _reveals(line: str, uri: str) -> bool:
+    """Whether a line contains a part of the address that may be a secret."""
     authority, _, query = uri.partition("://")[2].partition("?")
     user, at, _ = authority.rpartition("@")
     parts = [*re.split(r"[:/@]", user if at else ""), *re.split(r"[&=#]", query)]
@@ -182,7 +185,7 @@ def _tells(line: str, uri: str) -> bool:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """MLflow tells of every table that it makes."""
+    """Silences MLflow, which logs every table that it creates."""
     from mlflow.utils.logging_utils import disable_logging, enable_logging
 
     logger = logging.getLogger("mlflow")
@@ -198,7 +201,7 @@ def _silence() -> Iterator[None]:
 
 @contextmanager
 def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """A block in which these variables are set, but for those that the user has set already."""
+    """Sets these variables within a block, except those that the user has set."""
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(ours)
     try:

@@ -1,4 +1,4 @@
-"""The registry's aliases, which follow the models folder, and bundles fetched from it."""
+"""Registry aliases, which follow the models folder, and bundles fetched from the registry."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ SCHEME = "models:/"
 def point_aliases(
     settings: TrackingSettings, wanted: Callable[[], Mapping[str, str | None]], *, folder: Path
 ) -> dict[str, str]:
-    """Makes each alias name the version of a model id, or nobody (None); what moved, by alias.
+    """Points each alias to the version of a model id, or removes it (None); returns changes by
+    alias.
 
-    `wanted` is asked once nobody else is at it, so that the last to ask knows best. An alias
-    whose model is not in the registry stays.
+    `wanted` is called under the lock, so that the last caller has the newest state. An alias whose
+    model is not in the registry is left unchanged.
     """
     with mlflow_store(settings, folder, writing=True) as mlflow:
         client = mlflow.MlflowClient()
@@ -41,10 +42,10 @@ def point_aliases(
 
 
 def bundle_from_registry(settings: TrackingSettings, address: str, *, folder: Path) -> Path:
-    """A local copy of the bundle behind `models:/name@alias` or `models:/name/version`, alone in
-    a folder that is the caller's to remove.
+    """A local copy of the bundle behind `models:/name@alias` or `models:/name/version`, in a new
+    folder that the caller has to remove.
 
-    Raises ConfigError on any other form, StorageError where the registry does not have it.
+    Raises ConfigError for any other form, StorageError if the registry does not have it.
     """
     name, alias, number = _parsed(address)
     with mlflow_store(settings, folder, writing=False) as mlflow:
@@ -60,7 +61,7 @@ def bundle_from_registry(settings: TrackingSettings, address: str, *, folder: Pa
 
 
 def _aliases(client: Any, settings: TrackingSettings) -> dict[str, str]:
-    """Version by alias; none where nothing is registered yet."""
+    """Version by alias; empty if nothing is registered yet."""
     found = client.search_registered_models(f"name = '{settings.model_name}'")
     return {alias: str(version) for one in found for alias, version in one.aliases.items()}
 
@@ -73,14 +74,14 @@ def _point(client: Any, settings: TrackingSettings, alias: str, version: str | N
 
 
 def _parsed(address: str) -> tuple[str, str, str]:
-    """Name, alias and version of an address, of which one of the last two is empty."""
+    """Name, alias and version of an address; alias or version is empty."""
     rest = address.removeprefix(SCHEME)
     name, at, alias = rest.partition("@")
     number = ""
     if not at:
         name, _, number = rest.partition("/")
     if not (at and alias) and not number.isdecimal():
-        rule = f"an address in the registry must be {SCHEME}NAME@ALIAS or {SCHEME}NAME/VERSION"
+        rule = f"a registry address must be {SCHEME}NAME@ALIAS or {SCHEME}NAME/VERSION"
         raise ConfigError(rule, got=ascii(address)[:80], fix=f"Pass e.g. {SCHEME}churn@champion.")
     check_name(name, what="model name")
     return name, alias and check_name(alias, what="alias"), number

@@ -1,4 +1,4 @@
-"""Offers for all customers within all limits: prices, a plan at those prices, and its bound."""
+"""Allocation of offers within all limits: shadow prices, a plan at these prices, and its bound."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from churn.offers.allocation.dual import lowest_dual
 from churn.offers.allocation.knapsack import assign, checked_worth, picked
-from churn.offers.allocation.local_search import polished
+from churn.offers.allocation.local_search import improved
 from churn.offers.allocation.problem import Limits, Problem
 from churn.offers.allocation.rounding import filled, within_limits
 
@@ -19,13 +19,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Allocation:
-    """The choice of each customer and what it adds up to.
+    """The choice of each customer and the totals.
 
     `choice` holds the offer's column, or -1 for nothing. `lambda_` is the value of one more unit of
     budget, `offer_prices` that of one more place of each offer, `group_prices` that of one more
     customer of each group (below 0 where a floor binds). No plan within the limits is worth more
-    than `upper_bound`. `unmet` counts the customers that each group's floor lacks;
-    `prices` holds the price of every limit in the row of `Problem.bounds`.
+    than `upper_bound`. `unmet` counts the customers that each group's floor lacks; `prices` holds
+    the price of every limit in the row of `Problem.bounds`.
     """
 
     choice: Ints
@@ -45,8 +45,8 @@ def allocate(
     """The best offer or nothing for each of n customers within the limits.
 
     `value` and `cost` are n customers x m offers; an entry that is not finite is not allowed, and
-    one of value <= 0 is never chosen, whatever a group's floor asks. Customers alike are served by
-    rising `ties` (n numbers, by default the row).
+    one of value <= 0 is never chosen, even to meet a group's floor. Ties are served in ascending
+    order of `ties` (n numbers, by default the row).
 
     >>> value, cost = np.array([[3.0, 5.0], [2.0, 2.5]]), np.array([[1.0, 4.0]] * 2)
     >>> plan = allocate(value, cost, Limits(capacity=np.array([np.inf, 1.0])))
@@ -66,14 +66,14 @@ def allocate(
 def _within_limits(problem: Problem) -> tuple[Ints, Floats, float]:
     prices, bound = lowest_dual(problem)
     choice = within_limits(problem, problem.respond(prices), prices)
-    return polished(problem, filled(problem, choice, prices), prices), prices, bound
+    return improved(problem, filled(problem, choice, prices), prices), prices, bound
 
 
 def _within_budget(problem: Problem) -> tuple[Ints, Floats, float]:
-    """The faster way where the budget is the only limit."""
+    """The faster solver for a budget without other limits."""
     found = assign(problem.value, problem.cost, budget=problem.limits.budget)
     prices = np.r_[found.lambda_, np.zeros(len(problem.bounds) - 1)]
-    choice = found.choice if found.lambda_ == 0 else polished(problem, found.choice, prices)
+    choice = found.choice if found.lambda_ == 0 else improved(problem, found.choice, prices)
     return choice, prices, found.upper_bound
 
 

@@ -1,8 +1,8 @@
-"""The prices of the limits: where the Lagrangian dual, a convex function of them, is lowest.
+"""Shadow prices of the limits: the minimum of the Lagrangian dual, a convex function of them.
 
 Found by cutting planes (Kelley 1960), each step halfway between the best point and the lowest point
-of the planes (after Wentges 1997). A large base is begun with a sample; then most choices cannot
-change between the prices that are still in question, and each step looks only at the others.
+of the planes (after Wentges 1997). A large base starts with a sample; after that, most choices
+cannot change within the remaining range of prices, and each step evaluates only the others.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Floats = NDArray[np.float64]
 SAMPLE_ROWS = 20_000
 MOST_CUTS = 200
 ROUGH, TIGHT = 1e-4, 1e-7
-HIGHEST_PRICE = 1e4  # in ordinary prices; a limit that needs more cannot be kept at any price
+HIGHEST_PRICE = 1e4  # in typical prices; a limit that needs more cannot be met at any price
 
 Cut = tuple[Floats, float]
 
 
 def lowest_dual(problem: Problem) -> tuple[Floats, float]:
-    """A price for every limit (0 where there is none), and the dual: no plan is worth more."""
+    """A price for every limit (0 without one), and the dual value, an upper bound of any plan."""
     scale = _ordinary_prices(problem)
     prices, reach = np.zeros(len(scale)), HIGHEST_PRICE * scale
     rows = len(problem.value)
@@ -43,7 +43,7 @@ def lowest_dual(problem: Problem) -> tuple[Floats, float]:
 
 
 def _ordinary_prices(problem: Problem) -> Floats:
-    """A price of ordinary size for each limit: the mean worth, and worth per unit of cost."""
+    """A typical price for each limit: the mean value, and value per unit of cost."""
     allowed = problem.value > -np.inf
     worth = float(problem.value[allowed].mean()) if allowed.any() else 1.0
     cost = float(problem.cost[allowed].mean()) if allowed.any() else 1.0
@@ -55,7 +55,7 @@ def _ordinary_prices(problem: Problem) -> Floats:
 def _descended(
     problem: Problem, start: Floats, reach: Floats, scale: Floats, *, tolerance: float
 ) -> tuple[Floats, float]:
-    """The lowest point of the dual within `reach` of `start`, and the dual there."""
+    """The minimum of the dual within `reach` of `start`, and its value."""
     limited = np.isfinite(problem.bounds)
     bounds = np.where(limited, problem.bounds, 0.0)
     settled = problem.settled(start, np.where(limited, reach, 0.0))
@@ -83,18 +83,18 @@ def _descended(
 
 
 class _Planes:
-    """Planes that lie below the dual, over a box of prices in ordinary prices."""
+    """Cutting planes below the dual, over a box in units of typical prices."""
 
     def __init__(self, low: Floats, high: Floats) -> None:
         self._box = [*zip(low, high, strict=True), (None, None)]
         self._cuts: list[Cut] = []
 
     def add(self, slack: Floats, value: float) -> None:
-        """One more plane: `value` + `slack` @ price."""
+        """Adds the plane `value` + `slack` @ price."""
         self._cuts.append((slack, value))
 
     def bottom(self) -> tuple[Floats, float]:
-        """Where the highest of the planes is lowest, and how low that is."""
+        """The minimum of the upper envelope of the planes, and its value."""
         slack = np.array([cut[0] for cut in self._cuts])
         value = np.array([cut[1] for cut in self._cuts])
         size = max(float(np.abs(value).max()), float(np.abs(slack).max()), 1e-9)

@@ -1,9 +1,10 @@
-"""Who gets which offer when the budget does not reach for everyone.
+"""Allocation of offers within a budget.
 
-A multiple-choice knapsack: at most one offer per customer, the highest total value whose total
-cost keeps the budget. A price on the budget (lambda) splits it into one small choice per customer,
-max over j of value_ij - lambda cost_ij; the price is bisected until the choices just fit, and what
-is left is filled greedily (Sinha and Zoltners 1979; Kellerer, Pferschy and Pisinger 2004, ch. 11).
+A multiple-choice knapsack: at most one offer per customer, the highest total value whose total cost
+keeps the budget. A price on the budget (lambda) splits it into one small choice per customer, max
+over j of value_ij - lambda cost_ij; the price is bisected until the choices just fit, and the
+remaining budget is filled greedily (Sinha and Zoltners 1979; Kellerer, Pferschy and Pisinger 2004,
+ch. 11).
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ FILL_PASSES = 64
 
 @dataclass(frozen=True)
 class Assignment:
-    """The choice of each customer and what it adds up to.
+    """The choice of each customer and the totals.
 
-    `choice` holds the offer's column, or -1 (`NOTHING`). `lambda_` is the value that one more unit
-    of budget would bring, 0 where the budget does not bind. No assignment within the budget is
-    worth more than `upper_bound`.
+    `choice` holds the offer's column, or -1 (`NOTHING`). `lambda_` is the value of one more unit of
+    budget, 0 if the budget does not bind. No assignment within the budget is worth more than
+    `upper_bound`.
     """
 
     choice: Ints
@@ -42,8 +43,8 @@ def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = 
     """The best offer or nothing for each of n customers, at a total cost of at most `budget`.
 
     `value` and `cost` are n customers x m offers; an entry that is not finite is not allowed, and
-    one of value <= 0 is never chosen. Customers who would pay equally well are served by rising
-    `ties` (n numbers, by default the row). The value is short of the optimum by at most one offer.
+    one of value <= 0 is never chosen. Ties are served in ascending order of `ties` (n numbers, by
+    default the row). The value is short of the optimum by at most one offer.
 
     >>> plan = assign(np.array([[3.0, 5.0], [2.0, 2.5]]), np.array([[1.0, 4.0]] * 2), budget=5)
     >>> plan.choice.tolist(), plan.value, plan.cost
@@ -60,11 +61,11 @@ def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = 
 
 
 def checked_worth(value: Floats, cost: Floats, budget: float) -> tuple[Floats, Floats]:
-    """Both matrices as floats; what may not be chosen has value -inf and cost 0."""
+    """Both matrices as floats; entries that are not allowed have value -inf and cost 0."""
     value, cost = np.asarray(value, dtype=float), np.asarray(cost, dtype=float)
     if value.ndim != 2 or value.shape != cost.shape:
         raise ConfigError(
-            "value and cost must be matrices of one shape, customers x offers",
+            "value and cost must be matrices of the same shape, customers x offers",
             got=f"{value.shape} and {cost.shape}",
             fix="Pass one row per customer and one column per offer in both.",
         )
@@ -98,17 +99,18 @@ def picked(matrix: Floats, choice: Ints) -> Floats:
 def _bisect_price(
     value: Floats, cost: Floats, too_dear: Ints, *, budget: float
 ) -> tuple[Ints, tuple[float, float]]:
-    """The choices that fit at the lowest price found, and the prices just too low and enough.
+    """The choices that fit at the lowest feasible price, and the prices just below and at it.
 
     A row whose choice is the same at both prices keeps it in between (its best column holds for an
-    interval of prices), so each step looks only at the rows still open, and tries their median
-    break: about half of them settle at once (after Dyer 1984 and Zemel 1984).
+    interval of prices), so each step evaluates only the undecided rows, and tries the median of
+    their break-even prices: about half of them are decided at once (after Dyer 1984 and Zemel
+    1984).
     """
     fits = _choose(np.where(cost == 0, value, -np.inf), cost, price=0.0)
     too_dear, fits_cost = too_dear.copy(), picked(cost, fits)
     low, high, rows = 0.0, np.inf, np.flatnonzero(too_dear != fits)
     while True:
-        breaks = _breaks(value[rows], cost[rows], too_dear[rows], fits[rows])
+        breaks = _break_even_prices(value[rows], cost[rows], too_dear[rows], fits[rows])
         between = breaks[(breaks > low) & (breaks < high)]
         if not len(between):
             return fits, (low, high)
@@ -123,7 +125,7 @@ def _bisect_price(
         rows = rows[too_dear[rows] != fits[rows]]
 
 
-def _breaks(value: Floats, cost: Floats, dearer: Ints, cheaper: Ints) -> Floats:
+def _break_even_prices(value: Floats, cost: Floats, dearer: Ints, cheaper: Ints) -> Floats:
     """The price at which each row is indifferent between two choices."""
     gain = picked(value, dearer) - picked(value, cheaper)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -131,10 +133,10 @@ def _breaks(value: Floats, cost: Floats, dearer: Ints, cheaper: Ints) -> Floats:
 
 
 def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: Ints) -> Ints:
-    """The choices after spending what is left on the steps that earn most per unit of cost.
+    """The choices after spending the remaining budget on the upgrades with the best ratio.
 
-    A step moves a customer to an offer of more value, at most once. Each pass takes the best step
-    of every customer that still fits, in order, until one does not fit.
+    An upgrade moves a customer to an offer of higher value, at most once. Each pass takes the best
+    feasible upgrade of every customer in order, until one does not fit.
     """
     choice, rows = choice.copy(), order
     spent = picked(cost, choice)
@@ -154,7 +156,7 @@ def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: In
 
 
 def _best_steps(value: Floats, cost: Floats, choice: Ints, *, left: float) -> tuple[Ints, Floats]:
-    """Each row's step with the most value per unit of cost among those that fit, and that rate."""
+    """Each row's feasible upgrade with the most value per unit of cost, and that ratio."""
     from_value, from_cost = picked(value, choice), picked(cost, choice)
     step, best = np.full(len(value), NOTHING), np.zeros(len(value))
     for column in range(value.shape[1]):
@@ -174,14 +176,14 @@ def _fitting(spent: Floats, rows: Ints, after: Floats, *, budget: float) -> int:
         trial[rows[:count]] = after[:count]
         if trial.sum() <= budget:
             break
-        count -= 1  # the running sum and the total are rounded differently
+        count -= 1  # the cumulative sum and the total are rounded differently
     return count
 
 
 def _assignment(
     value: Floats, cost: Floats, choice: Ints, *, prices: tuple[float, ...], budget: float
 ) -> Assignment:
-    """The totals of a choice, with the tightest of the bounds that these prices give."""
+    """The totals of a choice, with the tightest bound that these prices give."""
     bounds = {price: _bound(value, cost, price=price, budget=budget) for price in prices}
     price = min(bounds, key=bounds.__getitem__)
     worth = float(picked(value, choice).sum())
@@ -195,7 +197,7 @@ def _assignment(
 
 
 def _bound(value: Floats, cost: Floats, *, price: float, budget: float) -> float:
-    """The Lagrangian dual: what unlimited buying at this price earns, plus the budget's worth."""
+    """The Lagrangian dual: the net value of unlimited buying at this price, plus price x budget."""
     if price == np.inf:
         return np.inf
     choice = _choose(value, cost, price=price)

@@ -1,4 +1,4 @@
-"""The last few units of the limits: exchanges of two customers that use what no single step can."""
+"""Local search: exchanges between two customers that use what no single move can."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MOST_EXCHANGES = 30
 TRIED = 200
 
 
-def polished(problem: Problem, choice: Ints, prices: Floats) -> Ints:
+def improved(problem: Problem, choice: Ints, prices: Floats) -> Ints:
     """The choices after the best exchanges of at most two customers' offers that fit the limits.
 
-    Looks at the moves between each two offers that lose least at these prices.
+    Considers the moves between each pair of offers that lose least at these prices.
     """
     choice = choice.copy()
     moves = _cheapest_moves(problem, choice, prices)
-    left = np.maximum(problem.bounds - problem.usage(choice), 0.0)  # no floor sinks further
+    left = np.maximum(problem.bounds - problem.usage(choice), 0.0)  # floors never worsen
     for _ in range(MOST_EXCHANGES):
         chosen = moves.best_exchange(left)
         if not chosen:
@@ -39,8 +39,8 @@ def polished(problem: Problem, choice: Ints, prices: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class _Moves:
-    """Moves of single customers: to which offer, for how much more value, with how much more of
-    each limit (moves x limits).
+    """Moves of single customers: target offer, gain in value, additional use of each limit (moves x
+    limits).
     """
 
     rows: Ints
@@ -49,7 +49,7 @@ class _Moves:
     use: Floats
 
     def best_exchange(self, left: Floats) -> list[int]:
-        """The one or two moves that gain most of those that fit together; none if none gains."""
+        """The feasible pair or single move with the highest gain; none if none gains."""
         gain, cost = np.r_[self.gain, 0.0], np.r_[self.use[:, 0], 0.0]  # the last: no move
         rows = np.r_[self.rows, -1]
         both = gain[:, None] + gain
@@ -94,7 +94,7 @@ def _cheapest_moves(problem: Problem, choice: Ints, prices: Floats) -> _Moves:
 
 
 def _more_used(problem: Problem, before: Ints, after: Ints) -> Floats:
-    """How much more of each limit each row uses after its move, shape (rows, limits)."""
+    """Additional use of each limit by each row's move, shape (rows, limits)."""
     columns = np.arange(problem.offers)
     cost = picked(problem.cost, after) - picked(problem.cost, before)
     counts = (after[:, None] == columns).astype(float) - (before[:, None] == columns)

@@ -1,4 +1,4 @@
-"""The multiple-choice knapsack with several limits, seen through a price on each of them."""
+"""The multiple-choice knapsack with several limits, and its responses to a price on each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _no_groups() -> Ints:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a plan may not exceed; infinite (for `least` 0) where there is no limit.
+    """The limits of a plan; infinite (for `least`: 0) without a limit.
 
     `budget` is money of expected cost. `capacity` is customers per offer, shape (offers,). `group`
     numbers each customer's group, shape (customers,), -1 for none; `most` and `least` are customers
@@ -39,17 +39,17 @@ class Limits:
 
     @property
     def is_budget_alone(self) -> bool:
-        """Whether nothing but the budget limits a plan."""
+        """Whether the budget is the only limit."""
         unlimited = np.isinf(self.capacity).all() and np.isinf(self.most).all()
         return bool(unlimited and (self.least <= 0).all())
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Customers (rows) and offers (columns): worth, cost, and the limits.
+    """Customers (rows) and offers (columns): value, cost, and the limits.
 
-    Limits stand in one row: the budget, each offer's capacity, each group's cap, each group's
-    floor; a floor is a cap on minus the count.
+    Limits are one vector: the budget, each offer's capacity, each group's cap, each group's floor;
+    a floor is a cap on minus the count.
     """
 
     value: Floats
@@ -68,7 +68,7 @@ class Problem:
 
     @property
     def bounds(self) -> Floats:
-        """All limits in their row."""
+        """All limits as one vector."""
         capacity = self.limits.capacity
         capacity = capacity if len(capacity) else np.full(self.offers, np.inf)
         floors = np.where(self.limits.least > 0, -self.limits.least, np.inf)
@@ -77,7 +77,7 @@ class Problem:
 
     @property
     def caps(self) -> Floats:
-        """The limits without the floors: what no plan exceeds."""
+        """The limits without the floors, which no plan exceeds."""
         return self.bounds[: 1 + self.offers + self.groups]
 
     def part(self, rows: Ints, *, share: float = 1.0) -> Problem:
@@ -93,7 +93,7 @@ class Problem:
         return Problem(self.value[rows], self.cost[rows], scaled)
 
     def net(self, prices: Floats, column: int) -> Floats:
-        """What an offer is worth to each customer after the prices of the limits that it uses."""
+        """The value of an offer for each customer net of the prices of the limits that it uses."""
         net = self.value[:, column] - prices[0] * self.cost[:, column] - prices[1 + column]
         if not self.groups:
             return np.asarray(net)
@@ -110,7 +110,7 @@ class Problem:
         return choice
 
     def usage(self, choice: Ints) -> Floats:
-        """How much of each limit the choices use, in their row."""
+        """Use of each limit by the choices, as one vector."""
         served = choice != NOTHING
         counts = np.bincount(choice[served], minlength=self.offers)
         spent = picked(self.cost, choice).sum()
@@ -121,7 +121,7 @@ class Problem:
         return np.concatenate([[spent], counts, of_group, -of_group])
 
     def settled(self, prices: Floats, reach: Floats) -> Bools:
-        """Whose choice is the same at all prices within `reach` of these."""
+        """Whether each customer's choice is the same at all prices within `reach` of these."""
         best, second = np.zeros(len(self.value)), np.full(len(self.value), -np.inf)
         shift = np.zeros(len(self.value))
         group_reach = self._group_reach(reach)

@@ -1,4 +1,4 @@
-"""From prices to a plan that keeps every limit: give up what costs least, then fill the rest."""
+"""From prices to a plan within all limits: drop what loses least, then fill the rest."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MOST_AT_ONCE = 20_000
 
 
 def within_limits(problem: Problem, choice: Ints, prices: Floats) -> Ints:
-    """The choices with the budget and every cap kept, given up where that costs least.
+    """The choices within the budget and every cap, changed where that loses least.
 
-    A customer goes to their next best offer that has room, or to nothing.
+    A customer moves to the next best offer with room, or to nothing.
     """
     choice, caps = choice.copy(), problem.caps
     for turn in range(PASSES):
@@ -33,7 +33,7 @@ def within_limits(problem: Problem, choice: Ints, prices: Floats) -> Ints:
         full = use >= caps if turn < PASSES // 2 else np.ones(len(caps), dtype=bool)
         rows = np.flatnonzero(_users(problem, choice, limit))
         part = problem.part(rows)
-        to, loss = _way_out(part, choice[rows], prices, limit, full)
+        to, loss = _next_best(part, choice[rows], prices, limit, full)
         freed = _freed(part, choice[rows], to, limit)
         ranked = np.lexsort((-rows, loss / np.maximum(freed, 1e-300)))  # of equals the last
         freed_so_far = np.cumsum(freed[ranked])
@@ -43,7 +43,7 @@ def within_limits(problem: Problem, choice: Ints, prices: Floats) -> Ints:
 
 
 def filled(problem: Problem, choice: Ints, prices: Floats) -> Ints:
-    """The choices after every step to an offer of more value that still fits, best steps first."""
+    """The choices after all feasible upgrades to offers of higher value, best first."""
     choice, rows = _floors_first(problem, choice, prices), np.arange(len(choice))
     for _ in range(PASSES):
         left = problem.caps - problem.usage(choice)[: len(problem.caps)]
@@ -59,9 +59,9 @@ def filled(problem: Problem, choice: Ints, prices: Floats) -> Ints:
 
 
 def _floors_first(problem: Problem, choice: Ints, prices: Floats) -> Ints:
-    """The choices after serving as many more of each group as its floor still lacks.
+    """The choices after serving as many more customers of each group as its floor lacks.
 
-    Customers of other groups, those who lose least, make room for them.
+    Customers of other groups make room, those who lose least first.
     """
     choice = choice.copy()
     for group in range(problem.groups):
@@ -84,7 +84,7 @@ def _floors_first(problem: Problem, choice: Ints, prices: Floats) -> Ints:
 
 
 def _without(problem: Problem, rows: Ints, choice: Ints) -> Problem:
-    """The problem with the limits that those rows leave."""
+    """The problem with the limits remaining after those rows."""
     used = problem.part(rows).usage(choice[rows])
     limits = problem.limits
     left = replace(
@@ -97,7 +97,7 @@ def _without(problem: Problem, rows: Ints, choice: Ints) -> Problem:
 
 
 def _users(problem: Problem, choice: Ints, limit: int) -> Bools:
-    """Who uses that limit."""
+    """The customers who use that limit."""
     if limit == 0:
         return np.asarray(picked(problem.cost, choice) > 0)
     if limit <= problem.offers:
@@ -106,10 +106,10 @@ def _users(problem: Problem, choice: Ints, limit: int) -> Bools:
     return np.asarray((choice != NOTHING) & (problem.limits.group == group))
 
 
-def _way_out(
+def _next_best(
     problem: Problem, choice: Ints, prices: Floats, limit: int, full: Bools
 ) -> tuple[Ints, Floats]:
-    """For users of a limit: their next best choice that uses less of it, and what that loses."""
+    """For users of a limit: their next best choice that uses less of it, and the loss in value."""
     nets = np.column_stack([problem.net(prices, j) for j in range(problem.offers)])
     here = picked(nets, choice)
     barred = np.broadcast_to(full[1 : 1 + problem.offers], nets.shape).copy()
@@ -131,7 +131,7 @@ def _freed(problem: Problem, choice: Ints, to: Ints, limit: int) -> Floats:
 
 
 def _step_up(problem: Problem, choice: Ints, prices: Floats, left: Floats) -> tuple[Ints, Floats]:
-    """Each row's step to more value that fits alone, the best at these prices; its gain there."""
+    """Each row's best feasible upgrade at these prices, and its gain."""
     value, cost = picked(problem.value, choice), picked(problem.cost, choice)
     nets = [problem.net(prices, column) for column in range(problem.offers)]
     here = np.zeros(len(choice))
@@ -147,7 +147,7 @@ def _step_up(problem: Problem, choice: Ints, prices: Floats, left: Floats) -> tu
 
 
 def _admitted(problem: Problem, choice: Ints, left: Floats) -> Bools:
-    """Whose group has room, or who is served already."""
+    """Customers whose group has room, or who are served already."""
     if not problem.groups:
         return np.ones(len(choice), dtype=bool)
     room = np.append(left[1 + problem.offers :] >= 1, True)
@@ -155,7 +155,7 @@ def _admitted(problem: Problem, choice: Ints, left: Floats) -> Bools:
 
 
 def _fitting(problem: Problem, choice: Ints, rows: Ints, to: Ints) -> int:
-    """How many of the rows, from the first, may take their step without passing a limit."""
+    """How many of the rows, from the first, may be upgraded without exceeding a limit."""
     caps, part, before = problem.caps, problem.part(rows), choice[rows]
     others = (problem.usage(choice) - part.usage(before))[: len(caps)]
     places = np.arange(len(rows))
@@ -170,5 +170,5 @@ def _fitting(problem: Problem, choice: Ints, rows: Ints, to: Ints) -> int:
         trial[rows] = np.where(places < low, to, before)
         if (problem.usage(trial)[: len(caps)] <= caps).all():
             break
-        low -= 1  # the parts and the whole are rounded differently
+        low -= 1  # partial and total sums are rounded differently
     return low

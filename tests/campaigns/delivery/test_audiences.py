@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.campaigns.delivery.audiences import AUDIENCES, hashed_audience
-from churn.campaigns.delivery.deliverable import Sendable
+from churn.campaigns.delivery.deliverable import Deliverable
 
 people = st.lists(
     st.tuples(
@@ -18,7 +18,7 @@ people = st.lists(
 @given(people, st.sampled_from(sorted(AUDIENCES)))
 def test_nothing_but_hashes_is_in_an_audience_and_everyone_is_counted(people, name):
     ids = [f"customer {number}" for number in range(len(people))]
-    sent = Sendable(pa.table({"customer_id": pa.array(ids, pa.string())}), {"objected": 3})
+    sent = Deliverable(pa.table({"customer_id": pa.array(ids, pa.string())}), {"objected": 3})
     addresses = pa.table(
         {
             "customer_id": pa.array(ids, pa.string()),
@@ -36,7 +36,7 @@ def test_nothing_but_hashes_is_in_an_audience_and_everyone_is_counted(people, na
 
 
 def test_the_columns_are_those_that_each_platform_asks_for():
-    sent = Sendable(pa.table({"customer_id": ["a"]}), {})
+    sent = Deliverable(pa.table({"customer_id": ["a"]}), {})
     known = pa.table({"customer_id": ["a"], "email": ["a@x.org"], "phone": ["+16505551212"]})
     found = {
         name: hashed_audience(sent, known, kind, phone_region=None).table.column_names
@@ -50,7 +50,7 @@ def test_the_columns_are_those_that_each_platform_asks_for():
 
 
 def test_a_customer_who_is_not_listed_is_counted_as_without_identifier():
-    sent = Sendable(pa.table({"customer_id": ["a", "b"]}), {})
+    sent = Deliverable(pa.table({"customer_id": ["a", "b"]}), {})
     known = pa.table(
         {"customer_id": ["a"], "email": ["a@x.org"], "phone": pa.nulls(1, pa.string())}
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.campaigns.delivery.dispatch import QUIET, Clock, Dispatch, parcels
+from churn.campaigns.delivery.dispatch import QUIET, Clock, Dispatch, batches
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.campaigns.delivery.transport import Outcome, Outgoing
 from churn.storage.ledger import Ledger
@@ -58,7 +58,7 @@ def ledger(tmp_path):
 
 
 def waiting(ledger, *customers, batch=None):
-    """Messages of these customers on record, as parcels; all in one where `batch` names it."""
+    """Messages of these customers on record, as batches; all in one where `batch` names it."""
     messages = [
         Message(
             campaign_id="spring",
@@ -74,7 +74,7 @@ def waiting(ledger, *customers, batch=None):
         for customer in customers
     ]
     enqueue(ledger, messages)
-    return parcels(Outgoing(one, {}) for one in messages)
+    return batches(Outgoing(one, {}) for one in messages)
 
 
 def dispatched(ledger, transport, items, *, time=None, **options):
@@ -128,7 +128,7 @@ def test_refusal_after_refusal_stops_before_everybody_is_lost(ledger):
     transport = Script([Outcome("failed", "554")] * 40)
     tally = dispatched(ledger, transport, waiting(ledger, *(f"c{n}" for n in range(40))))
     assert (tally.of("failed"), tally.of("waiting")) == (25, 15)
-    assert tally.stopped == "the first 25 were all refused"
+    assert tally.stopped == "the first 25 were all rejected"
 
 
 def test_whoever_withdraws_while_others_are_sent_to_is_left_out(ledger):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from churn.campaigns.delivery.email import LONGEST_SUBJECT, compose, message_id
 from churn.campaigns.delivery.mailbox import Mailbox
-from churn.campaigns.delivery.templates import Letter
+from churn.campaigns.delivery.templates import RenderedMessage
 from churn.errors import ConfigError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ def composed(subject="Hello", text="Some text.\n", html="<p>Some text.</p>\n", *
         "message_id": "<1@shop.example>",
         "at": NOON,
     }
-    data = compose(Letter(subject, text, html), **{**parts, **changes})
+    data = compose(RenderedMessage(subject, text, html), **{**parts, **changes})
     return data, message_from_bytes(data, policy=policy.SMTP)
 
 
@@ -114,7 +114,7 @@ def test_a_head_with_a_line_that_is_not_ours_is_refused(monkeypatch):
     written = EmailMessage.as_bytes
     for line in (b"Bcc: evil@x.example\r\n", b"Subject: two\r\n", b" a\nb: c\r\n"):
         monkeypatch.setattr(EmailMessage, "as_bytes", lambda self, line=line: line + written(self))
-        with pytest.raises(ConfigError, match="no other lines than those of churn"):
+        with pytest.raises(ConfigError, match="no headers other than those set by churn"):
             composed()
 
 

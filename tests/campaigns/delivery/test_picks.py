@@ -38,5 +38,5 @@ def test_categories_do_where_there_are_no_products():
 
 
 def test_a_file_of_something_else_is_told():
-    with pytest.raises(DataError, match="must hold customer_id, rank, and name or category"):
+    with pytest.raises(DataError, match="must contain customer_id, rank, and name or category"):
         picks(pa.table({"customer_id": ["anna"]}), ["anna"])

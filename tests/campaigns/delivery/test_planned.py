@@ -51,7 +51,7 @@ def test_a_plan_without_rows_is_none():
 
 
 def test_a_customer_who_stands_twice_and_mixed_plans_are_refused():
-    with pytest.raises(DataError, match="a plan must hold every customer_id once"):
+    with pytest.raises(DataError, match="a plan must contain every customer_id once"):
         Planned.read(plan({}, {"customer_id": "c0"}))
     with pytest.raises(DataError, match="a plan must be of one campaign_id, got 2"):
         Planned.read(plan({}, {"campaign_id": "summer"}))

@@ -174,7 +174,7 @@ def test_nobody_there_stops_the_run_after_the_attempts(make_email_settings):
 def test_a_file_that_holds_no_certificates_is_told(make_email_settings, tmp_path):
     (tmp_path / "ca.pem").write_text("none")
     for name in ("ca.pem", "missing.pem"):
-        with pytest.raises(ConfigError, match="ca_file must hold certificates in PEM"):
+        with pytest.raises(ConfigError, match="ca_file must contain PEM certificates"):
             MailServer(make_email_settings(security="tls"), ca_file=tmp_path / name)
 
 

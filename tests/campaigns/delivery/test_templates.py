@@ -117,7 +117,9 @@ def test_a_template_that_fails_is_named_with_its_failure(tmp_path, text, told):
 
 
 def test_a_missing_template_is_named_with_those_that_there_are():
-    with pytest.raises(ConfigError, match=r"a template 'spring\.j2'\. Ours are offer, win_back"):
+    with pytest.raises(
+        ConfigError, match=r"a template 'spring\.j2'\. Built in are offer, win_back"
+    ):
         Templates("en").render("spring", VALUES)
 
 

@@ -65,8 +65,8 @@ def verified(headers, body, *, tolerance_seconds=300):
     return json.loads(body)
 
 
-def posted(receiver, *parcels, **changes):
-    """What became of the parcels, and how long was waited."""
+def posted(receiver, *batches, **changes):
+    """What became of the batches, and how long was waited."""
     waits = []
     clock = Clock(lambda: NOON, waits.append)
     with receiver.at() as url:
@@ -74,7 +74,7 @@ def posted(receiver, *parcels, **changes):
             **{"url": url, "secret": SECRET, "timeout_seconds": 0.5, "retries": 2, **changes}
         )
         hook = WebhookTransport(settings, clock=clock, seed=1)
-        outcomes = [hook.deliver(one) for one in parcels or [parcel("ännä")]]
+        outcomes = [hook.deliver(one) for one in batches or [parcel("ännä")]]
         hook.close()
     return outcomes, waits
 

@@ -17,7 +17,7 @@ from contact_histories import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn.campaigns.delivery.deliverable import sendable
+from churn.campaigns.delivery.deliverable import deliverable
 from churn.data.consent import consent_to_send, preferences_to_send, withdrawal_statements
 from churn.data.tables import Tables
 from churn.offers.catalogue import Offer, Offers
@@ -98,7 +98,7 @@ def test_what_is_sent_has_live_consent_at_that_date_and_is_wanted(history, days,
     at = {"hours": 24 * days, "sending": True}
     for offer, (channel, kind) in OFFERS.items():
         known = {"consents": consents, "preferences": preferences, "kinds": kinds}
-        found = sendable(planned(offer), consent=consent, on=snapshot.as_of, **known)
+        found = deliverable(planned(offer), consent=consent, on=snapshot.as_of, **known)
         assert found.table["customer_id"].to_pylist() == [
             name
             for name in CUSTOMERS

@@ -18,7 +18,7 @@ def judged(low, high, *, amount="margin", predictor="model"):
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.7), (1.3, 1.5)])
 def test_a_margin_far_from_what_came_is_told(low, high):
     (note,) = amount_notes(SimpleNamespace(amounts=[judged(low, high)]))
-    assert f"was {(low + high) / 2:.0%} of what came" in note
+    assert f"was {(low + high) / 2:.0%} of the observed one" in note
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.7, 0.9), (0.9, 1.1), (1.2, 1.4)])
@@ -32,7 +32,7 @@ def test_a_margin_that_giant_orders_brought_is_told(beyond, told):
     notes = amount_notes(SimpleNamespace(amounts=[one]))
     assert bool(notes) is told
     if told:
-        assert notes[0].startswith("4.5% of the margin that came at the test cutoffs lies in the")
+        assert notes[0].startswith("4.5% of the observed margin at the test cutoffs lies in the")
 
 
 def test_other_amounts_and_predictors_are_in_the_table_alone():

@@ -95,10 +95,10 @@ def test_a_database_without_its_driver_is_told_before_anything_is_trained():
     """No driver for MySQL is among the dependencies."""
     asked = TrackingSettings(uri="mysql+pymysql://u:hunter2@host/db")
     with pytest.raises(
-        StorageError, match=r"uri mysql\+pymysql://host needs a driver .*no pymysql"
+        StorageError, match=r"uri mysql\+pymysql://host needs an installed driver.*no pymysql"
     ):
         check_driver(asked)
-    with pytest.raises(StorageError, match="a kind of database that SQLAlchemy does not know"):
+    with pytest.raises(StorageError, match="a database unknown to SQLAlchemy"):
         check_driver(TrackingSettings(uri="oracle+nonsense://u:hunter2@host/db"))
     for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9", "databricks", "file:///x"):
         check_driver(TrackingSettings(uri=uri))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.offers.frequency import contacts_made
-from churn.offers.preferences import Wishes
+from churn.offers.preferences import PreferenceMask
 
 IDS = pa.chunked_array([["ann", "bob"]])
 
@@ -45,7 +45,7 @@ def enough(make_offer):
     ]
 
     def look(limits, *sources):
-        found = Wishes.of(preferences(*limits), IDS, offers, contacts_made(*sources))
+        found = PreferenceMask.of(preferences(*limits), IDS, offers, contacts_made(*sources))
         assert not found.unwanted.any()
         assert not found.enough[1].any()
         return found.enough[0].tolist()
@@ -86,7 +86,7 @@ def test_limits_close_what_an_oracle_counts_as_enough(make_offer, limits, made):
     sent = contacts(*(("ann", offer, float(days)) for offer, days in made)) if made else None
     names = ["poll", "gift"]
     offers = [make_offer(n, channel=OFFERS[n][0], kind=OFFERS[n][1]) for n in names]
-    found = Wishes.of(preferences(*set_by_ann), IDS, offers, contacts_made(sent, None))
+    found = PreferenceMask.of(preferences(*set_by_ann), IDS, offers, contacts_made(sent, None))
     ann = {"customer_id": "ann"}
     said = [
         ann | {"channel": c, "kind": k, "max_contacts": most, "cap_days": days, "at": -1}
