@@ -32,7 +32,7 @@ from churn.modeling.judgement.importance import ablate
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pictures import judgement_files
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.judgement.test_predictions import TestPredictions
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.manifest import resolve_bundle
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import forecasts_of

@@ -8,11 +8,10 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.data.engines.base import Frame
 from churn.data.history import customer_key, history
 from churn.data.tables import Tables
-
-Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-9  # slack when the curve is compared with q
 

@@ -22,9 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import betaincinv, digamma, expit, gammaln, hyp2f1
 
+from churn.arrays import Floats
 from churn.errors import ConfigError, DataError, GateError, ModelError
-
-Floats = NDArray[np.float64]
 
 _LOG_BOUND = 9.0  # parameters stay in [1e-4, 8e3], with the mean age as the unit of time
 _FALLBACK_PRECISION = 0.1  # one standard deviation is a factor of 24

@@ -10,8 +10,8 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.data.engines.base import Frame
 from churn.data.history import customer_key
 from churn.data.tables import Tables
@@ -24,7 +24,6 @@ GAMMA_GAMMA = {name: f"gamma_gamma_{name}" for name in ("p", "q", "gamma")}
 LIFETIME_NUMBERS = (*BG_NBD.values(), *GAMMA_GAMMA.values())
 
 Numbers = Mapping[str, float | None]
-Floats = NDArray[np.float64]
 
 
 def buying_histories(tables: Tables, days: Frame) -> Frame:

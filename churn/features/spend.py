@@ -20,13 +20,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import betaln, digamma
 
+from churn.arrays import Floats
 from churn.errors import ConfigError, DataError, GateError, ModelError
-
-Floats = NDArray[np.float64]
 
 _LOG_BOUND = 9.0  # p, q - 1 and the population's mean stay above 1e-4, the first two below 8e3
 _LOG_LARGEST_MEAN = np.log(10.0)  # in units of the observed mean: beyond it, q has run into 1

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
 from churn.data.engines.base import Frame
@@ -60,8 +61,6 @@ DAYS_AFTER = 7
 MOST_CUSTOMERS = 10_000
 RIDGE = 1e-4  # collinear features share their weight, and no matrix is singular
 MOST_DEVIATIONS = 5.0
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

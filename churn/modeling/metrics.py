@@ -13,9 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from churn.arrays import Floats
 from churn.errors import ConfigError, DataError
-
-Floats = NDArray[np.float64]
 
 _CLIP = 1e-15
 _LEVEL = 0.95

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from churn.arrays import Floats
 from churn.modeling.metrics import Interval, row_log_losses
 
 LEAST_POSITIVES = 100
 FAMILY_ERROR = 0.05
 DRAWS_AT_ONCE = 50
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

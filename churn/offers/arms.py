@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.errors import ConfigError
 from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.catalogue import NO_OFFER
@@ -45,10 +46,6 @@ def _digest(keyed: blake2b, customer_id: str) -> bytes:
     keyed.update(customer_id.encode())
     return keyed.digest()
 
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
 ARMS = ("treatment", "holdout", "control", "explore")

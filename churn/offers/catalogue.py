@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.errors import ConfigError, check_type
 from churn.offers.rules import (
     CHANNELS,
@@ -25,8 +25,6 @@ from churn.storage.names import check_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-
-Floats = NDArray[np.float64]
 
 NO_OFFER = "none"
 GLOBAL_HOLDOUT = "holdout"  # its name in the ledger, next to campaign ids

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.offers.allocation.allocate import allocate
 from churn.offers.allocation.knapsack import NOTHING, checked_worth, picked
 from churn.offers.allocation.problem import Limits, Problem
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from churn.offers.effects import Worth
     from churn.offers.groups import Groups
 
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ROUNDING = 1e-12  # relative to the remaining budget: a remainder of summation
 

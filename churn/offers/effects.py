@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from churn.arrays import Floats
 from churn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from churn.offers.catalogue import Offer
 
-
-Floats = NDArray[np.float64]
 
 # A bound may exceed certainty at a low base rate; it is then cut to almost certain.
 ALMOST_CERTAIN = 1 - 1e-6

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats
 from churn.offers.rules import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from churn.offers.catalogue import Offer, Offers
-
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Ints
 from churn.errors import ConfigError
 
-Ints = NDArray[np.int64]
 _COLUMNS = {"customer_id": pa.string(), "offer_id": pa.string(), "days_since": pa.float64()}
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.offers.arms import choice_sets, draw_arms, hash_position, propensities
 from churn.offers.choice import decide
 from churn.offers.effects import offer_worth
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from churn.offers.groups import GroupRules
     from churn.offers.preferences import PreferenceMask
     from churn.offers.suppression import Consent
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

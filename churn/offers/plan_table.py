@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from churn.arrays import Floats, Ints
 from churn.errors import DataError
 from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.arms import ARMS
@@ -138,9 +139,6 @@ def check_scores(scores: pa.Table, *, currency: str) -> None:
             fix="Convert the orders first, or state the catalogue in that currency.",
         )
 
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 PLAN_SCHEMA = pa.schema(
     [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.data.consent import EVERYWHERE
 from churn.data.words import channel_of
 from churn.offers.frequency import distinct_contacts
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from churn.offers.catalogue import Offer
-
-
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,6 @@ def _named(words: pa.ChunkedArray, naming: Callable[[str], str]) -> np.ndarray[A
     return np.asarray(names.take(pc.index_in(words, value_set=unique)))
 
 
-Floats = NDArray[np.float64]
 ANY = ""
 """Stands for every channel, or every kind."""
 

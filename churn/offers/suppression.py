@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.errors import ConfigError
 from churn.offers.arms import CONTROL, EXPLORE, HOLDOUT
 from churn.offers.preferences import ConsentBook, PreferenceMask, known_rows
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from churn.offers.eligibility import Served
 
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Consent = Literal["required", "assumed"]
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats
 from churn.offers.allocation.allocate import allocate
 from churn.offers.allocation.knapsack import NOTHING, checked_worth, picked
 from churn.offers.allocation.problem import Limits, Problem
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from churn.offers.groups import Groups
 
 
-Floats = NDArray[np.float64]
 Point = dict[str, float | None]
 
 MULTIPLES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -68,9 +67,6 @@ def value_curve(
     unit = budget if np.isfinite(budget) else float(free["expected_cost"] or 0.0)
     budgets = sorted({unit * multiple for multiple in MULTIPLES if unit * multiple >= spent})
     return [*(point(money) for money in budgets), free]
-
-
-Bools = NDArray[np.bool_]
 
 
 def totals_of(

@@ -7,8 +7,9 @@ from typing import Self
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.recommendations.copurchase import Shop
-from churn.recommendations.purchases import Bools, Floats, Ints, Past, Singles
+from churn.recommendations.purchases import Past, Singles
 
 NEW_EACH = 50
 

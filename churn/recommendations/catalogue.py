@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.arrays import Bools, Ints
 from churn.data.days import day_number
 from churn.data.product_days import Level, product_facts
 from churn.data.tables import Snapshot
-from churn.recommendations.purchases import Bools, Ints
 
 
 @dataclass(frozen=True)

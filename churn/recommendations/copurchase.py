@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from churn.recommendations.purchases import Bools, Floats, Ints, Past, Singles
+from churn.arrays import Bools, Floats, Ints
+from churn.recommendations.purchases import Past, Singles
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from churn.arrays import Floats, Ints
 from churn.modeling.metrics import Interval
 from churn.recommendations.candidates import Ranker
 from churn.recommendations.lists import (
@@ -18,7 +19,6 @@ from churn.recommendations.lists import (
     own_then_shop,
     shop_best,
 )
-from churn.recommendations.purchases import Floats, Ints
 from churn.recommendations.training import Stage
 
 KINDS: tuple[Kind, ...] = ("all", "repeat", "new")

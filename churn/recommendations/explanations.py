@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.arrays import Ints
 from churn.recommendations.catalogue import Catalogue
 from churn.recommendations.copurchase import Shop
 from churn.recommendations.lists import Lists
-from churn.recommendations.purchases import Ints, Past
+from churn.recommendations.purchases import Past
 
 CUSTOMERS_AT_ONCE = 500
 BEST_SELLER = "among the shop's best sellers of late"

@@ -7,9 +7,10 @@ from typing import Literal, Self
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.recommendations.candidates import Candidates, Ranker
 from churn.recommendations.copurchase import Shop
-from churn.recommendations.purchases import Bools, Floats, Ints, Past, first_of_each, runs
+from churn.recommendations.purchases import Past, first_of_each, runs
 
 Kind = Literal["all", "repeat", "new"]
 

@@ -8,11 +8,12 @@ from typing import Self
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.offers.arms import hash_position
 from churn.recommendations.candidates import Candidates, Ranker, candidates
 from churn.recommendations.catalogue import Catalogue
 from churn.recommendations.copurchase import Shop
-from churn.recommendations.purchases import Bools, Floats, Ints, Moment, Past, Purchases
+from churn.recommendations.purchases import Moment, Past, Purchases
 from churn.recommendations.settings import RecommendSettings
 
 HALF_LIVES = 4  # of a count, in horizons

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.engagement import Consents
 from churn.simulator.frames import customer_ids, named, shuffled, times
 from churn.simulator.people import SOURCES, People
 from churn.simulator.purchases import Purchases, dropout_after, position_in_group
 from churn.simulator.seasons import Seasons, whole_seconds
-from churn.simulator.settings import DAYS_A_CAMPAIGN, Bools, Floats, Ints, ShopSettings
+from churn.simulator.settings import DAYS_A_CAMPAIGN, ShopSettings
 
 EFFECT_DAYS = 28
 OFFERS = ("discount", "points", "reminder")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.events import Events
 from churn.simulator.people import People
 from churn.simulator.purchases import Purchases
 from churn.simulator.seasons import Seasons, whole_seconds
-from churn.simulator.settings import Bools, Floats, Ints
 
 GRANTS_MARKETING, REFUSES_MARKETING = 0.65, 0.2  # the others were never asked
 REFUSES_PROFILING = 0.03

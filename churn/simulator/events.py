@@ -8,10 +8,11 @@ from typing import Self
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.people import People
 from churn.simulator.purchases import Orders
 from churn.simulator.seasons import whole_seconds
-from churn.simulator.settings import Bools, Floats, Ints, Stretch
+from churn.simulator.settings import Stretch
 
 CHANNELS = ("email", "web", "store", "service")
 CHANNEL_OF = {

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from churn.arrays import Ints
 from churn.data.contracts import TABLES
 from churn.errors import ConfigError
 from churn.simulator import frames
 from churn.simulator.recipe import RECIPE, Recipe
-from churn.simulator.settings import Ints, ShopSettings, Stretch
+from churn.simulator.settings import ShopSettings, Stretch
 from churn.simulator.world import TRUTH, World, draw_world, tables_of
 from churn.storage.publish import publish_directory, publish_file
 

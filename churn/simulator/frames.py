@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.arrays import Bools, Floats, Ints
 from churn.data.days import day_number
 from churn.simulator.engagement import Consents
 from churn.simulator.events import CHANNELS, EVENT_TYPES, TIERS, Events, tier
 from churn.simulator.people import CATEGORIES, REGIONS, SOURCES, People
 from churn.simulator.purchases import PRODUCTS, Lines, Orders, Purchases, Returns
 from churn.simulator.seasons import whole_seconds
-from churn.simulator.settings import Bools, Floats, Ints, ShopSettings, Stretch
+from churn.simulator.settings import ShopSettings, Stretch
 
 CURRENCY = "EUR"
 STORES_A_REGION = 5

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.seasons import Seasons
-from churn.simulator.settings import Bools, Floats, Ints, ShopSettings
+from churn.simulator.settings import ShopSettings
 
 MOST_PURCHASES_A_DAY = 2.0
 REGISTERS_ONLY = 0.04

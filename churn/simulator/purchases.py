@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.people import CATEGORIES, People
 from churn.simulator.seasons import Seasons, whole_seconds
-from churn.simulator.settings import Bools, Floats, Ints, ShopSettings
+from churn.simulator.settings import ShopSettings
 
 LATE_SHARE_OF_WEB = 0.06
 SLOW_TICKET_SHARE = 0.015

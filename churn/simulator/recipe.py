@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from churn.arrays import Ints
 from churn.errors import ConfigError, DataError
-from churn.simulator.settings import Ints, Segment, ShopSettings
+from churn.simulator.settings import Segment, ShopSettings
 from churn.simulator.world import World, draw_world
 
 RECIPE = "truth/shop.json"

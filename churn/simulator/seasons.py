@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from churn.arrays import Floats
 from churn.data.days import day_number
-from churn.simulator.settings import Floats, ShopSettings
+from churn.simulator.settings import ShopSettings
 
 YEARLY_SWING = 0.25
 BUSIEST_DAY_OF_YEAR = 350

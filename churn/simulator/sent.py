@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from churn.arrays import Bools, Floats, Ints
 from churn.simulator.campaigns import (
     EFFECT_DAYS,
     LEAST_WAIT_DAYS,
@@ -37,7 +38,6 @@ from churn.simulator.purchases import (
     draw_returns,
 )
 from churn.simulator.seasons import whole_seconds
-from churn.simulator.settings import Bools, Floats, Ints
 from churn.simulator.world import World
 
 

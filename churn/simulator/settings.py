@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats
 from churn.errors import ConfigError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 LONGEST_DAYS = 1_461
 DAYS_A_CAMPAIGN = 56

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
+from churn.arrays import Ints
 from churn.simulator import frames
 from churn.simulator.campaigns import campaign_tables
 from churn.simulator.engagement import (
@@ -32,7 +33,7 @@ from churn.simulator.purchases import (
     draw_returns,
 )
 from churn.simulator.seasons import Seasons
-from churn.simulator.settings import Ints, ShopSettings, Stretch
+from churn.simulator.settings import ShopSettings, Stretch
 
 TRUTH = "truth/customers"
 STEPS = (

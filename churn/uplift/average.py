@@ -9,12 +9,11 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from churn.arrays import Bools, Floats
 from churn.uplift.experiment import customer_codes
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.9
 Z = 1.6448536269514722  # of the normal, 5 % on either side
@@ -99,8 +98,6 @@ class EffectLine:
         slope = self.slope_error * (said - self.centre) if self.slope else 0.0
         return np.asarray(Z * np.sqrt(self.average.error**2 + slope**2) + np.zeros_like(said))
 
-
-Bools = NDArray[np.bool_]
 
 LEAST_CUSTOMERS = 200
 MOST_SHOWN = 3

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from churn.arrays import Bools, Floats
 from churn.errors import DataError
 from churn.offers.catalogue import NO_OFFER
 
@@ -43,9 +44,6 @@ def customer_draws(
 
 
 COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.offers.catalogue import NO_OFFER
 from churn.uplift.experiment import ExperimentData, customer_folds
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from churn.arrays import Floats
 from churn.errors import ConfigError, ModelError
 from churn.modeling.boosting import predict_booster
 from churn.modeling.manifest import check_signature, signed
@@ -33,8 +33,6 @@ from churn.uplift.verdict import Verdict
 if TYPE_CHECKING:
     from churn.offers.catalogue import Offer
 
-
-Floats = NDArray[np.float64]
 
 TOLD: tuple[Verdict, ...] = ("individual", "average")
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from churn.arrays import Floats
 from churn.errors import DataError, GateError
 from churn.uplift.average import Estimate, mean_by_customer
-
-Floats = NDArray[np.float64]
 
 LEAST_EFFECTIVE_ROWS = 100.0
 

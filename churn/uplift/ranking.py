@@ -14,13 +14,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from churn.arrays import Bools, Floats
 from churn.errors import ConfigError
 from churn.modeling.metrics import Interval
 from churn.offers.catalogue import NO_OFFER
 from churn.uplift.experiment import ExperimentData, customer_draws
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 SHARES = np.linspace(0.0, 1.0, 101)
 

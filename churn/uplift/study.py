@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.errors import GateError
 from churn.offers.catalogue import NO_OFFER
 from churn.uplift.average import EffectLine, Group, telling_groups
@@ -29,8 +29,6 @@ from churn.uplift.verdict import (
     verdict,
     with_mean,
 )
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

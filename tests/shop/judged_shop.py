@@ -6,7 +6,7 @@ from simulated_shop import shop_dataset, shop_evaluation, shop_model, shop_panel
 
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.judgement.test_predictions import TestPredictions
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.model import ChurnModel
 
 RECIPE = ChurnModel(seed=7, rounds=10, threads=1)

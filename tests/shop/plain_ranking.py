@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from churn.uplift.ranking import Contrast, Floats, Ranking, Steps
+from churn.arrays import Floats
+from churn.uplift.ranking import Contrast, Ranking, Steps
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from churn.arrays import Bools
 from churn.campaigns.delivery.mailbox import checked_address
 from churn.offers.arms import ARMS, EXPLORE, TREATMENT
 from churn.offers.catalogue import NO_OFFER
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from churn.offers.suppression import Consent
 
-
-Bools = NDArray[np.bool_]
 
 LEFT_OUT = {
     "erased": "erased after the plan was made",

@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from churn.arrays import Bools, Floats
 
 Z = 1.959963984540054  # normal quantile, 2.5 % on either side
 POWERED = 2.8015852  # 1.96 + .84: standard errors for 80 % power

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.data.days import date_of
 from churn.modeling.capacity import at_risk_count, top_positions
-from churn.modeling.judgement.test_predictions import TestPredictions
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.metrics import Interval, customer_draws
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 EVERY_CUTOFF = "all"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.dataset import Dataset
-from churn.modeling.judgement.test_predictions import TestPredictions
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.metrics import Interval, paired_mean_difference, roc_auc, row_log_losses
 from churn.modeling.model import ChurnModel
 

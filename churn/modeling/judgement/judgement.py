@@ -19,10 +19,10 @@ from churn.modeling.judgement.horizons import HorizonTrial
 from churn.modeling.judgement.importance import Ablated, FamilyImportance, family_importance
 from churn.modeling.judgement.plain import as_plain
 from churn.modeling.judgement.pooled import Pooled, pool_forecasts
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.judgement.profit import CampaignRules, Gain, Profit, gain_curve, profit_curve
 from churn.modeling.judgement.rates import Rate, rates_over_time
 from churn.modeling.judgement.reliability import Reliability, reliability
-from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.model import ChurnModel
 from churn.modeling.slices import slices_of
 

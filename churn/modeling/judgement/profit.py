@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from churn.arrays import Floats
 from churn.errors import ConfigError
 from churn.modeling.metrics import Interval, classes_by_tie, customer_draws, share_caught
 
@@ -42,9 +43,6 @@ def gain_curve(predictor: str, lapse: ArrayLike, probability: ArrayLike) -> Gain
     """
     caught = share_caught(lapse, probability, SHARES)
     return Gain(predictor, SHARES, tuple(float(one) for one in np.asarray(caught)))
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from churn.data.days import date_of
 from churn.modeling.dataset import Dataset
+from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.judgement.reliability import share_interval
-from churn.modeling.judgement.test_predictions import TestPredictions
 from churn.modeling.metrics import Interval, bootstrap_metrics
 
 KEYS = ["customer_id", "cutoff"]

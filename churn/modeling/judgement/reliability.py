@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from churn.arrays import Floats
 from churn.modeling.metrics import Interval, customer_draws
-
-Floats = NDArray[np.float64]
 
 BINS = 10
 FLOOR_DRAWS = 500

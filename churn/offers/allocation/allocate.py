@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Floats, Ints
 from churn.offers.allocation.dual import lowest_dual
 from churn.offers.allocation.knapsack import assign, checked_worth, picked
 from churn.offers.allocation.local_search import improved
 from churn.offers.allocation.problem import Limits, Problem
 from churn.offers.allocation.rounding import filled, within_limits
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ cannot change within the remaining range of prices, and each step evaluates only
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from churn.arrays import Floats
 from churn.offers.allocation.knapsack import picked
 from churn.offers.allocation.problem import Problem
-
-Floats = NDArray[np.float64]
 
 SAMPLE_ROWS = 20_000
 MOST_CUTS = 200

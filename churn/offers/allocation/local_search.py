@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Floats, Ints
 from churn.offers.allocation.knapsack import NOTHING, picked
 from churn.offers.allocation.problem import Problem
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOVES_A_PAIR = 4
 MOST_EXCHANGES = 30

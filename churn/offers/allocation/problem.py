@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.offers.allocation.knapsack import NOTHING, picked
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def _no_numbers() -> Floats:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from churn.arrays import Bools, Floats, Ints
 from churn.offers.allocation.knapsack import NOTHING, picked
 from churn.offers.allocation.problem import Problem
-
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 PASSES = 100
 MOST_AT_ONCE = 20_000

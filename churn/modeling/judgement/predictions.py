@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from churn.arrays import Floats
 from churn.features.clock import FeatureClock
 from churn.modeling.baselines import BASELINES
 from churn.modeling.dataset import BASE_HORIZONS, Dataset
 from churn.modeling.evaluate import Evaluation, predictions_of
 from churn.modeling.model import ChurnModel
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
