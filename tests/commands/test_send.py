@@ -242,7 +242,7 @@ def test_a_template_that_leaves_out_the_code_is_refused(shop, plan, tmp_path):
         "[delivery.email]", f'[delivery.email]\ntemplates = "{tmp_path}/own"'
     )
     shop.write_text(text)
-    with pytest.raises(ConfigError, match=r"must hold code in text and HTML"):
+    with pytest.raises(ConfigError, match=r"must contain code in text and HTML"):
         sent(shop, plan, dry_run=True)
 
 
@@ -337,7 +337,7 @@ def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     subject = "{% block subject %}Psst: {{ offer.name }}{% endblock %}"
     for text, told in [
         ("{{ nobody }}", "the template 'offer' must work, got UndefinedError"),
-        ("No way out", r"the template 'offer' must hold unsubscribe_url .*Extend `layout`"),
+        ("No way out", r"the template 'offer' must contain unsubscribe_url .*Extend `layout`"),
     ]:
         own.write_text(subject + text)
         with pytest.raises(ConfigError, match=told):
@@ -395,7 +395,7 @@ def test_another_plan_of_the_same_date_has_to_replace_and_reaches_only_the_other
         sent(shop, plan)
     with pytest.raises(ConfigError, match=r"one plan of campaign 'spring'.*sent through 'email'"):
         sent(shop, other)
-    with pytest.raises(ConfigError, match=r"may be sent through 'email', got another .*--replace"):
+    with pytest.raises(ConfigError, match=r"may be sent through 'email', got a plan other .*--replace"):
         sent(shop, other, dry_run=True)
     assert sent(shop, other, dry_run=True, replace=True).rows["to_send"] > 0
     assert sent(shop, other, replace=True).rows["sent"] > 0
