@@ -367,7 +367,9 @@ def test_forgetting_in_a_copied_folder_changes_the_copy_alone(original, tmp_path
 def test_while_another_run_is_under_way_the_list_is_made_and_the_rest_has_to_wait(shop):
     with Ledger(shop.parent / "ledger.db") as ledger:
         other = ledger.start_run("score")
-        with pytest.raises(BusyError, match=r"began before it, got churn score\. .* repeat it then"):
+        with pytest.raises(
+            BusyError, match=r"began before it, got churn score\. .* repeat it then"
+        ):
             forget(shop, customers=[CUSTOMERS[0]])
         ledger.finish_run(other, status="done")
     assert check(shop).dropped["orders"]["erased"] > 0

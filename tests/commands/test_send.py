@@ -395,7 +395,9 @@ def test_another_plan_of_the_same_date_has_to_replace_and_reaches_only_the_other
         sent(shop, plan)
     with pytest.raises(ConfigError, match=r"one plan of campaign 'spring'.*sent through 'email'"):
         sent(shop, other)
-    with pytest.raises(ConfigError, match=r"may be sent through 'email', got a plan other .*--replace"):
+    with pytest.raises(
+        ConfigError, match=r"may be sent through 'email', got a plan other .*--replace"
+    ):
         sent(shop, other, dry_run=True)
     assert sent(shop, other, dry_run=True, replace=True).rows["to_send"] > 0
     assert sent(shop, other, replace=True).rows["sent"] > 0

@@ -31,7 +31,9 @@ def test_the_statuses_that_are_told_apart_are_those_that_the_features_give():
 def test_a_status_that_nobody_knows_is_refused_and_named(rows, status):
     rows["status"] = rows["status"].astype(object)
     rows.loc[2, "status"] = status
-    with pytest.raises(ModelError, match=rf"status must be one of .*got \['{status}'\].*Omit the column"):
+    with pytest.raises(
+        ModelError, match=rf"status must be one of .*got \['{status}'\].*Omit the column"
+    ):
         shop_model().predict_frame(rows)
 
 

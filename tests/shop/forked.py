@@ -22,6 +22,7 @@ PARENT = """
 import json, os, sys, time
 import commit_points
 import {module} as runs
+getattr(runs, 'prepare', lambda: None)()
 for line in sys.stdin:
     asked = json.loads(line)
     begun = time.perf_counter()

@@ -43,10 +43,16 @@ def expect(result: Any) -> None:
     assert not told, told
 
 
-for name in ("train_model", "with_fallback", "judgement_files", "check_canaries"):
-    setattr(churn.commands.train, name, remembered(getattr(churn.commands.train, name)))
-for name in ("build_experiment", "study"):
-    setattr(churn.commands.effects, name, remembered(getattr(churn.commands.effects, name)))
+def prepare() -> None:
+    """Makes this process compute once. Only the process that forks calls it: whoever just imports
+    this module, as the collection of doctests does, trains as ever.
+    """
+    for name in ("train_model", "with_fallback", "judgement_files", "check_canaries"):
+        setattr(churn.commands.train, name, remembered(getattr(churn.commands.train, name)))
+    for name in ("build_experiment", "study"):
+        setattr(churn.commands.effects, name, remembered(getattr(churn.commands.effects, name)))
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
 
 RUNS = {
     "effects": lambda config, **options: expect(effects(Path(config), **options)),
@@ -54,4 +60,3 @@ RUNS = {
     "sync": lambda config, **options: expect(sync(Path(config), **options)),
     "train": lambda config, **options: expect(train(Path(config), **options)),
 }
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
