@@ -266,7 +266,7 @@ def test_several_tables_as_one_source_are_refused():
 
 def test_settings_of_text_files_are_refused_beside_a_database():
     source = OrdersSource(source="postgresql://db/shop#a", decimal=",")
-    with pytest.raises(ConfigError, match=r"\[data.orders\] decimal speaks of text files"):
+    with pytest.raises(ConfigError, match=r"\[data.orders\] decimal applies to text files"):
         Tables.from_settings(DataSettings(orders=source), folder=Path())
 
 
