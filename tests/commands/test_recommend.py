@@ -46,7 +46,7 @@ def test_the_judgement_stands_in_the_result_the_manifest_and_on_the_terminal(mad
     assert verify_file(out)["judgement"] == result.metrics["judgement"]
     titles = [title for title, _, _ in result.tables]
     assert titles[0] == "Resolved"
-    assert f"New ones alone, {judged['lists']:,} judged" in titles
+    assert f"New products only, {judged['lists']:,} evaluated" in titles
 
 
 def test_where_best_sellers_stand_in_a_note_says_why(shop, tmp_path):
