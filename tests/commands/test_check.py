@@ -58,7 +58,7 @@ def test_too_little_data_is_a_warning_and_not_a_failure(tmp_path, rows):
     config = open_shop(tmp_path / "shop", simulated_orders(3).head(rows))
     result = check(config)
     assert result.exit_code == 0
-    assert result.warnings[0].startswith("not feasible yet: a ")
+    assert result.warnings[0].startswith("not feasible yet: a")
     assert result.rows == {"orders": rows}
 
 
