@@ -1,6 +1,7 @@
 """A base larger than the memory it may use: it spills and completes, or says which limit it hit."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -38,8 +39,13 @@ def orders(tmp_path_factory):
     return path
 
 
+def capped():
+    """The process gets no more than a gibibyte from its system, whoever in it asks."""
+    resource.setrlimit(resource.RLIMIT_DATA, (GIBIBYTE_IN_KIB << 10, GIBIBYTE_IN_KIB << 10))
+
+
 def features(orders, folder, memory_limit):
-    """The finished process of `churn features`, and its peak in KiB."""
+    """The finished process of `churn features`, held to a gibibyte, and its peak in KiB."""
     config = folder / "churn.toml"
     config.write_text(
         f'[data]\nmemory_limit = "{memory_limit}"\nuntil = 2024-01-01\n'
@@ -47,7 +53,11 @@ def features(orders, folder, memory_limit):
     )
     options = ["features", "--json", "--config", str(config), "--out", str(folder / "f.parquet")]
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *options], capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=capped,
     )
     return done, int(done.stderr.split()[-1])
 

@@ -109,9 +109,9 @@ def test_whoever_refused_in_whatever_words_is_planned_for_and_sent_nothing(shop)
     assert planned == exported == set(CUSTOMERS[len(WRONG) + len(EVENTS) :])
     for warnings in said:
         (unclear,) = [
-            text for text in warnings if text.startswith("consents: ") and "not clear" in text
+            text for text in warnings if text.startswith("consents: ") and "unclear" in text
         ]
-        for told in ("'perhaps' (1)", "'Kanal 7' (1)", "'Aktionen' (1)", "changed_at is no date"):
+        for told in ("'perhaps' (1)", "'Kanal 7' (1)", "'Aktionen' (1)", "changed_at is not a date"):
             assert told in unclear
         assert any("1 refusal names no customer" in text for text in warnings)
         assert any("'widerruf' (1)" in text for text in warnings)
