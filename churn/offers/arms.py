@@ -6,13 +6,12 @@ the probability, over all draws, that this customer got this offer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from churn.arrays import Bools, Floats, Ints
 from churn.errors import ConfigError
@@ -20,15 +19,14 @@ from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.catalogue import NO_OFFER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-if TYPE_CHECKING:
     from churn.offers.groups import Groups
 
 
-def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float64]:
+TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
+ARMS = ("treatment", "holdout", "control", "explore")
+
+
+def hash_position(customer_ids: Iterable[str], *, salt: str) -> Floats:
     """Each customer's position in [0, 1), uniform over customers and fixed by id and salt."""
     if not salt:
         raise ConfigError(
@@ -45,10 +43,6 @@ def hash_position(customer_ids: Iterable[str], *, salt: str) -> NDArray[np.float
 def _digest(keyed: blake2b, customer_id: str) -> bytes:
     keyed.update(customer_id.encode())
     return keyed.digest()
-
-
-TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
-ARMS = ("treatment", "holdout", "control", "explore")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -233,6 +233,9 @@ def test_a_manifest_is_not_needed_for_verifying_the_rest(bundle):
     hashes = hash_files(bundle)
     (bundle / "manifest.json").unlink()
     verify_files(bundle, hashes)
+    (bundle / "card.md").write_text("edited")
+    with pytest.raises(ModelError, match=r"'card\.md' was altered"):
+        verify_files(bundle, hashes)
 
 
 def test_everything_that_is_wrong_in_a_directory_is_named(bundle):

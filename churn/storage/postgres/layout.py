@@ -15,9 +15,6 @@ from churn.storage.postgres.connection import Server
 if TYPE_CHECKING:
     import pyarrow as pa
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 # A name without a schema means the one that the server itself would choose.
 _TABLE = """

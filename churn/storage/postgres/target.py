@@ -26,9 +26,6 @@ from churn.storage.postgres.layout import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 RUNS, LATEST = "_runs", "_latest"
 """Suffixes of the table of runs, and of the view of the latest run."""
