@@ -28,6 +28,11 @@ from churn.storage.erasures import Erased
 from churn.storage.ledger import Ledger
 from churn.storage.postgres.address import Place, place_of
 
+UNKNOWN_RUN = (
+    "the ledger does not know the run that made this plan: its shares are those of its manifest"
+)
+REFUSED = 4
+
 
 @dataclass(frozen=True)
 class MadePlan:
@@ -117,12 +122,6 @@ def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
         raise DataError(rule, got=got, fix="Pass the scores that the plan was made from.")
     known = scores.select(["customer_id", "churn_probability"]).to_pandas().dropna()
     return dict(zip(known["customer_id"], known["churn_probability"], strict=True))
-
-
-UNKNOWN_RUN = (
-    "the ledger does not know the run that made this plan: its shares are those of its manifest"
-)
-REFUSED = 4
 
 
 def measure(

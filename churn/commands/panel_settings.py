@@ -9,6 +9,8 @@ from churn.features.clock import FeatureClock
 from churn.modeling.manifest import CHAMPION, read_manifest
 from churn.modeling.panel import Panel, resolve_panel
 
+_LEAST_RENEWED = 0.05
+
 
 def resolve_from_settings(session: Session) -> Panel:
     """The panel that the settings ask for, at the session's date."""
@@ -51,9 +53,6 @@ def resolve_clock(session: Session) -> FeatureClock:
             mode=stated.mode,
         )
     return FeatureClock(**manifest["clock"])
-
-
-_LEAST_RENEWED = 0.05
 
 
 def in_place_notes(session: Session) -> tuple[str, ...]:

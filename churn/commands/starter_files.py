@@ -66,6 +66,14 @@ holdout = 0.1                             # share who never get an offer: the ya
 consent = "required"                      # only who agreed; "assumed": who did not refuse
 """
 
+NEXT_SECTION = "\n[churn]\n"
+WRITTEN = {"delimiter": (None, ","), "decimal": (".",), "encoding": ("utf-8",)}
+"""How a file is written, and what needs no line; `sheet` and `date_format` need none where None."""
+USUAL_ORDER = 40.0
+NICE = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+VOUCHER_SHARE = 0.2  # of the mean order
+CONTACT_COST, CONTACT_SHARE = 0.01, 1e-5  # an e-mail; of orders in thousands, such as in yen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
@@ -231,11 +239,6 @@ def _place(path: Path, folder: Path) -> str:
     return glob.escape(relative) if path.is_file() else relative
 
 
-NEXT_SECTION = "\n[churn]\n"
-WRITTEN = {"delimiter": (None, ","), "decimal": (".",), "encoding": ("utf-8",)}
-"""How a file is written, and what needs no line; `sheet` and `date_format` need none where None."""
-
-
 def with_consents(text: str, guess: OrdersGuess, *, folder: Path) -> tuple[str, str | None]:
     """The text with [data.consents] where the orders have a column of consent, and what to say of
     it; the text as it is and None where they have none.
@@ -284,10 +287,6 @@ def _lines(found: ConsentColumn, guess: OrdersGuess, folder: Path) -> list[str]:
 
 
 TEMPLATE = Path(__file__).with_name("starter_offers.toml")
-USUAL_ORDER = 40.0
-NICE = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-VOUCHER_SHARE = 0.2  # of the mean order
-CONTACT_COST, CONTACT_SHARE = 0.01, 1e-5  # an e-mail; of orders in thousands, such as in yen
 
 
 def starter_offers(

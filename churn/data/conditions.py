@@ -21,6 +21,11 @@ TOKEN = re.compile(
 SIGNS = ("=", "==", "<>", "!=", "<", "<=", ">", ">=")
 WORDS = ("and", "or", "not", "in", "like", "between", "is", "null", "true", "false")
 
+CONSTANT = re.compile(r"\s*'((?:[^']|'')*)'\s*")
+CONDITION = re.compile(
+    r"[=<>]|\bin\s*\(|\bis\s+(not\s+)?null\b|\blike\s*'|\bbetween\s", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True)
 class Name:
@@ -312,12 +317,6 @@ class _Parser:
 
 def _perhaps(condition: Condition, negated: bool) -> Condition:
     return Negation(condition) if negated else condition
-
-
-CONSTANT = re.compile(r"\s*'((?:[^']|'')*)'\s*")
-CONDITION = re.compile(
-    r"[=<>]|\bin\s*\(|\bis\s+(not\s+)?null\b|\blike\s*'|\bbetween\s", re.IGNORECASE
-)
 
 
 def constant(theirs: str) -> str | None:

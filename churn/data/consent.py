@@ -30,6 +30,17 @@ _WITHDRAWN = pa.schema(
 )
 _KEYS = ("customer_id", "channel", "purpose")
 
+_GRANTS = (
+    "SELECT customer_id, channel, day FROM consents WHERE granted "
+    f"UNION ALL SELECT customer_id, channel, day FROM {LATER_GRANTS}"
+)
+CAP_DAYS = 28
+"""The period, in days, of a `max_contacts` whose row names none."""
+_LONGEST = 3650
+_PREFERENCE_KEYS = ("customer_id", "channel", "kind")
+_ALLOWED = "bool_and(allowed) AS allowed"
+_LIMITS = "min(floor(max_contacts)) AS max_contacts, max(cap_days) AS cap_days"
+
 
 def consent_state(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) -> pa.Table | None:
     """customer_id, channel, purpose, granted: the latest statement before `as_of`; None if no table
@@ -222,12 +233,6 @@ def newest_grants(tables: Tables, customers: Collection[str]) -> dict[tuple[str,
     }
 
 
-_GRANTS = (
-    "SELECT customer_id, channel, day FROM consents WHERE granted "
-    f"UNION ALL SELECT customer_id, channel, day FROM {LATER_GRANTS}"
-)
-
-
 def current_objectors(tables: Tables) -> set[str]:
     """The same from all that the tables contain: customers whose latest statement is a refusal,
     whatever its date.
@@ -266,15 +271,6 @@ def known_before(snapshot: Snapshot, table: str) -> str:
     instant = repr(snapshot.instant)
     arrived = "loaded_day" in snapshot.tables.engine.columns(table)
     return f"day < {instant}" + (f" AND loaded_day < {instant}" if arrived else "")
-
-
-CAP_DAYS = 28
-"""The period, in days, of a `max_contacts` whose row names none."""
-
-_LONGEST = 3650
-_PREFERENCE_KEYS = ("customer_id", "channel", "kind")
-_ALLOWED = "bool_and(allowed) AS allowed"
-_LIMITS = "min(floor(max_contacts)) AS max_contacts, max(cap_days) AS cap_days"
 
 
 def preference_state(snapshot: Snapshot) -> pa.Table | None:

@@ -21,6 +21,11 @@ GUEST_NUMBERS = ("0", "-1", "0.0", "-1.0")
 SPACE = " \t\r\n\u00a0"
 NUMBER = r"^\s*0*([0-9]+?)(?:\.0*)?\s*$"  # read alike by DuckDB, Spark and Python
 
+GUEST = "of guests"
+"""The reason in an audit for rows of guests."""
+MANY_TIMES = 5
+FEW_OTHERS = 5
+
 
 def canonical_sql(text: str, rule: IdRule) -> str:
     """The SQL for the form in which ids are compared; null stays null.
@@ -52,13 +57,6 @@ def guest_sql(text: str, guests: Sequence[str]) -> str:
     plain = f"lower(trim({text}, {literal(SPACE)}))"
     listed = ", ".join(literal(guest.strip(SPACE).lower()) for guest in ("", *guests))
     return f"{plain} IN ({listed})"
-
-
-GUEST = "of guests"
-"""The reason in an audit for rows of guests."""
-
-MANY_TIMES = 5
-FEW_OTHERS = 5
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,11 @@ OF_THE_LINE = (
     *("quantity", "amount", "discount"),
 )
 
+RETURNED_KEYS = ("customer_id", "product_id", "local_day")
+MOVES = "product_moves"
+ARRIVALS = ("day", "loaded_day", "line_loaded_day")
+NOTHING_LEFT = 0.005  # half a cent for amounts; less than one unit for units
+
 
 def lines_of_orders(tables: Tables) -> Frame:
     """The lines bought, in every version, with the customer, day and arrival of their order.
@@ -102,12 +107,6 @@ def _with_categories(daily: Frame, keys: Sequence[str]) -> Frame:
 def _x_ln_x(x: nw.Expr) -> nw.Expr:
     positive = nw.when(x > 0).then(x).otherwise(nw.lit(1.0))
     return positive * positive.log()
-
-
-RETURNED_KEYS = ("customer_id", "product_id", "local_day")
-MOVES = "product_moves"
-ARRIVALS = ("day", "loaded_day", "line_loaded_day")
-NOTHING_LEFT = 0.005  # half a cent for amounts; less than one unit for units
 
 
 def returned_days(tables: Tables) -> Frame | None:

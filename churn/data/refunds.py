@@ -19,6 +19,10 @@ REFUND = Column("refund", "number")
 NET_AMOUNT = "round(amount - abs(refund), 6)"
 MOST = 0.5
 
+CANCELLED = "of orders cancelled on the same day"
+PAIRS = "cancelled_orders"
+CANCELS = "amount < 0 AND upper(substr(order_id, 1, 1)) = 'C' AND substr(order_id, 2, 1) <= '9'"
+
 
 def refund_sql(theirs: str, types: dict[str, str], cast: str) -> str:
     """The SQL of a refund that `cast` reads: 0 if the source has no value, null if it is
@@ -49,11 +53,6 @@ def count_refunds(engine: Engine) -> tuple[tuple[str, ...], tuple[str, ...]]:
             "name the right column?"
         )
     return (note,) if refunded else (), tuple(warnings)
-
-
-CANCELLED = "of orders cancelled on the same day"
-PAIRS = "cancelled_orders"
-CANCELS = "amount < 0 AND upper(substr(order_id, 1, 1)) = 'C' AND substr(order_id, 2, 1) <= '9'"
 
 
 def without_cancelled(engine: Engine, audit: TableAudit, *, lines: bool) -> TableAudit:

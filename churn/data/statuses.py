@@ -78,6 +78,9 @@ PHRASES: dict[str, bool] = {
     ),
 }
 
+SHOWN_WORDS = 4
+MOST_WORDS = 50
+
 
 @dataclass(frozen=True)
 class StatusColumn:
@@ -137,10 +140,6 @@ def counts_as_purchase(word: str) -> bool | None:
 def _plain_name(name: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_\-:./]+", " ", spaced).strip().lower()
-
-
-SHOWN_WORDS = 4
-MOST_WORDS = 50
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,17 @@ from churn.features.catalogue import CATALOGUE
 from churn.modeling.dataset import Dataset
 from churn.modeling.metrics import Interval, bootstrap_metrics
 
+BLIND_SOURCES = frozenset({"orders", "order_lines"})
+LEAST_BOUND = 0.9
+BINS = 20
+LEAST_POSITIVES = 30
+LEAST_STEP = 0.15
+DEVIATIONS = 6.0
+DAYS_AFTER = 7
+MOST_CUSTOMERS = 10_000
+RIDGE = 1e-4  # collinear features share their weight, and no matrix is singular
+MOST_DEVIATIONS = 5.0
+
 
 def purchases_ahead(
     tables: Tables, cutoffs: Cutoffs, customers: Sequence[str], *, days: int
@@ -49,18 +60,6 @@ def _bought(tables: Tables) -> Frame:
     if "superseded_day" in orders.collect_schema().names():
         orders = orders.filter(nw.col("superseded_day").is_null())
     return orders.select("customer_id", "local_day")
-
-
-BLIND_SOURCES = frozenset({"orders", "order_lines"})
-LEAST_BOUND = 0.9
-BINS = 20
-LEAST_POSITIVES = 30
-LEAST_STEP = 0.15
-DEVIATIONS = 6.0
-DAYS_AFTER = 7
-MOST_CUSTOMERS = 10_000
-RIDGE = 1e-4  # collinear features share their weight, and no matrix is singular
-MOST_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)

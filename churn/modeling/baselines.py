@@ -22,6 +22,26 @@ from churn.modeling.portable import baseline, baseline_terms, fallback_group
 
 PRIOR_ROWS = 20.0
 
+LINEAR_TERMS: dict[str, list[list[str]]] = {
+    "recency": [["recency_days", "log1p"]],
+    "active_windows": [["active_window_share", "as is"]],
+    "logistic_rfm": [
+        ["recency_days", "log1p"],
+        ["purchase_days", "log1p"],
+        ["tenure_days", "log1p"],
+        ["average_basket", "log1p"],
+        ["expected_gap_days", "log1p"],
+    ],
+}
+BASELINES = (*LINEAR_TERMS, "bg_nbd")
+RENEWALS = "renewals"
+RENEWAL_TERMS = [
+    ["is_cancelled", "as is"],
+    ["renewals_so_far", "log1p"],
+    ["subscription_tenure_days", "log1p"],
+    ["plan_days", "log1p"],
+]
+
 
 def fit_fallback(rows: pd.DataFrame, clock: FeatureClock) -> dict[str, Any]:
     """Smoothed lapse rate, and orders and net spend when retained, by status and recency bin.
@@ -55,27 +75,6 @@ def _smoothed(
     orders = (rows["horizon_orders"] @ stayed + prior_rows * prior["orders"]) / retained
     spend = (rows[AMOUNTS["spend"]] @ stayed + prior_rows * prior["spend"]) / retained
     return {"lapse": float(lapse), "orders": float(orders), "spend": float(max(spend, 0.0))}
-
-
-LINEAR_TERMS: dict[str, list[list[str]]] = {
-    "recency": [["recency_days", "log1p"]],
-    "active_windows": [["active_window_share", "as is"]],
-    "logistic_rfm": [
-        ["recency_days", "log1p"],
-        ["purchase_days", "log1p"],
-        ["tenure_days", "log1p"],
-        ["average_basket", "log1p"],
-        ["expected_gap_days", "log1p"],
-    ],
-}
-BASELINES = (*LINEAR_TERMS, "bg_nbd")
-RENEWALS = "renewals"
-RENEWAL_TERMS = [
-    ["is_cancelled", "as is"],
-    ["renewals_so_far", "log1p"],
-    ["subscription_tenure_days", "log1p"],
-    ["plan_days", "log1p"],
-]
 
 
 def fit_baselines(

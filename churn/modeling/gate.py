@@ -32,6 +32,11 @@ LEAST_CUTOFFS = 2
 WHEN = ("dates", "until", "arrival_lag_days")
 NOT_RECIPE = ("threads", "stand_in", "margin_rate")
 
+SUSPICIOUS_AUC = 0.9
+MARGIN = 0.005
+SHOWN_LEAKS = 5
+TABLES_OF_BASELINES = frozenset({"orders", "order_lines"})
+
 
 @dataclass(frozen=True)
 class Rival:
@@ -120,11 +125,6 @@ def _recipe(model: ChurnModel) -> tuple[dict[str, object], Sequence[str]]:
 def _lapse_predictions(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(model.predict_proba(rows[["status", *model.feature_names_]])[:, 1])
 
-
-SUSPICIOUS_AUC = 0.9
-MARGIN = 0.005
-SHOWN_LEAKS = 5
-TABLES_OF_BASELINES = frozenset({"orders", "order_lines"})
 
 Masks = Mapping[str, NDArray[np.bool_]]
 

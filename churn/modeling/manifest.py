@@ -18,6 +18,9 @@ SIGNATURE = "signature"
 ALGORITHM = "hmac-sha256"
 LEAST_KEY_LENGTH = 32
 
+CHAMPION = "champion"
+SCHEMA = 2
+
 
 def signed(manifest: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     """The manifest with its signature by that key; unchanged without a key.
@@ -65,10 +68,6 @@ def _code(bare: Mapping[str, Any], key: str) -> str:
         fix = "Create one with `openssl rand -hex 32`."
         raise ConfigError(rule, got=f"{len(key)}", fix=fix)
     return hmac.new(key.encode(), canonical_json(dict(bare)), hashlib.sha256).hexdigest()
-
-
-CHAMPION = "champion"
-SCHEMA = 2
 
 
 def resolve_bundle(path: Path) -> Path:

@@ -17,6 +17,11 @@ from churn.features.clock import FeatureClock, Mode
 
 MOST_FOLDS = 3
 
+HORIZONS_DAYS = (28, 56, 84, 182)
+GAP_QUANTILE = 0.8
+TEST_CUTOFFS = 2
+LEAST_TRAINING_CUTOFFS = 3
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -53,11 +58,6 @@ def separate_folds(cutoffs: Cutoffs, *, most: int = MOST_FOLDS) -> tuple[Fold, .
         found.append(Fold(known, cutoffs.only((newest,))))
     return tuple(fold for fold in reversed(found) if fold.learn.dates)
 
-
-HORIZONS_DAYS = (28, 56, 84, 182)
-GAP_QUANTILE = 0.8
-TEST_CUTOFFS = 2
-LEAST_TRAINING_CUTOFFS = 3
 
 Auto = Literal["auto"]
 

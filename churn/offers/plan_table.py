@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from churn.offers.catalogue import Offers
     from churn.offers.effects import Worth
 
-
 SCORES = pa.schema(
     [
         pa.field("customer_id", pa.string(), nullable=False),
@@ -56,6 +55,28 @@ _PEOPLE = {
     "owed_service": pa.bool_(),
     "group": pa.string(),
 }
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("run_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("offer_id", pa.string()),
+        ("channel", pa.string()),
+        ("arm", pa.string()),
+        ("propensity", pa.float64()),
+        ("lot", pa.string()),
+        ("effect", pa.float64()),
+        ("effect_low", pa.float64()),
+        ("effect_source", pa.string()),
+        ("expected_gain", pa.float64()),
+        ("expected_cost", pa.float64()),
+        ("expected_value", pa.float64()),
+        ("suppression", pa.string()),
+        ("expires_on", pa.date32()),
+    ]
+)
 
 
 def people_of(scores: pa.Table, people: pa.Table | None) -> pa.Table:
@@ -138,29 +159,6 @@ def check_scores(scores: pa.Table, *, currency: str) -> None:
             got=foreign,
             fix="Convert the orders first, or state the catalogue in that currency.",
         )
-
-
-PLAN_SCHEMA = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("run_id", pa.string()),
-        ("campaign_id", pa.string()),
-        ("as_of", pa.date32()),
-        ("offer_id", pa.string()),
-        ("channel", pa.string()),
-        ("arm", pa.string()),
-        ("propensity", pa.float64()),
-        ("lot", pa.string()),
-        ("effect", pa.float64()),
-        ("effect_low", pa.float64()),
-        ("effect_source", pa.string()),
-        ("expected_gain", pa.float64()),
-        ("expected_cost", pa.float64()),
-        ("expected_value", pa.float64()),
-        ("suppression", pa.string()),
-        ("expires_on", pa.date32()),
-    ]
-)
 
 
 def plan_table(  # noqa: PLR0913 - the parts of a row

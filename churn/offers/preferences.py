@@ -19,6 +19,9 @@ from churn.offers.frequency import distinct_contacts
 if TYPE_CHECKING:
     from churn.offers.catalogue import Offer
 
+ANY = ""
+"""Stands for every channel, or every kind."""
+
 
 @dataclass(frozen=True)
 class ConsentBook:
@@ -75,10 +78,6 @@ def _named(words: pa.ChunkedArray, naming: Callable[[str], str]) -> np.ndarray[A
     unique = pc.unique(words)
     names = pa.array([naming(word) for word in unique.to_pylist()], pa.string())
     return np.asarray(names.take(pc.index_in(words, value_set=unique)))
-
-
-ANY = ""
-"""Stands for every channel, or every kind."""
 
 
 class Limit(NamedTuple):

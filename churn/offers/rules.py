@@ -15,9 +15,17 @@ from churn.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 LONGEST_CODE = 100
 HEADER = "code"
+
+KINDS = (
+    *("discount", "points", "gift", "free_delivery", "referral", "subscription"),
+    *("greeting", "win_back", "service", "survey", "content", "other"),
+)
+CHANNELS = ("email", "sms", "push", "post", "call", "ads")
+OBJECTIVES = ("retain", "win_back", "service", "welcome", "engage")
+STATUSES = ("eligible", "lapsed", "new", "covered")
+LONGEST_DAYS = 3650
 
 
 def is_code(text: object) -> bool:
@@ -64,16 +72,6 @@ def _column(rows: list[list[str]], path: Path) -> list[str]:
         raise DataError(rule, got=f"{max(map(len, rows))} columns", fix="Name it in the first row.")
     first = 0 if place is None else 1
     return [row[place or 0].strip() if len(row) > (place or 0) else "" for row in rows[first:]]
-
-
-KINDS = (
-    *("discount", "points", "gift", "free_delivery", "referral", "subscription"),
-    *("greeting", "win_back", "service", "survey", "content", "other"),
-)
-CHANNELS = ("email", "sms", "push", "post", "call", "ads")
-OBJECTIVES = ("retain", "win_back", "service", "welcome", "engage")
-STATUSES = ("eligible", "lapsed", "new", "covered")
-LONGEST_DAYS = 3650
 
 
 class Rule(NamedTuple):

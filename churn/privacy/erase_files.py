@@ -31,6 +31,10 @@ from churn.storage.locks import exclusive, lock_beside
 from churn.storage.manifests import publish_with_manifest, sidecar_of, verify_file
 from churn.storage.publish import remove_leftovers
 
+WRITTEN = (".parquet", ".csv", ".xlsx", ".json")
+MANIFEST = ".manifest.json"
+RECORDS_AT_ONCE = 10_000
+
 
 class AddressesUnknownError(DataError):
     """An audience cannot be looked through, for the shop no longer knows where to reach them."""
@@ -75,9 +79,6 @@ class AudienceRows:
         return names, theirs
 
 
-WRITTEN = (".parquet", ".csv", ".xlsx", ".json")
-MANIFEST = ".manifest.json"
-RECORDS_AT_ONCE = 10_000
 Matches = Callable[[pa.Table], list[bool]]
 
 

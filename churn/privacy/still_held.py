@@ -22,6 +22,12 @@ from churn.storage.ledger import Ledger
 from churn.storage.outputs import outputs
 from churn.storage.postgres.address import Place, is_address
 
+ANSWERS = "answers of churn access"
+PATHS_SHOWN = 10
+TAKE_OFF = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
+SCHEMA = 1
+RUNS_SEEN = 1_000
+
 
 @dataclass(frozen=True)
 class StillHeld:
@@ -66,9 +72,6 @@ def _addresses(tables: Tables, names: list[str]) -> list[tuple[str | None, str |
     return [(row.get("email"), row.get("phone")) for row in found] or None
 
 
-ANSWERS = "answers of churn access"
-
-
 def forget_tables(facts: Mapping[str, Any]) -> tuple[Table, ...]:
     """Rows by place, and the exports that a person has to follow."""
     places = [
@@ -86,10 +89,6 @@ def forget_tables(facts: Mapping[str, Any]) -> tuple[Table, ...]:
         Table(title, ("where", "rows"), tuple(gone)),
         Table("Take them off these lists, where they are used", header, tuple(exports)),
     )
-
-
-PATHS_SHOWN = 10
-TAKE_OFF = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
 
 
 def shown_place(place: Place) -> str:
@@ -140,10 +139,6 @@ def _not_there(paths: Sequence[str]) -> str:
         f"not there any more, where earlier runs wrote: {', '.join(listed)}; "
         "what you moved or copied is looked through where its folder is named by --in"
     )
-
-
-SCHEMA = 1
-RUNS_SEEN = 1_000
 
 
 def told_of_erased(

@@ -13,6 +13,8 @@ from churn.recommendations.purchases import Past, Singles
 
 NEW_EACH = 50
 
+LEAST_OF_EACH = 50
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -91,9 +93,6 @@ def _new(past: Past, shop: Shop, found: list[tuple[Ints, Ints, Singles]]) -> Can
         for who, what in ((customer, product), (past.gone_customer, past.gone_product))
     )
     return Candidates(customer, product, features).of(~np.isin(pairs, gone))
-
-
-LEAST_OF_EACH = 50
 
 
 @dataclass(frozen=True)

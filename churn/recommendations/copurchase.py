@@ -14,11 +14,12 @@ from churn.recommendations.purchases import Past, Singles
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-
 MOST_PRODUCTS = 2_000
 WINDOW_DAYS = 365
 RIDGE = 3.0
 CUSTOMERS_AT_ONCE = 4_000
+
+DOUBT = 5.0  # so many customers of the average are added to those of each product
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,6 @@ def _matrix(past: Past, place: Ints, size: int, values: Floats) -> csr_matrix[An
     inside = (column >= 0) & (values > 0)
     cells = (past.customer[inside], column[inside])
     return csr_matrix((values[inside].astype(np.float32), cells), (past.visits.size, size))
-
-
-DOUBT = 5.0  # so many customers of the average are added to those of each product
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from churn.data.product_days import KEYS, KNOWN
 
 Singles = NDArray[np.float32]
 
+AGES_APART = 2**17  # a key and an age in days (358 years) are one integer
+
 
 def runs(ordered: Ints) -> tuple[Ints, Ints]:
     """Where each run of equal values begins, and how long it is.
@@ -42,9 +44,6 @@ def first_of_each(customer: Ints, value: Floats, tie: Ints, *, top: int) -> tupl
     rank = np.arange(order.size) - np.repeat(begins, sizes) + 1
     best = rank <= top
     return order[best], rank[best]
-
-
-AGES_APART = 2**17  # a key and an age in days (358 years) are one integer
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ _FORMULA = rf"(?:[\t\r\n\x00]|[{_UNSEEN}]*[{_SIGNS}{_RAISED}])"
 _GUARDED = rf"^'+{_FORMULA}"
 _NEEDS_GUARD = rf"^'*{_FORMULA}"
 
+TEXT_ENDINGS = (".csv", ".xlsx")
+WORDS = "reason_families"
+"""The column whose lists are of single words, so that they can be parted again."""
+
 
 def begins_formula(texts: Texts) -> Texts:
     """Whether each text would begin a formula in a spreadsheet, or looks like a guarded one.
@@ -51,11 +55,6 @@ def unguarded(texts: Texts) -> Texts:
     """
     without = pc.utf8_slice_codeunits(texts, 1)
     return pc.if_else(pc.match_substring_regex(texts, _GUARDED), without, texts)
-
-
-TEXT_ENDINGS = (".csv", ".xlsx")
-WORDS = "reason_families"
-"""The column whose lists are of single words, so that they can be parted again."""
 
 
 def read_text(path: Path, schema: pa.Schema) -> pa.Table:

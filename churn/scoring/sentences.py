@@ -11,6 +11,22 @@ from churn.scoring.language import Language
 
 MANY = float("inf")
 
+_SILENCE = (
+    *("recency_days", "overdue_ratio", "overdue_z", "recency_over_longest_gap"),
+    *("expected_gap_days", "mean_gap_days", "gap_deviation_days"),
+    *("last_purchase_position", "last_gap_over_mean"),
+)
+_BASKET = ("average_basket", "last_basket_over_average", "typical_basket")
+_RETURNS = ("return_share", "returned_90d", "return_days", "last_return_days")
+_LAPSES = ("past_lapses", "past_lapse_share", "last_return_from_lapse_days")
+_LEFT = ("last_unsubscribe_days", "unsubscribes")
+_TICKETS = ("tickets_opened_90d", "tickets_open", "mean_days_to_close", "last_ticket_days")
+_COMPLAINTS = ("complaints_90d", "last_complaint_days")
+_LATE = ("late_deliveries_90d", "last_late_delivery_days", "late_delivery_share")
+_REDEEMED = ("redemptions_total", "redemptions_90d", "redemption_rate", "last_redemption_days")
+_TERMS = ("is_cancelled", "last_cancellation_days", "days_to_expiry", "renewals_so_far")
+_POINTS = ("points_balance", "points_earned_90d")
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -40,11 +56,6 @@ def _windows(prefix: str, days: tuple[int, ...] = WINDOWS_DAYS) -> tuple[str, ..
     return tuple(f"{prefix}_{length}d" for length in days)
 
 
-_SILENCE = (
-    *("recency_days", "overdue_ratio", "overdue_z", "recency_over_longest_gap"),
-    *("expected_gap_days", "mean_gap_days", "gap_deviation_days"),
-    *("last_purchase_position", "last_gap_over_mean"),
-)
 _COUNTS_LATELY = (*_windows("purchase_days", (7, 14)), "decayed_days_short")
 _COUNTS_RECENT = (*_windows("purchase_days", (30, 60, 90)), "decayed_days_medium")
 _COUNTS_LONG = (
@@ -57,9 +68,6 @@ _SPENT_LONGER = (
     *("net_spend", "net_spend_three_horizons", *_windows("net_spend", (30, 60, 90, 180, 365))),
     *("decayed_spend_medium", "decayed_spend_long"),
 )
-_BASKET = ("average_basket", "last_basket_over_average", "typical_basket")
-_RETURNS = ("return_share", "returned_90d", "return_days", "last_return_days")
-_LAPSES = ("past_lapses", "past_lapse_share", "last_return_from_lapse_days")
 _OPENS = (
     *(*_windows("email_opens", (30, 90)), "last_email_open_days"),
     *("email_open_rate_90d", "email_open_rate_trend"),
@@ -67,13 +75,6 @@ _OPENS = (
 _CLICKS = (*_windows("email_clicks", (30, 90)), "last_email_click_days", "email_click_rate_90d")
 _VISITS = (*_windows("visits", (7, 30, 90)), "last_visit_days", "visit_trend")
 _CARTS = (*_windows("carts", (30, 90)), "last_cart_days", "purchase_days_per_cart_90d")
-_LEFT = ("last_unsubscribe_days", "unsubscribes")
-_TICKETS = ("tickets_opened_90d", "tickets_open", "mean_days_to_close", "last_ticket_days")
-_COMPLAINTS = ("complaints_90d", "last_complaint_days")
-_LATE = ("late_deliveries_90d", "last_late_delivery_days", "late_delivery_share")
-_REDEEMED = ("redemptions_total", "redemptions_90d", "redemption_rate", "last_redemption_days")
-_TERMS = ("is_cancelled", "last_cancellation_days", "days_to_expiry", "renewals_so_far")
-_POINTS = ("points_balance", "points_earned_90d")
 
 # Of the topics that are true of a customer the one is told whose features weigh most; of topics
 # that speak for the same features the first. Gaps are told with recency.

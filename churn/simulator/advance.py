@@ -27,6 +27,19 @@ from churn.simulator.sent import Sent
 from churn.simulator.settings import ShopSettings, Stretch
 from churn.simulator.world import World
 
+CONTACTS = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("offer_id", pa.string()),
+        ("arm", pa.string()),
+        ("propensity", pa.float64()),
+        ("lot", pa.string()),
+        ("channel", pa.string()),
+    ]
+)
+"""Who was sent an offer, and who was a control (offer_id null), all as the first day begins."""
+
 
 def effects_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.Table:
     """One row per customer who was sent an offer: purchases and net spend in these days as
@@ -66,20 +79,6 @@ def _counted(orders: pa.Table, customers: pa.Array) -> tuple[pa.Array, pa.Array]
         for name in ("bought_sum", "cents_sum")
     )
     return count, pc.divide(pc.cast(total, pa.float64()), 100.0)
-
-
-CONTACTS = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("campaign_id", pa.string()),
-        ("offer_id", pa.string()),
-        ("arm", pa.string()),
-        ("propensity", pa.float64()),
-        ("lot", pa.string()),
-        ("channel", pa.string()),
-    ]
-)
-"""Who was sent an offer, and who was a control (offer_id null), all as the first day begins."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ NOTHING = -1
 LEAST_WAIT_DAYS = 0.5
 QUIET_DAYS = 28.0  # the rule: a discount after as long without a purchase
 
+TRUE_EFFECTS = "truth/effects"
+ARMS = ("treatment", "control")
+
 
 @dataclass(frozen=True)
 class Contacts:
@@ -240,10 +243,6 @@ def redeemed(
 def _key(customer: Ints, day: Floats) -> Floats:
     """One increasing number for purchases in the order of customer and time."""
     return np.asarray(customer * 10_000.0 + day)
-
-
-TRUE_EFFECTS = "truth/effects"
-ARMS = ("treatment", "control")
 
 
 def campaign_tables(

@@ -33,6 +33,14 @@ CHANNEL_OF = {
 }
 EVENT_TYPES = tuple(CHANNEL_OF)
 
+TICKETS, TICKETS_WHEN_LATE = 0.02, 0.4
+COMPLAINTS_WHEN_LATE, COMPLAINTS_WHEN_SLOW = 0.3, 0.5
+QUICK_MEAN_DAYS, SLOW_LEAST_DAYS, SLOW_MEAN_DAYS = 1.0, 8.0, 6.0
+REVIEWS, SURVEYS = 0.04, 0.03
+SPENDS_POINTS = 0.12
+TIERS = ("bronze", "silver", "gold")
+TIER_POINTS = (300, 1_200)
+
 
 @dataclass(frozen=True)
 class Events:
@@ -88,12 +96,6 @@ class Events:
         return self.only(self.kind == EVENT_TYPES.index(kind))
 
 
-TICKETS, TICKETS_WHEN_LATE = 0.02, 0.4
-COMPLAINTS_WHEN_LATE, COMPLAINTS_WHEN_SLOW = 0.3, 0.5
-QUICK_MEAN_DAYS, SLOW_LEAST_DAYS, SLOW_MEAN_DAYS = 1.0, 8.0, 6.0
-REVIEWS, SURVEYS = 0.04, 0.03
-
-
 def service(rng: np.random.Generator, orders: Orders) -> Events:
     """delivery_late, complaint, ticket_opened, ticket_closed, review and nps."""
     bought = orders.purchases
@@ -141,11 +143,6 @@ def _about(
     at = whole_seconds(day[which])
     customer = orders.purchases.customer[which]
     return Events.of(kind, customer, at, value=value, ref=orders.number[which])
-
-
-SPENDS_POINTS = 0.12
-TIERS = ("bronze", "silver", "gold")
-TIER_POINTS = (300, 1_200)
 
 
 def loyalty(rng: np.random.Generator, people: People, orders: Orders) -> Events:

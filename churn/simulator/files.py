@@ -23,6 +23,9 @@ from churn.simulator.settings import ShopSettings, Stretch
 from churn.simulator.world import TRUTH, World, draw_world, tables_of
 from churn.storage.publish import publish_directory, publish_file
 
+UNTIL = re.compile(r"(?m)^until = (\d{4}-\d{2}-\d{2})")
+ANEW = ("customers", "truth/")
+
 
 @dataclass(frozen=True)
 class WrittenShop:
@@ -101,10 +104,6 @@ currency = "{frames.CURRENCY}"
 until = {shop.until}
 """
     return "\n".join([head, *sources])
-
-
-UNTIL = re.compile(r"(?m)^until = (\d{4}-\d{2}-\d{2})")
-ANEW = ("customers", "truth/")
 
 
 class Grown:

@@ -17,6 +17,18 @@ BAD_SERVICE_LOG_ODDS = 0.8
 MOST_PURCHASES = 4_999  # an order's number has no room for more
 INSIDE = 1 - 2.0**-30  # keeps u below 1 when a customer's position is added to it
 
+SPEND_SHAPE = 3.0
+SMALLEST_CENTS = 50
+REDUCTIONS = (0.1, 0.15, 0.2, 0.3)
+MEAN_FURTHER_LINES = 2.5
+CENTS_A_LINE = 10
+PART_SHARE = 0.5
+ORDERS_A_CUSTOMER = 10_000
+FIRST_RETURN = ORDERS_A_CUSTOMER // 2
+PRODUCTS_A_CATEGORY = 50
+PRODUCTS = len(CATEGORIES) * PRODUCTS_A_CATEGORY
+FURTHER_PIECE = 0.25
+
 
 @dataclass(frozen=True)
 class Purchases:
@@ -90,16 +102,6 @@ def position_in_group(group: Ints, groups: int) -> Ints:
     """0, 1, 2 … within each run of equal values of an ascending array."""
     count = np.bincount(group, minlength=groups)
     return np.arange(group.size) - (np.cumsum(count) - count)[group]
-
-
-SPEND_SHAPE = 3.0
-SMALLEST_CENTS = 50
-REDUCTIONS = (0.1, 0.15, 0.2, 0.3)
-MEAN_FURTHER_LINES = 2.5
-CENTS_A_LINE = 10
-PART_SHARE = 0.5
-ORDERS_A_CUSTOMER = 10_000
-FIRST_RETURN = ORDERS_A_CUSTOMER // 2
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,6 @@ def draw_returns(
         cents=np.where(is_part, orders.first_line_cents[order], orders.cents[order]),
         lines=np.where(is_part, 1, orders.lines[order]),
     )
-
-
-PRODUCTS_A_CATEGORY = 50
-PRODUCTS = len(CATEGORIES) * PRODUCTS_A_CATEGORY
-FURTHER_PIECE = 0.25
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,14 @@ from churn.storage.records import TREATED
 Rows = list[tuple[str, str]]
 CHECKED = b"\0the key of the erased"  # no customer has this id: a NUL is refused in ids
 
+_EXPORTED = f"""
+    SELECT e.exported_on, e.audience, e.campaign_id, e.as_of, p.offer_id
+    FROM exports AS e JOIN (SELECT * FROM plans WHERE customer_id = ? AND {TREATED}) AS p
+    ON p.campaign_id = e.campaign_id AND p.as_of = e.as_of
+    WHERE (e.offer_id IS NULL OR e.offer_id = p.offer_id)
+    AND (e.audience = 'list' OR p.channel = 'ads')
+"""  # noqa: S608
+
 
 @dataclass(frozen=True)
 class Erased:
@@ -185,15 +193,6 @@ def exports_to(ledger: Ledger, erased: Erased) -> list[dict[str, object]]:
     names = ("exported_on", "audience", "campaign_id", "as_of", "offer_id")
     rows = sorted(found, key=lambda row: tuple(map(str, row)))
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-_EXPORTED = f"""
-    SELECT e.exported_on, e.audience, e.campaign_id, e.as_of, p.offer_id
-    FROM exports AS e JOIN (SELECT * FROM plans WHERE customer_id = ? AND {TREATED}) AS p
-    ON p.campaign_id = e.campaign_id AND p.as_of = e.as_of
-    WHERE (e.offer_id IS NULL OR e.offer_id = p.offer_id)
-    AND (e.audience = 'list' OR p.channel = 'ads')
-"""  # noqa: S608
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

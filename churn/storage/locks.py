@@ -17,6 +17,8 @@ from churn.storage.os_errors import storage_errors
 
 _UNKNOWN = ("?", 0)
 
+_POLL_SECONDS = 0.02
+
 
 @dataclass(frozen=True)
 class Process:
@@ -61,9 +63,6 @@ def _state_and_start(pid: int) -> tuple[str, int]:
         return _UNKNOWN
     fields = stat.rpartition(")")[2].split()
     return fields[0], int(fields[19])
-
-
-_POLL_SECONDS = 0.02
 
 
 def lock_beside(target: Path) -> Path:

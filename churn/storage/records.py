@@ -131,6 +131,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
 )
 
+EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
+"""The runs whose plans of a campaign and date were exported."""
+_PLAN = "campaign_id = ? AND as_of = ?"
+_REACHED = "state IN ('sending', 'sent', 'unknown')"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -304,13 +309,6 @@ class Export:
 
 
 EXPORT_COLUMNS = tuple(Export.__slots__)
-
-
-EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
-"""The runs whose plans of a campaign and date were exported."""
-
-_PLAN = "campaign_id = ? AND as_of = ?"
-_REACHED = "state IN ('sending', 'sent', 'unknown')"
 
 
 def keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> None:

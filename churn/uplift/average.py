@@ -18,6 +18,11 @@ from churn.uplift.experiment import customer_codes
 LEVEL = 0.9
 Z = 1.6448536269514722  # of the normal, 5 % on either side
 
+LEAST_CUSTOMERS = 200
+MOST_SHOWN = 3
+MOST_VALUES = 8
+GROUP_LEVEL = 0.95
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -97,12 +102,6 @@ class EffectLine:
         """Half of the 90 % interval: of the average and of the slope, not of single customers."""
         slope = self.slope_error * (said - self.centre) if self.slope else 0.0
         return np.asarray(Z * np.sqrt(self.average.error**2 + slope**2) + np.zeros_like(said))
-
-
-LEAST_CUSTOMERS = 200
-MOST_SHOWN = 3
-MOST_VALUES = 8
-GROUP_LEVEL = 0.95
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from churn.arrays import Bools, Floats
 from churn.errors import DataError
 from churn.offers.catalogue import NO_OFFER
 
+COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
+
 
 def customer_codes(customer: ArrayLike) -> NDArray[np.int64]:
     """0, 1, 2 … for each distinct customer, row by row."""
@@ -41,9 +43,6 @@ def customer_draws(
     for _ in range(replicates if count else 0):
         drawn = np.bincount(rng.integers(count, size=count), minlength=count)
         yield drawn[codes].astype(np.float64)
-
-
-COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,11 @@ from churn.uplift.verdict import Verdict
 if TYPE_CHECKING:
     from churn.offers.catalogue import Offer
 
-
 TOLD: tuple[Verdict, ...] = ("individual", "average")
+
+CURRENT = "current"
+SCHEMA = 1
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,6 @@ class LearntEffects:
                 fix="Build them by that list, or learn the effects again with `churn effects`.",
             )
         return feature_matrix(rows, self.feature_names)
-
-
-CURRENT = "current"
-SCHEMA = 1
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def save_effects(

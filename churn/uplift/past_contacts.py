@@ -23,6 +23,17 @@ from churn.uplift.experiment import COLUMNS, ExperimentData
 
 MOST_STANDARD_ERRORS = 4.0
 
+WITHOUT_OFFER = ("control", "holdout")
+CUTOFFS_AT_ONCE = 8
+NOT_NAMED = "no offer is named"
+OPEN = "the horizon after the contact is not over"
+AGAIN = "contacted before in the same campaign"
+OBJECTED = "objected to profiling"
+UNKNOWN = "not known before the contact"
+UNFIT = "the lot does not fit its propensities"
+KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
+CAME_NEXT = ("horizon_orders", "horizon_net_spend")
+
 
 def lots_that_fit(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The contacts of lots that fit their propensities, and how many were left out.
@@ -51,16 +62,6 @@ def lot_gap(propensity: np.ndarray, rows: int) -> float:
 def _widest_gap(lot: pd.DataFrame) -> float:
     arms = lot.groupby("offer_id")["propensity"]
     return max(lot_gap(arm.to_numpy(), len(lot)) for _, arm in arms)
-
-
-WITHOUT_OFFER = ("control", "holdout")
-CUTOFFS_AT_ONCE = 8
-NOT_NAMED = "no offer is named"
-OPEN = "the horizon after the contact is not over"
-AGAIN = "contacted before in the same campaign"
-OBJECTED = "objected to profiling"
-UNKNOWN = "not known before the contact"
-UNFIT = "the lot does not fit its propensities"
 
 
 def build_experiment(
@@ -135,9 +136,6 @@ def _contacts(
     return first, {reason: len(more) - len(less) for reason, (more, less) in steps.items()}
 
 
-KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
-
-
 def _lots(contacts: pd.DataFrame) -> pd.Series[str]:
     """The campaign, and where a lot is named, that, too."""
     named = contacts["lot"].astype("object")
@@ -170,9 +168,6 @@ def _with_outcomes(
     rows = pd.concat(parts, ignore_index=True)
     rows[[*CAME_NEXT]] = rows[[*CAME_NEXT]].astype("float64").fillna(0.0)
     return rows
-
-
-CAME_NEXT = ("horizon_orders", "horizon_net_spend")
 
 
 def _panels(

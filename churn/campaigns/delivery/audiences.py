@@ -21,6 +21,9 @@ from churn.errors import ConfigError, check_extra
 
 _GMAIL = ("gmail.com", "googlemail.com")
 
+ADS = "ads"
+"""The channel of offers for audiences: consent to another channel does not cover platforms."""
+
 
 def sha256_hex(text: str | None) -> str | None:
     """Lower-case hexadecimal SHA-256 of the text's UTF-8; None for an empty or missing text.
@@ -103,10 +106,6 @@ def _address(text: str) -> str | None:
     """The text, if it has exactly one @ with text on both sides."""
     name, at, domain = text.partition("@")
     return text if name and at and domain and "@" not in domain else None
-
-
-ADS = "ads"
-"""The channel of offers for audiences: consent to another channel does not cover platforms."""
 
 
 @dataclass(frozen=True)

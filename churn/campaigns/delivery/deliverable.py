@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from churn.offers.suppression import Consent
 
-
 LEFT_OUT = {
     "erased": "erased after the plan was made",
     "other_offer": "not the requested offer",
@@ -38,6 +37,19 @@ LEFT_OUT = {
 }
 """Reasons why an offer of a plan is not exported, by code; if several apply, the first in order
 is counted."""
+
+UNSENT = {
+    "no_address": "no e-mail address on record",
+    "bad_address": "the e-mail address on record is invalid",
+    "refused_address": "another customer with the same address refuses e-mails",
+    "same_address": "the same address gets this message for another customer",
+    "sent_before": "already has this campaign's message",
+    "maybe_sent": "may have it: sending was interrupted before the server answered",
+    "failed_before": "rejected permanently when it was sent before",
+    "beyond_limit": "beyond the requested number",
+}
+"""Reasons why a deliverable offer is not sent, by code; if several apply, the first in order is
+counted."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +140,6 @@ def _unwanted(rows: pa.Table, preferences: Sequence[pa.Table], kinds: Mapping[st
 
 def _differs(words: pa.ChunkedArray, word: str) -> Bools:
     return np.asarray(pc.fill_null(pc.not_equal(words, word), True), dtype=bool)
-
-
-UNSENT = {
-    "no_address": "no e-mail address on record",
-    "bad_address": "the e-mail address on record is invalid",
-    "refused_address": "another customer with the same address refuses e-mails",
-    "same_address": "the same address gets this message for another customer",
-    "sent_before": "already has this campaign's message",
-    "maybe_sent": "may have it: sending was interrupted before the server answered",
-    "failed_before": "rejected permanently when it was sent before",
-    "beyond_limit": "beyond the requested number",
-}
-"""Reasons why a deliverable offer is not sent, by code; if several apply, the first in order is
-counted."""
 
 
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:

@@ -41,6 +41,8 @@ LIST_SCHEMA = pa.schema(
 )
 """The same with their types."""
 
+MOST_PRODUCTS = 3
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -86,9 +88,6 @@ def _single(table: pa.Table, name: str) -> Any:
         rule = f"a plan must be of one {name}"
         raise DataError(rule, got=f"{len(values)}", fix="Export one plan at a time.")
     return values[0]
-
-
-MOST_PRODUCTS = 3
 
 
 def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:

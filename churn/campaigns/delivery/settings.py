@@ -21,6 +21,13 @@ from churn.errors import ConfigError
 from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
 from churn.storage.redaction import shown_address
 
+PREFIX = "whsec_"
+SHORTEST, LONGEST = 24, 64
+_HTTPS = "https://"
+_ODD = ' <>"'
+"""Characters that would terminate an address in a header or a text."""
+LONGEST_URL = 500
+
 
 def is_loopback(host: str) -> bool:
     """Whether the host can only be this machine.
@@ -44,10 +51,6 @@ def loopback_or_https(url: str) -> bool:
     if not host or not url.isprintable() or " " in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-
-
-PREFIX = "whsec_"
-SHORTEST, LONGEST = 24, 64
 
 
 def key_of(secret: str) -> bytes:
@@ -75,13 +78,6 @@ def signature(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> st
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
-_HTTPS = "https://"
-_ODD = ' <>"'
-"""Characters that would terminate an address in a header or a text."""
-
-LONGEST_URL = 500
 
 
 @dataclass(frozen=True, kw_only=True)

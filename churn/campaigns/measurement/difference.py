@@ -12,6 +12,9 @@ from churn.arrays import Bools, Floats
 Z = 1.959963984540054  # normal quantile, 2.5 % on either side
 POWERED = 2.8015852  # 1.96 + .84: standard errors for 80 % power
 
+LEVEL = 0.05
+NARROWEST = 8.2  # the information, in units of the mixture's, at which the reach is smallest
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -92,10 +95,6 @@ def _mean(values: Floats) -> float:
 
 def _variance_of_mean(values: Floats) -> float:
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else math.nan
-
-
-LEVEL = 0.05
-NARROWEST = 8.2  # the information, in units of the mixture's, at which the reach is smallest
 
 
 def reach_at_any_look(information: float, *, level: float = LEVEL) -> float:

@@ -36,6 +36,37 @@ ANSWERS = {
     "did_not_buy": "whether it was opened is not known: connect [data.events]",
 }
 
+NO_CAMPAIGN = "name a campaign that is neither this one nor one of [data.contacts]"
+NO_SUCH_OFFER = "name an offer or a code that the catalogue does not have"
+ANOTHER_OFFER = "name another offer of the catalogue than the customer was sent"
+UNITS = 10_000
+MONEY = ("net_spend", "margin", "contact_cost", "redemption_cost")
+PLANNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "expected_cost")
+KEPT = (ARMS[HOLDOUT], ARMS[CONTROL])
+_DECIMAL = pa.decimal128(18, 4)
+MEASURED_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("as_of", pa.date32()),
+        ("offer_id", pa.string()),
+        ("arm", pa.string()),
+        ("compared", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("sent", pa.bool_()),
+        ("churn_probability", pa.float64()),
+        ("retained", pa.int64()),
+        ("orders", pa.int64()),
+        ("net_spend", _DECIMAL),
+        ("margin", _DECIMAL),
+        ("redemptions", pa.int64()),
+        ("contact_cost", _DECIMAL),
+        ("redemption_cost", _DECIMAL),
+        ("answer", pa.string()),
+        ("next_step", pa.string()),
+    ]
+)
+
 
 def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
     """The response of each row and the next step; both null if no offer was planned.
@@ -59,11 +90,6 @@ def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
         np.select(conditions, [*ANSWERS], default=""), index=rows.index, dtype="object"
     ).replace({"": None})
     return answer, answer.map(ANSWERS)
-
-
-NO_CAMPAIGN = "name a campaign that is neither this one nor one of [data.contacts]"
-NO_SUCH_OFFER = "name an offer or a code that the catalogue does not have"
-ANOTHER_OFFER = "name another offer of the catalogue than the customer was sent"
 
 
 @dataclass(frozen=True)
@@ -123,35 +149,6 @@ def _named_offer(rows: pd.DataFrame, offers: Mapping[str, str]) -> pd.Series[str
 
 def _sums(frame: pd.DataFrame, rows: pd.DataFrame, name: str) -> pd.Series[float]:
     return frame["customer_id"].map(rows.groupby("customer_id")[name].sum()).fillna(0)
-
-
-UNITS = 10_000
-MONEY = ("net_spend", "margin", "contact_cost", "redemption_cost")
-PLANNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "expected_cost")
-KEPT = (ARMS[HOLDOUT], ARMS[CONTROL])
-_DECIMAL = pa.decimal128(18, 4)
-MEASURED_SCHEMA = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("campaign_id", pa.string()),
-        ("as_of", pa.date32()),
-        ("offer_id", pa.string()),
-        ("arm", pa.string()),
-        ("compared", pa.bool_()),
-        ("kept", pa.bool_()),
-        ("sent", pa.bool_()),
-        ("churn_probability", pa.float64()),
-        ("retained", pa.int64()),
-        ("orders", pa.int64()),
-        ("net_spend", _DECIMAL),
-        ("margin", _DECIMAL),
-        ("redemptions", pa.int64()),
-        ("contact_cost", _DECIMAL),
-        ("redemption_cost", _DECIMAL),
-        ("answer", pa.string()),
-        ("next_step", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ from churn.commands.demo.steps import INDENT, Story
 from churn.errors import DataError, StorageError, check_extra
 from churn.results.job_result import JobResult
 
+SHOWN_HEADERS = ("From", "To", "Subject", "List-Unsubscribe", "List-Unsubscribe-Post")
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+ENDS_WITHIN_SECONDS = 20
+
 
 @dataclass
 class MailSink:
@@ -64,11 +68,6 @@ def mail_server() -> Iterator[MailSink]:
         yield sink
     finally:
         server.stop()
-
-
-SHOWN_HEADERS = ("From", "To", "Subject", "List-Unsubscribe", "List-Unsubscribe-Post")
-ONE_CLICK = b"List-Unsubscribe=One-Click"
-ENDS_WITHIN_SECONDS = 20
 
 
 def text_of(message: EmailMessage) -> str:

@@ -13,6 +13,14 @@ from churn.results.job_result import JobResult
 STEPS = 10
 INDENT = 7
 
+CAMPAIGNS = 3
+DAYS_AHEAD = 28
+USUAL_SEED = 7
+VERDICTS = {
+    "individual": "and for whom it works best",
+    "average": "the same for all, as far as can be told",
+}
+
 
 class Say(Protocol):
     """Tells a reader something that stays."""
@@ -55,15 +63,6 @@ class Story:
     def tell(self, text: str) -> None:
         """What came of the step."""
         self.say(text, indent=INDENT)
-
-
-CAMPAIGNS = 3
-DAYS_AHEAD = 28
-USUAL_SEED = 7
-VERDICTS = {
-    "individual": "and for whom it works best",
-    "average": "the same for all, as far as can be told",
-}
 
 
 def make_shop(story: Story, *, customers: int, seed: int, port: int) -> JobResult:

@@ -32,6 +32,13 @@ GIANT_SHARE = 0.02
 LEAST_SLICE_ROWS = 2_000
 """Smaller slices are only in the report; in the terminal their noise would obscure the rest."""
 
+QUESTIONS = {
+    "rules": "beats the baselines",
+    "champion": "not inferior to the champion",
+    "slices": "no slice worse",
+    "leaks": "no leakage",
+}
+
 
 def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
     """The evaluation: every predictor on eligible rows, then the model on its strata."""
@@ -214,14 +221,6 @@ def _percent(value: Interval) -> str:
 
 def _decimal(value: float) -> str:
     return f"{value:.4f}".removeprefix("0")
-
-
-QUESTIONS = {
-    "rules": "beats the baselines",
-    "champion": "not inferior to the champion",
-    "slices": "no slice worse",
-    "leaks": "no leakage",
-}
 
 
 def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:

@@ -34,6 +34,17 @@ from churn.storage.locks import Process
 NAME = re.compile(r"churn-spill-(\d+)-(\d+)-\w+")
 
 
+# What DuckDB raises for a damaged or mislabelled file; anything else is a bug of ours.
+DAMAGED = (
+    duckdb.Error,
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+)
+HASHES_AT_ONCE = 16_000_000
+SWEPT_AT_ONCE = 250_000
+
+
 def new_spill_folder() -> str:
     """A new private folder, whose name contains the process that owns it."""
     remove_dead_spills()
@@ -52,17 +63,6 @@ def remove_dead_spills() -> int:
     for path in dead:
         shutil.rmtree(path, ignore_errors=True)
     return len(dead)
-
-
-# What DuckDB raises for a damaged or mislabelled file; anything else is a bug of ours.
-DAMAGED = (
-    duckdb.Error,
-    duckdb.InvalidInputException,
-    duckdb.IOException,
-    duckdb.SerializationException,
-)
-HASHES_AT_ONCE = 16_000_000
-SWEPT_AT_ONCE = 250_000
 
 
 class DuckDBEngine:

@@ -27,6 +27,11 @@ NOTHING = (
     *("undefined", "0000-00-00", "0000-00-00 00:00:00"),
 )
 
+SAMPLE = 1_000
+MOST_FORMATS = 8
+VALUES = "values_of_a_column"
+NEITHER = "neither day nor month first"
+
 
 def given_sql(text: str) -> str:
     """Whether the text holds a value at all."""
@@ -40,12 +45,6 @@ def shape_sql(text: str) -> str:
     for kind, sign in ((r"\p{N}", "9"), (r"[\p{Lu}\p{Lt}]", "A"), (r"\p{Cc}", "?")):
         shape = f"regexp_replace({shape}, '{kind}', '{sign}', 'g')"
     return rf"regexp_replace({shape}, '[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{M}}]', 'a', 'g')"
-
-
-SAMPLE = 1_000
-MOST_FORMATS = 8
-VALUES = "values_of_a_column"
-NEITHER = "neither day nor month first"
 
 
 @dataclass(frozen=True)

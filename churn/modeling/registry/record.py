@@ -24,6 +24,9 @@ ChildRun = tuple[str, dict[str, str], dict[str, float]]
 LONGEST_PARAMETER = 500
 LONGEST_DIGEST = 36
 
+REPORT = "report"
+MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
+
 
 def parameters_of(manifest: Manifest) -> dict[str, str]:
     """The recipe, the time windows and the cutoffs, within MLflow's limit on length."""
@@ -140,10 +143,6 @@ def _allowed(name: str) -> str:
     """The name with only the characters that MLflow allows, not a path."""
     name = re.sub(r"[^\w\-. ]", "_", name)
     return name if name.strip(".") else "_" * len(name)
-
-
-REPORT = "report"
-MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)

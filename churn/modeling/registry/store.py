@@ -22,6 +22,16 @@ from churn.storage.locks import exclusive
 from churn.storage.publish import publish_file
 from churn.storage.redaction import shown_address, without_addresses
 
+SQLITE = "sqlite:///"
+LOCK_WAIT_SECONDS = 300
+PATH_ASKED = re.compile(r"with url: \S+")
+_DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|mssql|oracle)(\+\w+)?:", re.IGNORECASE)
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# One retry after a second or two; a running server answers the first request within 4 s.
+FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "4"}
+CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+
 
 def make_whole(uri: str, artifacts: str) -> None:
     """Creates the store of a `sqlite:` URI unless it exists; the caller must hold the lock.
@@ -70,17 +80,6 @@ def _is_half_made(path: Path) -> bool:
             return "experiments" not in tables or connection.execute(rows).fetchone() is None
     except sqlite3.DatabaseError:
         return False
-
-
-SQLITE = "sqlite:///"
-LOCK_WAIT_SECONDS = 300
-PATH_ASKED = re.compile(r"with url: \S+")
-_DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|mssql|oracle)(\+\w+)?:", re.IGNORECASE)
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-# One retry after a second or two; a running server answers the first request within 4 s.
-FIRST_CONTACT = {RETRIES: "1", TIMEOUT: "4"}
-CONNECTED = {RETRIES: "1", TIMEOUT: "20", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 @contextmanager

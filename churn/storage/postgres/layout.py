@@ -32,6 +32,17 @@ WHERE a.attrelid = CAST($1 AS int8)::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
 
+_SHOWN = 8
+_TYPES = {
+    "string": "text",
+    "date32[day]": "date",
+    "double": "double precision",
+    "int32": "integer",
+    "int64": "bigint",
+    "bool": "boolean",
+}
+_ROWS_AT_ONCE = 100_000
+
 
 @dataclass(frozen=True)
 class KnownTable:
@@ -64,17 +75,6 @@ def existing_table(server: Server, address: TableAddress, *, fix: str) -> KnownT
     if table is None:
         raise DataError(f"there is no table {address}", fix=fix)
     return table
-
-
-_SHOWN = 8
-_TYPES = {
-    "string": "text",
-    "date32[day]": "date",
-    "double": "double precision",
-    "int32": "integer",
-    "int64": "bigint",
-    "bool": "boolean",
-}
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,6 @@ def differing(known: KnownTable, layout: Layout, address: TableAddress) -> DataE
         got=", ".join(problems[:_SHOWN]) + more,
         fix="Alter it, or name a new table, which is then created.",
     )
-
-
-_ROWS_AT_ONCE = 100_000
 
 
 def digest_of_rows(rows: pa.Table, key: Sequence[str]) -> str:
