@@ -153,6 +153,7 @@ def main() -> None:
     """The `churn` command."""
     # Threads that wait by spinning slow a training twentyfold where another process has a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         sys.exit(app(standalone_mode=False))
     except typer.TyperException as failure:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import betaincinv, digamma, expit, gammaln, hyp2f1
 
-from churn.arrays import Floats
+from churn.arrays import Floats, dot
 from churn.errors import ConfigError, DataError, GateError, ModelError
 
 _LOG_BOUND = 9.0  # parameters stay in [1e-4, 8e3], with the mean age as the unit of time
@@ -73,7 +73,7 @@ class BGNBD:
         histories = _Histories.of(frequency, recency, age, weights)
         if not histories.weight.sum() > 0:
             raise GateError("BG/NBD needs a customer", got="none", fix="Pick a later cutoff.")
-        if not histories.weight @ histories.frequency > 0:
+        if not dot(histories.weight, histories.frequency) > 0:
             prior_precision = max(prior_precision, _FALLBACK_PRECISION)
         unit = float(np.average(histories.age, weights=histories.weight)) or 1.0
         r, alpha, a, b = _most_likely(histories.in_units_of(unit), prior_precision).tolist()
@@ -192,7 +192,7 @@ def _most_likely(histories: _Histories, prior_precision: float) -> Floats:
     def loss(log_parameters: Floats) -> tuple[float, Floats]:
         parameters = np.exp(log_parameters)
         value, slope = _log_likelihood_and_slope(histories, parameters)
-        value -= 0.5 * prior_precision * float(log_parameters @ log_parameters)
+        value -= 0.5 * prior_precision * dot(log_parameters, log_parameters)
         slope = slope * parameters - prior_precision * log_parameters
         return -value / customers, -slope / customers
 
@@ -217,11 +217,11 @@ def _log_likelihood_and_slope(histories: _Histories, parameters: Floats) -> tupl
     dead = expit(log_odds)
     log_last, log_now = np.log(alpha + t_x), np.log(alpha + now)
     value, slope = _frequency_terms(x, weight, parameters)
-    value += float(weight @ (np.logaddexp(0.0, log_odds) - bought * log_now))
+    value += dot(weight, np.logaddexp(0.0, log_odds) - bought * log_now)
     by_r = log_now + dead * (log_last - log_now)
     by_alpha = bought * ((1.0 - dead) / (alpha + now) + dead / (alpha + t_x))
     by_b = dead / (b + np.maximum(x, 1.0) - 1.0)
-    slope -= [weight @ by_r, weight @ by_alpha, weight @ -dead / a, weight @ by_b]
+    slope -= [dot(weight, by) for by in (by_r, by_alpha, -dead / a, by_b)]
     return value, slope
 
 
@@ -235,8 +235,8 @@ def _frequency_terms(x: Floats, weight: Floats, parameters: Floats) -> tuple[flo
     by_r = digamma(r + x) - digamma(r) + np.log(alpha)
     by_a = digamma(a + b) - digamma(a + b + x)
     by_b = by_a + digamma(b + x) - digamma(b)
-    slope = [weight @ by_r, weight.sum() * r / alpha, weight @ by_a, weight @ by_b]
-    return float(weight @ value), np.array(slope)
+    slope = [dot(weight, by_r), weight.sum() * r / alpha, dot(weight, by_a), dot(weight, by_b)]
+    return dot(weight, value), np.array(slope)
 
 
 def _log_odds_of_dropout(

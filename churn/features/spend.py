@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import betaln, digamma
 
-from churn.arrays import Floats
+from churn.arrays import Floats, dot
 from churn.errors import ConfigError, DataError, GateError, ModelError
 
 _LOG_BOUND = 9.0  # p, q - 1 and the population's mean stay above 1e-4, the first two below 8e3
@@ -95,7 +95,7 @@ class GammaGamma:
         histories = _Histories.of(days, mean_spend, weights)
         parameters, log_total = np.array([self.p, self.q, self.gamma]), np.log(histories.total)
         value, _ = _log_likelihood_and_slope(histories, log_total, parameters)
-        return value - float(histories.weight @ np.log(histories.mean_spend))
+        return value - dot(histories.weight, np.log(histories.mean_spend))
 
     def expected_mean_spend(self, days: ArrayLike, mean_spend: ArrayLike) -> Floats:
         """Mean spend of a customer's future purchase days, given those so far (equation 5).
@@ -180,12 +180,12 @@ def _log_likelihood_and_slope(
     p, q, gamma = parameters
     weight, evidence = histories.weight, p * histories.days + q
     log_share = np.log1p(gamma / histories.total)  # log((gamma + total) / total)
-    log_odds = weight.sum() * np.log(gamma) - weight @ log_total
+    log_odds = weight.sum() * np.log(gamma) - dot(weight, log_total)
     weighted = weight * log_share
     value, slope = _day_terms(histories, p, q)
-    value += float(q * log_odds - evidence @ weighted)
-    by_gamma = weight.sum() * q / gamma - evidence @ (weight / (gamma + histories.total))
-    slope += [-(histories.days @ weighted), log_odds - weighted.sum(), by_gamma]
+    value += float(q * log_odds - dot(evidence, weighted))
+    by_gamma = weight.sum() * q / gamma - dot(evidence, weight / (gamma + histories.total))
+    slope += [-dot(histories.days, weighted), log_odds - weighted.sum(), by_gamma]
     return value, slope
 
 
@@ -197,8 +197,8 @@ def _day_terms(histories: _Histories, p: float, q: float) -> tuple[float, Floats
     weight = np.add.reduceat(histories.weight, starts) if x.size else x
     together = digamma(p * x + q)
     by_p = x * (together - digamma(p * x))
-    slope = [weight @ by_p, weight @ (together - digamma(q)), 0.0]
-    return -float(weight @ betaln(p * x, q)), np.array(slope)
+    slope = [dot(weight, by_p), dot(weight, together - digamma(q)), 0.0]
+    return -dot(weight, betaln(p * x, q)), np.array(slope)
 
 
 def _check_possible(x: Floats, mean: Floats, weight: Floats) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from churn.arrays import one_blas_thread
 from churn.features.clock import FeatureClock
 from churn.features.lifetime import BGNBD
 from churn.modeling.dataset import AMOUNTS, row_weights
@@ -124,7 +125,7 @@ def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str
     scale = np.where(
         scale > 1e-12 * (1.0 + np.abs(mean)), scale, 1.0
     )  # anything smaller is rounding
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_blas_thread():
         warnings.simplefilter("error")
         line = LogisticRegression(C=1e4, max_iter=1000)
         fitted = line.fit((terms - mean) / scale, target, sample_weight=weight)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from churn.arrays import one_blas_thread
 from churn.modeling.metrics import log_loss, paired_log_loss_difference
 from churn.modeling.portable import corrected, log_odds_terms, sigmoid
 
@@ -120,7 +121,8 @@ def fit_calibration(
     bounds = [(None, None), (0.0, None), (0.0, None)][
         : terms.shape[1]
     ]  # the ranking must not change
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    with one_blas_thread():
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     slopes = found[1:] if len(found) > 1 else np.ones(1)
     return {
         "kind": kind,
