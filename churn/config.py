@@ -39,7 +39,7 @@ from churn.modeling.settings import TrackingSettings
 from churn.offers.frequency import FrequencyCap
 from churn.offers.groups import GroupRules
 from churn.recommendations.settings import RecommendSettings
-from churn.scoring.language import DEFAULT_LANGUAGE, language
+from churn.scoring.language import DEFAULT_LANGUAGE, load_language
 from churn.storage.erasure_key import KEY_VARIABLE, stored_key
 from churn.storage.erasures import Erased, read_erased
 from churn.storage.postgres.address import is_address
@@ -249,7 +249,7 @@ def _settings(written: dict[str, Any], path: Path, environment: Mapping[str, str
     for table, source in settings.data.sources().items():
         if source.where is not None:
             parse_condition(source.where, table=table)
-    language(settings.scoring.language)
+    load_language(settings.scoring.language)
     _check_key(settings.model)
     if settings.privacy.key is not None:
         stored_key(settings.ledger_path, settings.privacy.key)

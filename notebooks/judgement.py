@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score
 
 import churn
 from churn.modeling.panel import resolve_panel
-from churn.scoring.contributions import family_contributions
+from churn.scoring.explain import family_contributions
 
 here = Path.cwd()
 ROOT = next(folder for folder in (here, *here.parents) if (folder / "churn.toml").is_file())

@@ -24,7 +24,7 @@ import pandas as pd
 import churn
 from churn.features.builder import build_features
 from churn.modeling.panel import resolve_panel
-from churn.scoring.contributions import family_contributions
+from churn.scoring.explain import family_contributions
 
 here = Path.cwd()
 ROOT = next(folder for folder in (here, *here.parents) if (folder / "churn.toml").is_file())

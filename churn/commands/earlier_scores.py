@@ -12,8 +12,8 @@ from churn.commands.layouts import SCORES
 from churn.errors import ChurnError, ConfigError, DataError
 from churn.results.output import read_result
 from churn.results.spreadsheets import unguarded
-from churn.scoring.changes import Earlier
-from churn.scoring.explanations import Explained
+from churn.scoring.changes import EarlierScores
+from churn.scoring.score import Explained
 from churn.storage.manifests import sidecar_of
 from churn.storage.postgres.address import Place
 from churn.storage.postgres.target import has_run
@@ -27,7 +27,7 @@ WORDS: dict[str, Explained] = {"at-risk": "at_risk", "all": "all", "none": "none
 
 def earlier_scores(
     out: Place, since: Place | None, *, as_of: date
-) -> tuple[Earlier | None, tuple[str, ...]]:
+) -> tuple[EarlierScores | None, tuple[str, ...]]:
     """The scores of an earlier date in `since`, else in `out`, and notes for people.
 
     Where `out` holds this very date, what it was compared with: so a run can be repeated. What
@@ -68,17 +68,17 @@ def _name(place: Place) -> str:
     return place.name if isinstance(place, Path) else str(place)
 
 
-def _earlier(place: Place, as_of: date) -> Earlier | None:
+def _earlier(place: Place, as_of: date) -> EarlierScores | None:
     scores, facts = read_result(place, SCORES)
     missing = NEEDED - set(scores.schema.names)
     if missing:
         rule = f"{_name(place)} must hold scores of `churn score`"
         raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")
-    found = Earlier.of(scores, facts)
+    found = EarlierScores.of(scores, facts)
     if found is None or found.as_of < as_of:
         return found
     if found.as_of == as_of:
-        return Earlier.behind(scores, facts or {})
+        return EarlierScores.behind(scores, facts or {})
     rule = f"scores to compare with must be of a date before {as_of}"
     raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
 

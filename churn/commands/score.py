@@ -19,9 +19,8 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.registry.versions import bundle_from_registry
 from churn.results.job_result import JobResult
 from churn.results.output import check_out, guard_notes, outputs
-from churn.scoring.changes import Earlier
-from churn.scoring.explanations import Explained
-from churn.scoring.score import Scores, score_snapshot
+from churn.scoring.changes import EarlierScores
+from churn.scoring.score import Explained, Scores, score_snapshot
 from churn.storage.postgres.address import Place, place_of
 
 
@@ -87,7 +86,7 @@ def score_session(
     fitted: ChurnModel,
     *,
     explain: Explained = "at_risk",
-    earlier: Earlier | None = None,
+    earlier: EarlierScores | None = None,
 ) -> Scores:
     """The scores of the session's base at its date."""
     session.progress("scoring")
@@ -161,7 +160,7 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
 
 
 def _facts(
-    session: Session, fitted: ChurnModel, scores: Scores, earlier: Earlier | None
+    session: Session, fitted: ChurnModel, scores: Scores, earlier: EarlierScores | None
 ) -> dict[str, object]:
     return {
         "run_id": session.run_id,
@@ -183,7 +182,7 @@ def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
     return (f"customers to explain who are not scored: {unknown:,}",) if unknown else ()
 
 
-def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]:
+def _other_times(fitted: ChurnModel, earlier: EarlierScores | None) -> tuple[str, ...]:
     """Notes where the earlier scores were made in another way."""
     if earlier is None:
         return ()
@@ -197,7 +196,7 @@ def _other_times(fitted: ChurnModel, earlier: Earlier | None) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _other_rank(session: Session, earlier: Earlier | None) -> tuple[str, ...]:
+def _other_rank(session: Session, earlier: EarlierScores | None) -> tuple[str, ...]:
     """A note where the earlier list was ranked by something else."""
     rank = session.settings.scoring.rank
     if earlier is None or earlier.rank in (None, rank):

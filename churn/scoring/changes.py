@@ -1,4 +1,4 @@
-"""What changed since the last score: who is newly at risk, who recovered, and what moved."""
+"""Comparison with earlier scores: customers newly at risk or recovered, and what moved."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from churn.data.tables import Snapshot
 from churn.modeling.model import ChurnModel
-from churn.scoring.contributions import CONTROLLED, Contributions, contributions, feature_rows
-from churn.scoring.explain import LEAST_LOG_ODDS
+from churn.scoring.explain import MIN_LOG_ODDS, Contributions, contributions, feature_rows
 from churn.scoring.language import Language
-from churn.scoring.sentences import family_name, sentence_pair, spoken
+from churn.scoring.sentences import family_name, sentence_pair, sentence_values
 
-# What a customer's `change` may be, the first that holds. Who returned had lapsed. Of those who
-# were at risk and are not any more, only who has bought since has recovered: others have lapsed,
-# or just rank behind others.
+# Values of `change`; the first that applies is used. A customer who returned had lapsed. Customers
+# no longer at risk have recovered only if they bought since; otherwise they lapsed or were
+# outranked by others.
 CHANGES = (
     "returned",
     "newly_at_risk",
@@ -34,7 +33,7 @@ WERE_NOT_AT_RISK = ("returned", "newly_at_risk", "unchanged", "new")
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierScores:
     """Earlier scores to compare with: `rows` has customer_id, probability, at_risk, lapsed."""
 
     as_of: date
@@ -44,9 +43,11 @@ class Earlier:
     rank: str | None = None
 
     @classmethod
-    def of(cls, scores: pa.Table, facts: Mapping[str, object] | None = None) -> Earlier | None:
-        """What a table of scores says; None where it has no row. `facts` are those of its
-        manifest, which tell by what it was ranked.
+    def of(
+        cls, scores: pa.Table, facts: Mapping[str, object] | None = None
+    ) -> EarlierScores | None:
+        """A table of scores as earlier scores; None if it is empty. `facts` of its manifest hold
+        how it was ranked.
         """
         if scores.num_rows == 0:
             return None
@@ -59,10 +60,10 @@ class Earlier:
         return cls(first["as_of"], first["horizon_days"], first["model_id"], rows, rank)
 
     @classmethod
-    def behind(cls, scores: pa.Table, facts: Mapping[str, object]) -> Earlier | None:
-        """What a table of scores was itself compared with, so that a run can be repeated.
+    def behind(cls, scores: pa.Table, facts: Mapping[str, object]) -> EarlierScores | None:
+        """The scores that a table was itself compared with, so that its run can be repeated.
 
-        `facts` are those of its manifest. None where it was compared with nothing.
+        `facts` are those of its manifest. None if it was not compared.
         """
         since = facts.get("since")
         if not isinstance(since, Mapping) or "change" not in scores.schema.names:
@@ -77,7 +78,7 @@ class Earlier:
         return cls(day, int(since["horizon_days"]), str(since["model_id"]), rows, rank)
 
     def facts(self) -> dict[str, object]:
-        """For the manifest of the scores that are compared with these."""
+        """Entry `since` in the manifest of the scores compared with these."""
         return {
             "as_of": str(self.as_of),
             "horizon_days": self.horizon_days,
@@ -90,13 +91,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def changed(
-    rows: pd.DataFrame, earlier: Earlier, *, as_of: date, horizon_days: int
+def compare_scores(
+    rows: pd.DataFrame, earlier: EarlierScores, *, as_of: date, horizon_days: int
 ) -> pd.DataFrame:
     """`change` and `probability_before` of every row, in the same order.
 
-    `rows` has customer_id, status, at_risk and recency_days. Over another horizon a probability
-    is another thing: then `probability_before` is empty.
+    `rows` has customer_id, status, at_risk and recency_days. `probability_before` is empty if the
+    horizons differ, as the probabilities are then not comparable.
     """
     before = earlier.rows.set_index("customer_id").reindex(rows["customer_id"])
     was, lapsed = (before[name].eq(other=True).to_numpy() for name in ("at_risk", "lapsed"))
@@ -117,13 +118,17 @@ def changed(
     return pd.DataFrame({"change": change, "probability_before": probability}, index=rows.index)
 
 
-def moved(
-    model: ChurnModel, snapshot: Snapshot, earlier: Earlier, newly: pd.DataFrame, speech: Language
+def largest_rises(
+    model: ChurnModel,
+    snapshot: Snapshot,
+    earlier: EarlierScores,
+    newly: pd.DataFrame,
+    lang: Language,
 ) -> dict[str, str]:
-    """By customer, the family whose log-odds rose most since then, and its sentence then and now.
+    """Per customer, the family whose log-odds rose most, and its sentence then and now.
 
-    `newly` are today's feature rows of the eligible newly at risk. Both days are seen through
-    today's model, so a change of model moves nothing. Who was not eligible then is left out.
+    `newly` are today's feature rows of the customers newly at risk. Today's model explains both
+    days, so a new model moves nothing. Customers who were not eligible then are left out.
     """
     then = snapshot.tables.as_of(earlier.as_of)
     parts = [*feature_rows(model, then, set(newly["customer_id"]))]
@@ -135,40 +140,41 @@ def moved(
     if len(both) == 0:
         return {}
     old, new = (_Side.of(model, rows, snapshot) for rows in (before, both))
-    since = speech.day(earlier.as_of)
-    told = (_rise(old, new, row, since, speech) for row in range(len(both)))
-    return {name: text for name, text in zip(both["customer_id"], told, strict=True) if text}
+    since = lang.short_date(earlier.as_of)
+    texts = (_rise(old, new, row, since, lang) for row in range(len(both)))
+    return {name: text for name, text in zip(both["customer_id"], texts, strict=True) if text}
 
 
 @dataclass(frozen=True)
 class _Side:
-    """The rows of one of the two days, as words and as contributions."""
+    """The rows of one of the two days, as sentence values and as contributions."""
 
-    words: list[dict[str, object]]
+    values: list[dict[str, object]]
     parts: Contributions
 
     @classmethod
     def of(cls, model: ChurnModel, rows: pd.DataFrame, snapshot: Snapshot) -> _Side:
         currency = snapshot.tables.settings.currency
         records = rows.to_dict("records")
-        words = [spoken({str(k): v for k, v in r.items()}, model.clock_, currency) for r in records]
-        return cls(words, contributions(model, rows))
+        values = [
+            sentence_values({str(k): v for k, v in record.items()}, model.clock_, currency)
+            for record in records
+        ]
+        return cls(values, contributions(model, rows))
 
 
-def _rise(old: _Side, new: _Side, row: int, since: str, speech: Language) -> str | None:
-    families = new.parts.families
+def _rise(old: _Side, new: _Side, row: int, since: str, lang: Language) -> str | None:
     rise = new.parts.by_family[row] - old.parts.by_family[row]
-    told = [i for i, family in enumerate(families) if family != CONTROLLED]
-    most = max(told, key=lambda i: float(rise[i]), default=None)
-    if most is None or rise[most] < LEAST_LOG_ODDS:
+    most = max(new.parts.explained, key=lambda i: float(rise[i]), default=None)
+    if most is None or rise[most] < MIN_LOG_ODDS:
         return None
-    family = families[most]
+    family = new.parts.families[most]
     weights = dict(
         zip(new.parts.features, new.parts.by_feature[row] - old.parts.by_feature[row], strict=True)
     )
-    words = {"since": since, "family": family_name(family, speech)}
-    pair = sentence_pair(family, old.words[row], new.words[row], weights, speech)
+    values = {"since": since, "family": family_name(family, lang)}
+    pair = sentence_pair(family, old.values[row], new.values[row], weights, lang)
     if pair is None or pair[0] == pair[1]:
-        return speech.say(speech.texts["changes"]["moved_alike"], words)
-    words |= dict(zip(("before", "now"), pair, strict=True))
-    return speech.say(speech.texts["changes"]["moved"], words)
+        return lang.render(lang.texts["changes"]["moved_alike"], values)
+    values |= dict(zip(("before", "now"), pair, strict=True))
+    return lang.render(lang.texts["changes"]["moved"], values)

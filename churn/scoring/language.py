@@ -1,4 +1,4 @@
-"""The languages in which reasons are given: one TOML file each, beside this module."""
+"""Languages of the reasons: one TOML file each in the folder `languages`."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ from churn.errors import ConfigError
 DEFAULT_LANGUAGE = "en"
 _FOLDER = files("churn.scoring") / "languages"
 
-Words = Mapping[str, Any]
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Language:
-    """How numbers are written, how things are counted, and what is said of each family."""
+    """Number formats, plural forms and sentences of one language."""
 
     code: str
     texts: Mapping[str, Any]
 
-    def say(self, template: str, words: Words) -> str | None:
-        """The sentence with the customer's numbers in it; None where one of them is unknown.
+    def render(self, template: str, values: Values) -> str | None:
+        """The template with the customer's values; None if one of them is unknown.
 
-        >>> language("en").say("Last order {recency_days:ago}.", {"recency_days": 1.0})
+        >>> load_language("en").render("Last order {recency_days:ago}.", {"recency_days": 1.0})
         'Last order 1 day ago.'
         """
-        said = ""
+        sentence = ""
         for literal, name, form in parts_of(template):
-            word = self._word(form, words.get(name), words) if name else ""
-            if word is None:
+            value = self._formatted(form, values.get(name), values) if name else ""
+            if value is None:
                 return None
-            said += literal + word
-        return said[:1].upper() + said[1:]
+            sentence += literal + value
+        return sentence[:1].upper() + sentence[1:]
 
-    def day(self, when: date) -> str:
-        """A date as it is written in this language."""
-        return when.strftime(self.texts["numbers"]["date"])
+    def short_date(self, day: date) -> str:
+        """A date in digits."""
+        return day.strftime(self.texts["numbers"]["date"])
 
-    def long_day(self, when: date) -> str:
-        """A date as a letter writes it, with the month in words.
+    def long_date(self, day: date) -> str:
+        """A date with the name of the month.
 
-        >>> language("de").long_day(date(2026, 12, 3)), language("en").long_day(date(2026, 12, 3))
-        ('3. Dezember 2026', '3 December 2026')
+        >>> [load_language(code).long_date(date(2026, 12, 3)) for code in ("de", "en")]
+        ['3. Dezember 2026', '3 December 2026']
         """
         numbers = self.texts["numbers"]
-        month = numbers["months"][when.month - 1]
-        return str(numbers["long_date"].format(day=when.day, month=month, year=when.year))
+        month = numbers["months"][day.month - 1]
+        return str(numbers["long_date"].format(day=day.day, month=month, year=day.year))
 
     def number(self, value: float, decimals: int = 0) -> str:
         """A number with this language's separators.
 
-        >>> language("de").number(1234.5, 2)
+        >>> load_language("de").number(1234.5, 2)
         '1.234,50'
         """
         numbers = self.texts["numbers"]
@@ -67,9 +67,9 @@ class Language:
         return separated if value >= 0 or not text.strip("0.,") else numbers["minus"] + separated
 
     def percent(self, share: float) -> str:
-        """A share in percent, never rounded to all or nothing.
+        """A share in percent, never rounded to 0 or 100 %.
 
-        >>> [language("en").percent(share) for share in (0.0, 0.001, 0.354, 0.999, 1.0)]
+        >>> [load_language("en").percent(share) for share in (0.0, 0.001, 0.354, 0.999, 1.0)]
         ['0%', 'under 1%', '35%', 'over 99%', '100%']
         """
         numbers = self.texts["numbers"]
@@ -81,9 +81,9 @@ class Language:
         return str(numbers["percent"]).format(n=self.number(100 * share))
 
     def money(self, amount: float, currency: str) -> str:
-        """An amount with its currency, or the word for none; cents only below a hundred.
+        """An amount with its currency, or the word for zero; cents only below 100.
 
-        >>> language("en").money(12.5, "EUR"), language("de").money(-1234.5, "EUR")
+        >>> load_language("en").money(12.5, "EUR"), load_language("de").money(-1234.5, "EUR")
         ('EUR 12.50', '-1.234 EUR')
         """
         numbers = self.texts["numbers"]
@@ -93,40 +93,40 @@ class Language:
         text = str(numbers["money"]).format(n=self.number(abs(amount), decimals), currency=currency)
         return text if amount > 0 else numbers["minus"] + text
 
-    def counted(self, phrase: str, value: float) -> str:
-        """A phrase in the form that its number asks for.
+    def phrase(self, name: str, value: float) -> str:
+        """A phrase in the plural form of its number.
 
-        >>> [language("de").counted("ago", days) for days in (0, 1, 2)]
+        >>> [load_language("de").phrase("ago", days) for days in (0, 1, 2)]
         ['heute', 'vor 1 Tag', 'vor 2 Tagen']
         """
-        forms = self.texts["phrases"][phrase]
+        forms = self.texts["phrases"][name]
         count = round(value)
         form = forms.get(str(count)) or forms.get(self.plural(count), forms["other"])
         return str(form).format(n=self.number(count))
 
     def plural(self, count: int) -> str:
-        """The plural form of a whole number: the first whose rule holds, else "other"."""
+        """The plural form of a whole number: the first whose rule matches, else "other"."""
         for rule in self.texts["plurals"]:
-            if _plural_holds(rule, abs(count)):
+            if _plural_matches(rule, abs(count)):
                 return str(rule["form"])
         return "other"
 
-    def _word(self, form: str, value: Any, words: Words) -> str | None:
-        """The number in its form; None where it is unknown. Texts stay as they are."""
+    def _formatted(self, form: str, value: Any, values: Values) -> str | None:
+        """The number in its form; None if it is unknown. Texts are returned unchanged."""
         if isinstance(value, str):
             return value
         if value is None or not isfinite(value):
             return None
         if form == "money":
-            return self.money(value, str(words.get("currency", "")))
+            return self.money(value, str(values.get("currency", "")))
         if form == "percent":
             return self.percent(value)
         decimals = {"whole": 0, "decimal": 1, "plain": int(value != round(value))}.get(form)
-        return self.counted(form, value) if decimals is None else self.number(value, decimals)
+        return self.phrase(form, value) if decimals is None else self.number(value, decimals)
 
 
-def language(code: str) -> Language:
-    """The language of that code. Raises ConfigError naming those that there are."""
+def load_language(code: str) -> Language:
+    """The language of that code. Raises ConfigError with the available ones."""
     if not isinstance(code, str) or code not in language_codes():
         rule = f"[scoring] language must be one of {list(language_codes())}"
         raise ConfigError(rule, got=repr(code), fix='Write e.g. language = "en".')
@@ -135,14 +135,14 @@ def language(code: str) -> Language:
 
 @cache
 def language_codes() -> tuple[str, ...]:
-    """The languages that there are, by the names of their files."""
+    """The available languages, from the names of their files."""
     names = (entry.name for entry in _FOLDER.iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 @cache
 def parts_of(template: str) -> tuple[tuple[str, str | None, str], ...]:
-    """A template as (text before, name of the number, its form), the last with the text's end."""
+    """A template as (preceding text, placeholder, form); the name is None after the last one."""
     return tuple(
         (literal, name, form or "") for literal, name, form, _ in Formatter().parse(template)
     )
@@ -153,8 +153,8 @@ def _read(code: str) -> Language:
     return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text(encoding="utf-8")))
 
 
-def _plural_holds(rule: Mapping[str, Any], count: int) -> bool:
-    """Whether a rule of `[[plurals]]` catches the number; what it does not name does not matter."""
+def _plural_matches(rule: Mapping[str, Any], count: int) -> bool:
+    """Whether a rule of `[[plurals]]` matches; conditions that it does not state are met."""
     return (
         count in rule.get("values", [count])
         and count % 10 in rule.get("last_digit", [count % 10])

@@ -1,11 +1,11 @@
-"""A model and a snapshot in, one score for every known customer out."""
+"""Scores of all known customers, from a model and a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,17 @@ import pyarrow as pa
 
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
+from churn.data.engines.base import Frame
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError, check_type
 from churn.features.builder import build_features
 from churn.modeling.capacity import Rank, at_risk_count, ranked_by, top_positions
 from churn.modeling.model import ChurnModel
-from churn.scoring.changes import Earlier
-from churn.scoring.explanations import Explained, Telling
-from churn.scoring.language import DEFAULT_LANGUAGE
-from churn.scoring.language import language as speech_of
+from churn.scoring.changes import EarlierScores, compare_scores, largest_rises
+from churn.scoring.explain import reasons, rows_of
+from churn.scoring.language import DEFAULT_LANGUAGE, Language, load_language
+
+Explained: TypeAlias = Literal["all", "at_risk", "none"] | Collection[str]
 
 RISK_BANDS = ("high", "medium", "low")
 SCORE_SCHEMA = pa.schema(
@@ -54,8 +56,8 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores, the probability (or value at risk) from which a customer counts as at risk, and
-    who was left out.
+    """The scores, the lowest probability (or value at risk) of those at risk, and the number of
+    customers left out, by reason.
     """
 
     table: pa.Table
@@ -73,15 +75,15 @@ def score(
     language: str = DEFAULT_LANGUAGE,
     since: pa.Table | None = None,
 ) -> pa.Table:
-    """The scores of every known customer, `SCORE_SCHEMA`; objectors to profiling have no row.
+    """One row for every known customer, `SCORE_SCHEMA`; objectors to profiling have none.
 
-    `capacity` is how many of the eligible count as at risk: a share below 1, or a whole number;
-    `rank` says by what they are ranked: `"probability"` of lapsing, or `"value"` at risk.
-    `explain` says whose `reasons` are given: `"at_risk"`, `"all"`, `"none"`, or customer ids.
-    `since` are scores of an earlier date, with which `change` compares.
+    `capacity` is how many eligible customers count as at risk: a share below 1, or a whole
+    number. They are ranked by `rank`: `"probability"` of lapsing, or `"value"` at risk.
+    `explain` selects the customers with `reasons`: `"at_risk"`, `"all"`, `"none"`, or customer
+    ids. `since` are scores of an earlier date to compare with, for the column `change`.
     """
     if since is not None:
-        check_type(since, pa.Table, name="since", fix="Pass what churn.score gave then.")
+        check_type(since, pa.Table, name="since", fix="Pass an earlier result of churn.score.")
     return score_snapshot(
         model,
         snapshot,
@@ -89,7 +91,7 @@ def score(
         rank=rank,
         explain=explain,
         language=language,
-        earlier=None if since is None else Earlier.of(since),
+        earlier=None if since is None else EarlierScores.of(since),
     ).table
 
 
@@ -101,20 +103,20 @@ def score_snapshot(
     rank: Rank = "probability",
     explain: Explained = "at_risk",
     language: str = DEFAULT_LANGUAGE,
-    earlier: Earlier | None = None,
+    earlier: EarlierScores | None = None,
     run_id: str = "",
 ) -> Scores:
-    """The same with its threshold and what was dropped.
+    """Like `score`, with the threshold and the number of customers left out.
 
-    Features are streamed in batches; only what is written is held for the whole base. Raises
-    ModelError where the model wants features that cannot be built here, or where it gives no
-    probability, and ConfigError where `earlier` is not of an earlier date.
+    Features are streamed in batches; only the result is held in memory for all customers. Raises
+    ModelError if a feature of the model cannot be built here or a probability is undefined, and
+    ConfigError if `earlier` is not of an earlier date.
     """
     check_can_score(model, snapshot)
     tables = snapshot.tables
     if earlier is not None and earlier.as_of >= snapshot.as_of:
         rule = f"scores to compare with must be of a date before {snapshot.as_of}"
-        raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier ones, or none.")
+        raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier scores, or none.")
     tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
     features = build_features(
@@ -134,17 +136,79 @@ def score_snapshot(
         [flagged, rows["churn_probability"] > model.base_rate_], ["high", "medium"], default="low"
     )
     rows["segment"] = rfm_segments(rows, _bounds(rows))
-    told = Telling(model, snapshot, speech_of(language), stored)
-    rows = rows.assign(**told.reasons(rows, explain), **told.changes(rows, earlier))
+    explainer = _Explainer(model, snapshot, load_language(language), stored)
+    rows = rows.assign(**explainer.reasons(rows, explain), **explainer.changes(rows, earlier))
     facts = _facts(model, snapshot, run_id) | {"since": earlier and earlier.as_of}
     dropped = {"objected to profiling": len(objecting)} if objecting else {}
     return Scores(_to_arrow(rows, facts), threshold, dropped)
 
 
+@dataclass(frozen=True)
+class _Explainer:
+    """The columns of the scores that are texts, from the stored features of a scoring run."""
+
+    model: ChurnModel
+    snapshot: Snapshot
+    lang: Language
+    stored: Frame
+
+    def reasons(self, rows: pd.DataFrame, explain: Explained) -> dict[str, Any]:
+        """The columns `reasons`, labelled sentences, and `reason_families`, those that raise the
+        risk, for the selected customers; empty lists for all others.
+        """
+        texts: dict[str, list[str]] = {}
+        families: dict[str, list[str]] = {}
+        currency = self.snapshot.tables.settings.currency
+        for features in self._features(_selected(rows, explain)):
+            listed = reasons(self.model, features, currency=currency, language=self.lang.code)
+            for name, own in zip(features["customer_id"], listed, strict=True):
+                texts[name] = [reason.labelled(self.lang) for reason in own]
+                families[name] = [reason.family for reason in own if reason.direction == "raises"]
+        return {
+            column: pd.Series(
+                [lists.get(name, []) for name in rows["customer_id"]],
+                index=rows.index,
+                dtype=object,
+            )
+            for column, lists in (("reasons", texts), ("reason_families", families))
+        }
+
+    def changes(self, rows: pd.DataFrame, earlier: EarlierScores | None) -> dict[str, Any]:
+        """The columns `change`, `probability_before` and `moved`; empty without earlier scores."""
+        if earlier is None:
+            return {"change": None, "probability_before": float("nan"), "moved": None}
+        horizon_days = self.model.clock_.horizon_days
+        compared = compare_scores(
+            rows, earlier, as_of=self.snapshot.as_of, horizon_days=horizon_days
+        )
+        newly = set(rows.loc[compared["change"] == "newly_at_risk", "customer_id"])
+        batches = [*self._features(newly)]
+        rises = {}
+        if batches:
+            features = pd.concat(batches, ignore_index=True)
+            rises = largest_rises(self.model, self.snapshot, earlier, features, self.lang)
+        return {**compared, "moved": rows["customer_id"].map(rises.get)}
+
+    def _features(self, customers: set[str]) -> Iterator[pd.DataFrame]:
+        return rows_of(self.snapshot.tables.engine, self.stored, customers)
+
+
+def _selected(rows: pd.DataFrame, explain: Explained) -> set[str]:
+    """The customers of the scored rows whose reasons are requested."""
+    if isinstance(explain, Collection) and not isinstance(explain, str):
+        return set(explain) & set(rows["customer_id"])
+    if explain == "at_risk":
+        return set(rows.loc[rows["at_risk"], "customer_id"])
+    if explain not in ("all", "none"):
+        rule = "explain must be 'all', 'at_risk', 'none' or a list of customers"
+        raise ConfigError(rule, got=repr(explain), fix='Pass e.g. explain="at_risk".')
+    return set(rows["customer_id"]) if explain == "all" else set()
+
+
 def check_can_score(model: object, snapshot: object) -> None:
-    """Nothing, or ConfigError where it is not a model, or not tables at a date."""
-    for value, wanted in ((model, ChurnModel), (snapshot, Snapshot)):
-        if not isinstance(value, wanted):
+    """Raises ConfigError unless the arguments are a ChurnModel and a Snapshot."""
+    for value, expected in ((model, ChurnModel), (snapshot, Snapshot)):
+        if not isinstance(value, expected):
             raise ConfigError(
                 "a ChurnModel scores a Snapshot",
                 got=type(value).__name__,
@@ -153,11 +217,11 @@ def check_can_score(model: object, snapshot: object) -> None:
 
 
 def _predicted(model: ChurnModel, batch: pd.DataFrame, objecting: set[str]) -> pd.DataFrame:
-    """What is kept of a batch: who, status, the scores, and what segments look at."""
+    """The predictions of a batch, with status and the features that segments are made from."""
     batch = batch[~batch["customer_id"].isin(objecting)].reset_index(drop=True)
-    wanted = batch[["customer_id", "cutoff", "status", *model.feature_names_]]
+    features = batch[["customer_id", "cutoff", "status", *model.feature_names_]]
     kept = batch[["customer_id", "status", "purchase_days", "net_spend", "recency_days"]]
-    return pd.concat([kept, model.predict_frame(wanted)], axis=1)
+    return pd.concat([kept, model.predict_frame(features)], axis=1)
 
 
 def _no_rows() -> pd.DataFrame:
@@ -170,7 +234,7 @@ def _no_rows() -> pd.DataFrame:
 
 
 def _check_probabilities(rows: pd.DataFrame) -> None:
-    """Nothing, or ModelError where a customer's probability is none."""
+    """Raises ModelError if a probability is missing or outside [0, 1]."""
     broken = int((~rows["churn_probability"].between(0, 1)).sum())
     if broken:
         rule = "every customer's churn_probability must be a number in [0, 1]"
@@ -178,18 +242,17 @@ def _check_probabilities(rows: pd.DataFrame) -> None:
 
 
 def _flag(rows: pd.DataFrame, capacity: float, by: str) -> tuple[np.ndarray, float | None]:
-    """Exactly the top `capacity` of the eligible, ties by hash, and the lowest of that column
-    among them.
+    """Whether each row is in the top `capacity` of the eligible by that column, ties broken by
+    hash, and the lowest value among them, None if there are none.
     """
     eligible = np.flatnonzero(rows["status"] == "eligible")
     count = at_risk_count(capacity, len(eligible))
-    height = rows[by].to_numpy()[eligible]
+    values = rows[by].to_numpy()[eligible]
     names = rows["customer_id"].to_numpy()[eligible]
-    top = eligible[top_positions(names, height, count)] if count else eligible[:0]
+    top = eligible[top_positions(names, values, count)] if count else eligible[:0]
     flagged = np.zeros(len(rows), dtype=bool)
     flagged[top] = True
-    lowest = rows[by].to_numpy()[top]
-    return flagged, float(lowest.min()) if count else None
+    return flagged, float(rows[by].to_numpy()[top].min()) if count else None
 
 
 def _bounds(rows: pd.DataFrame) -> SegmentBounds:

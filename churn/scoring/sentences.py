@@ -1,4 +1,4 @@
-"""Reasons in words: sentences of the feature families that weigh most for a customer."""
+"""Sentences of the reasons: for each feature family the topics that describe a customer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from churn.features.clock import WINDOWS_DAYS, FeatureClock
-from churn.scoring.language import Language
+from churn.scoring.language import Language, Values
 
 MANY = float("inf")
 
@@ -30,25 +30,25 @@ _POINTS = ("points_balance", "points_earned_90d")
 
 @dataclass(frozen=True)
 class Topic:
-    """One sentence of a family: its key in a language, and the features that it speaks for.
+    """One sentence of a family: its key in a language, and the features that it describes.
 
-    `when` limits a feature to a range, both ends included: "the only order so far" is true of
-    those with one purchase day. Where the feature is unknown the sentence is not said.
+    `when` restricts features to ranges, both ends included: "the only order so far" requires
+    exactly one purchase day. An unknown feature rules the sentence out.
     """
 
     key: str
     features: tuple[str, ...]
     when: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-    def holds(self, words: Mapping[str, Any]) -> bool:
-        """Whether the sentence is true of a customer with these numbers.
+    def applies(self, values: Values) -> bool:
+        """Whether the sentence is true for a customer with these values.
 
-        >>> Topic("none", ("return_days",), {"return_days": (0, 0)}).holds({"return_days": 2.0})
+        >>> Topic("none", ("return_days",), {"return_days": (0, 0)}).applies({"return_days": 2.0})
         False
         """
         return all(
-            words.get(name) is not None and least <= words[name] <= most
-            for name, (least, most) in self.when.items()
+            values.get(name) is not None and low <= values[name] <= high
+            for name, (low, high) in self.when.items()
         )
 
 
@@ -76,8 +76,8 @@ _CLICKS = (*_windows("email_clicks", (30, 90)), "last_email_click_days", "email_
 _VISITS = (*_windows("visits", (7, 30, 90)), "last_visit_days", "visit_trend")
 _CARTS = (*_windows("carts", (30, 90)), "last_cart_days", "purchase_days_per_cart_90d")
 
-# Of the topics that are true of a customer the one is told whose features weigh most; of topics
-# that speak for the same features the first. Gaps are told with recency.
+# Among the topics that apply, the one whose features contribute most is used; the first one if
+# they describe the same features. Gaps belong to recency.
 TOPICS: dict[str, tuple[Topic, ...]] = {
     "recency": (
         Topic("usual", _SILENCE, {"purchase_days": (3, MANY)}),
@@ -141,7 +141,7 @@ TOPICS: dict[str, tuple[Topic, ...]] = {
     "basket": (
         Topic("lines", ("lines_per_basket", "units_per_basket")),
         Topic("trend", ("lines_per_basket_trend_90d",)),
-        # Weighed goods and fuel have units of their own: a level far from 1 tells of them.
+        # A level far from 1 indicates goods sold by weight or volume, not a change of prices.
         Topic("prices", ("price_level_90d", "typical_unit_price"), {"price_level_90d": (0.5, 2)}),
     ),
     "products": (
@@ -198,69 +198,68 @@ TOPICS: dict[str, tuple[Topic, ...]] = {
 }
 
 
-Words = Mapping[str, Any]
+def sentence(family: str, values: Values, weights: Mapping[str, float], lang: Language) -> str:
+    """The family's sentence whose features contribute most, among those that are true and known.
 
+    `weights` are the features' log-odds in the direction of the reason. If no sentence has a
+    positive weight, the family as a whole is named.
 
-def sentence(family: str, words: Words, weights: Mapping[str, float], speech: Language) -> str:
-    """The family's sentence whose features weigh most, of those that are true and known.
-
-    `weights` are the features' log-odds in the direction that is told. Where no sentence speaks
-    for what weighs, the family as a whole is named.
-
-    >>> from churn.scoring.language import language
-    >>> words = {"return_days": 1.0, "return_share": 0.2}
-    >>> sentence("returns", words, {"return_share": 0.3}, language("en"))
+    >>> from churn.scoring.language import load_language
+    >>> values = {"return_days": 1.0, "return_share": 0.2}
+    >>> sentence("returns", values, {"return_share": 0.3}, load_language("en"))
     'Returned goods on 1 day, 20% of the value bought.'
     """
-    for _, said in _sayings(family, words, weights, speech):
-        return said
-    named = {"family": family_name(family, speech)}
-    return str(speech.say(speech.texts["marks"]["general"], named))
+    for _, text in _candidates(family, values, weights, lang):
+        return text
+    name = {"family": family_name(family, lang)}
+    return str(lang.render(lang.texts["labels"]["general"], name))
 
 
 def sentence_pair(
-    family: str, before: Words, now: Words, weights: Mapping[str, float], speech: Language
+    family: str, before: Values, now: Values, weights: Mapping[str, float], lang: Language
 ) -> tuple[str, str] | None:
-    """One sentence, true of two rows of a customer, with the numbers of each; None without one.
+    """The same sentence for two rows of a customer; None if no sentence is true for both.
 
-    >>> from churn.scoring.language import language
+    >>> from churn.scoring.language import load_language
     >>> before, now = {"return_days": 1.0, "return_share": 0.2}, {"return_days": 0.0}
-    >>> sentence_pair("returns", before, now, {"return_share": 0.3}, language("en")) is None
+    >>> sentence_pair("returns", before, now, {"return_share": 0.3}, load_language("en")) is None
     True
     """
-    then = dict(_sayings(family, before, weights, speech))
-    both = (
-        (then[key], said) for key, said in _sayings(family, now, weights, speech) if key in then
+    earlier = dict(_candidates(family, before, weights, lang))
+    pairs = (
+        (earlier[key], text)
+        for key, text in _candidates(family, now, weights, lang)
+        if key in earlier
     )
-    return next(both, None)
+    return next(pairs, None)
 
 
-def family_name(family: str, speech: Language) -> str:
-    """What a family is called; a user's own family by its own name.
+def family_name(family: str, lang: Language) -> str:
+    """The name of a family in this language; a user's own family keeps its own name.
 
-    >>> from churn.scoring.language import language
-    >>> family_name("tenure", language("en")), family_name("shoe_sizes", language("de"))
+    >>> from churn.scoring.language import load_language
+    >>> family_name("tenure", load_language("en")), family_name("shoe_sizes", load_language("de"))
     ('time as a customer', 'shoe sizes')
     """
-    known = speech.texts["families"].get(family)
-    return family.replace("_", " ") if known is None else str(known["name"])
+    texts = lang.texts["families"].get(family)
+    return family.replace("_", " ") if texts is None else str(texts["name"])
 
 
-def rule_sentence(rule: str, words: Words, speech: Language) -> str | None:
-    """What a baseline that stands in for the model looks at, in the customer's numbers."""
-    return speech.say(speech.texts["rules"][rule], words)
+def baseline_sentence(baseline: str, values: Values, lang: Language) -> str | None:
+    """What a baseline that is used as fallback model looks at, with the customer's values."""
+    return lang.render(lang.texts["baselines"][baseline], values)
 
 
-def status_sentence(status: str, words: Words, speech: Language) -> str | None:
-    """What is known of a customer for whom the model does not speak."""
-    texts = speech.texts["statuses"]
+def status_sentence(status: str, values: Values, lang: Language) -> str | None:
+    """What is known about a customer whom the model does not score."""
+    templates = lang.texts["statuses"]
     keys = [status, "young", "new"] if status != "new" else ["young", "new"]
-    said = (speech.say(texts[key], words) for key in keys if key in texts)
-    return next((text for text in said if text is not None), None)
+    texts = (lang.render(templates[key], values) for key in keys if key in templates)
+    return next((text for text in texts if text is not None), None)
 
 
-def spoken(record: Words, clock: FeatureClock, currency: str) -> dict[str, Any]:
-    """A row of features with the lengths of time and the currency that sentences name."""
+def sentence_values(record: Values, clock: FeatureClock, currency: str) -> dict[str, Any]:
+    """A row of features with the periods in days and the currency that sentences mention."""
     lengths = {
         "horizon_days": clock.horizon_days,
         "lookback_days": clock.lookback_days,
@@ -271,16 +270,16 @@ def spoken(record: Words, clock: FeatureClock, currency: str) -> dict[str, Any]:
     return {**record, **lengths, "currency": currency}
 
 
-def _sayings(
-    family: str, words: Words, weights: Mapping[str, float], speech: Language
+def _candidates(
+    family: str, values: Values, weights: Mapping[str, float], lang: Language
 ) -> Iterator[tuple[str, str]]:
-    """Key and sentence of the topics that weigh, are true and known; the heaviest first."""
-    texts = speech.texts["families"].get(family, {})
-    for topic in sorted(TOPICS.get(family, ()), key=lambda one: -_weight(one, weights)):
-        if _weight(topic, weights) > 0 and topic.holds(words):
-            said = speech.say(texts[topic.key], words)
-            if said is not None:
-                yield topic.key, said
+    """Key and sentence of the topics with a positive weight that are true and known, by weight."""
+    templates = lang.texts["families"].get(family, {})
+    for topic in sorted(TOPICS.get(family, ()), key=lambda topic: -_weight(topic, weights)):
+        if _weight(topic, weights) > 0 and topic.applies(values):
+            text = lang.render(templates[topic.key], values)
+            if text is not None:
+                yield topic.key, text
 
 
 def _weight(topic: Topic, weights: Mapping[str, float]) -> float:

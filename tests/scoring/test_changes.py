@@ -1,4 +1,4 @@
-"""What changed is told against earlier scores: fairly, whatever else changed, and repeatably."""
+"""Comparison with earlier scores: independent of the model, and repeatable."""
 
 from datetime import date, timedelta
 
@@ -11,7 +11,7 @@ from simulated_shop import AS_OF, shop_model, shop_tables
 
 from churn.errors import ConfigError
 from churn.modeling.model import ChurnModel
-from churn.scoring.changes import CHANGES, Earlier, changed
+from churn.scoring.changes import CHANGES, EarlierScores, compare_scores
 from churn.scoring.score import SCORE_SCHEMA, score, score_snapshot
 
 THEN = AS_OF - timedelta(days=14)
@@ -27,7 +27,7 @@ def now(before):
     return score(shop_model(), shop_tables().as_of(AS_OF), since=before)
 
 
-def one(status, *, at_risk=False, recency=3.0):
+def today(status, *, at_risk=False, recency=3.0):
     return pd.DataFrame(
         {
             "customer_id": ["ann"],
@@ -40,44 +40,41 @@ def one(status, *, at_risk=False, recency=3.0):
 
 def earlier(*, at_risk=False, lapsed=False, name="ann", horizon_days=28):
     row = {"customer_id": [name], "probability": [0.4], "at_risk": [at_risk], "lapsed": [lapsed]}
-    return Earlier(THEN, horizon_days, "m", pd.DataFrame(row))
-
-
-def change_of(today, then):
-    return changed(today, then, as_of=AS_OF, horizon_days=28)["change"].item()
+    return EarlierScores(THEN, horizon_days, "m", pd.DataFrame(row))
 
 
 @pytest.mark.parametrize(
-    ("today", "then", "change"),
+    ("now", "then", "change"),
     [
-        (one("eligible", at_risk=True), earlier(), "newly_at_risk"),
-        (one("eligible", at_risk=True), earlier(at_risk=True), "still_at_risk"),
-        (one("eligible", recency=14.0), earlier(at_risk=True), "recovered"),
-        (one("eligible", recency=15.0), earlier(at_risk=True), "outranked"),
-        (one("lapsed", recency=60.0), earlier(at_risk=True), "lapsed"),
-        (one("lapsed", recency=90.0), earlier(lapsed=True), "unchanged"),
-        (one("eligible", recency=2.0), earlier(lapsed=True), "returned"),
-        (one("eligible", at_risk=True, recency=2.0), earlier(lapsed=True), "returned"),
-        (one("eligible"), earlier(), "unchanged"),
-        (one("eligible"), earlier(name="bob"), "new"),
-        (one("eligible", at_risk=True), earlier(name="bob"), "newly_at_risk"),
-        (one("new", recency=float("nan")), earlier(), "unchanged"),
+        (today("eligible", at_risk=True), earlier(), "newly_at_risk"),
+        (today("eligible", at_risk=True), earlier(at_risk=True), "still_at_risk"),
+        (today("eligible", recency=14.0), earlier(at_risk=True), "recovered"),
+        (today("eligible", recency=15.0), earlier(at_risk=True), "outranked"),
+        (today("lapsed", recency=60.0), earlier(at_risk=True), "lapsed"),
+        (today("lapsed", recency=90.0), earlier(lapsed=True), "unchanged"),
+        (today("eligible", recency=2.0), earlier(lapsed=True), "returned"),
+        (today("eligible", at_risk=True, recency=2.0), earlier(lapsed=True), "returned"),
+        (today("eligible"), earlier(), "unchanged"),
+        (today("eligible"), earlier(name="bob"), "new"),
+        (today("eligible", at_risk=True), earlier(name="bob"), "newly_at_risk"),
+        (today("new", recency=float("nan")), earlier(), "unchanged"),
     ],
 )
-def test_each_change_is_what_it_says(today, then, change):
-    """Who has not bought has not recovered, wherever the list ends."""
-    assert change_of(today, then) == change
+def test_change_compares_risk_status_and_purchases(now, then, change):
+    """A customer recovers by buying, not by being outranked."""
+    assert compare_scores(now, then, as_of=AS_OF, horizon_days=28)["change"].item() == change
     assert change in CHANGES
 
 
-def test_over_another_horizon_probabilities_are_not_compared():
+def test_probabilities_of_different_horizons_are_not_compared():
     then = earlier(at_risk=True, horizon_days=56)
-    found = changed(one("eligible", at_risk=True), then, as_of=AS_OF, horizon_days=28)
-    assert found["change"].item() == "still_at_risk"
-    assert np.isnan(found["probability_before"].item())
+    now = today("eligible", at_risk=True)
+    compared = compare_scores(now, then, as_of=AS_OF, horizon_days=28)
+    assert compared["change"].item() == "still_at_risk"
+    assert np.isnan(compared["probability_before"].item())
 
 
-def test_who_was_and_is_at_risk_adds_up(before, now):
+def test_changes_account_for_every_customer_at_risk_then_or_now(before, now):
     was = set(before.to_pandas().query("at_risk")["customer_id"])
     frame = now.to_pandas()
     assert set(frame["change"]) <= set(CHANGES)
@@ -89,16 +86,16 @@ def test_who_was_and_is_at_risk_adds_up(before, now):
     assert newly[frame["at_risk"]].all()
 
 
-def test_the_probability_before_is_the_one_that_was_written(before, now):
+def test_probability_before_is_the_earlier_probability(before, now):
     then = before.to_pandas().set_index("customer_id")["churn_probability"]
     frame = now.to_pandas().set_index("customer_id")
-    known = frame["probability_before"].dropna()
-    assert len(known) == len(then)
-    pd.testing.assert_series_equal(known.sort_index(), then.sort_index(), check_names=False)
+    probability = frame["probability_before"].dropna()
+    assert len(probability) == len(then)
+    pd.testing.assert_series_equal(probability.sort_index(), then.sort_index(), check_names=False)
     assert set(now["since"].to_pylist()) == {THEN}
 
 
-def test_what_moved_is_told_of_the_newly_at_risk_and_of_nobody_else(now):
+def test_moved_is_filled_for_customers_newly_at_risk_only(now):
     frame = now.to_pandas()
     newly = frame["change"] == "newly_at_risk"
     assert frame.loc[newly, "moved"].notna().mean() > 0.8
@@ -106,7 +103,7 @@ def test_what_moved_is_told_of_the_newly_at_risk_and_of_nobody_else(now):
     assert frame["moved"].dropna().str.startswith(f"Largest rise since {THEN}: ").all()
 
 
-def test_what_moved_is_seen_through_one_model_so_a_new_model_moves_nothing(before, now):
+def test_moved_explains_both_days_by_the_same_model(before, now):
     renamed = before.set_column(
         before.schema.get_field_index("model_id"), "model_id", [["another"] * before.num_rows]
     )
@@ -114,7 +111,7 @@ def test_what_moved_is_seen_through_one_model_so_a_new_model_moves_nothing(befor
     assert again["moved"].equals(now["moved"])
 
 
-def test_without_earlier_scores_nothing_is_said_of_changes(before):
+def test_without_earlier_scores_the_columns_of_changes_are_empty(before):
     for name in ("change", "since", "probability_before", "moved"):
         assert before[name].null_count == before.num_rows
 
@@ -125,38 +122,38 @@ def test_scores_of_the_same_or_a_later_date_are_refused(now):
             score(shop_model(), shop_tables().as_of(when), since=now)
 
 
-def test_an_empty_table_of_scores_is_nothing_to_compare_with(before):
-    assert Earlier.of(SCORE_SCHEMA.empty_table()) is None
-    assert Earlier.of(before).as_of == THEN
+def test_an_empty_table_of_scores_is_not_compared(before):
+    assert EarlierScores.of(SCORE_SCHEMA.empty_table()) is None
+    assert EarlierScores.of(before).as_of == THEN
 
 
-def test_a_stand_in_compares_but_has_no_family_that_moved(before):
+def test_a_fallback_model_reports_changes_but_no_family_that_moved(before):
     model = ChurnModel()
     model.__setstate__(shop_model().__getstate__())
     model.set_params(stand_in="recency")
-    found = score(model, shop_tables().as_of(AS_OF), since=before)
-    assert found["change"].null_count == 0
-    assert found["moved"].null_count == found.num_rows
+    table = score(model, shop_tables().as_of(AS_OF), since=before)
+    assert table["change"].null_count == 0
+    assert table["moved"].null_count == table.num_rows
 
 
-def test_scores_tell_what_they_were_compared_with_so_that_a_run_can_be_repeated(before, now):
-    facts = {"since": Earlier.of(before).facts()}
-    behind = Earlier.behind(now, facts)
+def test_a_comparison_can_be_repeated_from_its_result(before, now):
+    facts = {"since": EarlierScores.of(before).facts()}
+    behind = EarlierScores.behind(now, facts)
     assert (behind.as_of, behind.horizon_days, behind.model_id) == (THEN, 28, "in-memory")
     again = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), earlier=behind)
     assert again.table.equals(now)
 
 
-def test_earlier_scores_know_by_what_they_were_ranked_from_their_manifest(before, now):
-    assert Earlier.of(before).rank is None
-    ranked = Earlier.of(before, {"rank": "value"})
+def test_the_rank_of_earlier_scores_comes_from_their_manifest(before, now):
+    assert EarlierScores.of(before).rank is None
+    ranked = EarlierScores.of(before, {"rank": "value"})
     assert ranked.rank == "value"
-    assert Earlier.behind(now, {"since": ranked.facts()}).rank == "value"
+    assert EarlierScores.behind(now, {"since": ranked.facts()}).rank == "value"
 
 
-def test_scores_that_were_compared_with_none_have_none_behind_them(before):
-    assert Earlier.behind(before, {"since": None}) is None
-    assert Earlier.behind(before, {}) is None
+def test_scores_that_were_not_compared_have_no_earlier_scores(before):
+    assert EarlierScores.behind(before, {"since": None}) is None
+    assert EarlierScores.behind(before, {}) is None
 
 
 @given(
@@ -171,32 +168,31 @@ def test_scores_that_were_compared_with_none_have_none_behind_them(before):
         max_size=30,
     )
 )
-def test_comparing_with_what_lies_behind_gives_the_same_changes(people):
-    """For any base: what `behind` rebuilds from the changes says the same again."""
-    names = [f"c{number}" for number in range(len(people))]
-    today = pd.DataFrame(
+def test_earlier_scores_rebuilt_from_changes_give_the_same_changes(customers):
+    ids = [f"c{number}" for number in range(len(customers))]
+    now = pd.DataFrame(
         {
-            "customer_id": names,
-            "status": [status for status, *_ in people],
-            "at_risk": [flag and status == "eligible" for status, flag, *_ in people],
-            "recency_days": [float(days) for _, _, days, _ in people],
+            "customer_id": ids,
+            "status": [status for status, *_ in customers],
+            "at_risk": [flag and status == "eligible" for status, flag, *_ in customers],
+            "recency_days": [float(days) for _, _, days, _ in customers],
         }
     )
-    known = [(n, was) for n, (*_, was) in zip(names, people, strict=True) if was is not None]
+    scored = [(n, was) for n, (*_, was) in zip(ids, customers, strict=True) if was is not None]
     rows = pd.DataFrame(
         {
-            "customer_id": [name for name, _ in known],
+            "customer_id": [name for name, _ in scored],
             "probability": 0.3,
-            "at_risk": [at_risk and not lapsed for _, (at_risk, lapsed) in known],
-            "lapsed": [lapsed for _, (_, lapsed) in known],
+            "at_risk": [at_risk and not lapsed for _, (at_risk, lapsed) in scored],
+            "lapsed": [lapsed for _, (_, lapsed) in scored],
         }
     )
-    then = Earlier(date(2023, 12, 1), 28, "m", rows)
+    then = EarlierScores(date(2023, 12, 1), 28, "m", rows)
     options = {"as_of": date(2023, 12, 20), "horizon_days": 28}
-    first = changed(today, then, **options)
-    state = today.assign(change=first["change"])
+    first = compare_scores(now, then, **options)
+    state = now.assign(change=first["change"])
     state["at_risk"] = ~state["change"].isin(["returned", "newly_at_risk", "unchanged", "new"])
     state["lapsed"] = state["change"] == "returned"
     state = state[state["change"] != "new"].assign(probability=0.3)
-    behind = Earlier(then.as_of, 28, "m", state)
-    assert changed(today, behind, **options)["change"].tolist() == first["change"].tolist()
+    behind = EarlierScores(then.as_of, 28, "m", state)
+    assert compare_scores(now, behind, **options)["change"].tolist() == first["change"].tolist()

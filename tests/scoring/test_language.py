@@ -1,4 +1,4 @@
-"""Every language says the same things, with the same numbers, in its own grammar."""
+"""All languages have the same sentences, with the same placeholders, in their own grammar."""
 
 import dataclasses
 import re
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.errors import ConfigError
-from churn.scoring.language import Language, language, language_codes, parts_of
+from churn.scoring.language import Language, language_codes, load_language, parts_of
 from churn.scoring.sentences import TOPICS
 
-LANGUAGES = [language(code) for code in language_codes()]
+LANGUAGES = [load_language(code) for code in language_codes()]
 NUMBER_FORMS = {"whole", "decimal", "plain", "percent", "money", ""}
 
 
 def templates(texts, path=()):
-    """Every template by its path; numbers, plurals and phrases are a language's own grammar."""
+    """Every template with its path, except numbers, plurals and phrases, which are grammar."""
     for key, value in texts.items():
         if key in ("numbers", "plurals", "phrases"):
             continue
@@ -32,52 +32,52 @@ def placeholders(template):
     return sorted({name for _, name, _ in parts_of(template) if name})
 
 
-@pytest.mark.parametrize("other", LANGUAGES, ids=lambda one: one.code)
+@pytest.mark.parametrize("other", LANGUAGES, ids=lambda lang: lang.code)
 def test_every_language_has_the_keys_and_placeholders_of_english(other):
-    english = {path: placeholders(text) for path, text in templates(language("en").texts)}
+    english = {path: placeholders(text) for path, text in templates(load_language("en").texts)}
     assert {path: placeholders(text) for path, text in templates(other.texts)} == english
-    assert other.texts["numbers"].keys() == language("en").texts["numbers"].keys()
-    assert other.texts["phrases"].keys() == language("en").texts["phrases"].keys()
+    assert other.texts["numbers"].keys() == load_language("en").texts["numbers"].keys()
+    assert other.texts["phrases"].keys() == load_language("en").texts["phrases"].keys()
 
 
-@pytest.mark.parametrize("speech", LANGUAGES, ids=lambda one: one.code)
-def test_every_topic_has_its_sentence_and_every_sentence_its_topic(speech):
-    said = {family: set(texts) - {"name"} for family, texts in speech.texts["families"].items()}
-    assert said == {family: {one.key for one in topics} for family, topics in TOPICS.items()}
+@pytest.mark.parametrize("lang", LANGUAGES, ids=lambda lang: lang.code)
+def test_every_topic_has_its_sentence_and_every_sentence_its_topic(lang):
+    keys = {family: set(texts) - {"name"} for family, texts in lang.texts["families"].items()}
+    assert keys == {family: {topic.key for topic in topics} for family, topics in TOPICS.items()}
 
 
-@pytest.mark.parametrize("speech", LANGUAGES, ids=lambda one: one.code)
-def test_every_form_that_a_template_asks_for_exists(speech):
-    asked = {form for _, text in templates(speech.texts) for _, name, form in parts_of(text)}
-    assert asked - NUMBER_FORMS <= set(speech.texts["phrases"])
-    assert set(speech.texts["phrases"]) <= asked, "a phrase that nothing uses"
+@pytest.mark.parametrize("lang", LANGUAGES, ids=lambda lang: lang.code)
+def test_every_phrase_exists_and_is_used(lang):
+    forms = {form for _, text in templates(lang.texts) for _, name, form in parts_of(text)}
+    assert forms - NUMBER_FORMS <= set(lang.texts["phrases"])
+    assert set(lang.texts["phrases"]) <= forms, "an unused phrase"
 
 
-@pytest.mark.parametrize("speech", LANGUAGES, ids=lambda one: one.code)
-def test_every_phrase_has_a_text_for_every_number(speech):
-    forms = {speech.plural(count) for count in range(1000)} | {"other"}
-    for phrase, texts in speech.texts["phrases"].items():
-        assert "other" in texts, phrase
-        assert {form for form in texts if not form.isdigit()} <= forms, phrase
-        assert all(speech.counted(phrase, count) for count in range(30))
+@pytest.mark.parametrize("lang", LANGUAGES, ids=lambda lang: lang.code)
+def test_every_phrase_has_a_text_for_every_number(lang):
+    forms = {lang.plural(count) for count in range(1000)} | {"other"}
+    for name, texts in lang.texts["phrases"].items():
+        assert "other" in texts, name
+        assert {form for form in texts if not form.isdigit()} <= forms, name
+        assert all(lang.phrase(name, count) for count in range(30))
 
 
-@pytest.mark.parametrize("speech", LANGUAGES, ids=lambda one: one.code)
+@pytest.mark.parametrize("lang", LANGUAGES, ids=lambda lang: lang.code)
 @given(value=st.floats(0, 1e6), count=st.sampled_from([0.0, 1.0, 2.0, 31.0]))
-def test_every_template_renders_for_none_one_and_many(speech, value, count):
-    for path, text in templates(speech.texts):
+def test_every_template_renders_for_zero_one_and_many(lang, value, count):
+    for path, text in templates(lang.texts):
         for number in (value, count):
-            words = {name: number if form else "so" for _, name, form in parts_of(text)}
-            said = speech.say(text, words | {"currency": "EUR"})
-            assert said, path
-            assert "{" not in said, path
-            assert "  " not in said, path
-            assert "nan" not in said.split(), path
+            values = {name: number if form else "so" for _, name, form in parts_of(text)}
+            sentence = lang.render(text, values | {"currency": "EUR"})
+            assert sentence, path
+            assert "{" not in sentence, path
+            assert "  " not in sentence, path
+            assert "nan" not in sentence.split(), path
 
 
-@pytest.mark.parametrize("speech", LANGUAGES, ids=lambda one: one.code)
-def test_what_is_said_of_families_is_a_whole_sentence(speech):
-    for family, texts in speech.texts["families"].items():
+@pytest.mark.parametrize("lang", LANGUAGES, ids=lambda lang: lang.code)
+def test_the_texts_of_families_are_sentences_without_causes(lang):
+    for family, texts in lang.texts["families"].items():
         assert not texts["name"].endswith("."), family
         for key, text in texts.items():
             assert key == "name" or text.endswith("."), (family, key)
@@ -85,14 +85,14 @@ def test_what_is_said_of_families_is_a_whole_sentence(speech):
 
 
 @pytest.mark.parametrize("unknown", [None, float("nan"), float("inf")])
-def test_an_unknown_number_leaves_the_sentence_unsaid(unknown):
+def test_a_template_with_an_unknown_number_is_not_rendered(unknown):
     template = "Last order {recency_days:ago}."
-    assert language("en").say(template, {"recency_days": unknown}) is None
-    assert language("en").say(template, {}) is None
+    assert load_language("en").render(template, {"recency_days": unknown}) is None
+    assert load_language("en").render(template, {}) is None
 
 
 @pytest.mark.parametrize(
-    ("code", "value", "decimals", "said"),
+    ("code", "value", "decimals", "text"),
     [
         ("en", 1234567.891, 2, "1,234,567.89"),
         ("de", 1234567.891, 2, "1.234.567,89"),
@@ -100,8 +100,8 @@ def test_an_unknown_number_leaves_the_sentence_unsaid(unknown):
         ("en", -12.0, 0, "-12"),
     ],
 )
-def test_numbers_have_the_separators_of_the_language(code, value, decimals, said):
-    assert language(code).number(value, decimals) == said
+def test_numbers_have_the_separators_of_the_language(code, value, decimals, text):
+    assert load_language(code).number(value, decimals) == text
 
 
 @pytest.mark.parametrize(
@@ -115,42 +115,42 @@ def test_numbers_have_the_separators_of_the_language(code, value, decimals, said
     ],
 )
 def test_money_has_its_currency(amount, english, german):
-    assert language("en").money(amount, "EUR") == english
-    assert language("de").money(amount, "EUR") == german
+    assert load_language("en").money(amount, "EUR") == english
+    assert load_language("de").money(amount, "EUR") == german
 
 
 @given(st.floats(0, 1))
-def test_a_share_is_all_or_nothing_only_where_it_is(share):
-    said = language("en").percent(share)
-    assert (said == "0%") == (share == 0)
-    assert (said == "100%") == (share == 1)
+def test_only_exact_shares_are_0_or_100_percent(share):
+    text = load_language("en").percent(share)
+    assert (text == "0%") == (share == 0)
+    assert (text == "100%") == (share == 1)
 
 
-def test_dates_are_written_as_in_the_language():
-    assert language("en").day(date(2017, 11, 9)) == "2017-11-09"
-    assert language("de").day(date(2017, 11, 9)) == "09.11.2017"
+def test_dates_have_the_format_of_the_language():
+    assert load_language("en").short_date(date(2017, 11, 9)) == "2017-11-09"
+    assert load_language("de").short_date(date(2017, 11, 9)) == "09.11.2017"
 
 
-def test_plural_rules_are_data_and_do_for_languages_with_more_forms():
-    """Polish: 1 dzien, 2 to 4 but not 12 to 14, the rest."""
+def test_plural_rules_cover_languages_with_more_forms():
+    """Polish: 1; 2 to 4 but not 12 to 14; all others."""
     few = {"form": "few", "last_digit": [2, 3, 4], "not_last_two_digits": [12, 13, 14]}
     polish = Language("pl", {"plurals": [{"form": "one", "values": [1]}, few]})
-    found = [polish.plural(count) for count in (0, 1, 2, 5, 12, 22, 112, 104)]
-    assert found == ["other", "one", "few", "other", "other", "few", "other", "few"]
+    forms = [polish.plural(count) for count in (0, 1, 2, 5, 12, 22, 112, 104)]
+    assert forms == ["other", "one", "few", "other", "other", "few", "other", "few"]
     teens = dataclasses.replace(
         polish, texts={"plurals": [{"form": "teen", "last_two_digits": [11]}]}
     )
     assert [teens.plural(count) for count in (11, 111, 1)] == ["teen", "teen", "other"]
 
 
-def test_an_unknown_language_is_refused_with_those_that_there_are():
+def test_an_unknown_language_is_refused_with_the_available_ones():
     with pytest.raises(ConfigError, match=r"one of \['de', 'en'\], got 'fr'\. Write e\.g\. lang"):
-        language("fr")
+        load_language("fr")
 
 
-def test_a_language_is_no_path():
+def test_a_path_is_refused_as_language():
     with pytest.raises(ConfigError, match="language must be one of"):
-        language("../languages/en")
+        load_language("../languages/en")
 
 
 def test_languages_are_files_of_the_package():

@@ -1,4 +1,4 @@
-"""Every known customer has one score, and exactly as many are at risk as can be looked after."""
+"""Every known customer has one score, and exactly the capacity is at risk."""
 
 import hashlib
 from datetime import date, timedelta
@@ -61,7 +61,9 @@ def frame(scored):
 
 @pytest.fixture(scope="module")
 def small_shop():
-    """Sixty customers, a sign-up who never bought, and two words on profiling."""
+    """60 customers, a sign-up without orders, and two customers who objected to profiling, one of
+    whom agreed again later.
+    """
     orders = simulated_orders(60)
     consents = pd.DataFrame(
         {
@@ -76,13 +78,13 @@ def small_shop():
     return Tables.from_frames(orders, currency="EUR", consents=consents, customers=customers)
 
 
-def stand_in(name):
+def fallback_model(name):
     model = ChurnModel()
     model.__setstate__(shop_model().__getstate__())
     return model.set_params(stand_in=name)
 
 
-def test_the_columns_are_those_of_the_design(scored):
+def test_the_columns_are_fixed(scored):
     assert SCORE_SCHEMA.names == COLUMNS
     assert scored.table.schema == SCORE_SCHEMA
 
@@ -91,7 +93,7 @@ def test_every_known_customer_has_one_row_in_order(frame):
     assert frame["customer_id"].tolist() == sorted(simulated_orders()["customer_id"].unique())
 
 
-def test_who_came_later_is_not_known_yet():
+def test_customers_who_joined_later_have_no_score_yet():
     orders = simulated_orders()
     when = FIRST_DAY + timedelta(days=300)
     early = orders.loc[orders["ordered_at"] < pd.Timestamp(when), "customer_id"].nunique()
@@ -100,7 +102,7 @@ def test_who_came_later_is_not_known_yet():
     assert set(table["as_of"].to_pylist()) == {when}
 
 
-def test_every_row_says_where_it_comes_from(frame):
+def test_every_row_names_its_run_and_model(frame):
     assert set(frame["run_id"]) == {"r-1"}
     assert set(frame["as_of"]) == {AS_OF}
     assert set(frame["horizon_days"]) == {28}
@@ -108,57 +110,56 @@ def test_every_row_says_where_it_comes_from(frame):
     assert set(frame["model_id"]) == {"in-memory"}
 
 
-def test_only_the_decline_of_those_whom_the_model_does_not_speak_for_is_empty(frame):
+def test_decline_is_empty_for_customers_who_are_not_eligible(frame):
     empty = frame.columns[frame.isna().any()].tolist()
     assert empty == ["decline_probability", *COMPARED]
     assert (frame["decline_probability"].isna() == (frame["status"] != "eligible")).all()
 
 
-def test_scores_are_what_the_model_says_of_the_same_features(frame):
-    """Scored at a cutoff of the training, a customer gets the score of the training's row."""
+def test_scores_equal_the_predictions_for_the_same_rows_of_the_dataset():
     newest = shop_dataset().cutoffs.dates[-1]
     rows = shop_dataset().only(shop_dataset().cutoffs.only((newest,))).rows
-    said = shop_model().predict_frame(rows[["status", *shop_model().feature_names_]])
-    found = score(shop_model(), shop_tables().as_of(newest)).to_pandas()
-    assert found["customer_id"].tolist() == rows["customer_id"].tolist()
+    predicted = shop_model().predict_frame(rows[["status", *shop_model().feature_names_]])
+    scores = score(shop_model(), shop_tables().as_of(newest)).to_pandas()
+    assert scores["customer_id"].tolist() == rows["customer_id"].tolist()
     for name in ("churn_probability", "value_at_risk", "expected_margin"):
-        np.testing.assert_allclose(found[name], said[name], rtol=1e-12)
+        np.testing.assert_allclose(scores[name], predicted[name], rtol=1e-12)
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 25, 100_000, 0.0, 0.05, 0.5, 0.999])
 def test_exactly_the_capacity_of_the_eligible_is_at_risk(capacity):
-    found = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), capacity=capacity)
-    frame = found.table.to_pandas()
+    scores = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), capacity=capacity)
+    frame = scores.table.to_pandas()
     eligible = frame[frame["status"] == "eligible"]
-    wanted = capacity if isinstance(capacity, int) else round(capacity * len(eligible))
-    assert frame["at_risk"].sum() == min(wanted, len(eligible))
+    expected = capacity if isinstance(capacity, int) else round(capacity * len(eligible))
+    assert frame["at_risk"].sum() == min(expected, len(eligible))
     assert not frame.loc[frame["status"] != "eligible", "at_risk"].any()
     probability, flagged = eligible["churn_probability"], eligible["at_risk"]
     if flagged.any():
-        assert found.threshold == probability[flagged].min()
-        assert (probability[~flagged] <= found.threshold).all()
+        assert scores.threshold == probability[flagged].min()
+        assert (probability[~flagged] <= scores.threshold).all()
     else:
-        assert found.threshold is None
+        assert scores.threshold is None
 
 
 @pytest.mark.parametrize("model", ["model", "recency"])
-def test_a_list_ranked_by_value_holds_those_with_most_value_at_risk(model):
-    speaker = shop_model() if model == "model" else stand_in(model)
-    by_value = score_snapshot(speaker, shop_tables().as_of(AS_OF), capacity=40, rank="value")
+def test_ranking_by_value_selects_the_most_value_at_risk(model):
+    model = shop_model() if model == "model" else fallback_model(model)
+    by_value = score_snapshot(model, shop_tables().as_of(AS_OF), capacity=40, rank="value")
     frame = by_value.table.to_pandas()
     eligible = frame[frame["status"] == "eligible"]
     value, flagged = eligible["value_at_risk"], eligible["at_risk"]
     assert flagged.sum() == frame["at_risk"].sum() == 40
     assert by_value.threshold == value[flagged].min() >= value[~flagged].max()
     assert set(frame.loc[frame["at_risk"], "risk_band"]) == {"high"}
-    plain = score(speaker, shop_tables().as_of(AS_OF), capacity=40).to_pandas()
+    plain = score(model, shop_tables().as_of(AS_OF), capacity=40).to_pandas()
     assert value[flagged].sum() > plain.loc[plain["at_risk"], "value_at_risk"].sum()
     pd.testing.assert_series_equal(frame["churn_probability"], plain["churn_probability"])
 
 
-def test_ties_go_by_a_hash_of_the_name_and_not_by_its_order():
-    """Recency in whole days ties many; the lowest BLAKE2b of the id comes first."""
-    frame = score(stand_in("recency"), shop_tables().as_of(AS_OF), capacity=40).to_pandas()
+def test_ties_are_broken_by_a_hash_of_the_id():
+    """Recency in whole days has many ties; the lowest BLAKE2b of the id comes first."""
+    frame = score(fallback_model("recency"), shop_tables().as_of(AS_OF), capacity=40).to_pandas()
     eligible = frame[frame["status"] == "eligible"]
     edge = eligible.loc[eligible["at_risk"], "churn_probability"].min()
     tied = eligible[eligible["churn_probability"] == edge]
@@ -172,71 +173,70 @@ def test_ties_go_by_a_hash_of_the_name_and_not_by_its_order():
 
 def test_bands_are_high_at_risk_then_medium_above_the_base_rate(frame):
     above = frame["churn_probability"] > shop_model().base_rate_
-    wanted = np.select([frame["at_risk"], above], ["high", "medium"], default="low")
-    assert frame["risk_band"].tolist() == wanted.tolist()
+    bands = np.select([frame["at_risk"], above], ["high", "medium"], default="low")
+    assert frame["risk_band"].tolist() == bands.tolist()
     assert set(frame["risk_band"]) == {"high", "medium", "low"}
 
 
-def test_reasons_are_given_for_those_at_risk_and_for_nobody_else(frame):
+def test_only_customers_at_risk_have_reasons(frame):
     count = frame["reasons"].map(len)
     assert (count[frame["at_risk"]] > 0).mean() > 0.9
     assert (count[~frame["at_risk"]] == 0).all()
 
 
-def test_a_stand_in_says_so_in_every_row_that_it_speaks_for():
-    frame = score(stand_in("bg_nbd"), shop_tables().as_of(AS_OF)).to_pandas()
+def test_a_fallback_model_is_named_in_every_row_that_it_scores():
+    frame = score(fallback_model("bg_nbd"), shop_tables().as_of(AS_OF)).to_pandas()
     eligible = frame["status"] == "eligible"
     assert set(frame.loc[eligible, "probability_source"]) == {"stand_in:bg_nbd"}
     assert set(frame.loc[~eligible, "probability_source"]) == {"win_back"}
-    listed = frame.loc[frame["at_risk"], "reasons"].map(list)
-    assert set(listed.map(len)) == {1}
-    assert listed.map(lambda said: said[0].startswith("Looked at: Last order ")).all()
+    reasons = frame.loc[frame["at_risk"], "reasons"].map(list)
+    assert set(reasons.map(len)) == {1}
+    assert reasons.map(lambda texts: texts[0].startswith("Looked at: Last order ")).all()
 
 
-def test_reasons_are_marked_with_their_direction_strongest_first(frame):
-    marks = ["Higher risk: ", "Lower risk: "]
-    for said in frame.loc[frame["at_risk"], "reasons"]:
-        found = [next(mark for mark in marks if text.startswith(mark)) for text in said]
-        assert found == sorted(found)
-        assert found.count("Higher risk: ") <= 3
-        assert found.count("Lower risk: ") <= 1
+def test_reasons_are_labelled_with_their_direction_strongest_first(frame):
+    labels = ["Higher risk: ", "Lower risk: "]
+    for texts in frame.loc[frame["at_risk"], "reasons"]:
+        listed = [next(label for label in labels if text.startswith(label)) for text in texts]
+        assert listed == sorted(listed)
+        assert listed.count("Higher risk: ") <= 3
+        assert listed.count("Lower risk: ") <= 1
 
 
-def test_the_families_of_reasons_that_raise_are_told_beside_them(frame):
-    """What offers for a reason look at."""
-    for said, families in zip(frame["reasons"], frame["reason_families"], strict=True):
-        assert len(families) == sum(text.startswith("Higher risk: ") for text in said)
+def test_reason_families_are_those_of_the_reasons_that_raise_the_risk(frame):
+    for texts, families in zip(frame["reasons"], frame["reason_families"], strict=True):
+        assert len(families) == sum(text.startswith("Higher risk: ") for text in texts)
         assert set(families) <= set(TOPICS)
     assert frame["reason_families"].map(len).sum() > 0
 
 
-def test_reasons_are_given_for_whom_one_asks(frame):
+def test_reasons_are_given_for_the_selected_customers(frame):
     ids = frame["customer_id"].tolist()
-    wanted = {"none": [], "all": ids, ("c0003", "c0005", "nobody"): ["c0003", "c0005"]}
-    for explain, names in wanted.items():
-        asked = score(shop_model(), shop_tables().as_of(AS_OF), explain=explain).to_pandas()
-        assert set(asked.loc[asked["reasons"].map(len) > 0, "customer_id"]) <= set(names)
-        listed = asked["customer_id"].isin(names)
-        assert (asked.loc[listed, "reasons"].map(len) > 0).mean() > 0.9 or not names
-        told = ["reasons", "reason_families"]
-        same = asked.drop(columns=told).equals(frame.drop(columns=told).assign(run_id=""))
+    selections = {"none": [], "all": ids, ("c0003", "c0005", "nobody"): ["c0003", "c0005"]}
+    for explain, names in selections.items():
+        scores = score(shop_model(), shop_tables().as_of(AS_OF), explain=explain).to_pandas()
+        assert set(scores.loc[scores["reasons"].map(len) > 0, "customer_id"]) <= set(names)
+        selected = scores["customer_id"].isin(names)
+        assert (scores.loc[selected, "reasons"].map(len) > 0).mean() > 0.9 or not names
+        texts = ["reasons", "reason_families"]
+        same = scores.drop(columns=texts).equals(frame.drop(columns=texts).assign(run_id=""))
         assert same, "reasons change no score"
 
 
-def test_whose_reasons_are_unclear_is_refused():
+@pytest.mark.parametrize("explain", ["some", 3])
+def test_an_unknown_selection_for_reasons_is_refused(explain):
     with pytest.raises(ConfigError, match="explain must be 'all', 'at_risk', 'none' or a list"):
-        score(shop_model(), shop_tables().as_of(AS_OF), explain="some")
+        score(shop_model(), shop_tables().as_of(AS_OF), explain=explain)
 
 
-def test_reasons_come_in_the_language_that_one_asks_for():
+def test_reasons_are_in_the_requested_language():
     german = score(shop_model(), shop_tables().as_of(AS_OF), language="de").to_pandas()
-    said = german.loc[german["at_risk"], "reasons"].explode()
-    assert said.str.startswith(("Höheres Risiko: ", "Geringeres Risiko: ")).all()
+    texts = german.loc[german["at_risk"], "reasons"].explode()
+    assert texts.str.startswith(("Höheres Risiko: ", "Geringeres Risiko: ")).all()
 
 
-def test_a_probability_that_is_none_is_refused_with_how_many():
-    """Nobody is scored in silence with a number that means nothing."""
-    model = stand_in("recency")
+def test_undefined_probabilities_are_refused_with_their_number():
+    model = fallback_model("recency")
     broken = dict(model.baselines_["recency"], intercept=float("nan"))
     model.baselines_ = model.baselines_ | {"recency": broken}
     with pytest.raises(ModelError, match=r"churn_probability must be a number in \[0, 1\], got \d"):
@@ -244,12 +244,12 @@ def test_a_probability_that_is_none_is_refused_with_how_many():
 
 
 def test_objectors_to_profiling_have_no_row_and_are_counted(small_shop):
-    """The last word counts: whoever refused and then agreed is scored."""
-    found = score_snapshot(shop_model(), small_shop.as_of(AS_OF))
-    ids = set(found.table["customer_id"].to_pylist())
+    """The latest record counts: a customer who objected and then agreed is scored."""
+    scores = score_snapshot(shop_model(), small_shop.as_of(AS_OF))
+    ids = set(scores.table["customer_id"].to_pylist())
     assert "c0001" not in ids
     assert "c0002" in ids
-    assert dict(found.dropped) == {"objected to profiling": 1}
+    assert dict(scores.dropped) == {"objected to profiling": 1}
 
 
 def test_an_objection_counts_from_the_day_after_it_was_made(small_shop):
@@ -259,7 +259,7 @@ def test_an_objection_counts_from_the_day_after_it_was_made(small_shop):
     assert not {"c0001", "c0002"} & set(ids)
 
 
-def test_whoever_signed_up_and_never_bought_is_new_and_gets_a_score(small_shop):
+def test_a_sign_up_without_orders_is_new_and_has_a_score(small_shop):
     frame = score(shop_model(), small_shop.as_of(AS_OF)).to_pandas().set_index("customer_id")
     visitor = frame.loc["visitor"]
     assert visitor["status"] == visitor["segment"] == "new"
@@ -268,45 +268,47 @@ def test_whoever_signed_up_and_never_bought_is_new_and_gets_a_score(small_shop):
     assert not visitor["at_risk"]
 
 
-def test_before_the_first_order_nobody_is_known_and_the_table_is_empty():
-    found = score_snapshot(shop_model(), shop_tables().as_of(FIRST_DAY))
-    assert found.table.num_rows == 0
-    assert found.table.schema == SCORE_SCHEMA
-    assert found.threshold is None
+def test_before_the_first_order_the_scores_are_empty():
+    scores = score_snapshot(shop_model(), shop_tables().as_of(FIRST_DAY))
+    assert scores.table.num_rows == 0
+    assert scores.table.schema == SCORE_SCHEMA
+    assert scores.threshold is None
 
 
-def test_the_same_snapshot_scores_the_same_however_often(scored):
+def test_scoring_a_snapshot_again_gives_the_same_table(scored):
     again = score_snapshot(shop_model(), shop_tables().as_of(AS_OF), run_id="r-1")
     assert again.table.equals(scored.table)
 
 
 def on_the_weekday_of_as_of(month, day):
-    """The newest such day of a leap year that falls on the weekday of `AS_OF`."""
-    leap_years = (date(year, month, day) for year in range(2024, 1972, -4))
-    return next(found for found in leap_years if found.weekday() == AS_OF.weekday())
+    """The newest such date in a leap year that falls on the weekday of `AS_OF`."""
+    dates = (date(year, month, day) for year in range(2024, 1972, -4))
+    return next(found for found in dates if found.weekday() == AS_OF.weekday())
 
 
 @pytest.mark.parametrize("month_and_day", [(2, 29), (3, 1)])
-def test_a_leap_day_is_a_day_like_any_other(month_and_day):
-    """Fault 52: as_of is a date and never the clock of the machine. Weekdays are features."""
+def test_scores_around_a_leap_day_are_the_usual_ones(month_and_day):
+    """Fault 52: as_of is a date, never the system clock. The weekday must match: it is a
+    feature.
+    """
     day = on_the_weekday_of_as_of(*month_and_day)
     orders = simulated_orders(40)
     moved = orders.assign(ordered_at=orders["ordered_at"] + pd.Timedelta(days=(day - AS_OF).days))
-    found = score(shop_model(), Tables.from_frames(moved, currency="EUR").as_of(day))
+    scores = score(shop_model(), Tables.from_frames(moved, currency="EUR").as_of(day))
     usual = score(shop_model(), Tables.from_frames(orders, currency="EUR").as_of(AS_OF))
-    assert found.drop_columns("as_of").equals(usual.drop_columns("as_of"))
+    assert scores.drop_columns("as_of").equals(usual.drop_columns("as_of"))
 
 
 def test_features_that_this_release_does_not_build_are_refused_by_name():
     """Fault 24."""
-    model = stand_in(None)
+    model = fallback_model(None)
     model.feature_names_ = [*model.feature_names_, "shoe_size"]
     with pytest.raises(ModelError, match=r"got shoe_size\. Name the module, or train"):
         score(model, shop_tables().as_of(AS_OF))
 
 
-def test_the_kinds_of_values_are_those_that_tables_elsewhere_expect():
-    kinds = {field.name: field.type for field in SCORE_SCHEMA}
-    assert kinds["as_of"] == pa.date32()
-    assert kinds["reasons"] == pa.list_(pa.string())
-    assert kinds["at_risk"] == pa.bool_()
+def test_the_types_are_those_that_readers_expect():
+    types = {field.name: field.type for field in SCORE_SCHEMA}
+    assert types["as_of"] == pa.date32()
+    assert types["reasons"] == pa.list_(pa.string())
+    assert types["at_risk"] == pa.bool_()

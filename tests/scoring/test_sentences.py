@@ -1,29 +1,29 @@
-"""The sentence that is said is true of the customer, known, and about what weighs most."""
+"""The selected sentence is true for the customer and describes what contributes most."""
 
 import pytest
 
 from churn.features.clock import FeatureClock
-from churn.scoring.language import language
+from churn.scoring.language import load_language
 from churn.scoring.sentences import (
+    baseline_sentence,
     family_name,
-    rule_sentence,
     sentence,
     sentence_pair,
-    spoken,
+    sentence_values,
     status_sentence,
 )
 
-EN, DE = language("en"), language("de")
+EN, DE = load_language("en"), load_language("de")
 CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
-SILENT = {"recency_days": 0.4}
+RECENCY = {"recency_days": 0.4}
 
 
-def said(family, weights, speech=EN, **numbers):
-    return sentence(family, spoken(numbers, CLOCK, "EUR"), weights, speech)
+def text_of(family, weights, lang=EN, **features):
+    return sentence(family, sentence_values(features, CLOCK, "EUR"), weights, lang)
 
 
 @pytest.mark.parametrize(
-    ("numbers", "english", "german"),
+    ("features", "english", "german"),
     [
         (
             {"purchase_days": 1.0, "recency_days": 1.0, "mean_gap_days": float("nan")},
@@ -47,72 +47,73 @@ def said(family, weights, speech=EN, **numbers):
         ),
     ],
 )
-def test_what_is_usual_is_said_of_those_who_have_a_usual(numbers, english, german):
-    """The gap expected of a one-time buyer is the population's, and so never called theirs."""
-    assert said("recency", SILENT, **numbers) == english
-    assert said("recency", SILENT, DE, **numbers) == german
+def test_the_usual_gap_is_stated_only_for_customers_with_several_gaps(features, english, german):
+    """The expected gap of a one-time buyer is the population's, so it is never called usual."""
+    assert text_of("recency", RECENCY, **features) == english
+    assert text_of("recency", RECENCY, DE, **features) == german
 
 
-def test_of_several_topics_the_one_that_weighs_most_is_told():
-    numbers = {"email_opens_90d": 0.0, "visits_90d": 1.0, "last_visit_days": 2.0}
+def test_the_topic_with_the_largest_weight_is_selected():
+    features = {"email_opens_90d": 0.0, "visits_90d": 1.0, "last_visit_days": 2.0}
     opens, visits = {"email_opens_90d": 0.4}, {"last_visit_days": 0.5}
-    assert said("engagement", opens, **numbers) == "Opened no e-mail in the last 90 days."
-    told = "Visited once in the last 90 days, the last time 2 days ago."
-    assert said("engagement", opens | visits, **numbers) == told
-    german = "Kam in den letzten 90 Tagen einmal zu Besuch, zuletzt vor 2 Tagen."
-    assert said("engagement", opens | visits, DE, **numbers) == german
+    assert text_of("engagement", opens, **features) == "Opened no e-mails in the last 90 days."
+    english = "Visited once in the last 90 days, most recently 2 days ago."
+    assert text_of("engagement", opens | visits, **features) == english
+    german = "Besuchte den Shop in den letzten 90 Tagen einmal, zuletzt vor 2 Tagen."
+    assert text_of("engagement", opens | visits, DE, **features) == german
 
 
-def test_a_sentence_with_an_unknown_number_gives_way_to_the_next():
+def test_a_topic_with_an_unknown_number_is_skipped():
     weights = {"email_opens_90d": 0.9, "last_visit_days": 0.1}
-    numbers = {"email_opens_90d": 2.0, "last_email_open_days": float("nan")}
-    numbers |= {"visits_90d": 2.0, "last_visit_days": 1.0}
-    told = "Visited twice in the last 90 days, the last time 1 day ago."
-    assert said("engagement", weights, **numbers) == told
+    features = {"email_opens_90d": 2.0, "last_email_open_days": float("nan")}
+    features |= {"visits_90d": 2.0, "last_visit_days": 1.0}
+    english = "Visited twice in the last 90 days, most recently 1 day ago."
+    assert text_of("engagement", weights, **features) == english
 
 
-def test_where_nothing_weighs_in_that_direction_the_family_is_named():
-    whole = "The figures on time since the last order, as a whole."
-    assert said("recency", {"recency_days": -0.4}) == whole
-    assert said("recency", {}, DE) == "Die Werte insgesamt: Zeit seit der letzten Bestellung."
+def test_the_family_is_named_if_no_topic_has_a_positive_weight():
+    english = "Several figures combined (time since the last order)."
+    assert text_of("recency", {"recency_days": -0.4}) == english
+    german = "Mehrere Werte zusammen (Zeit seit der letzten Bestellung)."
+    assert text_of("recency", {}, DE) == german
 
 
-def test_a_family_of_the_users_own_is_told_by_its_name():
-    assert said("shoe_sizes", {"largest_shoe": 1.0}) == "The figures on shoe sizes, as a whole."
+def test_a_family_of_the_user_is_called_by_its_own_name():
+    assert text_of("shoe_sizes", {"largest_shoe": 1.0}) == "Several figures combined (shoe sizes)."
     assert family_name("shoe_sizes", DE) == "shoe sizes"
 
 
-def test_one_sentence_is_told_of_both_days_if_it_is_true_of_both():
+def test_a_pair_is_one_sentence_that_is_true_on_both_days():
     before = {"purchase_days": 3.0, "recency_days": 2.0, "mean_gap_days": 9.0}
     now = before | {"recency_days": 16.0}
-    assert sentence_pair("recency", before, now, SILENT, EN) == (
+    assert sentence_pair("recency", before, now, RECENCY, EN) == (
         "Last order 2 days ago; usually every 9 days.",
         "Last order 16 days ago; usually every 9 days.",
     )
     once = {"purchase_days": 1.0, "recency_days": 2.0}
-    assert sentence_pair("recency", once, now, SILENT, EN) == (
+    assert sentence_pair("recency", once, now, RECENCY, EN) == (
         "Last order 2 days ago.",
         "Last order 16 days ago.",
     )
 
 
-@pytest.mark.parametrize("speech", [EN, DE], ids=["en", "de"])
-@pytest.mark.parametrize("rule", ["recency", "active_windows", "logistic_rfm", "bg_nbd"])
-def test_every_rule_that_may_stand_in_says_what_it_looks_at(rule, speech):
+@pytest.mark.parametrize("lang", [EN, DE], ids=["en", "de"])
+@pytest.mark.parametrize("baseline", ["recency", "active_windows", "logistic_rfm", "bg_nbd"])
+def test_every_baseline_has_a_sentence(baseline, lang):
     row = {"recency_days": 3.0, "purchase_days": 1.0, "tenure_days": 3.0}
     row |= {"active_window_share": 0.2, "average_basket": 9.0}
-    text = rule_sentence(rule, spoken(row, CLOCK, "EUR"), speech)
+    text = baseline_sentence(baseline, sentence_values(row, CLOCK, "EUR"), lang)
     assert text is not None
     assert text.endswith(".")
 
 
 @pytest.mark.parametrize(
-    ("status", "numbers", "told"),
+    ("status", "features", "text"),
     [
         ("lapsed", {"recency_days": 90.0}, "Last order 90 days ago; none in the last 56 days."),
         ("new", {"tenure_days": 1.0}, "First order 1 day ago; too new to judge."),
         ("new", {"tenure_days": float("nan")}, "No purchase so far."),
     ],
 )
-def test_whom_the_model_does_not_judge_is_told_what_is_known(status, numbers, told):
-    assert status_sentence(status, spoken(numbers, CLOCK, "EUR"), EN) == told
+def test_lapsed_and_new_customers_have_a_sentence_of_their_status(status, features, text):
+    assert status_sentence(status, sentence_values(features, CLOCK, "EUR"), EN) == text

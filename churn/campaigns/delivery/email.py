@@ -19,7 +19,7 @@ from churn.campaigns.delivery.templates import RenderedMessage, Templates, templ
 from churn.campaigns.delivery.transport import Batch, Outcome, Outgoing
 from churn.errors import ConfigError
 from churn.offers.catalogue import Offer
-from churn.scoring.language import language
+from churn.scoring.language import load_language
 
 LONGEST_SUBJECT = 200
 HEADERS = frozenset(
@@ -182,7 +182,7 @@ class Writer:
             "code": outgoing.row["code"],
             "expires_on": None
             if until is None
-            else language(self.settings.language).long_day(until),
+            else load_language(self.settings.language).long_date(until),
             "products": list(outgoing.products),
             "link": offer.link or self.settings.shop_url,
             "unsubscribe_url": self.unsubscribe_url(outgoing.message.token),
