@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from churn.arrays import Floats
 from churn.errors import ConfigError, check_type
-from churn.offers.rules import (
-    CHANNELS,
-    RULES,
-    TEXT,
-    day_of,
-    is_text,
-    share_of,
-)
+from churn.offers import rules
+from churn.offers.rules import CHANNELS, Rule, Table, share_of
 from churn.storage.names import check_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 
 NO_OFFER = "none"
 GLOBAL_HOLDOUT = "holdout"  # its name in the ledger, next to campaign ids
@@ -35,8 +27,7 @@ OBJECTIVE_OF_KIND = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Offer:
+class Offer(Table):
     """One offer, validated on construction.
 
     Costs are money: `margin_cost` per redemption in margin given away, `contact_cost` per message.
@@ -54,38 +45,43 @@ class Offer:
     enter to redeem it; `codes` names a file next to the catalogue with one code per customer.
     """
 
-    offer_id: str
-    name: str
-    kind: str
-    channel: str
-    margin_cost: float | str
-    contact_cost: float
-    redemption_rate: float
-    effect: float
-    effect_low: float
-    effect_high: float
-    cooldown_days: int
-    expires_after_days: int
-    statuses: tuple[str, ...] = ("eligible",)
-    objective: str | None = None
-    value: float | None = None
-    segments: tuple[str, ...] = ()
-    reason_families: tuple[str, ...] = ()
-    birthday_within_days: int | None = None
-    holiday: str | None = None
-    holiday_within_days: int = 14
-    capacity: int | None = None
-    template: str | None = None
-    link: str | None = None
-    subject: str | Mapping[str, str] | None = None
-    code: str | None = None
-    codes: str | None = None
+    heading = "Head it [[offers]]."
+    offer_id: Annotated[str, rules.TEXT]
+    name: Annotated[str, rules.TEXT]
+    kind: Annotated[str, rules.KIND]
+    channel: Annotated[str, rules.TEXT]
+    margin_cost: Annotated[float | str, rules.COST]
+    contact_cost: Annotated[float, rules.MONEY]
+    redemption_rate: Annotated[float, rules.SHARE]
+    effect: Annotated[float, rules.POINTS]
+    effect_low: Annotated[float, rules.POINTS]
+    effect_high: Annotated[float, rules.POINTS]
+    cooldown_days: Annotated[int, rules.COOLDOWN]
+    expires_after_days: Annotated[int, rules.LIFETIME]
+    statuses: Annotated[tuple[str, ...], rules.STATUS] = ("eligible",)
+    objective: Annotated[str, rules.OBJECTIVE] | None = None
+    value: Annotated[float, rules.MONEY] | None = None
+    segments: Annotated[tuple[str, ...], rules.TEXTS] = ()
+    reason_families: Annotated[tuple[str, ...], rules.TEXTS] = ()
+    birthday_within_days: Annotated[int, rules.NEARNESS] | None = None
+    holiday: Annotated[str, rules.TEXT] | None = None
+    holiday_within_days: Annotated[int, rules.NEARNESS] = 14
+    capacity: Annotated[int, rules.PLACES] | None = None
+    template: Annotated[str, rules.TEXT] | None = None
+    link: Annotated[str, rules.LINK] | None = None
+    subject: Annotated[str | dict[str, str], rules.SUBJECT] | None = None
+    code: Annotated[str, rules.CODE] | None = None
+    codes: Annotated[str, rules.CODES] | None = None
 
-    def __post_init__(self) -> None:
-        for key, rule in RULES.items():
-            value = getattr(self, key)
-            if not rule.holds(value):
-                raise _broken(self.offer_id, f"{key} must be {rule.text}", value, rule.fix)
+    @classmethod
+    def where(cls, table: object, context: object) -> str:
+        """By its id, or else by its number in the file."""
+        offer_id = table.get("offer_id") if isinstance(table, dict) else None
+        named = isinstance(offer_id, str) and offer_id.strip()
+        return f"offer '{offer_id}'" if named else str(context or "an offer")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         check_name(self.offer_id, what="offer_id")
         check_name(self.channel, what=f"offer '{self.offer_id}': channel")
         if self.template is not None:
@@ -101,6 +97,7 @@ class Offer:
                 f"{self.effect} with {self.effect_low} to {self.effect_high}",
                 "Widen the interval.",
             )
+        return self
 
     @property
     def aim(self) -> str:
@@ -218,79 +215,34 @@ class Offers:
         ConfigError names the offer and the missing, unknown or invalid key.
         """
         check_type(path, str, Path, name="path", fix='Pass e.g. "offers.toml".')
-        document = _read_toml(Path(path))
-        required = ["campaign", "offers"]
-        _check_keys(document, required=required, optional=["holidays"], where=str(path))
-        campaign, tables = document["campaign"], document["offers"]
-        if not isinstance(campaign, dict):
-            raise ConfigError(
-                "[campaign] must be a table", got=repr(campaign), fix='Write [campaign] id = "…".'
-            )
-        _check_keys(campaign, required=["id"], where="[campaign]")
-        _check_text(campaign["id"])
-        if not isinstance(tables, list):
-            raise ConfigError(
-                "offers must be a list of tables",
-                got=type(tables).__name__,
-                fix="Head each with [[offers]], in double brackets.",
-            )
-        offers = tuple(_offer(table, number) for number, table in enumerate(tables, start=1))
-        holidays = _holidays(document.get("holidays", {}))
-        return cls(offers=offers, campaign_id=campaign["id"], holidays=holidays)
+        file = _File.model_validate(_read_toml(Path(path)), context=path)
+        campaign = _Campaign.model_validate(file.campaign, context="[campaign]")
+        offers = tuple(
+            Offer.model_validate(table, context=f"offer {number}")
+            for number, table in enumerate(file.offers, start=1)
+        )
+        holidays = {
+            name: (days,) if isinstance(days, str) else days for name, days in file.holidays.items()
+        }
+        return cls(offers=offers, campaign_id=campaign.id, holidays=holidays)
 
 
-def _holidays(table: object) -> dict[str, tuple[str, ...]]:
-    """Each holiday's days as texts for `day_of`."""
-    if not isinstance(table, dict):
-        fix = 'Write christmas = "12-25" under [holidays].'
-        raise ConfigError("[holidays] must be a table", got=repr(table), fix=fix)
-    days = {name: [word] if isinstance(word, str) else word for name, word in table.items()}
-    for name, words in days.items():
-        try:
-            for word in words:
-                day_of(word)
-        except (TypeError, ValueError):
-            rule = f"[holidays] {name} must be a yearly day or dates"
-            fix = 'Write "12-25", or ["2027-03-28", "2028-04-16"].'
-            raise ConfigError(rule, got=repr(table[name]), fix=fix) from None
-    return {name: tuple(words) for name, words in days.items()}
+class _File(Table):
+    label = "[{key}]"
+    campaign: Any
+    offers: Annotated[
+        tuple[Any, ...], Rule("a list of tables", "Head each with [[offers]], in double brackets.")
+    ]
+    holidays: Annotated[
+        dict[str, Annotated[str | tuple[str, ...], rules.DAYS]],
+        Rule("a table", 'Write christmas = "12-25" under [holidays].'),
+    ] = Field(default_factory=dict)
 
 
-def _offer(table: object, number: int) -> Offer:
-    where = f"offer {number}"
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} must be a table", got=repr(table), fix="Head it [[offers]].")
-    if is_text(table.get("offer_id")):
-        where = f"offer '{table['offer_id']}'"
-    required = [one.name for one in fields(Offer) if one.default is MISSING]
-    optional = [one.name for one in fields(Offer) if one.default is not MISSING]
-    _check_keys(table, required=required, optional=optional, where=where)
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
-    return Offer(**values)
-
-
-def _check_keys(
-    table: Mapping[str, object],
-    *,
-    required: Sequence[str],
-    optional: Sequence[str] = (),
-    where: str,
-) -> None:
-    """Raises ConfigError unless the table has every required key and no unknown one."""
-    known = [*required, *optional]
-    for key in table:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            fix = f"Did you mean '{near[0]}'?" if near else f"It may hold {known}."
-            raise ConfigError(f"{where} has an unknown key", got=repr(key), fix=fix)
-    missing = [key for key in required if key not in table]
-    if missing:
-        raise ConfigError(f"{where} lacks {missing}", fix="Add them; examples/offers.toml has all.")
-
-
-def _check_text(campaign_id: object) -> None:
-    if not is_text(campaign_id):
-        raise ConfigError(f"[campaign] id must be {TEXT.text}", got=repr(campaign_id), fix=TEXT.fix)
+class _Campaign(Table):
+    heading = 'Write [campaign] id = "…".'
+    label = "{where} {key}"
+    id: Annotated[str, rules.TEXT]
 
 
 def _broken(offer_id: object, rule: str, got: object, fix: str) -> ConfigError:

@@ -1,19 +1,30 @@
-"""Validation rules for offers of the catalogue, and pools of coupon codes."""
+"""Types of the catalogue's values, each with its rule and fix; and pools of coupon codes."""
 
 from __future__ import annotations
 
 import csv
-import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from reprlib import repr as short_repr
+from typing import Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from churn.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LONGEST_CODE = 100
 HEADER = "code"
@@ -28,16 +39,12 @@ STATUSES = ("eligible", "lapsed", "new", "covered")
 LONGEST_DAYS = 3650
 
 
-def is_code(text: object) -> bool:
+def is_code(text: str) -> bool:
     """Whether it can be used in a list, a message and an address: printable, without white
     space.
     """
-    return (
-        isinstance(text, str)
-        and 0 < len(text) <= LONGEST_CODE
-        and text.isprintable()
-        and not any(one.isspace() for one in text)
-    )
+    blank = any(character.isspace() for character in text)
+    return 0 < len(text) <= LONGEST_CODE and text.isprintable() and not blank
 
 
 def read_codes(path: Path) -> tuple[str, ...]:
@@ -74,19 +81,6 @@ def _column(rows: list[list[str]], path: Path) -> list[str]:
     return [row[place or 0].strip() if len(row) > (place or 0) else "" for row in rows[first:]]
 
 
-class Rule(NamedTuple):
-    """A rule as text, its check, and the fix."""
-
-    text: str
-    holds: Callable[[Any], bool]
-    fix: str
-
-
-def is_text(value: object) -> bool:
-    """Whether it is a non-blank text."""
-    return isinstance(value, str) and bool(value.strip())
-
-
 def day_of(text: str) -> tuple[int, int] | date:
     """Month and day of a yearly "12-25", or the date of a "2027-03-28".
 
@@ -109,115 +103,139 @@ def share_of(percentage: str) -> float:
     return float(Decimal(percentage.strip(" \t%").replace(",", ".")) / 100)
 
 
-def _is_percentage(text: str) -> bool:
-    try:
-        return share_of(text) <= 1
-    except ValueError:
-        return False
+class Table(BaseModel):
+    """A table of the catalogue; ConfigError for an unknown key, missing keys, or a broken rule.
+
+    The `context` of `model_validate` is the table's name in errors, `label` that of a key in them;
+    `heading` is the fix if the value is not a table.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    heading: ClassVar[str] = ""
+    label: ClassVar[str] = "{where}: {key}"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validated(
+        cls, table: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return validate(table)
+        except ValidationError as failure:
+            raise cls._mistake(failure.errors(), cls.where(table, info.context)) from None
+
+    @classmethod
+    def where(cls, table: object, context: object) -> str:
+        """The name of the table in errors."""
+        return str(context)
+
+    @classmethod
+    def _mistake(cls, errors: list[ErrorDetails], where: str) -> ConfigError:
+        unknown, missing = (
+            [str(error["loc"][-1]) for error in errors if error["type"] == kind]
+            for kind in ("extra_forbidden", "missing")
+        )
+        if unknown:
+            near = get_close_matches(unknown[0], cls.model_fields, n=1)
+            fix = f"Did you mean '{near[0]}'?" if near else f"It may hold {[*cls.model_fields]}."
+            return ConfigError(f"{where} has an unknown key", got=repr(unknown[0]), fix=fix)
+        if missing:
+            fix = "Add them; examples/offers.toml has all."
+            return ConfigError(f"{where} lacks {missing}", fix=fix)
+        return cls._broken(errors[0], where)
+
+    @classmethod
+    def _broken(cls, error: ErrorDetails, where: str) -> ConfigError:
+        value = error["input"]
+        got = short_repr(value) if isinstance(value, dict) else repr(value)
+        if not error["loc"]:
+            return ConfigError(f"{where} must be a table", got=got, fix=cls.heading)
+        key, *inner = map(str, error["loc"])
+        words = [cls.label.format(where=where, key=key), *inner, "must be", error["msg"]]
+        return ConfigError(" ".join(words), got=got, fix=error["ctx"]["fix"])
 
 
-def _is_line(value: object) -> bool:
-    return is_text(value) and str(value).isprintable()
+@dataclass(frozen=True)
+class Rule:
+    """The text and the fix of all errors of an annotated type; a part's own rule takes precedence.
+
+    `holds` checks what the type does not. Lists of TOML become tuples.
+    """
+
+    text: str
+    fix: str
+    holds: Callable[[Any], object] = lambda _: True
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The annotated type with this rule."""
+        return core_schema.no_info_wrap_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: object, of_type: Callable[[object], object]) -> object:
+        try:
+            checked = of_type(tuple(value) if isinstance(value, list) else value)
+            if self.holds(checked):
+                return checked
+        except ValidationError as failure:
+            if any(error["type"] == "rule" for error in failure.errors()):
+                raise
+        except ValueError:  # raised by `holds`
+            pass
+        raise PydanticCustomError("rule", "{text}", {"text": self.text, "fix": self.fix})
 
 
-def _is_number(value: object) -> bool:
-    return _is_not_bool(value) and isinstance(value, int | float) and math.isfinite(value)
+def _is_line(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable()
 
 
-def _is_whole(value: object, *, least: int, most: int = LONGEST_DAYS) -> bool:
-    return _is_not_bool(value) and isinstance(value, int) and least <= value <= most
+def _days(least: int, most: int, example: int) -> Rule:
+    text, fix = f"whole days from {least} to {most}", f"Write e.g. {example}."
+    return Rule(text, fix, lambda days: least <= days <= most)
 
 
-def _is_not_bool(value: object) -> bool:
-    return not isinstance(value, bool)  # a bool is an int in Python
-
-
-def _are_statuses(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(word in STATUSES for word in value)
-
-
-def _are_words(value: object) -> bool:
-    return isinstance(value, tuple) and all(is_text(word) for word in value)
-
-
-def _or_none(rule: Rule) -> Rule:
-    return Rule(rule.text, lambda value: value is None or rule.holds(value), rule.fix)
-
-
-TEXT = Rule("a non-empty text", is_text, 'Put it in quotes, e.g. "email".')
-_KIND = Rule(f"one of {list(KINDS)}", lambda v: v in KINDS, 'Use "other" if none fits.')
-_OBJECTIVE = Rule(
-    f"one of {list(OBJECTIVES)}", lambda v: v in OBJECTIVES, 'Write e.g. "retain", or leave it out.'
+TEXT = Rule("a non-empty text", 'Put it in quotes, e.g. "email".', str.strip)
+KIND = Rule(f"one of {list(KINDS)}", 'Use "other" if none fits.', KINDS.__contains__)
+OBJECTIVE = Rule(
+    f"one of {list(OBJECTIVES)}", 'Write e.g. "retain", or leave it out.', OBJECTIVES.__contains__
 )
-_MONEY = Rule("a number >= 0", lambda v: _is_number(v) and v >= 0, "Write money, e.g. 2.5.")
-_COST = Rule(
+MONEY = Rule("a number >= 0", "Write money, e.g. 2.5.", lambda v: v >= 0)
+COST = Rule(
     'a number >= 0, or a share of the order from "0%" to "100%"',
-    lambda v: _is_percentage(v) if isinstance(v, str) else _MONEY.holds(v),
     'Write money, e.g. 2.5, or "10%" for a discount of 10 %.',
+    lambda v: share_of(v) <= 1 if isinstance(v, str) else v >= 0,
 )
-_SHARE = Rule(
-    "a number between 0 and 1", lambda v: _is_number(v) and 0 <= v <= 1, "Write 15 % as 0.15."
+SHARE = Rule("a number between 0 and 1", "Write 15 % as 0.15.", lambda v: 0 <= v <= 1)
+POINTS = Rule(
+    "a number between -1 and 1", "Write three percentage points as 0.03.", lambda v: -1 < v < 1
 )
-_POINTS = Rule(
-    "a number between -1 and 1",
-    lambda v: _is_number(v) and -1 < v < 1,
-    "Write three percentage points as 0.03.",
-)
-_WAIT = Rule(
-    f"whole days from 0 to {LONGEST_DAYS}", lambda v: _is_whole(v, least=0), "Write e.g. 28."
-)
-_LIFE = Rule(
-    f"whole days from 1 to {LONGEST_DAYS}", lambda v: _is_whole(v, least=1), "Write e.g. 14."
-)
-_NEAR = Rule("whole days from 0 to 366", lambda v: _is_whole(v, least=0, most=366), "Write e.g. 7.")
-_PLACES = Rule(
-    "a whole number >= 0", lambda v: _is_whole(v, least=0, most=10**12), "Write e.g. 500."
-)
-_LINK = Rule(
+COOLDOWN, LIFETIME = _days(0, LONGEST_DAYS, 28), _days(1, LONGEST_DAYS, 14)
+NEARNESS = _days(0, 366, 7)
+PLACES = Rule("a whole number >= 0", "Write e.g. 500.", lambda v: 0 <= v <= 10**12)
+LINK = Rule(
     "an address that starts with https://",
-    lambda v: is_text(v) and v.startswith("https://") and v.isprintable() and " " not in v,
     'Write e.g. "https://shop.example/survey".',
+    lambda v: v.startswith("https://") and v.isprintable() and " " not in v,
 )
-_SUBJECT = Rule(
+SUBJECT = Rule(
     "one line of text, or one per language",
-    lambda v: (
-        all(_is_line(one) for one in (v.values() if isinstance(v, dict) else [v])) and bool(v)
-    ),
     'Write subject = "…", or subject.en = "…" and subject.de = "…".',
+    lambda v: v and all(map(_is_line, v.values() if isinstance(v, dict) else [v])),
 )
-_CODE = Rule(
-    "a code without white space", is_code, 'Write e.g. "WELCOME10"; a file of codes is `codes`.'
+CODE = Rule(
+    "a code without white space", 'Write e.g. "WELCOME10"; a file of codes is `codes`.', is_code
 )
-_CODES = Rule("the name of a file", is_text, 'Write e.g. "codes.csv", next to the catalogue.')
-_STATUSES = Rule(
-    f"one or more of {list(STATUSES)}", _are_statuses, 'Write e.g. ["eligible"] in brackets.'
+CODES = Rule("the name of a file", 'Write e.g. "codes.csv", next to the catalogue.', str.strip)
+STATUS = Rule(
+    f"one or more of {list(STATUSES)}",
+    'Write e.g. ["eligible"] in brackets.',
+    lambda v: v and set(v) <= set(STATUSES),
 )
-_WORDS = Rule("a list of texts", _are_words, 'Write e.g. ["loyal"] in brackets.')
-RULES = {
-    "offer_id": TEXT,
-    "name": TEXT,
-    "kind": _KIND,
-    "channel": TEXT,
-    "margin_cost": _COST,
-    "contact_cost": _MONEY,
-    "redemption_rate": _SHARE,
-    "effect": _POINTS,
-    "effect_low": _POINTS,
-    "effect_high": _POINTS,
-    "cooldown_days": _WAIT,
-    "expires_after_days": _LIFE,
-    "statuses": _STATUSES,
-    "objective": _or_none(_OBJECTIVE),
-    "value": _or_none(_MONEY),
-    "segments": _WORDS,
-    "reason_families": _WORDS,
-    "birthday_within_days": _or_none(_NEAR),
-    "holiday": _or_none(TEXT),
-    "holiday_within_days": _NEAR,
-    "capacity": _or_none(_PLACES),
-    "template": _or_none(TEXT),
-    "link": _or_none(_LINK),
-    "subject": _or_none(_SUBJECT),
-    "code": _or_none(_CODE),
-    "codes": _or_none(_CODES),
-}
+TEXTS = Rule(
+    "a list of texts", 'Write e.g. ["loyal"] in brackets.', lambda v: all(map(str.strip, v))
+)
+DAYS = Rule(
+    "a yearly day or dates",
+    'Write "12-25", or ["2027-03-28", "2028-04-16"].',
+    lambda v: all(map(day_of, [v] if isinstance(v, str) else v)),
+)
