@@ -271,7 +271,7 @@ def test_a_bug_is_exit_code_1_without_a_traceback_unless_asked(tmp_path):
     (tmp_path / "rich" / "__init__.py").write_text("raise RuntimeError('broken')\n")
     done = in_a_process("check", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "error: a bug of ours, RuntimeError; try --debug\n"
+    assert done.stderr == "error: internal error, RuntimeError; try --debug\n"
     asked = in_a_process("check", "--debug", PYTHONPATH=str(tmp_path))
     assert asked.returncode == 1
     assert "RuntimeError: broken" in asked.stderr

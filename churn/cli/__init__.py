@@ -1,6 +1,6 @@
-"""The command face: each command is one call into `churn.commands`; people read standard error.
+"""The command line: each command is one call into `churn.commands`; text goes to standard error.
 
-With `--json` one object goes to standard output. Exit codes: 0 done, 1 a bug, 2 usage or
+With `--json`, one object goes to standard output. Exit codes: 0 success, 1 bug, 2 usage or
 configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 input/output.
 """
 

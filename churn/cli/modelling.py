@@ -1,4 +1,4 @@
-"""Commands on features and models: check, features, train, evaluate, score."""
+"""Commands for features and models: check, features, train, evaluate, score."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from churn.cli.options import (
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 @command()
-def check(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
-    """Check the tables and what is feasible.
+def check(progress: Reporter, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
+    """Check the input tables.
 
-    Shows what was found, what was dropped and why, and whether a model can be trained.
+    Shows the rows read, the rows dropped and why, and whether a model can be trained.
     """
     from churn.commands.check import check as run
 
@@ -38,12 +38,12 @@ def check(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -> 
 
 @command()
 def features(
-    progress: Teller,
+    progress: Reporter,
     out: OutFile,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
 ) -> JobResult:
-    """Write the feature table at one date.
+    """Write the feature table as of a date.
 
     One row per eligible customer.
     """
@@ -54,14 +54,14 @@ def features(
 
 @command(takes_long=True)
 def train(
-    progress: Teller,
+    progress: Reporter,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     models: Models = None,
 ) -> JobResult:
-    """Train, judge and maybe promote a model.
+    """Train and evaluate a model.
 
-    It is judged on later cutoffs and promoted if it beats the simple rules.
+    It is evaluated on later cutoffs and promoted if it beats the baselines.
     """
     from churn.commands.train import train as run
 
@@ -70,41 +70,40 @@ def train(
 
 @command(takes_long=True)
 def evaluate(
-    progress: Teller,
+    progress: Reporter,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     model: Model = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="The report's folder; default: beside the model."
+            "--out", metavar="DIR", help="Folder of the report; default: next to the model."
         ),
     ] = None,
     pooled: Annotated[
-        bool, typer.Option("--pooled", help="Also forecast the cutoffs of the training, in order.")
+        bool, typer.Option("--pooled", help="Also predict the training cutoffs, one by one.")
     ] = False,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Also fit again without each family of features.")
+        bool, typer.Option("--ablation", help="Also refit without each feature family.")
     ] = False,
     horizons: Annotated[
-        bool, typer.Option("--horizons", help="Also try half and twice the horizon.")
+        bool, typer.Option("--horizons", help="Also evaluate half and twice the horizon.")
     ] = False,
 ) -> JobResult:
-    """Judge a model on newer data and write a report.
+    """Evaluate a model on newer data and write a report.
 
-    On every cutoff after its training data whose outcome is known by now.
+    Uses every cutoff after its training data whose outcome is known.
     """
-    asked = {"pooled": pooled, "ablation": ablation, "horizons": horizons}
-
     from churn.commands.evaluate import evaluate as run
 
-    extras = [name for name, wanted in asked.items() if wanted]
+    parts = {"pooled": pooled, "ablation": ablation, "horizons": horizons}
+    extras = [name for name, chosen in parts.items() if chosen]
     return run(config, as_of=as_of, model=model, out=out, extras=extras, progress=progress)
 
 
 @command()
 def score(
-    progress: Teller,
+    progress: Reporter,
     out: Out,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
@@ -114,13 +113,13 @@ def score(
         typer.Option(
             "--explain",
             metavar="WHO",
-            help="Give reasons for at-risk, all, none, or those in a FILE.",
+            help="Customers with reasons: at-risk, all, none, or a FILE of ids.",
         ),
     ] = "at-risk",
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="FILE", help="Earlier scores to compare with; default: in --out."
+            "--since", metavar="FILE", help="Scores to compare with; default: those in --out."
         ),
     ] = None,
     run_id: RunId = None,
@@ -128,7 +127,7 @@ def score(
 ) -> JobResult:
     """Score every customer.
 
-    Probability of lapsing, value at risk, reasons, and what changed since the last score.
+    Churn probability, value at risk, reasons, and changes since the previous scores.
     """
     from churn.commands.score import score as run
 

@@ -1,4 +1,4 @@
-"""Commands on offers: plan, effects, export, measure, recommend."""
+"""Commands for offers: plan, effects, export, measure, recommend."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from churn.cli.options import (
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 @command()
 def plan(
-    progress: Teller,
+    progress: Reporter,
     out: Out,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     scores: Annotated[
-        str | None, typer.Option("--scores", metavar="FILE", help="Scores; default: score now.")
+        str | None,
+        typer.Option("--scores", metavar="FILE", help="Scores to use; default: score now."),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", help="Money to spend; default: [offers] budget.")
+        float | None, typer.Option("--budget", help="Budget in money; default: [offers] budget.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Do not remember it: no cooldown begins.")
+        bool, typer.Option("--dry-run", help="Do not record the plan; no cooldown starts.")
     ] = False,
     run_id: RunId = None,
     accept_change: AcceptChange = False,
 ) -> JobResult:
-    """Choose an offer or none for each.
+    """Choose an offer or none for every customer.
 
-    By expected net value, within the budget, with consent and a holdout.
+    Maximises expected net value within the budget, respects consent and keeps a holdout.
     """
     from churn.commands.plan import plan as run
 
@@ -59,10 +60,10 @@ def plan(
 
 
 @command(takes_long=True)
-def effects(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
-    """Learn what each offer changes.
+def effects(progress: Reporter, config: Config = CHURN_TOML, as_of: AsOf = None) -> JobResult:
+    """Estimate the effect of each offer.
 
-    From contacts that a lot decided: the average, for whom it works, for whom it harms.
+    From randomised contacts: the average effect, and the groups it helps or harms.
     """
     from churn.commands.effects import effects as run
 
@@ -71,14 +72,14 @@ def effects(progress: Teller, config: Config = CHURN_TOML, as_of: AsOf = None) -
 
 @command()
 def export(
-    progress: Teller,
+    progress: Reporter,
     plan_file: Annotated[
-        str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
+        str, typer.Argument(metavar="PLAN", help="The plan: a file or postgresql://…#table.")
     ],
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="FILE", help="Write .parquet, .csv, .xlsx or postgresql://…#table."
+            "--to", metavar="FILE", help="Output: .parquet, .csv, .xlsx or postgresql://…#table."
         ),
     ],
     config: Config = CHURN_TOML,
@@ -87,23 +88,23 @@ def export(
         typer.Option(
             "--audience",
             metavar="PLATFORM",
-            help="Hashed, for google-ads, google-data-manager or meta; default: by customer.",
+            help="Hashed, for google-ads, google-data-manager or meta; default: customer ids.",
         ),
     ] = None,
     offer: Annotated[
-        str | None, typer.Option("--offer", metavar="ID", help="Of one offer; default: of all.")
+        str | None, typer.Option("--offer", metavar="ID", help="Only this offer; default: all.")
     ] = None,
     date: Annotated[
         str | None,
-        typer.Option("--date", metavar="DATE", help="When it is sent; default: data's end."),
+        typer.Option("--date", metavar="DATE", help="Date of sending; default: end of the data."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Though another plan of it was exported before.")
+        bool, typer.Option("--replace", help="Even if another plan was exported before.")
     ] = False,
 ) -> JobResult:
-    """Write the list for a campaign tool.
+    """Export a plan as a list or an audience.
 
-    A plan's offers to those whose consent holds at that date, as customers or as hashes.
+    Contains the customers whose consent is valid at the date, by id or as hashes.
     """
     from churn.commands.export import export as run
 
@@ -121,15 +122,15 @@ def export(
 
 @command()
 def measure(
-    progress: Teller,
+    progress: Reporter,
     config: Config = CHURN_TOML,
     plan: Annotated[
         str | None,
-        typer.Option("--plan", metavar="FILE", help="The plan; default: the campaign's newest."),
+        typer.Option("--plan", metavar="FILE", help="Plan to measure; default: the newest."),
     ] = None,
     scores: Annotated[
         str | None,
-        typer.Option("--scores", metavar="FILE", help="The plan's scores: narrower intervals."),
+        typer.Option("--scores", metavar="FILE", help="Scores of the plan; narrow the intervals."),
     ] = None,
     out: Annotated[
         str | None,
@@ -137,9 +138,9 @@ def measure(
     ] = None,
     as_of: AsOf = None,
 ) -> JobResult:
-    """Tell what a campaign earned.
+    """Measure the incremental result of a campaign.
 
-    Against those kept without it: retained customers, orders, margin, cost, and who to follow up.
+    Compares treated customers with the holdout: retention, orders, margin and cost.
     """
     from churn.commands.measure import measure as run
 
@@ -148,30 +149,30 @@ def measure(
 
 @command()
 def recommend(
-    progress: Teller,
+    progress: Reporter,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="Write .parquet, which `send` reads, or .csv."),
+        typer.Option("--out", metavar="FILE", help="Output: .csv, or .parquet for `churn send`."),
     ] = None,
     config: Config = CHURN_TOML,
     as_of: AsOf = None,
     level: Annotated[
-        str, typer.Option("--level", metavar="LEVEL", help="By product, or by category.")
+        str, typer.Option("--level", metavar="LEVEL", help="product or category.")
     ] = "product",
-    top: Annotated[int, typer.Option("--top", help="How many for each customer.")] = 10,
+    top: Annotated[int, typer.Option("--top", help="Number of recommendations per customer.")] = 10,
     new_only: Annotated[
-        bool, typer.Option("--new-only", help="Only what the customer never bought.")
+        bool, typer.Option("--new-only", help="Only what the customer has never bought.")
     ] = False,
     repeat_only: Annotated[
-        bool, typer.Option("--repeat-only", help="Only what the customer bought before.")
+        bool, typer.Option("--repeat-only", help="Only what the customer has bought before.")
     ] = False,
     judge: Annotated[
-        bool, typer.Option("--judge", help="Only tell how good the lists are; write none.")
+        bool, typer.Option("--judge", help="Only evaluate the lists; write none.")
     ] = False,
 ) -> JobResult:
-    """Choose products for each customer.
+    """Recommend products to each customer.
 
-    Judged on the weeks before, beside the customer's own best sellers and the shop's.
+    Evaluated on the preceding weeks against the customer's own and the shop's best sellers.
     """
     from churn.commands.recommend import kind_of
     from churn.commands.recommend import recommend as run

@@ -1,4 +1,4 @@
-"""Commands for a customer's rights: what is held on them, and its erasure."""
+"""Commands for the rights of data subjects: access and erasure."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from churn.cli.options import CHURN_TOML, Config
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 @command()
 def access(
-    progress: Teller,
+    progress: Reporter,
     customer: Annotated[
         str,
-        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads it from standard input."),
+        typer.Argument(
+            metavar="CUSTOMER", help="customer_id, or - to read it from standard input."
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="All of it: .json.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Complete record: .json.")
     ] = None,
     config: Config = CHURN_TOML,
 ) -> JobResult:
-    """Tell what is held on a customer.
+    """Show all data held on a customer.
 
-    Their rows, score, reasons, offers, lots, consents and exports, and what all of it means.
+    Rows, score, reasons, offers, assignments, consents and exports, each field explained.
     """
     from churn.commands.access import access as run
     from churn.commands.named_customers import only_customer
@@ -39,26 +41,26 @@ def access(
 
 @command()
 def forget(
-    progress: Teller,
+    progress: Reporter,
     customers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CUSTOMER", help="customer_id; - reads them from standard input."),
+        typer.Argument(
+            metavar="CUSTOMER", help="customer_id, or - to read them from standard input."
+        ),
     ] = None,
     config: Config = CHURN_TOML,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="A list of more customers.")
+        Path | None, typer.Option("--file", metavar="FILE", help="File with more customer ids.")
     ] = None,
     places: Annotated[
         list[str] | None,
-        typer.Option(
-            "--in", metavar="PLACE", help="A folder with copies, or postgresql://…#table."
-        ),
+        typer.Option("--in", metavar="PLACE", help="Folder with copies, or postgresql://…#table."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is held.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the rows.")] = False,
 ) -> JobResult:
-    """Erase customers for good.
+    """Erase customers permanently.
 
-    From the ledger and all that was written; a keyed hash keeps them from coming back.
+    From the ledger and all written files; a keyed hash excludes them from later imports.
     """
     from churn.commands.forget import forget as run
     from churn.commands.named_customers import named_customers

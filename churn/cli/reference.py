@@ -1,4 +1,4 @@
-"""The reference of commands, made from the application: `python -m churn.cli.reference`."""
+"""The command reference, generated from the application: `python -m churn.cli.reference`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JSON object to standard output. Every failure is one line on standard error that
 `churn COMMAND --help` shows the same on the terminal.
 """
 
-# What the help of a command is too short for.
+# Additions to the short help of a command.
 NOTES = {
     "init": (
         "Writes `churn.toml`, and `offers.toml` if there is none: [quickstart.md](quickstart.md)."
@@ -122,12 +122,12 @@ NOTES = {
 
 def commands_by_name() -> dict[str, Any]:
     """Every command by its full name, subcommands after their group."""
-    found: dict[str, Any] = {}
+    commands: dict[str, Any] = {}
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        found[name] = command
+        commands[name] = command
         for inner, subcommand in getattr(command, "commands", {}).items():
-            found[f"{name} {inner}"] = subcommand
-    return found
+            commands[f"{name} {inner}"] = subcommand
+    return commands
 
 
 def command_reference() -> str:
@@ -147,7 +147,7 @@ def _summary(command: Any) -> str:
 
 
 def _section(name: str, command: Any) -> str:
-    arguments = "".join(f" {_placeholder(one)}" for one in command.params if _is_argument(one))
+    arguments = "".join(f" {_placeholder(item)}" for item in command.params if _is_argument(item))
     text = [f"\n## `churn {name}`", "", *_paragraphs(str(command.help)), NOTES[name], ""]
     usage = ["```text", f"churn {name}{arguments} [OPTIONS]", "```", ""]
     table = ["| argument, option | default | meaning |", "|---|---|---|", *_rows(command)]

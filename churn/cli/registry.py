@@ -1,4 +1,4 @@
-"""Commands about the models that there are: which, which one speaks, MLflow's record of them."""
+"""Commands for the models: list, show, compare, promote, roll back, synchronise with MLflow."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from churn.cli.options import CHURN_TOML, AsJson, Config, Debug, Models, app
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
-ModelId = Annotated[str, typer.Argument(metavar="ID", help="A model's name, or how it begins.")]
+ModelId = Annotated[str, typer.Argument(metavar="ID", help="Name of a model, or a prefix of it.")]
 Reason = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the ledger.")
+    str | None, typer.Option("--reason", metavar="TEXT", help="Reason, kept in the ledger.")
 ]
 
 
@@ -41,7 +41,7 @@ def models(
 ) -> None:
     """List the models and the champion.
 
-    Or show, compare, promote and roll back with one of the commands below.
+    The commands below show, compare, promote and roll back models.
     """
     if context.invoked_subcommand is None:
         list_(config=config, models=models, as_json=as_json, debug=debug)
@@ -51,7 +51,7 @@ def models(
 
 @command(on=models_app)
 def show(model: ModelId, config: Config = CHURN_TOML, models: Models = None) -> JobResult:
-    """Tell what a model is and how it was judged."""
+    """Show a model and its evaluation."""
     from churn.commands.compare import show_model
 
     return show_model(config, model, models=models)
@@ -64,9 +64,9 @@ def compare(
     config: Config = CHURN_TOML,
     models: Models = None,
 ) -> JobResult:
-    """Put two models' figures side by side.
+    """Compare the metrics of two models.
 
-    With their difference where both were judged on the same customers and cutoffs.
+    With differences if both were evaluated on the same customers and cutoffs.
     """
     from churn.commands.compare import compare_models
 
@@ -75,18 +75,18 @@ def compare(
 
 @command(on=models_app)
 def promote(
-    progress: Teller,
+    progress: Reporter,
     model: ModelId,
     config: Config = CHURN_TOML,
     models: Models = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Even where the gate was closed; needs --reason.")
+        bool, typer.Option("--force", help="Even if it failed the gate; requires --reason.")
     ] = False,
     reason: Reason = None,
 ) -> JobResult:
     """Make a model the champion.
 
-    One that the gate passed; it is verified and must repeat its canary scores first.
+    It must have passed the gate, be undamaged, and reproduce its canary scores.
     """
     from churn.commands.models import promote as run
 
@@ -95,22 +95,22 @@ def promote(
 
 @command(on=models_app)
 def rollback(
-    progress: Teller,
+    progress: Reporter,
     config: Config = CHURN_TOML,
     models: Models = None,
     reason: Reason = None,
 ) -> JobResult:
-    """Make the former champion champion again."""
+    """Reinstate the previous champion."""
     from churn.commands.models import rollback as run
 
     return run(config, models=models, reason=reason, progress=progress)
 
 
 @command()
-def sync(progress: Teller, config: Config = CHURN_TOML, models: Models = None) -> JobResult:
-    """Record in MLflow what it lacks.
+def sync(progress: Reporter, config: Config = CHURN_TOML, models: Models = None) -> JobResult:
+    """Record missing models in MLflow.
 
-    Models that were trained while it could not be reached; its aliases follow the champion.
+    Adds models trained while MLflow was unreachable, and updates its aliases.
     """
     from churn.commands.sync import sync as run
 

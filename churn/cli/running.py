@@ -1,4 +1,4 @@
-"""One command run for people or machines: its result, or one line of cause and its exit code."""
+"""Runs one command and shows its result, or one line with the cause and its exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from churn.errors import ChurnError
 from churn.storage.redaction import harmless
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 NOT_OPTIONS = frozenset({"progress", "return"})
@@ -32,9 +32,9 @@ def command(
 ) -> Callable[[Callable[..., JobResult]], Callable[..., None]]:
     """Registers a function as a command of `on`, with the options `--json` and `--debug` added.
 
-    The function's parameters are the command's own options, its result is shown. A first parameter
-    `progress` receives the `Teller`. A command that takes long reports its steps off a terminal,
-    too.
+    The function's parameters are the command's own options; its result is shown. A parameter
+    `progress` receives the `Reporter`. A command that `takes_long` also reports its steps if
+    standard error is not a terminal.
     """
 
     def register(job: Callable[..., JobResult]) -> Callable[..., None]:
@@ -42,7 +42,7 @@ def command(
 
         @functools.wraps(job)
         def run(*, as_json: bool = False, debug: bool = False, **options: Any) -> None:
-            def call(progress: Teller) -> JobResult:
+            def call(progress: Reporter) -> JobResult:
                 return job(progress, **options) if reports_progress else job(**options)
 
             run_job(call, as_json=as_json, debug=debug, takes_long=takes_long)
@@ -72,12 +72,9 @@ def _add_common_options(run: Callable[..., None], job: Callable[..., JobResult])
 
 
 def run_job(
-    job: Callable[[Teller], JobResult], *, as_json: bool, debug: bool, takes_long: bool = False
+    job: Callable[[Reporter], JobResult], *, as_json: bool, debug: bool, takes_long: bool = False
 ) -> None:
-    """Runs a job and says what came of it: a result, or one line of cause and its exit code.
-
-    One that takes long tells its steps off a terminal, too.
-    """
+    """Runs a job and shows its result, or exits with one line that states the cause."""
     from churn.cli.terminal import progress_on_terminal, show
 
     try:
@@ -94,7 +91,7 @@ def run_job(
         typer.echo(str(interrupt) or "interrupted; nothing was written", err=True)
         raise typer.Exit(130) from None
     except _Terminated:
-        typer.echo("ended by SIGTERM; what was not finished is as it was before", err=True)
+        typer.echo("ended by SIGTERM; unfinished changes were undone", err=True)
         raise typer.Exit(128 + signal.SIGTERM) from None
     else:
         if as_json:
@@ -115,14 +112,14 @@ def _fail(failure: ChurnError, *, as_json: bool) -> None:
 
 
 class _Terminated(BaseException):
-    """The process was asked to end; the run is marked as failed on the way out."""
+    """The process received SIGTERM; the run is marked as failed on the way out."""
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """A block that SIGTERM ends as Ctrl-C does: with what is begun undone, and a line that says so.
+    """A block that SIGTERM ends as Ctrl-C does: unfinished changes are undone, one line reports it.
 
-    Only the main thread may listen to signals.
+    Only the main thread may handle signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -139,19 +136,19 @@ def _terminable() -> Iterator[None]:
 
 
 def _misused(failure: Any) -> NoReturn:
-    """Says what is wrong with the words of the command, as JSON where it was asked for."""
+    """Reports wrong usage of the command line, with `--json` also as JSON."""
     if "--json" in sys.argv:
         rule = failure.format_message().rstrip(".")
         fix = "`churn --help` lists the commands, `churn COMMAND --help` their options."
-        told = {"code": failure.exit_code, "rule": rule, "got": None, "fix": fix}
-        typer.echo(json.dumps({"error": told}))
+        error = {"code": failure.exit_code, "rule": rule, "got": None, "fix": fix}
+        typer.echo(json.dumps({"error": error}))
     failure.show()
     sys.exit(failure.exit_code)
 
 
 def main() -> None:
     """The `churn` command."""
-    # Threads that wait by spinning slow a training twentyfold where another process has a core.
+    # Threads that spin while waiting slow training twentyfold if another process uses a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
@@ -161,5 +158,5 @@ def main() -> None:
     except Exception as failure:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"error: a bug of ours, {type(failure).__name__}; try --debug", err=True)
+        typer.echo(f"error: internal error, {type(failure).__name__}; try --debug", err=True)
         sys.exit(1)

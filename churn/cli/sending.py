@@ -1,4 +1,4 @@
-"""Commands that reach customers: send what a plan offers, and take back who wants no more."""
+"""Commands that contact customers: send messages, serve the unsubscribe page."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from churn.cli.options import CHURN_TOML, Config
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 @command()
 def send(
-    progress: Teller,
+    progress: Reporter,
     plan_file: Annotated[
-        str, typer.Argument(metavar="PLAN", help="A plan's file or postgresql://…#table.")
+        str, typer.Argument(metavar="PLAN", help="The plan: a file or postgresql://…#table.")
     ],
     config: Config = CHURN_TOML,
     through: Annotated[
-        str, typer.Option("--through", metavar="WAY", help="email or webhook.")
+        str, typer.Option("--through", metavar="TRANSPORT", help="email or webhook.")
     ] = "email",
     offer: Annotated[
-        str | None, typer.Option("--offer", metavar="ID", help="Of one offer; default: of all.")
+        str | None, typer.Option("--offer", metavar="ID", help="Only this offer; default: all.")
     ] = None,
     date: Annotated[
         str | None,
-        typer.Option("--date", metavar="DATE", help="When it is sent; default: data's end."),
+        typer.Option("--date", metavar="DATE", help="Date of sending; default: end of the data."),
     ] = None,
     products: Annotated[
         Path | None,
-        typer.Option("--products", metavar="FILE", help="Recommendations to name."),
+        typer.Option("--products", metavar="FILE", help="Recommendations to include."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many messages.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of messages.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; send nothing.")] = False,
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -49,15 +49,15 @@ def send(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of quiet hours.")] = False,
     retry_unknown: Annotated[
         bool,
-        typer.Option("--retry-unknown", help="Also those that may have arrived, once more."),
+        typer.Option("--retry-unknown", help="Also resend messages that may have arrived."),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Though another plan of it was sent before.")
+        bool, typer.Option("--replace", help="Even if another plan was sent before.")
     ] = False,
 ) -> JobResult:
     """Send a plan's offers as messages.
 
-    To those whose consent holds, each message once, by e-mail or to a webhook.
+    To customers whose consent is valid, each message once, by e-mail or to a webhook.
     """
     from churn.commands.send import send as run
 
@@ -81,18 +81,18 @@ def send(
 @command()
 def serve(
     config: Config = CHURN_TOML,
-    host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0: any free port.")
     ] = 8080,
 ) -> JobResult:
-    """Serve the page to unsubscribe.
+    """Serve the unsubscribe page.
 
-    It answers the links in messages, and nothing else so far; until Ctrl-C or SIGTERM.
+    Answers the links in messages until Ctrl-C or SIGTERM.
     """
     from churn.commands.serve import serve as run
 
     def announce(address: str) -> None:
-        typer.echo(f"serving the page to unsubscribe on {address}/unsubscribe/", err=True)
+        typer.echo(f"serving the unsubscribe page on {address}/unsubscribe/", err=True)
 
     return run(config, host=host, port=port, announce=announce)

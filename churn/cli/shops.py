@@ -1,4 +1,4 @@
-"""Commands that make or show a shop: init, example, simulate, live-on, demo."""
+"""Commands that set up or simulate a shop: init, example, simulate, live-on, demo."""
 
 from __future__ import annotations
 
@@ -11,62 +11,64 @@ from churn.cli.options import CHURN_TOML
 from churn.cli.running import command
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Teller
+    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 
 @command()
 def init(
-    progress: Teller,
+    progress: Reporter,
     orders: Annotated[
         list[Path],
         typer.Argument(
             metavar="ORDERS",
-            help="Orders or order lines: CSV, Excel, Parquet, .gz or .zip; a folder or a 'glob'.",
+            help="Orders or order lines: CSV, Excel, Parquet, .gz or .zip; a folder or a glob.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = CHURN_TOML,
-    force: Annotated[bool, typer.Option("--force", help="Replace it where it is there.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = CHURN_TOML,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     mapped: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="OURS=THEIRS", help="A column, e.g. amount=Total; repeats."),
+        typer.Option(
+            "--map", metavar="OURS=THEIRS", help="Map a column, e.g. amount=Total; repeatable."
+        ),
     ] = None,
     currency: Annotated[
-        str | None, typer.Option("--currency", metavar="CODE", help="Of the amounts, e.g. EUR.")
+        str | None, typer.Option("--currency", metavar="CODE", help="Currency, e.g. EUR.")
     ] = None,
     margin: Annotated[
         str | None,
-        typer.Option("--margin", metavar="SHARE", help="What is left of an amount, e.g. 0.3."),
+        typer.Option("--margin", metavar="SHARE", help="Contribution margin, e.g. 0.3."),
     ] = None,
     consent: Annotated[
         str | None,
-        typer.Option("--consent", metavar="RULE", help="required: who agreed; assumed: the rest."),
+        typer.Option("--consent", metavar="RULE", help="required (opt-in) or assumed (opt-out)."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions.")] = False,
 ) -> JobResult:
     """Write a churn.toml for your orders.
 
-    Looks at the files, guesses their format and what their columns mean, and reads them so.
+    Detects the format and the columns of the files, and reads the orders with the result.
     """
-    from churn.commands.init import init_result, pairs, said
+    from churn.commands.init import given_answers, init_result, pairs
 
     return init_result(
         orders,
         out=out,
         force=force,
         columns=pairs(mapped or []),
-        answers=said(currency=currency, margin=margin, consent=consent),
+        answers=given_answers(currency=currency, margin=margin, consent=consent),
         ask=progress.ask if progress.can_ask and not yes else None,
     )
 
 
 @command()
 def example(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")],
 ) -> JobResult:
     """Write the example data as files.
 
-    A grocer's real purchases of a year: the Complete Journey, 2,469 households in 2017.
+    Complete Journey: real grocery purchases of 2,469 households in 2017.
     """
     from churn.commands.example import example as run
 
@@ -75,30 +77,28 @@ def example(
 
 @command()
 def simulate(
-    progress: Teller,
+    progress: Reporter,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
-    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same shop.")] = 7,
-    days: Annotated[int, typer.Option("--days", help="How long the shop has been open.")] = 730,
+    customers: Annotated[int, typer.Option("--customers", help="Number of customers.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 7,
+    days: Annotated[int, typer.Option("--days", help="Length of the history in days.")] = 730,
     lines: Annotated[
-        bool, typer.Option("--lines/--no-lines", help="Order lines, too: they are the bulk.")
+        bool, typer.Option("--lines/--no-lines", help="Whether to write order lines.")
     ] = True,
     late_share: Annotated[
         float, typer.Option("--late-share", help="Share of orders that arrive days late.")
     ] = 0.0,
     campaigns: Annotated[
-        int, typer.Option("--campaigns", help="How many campaigns with offers went out.")
+        int, typer.Option("--campaigns", help="Number of past campaigns with offers.")
     ] = 0,
     randomised: Annotated[
-        float, typer.Option("--randomised", help="Share of customers for whom a lot decided.")
+        float, typer.Option("--randomised", help="Share of customers with randomised contacts.")
     ] = 0.5,
-    ahead: Annotated[
-        int, typer.Option("--ahead", help="Days held back, so that the shop can live on.")
-    ] = 0,
+    ahead: Annotated[int, typer.Option("--ahead", help="Days held back for `churn live-on`.")] = 0,
 ) -> JobResult:
-    """Make up a shop with known truth.
+    """Simulate a shop with known truth.
 
-    For mechanics and speed, never as evidence of quality.
+    For testing mechanics and speed; it is not evidence about real customers.
     """
     from churn.commands.simulate import simulate as run
 
@@ -118,22 +118,24 @@ def simulate(
 
 @command(name="live-on")
 def live_on(
-    progress: Teller,
-    shop: Annotated[Path, typer.Argument(metavar="SHOP", help="A folder of `churn simulate`.")],
+    progress: Reporter,
+    shop: Annotated[
+        Path, typer.Argument(metavar="SHOP", help="Folder written by `churn simulate`.")
+    ],
     plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Whose offers were sent.")
+        Path | None, typer.Option("--plan", metavar="FILE", help="Plan whose offers were sent.")
     ] = None,
     sent: Annotated[
         Path | None,
         typer.Option(
-            "--sent", metavar="LIST", help="An export: to whom; default: as the ledger says."
+            "--sent", metavar="LIST", help="Exported list of recipients; default: the ledger."
         ),
     ] = None,
-    days: Annotated[int, typer.Option("--days", help="How many; simulated with --ahead.")] = 28,
+    days: Annotated[int, typer.Option("--days", help="Number of days, at most --ahead.")] = 28,
 ) -> JobResult:
-    """Let a simulated shop live on.
+    """Advance the calendar of a simulated shop.
 
-    Offers of a plan having been sent: its tables grow, and the truth is told.
+    Appends what happens after the offers were sent, and reports their true effect.
     """
     from churn.commands.simulate import live_on as run
 
@@ -142,14 +144,14 @@ def live_on(
 
 @command(takes_long=True)
 def demo(
-    progress: Teller,
+    progress: Reporter,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
-    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", help="Another one makes another shop.")] = 7,
+    customers: Annotated[int, typer.Option("--customers", help="Number of customers.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 7,
 ) -> JobResult:
-    """Show the whole loop on a simulated shop.
+    """Run the complete loop on a simulated shop.
 
-    Simulate, train, plan, send to a mail server of its own, wait a simulated month, measure.
+    Simulate, train, plan, send to a local mail server, advance 28 days, measure.
     """
     from churn.commands.demo.run import demo as run
 

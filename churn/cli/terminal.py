@@ -1,4 +1,4 @@
-"""What a person sees while a command runs and when it is done; all on standard error."""
+"""What commands show on standard error while they run and when they are done."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ IDS_SHOWN = ("train", "score", "plan")
 COUNTS = re.compile(r"[\d.,]+")
 
 
-class Teller:
-    """Tells the step at hand: with a spinner on a terminal, and elsewhere, with `lines`, as a line.
+class Reporter:
+    """Shows the current step: as a spinner on a terminal, elsewhere, with `lines`, as a line.
 
-    Of steps that differ in their numbers alone one line is written, as far from the left as what
-    was said last.
+    Steps that differ only in their numbers are written once, indented like the text before them.
     """
 
     def __init__(self, console: Console, status: Status, *, lines: bool) -> None:
@@ -37,7 +36,7 @@ class Teller:
         self._indent = 0
 
     def __call__(self, step: str) -> None:
-        """The step that begins."""
+        """Shows a step that begins."""
         step = harmless(step)
         self._status.update(f"{_plain(step)} …")
         same, self._last = COUNTS.sub("", step) == self._last, COUNTS.sub("", step)
@@ -45,7 +44,7 @@ class Teller:
             self._write(f"{' ' * self._indent}{step} …", style="dim")
 
     def say(self, text: str, *, style: str = "", indent: int = 0, mark: str = "") -> None:
-        """Text that stays, wrapped to the width of the terminal; each line begins with the mark."""
+        """Prints text wrapped to the width of the terminal; each line begins with the mark."""
         self._indent = indent
         begin = " " * indent + mark
         for line in harmless(text).splitlines() or [""]:
@@ -62,31 +61,31 @@ class Teller:
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person can be asked: questions are shown on standard error."""
+        """Whether questions can be asked; they are shown on standard error."""
         return not self._console.quiet and sys.stdin.isatty() and sys.stderr.isatty()
 
-    def ask(self, question: str, usual: str) -> str:
-        """What is answered to the question; the usual answer where nothing is."""
+    def ask(self, question: str, default: str) -> str:
+        """The answer to the question, or the default if it is empty."""
         self._status.stop()
         self.say(question, style="bold")
-        said = self._console.input(f"[{usual}] ", markup=False).strip()
+        answer = self._console.input(f"[{default}] ", markup=False).strip()
         self._status.start()
-        return said or usual
+        return answer or default
 
     def _write(self, line: str, *, style: str) -> None:
         self._console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def progress_on_terminal(*, quiet: bool, lines: bool = False) -> Iterator[Teller]:
-    """A teller on standard error, silent where that was asked for."""
+def progress_on_terminal(*, quiet: bool, lines: bool = False) -> Iterator[Reporter]:
+    """A reporter on standard error, silent if `quiet`."""
     console = Console(stderr=True, quiet=quiet, highlight=False)
     with console.status("starting") as status:
-        yield Teller(console, status, lines=lines)
+        yield Reporter(console, status, lines=lines)
 
 
 def show(result: JobResult, *, quiet: bool) -> None:
-    """The result's tables, verdict, warnings and files."""
+    """Prints the result's tables, gate, warnings and files."""
     console = Console(stderr=True, quiet=quiet, highlight=False)
     if result.as_of is not None:
         console.print(f"[bold]churn {result.command}[/] as of {result.as_of} (exclusive)")
@@ -95,11 +94,11 @@ def show(result: JobResult, *, quiet: bool) -> None:
     for reason in (result.gate or {}).get("reasons", ()):
         console.print(harmless(reason), markup=False)
     if result.gate is not None and result.gate["promoted"] is not None:
-        word = "promoted" if result.gate["promoted"] else "not promoted"
-        console.print(f"{result.model_id} was {word}", markup=False)
+        outcome = "promoted" if result.gate["promoted"] else "not promoted"
+        console.print(f"{result.model_id} was {outcome}", markup=False)
     if result.command in IDS_SHOWN and result.id_matches:
-        known = (f"{name} {one.known:,} of {one.ids:,}" for name, one in result.id_matches.items())
-        console.print(f"ids known in the orders: {', '.join(known)}", markup=False)
+        matches = (f"{name} {m.known:,} of {m.ids:,}" for name, m in result.id_matches.items())
+        console.print(f"ids found in the orders: {', '.join(matches)}", markup=False)
     for warning in result.all_warnings:
         console.print(f"note: {harmless(warning)}", markup=False, style="yellow")
     for path in result.files:
@@ -107,7 +106,7 @@ def show(result: JobResult, *, quiet: bool) -> None:
 
 
 def _print_table(console: Console, title: str, header: Line, rows: tuple[Line, ...]) -> None:
-    """No word is cut, for it may be a name to copy: a table rather passes the terminal's edge."""
+    """Cuts no word, because it may be a name to copy: a table may exceed the terminal's width."""
     if not rows:
         return
     rows = tuple(tuple(harmless(cell) for cell in row) for row in rows)

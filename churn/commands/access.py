@@ -1,4 +1,4 @@
-"""`churn access`: everything that is held on one customer, with what it means, as one object."""
+"""`churn access`: all data held on one customer, with explanations, as one object."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ PLANS_SHOWN = 10
 def access(
     config: Path, *, customer: str, out: Path | None = None, progress: Progress = silent
 ) -> JobResult:
-    """What is held on the customer, written to `out` (.json), and for `--json` in `metrics`.
+    """All data held on the customer, written to `out` (.json) and returned in `metrics`.
 
-    ConfigError for a customer of whom nothing is held. Of an erased one it says since when, or what
-    an erasure that did not finish left.
+    ConfigError if nothing is held. For an erased customer, the date of erasure is returned, and
+    what an unfinished erasure left.
     """
     settings = load_settings(config)
     customer = settings.same_customer(customer)
     if out is not None and out.suffix != ".json":
         raise ConfigError("--out must end in .json", got=out.suffix, fix="Rename it.")
     erased = settings.erased()
-    gone = None if erased is None else erased.date_of(customer)
-    if erased is not None and gone is not None:
+    erased_on = None if erased is None else erased.date_of(customer)
+    if erased is not None and erased_on is not None:
         with on_record("access", settings, {"found": False}) as (ledger, _):
-            return told_of_erased(settings, ledger, erased, customer, gone)
+            return told_of_erased(settings, ledger, erased, customer, erased_on)
     with (
         open_session("access", config, as_of=None, progress=progress) as session,
         _writing(session, out, config) as file,
@@ -82,7 +82,7 @@ def access(
 def _writing(
     session: Session, out: Path | None, config: Path
 ) -> AbstractContextManager[Path | None]:
-    """A path to write to that becomes `out`; the ledger remembers it, so that it can be erased."""
+    """A temporary path that becomes `out`; the ledger records it, so that it can be erased."""
     if out is None:
         return nullcontext()
     if out.resolve() in {place.resolve() for place in inputs(config) if isinstance(place, Path)}:
@@ -93,7 +93,7 @@ def _writing(
 
 
 def _write(file: Path, held: Row) -> None:
-    """One object, for its owner's eyes alone."""
+    """Writes one object, readable only by the file's owner."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(file, flags, 0o600), "w", encoding="utf-8") as text:
         json.dump(held, text, ensure_ascii=False, indent=1, allow_nan=False)
@@ -101,17 +101,17 @@ def _write(file: Path, held: Row) -> None:
 
 
 def _held(session: Session, customer: str) -> Row:
-    session.progress("looking into tables, ledger and files")
+    session.progress("searching tables, ledger and files")
     tables = table_rows(session.tables, customer)
     ledger = ledger_rows(session.ledger, customer)
     files, exports = _written(session, customer, tables.get("customers", []))
     if not any([*tables.values(), ledger, *(file.get("count") for file in files)]):
-        rule = "nothing is held on a customer of that name"
+        rule = "no data is held on a customer with this id"
         raise ConfigError(rule, fix="Check the spelling: 007 is not 7, and Anna is not anna.")
     snapshot = session.snapshot
     objects = customer in objectors(snapshot)
     score, why_not = _score(session, customer, objects)
-    found: Row = {
+    data: Row = {
         "tables": {name: {"count": len(rows), "rows": rows} for name, rows in tables.items()},
         "consents_now": consents_now(session, customer),
         "objects_to_profiling": objects,
@@ -127,17 +127,17 @@ def _held(session: Session, customer: str) -> Row:
         "customer_id": customer,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "as_of": str(session.as_of),
-        **found,
+        **data,
         "purposes": PURPOSES,
         "logic": LOGIC,
         "retention": RETENTION,
         "rights": RIGHTS,
-        "fields": meanings(_names(found)),
+        "fields": meanings(_names(data)),
     }
 
 
 def _written(session: Session, customer: str, listed: list[Row]) -> tuple[list[Row], list[Row]]:
-    """The files and the exports that hold the customer."""
+    """The files and the exports that contain the customer."""
     key = secrets.token_bytes(32)
     today = datetime.now(UTC).date()
     alone = Erased(key, {keyed_hash(key, customer): today}, session.settings.same_customer)
@@ -150,13 +150,13 @@ def _written(session: Session, customer: str, listed: list[Row]) -> tuple[list[R
 
 
 def _score(session: Session, customer: str, objects: bool) -> tuple[Row | None, str | None]:
-    """The customer's score with its reasons, or why there is none."""
+    """The customer's score with its reasons, or the reason for its absence."""
     if objects:
-        return None, "objects to profiling, so no score is made"
+        return None, "the customer objects to profiling"
     try:
         fitted = load_named_model(session, None)
     except ModelError as failure:
-        return None, f"no model speaks: {failure.rule}"
+        return None, f"no model is active: {failure.rule}"
     scores = score_session(session, fitted, explain={customer}).table
     rows = [row for row in scores.to_pylist() if row["customer_id"] == customer]
     if not rows:
@@ -165,7 +165,7 @@ def _score(session: Session, customer: str, objects: bool) -> tuple[Row | None, 
 
 
 def _names(value: Any) -> set[str]:
-    """The names of the fields of every row, however deep."""
+    """The names of the fields of every row, at any depth."""
     if isinstance(value, list):
         return set[str]().union(*map(_names, value))
     if not isinstance(value, dict):
@@ -175,19 +175,19 @@ def _names(value: Any) -> set[str]:
 
 
 def _counts(held: Row) -> dict[str, int]:
-    tables = {name: one["count"] for name, one in held["tables"].items()}
-    ledger = {f"ledger_{name}": one["count"] for name, one in held["ledger"].items()}
+    tables = {name: rows["count"] for name, rows in held["tables"].items()}
+    ledger = {f"ledger_{name}": rows["count"] for name, rows in held["ledger"].items()}
     return {**tables, **ledger, "files": len(held["files"]), "exports": len(held["exports"])}
 
 
 def _shown(held: Row) -> tuple[Table, ...]:
-    """The numbers of rows, and the score with its reasons."""
+    """Counts of rows, the score with its reasons, planned offers and consents."""
     counts = [(name.replace("_", " "), f"{count:,}") for name, count in _counts(held).items()]
     score = held["score_now"] or {}
-    about = [
+    facts = [
         ("status", str(score.get("status", ""))),
-        ("probability of a lapse", share(score.get("churn_probability"), absent="")),
-        ("risk", str(score.get("risk_band", ""))),
+        ("churn probability", share(score.get("churn_probability"), absent="")),
+        ("risk band", str(score.get("risk_band", ""))),
         *(("reason", reason) for reason in score.get("reasons", ())),
     ]
     consents = [
@@ -199,10 +199,10 @@ def _shown(held: Row) -> tuple[Table, ...]:
         for row in held["ledger"].get("plans", {"rows": []})["rows"]
     ]
     return (
-        Table("Rows on the customer", ("where", "rows"), tuple(counts)),
-        Table("Score now", ("", ""), tuple(about) if score else ()),
-        Table("Offers planned", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
-        Table("Consent now", ("channel", "purpose", ""), tuple(consents)),
+        Table("Rows held", ("where", "rows"), tuple(counts)),
+        Table("Current score", ("", ""), tuple(facts) if score else ()),
+        Table("Planned offers", ("as of", "campaign", "offer", ""), tuple(planned[-PLANS_SHOWN:])),
+        Table("Current consent", ("channel", "purpose", ""), tuple(consents)),
     )
 
 

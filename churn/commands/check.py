@@ -1,4 +1,4 @@
-"""`churn check`: what was found in the tables, what was dropped and why, and what is feasible."""
+"""`churn check`: an audit of the input tables, and whether training is feasible."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from churn.results.job_result import JobResult, Line, Table
 
 
 def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
-    """The audit of every table and, where a training is feasible, its panel, its positives and
-    the smallest effect that the configured holdout could show. Writes nothing.
+    """The audit of every table and, if training is feasible, its panel, its number of positives and
+    the minimum detectable effect of the configured holdout. Writes nothing.
     """
     with open_session("check", config, as_of=as_of, progress=progress) as session:
-        progress("looking at what is feasible")
+        progress("checking feasibility")
         feasible: tuple[Line, ...] = ()
         warnings: tuple[str, ...] = ()
         resolved: dict[str, object] = {}
@@ -33,9 +33,9 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             feasible, resolved = _feasible(session, panel, dataset), panel.to_dict()
             warnings = feasibility_notes(session.tables, dataset, panel)
         except GateError as failure:
-            warnings = (f"not feasible yet: {failure}",)
+            warnings = (f"training is not feasible yet: {failure}",)
         audits = session.tables.audits
-        seen = overview(session.tables, as_of=session.as_of)
+        months = overview(session.tables, as_of=session.as_of)
         notes = tuple(f"{name}: {note}" for name, audit in audits.items() for note in audit.notes)
         notes = (*_read_from(session), *notes)
         return JobResult(
@@ -45,21 +45,21 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             resolved=resolved,
             rows={name: audit.rows_kept for name, audit in audits.items()},
             audits=audits,
-            metrics={} if seen is None else {"overview": seen.to_dict()},
+            metrics={} if months is None else {"overview": months.to_dict()},
             warnings=(*warnings, *notes, *preference_notes(session), *in_place_notes(session)),
             tables=(
                 audit_table(audits),
                 _ids_table(session),
-                *overview_tables(seen),
-                *([Table("Feasible", ("", ""), feasible)] if feasible else []),
+                *overview_tables(months),
+                *([Table("Training", ("", ""), feasible)] if feasible else []),
             ),
         )
 
 
 def _read_from(session: Session) -> tuple[str, ...]:
-    """Where tables of databases lie; files are named in the configuration."""
-    there = {} if session.tables.fetched is None else session.tables.fetched.tables
-    return tuple(f"{table}: read from {fetched.address}" for table, fetched in there.items())
+    """The addresses of tables in databases; files are named in the configuration."""
+    tables = {} if session.tables.fetched is None else session.tables.fetched.tables
+    return tuple(f"{table}: read from {fetched.address}" for table, fetched in tables.items())
 
 
 def _panel(session: Session) -> Panel:
@@ -82,32 +82,32 @@ def _feasible(session: Session, panel: Panel, dataset: Dataset) -> tuple[Line, .
             "training, calibration, test",
             f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
         ),
-        ("eligible at the newest cutoff", f"{eligible:,}, of whom {lapsed:,} lapsed"),
+        ("eligible at the newest cutoff", f"{eligible:,}, of which {lapsed:,} lapsed"),
         _smallest_effect(session.settings.offers.holdout, eligible, lapsed),
     )
 
 
 def _smallest_effect(holdout: float, eligible: int, lapsed: int) -> Line:
-    """What the holdout could show, or why it shows nothing."""
+    """The minimum detectable effect of the holdout, or why there is none."""
     if not holdout:
-        return "smallest effect that a holdout shows", "none: [offers] holdout = 0"
-    title = f"smallest effect that a {holdout:.0%} holdout shows"
+        return "minimum detectable effect", "none: [offers] holdout = 0"
+    title = f"minimum detectable effect, {holdout:.0%} holdout"
     if lapsed in (0, eligible):
-        return title, "unknown: the eligible at the newest cutoff all did the same"
+        return title, "undefined: all or none of the eligible customers lapsed"
     effect = smallest_detectable_effect(lapsed / eligible, eligible, holdout=holdout)
-    return title, f"{100 * effect:.1f} points in the lapse rate of {lapsed / eligible:.1%}"
+    return title, f"{100 * effect:.1f} points of the lapse rate of {lapsed / eligible:.1%}"
 
 
 def _ids_table(session: Session) -> Table:
-    """How many ids of each table the orders know, and the other way round."""
+    """How many ids of each table occur in the orders, and vice versa."""
     matches = [audit.ids for audit in session.tables.audits.values() if audit.ids is not None]
     rows = tuple(
         (
-            one.table,
-            one.column,
-            f"{one.known:,} of {one.ids:,}",
-            f"{one.found:,} of {one.ids_of_orders:,}",
+            match.table,
+            match.column,
+            f"{match.known:,} of {match.ids:,}",
+            f"{match.found:,} of {match.ids_of_orders:,}",
         )
-        for one in matches
+        for match in matches
     )
-    return Table("Ids", ("table", "id", "known in orders", "of the orders' found"), rows)
+    return Table("Ids", ("table", "id", "found in orders", "orders' ids found"), rows)

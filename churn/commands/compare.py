@@ -1,4 +1,4 @@
-"""`churn models show` and `churn models compare`: one model's figures, or two side by side."""
+"""`churn models show` and `churn models compare`: the metrics of one or two models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Figures = Mapping[str, Mapping[str, float | None]]
 
 
 def show_model(config: Path, model_id: str, *, models: Path | None = None) -> JobResult:
-    """What the bundle's manifest tells, after every file of it was verified."""
+    """The contents of the bundle's manifest, after its files were verified."""
     settings = load_settings(config)
     store = ModelStore.of(settings, models)
     model_id = store.full_name(model_id)
@@ -34,23 +34,24 @@ def show_model(config: Path, model_id: str, *, models: Path | None = None) -> Jo
         model_id=model_id,
         metrics=manifest.get("evaluation", {}),
         gate={"promoted": None, "reasons": manifest.get("gate", {}).get("reasons", [])},
-        tables=(_facts(manifest, terms), _judgement(manifest)),
+        tables=(_facts(manifest, terms), _evaluation(manifest)),
     )
 
 
 def compare_models(
     config: Path, first: str, second: str, *, models: Path | None = None
 ) -> JobResult:
-    """Two models' figures side by side, with their difference where both were judged on the same
-    cutoffs, customers and label; else why the figures say nothing about each other.
+    """The metrics of two models side by side, with differences if both were evaluated on the same
+    cutoffs, customers and label; otherwise the reasons why they are not comparable.
     """
     store = ModelStore.of(load_settings(config), models)
     first, second = store.full_name(first), store.full_name(second)
-    one, other = store.manifest(first), store.manifest(second)
-    reasons = differences(one, other)
+    manifests = store.manifest(first), store.manifest(second)
+    reasons = differences(*manifests)
+    a, b = map(_figures, manifests)
     figures = {
-        name: {"first": _figures(one).get(name, {}), "second": _figures(other).get(name, {})}
-        for name in dict.fromkeys([*_figures(one), *_figures(other)])
+        name: {"first": a.get(name, {}), "second": b.get(name, {})}
+        for name in dict.fromkeys([*a, *b])
     }
     notes = [f"not comparable: {reason}" for reason in reasons]
     return JobResult(
@@ -63,19 +64,19 @@ def compare_models(
         },
         metrics=figures,
         warnings=tuple(notes),
-        tables=(_side_by_side(first, second, one, other, comparable=not reasons),),
+        tables=(_side_by_side(first, second, *manifests, comparable=not reasons),),
     )
 
 
-def differences(one: Manifest, other: Manifest) -> list[str]:
-    """Why the judgements of two models cannot be set against each other; nothing where they can."""
+def differences(*models: Manifest) -> list[str]:
+    """Why the evaluations of two models are not comparable; empty if they are."""
     pairs = {
-        "cutoffs": [", ".join(m.get("evaluation", {}).get("cutoffs", ())) for m in (one, other)],
-        "horizon_days": [m.get("clock", {}).get("horizon_days") for m in (one, other)],
-        "lookback_days": [m.get("clock", {}).get("lookback_days") for m in (one, other)],
-        "lead_days": [m.get("cutoffs", {}).get("lead_days") for m in (one, other)],
-        "rows judged": [_eligible(m).get("rows") for m in (one, other)],
-        "shares that lapsed": [_rate(m) for m in (one, other)],
+        "cutoffs": [", ".join(m.get("evaluation", {}).get("cutoffs", ())) for m in models],
+        "horizon_days": [m.get("clock", {}).get("horizon_days") for m in models],
+        "lookback_days": [m.get("clock", {}).get("lookback_days") for m in models],
+        "lead_days": [m.get("cutoffs", {}).get("lead_days") for m in models],
+        "rows evaluated": [_eligible(m).get("rows") for m in models],
+        "lapse rates": [_rate(m) for m in models],
     }
     return [f"{name} differ: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
 
@@ -83,16 +84,16 @@ def differences(one: Manifest, other: Manifest) -> list[str]:
 def _eligible(manifest: Manifest, predictor: str = "model") -> Mapping[str, Any]:
     judged = manifest.get("evaluation", {}).get("judged", ())
     wanted = ("eligible", predictor)
-    return next((one for one in judged if (one["group"], one["predictor"]) == wanted), {})
+    return next((row for row in judged if (row["group"], row["predictor"]) == wanted), {})
 
 
 def _figures(manifest: Manifest) -> dict[str, Any]:
-    """The shown metrics of the model, each with the ends of its interval."""
-    found = _eligible(manifest)
+    """The displayed metrics of the model, with their intervals."""
+    row = _eligible(manifest)
     return {
-        name: {"estimate": found[name], "low": found[f"{name}_low"], "high": found[f"{name}_high"]}
+        name: {"estimate": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
         for name in SHOWN
-        if name in found
+        if name in row
     }
 
 
@@ -110,39 +111,39 @@ def _side_by_side(
         for name in dict.fromkeys([*a, *b])
     ]
     facts = [
-        (name, *(str(_told(m).get(name, "-")) for m in (one, other)), "")
-        for name in ("as of", "judged on", "rows", "features", "gate")
+        (name, *(str(_facts_of(m).get(name, "-")) for m in (one, other)), "")
+        for name in ("as of", "evaluated on", "rows", "features", "gate")
     ]
-    return Table("Side by side", ("", first, second, "change"), (*facts, *rows))
+    return Table("Comparison", ("", first, second, "change"), (*facts, *rows))
 
 
-def _told(manifest: Manifest) -> dict[str, str]:
+def _facts_of(manifest: Manifest) -> dict[str, str]:
     evaluation = manifest.get("evaluation", {})
     return {
         "as of": str(manifest.get("as_of", "-")),
         "created": str(manifest.get("created_at", "-")),
-        "judged on": ", ".join(evaluation.get("cutoffs", ())) or "-",
+        "evaluated on": ", ".join(evaluation.get("cutoffs", ())) or "-",
         "rows": f"{_eligible(manifest).get('rows', 0):,}",
         "features": f"{len(manifest.get('features', ())):,}",
-        "gate": "open" if gate_open(manifest) else "closed",
+        "gate": "passed" if gate_open(manifest) else "failed",
         "signed": "yes" if "signature" in manifest else "no",
         "data": str(manifest.get("data", {}).get("fingerprint", "-"))[:16],
     }
 
 
 def _facts(manifest: Manifest, terms: list[str]) -> Table:
-    rows = [*_told(manifest).items(), *(("champion from", term) for term in terms)]
+    rows = [*_facts_of(manifest).items(), *(("champion from", term) for term in terms)]
     return Table(f"Model {manifest['model_id']}", ("", ""), tuple(rows))
 
 
-def _judgement(manifest: Manifest) -> Table:
+def _evaluation(manifest: Manifest) -> Table:
     judged = manifest.get("evaluation", {}).get("judged", ())
-    names = [one["predictor"] for one in judged if one["group"] == "eligible"]
+    names = [row["predictor"] for row in judged if row["group"] == "eligible"]
     rows = [
         (name, *(_decimal(_eligible(manifest, name).get(metric)) for metric in SHOWN))
         for name in names
     ]
-    return Table("Judged on later cutoffs", ("", *SHOWN.values()), tuple(rows))
+    return Table("Evaluation on later cutoffs", ("", *SHOWN.values()), tuple(rows))
 
 
 def _counts(manifest: Manifest) -> dict[str, int]:

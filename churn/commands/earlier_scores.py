@@ -28,17 +28,19 @@ WORDS: dict[str, Explained] = {"at-risk": "at_risk", "all": "all", "none": "none
 def earlier_scores(
     out: Place, since: Place | None, *, as_of: date
 ) -> tuple[EarlierScores | None, tuple[str, ...]]:
-    """The scores of an earlier date in `since`, else in `out`, and notes for people.
+    """The scores of an earlier date in `since`, otherwise in `out`, and warnings.
 
-    Where `out` holds this very date, what it was compared with: so a run can be repeated. What
-    cannot be compared is no failure, unless it was named by `since`.
+    If `out` contains scores of this date, the scores that those were compared with are used, so
+    that a run can be repeated. Scores that cannot be compared are an error only in `since`.
     """
     if since is not None:
         return _earlier(since, as_of), ()
     if not (out.is_file() if isinstance(out, Path) else has_run(out)):
         return None, ()
     if isinstance(out, Path) and out.suffix != ".parquet":
-        return None, (f"{out.name} holds no types to compare with: name a .parquet by --since",)
+        return None, (
+            f"{out.name} has no column types to compare with: pass a .parquet with --since",
+        )
     try:
         return _earlier(out, as_of), ()
     except ChurnError as failure:
@@ -46,8 +48,8 @@ def earlier_scores(
 
 
 def whom_to_explain(words: str) -> Explained:
-    """`at-risk`, `all`, `none`, or the customers in a file: .parquet or .csv with a column
-    customer_id, or any other with one customer in a line.
+    """`at-risk`, `all`, `none`, or the customers in a file: a .parquet or .csv with a column
+    customer_id, or any other file with one customer per line.
     """
     if words in WORDS:
         return WORDS[words]
@@ -59,9 +61,7 @@ def whom_to_explain(words: str) -> Explained:
         return customers_in(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         rule = f"{path.name} must be a readable file of customers"
-        raise DataError(
-            rule, fix="Write one customer in a line, or a column customer_id."
-        ) from None
+        raise DataError(rule, fix="Write one customer per line, or a column customer_id.") from None
 
 
 def _name(place: Place) -> str:
@@ -72,26 +72,26 @@ def _earlier(place: Place, as_of: date) -> EarlierScores | None:
     scores, facts = read_result(place, SCORES)
     missing = NEEDED - set(scores.schema.names)
     if missing:
-        rule = f"{_name(place)} must hold scores of `churn score`"
-        raise DataError(rule, got=f"no column {sorted(missing)}", fix="Name another file.")
-    found = EarlierScores.of(scores, facts)
-    if found is None or found.as_of < as_of:
-        return found
-    if found.as_of == as_of:
+        rule = f"{_name(place)} must contain scores of `churn score`"
+        raise DataError(rule, got=f"no column {sorted(missing)}", fix="Pass another file.")
+    earlier = EarlierScores.of(scores, facts)
+    if earlier is None or earlier.as_of < as_of:
+        return earlier
+    if earlier.as_of == as_of:
         return EarlierScores.behind(scores, facts or {})
-    rule = f"scores to compare with must be of a date before {as_of}"
-    raise ConfigError(rule, got=found.as_of, fix="Name earlier ones.")
+    rule = f"scores to compare with must have a date before {as_of}"
+    raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier scores.")
 
 
 def customers_in(path: Path) -> set[str]:
-    """The customers in a file: a column customer_id of .parquet or .csv, else one in a line."""
+    """The customers in a file: the column customer_id of a .parquet or .csv, else one per line."""
     if path.suffix not in (".parquet", ".csv"):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         return {line for line in lines if line}
     table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     if "customer_id" not in table.schema.names:
         rule = f"{path.name} must have a column customer_id"
-        raise DataError(rule, fix="Name it so, or list them one in a line in a .txt.")
+        raise DataError(rule, fix="Rename the column, or write one customer per line in a .txt.")
     return {str(name) for name in table.column("customer_id").to_pylist() if name is not None}
 
 

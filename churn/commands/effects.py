@@ -1,4 +1,4 @@
-"""`churn effects`: what is known about each offer, learnt from contacts that a lot decided."""
+"""`churn effects`: the effect of each offer, estimated from randomised contacts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from churn.uplift.study import Finding, Study, StudySettings, study
 
 EFFECTS = "effects"
 NO_CONTACTS = "no contacts are connected: connect [data.contacts] with arm and propensity"
-NO_LOT = "no lot gave both an offer and none: keep a control and note the propensity of each row"
+NOT_RANDOMISED = (
+    "no contacts were randomised between an offer and none: keep a control group and record the "
+    "propensity of each row"
+)
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the run found: a study where a lot decided anything, and where it was saved."""
+    """The result of a run: a study if any contacts were randomised, and where it was saved."""
 
     study: Study | None
     data: ExperimentData | None
@@ -34,14 +37,14 @@ class Learnt:
 
 
 def effects(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
-    """The findings of every offer that a lot gave, saved beside the models for the planner; the
-    offers of the catalogue that nothing is known of keep what was assumed.
+    """The findings for every offer with randomised contacts, saved next to the models for
+    `churn plan`; the other offers of the catalogue keep their assumed effects.
     """
     with open_session("effects", config, as_of=as_of, progress=progress) as session:
         offers = session.offers
         learnt = _learn(session)
-        found = {} if learnt.study is None else learnt.study.findings
-        session.facts |= {name: finding.verdict for name, finding in found.items()}
+        findings = {} if learnt.study is None else learnt.study.findings
+        session.facts |= {name: finding.verdict for name, finding in findings.items()}
     return JobResult(
         command="effects",
         run_id=session.run_id,
@@ -53,7 +56,7 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
         metrics=_metrics(learnt, offers),
         files={} if learnt.saved is None else hashed(learnt.saved / "manifest.json"),
         warnings=tuple(_notes(learnt)),
-        tables=(_offers_table(found, offers), _reasons_table(found), _groups_table(found)),
+        tables=(_offers_table(findings, offers), _reasons_table(findings), _groups_table(findings)),
     )
 
 
@@ -61,7 +64,7 @@ def _learn(session: Session) -> Learnt:
     if not session.tables.has("contacts"):
         return Learnt(None, None, None)
     settings = session.settings
-    session.progress("building what was known before each contact, and what came of it")
+    session.progress("building features before each contact, and outcomes after it")
     data = build_experiment(
         session.tables,
         as_of=session.as_of,
@@ -71,26 +74,26 @@ def _learn(session: Session) -> Learnt:
     )
     if not data.offers:
         return Learnt(None, data, None)
-    session.progress("learning whom each offer moves")
-    found = study(data, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
+    session.progress("estimating the effect of each offer")
+    result = study(data, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
     saved = save_effects(
-        LearntEffects.of_study(found),
+        LearntEffects.of_study(result),
         _directory(session),
         effects_id=f"effects-{session.run_id}".lower(),
         facts={
             "as_of": str(session.as_of),
-            "findings": {name: one.to_dict() for name, one in found.findings.items()},
-            "observational": dict(found.observational),
-            "left_out": dict(found.left_out),
+            "findings": {name: finding.to_dict() for name, finding in result.findings.items()},
+            "observational": dict(result.observational),
+            "left_out": dict(result.left_out),
         },
         signing_key=session.signing_key,
     )
-    return Learnt(found, data, saved)
+    return Learnt(result, data, saved)
 
 
 def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
-    """The finding of each offer; of those that no lot gave, the assumed effect."""
-    found = {} if learnt.study is None else learnt.study.findings
+    """The finding of each offer; without randomised contacts, the assumed effect."""
+    findings = {} if learnt.study is None else learnt.study.findings
     assumed = {
         offer.offer_id: {
             "verdict": "assumed",
@@ -101,10 +104,10 @@ def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
             },
         }
         for offer in offers
-        if offer.offer_id not in found
+        if offer.offer_id not in findings
     }
     return {
-        "offers": {name: one.to_dict() for name, one in found.items()} | assumed,
+        "offers": {name: finding.to_dict() for name, finding in findings.items()} | assumed,
         "observational": {} if learnt.data is None else dict(learnt.data.observational),
     }
 
@@ -114,20 +117,16 @@ def _notes(learnt: Learnt) -> Iterator[str]:
         yield NO_CONTACTS
         return
     if learnt.study is None:
-        yield NO_LOT
+        yield NOT_RANDOMISED
     for offer, count in learnt.data.observational.items():
-        told = _contacts(count, " that no lot decided")
-        yield f"{offer}: {told} observational, and not used"
+        verb = "contact is" if count == 1 else "contacts are"
+        yield f"{offer}: {count:,} {verb} not randomised and therefore not used"
     for reason, count in learnt.data.left_out.items():
-        yield f"{_contacts(count)} left out: {reason}"
+        yield f"{count:,} contact{'' if count == 1 else 's'} left out: {reason}"
 
 
-def _contacts(count: int, which: str = "") -> str:
-    return f"1 contact{which} is" if count == 1 else f"{count:,} contacts{which} are"
-
-
-def _offers_table(found: Mapping[str, Finding], offers: Offers) -> Table:
-    measured = [_measured_line(one) for one in found.values()]
+def _offers_table(findings: Mapping[str, Finding], offers: Offers) -> Table:
+    measured = [_measured_line(finding) for finding in findings.values()]
     stated = [
         (
             offer.offer_id,
@@ -137,29 +136,29 @@ def _offers_table(found: Mapping[str, Finding], offers: Offers) -> Table:
             "",
         )
         for offer in offers
-        if offer.offer_id not in found
+        if offer.offer_id not in findings
     ]
     header = (
-        *("offer", "sent", "kept", "retained without", "effect, points"),
-        *("verdict", "needed an arm"),
+        *("offer", "sent", "control", "retained in control", "effect, points"),
+        *("verdict", "needed per arm"),
     )
-    return Table("What is known about each offer (intervals of 90 %)", header, (*measured, *stated))
+    return Table("Effect on retention by offer (90 % intervals)", header, (*measured, *stated))
 
 
-def _measured_line(one: Finding) -> Line:
-    average = one.line.average
+def _measured_line(finding: Finding) -> Line:
+    average = finding.line.average
     return (
-        one.offer_id,
-        *(f"{count:,}" for count in one.customers),
-        f"{one.retained_without:.1%}",
+        finding.offer_id,
+        *(f"{count:,}" for count in finding.customers),
+        f"{finding.retained_without:.1%}",
         _points(average.estimate, average.high),
-        one.verdict,
-        f"{one.needed_per_arm:,}",
+        finding.verdict,
+        f"{finding.needed_per_arm:,}",
     )
 
 
 def _points(estimate: float, high: float) -> str:
-    """In points of retention, percentages whose difference it is, with half of the interval."""
+    """The effect in percentage points of retention, with half its interval."""
     return f"{100 * estimate:+.1f} ±{100 * (high - estimate):.1f}"
 
 
@@ -168,46 +167,46 @@ def _stated(offer: Offer) -> str:
     return f"{100 * offer.effect:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _reasons_table(found: Mapping[str, Finding]) -> Table:
-    rows = tuple((one.offer_id, reason) for one in found.values() for reason in one.reasons)
-    return Table("Why", ("offer", "reason"), rows)
+def _reasons_table(findings: Mapping[str, Finding]) -> Table:
+    rows = tuple((name, reason) for name, one in findings.items() for reason in one.reasons)
+    return Table("Reasons for the verdicts", ("offer", "reason"), rows)
 
 
-def _groups_table(found: Mapping[str, Finding]) -> Table:
+def _groups_table(findings: Mapping[str, Finding]) -> Table:
     words = {"works": "works best", "harms": "harms"}
     rows = tuple(
         (
-            one.offer_id,
+            finding.offer_id,
             words[kind],
             group.rule,
             f"{group.customers:,}",
             _points(group.effect, group.high),
         )
-        for one in found.values()
-        for kind, groups in one.groups.items()
+        for finding in findings.values()
+        for kind, groups in finding.groups.items()
         for group in groups
     )
-    header = ("offer", "it", "for customers with", "customers", "effect, points")
-    return Table("For whom (intervals of 95 % for all groups together)", header, rows)
+    header = ("offer", "effect", "customers with", "customers", "effect, points")
+    return Table("Effect by customer group (simultaneous 95 % intervals)", header, rows)
 
 
 def known_effects(session: Session) -> LearntEffects | None:
-    """The effects learnt last, for the planner; None where nothing was learnt yet.
+    """The effects estimated last, for the planner; None if there are none yet.
 
-    ModelError where they are of another horizon than the model's.
+    ModelError if their horizon is not the model's.
     """
-    found = current_effects(_directory(session), signing_key=session.signing_key)
-    if found is None:
+    known = current_effects(_directory(session), signing_key=session.signing_key)
+    if known is None:
         return None
     horizon_days = resolve_clock(session).horizon_days
-    if found.horizon_days != horizon_days:
-        rule = f"learnt effects must be of the model's horizon, {horizon_days} days"
-        got = f"{found.horizon_days} days"
+    if known.horizon_days != horizon_days:
+        rule = f"estimated effects must have the model's horizon of {horizon_days} days"
+        got = f"{known.horizon_days} days"
         raise ModelError(rule, got=got, fix="Run `churn effects` again.")
-    return found
+    return known
 
 
 def _directory(session: Session) -> Path:
-    """Where learnt effects are kept: beside the models."""
+    """The folder of estimated effects, next to the models."""
     settings = session.settings
     return settings.path(settings.model.directory) / EFFECTS

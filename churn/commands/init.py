@@ -117,7 +117,7 @@ def pairs(mapped: Sequence[str]) -> dict[str, str]:
     return {ours.strip(): theirs.strip() for ours, theirs in parted}
 
 
-def said(*, currency: str | None, margin: str | None, consent: str | None) -> Answers:
+def given_answers(*, currency: str | None, margin: str | None, consent: str | None) -> Answers:
     """The answers that a command's options give; ConfigError where one is none."""
     if consent is not None and consent not in CONSENTS:
         raise ConfigError(f"--consent must be one of {CONSENTS}", got=consent)

@@ -22,7 +22,7 @@ from churn.simulator.settings import ShopSettings
 from churn.storage.ledger import Ledger
 from churn.storage.messages import CONTACTED, messages_of
 
-CAUTION = "a made-up shop: for mechanics and speed, never as evidence of quality"
+CAUTION = "a simulated shop: for testing mechanics and speed, not evidence about real customers"
 
 
 def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name

@@ -73,7 +73,7 @@ def test_a_consent_that_was_withdrawn_here_is_told_as_refused(tmp_path):
     result = access(config, customer=PERSON)
     told = {row["channel"]: row["granted"] for row in result.metrics["consents_now"]}
     assert told == {"ads": True, "email": False}
-    (shown,) = [rows for title, _, rows in result.tables if title == "Consent now"]
+    (shown,) = [rows for title, _, rows in result.tables if title == "Current consent"]
     assert ("email", "marketing", "refused") in shown
 
 
@@ -114,7 +114,7 @@ def test_nobody_elses_rows_are_there(held):
 
 def test_without_a_model_it_says_why_there_is_no_score(held):
     assert held["score_now"] is None
-    assert held["no_score_because"].startswith("no model speaks")
+    assert held["no_score_because"].startswith("no model is active")
 
 
 def test_the_score_of_today_comes_with_its_reasons(tmp_path, tmp_path_factory):
@@ -123,7 +123,7 @@ def test_the_score_of_today_comes_with_its_reasons(tmp_path, tmp_path_factory):
     score = result.metrics["score_now"]
     assert 0 <= score["churn_probability"] <= 1
     assert set(result.metrics["fields"]) >= set(score)
-    assert [table[0] for table in result.tables][:2] == ["Rows on the customer", "Score now"]
+    assert [table[0] for table in result.tables][:2] == ["Rows held", "Current score"]
     if score["status"] == "eligible":
         assert score["reasons"]
 
@@ -139,12 +139,12 @@ def test_an_objector_has_no_score_and_is_told_so(shop, tmp_path):
     assert held["objects_to_profiling"]
     assert (held["score_now"], held["no_score_because"]) == (
         None,
-        "objects to profiling, so no score is made",
+        "the customer objects to profiling",
     )
 
 
 def test_of_a_stranger_nothing_is_held_and_the_name_is_not_repeated(shop):
-    with pytest.raises(ConfigError, match="nothing is held on a customer of that name") as refused:
+    with pytest.raises(ConfigError, match="no data is held on a customer with this id") as refused:
         access(shop, customer="zqx-4711")
     assert "4711" not in f"{refused.value} {refused.value.got}"
 
@@ -225,5 +225,5 @@ def test_standard_input_may_name_the_one_customer(monkeypatch):
     monkeypatch.setattr("sys.stdin", StringIO("anna\n"))
     assert only_customer("-") == "anna"
     monkeypatch.setattr("sys.stdin", StringIO("anna\nben\n"))
-    with pytest.raises(ConfigError, match="exactly one customer must be named, got 2"):
+    with pytest.raises(ConfigError, match="exactly one customer must be passed, got 2"):
         only_customer("-")

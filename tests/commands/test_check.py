@@ -21,11 +21,11 @@ def test_a_feasible_training_is_told_with_its_numbers(shop):
     assert result.exit_code == 0
     assert result.rows == {"orders": len(simulated_orders())}
     assert result.resolved["horizon_days"] == 28
-    feasible = dict(next(rows for title, _, rows in result.tables if title == "Feasible"))
+    feasible = dict(next(rows for title, _, rows in result.tables if title == "Training"))
     assert feasible["usable cutoffs"].startswith("8, ")
     assert feasible["training, calibration, test"] == "3, 1, 2 cutoffs"
     assert "of whom" in feasible["eligible at the newest cutoff"]
-    assert " points in the lapse rate of " in feasible["smallest effect that a 10% holdout shows"]
+    assert " points of the lapse rate of " in feasible["minimum detectable effect, 10% holdout"]
     assert result.warnings == ()
 
 
@@ -58,7 +58,7 @@ def test_too_little_data_is_a_warning_and_not_a_failure(tmp_path, rows):
     config = open_shop(tmp_path / "shop", simulated_orders(3).head(rows))
     result = check(config)
     assert result.exit_code == 0
-    assert result.warnings[0].startswith("not feasible yet: a")
+    assert result.warnings[0].startswith("training is not feasible yet: a")
     assert result.rows == {"orders": rows}
 
 

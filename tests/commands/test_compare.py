@@ -25,7 +25,7 @@ def test_a_model_is_told_with_its_judgement_and_its_terms(shop):
     assert told["as of"] == ("2024-01-01",)
     assert told["gate"] == ("open",)
     assert told["data"] == (("cd" * 8),)
-    judged = cells(result, "Judged on later cutoffs")
+    judged = cells(result, "Evaluation on later cutoffs")
     assert judged.keys() == {"model", "recency", "active_windows", "logistic_rfm", "bg_nbd"}
     assert result.gate["reasons"] == ["the model beats the rules"]
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["resolved"]["model"]
@@ -42,7 +42,7 @@ def test_models_judged_alike_are_compared_with_their_difference(shop):
     result = compare_models(shop, "m-1", "m-2")
     assert result.resolved["comparable"] is True
     assert result.warnings == ()
-    rows = cells(result, "Side by side")
+    rows = cells(result, "Comparison")
     assert rows["AUC"][2] == "+0.0000"
     assert rows["AUC"][0] == rows["AUC"][1]
     assert set(result.metrics["log_loss"]) == {"first", "second"}
@@ -57,19 +57,19 @@ def test_models_judged_on_other_cutoffs_have_no_difference_and_it_is_said(shop):
     (warning,) = result.warnings
     assert warning.startswith("not comparable: cutoffs differ: ")
     assert warning.endswith("and 2022-01-01")
-    assert cells(result, "Side by side")["AUC"][2] == "-"
+    assert cells(result, "Comparison")["AUC"][2] == "-"
 
 
 def test_models_judged_on_other_customers_are_not_comparable(shop):
     evaluation = json.loads(json.dumps(facts()["evaluation"]))
     evaluation["judged"][0] |= {"rows": 1}
     keep_model(shop.parent / "models", "m-rows", evaluation=evaluation)
-    assert "rows judged differ" in compare_models(shop, "m-1", "m-rows").warnings[0]
+    assert "rows evaluated differ" in compare_models(shop, "m-1", "m-rows").warnings[0]
 
 
 def test_a_model_without_a_judgement_is_shown_as_it_is(shop):
     keep_model(shop.parent / "models", "m-bare", evaluation={})
-    assert cells(show_model(shop, "m-bare"), "Judged on later cutoffs") == {}
+    assert cells(show_model(shop, "m-bare"), "Evaluation on later cutoffs") == {}
     assert compare_models(shop, "m-1", "m-bare").resolved["comparable"] is False
 
 

@@ -114,13 +114,15 @@ def test_csv_in_place_is_not_compared_and_says_so(tmp_path):
     (tmp_path / "s.csv").write_text("customer_id\n1\n")
     found, notes = earlier_scores(tmp_path / "s.csv", None, as_of=AS_OF)
     assert found is None
-    assert notes == ("s.csv holds no types to compare with: name a .parquet by --since",)
+    assert notes == ("s.csv has no column types to compare with: pass a .parquet with --since",)
 
 
 def test_a_table_that_holds_no_scores_is_refused(tmp_path):
     path = tmp_path / "plan.parquet"
     pd.DataFrame({"customer_id": ["a"], "as_of": [AS_OF]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"must hold scores of `churn score`, got no column \['at_"):
+    with pytest.raises(
+        DataError, match=r"must contain scores of `churn score`, got no column \['at_"
+    ):
         earlier_scores(tmp_path / "s.parquet", path, as_of=AS_OF)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churn.commands.effects import NO_CONTACTS, NO_LOT, effects, known_effects
+from churn.commands.effects import NO_CONTACTS, NOT_RANDOMISED, effects, known_effects
 from churn.commands.plan import plan
 from churn.commands.session import open_session
 from churn.commands.simulate import simulate
@@ -76,13 +76,13 @@ def test_contacts_without_a_lot_are_counted_and_called_observational(run):
     _, result = run
     (offer,) = result.metrics["observational"]
     assert offer == "discount"
-    assert any("contacts that no lot decided are observational" in w for w in result.warnings)
+    assert any("contacts are not randomised and therefore not used" in w for w in result.warnings)
 
 
 def test_the_tables_say_it_to_a_person(run):
     _, result = run
     titles = [title for title, _, _ in result.tables]
-    assert titles[0].startswith("What is known about each offer")
+    assert titles[0].startswith("Effect on retention by offer")
     first = {row[0]: row for row in result.tables[0][2]}
     assert first["untried"][4:] == ("+2.0 (+0.0 to +4.0)", "assumed", "")
     assert "±" in first["discount"][4]
@@ -130,7 +130,7 @@ def test_without_a_lot_nothing_is_measured(tmp_path):
     contacts = pd.read_parquet(path)
     contacts.assign(propensity=float("nan")).to_parquet(path)
     result = effects(config)
-    assert NO_LOT in result.warnings
+    assert NOT_RANDOMISED in result.warnings
     assert {one["verdict"] for one in result.metrics["offers"].values()} == {"assumed"}
 
 

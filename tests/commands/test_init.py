@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from churn.commands.check import check
-from churn.commands.init import init, init_result, pairs, said
+from churn.commands.init import given_answers, init, init_result, pairs
 from churn.commands.starter_files import Answers
 from churn.config import load_settings
 from churn.errors import ConfigError, DataError
@@ -203,7 +203,7 @@ def test_what_no_file_tells_is_asked_and_written(tmp_path, german):
 
 
 def test_what_was_said_before_is_not_asked(tmp_path, german):
-    answers = said(currency="eur", margin="0,5", consent="required")
+    answers = given_answers(currency="eur", margin="0,5", consent="required")
     assert answers == Answers(currency="EUR", margin=0.5, consent="required")
 
     def nobody(question: str, usual: str) -> str:
@@ -223,7 +223,7 @@ def test_what_was_said_before_is_not_asked(tmp_path, german):
 )
 def test_answers_that_are_none_are_refused(option, message):
     with pytest.raises(ConfigError, match=message):
-        said(**{"currency": None, "margin": None, "consent": None, **option})
+        given_answers(**{"currency": None, "margin": None, "consent": None, **option})
 
 
 def test_a_folder_or_a_glob_stays_one_in_the_settings(tmp_path, monkeypatch):

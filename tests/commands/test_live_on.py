@@ -122,7 +122,7 @@ def test_without_a_plan_days_pass_and_nothing_is_sent(shop):
     assert done.metrics["sent"] == 0
     assert not (shop / "contacts.parquet").exists()
     assert done.rows["orders"] > 0
-    assert "never as evidence of quality" in done.warnings[0]
+    assert "not evidence about real customers" in done.warnings[0]
 
 
 def test_a_plan_of_another_day_is_refused(shop):

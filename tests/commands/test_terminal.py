@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from churn.cli.terminal import Teller, progress_on_terminal, show
+from churn.cli.terminal import Reporter, progress_on_terminal, show
 from churn.commands.models import HEADER
 from churn.results.job_result import JobResult
 
@@ -14,7 +14,7 @@ def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
     """A teller and what it wrote."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=is_terminal, width=width, highlight=False)
-    return Teller(console, console.status("starting"), lines=lines), written
+    return Reporter(console, console.status("starting"), lines=lines), written
 
 
 def test_off_a_terminal_each_step_is_a_line():

@@ -415,7 +415,7 @@ def test_the_result_counts_the_rows_hashes_the_files_and_warns(tmp_path):
         *(f"{name}.parquet" for name in (*NAMES, "truth/customers")),
     }
     assert all(path.is_file() for path in done.files)
-    assert "never as evidence of quality" in done.warnings[0]
+    assert "not evidence about real customers" in done.warnings[0]
     assert len(told) == 4
 
 

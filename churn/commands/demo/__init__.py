@@ -1,1 +1,1 @@
-"""`churn demo`: the whole loop on a simulated shop."""
+"""`churn demo`: the complete loop on a simulated shop."""

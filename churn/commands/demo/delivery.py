@@ -1,4 +1,4 @@
-"""Steps of the demo that deliver: a mail server of its own, the messages, one unsubscribe."""
+"""Steps of the demo that deliver: a local mail server, the messages, one unsubscribe."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ ENDS_WITHIN_SECONDS = 20
 
 @dataclass
 class MailSink:
-    """To whom messages came, in order, and the first of them as it arrived."""
+    """A mail server's recipients, in order of arrival, and its first message as received."""
 
     port: int = 0
     recipients: list[str] = field(default_factory=list)
     first: bytes = b""
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Takes a message."""
+        """Accepts a message."""
         self.first = self.first or bytes(envelope.original_content)
         self.recipients.extend(envelope.rcpt_tos)
         return "250 OK"
 
     @property
     def message(self) -> EmailMessage:
-        """The first message, read."""
+        """The first message, parsed."""
         message = message_from_bytes(self.first, policy=policy.default)
         assert isinstance(message, EmailMessage)
         return message
@@ -48,14 +48,14 @@ class MailSink:
 
 @contextmanager
 def mail_server() -> Iterator[MailSink]:
-    """A sink that listens on a free port of this machine; ConfigError without aiosmtpd."""
-    check_extra("examples", "aiosmtpd", what="a mail server to try things with")
+    """A sink that listens on a free local port; ConfigError without aiosmtpd."""
+    check_extra("examples", "aiosmtpd", what="a local mail server")
     from aiosmtpd.controller import Controller
 
     sink = MailSink()
 
     class Server(Controller):
-        """Learns its port before the base class knocks at it."""
+        """Sets its port before the base class connects to it."""
 
         def _trigger_server(self) -> None:
             sockets: Any = getattr(self.server, "sockets", ())
@@ -71,14 +71,14 @@ def mail_server() -> Iterator[MailSink]:
 
 
 def text_of(message: EmailMessage) -> str:
-    """What the message says to who reads plain text."""
+    """The plain text of the message."""
     body = message.get_body(preferencelist=("plain",))
     return "" if body is None else str(body.get_content()).strip()
 
 
 @contextmanager
 def unsubscribe_service(config: Path) -> Iterator[str]:
-    """The address of a `churn serve` that runs as long as the block."""
+    """The address of a `churn serve` that runs until the block ends."""
     command = [sys.executable, "-m", "churn", "serve", "--config", str(config), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as service:  # noqa: S603
         try:
@@ -90,33 +90,33 @@ def unsubscribe_service(config: Path) -> Iterator[str]:
 
 def _announced(service: subprocess.Popen[str]) -> str:
     assert service.stderr is not None
-    told = ""
+    output = ""
     for line in service.stderr:
-        told += line
-        found = re.search(r"http://[\w.:\[\]]+", line)
-        if found:
-            return found[0]
-    rule = "the page to unsubscribe must be served"
-    raise StorageError(rule, got=told.strip()[-200:], fix="Try `churn serve` by itself.")
+        output += line
+        address = re.search(r"http://[\w.:\[\]]+", line)
+        if address:
+            return address[0]
+    rule = "the unsubscribe page must be served"
+    raise StorageError(rule, got=output.strip()[-200:], fix="Try `churn serve` by itself.")
 
 
 def unsubscribe(message: EmailMessage, service: str) -> str:
-    """Does what a mail program does at one click, and where: the path of the message's link, at
-    the service itself instead of the proxy before it.
+    """Sends the request that a mail program sends for one-click unsubscribe, and returns its
+    address: the path of the message's link, at the service instead of the proxy in front of it.
     """
     link = str(message["List-Unsubscribe"]).strip("<>")
     address = service + urlsplit(link).path
-    asked = Request(address, data=ONE_CLICK, method="POST")  # noqa: S310 - our own service
-    with urlopen(asked, timeout=30) as answer:  # noqa: S310
-        answer.read()
+    request = Request(address, data=ONE_CLICK, method="POST")  # noqa: S310 - our own service
+    with urlopen(request, timeout=30) as response:  # noqa: S310
+        response.read()
     return address
 
 
 def export_list(story: Story) -> JobResult:
     """The plan as a list for a campaign tool."""
-    story.begin("A list for a campaign tool, with consent asked anew")
+    story.begin("Export a list for a campaign tool, after checking consent again")
     done = _exported(story, "list.parquet")
-    story.tell(f"{done.metrics['exported']:,} of {done.metrics['offered']:,} offers may go out.")
+    story.report(f"{done.metrics['exported']:,} of {done.metrics['offered']:,} offers may be sent.")
     return done
 
 
@@ -129,39 +129,41 @@ def _exported(story: Story, name: str) -> JobResult:
 
 
 def send_mails(story: Story, sink: MailSink) -> JobResult:
-    """The plan as e-mails to the sink. DataError unless it received what was sent."""
+    """The plan as e-mails to the sink. DataError unless it received every message."""
     from churn.commands.send import send
 
-    story.begin("Or churn sends the e-mails itself, here to a mail server that keeps them")
+    story.begin("Or send e-mails directly, here to a local mail server")
     story.command("churn send plan.parquet")
     done = send(story.config, plan=story.path("plan.parquet"), progress=story.progress)
     sent, received = done.metrics["sent"], len(sink.recipients)
     if sent != received:
         rule = "the mail server must have received every message that was sent"
         raise DataError(rule, got=f"{received:,} of {sent:,}", fix="Run the demo again.")
-    story.tell(f"{sent:,} sent, {received:,} received. A second run would send none of them again.")
+    story.report(
+        f"{sent:,} sent, {received:,} received. Running it again would send nothing twice."
+    )
     if received:
         _show(story, sink)
     return done
 
 
 def _show(story: Story, sink: MailSink) -> None:
-    """One of the messages, and the file that it is kept in."""
-    kept = story.path("one-mail.eml")
-    kept.write_bytes(sink.first)
+    """Shows the first message and saves it to a file."""
+    file = story.path("one-mail.eml")
+    file.write_bytes(sink.first)
     message = sink.message
-    story.tell(f"One of them, kept as {kept.name}:")
+    story.report(f"One of them, saved as {file.name}:")
     lines = [f"{name}: {message[name]}" for name in SHOWN_HEADERS]
     for line in [*lines, "", *text_of(message).splitlines()]:
         story.say(line, style="dim", indent=INDENT, mark="│ ")
 
 
 def withdraw_one(story: Story, sink: MailSink, exported: JobResult) -> JobResult:
-    """One click on the link of that message, and the list again without its customer.
+    """One click on the link of that message, and a second export without its recipient.
 
-    DataError where it did not get shorter by one.
+    DataError unless the second list is shorter by one.
     """
-    story.begin("Its reader unsubscribes with one click, and is left out from now on")
+    story.begin("The recipient unsubscribes with one click and is excluded from now on")
     story.command("churn serve &")
     with unsubscribe_service(story.config) as service:
         address = unsubscribe(sink.message, service)
@@ -169,7 +171,7 @@ def withdraw_one(story: Story, sink: MailSink, exported: JobResult) -> JobResult
     done = _exported(story, "list-after.parquet")
     before, now = exported.metrics["exported"], done.metrics["exported"]
     if now != before - 1:
-        rule = "who unsubscribed must be left out of the next export"
+        rule = "the next export must exclude the customer who unsubscribed"
         raise DataError(rule, got=f"{now:,} of {before:,}", fix="Run the demo again.")
-    story.tell(f"{now:,} customers instead of {before:,}.")
+    story.report(f"{now:,} customers instead of {before:,}.")
     return done

@@ -1,4 +1,4 @@
-"""The money table of the demo: what was measured, and beside it what really happened."""
+"""The money table of the demo: the measured result next to the truth."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from churn.results.job_result import Line, Table
 CENT = Decimal("0.01")
 KEPT, NET = "customers_kept", "net_gain"
 LABELS = {
-    KEPT: "customers kept from leaving",
-    "extra_orders": "extra orders",
-    "extra_margin": "extra margin",
+    KEPT: "customers retained",
+    "extra_orders": "incremental orders",
+    "extra_margin": "incremental margin",
     "cost": "cost of the offers",
-    NET: "net gain",
-    "margin_per_cost": "extra margin for each {currency} spent",
+    NET: "net result",
+    "margin_per_cost": "incremental margin per {currency}",
 }
 
 
 @dataclass(frozen=True)
 class Earned:
-    """One line of the table: `measured` with its interval, None where nothing may be read of it,
-    and the `truth`. Money is in cents, `digits` are those after the point.
+    """One line of the table: `measured` with its interval, None if undefined, and the `truth`.
+
+    Money is rounded to cents; `digits` is the number of decimals shown.
     """
 
     name: str
@@ -35,28 +36,28 @@ class Earned:
     digits: int = 2
 
     @property
-    def holds(self) -> bool | None:
-        """Whether the interval holds the truth; None without an interval."""
+    def covers_truth(self) -> bool | None:
+        """Whether the interval contains the truth; None without an interval."""
         if self.low is None or self.high is None:
             return None
         return self.low <= self.truth <= self.high
 
     def to_dict(self) -> dict[str, Any]:
-        """The line for machines; numbers as text, so that they stay exact."""
+        """The line as JSON; numbers are text, so that they stay exact."""
         names = ("measured", "low", "high", "truth")
-        found = {name: getattr(self, name) for name in names}
-        return {name: None if value is None else str(value) for name, value in found.items()}
+        values = {name: getattr(self, name) for name in names}
+        return {name: None if value is None else str(value) for name, value in values.items()}
 
 
-def earned(measured: Mapping[str, Any], lived: Mapping[str, Any]) -> tuple[Earned, ...]:
+def earned(measured: Mapping[str, Any], advanced: Mapping[str, Any]) -> tuple[Earned, ...]:
     """The lines, from the metrics of `churn measure` and those of `churn live-on`."""
     money = measured["money"]
     rate = Decimal(str(measured["margin_rate"]))
-    more = Decimal(str(lived["net_spend"])) - Decimal(str(lived["net_spend_without"]))
-    margin, cost = (rate * more).quantize(CENT), _of(money, "cost", CENT)
+    spend = Decimal(str(advanced["net_spend"])) - Decimal(str(advanced["net_spend_without"]))
+    margin, cost = (rate * spend).quantize(CENT), _of(money, "cost", CENT)
     truth = {
-        "retained": Decimal(lived["bought"] - lived["bought_without"]),
-        "orders": Decimal(lived["orders"] - lived["orders_without"]),
+        "retained": Decimal(advanced["bought"] - advanced["bought_without"]),
+        "orders": Decimal(advanced["orders"] - advanced["orders_without"]),
     }
     return (
         _customers(KEPT, "retained", measured, truth),
@@ -64,19 +65,19 @@ def earned(measured: Mapping[str, Any], lived: Mapping[str, Any]) -> tuple[Earne
         _money("extra_margin", "incremental_margin", money, margin),
         Earned("cost", cost, None, None, cost or Decimal(0)),
         _money(NET, "net", money, margin - (cost or 0)),
-        _each("margin_per_cost", money, margin),
+        _per_cost("margin_per_cost", money, margin),
     )
 
 
 def _customers(
     line: str, name: str, measured: Mapping[str, Any], truth: Mapping[str, Decimal]
 ) -> Earned:
-    """How many more there were among the treated, with the interval of that same difference."""
+    """The incremental number among the treated, with its interval."""
     effect = measured["effects"].get(name)
-    found = None if effect is None else effect["plain"]
+    plain = None if effect is None else effect["plain"]
     customers = measured["money"]["treated_customers"]
     low, high = (
-        None if found is None or found[side] is None else _whole(found[side] * customers)
+        None if plain is None or plain[side] is None else _whole(plain[side] * customers)
         for side in ("low", "high")
     )
     value = _of(measured["money"], f"incremental_{name}", Decimal(1))
@@ -92,15 +93,15 @@ def _money(line: str, name: str, money: Mapping[str, Any], truth: Decimal) -> Ea
     return Earned(line, value, low, high, truth)
 
 
-def _each(line: str, money: Mapping[str, Any], truth: Decimal) -> Earned:
-    """Margin over cost; 0 where nothing was spent."""
+def _per_cost(line: str, money: Mapping[str, Any], truth: Decimal) -> Earned:
+    """Margin divided by cost; the truth is 0 if nothing was spent."""
     cost = _of(money, "cost", CENT) or Decimal(0)
     names = (f"incremental_margin{side}" for side in ("", "_low", "_high"))
-    value, low, high = (_over(_of(money, name, CENT), cost) for name in names)
-    return Earned(line, value, low, high, _over(truth, cost) or Decimal(0))
+    value, low, high = (_ratio(_of(money, name, CENT), cost) for name in names)
+    return Earned(line, value, low, high, _ratio(truth, cost) or Decimal(0))
 
 
-def _over(value: Decimal | None, cost: Decimal) -> Decimal | None:
+def _ratio(value: Decimal | None, cost: Decimal) -> Decimal | None:
     return None if value is None or not cost else (value / cost).quantize(CENT)
 
 
@@ -110,31 +111,35 @@ def _of(money: Mapping[str, Any], name: str, places: Decimal) -> Decimal | None:
 
 
 def money_table(lines: tuple[Earned, ...], *, days: int, currency: str) -> Table:
-    """The lines as a marketer reads them."""
-    header = ("", "measured", "interval of 95 %", "the truth")
-    title = f"SIMULATED: what the offers earned in {days} days, {currency}"
+    """The lines as a table."""
+    header = ("", "measured", "95 % interval", "truth")
+    title = f"SIMULATED: result of the offers after {days} days, {currency}"
     return Table(title, header, tuple(_row(line, currency) for line in lines))
 
 
 def verdict(lines: tuple[Earned, ...]) -> str:
-    """What may be read of the lines, in a sentence."""
-    found = {line.name: line for line in lines}
-    kept, net = _sign(found[KEPT]), _sign(found[NET])
+    """The conclusion that the intervals support, as text."""
+    by_name = {line.name: line for line in lines}
+    kept, net = _sign(by_name[KEPT]), _sign(by_name[NET])
     if kept is None or net is None:
-        return "too few customers to tell anything"
+        return "inconclusive: too few customers"
     if kept == net == 0:
-        return "too few customers to tell whether any were kept, or whether it pays"
+        return "inconclusive: too few customers to show an effect on retention or profit"
     customers = (
-        "whether customers were kept is too small to tell",
-        "customers were kept",
-        "customers were driven away",
+        "the effect on retention is too small to show with so few customers",
+        "the offers retained customers",
+        "the offers drove customers away",
     )
-    money = ("whether it pays is too small to tell with so few", "it pays", "it loses money")
+    money = (
+        "the net result is too small to show with so few customers",
+        "they pay off",
+        "they lose money",
+    )
     return f"{customers[kept]}; {money[net]}"
 
 
 def _sign(line: Earned) -> int | None:
-    """1 or -1 where the interval says so, 0 where it holds zero, None without one."""
+    """The sign of the interval, 0 if it contains zero, None without one."""
     if line.low is None or line.high is None:
         return None
     return (line.low > 0) - (line.high < 0)

@@ -1,4 +1,4 @@
-"""The demo from its first step to its last, and the money table that it ends in."""
+"""The demo from its first step to the final money table."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from churn.commands.demo.steps import (
 from churn.commands.session import Progress, silent
 from churn.results.job_result import JobResult, Line, Table, hashed
 
-CAUTION = "SIMULATED: this shows how churn works, and says nothing about real customers"
+CAUTION = "SIMULATED: this shows how churn works and is not evidence about real customers"
 HOW_TO_READ = (
-    ("measured", "what those with an offer did more than as many of those kept without"),
-    ("interval of 95 %", "the range that holds the truth in 19 of 20 such campaigns"),
-    ("the truth", "the same customers with and without their offer: only a simulator knows"),
-    ("net gain", "extra margin less the cost of the offers"),
+    ("measured", "customers with an offer minus the holdout, scaled to the same size"),
+    ("95 % interval", "contains the truth in 19 of 20 such campaigns"),
+    ("truth", "the same customers with and without their offer, from the simulator"),
+    ("net result", "incremental margin minus the cost of the offers"),
 )
 
 
@@ -38,9 +38,9 @@ def demo(
     say: Say = nothing,
     progress: Progress = silent,
 ) -> JobResult:
-    """Simulates a shop into the new folder `out`, trains, learns what offers change, scores, plans,
-    exports, sends e-mails to a mail server of its own, unsubscribes one customer, lets 28 days
-    pass, and measures; ends in the money, beside the truth. `say` is told the story.
+    """Simulates a shop in the new folder `out`, trains, estimates the effects of offers, scores,
+    plans, exports, sends e-mails to a local mail server, unsubscribes one customer, advances 28
+    days, and measures; the result is shown next to the truth. `say` prints the narration.
     """
     story = Story(out, say, progress)
     say(f"{CAUTION}.", style="yellow")
@@ -53,7 +53,7 @@ def demo(
         exported = export_list(story)
         sent = send_mails(story, sink)
         after = withdraw_one(story, sink, exported)
-    lived = _live_on(story)
+    advanced = _live_on(story)
     measured = _measure(story)
     counts = {
         "customers": customers,
@@ -63,20 +63,20 @@ def demo(
         "received": len(sink.recipients),
         "exported_after": after.metrics["exported"],
     }
-    lines = earned(measured.metrics, lived.metrics)
+    lines = earned(measured.metrics, advanced.metrics)
     return _result(story, lines, counts, measured, model_id=trained.model_id)
 
 
 def _live_on(story: Story) -> JobResult:
     from churn.commands.simulate import live_on
 
-    story.begin("28 simulated days pass")
+    story.begin("Advance the simulation by 28 days")
     plan = story.path("plan.parquet")
     story.command("churn live-on . --plan plan.parquet")
     done = live_on(story.folder, plan=plan, progress=story.progress)
-    story.tell(
-        f"{done.rows['orders']:,} more orders came. Whoever was kept without lives on as they "
-        "would have; whoever got an offer may buy because of it, or stay away."
+    story.report(
+        f"{done.rows['orders']:,} new orders. Only the customers with an offer are affected by "
+        "it: it may make them buy, or keep them from buying."
     )
     return done
 
@@ -84,16 +84,16 @@ def _live_on(story: Story) -> JobResult:
 def _measure(story: Story) -> JobResult:
     from churn.commands.measure import measure
 
-    story.begin("What did it earn? Those with an offer against those kept without")
+    story.begin("Measure the result: customers with an offer versus the holdout")
     plan, scores, out = (story.path(f"{name}.parquet") for name in ("plan", "scores", "measured"))
     story.command(
         "churn measure --plan plan.parquet --scores scores.parquet \\\n    --out measured.parquet"
     )
     done = measure(story.config, plan=plan, scores=scores, out=out, progress=story.progress)
     money = done.metrics["money"]
-    story.tell(
-        f"{_bought(money, 'treated')} with an offer bought, and {_bought(money, 'kept')} who would "
-        "have got one and were kept without."
+    story.report(
+        f"Bought again: {_bought(money, 'treated')} customers with an offer, and "
+        f"{_bought(money, 'kept')} in the holdout who would have got one."
     )
     story.say("")
     return done
@@ -112,49 +112,49 @@ def _result(
     *,
     model_id: str | None,
 ) -> JobResult:
-    told = measured.metrics
-    held = [line.holds for line in lines if line.holds is not None]
-    notes = [] if told["why_not"] is None else [str(told["why_not"])]
+    metrics = measured.metrics
+    covered = [line.covers_truth for line in lines if line.covers_truth is not None]
+    notes = [] if metrics["why_not"] is None else [str(metrics["why_not"])]
     return JobResult(
         command="demo",
-        resolved={"days": told["horizon_days"], "simulated": True},
+        resolved={"days": metrics["horizon_days"], "simulated": True},
         rows=counts,
         model_id=model_id,
         metrics={
             "earned": {line.name: line.to_dict() for line in lines},
-            "intervals": len(held),
-            "intervals_that_hold_the_truth": sum(held),
-            "currency": told["currency"],
-            "margin_rate": told["margin_rate"],
-            "measured": told,
+            "intervals": len(covered),
+            "intervals_that_hold_the_truth": sum(covered),
+            "currency": metrics["currency"],
+            "margin_rate": metrics["margin_rate"],
+            "measured": metrics,
         },
         files=hashed(story.path("measured.parquet")),
         warnings=(*notes, CAUTION),
         tables=(
-            money_table(lines, days=told["horizon_days"], currency=told["currency"]),
-            Table("How to read it", ("", ""), (*HOW_TO_READ, *_found(lines))),
+            money_table(lines, days=metrics["horizon_days"], currency=metrics["currency"]),
+            Table("How to read it", ("", ""), (*HOW_TO_READ, *_conclusion(lines))),
             _where(story),
         ),
     )
 
 
-def _found(lines: tuple[Earned, ...]) -> tuple[Line, ...]:
-    """What may be read of it, and whether the measurement was right."""
-    held = [line.holds for line in lines if line.holds is not None]
+def _conclusion(lines: tuple[Earned, ...]) -> tuple[Line, ...]:
+    """The conclusion, and whether the measurement was right."""
+    covered = [line.covers_truth for line in lines if line.covers_truth is not None]
     return (
-        ("so", verdict(lines)),
-        ("and really", f"{sum(held)} of the {len(held)} intervals hold the truth"),
+        ("conclusion", verdict(lines)),
+        ("check", f"{sum(covered)} of {len(covered)} intervals contain the truth"),
     )
 
 
 def _where(story: Story) -> Table:
     rows = (
-        ("churn.toml", "the settings; offers.toml beside it are the offers"),
-        ("models/champion", "names the model in use; its card.md tells of it"),
-        ("plan.parquet", "who gets which offer or none, and why"),
-        ("one-mail.eml", "an e-mail as it arrived; open it in a mail program"),
-        ("measured.parquet", "a row per customer: the table's money is their sum"),
-        ("truth", "what no shop can see"),
-        ("churn init orders.csv", "the same with your own orders: README.md"),
+        ("churn.toml", "settings; offers.toml next to it contains the offers"),
+        ("models/champion", "name of the model in use, which is described in its card.md"),
+        ("plan.parquet", "the offer of each customer, or none, with the reason"),
+        ("one-mail.eml", "an e-mail as received; open it in a mail program"),
+        ("measured.parquet", "one row per customer; the table above contains their sums"),
+        ("truth", "what a real shop cannot observe"),
+        ("churn init orders.csv", "start with your own orders: README.md"),
     )
     return Table(f"Where to look next, in {story.folder}", ("", ""), rows)

@@ -1,4 +1,4 @@
-"""Steps of the demo up to the plan, each one command, and how they are shown."""
+"""Steps of the demo up to the plan, each one command, and how they are narrated."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ INDENT = 7
 
 CAMPAIGNS = 3
 DAYS_AHEAD = 28
-USUAL_SEED = 7
+DEFAULT_SEED = 7
 VERDICTS = {
-    "individual": "and for whom it works best",
-    "average": "the same for all, as far as can be told",
+    "individual": "with individual differences",
+    "average": "no individual differences found",
 }
 
 
 class Say(Protocol):
-    """Tells a reader something that stays."""
+    """Prints text of the narration."""
 
     def __call__(self, text: str, *, style: str = "", indent: int = 0, mark: str = "") -> None:
-        """Text in a style, so many columns from the left, a mark before each line."""
+        """Prints text in a style, indented by `indent` columns, with a mark before each line."""
 
 
 def nothing(text: str, *, style: str = "", indent: int = 0, mark: str = "") -> None:
-    """Tells nobody."""
+    """Prints nothing."""
 
 
 @dataclass
 class Story:
-    """A demo in a folder, told step by step."""
+    """A demo in a folder, narrated step by step."""
 
     folder: Path
     say: Say = nothing
     progress: Progress = silent
-    told: list[str] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
@@ -52,26 +52,26 @@ class Story:
         return self.folder / name
 
     def begin(self, title: str) -> None:
-        """The next step."""
-        self.told.append(title)
-        self.say(f"\n{len(self.told):>2}/{STEPS}  {title}", style="bold")
+        """Prints the title of the next step."""
+        self.titles.append(title)
+        self.say(f"\n{len(self.titles):>2}/{STEPS}  {title}", style="bold")
 
     def command(self, words: str) -> None:
-        """What one would type to do the same, in the shop's folder but for the first."""
+        """Prints the command that does the same in the shop's folder."""
         self.say(f"$ {words}", style="cyan", indent=INDENT)
 
-    def tell(self, text: str) -> None:
-        """What came of the step."""
+    def report(self, text: str) -> None:
+        """Prints the result of the step."""
         self.say(text, indent=INDENT)
 
 
 def make_shop(story: Story, *, customers: int, seed: int, port: int) -> JobResult:
-    """The shop, with the offers and the settings of the demo; mail goes to that port."""
+    """The shop, with the offers and settings of the demo; e-mails go to the port."""
     from churn.commands.simulate import simulate
 
-    story.begin("A shop is made up")
-    chance = "" if seed == USUAL_SEED else f" --seed {seed}"
-    options = f"--customers {customers} --campaigns {CAMPAIGNS} --ahead {DAYS_AHEAD}{chance}"
+    story.begin("Simulate a shop")
+    option = "" if seed == DEFAULT_SEED else f" --seed {seed}"
+    options = f"--customers {customers} --campaigns {CAMPAIGNS} --ahead {DAYS_AHEAD}{option}"
     story.command(f"churn simulate {options} \\\n    --no-lines --out {story.folder}")
     story.command(f"cd {story.folder}")
     done = simulate(
@@ -84,10 +84,10 @@ def make_shop(story: Story, *, customers: int, seed: int, port: int) -> JobResul
         progress=story.progress,
     )
     _write_settings(story, port)
-    story.tell(
-        f"{done.rows['customers']:,} customers and {done.rows['orders']:,} orders in two years. "
-        f"{CAMPAIGNS} campaigns are over, in which a lot decided for half of the customers who "
-        f"gets an offer. {DAYS_AHEAD} days more are made up, and held back for step 9."
+    story.report(
+        f"{done.rows['customers']:,} customers and {done.rows['orders']:,} orders in two years, "
+        f"with {CAMPAIGNS} past campaigns in which offers were randomised for half of the "
+        f"customers. Another {DAYS_AHEAD} days are simulated and held back for step 9."
     )
     return done
 
@@ -102,80 +102,80 @@ def _write_settings(story: Story, port: int) -> None:
 
 
 def train_model(story: Story) -> JobResult:
-    """The model that says who will stop buying."""
+    """The model that predicts who will stop buying."""
     from churn.commands.train import train
 
-    story.begin("Who will stop buying? A model learns it from the past")
+    story.begin("Train a model that predicts who will stop buying")
     story.command("churn train")
     done = train(story.config, progress=story.progress)
-    story.tell(_judgement(done.metrics["judged"], done.metrics["log_loss_difference"]))
+    story.report(_evaluation(done.metrics["judged"], done.metrics["log_loss_difference"]))
     gate = done.gate or {}
-    word = "It beats the simple rules and speaks from now on."
+    outcome = "It beats the baselines and becomes the champion."
     if gate.get("stand_in"):
-        word = f"It does not beat the rule {gate['stand_in']}, which stands in for it."
-    story.tell(word)
+        outcome = f"It does not beat {gate['stand_in']}, which becomes the fallback model."
+    story.report(outcome)
     return done
 
 
-def _judgement(judged: list[dict[str, Any]], rivals: dict[str, Any]) -> str:
-    found = {one["predictor"]: one for one in judged if one["group"] == "eligible"}
-    best = min(rivals, key=lambda name: float(found[name]["log_loss"]))
-    rows, model = found["model"]["rows"], found["model"]["roc_auc"]
+def _evaluation(judged: list[dict[str, Any]], rivals: dict[str, Any]) -> str:
+    eligible = {
+        metrics["predictor"]: metrics for metrics in judged if metrics["group"] == "eligible"
+    }
+    best = min(rivals, key=lambda name: float(eligible[name]["log_loss"]))
+    rows, model = eligible["model"]["rows"], eligible["model"]["roc_auc"]
     return (
-        f"Judged on {rows:,} later cases that it had not seen: of two customers, one who stops and "
-        f"one who stays, it names the right one in {model:.1%}. The best simple rule ({best}): "
-        f"{found[best]['roc_auc']:.1%}."
+        f"Evaluated on {rows:,} later rows that it had not seen: AUC {model:.3f}, the best "
+        f"baseline ({best}) {eligible[best]['roc_auc']:.3f}. AUC is the share of pairs of a "
+        "churning and a staying customer that are ranked correctly."
     )
 
 
 def learn_effects(story: Story) -> JobResult:
-    """What each offer changes, from the campaigns that are over."""
+    """The effect of each offer, estimated from past campaigns."""
     from churn.commands.effects import effects
 
-    story.begin("What does an offer change? The past campaigns tell")
+    story.begin("Estimate the effect of each offer from past campaigns")
     story.command("churn effects")
     done = effects(story.config, progress=story.progress)
-    for name, one in done.metrics["offers"].items():
-        story.tell(f"{name + ':':<10}{_finding(one)}")
+    for name, finding in done.metrics["offers"].items():
+        story.report(f"{name + ':':<10}{_finding(finding)}")
     return done
 
 
-def _finding(one: dict[str, Any]) -> str:
-    if "average" not in one:
-        return "nothing is known: what the catalogue assumes holds"
-    average = one["average"]
-    keeps = f"keeps {100 * average['estimate']:+.1f} of 100 customers"
-    return f"{keeps}, {VERDICTS.get(one['verdict'], one['verdict'])}"
+def _finding(finding: dict[str, Any]) -> str:
+    if "average" not in finding:
+        return "no data; the effect assumed in the catalogue is used"
+    points = 100 * finding["average"]["estimate"]
+    verdict = VERDICTS.get(finding["verdict"], finding["verdict"])
+    return f"{points:+.1f} percentage points of retention, {verdict}"
 
 
 def score_all(story: Story) -> JobResult:
-    """Everybody's risk, and the money at stake."""
+    """The churn risk of every customer, and the money at stake."""
     from churn.commands.score import score
 
-    story.begin("Everybody's risk, and the money at stake")
+    story.begin("Score every customer")
     story.command("churn score --out scores.parquet")
     done = score(story.config, out=story.path("scores.parquet"), progress=story.progress)
-    story.tell(
-        f"{done.rows['scores']:,} customers have a probability, a value at risk and reasons."
-    )
+    story.report(f"{done.rows['scores']:,} customers have a churn probability and a value at risk.")
     return done
 
 
 def make_plan(story: Story) -> JobResult:
-    """Who gets which offer."""
+    """The offer of each customer, or none."""
     from churn.commands.plan import plan
 
-    story.begin("Who gets which offer, within a budget? And who is kept without?")
+    story.begin("Plan offers within a budget, with a holdout")
     out, scores = story.path("plan.parquet"), story.path("scores.parquet")
     story.command("churn plan --scores scores.parquet --out plan.parquet")
     done = plan(story.config, out=out, scores=scores, progress=story.progress)
-    told = done.metrics
-    offers = {name: count for name, count in told["offers"].items() if name != "none"}
+    metrics = done.metrics
+    offers = {name: count for name, count in metrics["offers"].items() if name != "none"}
     shares = ", ".join(f"{name} to {count:,}" for name, count in offers.items())
-    story.tell(f"{sum(offers.values()):,} offers: {shares}. Nobody gets one who did not agree.")
-    story.tell(
-        f"Expected: {told['expected_gain']:,.0f} EUR of margin for {told['expected_cost']:,.0f} "
-        f"EUR. {told['held_out']:,} customers are kept without by a lot: against them the offers "
-        "are measured."
+    story.report(f"{sum(offers.values()):,} offers: {shares}. Only customers with consent get one.")
+    story.report(
+        f"Expected: {metrics['expected_gain']:,.0f} EUR of incremental margin for "
+        f"{metrics['expected_cost']:,.0f} EUR. {metrics['held_out']:,} customers form the "
+        "randomised holdout, against which the offers are measured."
     )
     return done
