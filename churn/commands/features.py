@@ -1,4 +1,4 @@
-"""`churn features`: the feature table of the eligible at one date."""
+"""`churn features`: the feature table of eligible customers as of a date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def features(
 ) -> JobResult:
     """One row per eligible customer: customer_id, as_of, status, the features of `[features]`.
 
-    Lengths of time are those of the champion; without one, those that a training would resolve.
+    Horizon and lookback are the champion's; without one, those that training would use.
     """
     file, kept = file_of(out), inputs(config)
     check_out(file, keep=kept)

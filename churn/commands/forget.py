@@ -1,7 +1,7 @@
-"""`churn forget`: a customer out of everything that the product keeps, and kept from coming back.
+"""`churn forget`: customers erased from everything that churn stores, and from later imports.
 
-The list of the erased comes first, and all that follows goes by it: a run that is killed is
-completed by the next one, whomever that is asked to forget.
+The list of erased customers is written first, and everything is erased by that list: a killed run
+is completed by the next one, whichever customers that is for.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ from churn.storage.publish import remove_leftovers
 
 INCOMPLETE = 3
 INCOMPLETE_CAUSE = (
-    "not all is erased: rows may be left in what could not be read or looked through. The notes "
-    "name it: mend it, and run the same command again."
+    "the erasure is incomplete: rows may be left in what could not be read or searched. Fix what "
+    "the notes list, and run the same command again."
 )
 LAYOUTS = (SCORES, PLANS, LISTS)
 
 
 @dataclass
 class Forgotten:
-    """What was found: rows by table of the ledger and by file, what is left to people."""
+    """What was erased: rows by table of the ledger and by file, and what is left to do by hand."""
 
     customers: int
     new: int
@@ -72,13 +72,13 @@ class Forgotten:
     @property
     def is_incomplete(self) -> bool:
         """Whether rows may be left in a file: one that was not read, or an audience that cannot be
-        looked through although an offer of theirs may stand in it.
+        searched although it may contain an offer of an erased customer.
         """
         hidden = any(row["audience"] != "list" for row in self.take_off)
         return bool(self.unread or (self.unseen and hidden))
 
     def facts(self) -> dict[str, Any]:
-        """For the ledger and `--json`: counts and places, nobody's name."""
+        """For the ledger and `--json`: counts and places, no customer ids."""
         return {
             "customers": self.customers,
             "new": self.new,
@@ -103,52 +103,52 @@ def forget(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
-    """Erases customers from the ledger and from all that the product wrote: where the ledger says,
-    in the folders among `places` and below, and in the tables, `postgresql://…#table`, among them.
+    """Erases customers from the ledger and from everything that churn wrote: the outputs on record,
+    and the folders (with subfolders) and tables, `postgresql://…#table`, in `places`.
 
-    A keyed hash of each stays on the list of the erased, by which every later import leaves them
-    out. Exit code 3 where a file could not be looked into. BusyError while other runs are under
-    way. A dry run changes nothing.
+    A keyed hash of each customer stays on the list of the erased, which every later import leaves
+    out. Exit code 3 if a file could not be searched. BusyError while other runs are active. A dry
+    run changes nothing.
     """
     settings = load_settings(config)
     asked = list(dict.fromkeys(map(settings.same_customer, customers)))
-    wanted = [_place(named) for named in places]
+    named = [_place(place) for place in places]
     facts: dict[str, Any] = {}
     with (
         exclusive(lock_beside(settings.path("erasure.key")), what="forgetting customers"),
         on_record("forget", settings, facts) as (ledger, run_id),
     ):
-        erased, found = _listed(settings, ledger, asked, dry_run=dry_run)
+        erased, done = _listed(settings, ledger, asked, dry_run=dry_run)
         if not dry_run:
             check_alone(ledger, run_id)
-        progress("looking into your tables")
-        found.held = still_held(settings, erased)
-        found.unknown = 0 if found.held.failure else len(set(asked) - found.held.names)
-        found.take_off = exports_to(ledger, erased)
-        progress("looking into what was written")
-        _erase_results(config, settings, ledger, erased, found, places=wanted, dry_run=dry_run)
-        progress("looking into the ledger")
-        found.tables = erase_rows(ledger, erased, dry_run=dry_run)
-        facts |= {**found.facts(), "dry_run": dry_run}
+        progress("searching your tables")
+        done.held = still_held(settings, erased)
+        done.unknown = 0 if done.held.failure else len(set(asked) - done.held.names)
+        done.take_off = exports_to(ledger, erased)
+        progress("searching written files")
+        _erase_results(config, settings, ledger, erased, done, places=named, dry_run=dry_run)
+        progress("searching the ledger")
+        done.tables = erase_rows(ledger, erased, dry_run=dry_run)
+        facts |= {**done.facts(), "dry_run": dry_run}
         if not dry_run:
             compact(ledger)
             remove_dead_spills()
     return JobResult(
         command="forget",
         run_id=run_id,
-        rows={"ledger": sum(found.tables.values()), "files": sum(found.files.values())},
+        rows={"ledger": sum(done.tables.values()), "files": sum(done.files.values())},
         metrics=facts,
-        warnings=tuple(notes(facts, found.held)),
+        warnings=tuple(notes(facts, done.held)),
         tables=forget_tables(facts),
-        exit_code=INCOMPLETE if found.is_incomplete else 0,
-        failure=INCOMPLETE_CAUSE if found.is_incomplete else None,
+        exit_code=INCOMPLETE if done.is_incomplete else 0,
+        failure=INCOMPLETE_CAUSE if done.is_incomplete else None,
     )
 
 
 def _listed(
     settings: Settings, ledger: Ledger, asked: list[str], *, dry_run: bool
 ) -> tuple[Erased, Forgotten]:
-    """Everyone who is erased, those asked for among them; on record unless it is a dry run."""
+    """All erased customers including the new ones, which are recorded unless it is a dry run."""
     path, given = settings.ledger_path, settings.privacy.key
     today = datetime.now(UTC).date()
     if not dry_run:
@@ -165,40 +165,40 @@ def _erase_results(
     settings: Settings,
     ledger: Ledger,
     erased: Erased,
-    found: Forgotten,
+    done: Forgotten,
     *,
     places: list[Place],
     dry_run: bool,
 ) -> None:
-    """Erases from every place in turn; what cannot be looked into is told, and stops nothing."""
+    """Erases from every place in turn; a place that cannot be searched is noted."""
     region = settings.offers.phone_region
-    files = FileEraser(ledger, erased, AudienceRows(found.held.addresses, region), dry_run)
+    files = FileEraser(ledger, erased, AudienceRows(done.held.addresses, region), dry_run)
     keep = {str(place) for place in inputs(config)}
     if not dry_run:
         _remove_leftovers(ledger)
-    for place in _targets(ledger, places, found):
+    for place in _targets(ledger, places, done):
         if str(place) in keep:
             continue
         try:
             count = files.erase(place) if isinstance(place, Path) else _from_table(place, files)
         except AddressesUnknownError:
-            found.unseen.append(str(place))
+            done.unseen.append(str(place))
             continue
         except ChurnError as failure:
             if isinstance(failure, BusyError):
                 raise
-            found.unread.append(str(failure))
+            done.unread.append(str(failure))
             continue
         if count:
             shown = shown_place(place)
-            found.files[shown] = found.files.get(shown, 0) + count
+            done.files[shown] = done.files.get(shown, 0) + count
         if isinstance(place, Path) and not dry_run and not place.exists():
             forget_output(ledger, place)
 
 
 def _remove_leftovers(ledger: Ledger) -> None:
-    """Removes what killed runs left beside each file on record, also where the file itself never
-    came to be: it holds the rows that were to be written.
+    """Removes what killed runs left next to each file on record, even if the file itself was never
+    written: the leftovers contain the rows that were to be written.
     """
     for target in outputs(ledger):
         if not is_address(target):
@@ -216,25 +216,25 @@ def _from_table(address: TableAddress, files: FileEraser) -> int:
     )
 
 
-def _targets(ledger: Ledger, places: list[Place], found: Forgotten) -> list[Place]:
-    """Where to look, each once: what is on record and there, and what was named."""
+def _targets(ledger: Ledger, places: list[Place], done: Forgotten) -> list[Place]:
+    """The places to search, each once: existing outputs on record, and the given places."""
     named = {str(place): place for place in places if isinstance(place, TableAddress)}
     folders = [place for place in places if isinstance(place, Path)]
     written = outputs(ledger)
     for target in written:
         if is_address(target) and target not in named:
-            found.unread.append(f"{target} needs its user and password: name it by --in")
+            done.unread.append(f"{target} requires its user and password: pass it with --in")
     paths = [Path(target) for target in written if not is_address(target)]
-    there = [path for path in paths if path.is_file()]
-    found.missing = [shown_place(path) for path in paths if path not in set(there)]
-    files = dict.fromkeys(path.absolute() for path in [*there, *files_below(folders)])
+    existing = [path for path in paths if path.is_file()]
+    done.missing = [shown_place(path) for path in paths if path not in set(existing)]
+    files = dict.fromkeys(path.absolute() for path in [*existing, *files_below(folders)])
     return [*files, *named.values()]
 
 
 def _place(named: Path | str) -> Place:
-    """A folder or a table of a database; ConfigError where it is neither."""
+    """A folder or a database table; ConfigError if it is neither."""
     place = place_of(named)
     if isinstance(place, Path) and not place.is_dir():
-        rule = "--in must name a folder, or a table as postgresql://…#table"
+        rule = "--in must be an existing folder or a table, postgresql://…#table"
         raise ConfigError(rule, got=place.name, fix="Check the path.")
     return place

@@ -1,4 +1,4 @@
-"""The first command: look at a shop's orders, write the settings that fit them, and try them."""
+"""`churn init`: profiles a shop's orders, writes settings for them, and reads them with these."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from churn.commands.starter_files import Answers, beside, config_text, starter_offers, with_consents
+from churn.commands.starter_files import (
+    Answers,
+    config_text,
+    other_money,
+    starter_offers,
+    with_consents,
+)
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.config import load_settings
 from churn.data.overview import overview
@@ -20,13 +26,13 @@ from churn.storage.publish import publish_file
 CONSENTS = ("required", "assumed")
 
 Ask = Callable[[str, str], str]
-"""A question and its usual answer → what a person answers."""
+"""A question and its default answer → the answer."""
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """The settings written, what they rest on, and the offers, None where there were some;
-    `consents` says which column was taken for consent, None where there is none.
+    """The settings written, the profile that they are based on, and the offers, None if a catalogue
+    existed; `consents` states which column is read as consent, None if there is none.
     """
 
     config: Path
@@ -44,19 +50,18 @@ def init(
     answers: Answers | None = None,
     ask: Ask | None = None,
 ) -> InitResult:
-    """Settings for the orders in files, folders or globs, and `offers.toml` where none is.
+    """Settings for the orders in files, folders or globs, and `offers.toml` if there is none.
 
-    `columns`, ours → theirs, stand as they are; what neither they, the files nor `answers` tell
-    is asked where there is somebody to `ask`. ConfigError when `out` is there already, unless
-    `force`; DataError when the orders cannot be told from the files. Offers that are there are
-    never replaced.
+    `columns`, ours → theirs, are taken as given; what neither they, the files nor `answers` state
+    is asked with `ask`, if given. ConfigError if `out` exists, unless `force`; DataError if the
+    files cannot be read as orders. An existing catalogue of offers is never replaced.
     """
     if any(is_address(str(path)) for path in paths):
-        rule = "churn init looks at files, not at a database"
-        fix = "Export some rows for it to guess from, or write [data.orders] by hand."
+        rule = "churn init reads files, not a database"
+        fix = "Export some rows to a file, or write [data.orders] by hand."
         raise ConfigError(rule, fix=fix)
     if out.exists() and not force:
-        rule = f"{out} must not be there yet"
+        rule = f"{out} must not exist yet"
         raise ConfigError(rule, got="a file", fix="Pass --force to replace it, or --out FILE.")
     given = dict(columns or {})
     guess = profile_orders(*paths, given=given)
@@ -71,7 +76,7 @@ def init(
 
 
 def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
-    """Offers that are scaled to the mean amount, where it is a column of its own."""
+    """Offers scaled to the mean order, if the amount is one column per order."""
     mean = None
     for amount in guess.money[:1] if guess.grain == "order" else ():
         if amount.filled and amount.name == guess.columns["amount"]:
@@ -83,46 +88,47 @@ def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
 def _asked(
     guess: OrdersGuess, given: Mapping[str, str], answers: Answers, ask: Ask
 ) -> tuple[dict[str, str], Answers]:
-    """What a person says of the amount, the currency, the margin and consent."""
+    """The columns and answers, with questions asked about amount, currency, margin and consent."""
     columns = dict(given)
     if "amount" not in columns and len(guess.money) > 1 and guess.system is None:
         columns = _ask_amount(guess, columns, ask)
     if answers.currency is None and guess.currency is None:
-        said = ask("In which currency are the amounts?", "USD")
-        answers = replace(answers, currency=said.upper())
+        currency = ask("In which currency are the amounts?", "USD")
+        answers = replace(answers, currency=currency.upper())
     if answers.margin is None:
-        question = "What share of an order's amount is left after its costs?"
+        question = "What share of an order's amount is contribution margin?"
         answers = replace(answers, margin=_share(ask(question, "0.3")))
     if answers.consent is None:
-        question = "Who may get offers: those who agreed (required), or all who did not refuse "
-        said = ask(f"{question}(assumed)?", "required")
-        answers = replace(answers, consent=said if said in CONSENTS else "required")
+        question = "Who may get offers: customers who opted in (required), or all who did not "
+        consent = ask(f"{question}opt out (assumed)?", "required")
+        answers = replace(answers, consent=consent if consent in CONSENTS else "required")
     return columns, answers
 
 
 def _ask_amount(guess: OrdersGuess, columns: dict[str, str], ask: Ask) -> dict[str, str]:
-    usual = guess.columns["amount"]
-    said = ask(f"Which column is what the customer paid? Beside it: {beside(guess)}.", usual)
+    guessed = guess.columns["amount"]
+    question = f"Which column is the amount that the customer paid? Others: {other_money(guess)}."
+    amount = ask(question, guessed)
     known = {money.name for money in guess.money}
-    return {**columns, "amount": said} if said in known and said != usual else columns
+    return {**columns, "amount": amount} if amount in known and amount != guessed else columns
 
 
 def pairs(mapped: Sequence[str]) -> dict[str, str]:
-    """Ours → theirs from texts such as `amount=Total`; ConfigError where one has no sign."""
-    for each in mapped:
-        if "=" not in each or not all(part.strip() for part in each.split("=", 1)):
+    """Ours → theirs from texts such as `amount=Total`; ConfigError if one has no equals sign."""
+    for text in mapped:
+        if "=" not in text or not all(part.strip() for part in text.split("=", 1)):
             rule = "--map must be OURS=THEIRS"
-            raise ConfigError(rule, got=each, fix='Write e.g. --map amount="Order Total".')
-    parted = (each.split("=", 1) for each in mapped)
-    return {ours.strip(): theirs.strip() for ours, theirs in parted}
+            raise ConfigError(rule, got=text, fix='Write e.g. --map amount="Order Total".')
+    split = (text.split("=", 1) for text in mapped)
+    return {ours.strip(): theirs.strip() for ours, theirs in split}
 
 
 def given_answers(*, currency: str | None, margin: str | None, consent: str | None) -> Answers:
-    """The answers that a command's options give; ConfigError where one is none."""
+    """The answers given as options; ConfigError if one is invalid."""
     if consent is not None and consent not in CONSENTS:
         raise ConfigError(f"--consent must be one of {CONSENTS}", got=consent)
     if currency is not None and not (len(currency) == 3 and currency.isalpha()):
-        rule = "--currency must be a code of three letters"
+        rule = "--currency must be a three-letter code"
         raise ConfigError(rule, got=currency, fix="Write e.g. EUR.")
     return Answers(
         currency=None if currency is None else currency.upper(),
@@ -132,7 +138,7 @@ def given_answers(*, currency: str | None, margin: str | None, consent: str | No
 
 
 def _share(text: str) -> float:
-    """A share from `0.3`, `0,3` or `30 %`; ConfigError where it is none."""
+    """A share from `0.3`, `0,3` or `30 %`; ConfigError for anything else."""
     plain = text.strip().replace(",", ".")
     percent = plain.endswith("%")
     try:
@@ -141,7 +147,7 @@ def _share(text: str) -> float:
         value = -1.0
     if not 0 < value <= 1:
         rule = "the margin must be a share above 0 and at most 1"
-        raise ConfigError(rule, got=text, fix="Say e.g. 0.3 or 30%.")
+        raise ConfigError(rule, got=text, fix="Write e.g. 0.3 or 30%.")
     return value
 
 
@@ -154,8 +160,8 @@ def init_result(
     answers: Answers | None = None,
     ask: Ask | None = None,
 ) -> JobResult:
-    """The same as a command's result: what was guessed, on which evidence, the files, and what
-    comes out when the orders are read with these settings.
+    """`init` as a command's result: the guesses with their evidence, the files, and the result of
+    reading the orders with these settings.
     """
     done = init(paths, out=out, force=force, columns=columns, answers=answers, ask=ask)
     guess = done.guess
@@ -181,17 +187,17 @@ def init_result(
 
 
 def _mapping_tables(guess: OrdersGuess) -> tuple[Table, ...]:
-    """Which of their columns is which of ours, and the money that stands beside the amount."""
+    """The mapping of columns, and the columns of money if there are several."""
     mapping: tuple[Line, ...] = tuple(
         (ours, theirs, guess.seen.get(ours, "")) for ours, theirs in guess.columns.items()
     )
     money: tuple[Line, ...] = tuple(
-        (each.name, f"{each.total:,.2f}", f"{each.filled:,}", _role(guess, each.name))
-        for each in guess.money
+        (column.name, f"{column.total:,.2f}", f"{column.filled:,}", _role(guess, column.name))
+        for column in guess.money
     )
-    title = f"This looks like {guess.system}" if guess.system else "Guessed mapping"
-    shown = Table(title, ("ours", "yours", "seen"), mapping)
-    header = ("yours", "sum", "rows not 0", "taken as")
+    title = f"Detected {guess.system}" if guess.system else "Detected columns"
+    shown = Table(title, ("churn", "your column", "evidence"), mapping)
+    header = ("your column", "sum", "rows not 0", "used as")
     return (shown, Table("Columns of money", header, money)) if len(money) > 1 else (shown,)
 
 
@@ -200,7 +206,7 @@ def _role(guess: OrdersGuess, name: str) -> str:
 
 
 def _tried(result: JobResult, config: Path) -> JobResult:
-    """The result with what comes of reading the orders; a refusal is its failure."""
+    """The result with the tables of reading the orders; an error becomes its failure."""
     try:
         settings = load_settings(config)
         erased = settings.erased()
@@ -209,14 +215,14 @@ def _tried(result: JobResult, config: Path) -> JobResult:
         cause = f"{config} is written, but its orders cannot be read yet: {failure}"
         return replace(result, failure=cause, exit_code=failure.exit_code)
     try:
-        found = overview(tables)
+        months = overview(tables)
         audits = tables.audits
-        shown = (audit_table(audits), *overview_tables(found))
+        shown = (audit_table(audits), *overview_tables(months))
         return replace(
             result,
             audits=audits,
             rows={name: audit.rows_kept for name, audit in audits.items()},
-            metrics={"overview": found.to_dict()} if found else {},
+            metrics={"overview": months.to_dict()} if months else {},
             tables=(*result.tables, *shown),
         )
     finally:

@@ -15,16 +15,16 @@ from churn.storage.names import canonical_json, sha256_of
 
 
 def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> dict[str, Any]:
-    """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 over all of that.
+    """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 of all of them.
 
-    Names are those of the files alone: where a folder lies is nobody's business. Of files of one
-    name in several folders the second is `name#2`, and so on. A table that was `fetched` of a
-    database is named without its server, and its hash is that of the rows that were read.
+    File names have no folders; if several folders have a file of the same name, the second one is
+    `name#2`, and so on. A table `fetched` from a database is named without its server, and hashed
+    by the rows that were read.
     """
-    there = {} if fetched is None else fetched.tables
+    databases = {} if fetched is None else fetched.tables
     files = {
-        table: _rows_hash(there[table])
-        if table in there
+        table: _rows_hash(databases[table])
+        if table in databases
         else _hashes(files_of(source, table=table, folder=settings.folder))
         for table, source in settings.data.sources().items()
     }

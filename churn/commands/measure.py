@@ -1,4 +1,4 @@
-"""`churn measure`: what a campaign earned compared with its holdout."""
+"""`churn measure`: the incremental result of a campaign compared with its holdout."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from churn.storage.ledger import Ledger
 from churn.storage.postgres.address import Place, place_of
 
 UNKNOWN_RUN = (
-    "the ledger does not know the run that made this plan: its shares are those of its manifest"
+    "the run that made this plan is not in the ledger: its shares are taken from its manifest"
 )
 REFUSED = 4
 
 
 @dataclass(frozen=True)
 class MadePlan:
-    """The rows of a plan, the run that made it, and the shares that it left to chance;
-    `on_record` where the ledger knows that run.
+    """The rows of a plan, the run that made it, and its randomised shares; `on_record` if that run
+    is in the ledger.
     """
 
     rows: pd.DataFrame
@@ -47,49 +47,49 @@ class MadePlan:
 
 
 def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan:
-    """The plan in a file or table, as it was written; without one the newest of the campaign.
+    """The plan in a file or table, as written; without one, the newest of the campaign.
 
-    DataError where the shares of a file are not on record, or are others than the ledger has of the
-    run that made it; ConfigError where there is no plan.
+    DataError if a file does not state its shares, or they differ from those in the ledger;
+    ConfigError if there is no plan.
     """
     if place is not None:
         return _as_on_record(_given(place, session.erased), session.ledger, _name(place))
-    found = session.ledger.last_plan(offers.campaign_id, session.as_of)
-    if found is None:
-        rule = f"the ledger must remember a plan of campaign {offers.campaign_id!r}"
+    last = session.ledger.last_plan(offers.campaign_id, session.as_of)
+    if last is None:
+        rule = f"the ledger must contain a plan of campaign {offers.campaign_id!r}"
         fix = "Pass --plan FILE, or make one with `churn plan`."
         raise ConfigError(rule, got=f"none before {session.as_of}", fix=fix)
-    run, rows = found
+    run, rows = last
     frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in PLANNED})
     return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
 
 
 def _given(place: Place, erased: Erased | None) -> MadePlan:
-    table, found = read_result(place, PLANS, what="plan", command="plan")
+    table, manifest = read_result(place, PLANS, what="plan", command="plan")
     name = _name(place)
     missing = [name for name in PLANNED if name not in table.column_names]
     if missing:
-        rule = f"--plan must be a file of `churn plan`: {name} lacks {missing}"
-        raise DataError(rule, fix="Pass the file that `churn plan --out` wrote.")
-    facts = found or {}
+        rule = f"--plan must be a result of `churn plan`: {name} lacks {missing}"
+        raise DataError(rule, fix="Pass the file written by `churn plan --out`.")
+    facts = manifest or {}
     run_id = str(facts.get("run_id", ""))
     rows = without_erased(table.select([*PLANNED]), erased)
     return MadePlan(rows.to_pandas(), run_id, _shares(facts, name))
 
 
 def _as_on_record(plan: MadePlan, ledger: Ledger, what: str) -> MadePlan:
-    """The plan, whose shares nothing beside its file vouches for; the ledger of its run does."""
+    """The plan, after its shares were compared with those that the ledger has of its run."""
     run = ledger.run(plan.run_id)
     summary = None if run is None else run.facts.get("summary")
     if summary is not None and dict(plan.shares) != dict(_shares(summary, "the ledger's plan")):
-        rule = f"{what} must have the shares that the ledger has of its run {plan.run_id}"
-        got = f"{_told(plan.shares)} instead of {_told(summary['shares'])}"
-        fix = "Its manifest was altered: take the files of `churn plan`, or leave --plan out."
+        rule = f"{what} must have the shares recorded in the ledger for its run {plan.run_id}"
+        got = f"{_shares_text(plan.shares)} instead of {_shares_text(summary['shares'])}"
+        fix = "Its manifest was changed: use the files that `churn plan` wrote, or omit --plan."
         raise DataError(rule, got=got, fix=fix)
     return plan if summary is not None else replace(plan, on_record=False)
 
 
-def _told(shares: Mapping[str, float]) -> str:
+def _shares_text(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {share}" for name, share in shares.items())
 
 
@@ -98,28 +98,28 @@ def _name(place: Place) -> str:
 
 
 def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]:
-    """The shares of a plan's totals; without them nobody can tell whether it was kept to."""
+    """The randomised shares of a plan, without which its groups cannot be checked."""
     shares: Mapping[str, float] | None = (summary or {}).get("shares")
     if shares is None or "holdout" not in shares:
-        rule = f"{what} must say what share was held out"
-        raise DataError(rule, fix="Keep its .manifest.json beside it, or plan again.")
+        rule = f"{what} must state its holdout share"
+        raise DataError(rule, fix="Keep its .manifest.json next to it, or plan again.")
     return shares
 
 
 def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
-    """churn_probability by customer as it was known when the plan was made; none without scores.
+    """churn_probability by customer when the plan was made; empty without scores.
 
-    DataError for scores of another date: later ones know what came of the campaign.
+    DataError for scores of another date: later ones depend on the result of the campaign.
     """
     if place is None:
         return {}
     scores, _ = read_result(place, SCORES)
-    made = set(plan.rows["as_of"])
+    planned = set(plan.rows["as_of"])
     dates = set(scores.column("as_of").unique().to_pylist())
-    if dates - made:
-        rule = f"scores must be as of the plan's date, {', '.join(sorted(map(str, made)))}"
+    if dates - planned:
+        rule = f"scores must be as of the plan's date, {', '.join(sorted(map(str, planned)))}"
         got = ", ".join(sorted(map(str, dates)))
-        raise DataError(rule, got=got, fix="Pass the scores that the plan was made from.")
+        raise DataError(rule, got=got, fix="Pass the scores that the plan is based on.")
     known = scores.select(["customer_id", "churn_probability"]).to_pandas().dropna()
     return dict(zip(known["customer_id"], known["churn_probability"], strict=True))
 
@@ -133,14 +133,14 @@ def measure(
     as_of: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """The effect of a plan on retained customers, orders and margin, its cost and what it earned.
+    """The effect of a plan on retained customers, orders and margin, its cost and its net result.
 
-    `plan` is a file or a table, `postgresql://…#table`; without one the newest of the catalogue's
+    `plan` is a file or a table, `postgresql://…#table`; without one, the newest of the catalogue's
     campaign in the ledger. `scores` are those of the plan's date, for CUPED. `out` gets one row per
-    customer, and in its manifest the money whose sums are those of the rows. Exit code 4 where the
-    groups are not those that were planned.
+    customer, and a manifest with the totals of money. Exit code 4 if the groups are not those that
+    were planned (sample ratio mismatch).
     """
-    given, scored = (None if one is None else place_of(one) for one in (plan, scores))
+    given, scored = (None if place is None else place_of(place) for place in (plan, scores))
     kept = [*inputs(config), *(place for place in (given, scored) if place is not None)]
     file = None if out is None else file_of(out)
     if file is not None:
@@ -151,7 +151,7 @@ def measure(
     ):
         offers = session.offers
         made = made_plan(session, given, offers)
-        progress("counting what came of the plan")
+        progress("counting orders and margin after the plan")
         measured = measured_rows(
             made.rows,
             session.snapshot,
@@ -162,11 +162,11 @@ def measure(
             codes=known_codes(session, offers),
         )
         analysis = analyse(measured, made.shares)
-        told = _metrics(session, made, measured, analysis)
-        session.facts |= told
+        metrics = _metrics(session, made, measured, analysis)
+        session.facts |= metrics
         if writer is not None:
-            writer.write(measured.table, told)
-    return _result(session, made, measured, analysis, told, file)
+            writer.write(measured.table, metrics)
+    return _result(session, made, measured, analysis, metrics, file)
 
 
 def _writing(
@@ -204,7 +204,7 @@ def _metrics(
 
 def _plain(money: dict[str, Any]) -> dict[str, Any]:
     """Decimals as text."""
-    return {name: str(one) if isinstance(one, Decimal) else one for name, one in money.items()}
+    return {name: str(v) if isinstance(v, Decimal) else v for name, v in money.items()}
 
 
 def _result(
@@ -212,7 +212,7 @@ def _result(
     made: MadePlan,
     measured: Measured,
     analysis: Analysis,
-    told: dict[str, Any],
+    metrics: dict[str, Any],
     out: Path | None,
 ) -> JobResult:
     ratio = analysis.ratio
@@ -221,13 +221,13 @@ def _result(
         command="measure",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"horizon_days": measured.horizon_days, "plan_as_of": told["plan_as_of"]},
+        resolved={"horizon_days": measured.horizon_days, "plan_as_of": metrics["plan_as_of"]},
         rows={"customers": len(measured.frame), "compared": int(measured.frame["compared"].sum())},
         audits=session.tables.audits,
-        metrics=told,
+        metrics=metrics,
         files={} if out is None else hashed(out),
-        warnings=(*_notes(session, measured, analysis), *unknown, *_about(told["money"])),
-        tables=measure_tables(told),
+        warnings=(*_notes(session, measured, analysis), *unknown, *_money_notes(metrics["money"])),
+        tables=measure_tables(metrics),
         exit_code=0 if ratio is None or ratio.as_planned else REFUSED,
     )
 
@@ -237,17 +237,17 @@ def _notes(session: Session, measured: Measured, analysis: Analysis) -> Iterator
         yield analysis.why_not
     if not measured.closed:
         yield (
-            f"a look before the end: {measured.elapsed:.0%} of {measured.horizon_days} days "
-            "are seen; the intervals are wider, so that they hold however often one looks; "
-            f"the end is seen from {measured.ends} on"
+            f"interim result: {measured.elapsed:.0%} of {measured.horizon_days} days are "
+            "complete; the intervals are wider, so that they stay valid at repeated looks; "
+            f"the final result is available from {measured.ends} on"
         )
     if not measured.contacts_known:
-        yield "no contact of the campaign is on record: whoever was planned counts as sent"
+        yield "no contacts of the campaign are on record: every planned offer counts as sent"
     if not measured.redemptions_known:
-        yield "redemptions are not connected: their cost is what the plan expected"
+        yield "redemptions are not connected: their cost is the expected cost of the plan"
     yield from _unmatched(measured)
     if session.settings.churn.mode == "contractual":
-        yield "retained means a purchase here; renewals of subscriptions are not measured"
+        yield "retained means a purchase; renewals of subscriptions are not measured"
 
 
 def _unmatched(measured: Measured) -> Iterator[str]:
@@ -257,13 +257,13 @@ def _unmatched(measured: Measured) -> Iterator[str]:
         yield f"{count:,} {many} of customers with an offer {named}: {end} not counted"
 
 
-def _about(money: dict[str, Any]) -> Iterator[str]:
-    """What a reader of the money should know: who counts as treated, and a cost that lacks much."""
+def _money_notes(money: dict[str, Any]) -> Iterator[str]:
+    """Notes on the money: who counts as treated, and an incomplete cost."""
     treated, offered = money["treated_customers"], money["treated_offered"]
     if offered < treated:
         yield (
-            f"of {treated:,} treated {offered:,} got an offer; for the others none was worth its "
-            "cost, or the lot gave none: they count as treated all the same"
+            f"{offered:,} of {treated:,} treated customers got an offer; for the others none was "
+            "worth its cost, or randomisation assigned none: they still count as treated"
         )
     if money["redemptions"] == 0 and money["sent"]:
-        yield "no redemption is on record: the cost is that of contacts alone"
+        yield "no redemptions are on record: the cost includes contacts only"

@@ -1,4 +1,4 @@
-"""Folders of models: their champion, promotions, and their record in MLflow."""
+"""Folders of models: the champion, promotions, and the record in MLflow."""
 
 from __future__ import annotations
 
@@ -31,56 +31,56 @@ class ModelStore:
 
     @classmethod
     def of(cls, settings: Settings, directory: Path | None = None) -> ModelStore:
-        """The folder that the settings name, or another; named as seen from the settings' file."""
+        """The configured folder, or another; its name is relative to the configuration file."""
         place = (directory or settings.path(settings.model.directory)).absolute()
         name = Path(os.path.relpath(place, settings.folder)).as_posix()
         return cls(place, name, settings.model.signing_key)
 
     def bundle(self, model_id: str) -> Path:
-        """The folder of a model. ConfigError for a name that is none, ModelError where it lacks."""
+        """The folder of a model. ConfigError for an invalid name, ModelError for an unknown one."""
         place = self.directory / check_name(model_id, what="model")
         if not place.is_dir() and not place.is_symlink():
             rule = f"there is no model {model_id!r} in {self.name!r}"
-            raise ModelError(rule, fix="`churn models` lists those that are there.")
+            raise ModelError(rule, fix="`churn models` lists the models.")
         return place
 
     def bundles(self) -> list[str]:
-        """The names of the folders that claim to be bundles, the oldest first; no links."""
+        """The names of the folders with a manifest, oldest first, without links."""
         if not self.directory.is_dir():
             return []
-        found = [
+        names = [
             path.name
             for path in self.directory.iterdir()
             if not path.name.startswith(".") and not path.is_symlink() and path.is_dir()
             if (path / "manifest.json").exists()
         ]
-        return sorted(found, key=lambda name: (_created_at(self.directory / name), name))
+        return sorted(names, key=lambda name: (_created_at(self.directory / name), name))
 
     def full_name(self, asked: str) -> str:
-        """The model of that name, else the only one whose name begins so, else the name as asked.
+        """The model of that name, else the only one with that prefix, else the name as given.
 
-        ConfigError for a name that is none, and where several begin so.
+        ConfigError for an invalid name, and if several models have the prefix.
         """
         if (self.directory / check_name(asked, what="model")).exists():
             return asked
-        meant = [name for name in self.bundles() if name.startswith(asked)]
-        if len(meant) > 1:
-            rule = f"a model must be named by its name or an unambiguous beginning of it: {asked!r}"
-            fix = "Add what tells them apart."
-            raise ConfigError(rule, got=", ".join(meant), fix=fix)
-        return meant[0] if meant else asked
+        matching = [name for name in self.bundles() if name.startswith(asked)]
+        if len(matching) > 1:
+            rule = f"a model must be given by its name or an unambiguous prefix: {asked!r}"
+            fix = "Pass a longer prefix."
+            raise ConfigError(rule, got=", ".join(matching), fix=fix)
+        return matching[0] if matching else asked
 
     def manifest(self, model_id: str) -> dict[str, Any]:
-        """What the model says of itself, every file of it verified."""
+        """The manifest of the model, after its files were verified."""
         return read_manifest(self.bundle(model_id), signing_key=self.signing_key)
 
     def load(self, name: str) -> ChurnModel:
-        """The model of that name, or the one that the pointer of that name leads to."""
+        """The model of that name, or the one that the pointer of that name refers to."""
         return load_bundle(self.directory / name, signing_key=self.signing_key)
 
     @property
     def champion(self) -> str | None:
-        """What the pointer says now; None where there is none."""
+        """The current champion; None if there is none."""
         return read_pointer(self.directory / CHAMPION)
 
     def promote(
@@ -93,9 +93,9 @@ class ModelStore:
         cause: Cause,
         reason: str | None = None,
     ) -> None:
-        """Moves the pointer and records the move: a run that is killed leaves both or neither.
+        """Moves the pointer and records the promotion; a killed run does both or neither.
 
-        BusyError naming who won, where the champion is no longer the `expected` one.
+        BusyError, naming the new champion, if it is no longer the `expected` one.
         """
         promotion = Promotion(
             run_id=run_id,
@@ -109,29 +109,29 @@ class ModelStore:
             swap_pointer(self.directory / CHAMPION, model_id, expected=expected)
 
     def line(self, ledger: Ledger) -> list[str]:
-        """The champions that a rollback leads through, the present one last."""
+        """The champions that rollbacks go through, the current one last."""
         return line_of_champions(self.history(ledger), self.champion)
 
     def history(self, ledger: Ledger) -> list[Promotion]:
-        """The promotions that moved the pointer, the oldest first: not the last one, where its run
-        was killed before it did.
+        """The promotions that moved the pointer, oldest first, without the last one if its run was
+        killed before it did.
         """
-        known, present = ledger.promotions(self.name), self.champion
-        unmoved = known and known[-1].model_id != present and known[-1].previous == present
+        known, current = ledger.promotions(self.name), self.champion
+        unmoved = known and known[-1].model_id != current and known[-1].previous == current
         return known[:-1] if unmoved else known
 
     def former(self, ledger: Ledger) -> str:
-        """The champion before the present one; ModelError where none is known."""
+        """The previous champion; ModelError if there is none."""
         line = self.line(ledger)
         if len(line) < 2:
-            rule = "a rollback needs a champion before the present one"
-            fix = "Name a model with `churn models promote ID`."
+            rule = "a rollback requires a previous champion"
+            fix = "Choose a model with `churn models promote ID`."
             raise ModelError(rule, got="none on record", fix=fix)
         return line[-2]
 
 
-def line_of_champions(history: Sequence[Promotion], present: str | None) -> list[str]:
-    """The champions in office one after the other, those that were rolled back taken out.
+def line_of_champions(history: Sequence[Promotion], current: str | None) -> list[str]:
+    """The successive champions, without those that were rolled back.
 
     >>> def move(model_id, cause="promotion"):
     ...     return Promotion(
@@ -142,12 +142,12 @@ def line_of_champions(history: Sequence[Promotion], present: str | None) -> list
     """
     line: list[str] = []
     for move in history:
-        _note(line, move.previous)  # known already, unless somebody wrote the pointer by hand
+        _note(line, move.previous)  # known already, unless the pointer was edited by hand
         if move.cause == "rollback" and move.model_id in line:
             del line[_last(line, move.model_id) + 1 :]
         else:
             _note(line, move.model_id)
-    _note(line, present)
+    _note(line, current)
     return line
 
 
@@ -169,29 +169,29 @@ def challenger_of(store: ModelStore, ledger: Ledger) -> str | None:
 
 
 def record(settings: Settings, model: ChurnModel, bundle: Path) -> Recorded:
-    """The bundle in MLflow, made unless it is there. StorageError where MLflow does not answer."""
+    """The bundle in MLflow, recorded if it is new. StorageError if MLflow does not respond."""
     return record_bundle(settings.tracking, model, bundle=bundle, folder=settings.folder)
 
 
 def follow(settings: Settings, store: ModelStore, ledger: Ledger) -> dict[str, str]:
-    """Moves the registry's aliases after the configured folder; what moved. Other folders have
-    no alias, for a registered model has one champion.
+    """Updates the registry's aliases from the configured folder, and returns the changes. Other
+    folders have no alias, because a registered model has one champion.
     """
     if store.directory != ModelStore.of(settings).directory:
         return {}
 
-    def wanted() -> dict[str, str | None]:
+    def aliases() -> dict[str, str | None]:
         return {CHAMPION_ALIAS: store.champion, CHALLENGER_ALIAS: challenger_of(store, ledger)}
 
-    return point_aliases(settings.tracking, wanted, folder=settings.folder)
+    return point_aliases(settings.tracking, aliases, folder=settings.folder)
 
 
 def followed(settings: Settings, store: ModelStore, ledger: Ledger) -> list[str]:
-    """Moves the aliases, too; a warning where they stayed behind."""
+    """Updates the aliases; a warning if that failed."""
     try:
         follow(settings, store, ledger)
     except (StorageError, BusyError) as failure:
-        return [f"MLflow's aliases did not follow: {failure}"]
+        return [f"MLflow's aliases were not updated: {failure}"]
     return []
 
 

@@ -1,4 +1,4 @@
-"""`churn models`: the bundles of a folder, side by side; who is champion, and who shall be."""
+"""`churn models`: the list of models, promotion and rollback."""
 
 from __future__ import annotations
 
@@ -19,47 +19,49 @@ from churn.results.job_result import JobResult, Table
 from churn.storage.ledger import Ledger
 from churn.storage.records import Cause
 
-HEADER = ("model", "as of", "AUC", "loss", "rule", "gate")
+HEADER = ("model", "as of", "AUC", "log loss", "baseline", "gate")
 
 
 def list_models(config: Path, *, models: Path | None = None) -> JobResult:
-    """Every model of the folder, the newest first, with its judgement, its mark, or its damage."""
+    """Every model of the folder, newest first, with its metrics and status, or its damage."""
     settings = load_settings(config)
     store = ModelStore.of(settings, models)
     with Ledger(settings.ledger_path) as ledger:
         marks = _marks(store, ledger)
         history = store.history(ledger)
-    found, damaged = [], []
+    listed, damaged = [], []
     for name in reversed(store.bundles()):
         try:
-            found.append(_listed(store.manifest(name), marks))
+            listed.append(_listed(store.manifest(name), marks))
         except ModelError as failure:
             damaged.append(f"{name} cannot be used: {failure}")
-    damaged.extend(_adrift(store))
-    notes = () if found or damaged else ("no models yet: `churn train` makes one",)
+    damaged.extend(_dangling(store))
+    notes = () if listed or damaged else ("no models yet: `churn train` creates one",)
     return JobResult(
         command="models",
-        resolved={"models": found, "promotions": [_told(move) for move in history]},
-        rows={"models": len(found)},
+        resolved={"models": listed, "promotions": [_promotion(move) for move in history]},
+        rows={"models": len(listed)},
         model_id=store.champion,
         warnings=(*damaged, *notes),
         tables=(
             Table(
-                f"Models in {store.name}: AUC, log loss, log loss of the best rule",
+                f"Models in {store.name}; baseline: log loss of the best baseline",
                 HEADER,
-                tuple(_row(one) for one in found),
+                tuple(map(_row, listed)),
             ),
         ),
     )
 
 
-def _adrift(store: ModelStore) -> list[str]:
-    """A note where the champion is no bundle of the folder; a damaged one is told elsewhere."""
-    named = store.champion
-    if named is None or named in store.bundles():
+def _dangling(store: ModelStore) -> list[str]:
+    """A note if the champion does not exist in the folder; a damaged one is noted elsewhere."""
+    champion = store.champion
+    if champion is None or champion in store.bundles():
         return []
-    lacks = f"{store.name!r} holds no such model with a manifest"
-    return [f"the pointer champion names {named!r}, but {lacks}: promote another, or train again"]
+    return [
+        f"the champion {champion!r} does not exist in {store.name!r}: promote another model, or "
+        "train again"
+    ]
 
 
 def promote(
@@ -71,27 +73,27 @@ def promote(
     reason: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """Makes a model the champion that the gate passed, or, by force, one that it did not.
+    """Makes a model the champion if it passed the gate or, with `force`, even if it did not.
 
-    The bundle is verified, agrees with the settings, and repeats its canary scores in a process
-    of its own. Raises GateError where the gate was closed, BusyError where another run was faster.
+    The bundle is verified, must agree with the settings, and must reproduce its canary scores in a
+    separate process. Raises GateError if it failed the gate, BusyError if another run was faster.
     """
     if force and not (reason or "").strip():
-        rule = "--force needs a reason, which is kept"
-        raise ConfigError(rule, fix='Add e.g. --reason "new assortment, judged by hand".')
+        rule = "--force requires a reason"
+        raise ConfigError(rule, fix='Add e.g. --reason "new assortment, reviewed by hand".')
     settings = load_settings(config)
     store = ModelStore.of(settings, models)
     expected, model_id = store.champion, store.full_name(model_id)
     manifest = store.manifest(model_id)
     if not gate_open(manifest) and not force:
         raise GateError(
-            f"the gate must have passed {model_id!r}",
-            got="; ".join(manifest.get("gate", {}).get("reasons", ())) or "no judgement",
-            fix="To promote it all the same: --force --reason TEXT.",
+            f"{model_id!r} must have passed the gate",
+            got="; ".join(manifest.get("gate", {}).get("reasons", ())) or "no evaluation",
+            fix="To promote it anyway, pass --force --reason TEXT.",
         )
     if model_id == expected:
         rule = f"{model_id!r} must not be the champion already"
-        raise ConfigError(rule, fix="Nothing is to be done.")
+        raise ConfigError(rule, fix="Nothing to do.")
     return _install(
         settings, store, model_id, expected, cause="promotion", reason=reason, progress=progress
     )
@@ -104,7 +106,7 @@ def rollback(
     reason: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """Makes the champion before the present one the champion again; again leads further back."""
+    """Reinstates the previous champion; repeating it goes back further."""
     settings = load_settings(config)
     store = ModelStore.of(settings, models)
     expected = store.champion
@@ -132,21 +134,21 @@ def _install(
         store.promote(
             ledger, model_id, expected=expected, run_id=run_id, cause=cause, reason=reason
         )
-        progress("moving MLflow's aliases")
+        progress("updating MLflow's aliases")
         warnings = followed(settings, store, ledger)
-    words = f"it was {expected}" if expected else "there was none"
+    before = f"before, it was {expected}" if expected else "before, there was none"
     return JobResult(
         command="models",
         run_id=run_id,
         resolved={"previous": expected, "cause": cause, "reason": reason},
         model_id=model_id,
-        gate={"promoted": True, "reasons": [f"{model_id} is the champion; before, {words}"]},
+        gate={"promoted": True, "reasons": [f"{model_id} is the champion; {before}"]},
         warnings=tuple(warnings),
     )
 
 
 def _check_usable(settings: Settings, store: ModelStore, model_id: str) -> None:
-    """Nothing, or an error where scoring with the model would fail."""
+    """Raises an error if scoring with the model would fail."""
     if settings.features.module is not None:
         load_own_features(settings.path(settings.features.module))
     bundle = store.bundle(model_id)
@@ -154,13 +156,15 @@ def _check_usable(settings: Settings, store: ModelStore, model_id: str) -> None:
     check_agreement(settings, model)
     unknown = [name for name in model.feature_names_ if name not in CATALOGUE]
     if unknown:
-        rule = f"the features of {model_id!r} must be known here"
-        raise ModelError(rule, got=f"unknown {unknown}", fix="Train again, or add their module.")
+        rule = f"the features of {model_id!r} must be defined"
+        raise ModelError(
+            rule, got=f"unknown {unknown}", fix="Train again, or set [features] module."
+        )
     check_canaries(bundle)
 
 
 def _marks(store: ModelStore, ledger: Ledger) -> dict[str, str]:
-    """`challenger`, `champion` and `former` by model; one that is several is the last of these."""
+    """The status by model: `champion`, else `challenger`, else `former`."""
     marks = {move.model_id: "former" for move in store.history(ledger)}
     challenger = challenger_of(store, ledger)
     marks |= {challenger: "challenger"} if challenger else {}
@@ -169,14 +173,14 @@ def _marks(store: ModelStore, ledger: Ledger) -> dict[str, str]:
 
 def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
     """One model of the list as plain JSON."""
-    judged = {
-        one["predictor"]: one
-        for one in manifest.get("evaluation", {}).get("judged", ())
-        if one["group"] == "eligible"
+    metrics = {
+        row["predictor"]: row
+        for row in manifest.get("evaluation", {}).get("judged", ())
+        if row["group"] == "eligible"
     }
-    rules = {name: one["log_loss"] for name, one in judged.items() if name != "model"}
-    best = min(rules, key=lambda name: rules[name], default=None)
-    model = judged.get("model", {})
+    losses = {name: row["log_loss"] for name, row in metrics.items() if name != "model"}
+    best = min(losses, key=lambda name: losses[name], default=None)
+    model = metrics.get("model", {})
     return {
         "model_id": manifest["model_id"],
         "mark": marks.get(manifest["model_id"]),
@@ -185,31 +189,31 @@ def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, 
         "roc_auc": model.get("roc_auc"),
         "log_loss": model.get("log_loss"),
         "best_rule": best,
-        "best_rule_log_loss": None if best is None else rules[best],
+        "best_rule_log_loss": None if best is None else losses[best],
         "gate_open": gate_open(manifest),
         "stand_in": manifest.get("gate", {}).get("stand_in"),
         "signed": "signature" in manifest,
     }
 
 
-def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
-    """The name, its date and figures, the gate with the mark; they fit a terminal of 80 columns."""
-    gate = "stand-in" if one["stand_in"] else "open" if one["gate_open"] else "closed"
+def _row(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """The name, date, metrics, and the gate with the status, in at most 80 columns."""
+    gate = "fallback" if model["stand_in"] else "passed" if model["gate_open"] else "failed"
     return (
-        one["model_id"],
-        one["as_of"] or "-",
-        _decimal(one, "roc_auc"),
-        _decimal(one, "log_loss"),
-        _decimal(one, "best_rule_log_loss"),
-        ", ".join(filter(None, (gate, one["mark"]))),
+        model["model_id"],
+        model["as_of"] or "-",
+        _decimal(model["roc_auc"]),
+        _decimal(model["log_loss"]),
+        _decimal(model["best_rule_log_loss"]),
+        ", ".join(filter(None, (gate, model["mark"]))),
     )
 
 
-def _decimal(one: Mapping[str, Any], name: str) -> str:
-    return "-" if one[name] is None else f"{one[name]:.4f}".removeprefix("0")
+def _decimal(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}".removeprefix("0")
 
 
-def _told(move: Any) -> dict[str, Any]:
+def _promotion(move: Any) -> dict[str, Any]:
     """A promotion as plain JSON."""
     return {
         "model_id": move.model_id,

@@ -13,11 +13,11 @@ _LEAST_RENEWED = 0.05
 
 
 def resolve_from_settings(session: Session) -> Panel:
-    """The panel that the settings ask for, at the session's date."""
+    """The configured panel at the session's date."""
     settings = session.settings
     if settings.churn.mode == "contractual" and not session.tables.has("subscriptions"):
         raise ConfigError(
-            '[churn] mode = "contractual" needs the table of subscriptions',
+            '[churn] mode = "contractual" requires the table of subscriptions',
             got="no [data.subscriptions]",
             fix='Connect it, or set mode = "purchases".',
         )
@@ -36,7 +36,7 @@ def resolve_from_settings(session: Session) -> Panel:
 
 
 def resolve_clock(session: Session) -> FeatureClock:
-    """The lengths of time of the champion; without one, those that a training would resolve."""
+    """The horizon and lookback of the champion; without one, those that training would use."""
     settings = session.settings
     try:
         champion = settings.path(settings.model.directory) / CHAMPION
@@ -56,8 +56,8 @@ def resolve_clock(session: Session) -> FeatureClock:
 
 
 def in_place_notes(session: Session) -> tuple[str, ...]:
-    """A warning where hardly any subscription follows another and no `loaded_at` tells versions
-    apart: then a renewal may have moved the expiry, and the past knows of it.
+    """A warning if hardly any subscription follows another and there is no `loaded_at` to separate
+    versions: then renewals may have changed the expiry in place, which leaks the future.
     """
     tables = session.tables
     if not tables.has("subscriptions") or "loaded_day" in tables.columns("subscriptions"):
@@ -66,7 +66,7 @@ def in_place_notes(session: Session) -> tuple[str, ...]:
     if share is None or share >= _LEAST_RENEWED:
         return ()
     return (
-        f"subscriptions: only {share:.1%} of the customers began a second one. If a renewal moves "
-        "expires_at in its row, a model learns from what nobody could know yet: write a row for "
-        "each term, or keep each version with its loaded_at",
+        f"subscriptions: only {share:.1%} of the customers have a second one. If a renewal changes "
+        "expires_at in the same row, the model learns from the future: write one row per term, or "
+        "keep each version with its loaded_at",
     )

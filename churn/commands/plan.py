@@ -1,4 +1,4 @@
-"""`churn plan`: one offer, or none with its reason, for every customer, within the budget."""
+"""`churn plan`: an offer, or none with the reason, for every customer, within the budget."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from churn.storage.records import PlanRow
 from churn.uplift.effect_predictions import measured_effects
 
 NO_CONSENTS = (
-    "nobody's consent is on record, so nobody gets an offer: connect [data.consents], or set "
-    '[offers] consent = "assumed" where the law lets you'
+    "no consents are on record, so nobody gets an offer: connect [data.consents], or set "
+    '[offers] consent = "assumed" where the law permits it'
 )
 
 
@@ -49,12 +49,12 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     accept_change: bool = False,
     progress: Progress = silent,
 ) -> JobResult:
-    """The plan as of a date, from given scores or, without them, from scoring with the champion.
+    """The plan as of a date, based on the given scores or, without them, on the champion's.
 
-    Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and remembered
-    in the ledger, from which later cooldowns are read; a `dry_run` is not remembered. A run of the
-    same `run_id` takes the place of an earlier one in a table. A plan of far fewer customers than
-    the one in `out` does not replace it, unless `accept_change`.
+    Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and recorded
+    in the ledger, from which later cooldowns are read; a `dry_run` is not recorded. A run with the
+    same `run_id` replaces an earlier one in a table. A plan with far fewer customers than the one
+    in `out` does not replace it, unless `accept_change`.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
@@ -65,7 +65,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
         with session.writing_result(target, PLANS, keep=kept) as writer:
             scored, notes = _scores(session, given)
             progress("choosing offers")
-            decided = plan_offers(
+            planned = plan_offers(
                 scored,
                 session.snapshot,
                 offers,
@@ -82,19 +82,19 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 frequency_cap=settings.offers.frequency_cap,
                 withdrawn=withdrawn(session),
             )
-            rows = decided.table.num_rows
+            rows = planned.table.num_rows
             asked = as_of is not None
             notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
-            writer.write(decided.table, {**decided.summary, **_run(session)})
-        session.facts |= {"summary": decided.summary, "dry_run": dry_run}
+            writer.write(planned.table, {**planned.summary, **_run(session)})
+        session.facts |= {"summary": planned.summary, "dry_run": dry_run}
         if not dry_run:
-            _remember(session, decided, offers)
-        notes += (*_notes(session, decided.summary, dry_run=dry_run), *guard_notes(writer))
-    return _result(session, decided, offers, outputs(target, writer), notes=notes)
+            _remember(session, planned, offers)
+        notes += (*_notes(session, planned.summary, dry_run=dry_run), *guard_notes(writer))
+    return _result(session, planned, offers, outputs(target, writer), notes=notes)
 
 
 def _scores(session: Session, scores: Place | None) -> tuple[pa.Table, tuple[str, ...]]:
-    """The scores that were given, or those of the champion with what is to be said of them."""
+    """The given scores, or those of the champion with notes."""
     if scores is not None:
         return without_erased(read_result(scores, SCORES)[0], session.erased), ()
     fitted = load_named_model(session, None)
@@ -103,39 +103,41 @@ def _scores(session: Session, scores: Place | None) -> tuple[pa.Table, tuple[str
 
 
 def _measured(session: Session, scored: pa.Table, offers: Offers) -> Effects | None:
-    """What `churn effects` learnt of these offers; None where nothing was measured."""
+    """The estimates of `churn effects` for these offers; None if there are none."""
     learnt = known_effects(session)
     if learnt is None:
         return None
-    session.progress("asking the learnt effects")
+    session.progress("applying the estimated effects")
     return measured_effects(learnt, scored, session.snapshot, offers, resolve_clock(session))
 
 
 def _planned_before(session: Session, offers: Offers) -> pa.Table:
-    """Offers of plans made before as contacts, of other campaigns also those of the same date: all
-    in the days that a frequency cap counts, ours or a customer's own, and the latest of each
-    customer and offer before them. This campaign's plan of the same date is aside.
+    """Offers of earlier plans as contacts, for other campaigns also those of the same date: all in
+    the days counted by a frequency cap, the shop's or a customer's, and before these the latest of
+    each customer and offer. This campaign's plan of the same date is excluded.
     """
     same = (offers.campaign_id, session.as_of)
     first = session.as_of - timedelta(days=max(_counted_days(session) - 1, 0))
-    found = [
+    contacts = [
         *session.ledger.last_contacts(first, excluding=same),
         *session.ledger.contacts_since(first, session.as_of + timedelta(days=1), excluding=same),
     ]
-    ages = [float((session.as_of - contact.as_of).days) for contact in found]
+    ages = [float((session.as_of - row.as_of).days) for row in contacts]
     same_customer = session.settings.same_customer
     return pa.table(
         {
-            "customer_id": pa.array([same_customer(one.customer_id) for one in found], pa.string()),
-            "offer_id": pa.array([contact.offer_id for contact in found], pa.string()),
+            "customer_id": pa.array(
+                [same_customer(row.customer_id) for row in contacts], pa.string()
+            ),
+            "offer_id": pa.array([row.offer_id for row in contacts], pa.string()),
             "days_since": pa.array(ages, pa.float64()),
-            "campaign_id": pa.array([contact.campaign_id for contact in found], pa.string()),
+            "campaign_id": pa.array([row.campaign_id for row in contacts], pa.string()),
         }
     )
 
 
 def _counted_days(session: Session) -> int:
-    """In how many days before the plan contacts are counted by any cap; 0 without one."""
+    """The longest period before the plan in which a cap counts contacts; 0 without a cap."""
     cap = session.settings.offers.frequency_cap
     own = longest_cap_days(preference_state(session.snapshot))
     return max(own, cap.cap_days if cap else 0)
@@ -145,12 +147,12 @@ def _run(session: Session) -> dict[str, str]:
     return {"run_id": session.run_id, "as_of": str(session.as_of)}
 
 
-def _remember(session: Session, decided: Plan, offers: Offers) -> None:
-    """The plan on record, all of it or nothing: after its file, so that a run that is killed
-    between the two leaves the earlier plan the one that counts.
+def _remember(session: Session, planned: Plan, offers: Offers) -> None:
+    """Records the plan atomically, after its file is written: if a run is killed in between, the
+    earlier plan remains valid.
     """
     names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
-    rows = decided.table.select([*names, "expected_cost"]).to_pylist()
+    rows = planned.table.select([*names, "expected_cost"]).to_pylist()
     ledger: Ledger = session.ledger
     with ledger.changing():
         session.check_erased()
@@ -162,19 +164,19 @@ def _remember(session: Session, decided: Plan, offers: Offers) -> None:
 
 def _result(
     session: Session,
-    decided: Plan,
+    planned: Plan,
     offers: Offers,
     files: dict[Path | str, str],
     *,
     notes: tuple[str, ...],
 ) -> JobResult:
-    summary = decided.summary
+    summary = planned.summary
     return JobResult(
         command="plan",
         run_id=session.run_id,
         as_of=session.as_of,
         resolved={"campaign_id": offers.campaign_id, "consent": session.settings.offers.consent},
-        rows={"plan": decided.table.num_rows},
+        rows={"plan": planned.table.num_rows},
         audits=session.tables.audits,
         model_id=session.facts.get("model_id"),
         metrics=summary,
@@ -191,12 +193,12 @@ def _notes(session: Session, summary: dict[str, Any], *, dry_run: bool) -> tuple
         notes.append(why_nobody_gets_one(summary["customers"], summary["suppressed"], meanings))
     if summary["explore_share"] < summary["shares"]["explore"]:
         notes.append(
-            "exploration ended early, at the budget, a capacity or a group's cap: "
+            "exploration was limited by the budget, a capacity or a group's cap: "
             f"{summary['explore_share']:.2%} instead of {summary['shares']['explore']:.2%}"
         )
     lacking = [row["group"] for row in summary["groups"] if row["floor_lacks"]]
     if lacking:
-        notes.append(f"the floor of {', '.join(lacking)} could not be met within the limits")
+        notes.append(f"the floor of {', '.join(lacking)} could not be reached within the limits")
     if dry_run:
-        notes.append("a dry run: not remembered, so nobody's cooldown begins")
+        notes.append("dry run: the plan is not recorded, and no cooldown starts")
     return tuple(notes)

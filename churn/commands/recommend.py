@@ -1,4 +1,4 @@
-"""`churn recommend`: products, or categories, for each customer, and how good such lists were."""
+"""`churn recommend`: products or categories for each customer, with an evaluation of the lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from churn.results.output import TableWriter, check_out, file_of, guard_notes
 from churn.storage.postgres.address import Place
 
 FALLBACK_HORIZON_DAYS = 28
-WORDS = {
+BEST_SELLERS = {
     "own_then_shop": "the customer's own best sellers, filled up with the shop's,",
     "own": "the customer's own best sellers",
     "shop": "the shop's best sellers",
@@ -45,8 +45,8 @@ def recommend(
 ) -> JobResult:
     """`RECOMMENDED_SCHEMA` in `out`, at most `top` rows a customer; no file with `judge_only`.
 
-    The lists are judged on the horizons before the date, at every run; where the learnt ones are
-    not better than best sellers these stand in, and a warning says so.
+    Every run evaluates the lists on the horizons before the date; if the learnt ones are not better
+    than best sellers, best sellers are used instead, with a warning.
     """
     _check(level, top, is_written=out is not None, judge_only=judge_only)
     file, kept = None if out is None else file_of(out), inputs(config)
@@ -63,23 +63,23 @@ def recommend(
             level=cast("Level", level),
             settings=session.settings.recommend,
         )
-        told = _metrics(session, recommender, kind)
+        metrics = _metrics(session, recommender, kind)
         rows: Counter[str] = Counter()
         if writer is not None:
             rows.update(dict.fromkeys(("customers", "recommendations", "new"), 0))
             progress("making the lists")
             batches = recommender.batches(kind=kind, top=top, run_id=session.run_id)
-            writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, told)
-        session.facts |= told
+            writer.write_batches(_counted(batches, rows), RECOMMENDED_SCHEMA, metrics)
+        session.facts |= metrics
     notes = () if writer is None else guard_notes(writer)
-    return _result(session, recommender, kind, told, rows, file, notes)
+    return _result(session, recommender, kind, metrics, rows, file, notes)
 
 
 def kind_of(*, new_only: bool, repeat_only: bool) -> Kind:
-    """The kind of list that the options ask for; ConfigError where they exclude each other."""
+    """The kind of list for the options; ConfigError if they exclude each other."""
     if new_only and repeat_only:
         rule = "--new-only and --repeat-only exclude each other"
-        raise ConfigError(rule, fix="Leave both out for lists of new and repeated products.")
+        raise ConfigError(rule, fix="Omit both for lists of new and repeated products.")
     return "new" if new_only else "repeat" if repeat_only else "all"
 
 
@@ -91,7 +91,7 @@ def _check(level: str, top: int, *, is_written: bool, judge_only: bool) -> None:
     if judge_only == is_written:
         rule = "churn recommend takes either --out FILE or --judge"
         got = "both" if judge_only else "neither"
-        raise ConfigError(rule, got=got, fix="With --out it judges the lists, too.")
+        raise ConfigError(rule, got=got, fix="With --out, the lists are evaluated, too.")
 
 
 def _writing(
@@ -101,7 +101,7 @@ def _writing(
 
 
 def _horizon_days(session: Session) -> int:
-    """As stated, else that of the model; four weeks where there is too little data for one."""
+    """The configured horizon, else the model's; four weeks if there is too little data."""
     stated = session.settings.recommend.horizon_days
     if stated != "auto":
         return stated
@@ -112,7 +112,7 @@ def _horizon_days(session: Session) -> int:
 
 
 def _counted(batches: Iterator[pa.RecordBatch], rows: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """The batches as they pass, counted by kind, customers and rows."""
+    """The same batches, with customers, rows and new products counted."""
     for batch in batches:
         rows["recommendations"] += batch.num_rows
         rows["customers"] += pc.sum(pc.equal(batch["rank"], 1)).as_py()
@@ -128,8 +128,8 @@ def _metrics(session: Session, recommender: Recommender, kind: Kind) -> dict[str
         "kind": kind,
         "horizon_days": recommender.horizon_days,
         "source": recommender.source(kind),
-        "cutoffs": [str(one) for one in sorted(recommender.cutoffs)],
-        "judgement": {name: one.to_dict() for name, one in recommender.judgement.items()},
+        "cutoffs": [str(cutoff) for cutoff in sorted(recommender.cutoffs)],
+        "judgement": {name: judged.to_dict() for name, judged in recommender.judgement.items()},
         "objectors": recommender.objectors,
     }
 
@@ -138,7 +138,7 @@ def _result(
     session: Session,
     recommender: Recommender,
     kind: Kind,
-    told: dict[str, Any],
+    metrics: dict[str, Any],
     rows: Counter[str],
     out: Path | None,
     notes: tuple[str, ...],
@@ -147,28 +147,28 @@ def _result(
         command="recommend",
         run_id=session.run_id,
         as_of=session.as_of,
-        resolved={"horizon_days": recommender.horizon_days, "source": told["source"]},
+        resolved={"horizon_days": recommender.horizon_days, "source": metrics["source"]},
         rows={"products": len(recommender.catalogue), "buyers": recommender.customers, **rows},
         audits=session.tables.audits,
-        metrics=told,
+        metrics=metrics,
         files={} if out is None else hashed(out),
         warnings=(*_notes(recommender, kind), *notes),
-        tables=recommend_tables(told, rows),
+        tables=recommend_tables(metrics, rows),
     )
 
 
 def _notes(recommender: Recommender, kind: Kind) -> Iterator[str]:
     if recommender.objectors:
-        refused = f"{recommender.objectors:,} customers"
-        yield f"{refused} refuse profiling: nothing is recommended to them"
+        objectors = f"{recommender.objectors:,} customers"
+        yield f"{objectors} object to profiling: nothing is recommended to them"
     if recommender.catalogue.never_sold:
         named = ", ".join(recommender.catalogue.never_sold[:10])
-        yield f"[recommend] exclude names what was never sold by then: {named}"
+        yield f"[recommend] exclude contains products never sold before the date: {named}"
     if recommender.learnt(kind):
         return
     judged = recommender.judgement.get(kind)
     if judged is None or judged.customers < LEAST_JUDGED:
-        why = f"fewer than {LEAST_JUDGED} customers could be judged"
+        why = f"fewer than {LEAST_JUDGED} customers could be evaluated"
     else:
-        why = "the learnt lists were not better than them beyond chance"
-    yield f"{WORDS[STAND_INS[kind]]} stand in, for {why}"
+        why = "the learnt lists were not significantly better"
+    yield f"{BEST_SELLERS[STAND_INS[kind]]} are used instead, because {why}"

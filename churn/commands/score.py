@@ -1,4 +1,4 @@
-"""`churn score`: every known customer's probability, value at risk and reasons, as a table."""
+"""`churn score`: churn probability, value at risk and reasons of every known customer."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
     table, `postgresql://…#table`).
 
     `model` is a bundle's folder, a pointer such as `models/champion` (the default), or a
-    `models:/…` address in MLflow's registry. `explain` says whose reasons are given: `at-risk`,
-    `all`, `none`, or a file of customers. What changed is told against the earlier scores in
-    `since`, else in `out`. A run of the same `run_id` takes the place of an earlier one in a table.
-    Scores that differ from those in `out` by more than one run can change do not replace them,
-    unless `accept_change`; see `churn.commands.worse_results`.
+    `models:/…` address in MLflow's registry. `explain` selects the customers with reasons:
+    `at-risk`, `all`, `none`, or a file of customers. Changes are relative to the earlier scores in
+    `since`, else in `out`. A run with the same `run_id` replaces an earlier one in a table. Scores
+    that differ implausibly from those in `out` do not replace them, unless `accept_change`; see
+    `churn.commands.worse_results`.
     """
     asked = whom_to_explain(explain)
     target, kept = place_of(out), inputs(config)
@@ -67,16 +67,16 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
             asked=as_of is not None,
             accept_change=accept_change,
         )
-        told = {"figures": figures.to_dict()}
-        session.facts |= told
-        writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **told})
+        facts = {"figures": figures.to_dict()}
+        session.facts |= facts
+        writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **facts})
     notes += (
         *changed,
         *guard_notes(writer),
         *_unknown(scores, asked),
-        *_other_times(fitted, earlier),
+        *_model_notes(fitted, earlier),
     )
-    notes += _other_rank(session, earlier)
+    notes += _rank_note(session, earlier)
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
 
@@ -88,7 +88,7 @@ def score_session(
     explain: Explained = "at_risk",
     earlier: EarlierScores | None = None,
 ) -> Scores:
-    """The scores of the session's base at its date."""
+    """The scores of all customers at the session's date."""
     session.progress("scoring")
     scores = score_snapshot(
         fitted,
@@ -105,7 +105,7 @@ def score_session(
 
 
 def load_named_model(session: Session, model: str | None) -> ChurnModel:
-    """The bundle that was asked for, every file of it checked; by default the champion."""
+    """The given bundle, after its files were verified; by default the champion."""
     settings = session.settings
     if model is not None and model.startswith("models:/"):
         fitted = _fetched(settings, model)
@@ -117,18 +117,18 @@ def load_named_model(session: Session, model: str | None) -> ChurnModel:
 
 
 def foreknowledge(fitted: ChurnModel, as_of: date) -> tuple[str, ...]:
-    """A note where the model was trained on days from `as_of` on; nothing where it was not."""
+    """A note if the model was trained on data from `as_of` on."""
     until = fitted.cutoffs_.until
     if until <= as_of:
         return ()
     return (
-        f"the model learnt from what came after {as_of}, up to before {until}: these scores know "
-        "the future; judge nothing by them",
+        f"the model was trained on data after {as_of}, up to before {until}: these scores are "
+        "contaminated by the future; do not use them for evaluation",
     )
 
 
 def _fetched(settings: Settings, address: str) -> ChurnModel:
-    """The model behind an address of the registry; the copy on disk goes once it is loaded."""
+    """The model at an address of the registry; its copy on disk is removed after loading."""
     place = bundle_from_registry(settings.tracking, address, folder=settings.folder)
     try:
         return load_bundle(place, signing_key=settings.model.signing_key)
@@ -137,8 +137,8 @@ def _fetched(settings: Settings, address: str) -> ChurnModel:
 
 
 def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
-    """Nothing, or ConfigError when the settings say something else than the model was made with."""
-    learnt = fitted.manifest_.get("data", {})  # a model saved from Python names none
+    """Raises ConfigError if the settings differ from those that the model was trained with."""
+    data = fitted.manifest_.get("data", {})  # empty for a model saved from Python
     zone = settings.data.day_timezone
     pairs = {
         "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
@@ -147,16 +147,19 @@ def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
         "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
         "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
         "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
-        "[data] currency": (settings.data.currency, learnt.get("currency", settings.data.currency)),
-        "[data] day_timezone": (zone, learnt.get("day_timezone", zone)),
+        "[data] currency": (
+            settings.data.currency,
+            data.get("currency", settings.data.currency),
+        ),
+        "[data] day_timezone": (zone, data.get("day_timezone", zone)),
     }
     if fitted.clock_.is_contractual:
         grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)
         pairs["[churn] grace_days"] = grace
     for key, (now, then) in pairs.items():
         if now not in ("auto", then):
-            rule = f"{key} must be what the model was trained with, {then!r}"
-            raise ConfigError(rule, got=repr(now), fix="Put it back, or train again.")
+            rule = f"{key} must be {then!r}, as in the training of the model"
+            raise ConfigError(rule, got=repr(now), fix="Change it back, or train again.")
 
 
 def _facts(
@@ -175,35 +178,35 @@ def _facts(
 
 
 def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
-    """A note where customers of the list are not among the scored."""
+    """A note if customers to explain are not among the scored."""
     if isinstance(asked, str):
         return ()
     unknown = len(set(asked) - set(scores.table.column("customer_id").to_pylist()))
-    return (f"customers to explain who are not scored: {unknown:,}",) if unknown else ()
+    return (f"{unknown:,} of the customers to explain are not scored",) if unknown else ()
 
 
-def _other_times(fitted: ChurnModel, earlier: EarlierScores | None) -> tuple[str, ...]:
-    """Notes where the earlier scores were made in another way."""
+def _model_notes(fitted: ChurnModel, earlier: EarlierScores | None) -> tuple[str, ...]:
+    """Notes if the earlier scores come from another model or horizon."""
     if earlier is None:
         return ()
     notes = []
     if earlier.model_id != fitted.manifest_["model_id"]:
-        other = f"the scores of {earlier.as_of} are of another model, {earlier.model_id}"
-        notes.append(f"{other}: a change of probability may be the model's")
+        other = f"the scores of {earlier.as_of} come from another model, {earlier.model_id}"
+        notes.append(f"{other}: changes of probability may be due to the model")
     if earlier.horizon_days != fitted.clock_.horizon_days:
-        other = f"the scores of {earlier.as_of} are over {earlier.horizon_days} days"
+        other = f"the scores of {earlier.as_of} have a horizon of {earlier.horizon_days} days"
         notes.append(f"{other}: their probabilities are not compared")
     return tuple(notes)
 
 
-def _other_rank(session: Session, earlier: EarlierScores | None) -> tuple[str, ...]:
-    """A note where the earlier list was ranked by something else."""
+def _rank_note(session: Session, earlier: EarlierScores | None) -> tuple[str, ...]:
+    """A note if the earlier customers at risk were ranked by another criterion."""
     rank = session.settings.scoring.rank
     if earlier is None or earlier.rank in (None, rank):
         return ()
     return (
-        f"the scores of {earlier.as_of} were ranked by {earlier.rank}, these by {rank}: who is "
-        "newly at risk, or outranked, may be so for that alone",
+        f"the scores of {earlier.as_of} were ranked by {earlier.rank}, these by {rank}: customers "
+        "may be newly at risk, or outranked, for that reason alone",
     )
 
 
@@ -215,10 +218,10 @@ def _result(
     notes: tuple[str, ...],
 ) -> JobResult:
     if not scores.table.num_rows:
-        notes = (f"no customer is known before {session.as_of}: the scores are empty", *notes)
+        notes = (f"no customers are known before {session.as_of}: the scores are empty", *notes)
     stand_in = fitted.stand_in
     if stand_in is not None:
-        notes = (f"the baseline {stand_in} stands in for a model", *notes)
+        notes = (f"the baseline {stand_in} is used as fallback model", *notes)
     currency = session.settings.data.currency
     changes = change_counts(scores.table)
     return JobResult(

@@ -1,4 +1,4 @@
-"""`churn serve`: the page to unsubscribe, behind the links of the messages that were sent."""
+"""`churn serve`: the unsubscribe page that the links in messages lead to."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from churn.storage.withdrawals import withdrawals
 
 
 def serve(config: Path, *, host: str, port: int, announce: Callable[[str], None]) -> JobResult:
-    """Serves until the process is told to end (SIGINT, SIGTERM).
+    """Serves until the process receives SIGINT or SIGTERM.
 
-    `announce` is told where. Withdrawals are in the ledger before they are confirmed.
+    `announce` receives the address. Withdrawals are recorded before they are confirmed.
     """
     for package in ("fastapi", "uvicorn"):
         check_extra("serve", package, what="`churn serve`")
@@ -34,6 +34,8 @@ def serve(config: Path, *, host: str, port: int, announce: Callable[[str], None]
         run(app, host=host, port=port, announce=announce)
         facts["new_withdrawals"] = len(withdrawals(ledger)) - before
     notes = (
-        () if is_loopback(host) else ("served without encryption: keep a reverse proxy before it",)
+        ()
+        if is_loopback(host)
+        else ("served without encryption: put a reverse proxy in front of it",)
     )
     return JobResult(command="serve", run_id=run_id, rows=facts, metrics=facts, warnings=notes)

@@ -1,4 +1,4 @@
-"""What every command starts with: settings, tables, the resolved date, and a line in the ledger."""
+"""The session of a command: settings, tables, the resolved date, and a run in the ledger."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Writer = TypeVar("Writer")
 
 
 def silent(_: str) -> None:
-    """Progress for nobody."""
+    """Discards progress."""
 
 
 @dataclass
 class Session:
-    """One run of one command; what it learns of itself goes into `facts` and so into the ledger."""
+    """One run of one command; its `facts` are recorded in the ledger."""
 
     command: str
     run_id: str
@@ -61,30 +61,30 @@ class Session:
 
     @property
     def signing_key(self) -> str | None:
-        """The key that signs models and learnt effects; None without one."""
+        """The key that signs models and estimated effects; None without one."""
         return self.settings.model.signing_key
 
     def writing(
         self, out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
     ) -> AbstractContextManager[TableWriter]:
-        """`writing_table`, remembered in the ledger, so that `churn forget` finds the rows."""
+        """`writing_table`, recorded in the ledger, so that `churn forget` finds the rows."""
         writing = writing_table(out, keep=keep, option=option)
         return self._remembered(writing, out)
 
     def writing_result(
         self, out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
     ) -> AbstractContextManager[RowWriter]:
-        """The same of `writing_result`; of a database without its user and password."""
+        """`writing_result`, recorded likewise; database addresses without user and password."""
         writing = writing_result(out, layout, keep=keep, option=option)
         return self._remembered(writing, out)
 
     def check_erased(self) -> None:
-        """Nothing, or BusyError where customers were erased since the tables were read: what is
-        about to be written may hold them.
+        """Raises BusyError if customers were erased since the tables were read, because the result
+        may contain them.
         """
         if len(self.settings.erased() or ()) != len(self.erased or ()):
-            rule = "nothing may be written of customers who were erased while this ran"
-            raise BusyError(rule, fix="Run it again: it leaves them out.")
+            rule = "no customers may be erased while a result is being written"
+            raise BusyError(rule, fix="Run it again; it excludes them.")
 
     @contextmanager
     def _remembered(self, writing: AbstractContextManager[Writer], out: Place) -> Iterator[Writer]:
@@ -94,7 +94,7 @@ class Session:
 
 
 def inputs(config: Path) -> list[Place]:
-    """What a configuration names: itself, its tables, its catalogue, its ledger."""
+    """The files and tables of a configuration: itself, its tables, its catalogue, its ledger."""
     settings = load_settings(config)
     tables: list[Place] = []
     for table, source in settings.data.sources().items():
@@ -114,11 +114,10 @@ def open_session(
     beyond_data: bool = False,
     run_id: str | None = None,
 ) -> Iterator[Session]:
-    """A session that is on record as running, and as done or failed when the block ends.
+    """A session that is recorded as running, and as done or failed when the block ends.
 
-    `as_of` defaults to the end of the data, and lies beyond it only where `beyond_data` allows
-    that. `run_id` is the run's name, else it gets a new one. Runs of processes that died are marked
-    as failed.
+    `as_of` defaults to the end of the data, and may only be later with `beyond_data`. `run_id` is
+    the name of the run; the default is a new one. Runs of dead processes are marked as failed.
     """
     settings = load_settings(config)
     if run_id is not None:
@@ -129,7 +128,7 @@ def open_session(
     facts: dict[str, Any] = {}
     with on_record(command, settings, facts, as_of=when, run_id=run_id) as (ledger, run):
         progress("reading the tables")
-        erased = settings.erased()  # read while on record: `churn forget` waits for us, or is seen
+        erased = settings.erased()  # read while on record: `churn forget` waits, or is noticed
         tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
         try:
             resolved = when if beyond_data and when is not None else _resolved(tables, when)
@@ -152,7 +151,7 @@ def on_record(
 ) -> Iterator[tuple[Ledger, str]]:
     """The ledger and the id of a run in it, which is done or failed when the block ends.
 
-    What `facts` holds by then is remembered. Runs of processes that died are marked as failed.
+    The contents of `facts` at that time are recorded. Runs of dead processes are marked as failed.
     """
     check_kept(settings.ledger_path)
     with Ledger(settings.ledger_path) as ledger:
@@ -161,16 +160,16 @@ def on_record(
         try:
             yield ledger, run_id
         except BaseException as failure:
-            told = {**facts, "cause": type(failure).__name__}
-            ledger.finish_run(run_id, status="failed", facts=told)
+            facts = {**facts, "cause": type(failure).__name__}
+            ledger.finish_run(run_id, status="failed", facts=facts)
             raise
         ledger.finish_run(run_id, status="done", facts=facts, model_id=facts.get("model_id"))
 
 
 def _resolved(tables: Tables, asked: date | None) -> date:
-    """The date asked for, else the end of the data; today where no order tells its end.
+    """The given date, else the end of the data, or today if there are no orders.
 
-    ConfigError where the date lies beyond the end of the data.
+    ConfigError if the date is after the end of the data.
     """
     if not tables.audits["orders"].rows_kept:
         return asked or tables.settings.until or datetime.now(UTC).date()

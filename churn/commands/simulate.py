@@ -1,4 +1,4 @@
-"""`churn simulate` and `churn live-on`: a simulated shop, and its next days."""
+"""`churn simulate` and `churn live-on`: a simulated shop, and the advance of its calendar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from churn.storage.messages import CONTACTED, messages_of
 CAUTION = "a simulated shop: for testing mechanics and speed, not evidence about real customers"
 
 
-def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
+def simulate(  # noqa: PLR0913 - the properties of a shop, each by its own name
     out: Path,
     *,
     customers: int,
@@ -38,12 +38,12 @@ def simulate(  # noqa: PLR0913 - what a shop is like, each by its own name
     ahead_days: int = 0,
     progress: Progress = silent,
 ) -> JobResult:
-    """A shop's tables, churn.toml, and the truth in a folder of its own, in a new directory `out`.
+    """The tables of a shop, churn.toml and a folder with the truth, in a new directory `out`.
 
-    `lines` also writes the order lines, the bulk; `late_share` is the share of orders that arrive
-    days after they were placed. `campaigns` is how many campaigns went out, with a lot for
-    `randomised_share` of the customers; their true effects lie beside the truth. `ahead_days` are
-    held back, so that the shop can live on.
+    `lines` also writes order lines; `late_share` is the share of orders that arrive days after they
+    were placed. `campaigns` is the number of past campaigns, with contacts randomised for
+    `randomised_share` of the customers; the truth includes their effects. `ahead_days` are held
+    back for `live_on`.
     """
     shop = ShopSettings(
         days=days,
@@ -83,45 +83,45 @@ def live_on(
     days: int = 28,
     progress: Progress = silent,
 ) -> JobResult:
-    """The tables of a simulated shop with `days` more in them, and what offers really changed.
+    """Appends `days` to the tables of a simulated shop, and reports the true effect of offers.
 
-    The offers of `plan`, which has to be of the day on which the shop ends, act on those to whom
-    they went: those in `sent`, a list of `churn export`; without it those whom the shop's ledger
-    holds messages to; where it holds none, all with an offer. Those whom the plan kept without
-    live on as they would have.
+    The offers of `plan`, which must be as of the end of the shop's data, affect their recipients:
+    the customers in `sent`, a list of `churn export`; without it, those with a sent message in the
+    shop's ledger; without messages, all with an offer. Other customers are not affected.
     """
     contacts = CONTACTS.empty_table() if plan is None else _contacts(shop, plan, sent)
-    lived = advance_shop(shop, days=days, contacts=contacts, progress=progress)
-    told = _told(lived.effects)
+    advanced = advance_shop(shop, days=days, contacts=contacts, progress=progress)
+    truth = _totals(advanced.effects)
     return JobResult(
         command="live-on",
-        resolved={"since": str(lived.since), "until": str(lived.until), "days": days},
-        rows=lived.rows,
-        metrics=told,
-        files=hashed(*lived.files),
+        resolved={"since": str(advanced.since), "until": str(advanced.until), "days": days},
+        rows=advanced.rows,
+        metrics=truth,
+        files=hashed(*advanced.files),
         warnings=(CAUTION,),
-        tables=(_grown(lived), _truth(told)),
+        tables=(_added(advanced), _truth_table(truth)),
     )
 
 
 def _contacts(shop: Path, plan: Path, sent: Path | None) -> pa.Table:
-    """Who was sent an offer, and who was kept without it by a draw."""
+    """The recipients of an offer, and the customers who were randomised to none."""
     table = read_table(plan, what="plan", command="plan")
     planned = Planned.read(table)
     _check_day(shop, planned)
-    got = offered(table)
-    reached = _reached(shop, planned, sent)
-    if reached is not None:
-        got = got.filter(pc.is_in(got["customer_id"], reached))
+    treated = offered(table)
+    recipients = _recipients(shop, planned, sent)
+    if recipients is not None:
+        treated = treated.filter(pc.is_in(treated["customer_id"], recipients))
     none = pc.invert(pc.is_in(table["customer_id"], offered(table)["customer_id"]))
-    kept = table.filter(pc.and_(none, pc.less(table["propensity"], 1.0)))
-    nothing = pa.nulls(kept.num_rows, pa.string())
-    kept = kept.set_column(kept.schema.get_field_index("offer_id"), "offer_id", nothing)
-    return pa.concat_tables([part.select(CONTACTS.names).cast(CONTACTS) for part in (got, kept)])
+    control = table.filter(pc.and_(none, pc.less(table["propensity"], 1.0)))
+    no_offer = pa.nulls(control.num_rows, pa.string())
+    control = control.set_column(control.schema.get_field_index("offer_id"), "offer_id", no_offer)
+    parts = (treated, control)
+    return pa.concat_tables([part.select(CONTACTS.names).cast(CONTACTS) for part in parts])
 
 
-def _reached(shop: Path, planned: Planned | None, sent: Path | None) -> Any:
-    """The customers to whom the offers went, as far as that is on record."""
+def _recipients(shop: Path, planned: Planned | None, sent: Path | None) -> Any:
+    """The customers who received their offer; None if that is not on record."""
     if sent is not None:
         return read_table(sent, what="list", command="export")["customer_id"]
     ledger = load_settings(shop / "churn.toml").ledger_path
@@ -129,40 +129,40 @@ def _reached(shop: Path, planned: Planned | None, sent: Path | None) -> Any:
         return None
     with Ledger(ledger) as records:
         messages = messages_of(records, planned.campaign_id, planned.as_of)
-    went = sorted({one.customer_id for one in messages if one.state in CONTACTED})
-    return pa.array(went, pa.string()) if messages else None
+    contacted = sorted({m.customer_id for m in messages if m.state in CONTACTED})
+    return pa.array(contacted, pa.string()) if messages else None
 
 
 def _check_day(shop: Path, planned: Planned | None) -> None:
-    ends = end_of(shop)
-    if planned is not None and planned.as_of != ends:
-        rule = f"the plan must be as of {ends}, the day from which the shop lives on"
-        raise ConfigError(rule, got=planned.as_of, fix="Plan again at the end of its data.")
+    end = end_of(shop)
+    if planned is not None and planned.as_of != end:
+        rule = f"the plan must be as of {end}, the end of the shop's data"
+        raise ConfigError(rule, got=planned.as_of, fix="Plan again as of that date.")
 
 
-def _told(told: pa.Table) -> dict[str, Any]:
-    """Sums over those who were sent an offer, as they lived and as they would have without it."""
+def _totals(effects: pa.Table) -> dict[str, Any]:
+    """Sums over the recipients of an offer, with it and without it."""
     names = ("bought_without", "bought", "orders_without", "orders")
-    counts = {name: int(pc.sum(told[name]).as_py() or 0) for name in names}
+    counts = {name: int(pc.sum(effects[name]).as_py() or 0) for name in names}
     money = {
-        name: round(float(pc.sum(told[name]).as_py() or 0.0), 2)
+        name: round(float(pc.sum(effects[name]).as_py() or 0.0), 2)
         for name in ("net_spend_without", "net_spend")
     }
-    return {"sent": told.num_rows, **counts, **money}
+    return {"sent": effects.num_rows, **counts, **money}
 
 
-def _grown(lived: AdvancedShop) -> Table:
-    rows: tuple[Line, ...] = tuple((name, f"{count:,}") for name, count in lived.rows.items())
-    title = f"Simulated: {lived.since} to before {lived.until}"
+def _added(advanced: AdvancedShop) -> Table:
+    rows: tuple[Line, ...] = tuple((name, f"{count:,}") for name, count in advanced.rows.items())
+    title = f"Simulated: {advanced.since} to before {advanced.until}"
     return Table(title, ("table", "rows added"), rows)
 
 
-def _truth(told: Mapping[str, Any]) -> Table:
-    labels = {"bought": "who bought", "orders": "orders", "net_spend": "net spend"}
+def _truth_table(truth: Mapping[str, Any]) -> Table:
+    labels = {"bought": "customers who bought", "orders": "orders", "net_spend": "net spend"}
     rows: tuple[Line, ...] = tuple(
-        (label, *(f"{told[name + how]:,}" for how in ("", "_without")))
+        (label, *(f"{truth[name + how]:,}" for how in ("", "_without")))
         for name, label in labels.items()
-        if told["sent"]
+        if truth["sent"]
     )
-    title = f"The truth about the {told['sent']:,} who were sent an offer"
-    return Table(title, ("", "with it", "without it"), rows)
+    title = f"True effect on the {truth['sent']:,} recipients of an offer"
+    return Table(title, ("", "with offer", "without offer"), rows)

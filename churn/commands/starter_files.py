@@ -16,60 +16,60 @@ from churn.data.profiling.guess import OrdersGuess
 
 COMMENT_COLUMN = 42
 COMMENT_WIDTH = 96
-MOST_BESIDE = 6
+MOST_COLUMNS = 6
 HEAD = """\
-# What `churn` knows about this shop. Paths start at this file's folder.
-# Lines with "seen" are guesses from the data: read them once, then run `churn check`.
+# Settings of churn for this shop. Paths are relative to the folder of this file.
+# Lines with "seen" were guessed from the data: review them, then run `churn check`.
 """
 DATA = """
 [data]
-engine = "duckdb"                         # what computes: DuckDB, on this machine
-timezone = "UTC"                          # the zone of times that name none
-day_timezone = "UTC"                      # the zone whose midnights part the days
+engine = "duckdb"                         # query engine: DuckDB, on this machine
+timezone = "UTC"                          # time zone of times without one
+day_timezone = "UTC"                      # time zone in which days begin and end
 """
 REST = """
 [churn]
-mode = "purchases"                        # or "contractual": a subscription that is not renewed
-grace_days = 7                            # contractual: days after expiry in which to renew still
-horizon_days = "auto"                     # lapsed = no purchase for so long; auto: from the data
-lookback_days = "auto"                    # who bought in so many days is judged; auto: 2 horizons
-min_tenure_days = 0                       # a customer younger than this is "new", not judged
+mode = "purchases"                        # or "contractual": subscriptions that are not renewed
+grace_days = 7                            # contractual: days after expiry in which a renewal counts
+horizon_days = "auto"                     # lapsed = no purchase in these days; auto: from the data
+lookback_days = "auto"                    # eligible = bought in these days; auto: 2 horizons
+min_tenure_days = 0                       # customers with a shorter tenure are "new", not eligible
 lead_days = 0                             # days between the score and the start of the horizon
 
 [panel]
-every_days = "auto"                       # a training date every so many days; auto: half a horizon
-cutoffs = 13                              # how many training and test dates in all
+every_days = "auto"                       # days between cutoffs; auto: half a horizon
+cutoffs = 13                              # number of cutoffs for training and test
 
 [value]
-margin_rate = 0.3                         # share of the amount that is left after costs: yours?
+margin_rate = 0.3                         # contribution margin as a share of the amount: yours?
 
 [model]
-directory = "models"                      # where trained models are kept
+directory = "models"                      # folder of the trained models
 seed = 7                                  # the same seed and data give the same model
-tune_trials = 0                           # recipes to try on past dates; 0: the proven one
-most_rows = 3000000                       # above that, learn from a sample of customers
+tune_trials = 0                           # hyperparameter trials; 0: no tuning
+most_rows = 3000000                       # with more rows, train on a sample of customers
 
 [tracking]
-uri = "sqlite:///mlflow.db"               # MLflow's record of all trainings
-experiment = "churn"                      # its name there
-model_name = "churn"                      # the model's name in the registry
+uri = "sqlite:///mlflow.db"               # MLflow store of all training runs
+experiment = "churn"                      # experiment in MLflow
+model_name = "churn"                      # model in MLflow's registry
 
 [scoring]
-capacity = 0.1                            # share (or number) of customers to call at risk
-rank = "probability"                      # of lapsing; "value": by the money at risk
-language = "en"                           # of reasons: "en" or "de"
+capacity = 0.1                            # share (or number) of customers marked as at risk
+rank = "probability"                      # rank by churn probability; "value": by value at risk
+language = "en"                           # language of the reasons: "en" or "de"
 
 [offers]
-catalogue = "offers.toml"                 # what can be offered, at what cost
-budget = 500.0                            # the most that a plan may be expected to cost
-holdout = 0.1                             # share who never get an offer: the yardstick
-consent = "required"                      # only who agreed; "assumed": who did not refuse
+catalogue = "offers.toml"                 # the offers and their costs
+budget = 500.0                            # upper limit of a plan's expected cost
+holdout = 0.1                             # share of customers without offers, to measure against
+consent = "required"                      # opt-in; "assumed": opt-out
 """
 
 NEXT_SECTION = "\n[churn]\n"
 WRITTEN = {"delimiter": (None, ","), "decimal": (".",), "encoding": ("utf-8",)}
-"""How a file is written, and what needs no line; `sheet` and `date_format` need none where None."""
-USUAL_ORDER = 40.0
+"""File format settings, and their default values, which need no line."""
+DEFAULT_ORDER = 40.0
 NICE = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 VOUCHER_SHARE = 0.2  # of the mean order
 CONTACT_COST, CONTACT_SHARE = 0.01, 1e-5  # an e-mail; of orders in thousands, such as in yen
@@ -77,7 +77,7 @@ CONTACT_COST, CONTACT_SHARE = 0.01, 1e-5  # an e-mail; of orders in thousands, s
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a person said that no file tells; None where nothing was said."""
+    """Answers to what the files do not state; None if not answered."""
 
     currency: str | None = None
     margin: float | None = None
@@ -85,7 +85,7 @@ class Answers:
 
 
 def config_text(guess: OrdersGuess, *, folder: Path, answers: Answers | None = None) -> str:
-    """A whole `churn.toml` for a file in `folder`: valid TOML, every key commented."""
+    """A complete `churn.toml` in `folder`: valid TOML, every key with a comment."""
     answers = answers or Answers()
     lines = [*_money(guess, answers), "", *_orders(guess, folder), "", *_columns(guess)]
     lines += _order_lines(guess, folder)
@@ -93,72 +93,73 @@ def config_text(guess: OrdersGuess, *, folder: Path, answers: Answers | None = N
 
 
 def _answered(text: str, answers: Answers) -> str:
-    """The text with a person's answers in the place of the usual values."""
+    """The text with the answers instead of the default values."""
     for key, value in (("margin_rate", answers.margin), ("consent", answers.consent)):
         if value is not None:
-            found = re.search(rf"^{key} = .*?# (.*)$", text, re.MULTILINE)
-            comment = found[1].removesuffix(": yours?") if found else ""
-            line = _line(key, value, comment)
-            text = text.replace(found[0], line) if found else text
+            match = re.search(rf"^{key} = .*?# (.*)$", text, re.MULTILINE)
+            comment = match[1].removesuffix(": yours?") if match else ""
+            line = key_line(key, value, comment)
+            text = text.replace(match[0], line) if match else text
     return text
 
 
 def _money(guess: OrdersGuess, answers: Answers) -> list[str]:
-    seen = "seen in all rows" if guess.currency else "not told by the data: what is yours?"
+    seen = "seen in all rows" if guess.currency else "not in the data: what is yours?"
     seen = "" if answers.currency else seen
     currency = answers.currency or guess.currency or "USD"
     return [
-        _line("currency", currency, seen or "the currency of all amounts"),
-        _line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
+        key_line("currency", currency, seen or "currency of all amounts"),
+        key_line("bad_row_limit", 0.01, "share of unusable rows above which loading stops"),
         *_people(guess),
     ]
 
 
 def _people(guess: OrdersGuess) -> list[str]:
-    """When two customer ids are the same, and which mean nobody."""
+    """How customer ids are compared, and which ids are guests."""
     rule = guess.counted.customer_id
     seen = guess.seen.get("customer_id_rule")
-    why = f"seen: {seen}" if seen else 'ids are as they are written; or "number", "email"'
-    lines = [_line("customer_id", rule, why)]
+    why = f"seen: {seen}" if seen else 'ids are compared as written; or "number", "email"'
+    lines = [key_line("customer_id", rule, why)]
     if guess.counted.guests:
-        lines.append(_line("guests", guess.counted.guests, f"nobody; seen: {guess.seen['guests']}"))
+        lines.append(
+            key_line("guests", guess.counted.guests, f"no customer; seen: {guess.seen['guests']}")
+        )
     return lines
 
 
 def _orders(guess: OrdersGuess, folder: Path) -> list[str]:
-    """The orders' source, and how it is written where that is not the usual way."""
-    sources = [_place(path, folder) for path in guess.source]
+    """The source of the orders, and its format where it is not the default."""
     rows = f"seen: {guess.rows_seen:,} rows, {guess.first_date} to {guess.last_date}"
     grain = "a row is a whole order" if guess.grain == "order" else "a row is one line of an order"
     lines = [
-        *(_remark(f"This looks like {guess.system}.") if guess.system else ()),
-        *(text for warning in guess.warnings for text in _remark(f"Look: {warning}")),
-        *(_remark(f"Beside the amount: {beside(guess)}.") if beside(guess) else ()),
+        *(_remark(f"Detected system: {guess.system}.") if guess.system else ()),
+        *(text for warning in guess.warnings for text in _remark(f"Check: {warning}")),
+        *(_remark(f"Other columns of money: {other_money(guess)}.") if other_money(guess) else ()),
         "[data.orders]",
-        _line("source", sources if len(sources) > 1 else sources[0], rows),
-        _line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
+        key_line("source", _sources(guess, folder), rows),
+        key_line("grain", guess.grain, f"{grain}; seen: {guess.seen['grain']}"),
     ]
     if guess.sheet is not None:
-        lines.append(_line("sheet", guess.sheet, "of the workbook: the first with a table"))
+        lines.append(key_line("sheet", guess.sheet, "the first sheet with a table"))
     if guess.where is not None:
-        lines.append(_line("where", guess.where, f"seen: {guess.seen['where']}"))
+        lines.append(key_line("where", guess.where, f"seen: {guess.seen['where']}"))
     if guess.delimiter not in (None, ","):
-        lines.append(_line("delimiter", guess.delimiter, "what stands between two values"))
+        lines.append(key_line("delimiter", guess.delimiter, "separator of values"))
     if guess.decimal != ".":
-        lines.append(_line("decimal", guess.decimal, f"seen: {guess.seen['decimal']}"))
+        lines.append(key_line("decimal", guess.decimal, f"seen: {guess.seen['decimal']}"))
     if guess.encoding != "utf-8":
-        lines.append(_line("encoding", guess.encoding, "seen: letters that are not UTF-8"))
+        lines.append(key_line("encoding", guess.encoding, "seen: characters that are not UTF-8"))
     if guess.date_format is not None:
-        lines.append(_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}"))
+        lines.append(
+            key_line("date_format", guess.date_format, f"seen: {guess.seen['ordered_at']}")
+        )
     return lines
 
 
 def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
-    """The same files as a table of lines, where an order's total stands beside its lines."""
+    """The same files as a table of order lines, if the lines contain their order's total."""
     if not guess.lines:
         return []
-    sources = [_place(path, folder) for path in guess.source]
-    source = sources if len(sources) > 1 else sources[0]
     written: list[tuple[str, object, object]] = [
         ("delimiter", guess.delimiter, ","),
         ("decimal", guess.decimal, "."),
@@ -166,37 +167,32 @@ def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
     written += [("encoding", guess.encoding, "utf-8"), ("sheet", guess.sheet, None)]
     return [
         "",
-        _line("[data.order_lines]", None, "what was bought, line by line: the same rows"),
-        _line("source", source, "as above"),
+        key_line("[data.order_lines]", None, "order lines, from the same rows"),
+        key_line("source", _sources(guess, folder), "as above"),
         *(
-            _line(key, value, "as above")
-            for key, value, usual in written
-            if value not in (None, usual)
+            key_line(key, value, "as above")
+            for key, value, default in written
+            if value not in (None, default)
         ),
         "",
-        _line("[data.order_lines.columns]", None, "ours = theirs"),
-        *(_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
+        key_line("[data.order_lines.columns]", None, "ours = theirs"),
+        *(key_line(ours, theirs, "") for ours, theirs in guess.lines.items()),
     ]
 
 
-def source_line(guess: OrdersGuess, folder: Path) -> str:
-    """The line that names the files of the orders, for another table that is read out of them."""
+def _sources(guess: OrdersGuess, folder: Path) -> str | list[str]:
+    """The files of the orders: one, or a list."""
     sources = [_place(path, folder) for path in guess.source]
-    return key_line("source", sources if len(sources) > 1 else sources[0], "as above")
+    return sources if len(sources) > 1 else sources[0]
 
 
-def key_line(key: str, value: object, comment: str) -> str:
-    """A key with its value, or the head of a section, and the comment beside it."""
-    return _line(key, value, comment)
-
-
-def beside(guess: OrdersGuess) -> str:
+def other_money(guess: OrdersGuess) -> str:
     """The columns of money that are not the amount, with their sums, the likeliest first."""
     amount, *others = guess.money or (None,)
     if amount is None or amount.name != guess.columns["amount"]:
         return ""
     texts = [
-        f"{money} ({_filled(money.filled, guess.rows_seen)})" for money in others[:MOST_BESIDE]
+        f"{money} ({_filled(money.filled, guess.rows_seen)})" for money in others[:MOST_COLUMNS]
     ]
     return ", ".join(texts)
 
@@ -208,12 +204,13 @@ def _filled(count: int, rows: int) -> str:
 def _columns(guess: OrdersGuess) -> list[str]:
     notes = {ours: f"seen: {seen}" for ours, seen in guess.seen.items()}
     return [
-        _line("[data.orders.columns]", None, "ours = theirs"),
-        *(_line(ours, theirs, notes.get(ours, "")) for ours, theirs in guess.columns.items()),
+        key_line("[data.orders.columns]", None, "ours = theirs"),
+        *(key_line(ours, theirs, notes.get(ours, "")) for ours, theirs in guess.columns.items()),
     ]
 
 
-def _line(key: str, value: object, comment: str) -> str:
+def key_line(key: str, value: object, comment: str) -> str:
+    """A key with its value, or the header of a section, with its comment."""
     setting = key if value is None else f"{key} = {_toml(value)}"
     return f"{setting:<{COMMENT_COLUMN - 1}} # {comment}" if comment else setting
 
@@ -232,54 +229,54 @@ def _toml(value: object) -> str:
 
 
 def _place(path: Path, folder: Path) -> str:
-    """A file as seen from the folder, with what a glob would take for a pattern escaped; a folder
-    or a glob as it was given, so that next month's file is read as well.
+    """A file relative to the folder, with characters of glob patterns escaped; a folder or a glob
+    as given, so that next month's file is read as well.
     """
     relative = Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()
     return glob.escape(relative) if path.is_file() else relative
 
 
 def with_consents(text: str, guess: OrdersGuess, *, folder: Path) -> tuple[str, str | None]:
-    """The text with [data.consents] where the orders have a column of consent, and what to say of
-    it; the text as it is and None where they have none.
+    """The text with [data.consents] if the orders have a column of consent, and a note about it;
+    otherwise the unchanged text and None.
     """
-    found = consent_column(guess.source)
-    if found is None:
+    column = consent_column(guess.source)
+    if column is None:
         return text, None
-    section = "\n".join(["", *_lines(found, guess, folder), ""])
-    return text.replace(NEXT_SECTION, section + NEXT_SECTION, 1), found_note(found)
+    section = "\n".join(["", *_consent_lines(column, guess, folder), ""])
+    return text.replace(NEXT_SECTION, section + NEXT_SECTION, 1), consent_note(column)
 
 
-def found_note(found: ConsentColumn) -> str:
-    """What was taken for consent, with its counts."""
-    unread = f", {found.unread:,} neither" if found.unread else ""
+def consent_note(column: ConsentColumn) -> str:
+    """A note that states which column is read as consent, with its counts."""
+    unread = f", {column.unread:,} neither" if column.unread else ""
     return (
-        f'the column "{found.name}" ({found.yes:,} yes, {found.no:,} no{unread}) is read as '
-        "consent to marketing by e-mail: take [data.consents] out if it means something else"
+        f'the column "{column.name}" ({column.yes:,} yes, {column.no:,} no{unread}) is read as '
+        "consent to marketing by e-mail: remove [data.consents] if it means something else"
     )
 
 
-def _lines(found: ConsentColumn, guess: OrdersGuess, folder: Path) -> list[str]:
-    usual = {**WRITTEN, "sheet": (None,), "date_format": (None,)}
+def _consent_lines(column: ConsentColumn, guess: OrdersGuess, folder: Path) -> list[str]:
+    defaults = {**WRITTEN, "sheet": (None,), "date_format": (None,)}
     written = [
         key_line(key, getattr(guess, key), "as above")
-        for key, without in usual.items()
-        if getattr(guess, key, None) not in without and hasattr(guess, key)
+        for key, default in defaults.items()
+        if getattr(guess, key, None) not in default and hasattr(guess, key)
     ]
-    quoted = '"' + found.name.replace('"', '""') + '"'
+    quoted = '"' + column.name.replace('"', '""') + '"'
     columns = {
         "customer_id": (guess.columns["customer_id"], ""),
         "changed_at": (guess.columns["ordered_at"], "the newest row of each customer counts"),
         "channel": ("'email'", "in single quotes: a constant"),
         "purpose": ("'marketing'", ""),
-        "granted": (found.name, f"seen: {found.yes:,} yes, {found.no:,} no"),
+        "granted": (column.name, f"seen: {column.yes:,} yes, {column.no:,} no"),
     }
-    blanks = [key_line("where", f"{quoted} is not null", "rows that say nothing are skipped")]
+    blanks = [key_line("where", f"{quoted} is not null", "rows without a value are skipped")]
     return [
-        key_line("[data.consents]", None, "who agreed to e-mails, as the orders say"),
-        source_line(guess, folder),
+        key_line("[data.consents]", None, "consent to e-mails, from the orders"),
+        key_line("source", _sources(guess, folder), "as above"),
         *written,
-        *(blanks if found.unread and guess.grain == "line" else []),
+        *(blanks if column.unread and guess.grain == "line" else []),
         "",
         key_line("[data.consents.columns]", None, "ours = theirs; a condition is possible"),
         *(key_line(ours, theirs, comment) for ours, (theirs, comment) in columns.items()),
@@ -292,19 +289,17 @@ TEMPLATE = Path(__file__).with_name("starter_offers.toml")
 def starter_offers(
     mean_order: float | None = None, *, currency: str | None = None, margin_rate: float = 0.3
 ) -> str:
-    """The text of the catalogue for a shop whose orders come to so much on average; for one of
-    which nothing is known, for orders of 40.
-    """
+    """The text of the catalogue for this mean order, or for one of 40 if it is unknown."""
     known = mean_order is not None and mean_order > 0
-    order = mean_order if known and mean_order is not None else USUAL_ORDER
+    order = mean_order if known and mean_order is not None else DEFAULT_ORDER
     money = currency or ""
     seen = f"{order:,.2f} {money}".strip()
     figures = {
         "@SHOP@": (
-            f"# Seen: an order of yours comes to {seen} on average; a margin of {margin_rate:.0%}\n"
-            f"# leaves {margin_rate * order:,.2f} of it. Costs below are scaled to that."
+            f"# Seen: your mean order is {seen}; a margin of {margin_rate:.0%}\n"
+            f"# leaves {margin_rate * order:,.2f} of it. The costs below are scaled to that."
             if known
-            else f"# Costs are for a shop whose orders come to {seen}: put in your own."
+            else f"# The costs are for a mean order of {seen}: replace them with your own."
         ),
         "@CONTACT@": _text(nice(max(CONTACT_COST, CONTACT_SHARE * order))),
         "@VOUCHER@": _text(nice(VOUCHER_SHARE * order)),
@@ -318,13 +313,13 @@ def starter_offers(
 
 
 def nice(amount: float) -> float:
-    """An amount as people set it: its first digit, or a half more.
+    """The amount rounded to a usual price: its first digit, or a half more.
 
     >>> [nice(amount) for amount in (8.0, 14.7, 0.0184, 233.0)]
     [8.0, 15.0, 0.02, 250.0]
     """
     unit = 10.0 ** floor(log10(amount))
-    nearest = min(NICE, key=lambda one: abs(one - amount / unit))
+    nearest = min(NICE, key=lambda value: abs(value - amount / unit))
     return float(f"{nearest * unit:.6g}")
 
 

@@ -1,4 +1,4 @@
-"""`churn sync`: MLflow brought up to the models folder, after it could not be reached."""
+"""`churn sync`: records models in MLflow that were trained while it was unreachable."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from churn.storage.redaction import shown_address
 
 
 def sync(config: Path, *, models: Path | None = None, progress: Progress = silent) -> JobResult:
-    """Every whole bundle of the folder recorded that is not yet, and the aliases moved after it.
+    """Records every undamaged bundle that is missing in MLflow, and updates the aliases.
 
-    Twice does no more than once. Damaged bundles are named and left out. Raises StorageError
-    where MLflow does not answer; what was recorded by then stays.
+    It is idempotent. Damaged bundles are reported and skipped. Raises StorageError if MLflow does
+    not respond; what was recorded by then stays.
     """
     settings = load_settings(config)
     store = ModelStore.of(settings, models)
     facts: dict[str, Any] = {}
     with on_record("sync", settings, facts) as (ledger, run_id):
         recorded: list[str] = []
-        there: list[str] = []
+        existing: list[str] = []
         warnings: list[str] = []
         for name in store.bundles():
             progress(f"recording {name}")
@@ -34,25 +34,25 @@ def sync(config: Path, *, models: Path | None = None, progress: Progress = silen
                 warnings.append(f"left out: {failure}")
                 continue
             done = record(settings, model, store.directory / name)
-            (recorded if done.new else there).append(name)
+            (recorded if done.new else existing).append(name)
         moved = follow(settings, store, ledger)
         facts |= {"recorded": recorded, "aliases": moved}
     return JobResult(
         command="sync",
         run_id=run_id,
         resolved={"recorded": recorded, "aliases": moved},
-        rows={"recorded": len(recorded), "there": len(there)},
+        rows={"recorded": len(recorded), "there": len(existing)},
         model_id=store.champion,
         warnings=tuple(warnings),
-        tables=(_table(shown_address(settings.tracking.uri), recorded, there, moved),),
+        tables=(_table(shown_address(settings.tracking.uri), recorded, existing, moved),),
     )
 
 
-def _table(uri: str, recorded: list[str], there: list[str], moved: dict[str, str]) -> Table:
+def _table(uri: str, recorded: list[str], existing: list[str], moved: dict[str, str]) -> Table:
     rows = [
-        ("at", uri),
+        ("address", uri),
         ("recorded now", ", ".join(recorded) or "nothing"),
-        ("there already", f"{len(there):,}"),
-        *((f"alias {alias}", model_id or "nobody") for alias, model_id in moved.items()),
+        ("recorded before", f"{len(existing):,}"),
+        *((f"alias {alias}", model_id or "none") for alias, model_id in moved.items()),
     ]
     return Table("MLflow", ("", ""), tuple(rows))

@@ -1,4 +1,4 @@
-"""`churn train`: build the panel, judge on later cutoffs, write the bundle, promote if it may."""
+"""`churn train`: train, evaluate on later cutoffs, write the bundle, promote it if it passes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from churn.results.figures import difference
 from churn.results.job_result import JobResult, Table, hashed
 
 REFUSED = "-refused"
-OUTDATED = "not compared with the champion: another release wrote {name}"
+OUTDATED = "not compared with the champion: {name} was written by another release"
 
 
 def train(
@@ -48,8 +48,8 @@ def train(
     """A model trained on what was known before `as_of` (default: the end of the data).
 
     The bundle is always written to `models` (default: [model] directory). It becomes the champion
-    when the gate opens; where there is no champion and it does not, the best baseline stands in,
-    unless its own tables leak. Where a feature leaks the exit code is 4 all the same.
+    if it passes the gate; if it does not and there is no champion, the best baseline becomes the
+    fallback model, unless its own tables leak. If a feature leaks, the exit code is 4 in any case.
     """
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
@@ -62,48 +62,51 @@ def train(
         lineage = data_lineage(settings, session.tables.fetched)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
-        speaking, unread, outdated = _speaking(session, store)
+        active, unreadable, outdated = _champion(session, store)
         recipe = ChurnModel(seed=settings.model.seed, margin_rate=settings.value.margin_rate)
         trained = train_model(
             recipe,
             session.tables,
             panel,
             names=feature_names(session.tables.connected(), settings.features.families),
-            champion=speaking,
+            champion=active,
             tune_trials=settings.model.tune_trials,
             most_rows=settings.model.most_rows,
             capacity=settings.scoring.capacity,
             rank=settings.scoring.rank,
             progress=progress,
         )
-        if unread is not None and champion is not None:
-            trained = replace(trained, gate=trained.gate.without_champion(champion, unread))
-        stands_in = outdated or (speaking is not None and speaking.stand_in is not None)
-        stand_in = trained.gate.stand_in(champion, stands_in=stands_in)
+        if unreadable is not None and champion is not None:
+            trained = replace(trained, gate=trained.gate.without_champion(champion, unreadable))
+        is_fallback = outdated or (active is not None and active.stand_in is not None)
+        stand_in = trained.gate.stand_in(champion, stands_in=is_fallback)
         promoted = trained.gate.open or stand_in is not None
-        kept: tuple[str, ...] = ()
+        refused: tuple[str, ...] = ()
         if stand_in is not None:
-            kept = _keep_refused(session, trained, store, lineage=lineage)
-            progress(f"judging {stand_in}, which stands in")
+            refused = _keep_refused(session, trained, store, lineage=lineage)
+            progress(f"evaluating {stand_in}, the fallback model")
             trained = with_fallback(trained, stand_in)
         bundle = _write(session, trained, store.directory, promoted=promoted, lineage=lineage)
-        progress("checking the bundle in a process of its own")
+        progress("verifying the bundle in a separate process")
         check_canaries(bundle)
         progress("recording in MLflow")
-        won, told = _publish(session, store, bundle, expected=champion, promote=promoted)
-        unlike = (OUTDATED.format(name=champion),) if outdated else ()
-        doubts = feasibility_notes(session.tables, trained.dataset, panel)
-        noted = (*doubts, *unlike, *amount_notes(trained.evaluation), *in_place_notes(session))
-        promoted, warnings = promoted and won, (*told, *kept, *noted)
+        won, published = _publish(session, store, bundle, expected=champion, promote=promoted)
+        feasibility = feasibility_notes(session.tables, trained.dataset, panel)
+        incomparable = (OUTDATED.format(name=champion),) if outdated else ()
+        warnings = (
+            *(*published, *refused, *feasibility, *incomparable),
+            *(*amount_notes(trained.evaluation), *in_place_notes(session)),
+        )
+        promoted = promoted and won
         session.facts |= {"model_id": bundle.name, "promoted": promoted}
         result = _result(session, trained, bundle, promoted=promoted, warnings=warnings)
         return result if won else replace(result, exit_code=BusyError.exit_code)
 
 
-def _speaking(session: Session, store: ModelStore) -> tuple[ChurnModel | None, str | None, bool]:
-    """The champion, why its bundle cannot be read, and whether another release wrote it.
+def _champion(session: Session, store: ModelStore) -> tuple[ChurnModel | None, str | None, bool]:
+    """The champion, why its bundle cannot be read, and whether it is from another release.
 
-    Where a key is set a form that cannot be read proves nothing: anybody may have written it.
+    With a signing key, an unreadable format is an error, because anybody may have written it.
     """
     if store.champion is None:
         return None, None, False
@@ -143,16 +146,15 @@ def _resolved_table(trained: Trained) -> Table:
     if any(trained.campaigns.values()):
         rows.append(("campaigns", campaigns_in_words(trained.campaigns)))
     if trained.tuned is not None:
-        rows.append(("recipe", _told(trained.tuned)))
+        rows.append(("tuning", _tuning(trained.tuned)))
     return Table("Resolved", ("", ""), tuple(rows))
 
 
-def _told(tuned: Tuned) -> str:
-    gap = tuned.difference
-    found = "a better one" if tuned.changed else "none that is better beyond chance"
+def _tuning(tuned: Tuned) -> str:
+    outcome = "a better recipe" if tuned.changed else "no significantly better recipe"
     return (
-        f"{found} in {tuned.trials} trials ({tuned.given_up} given up): log loss "
-        f"{difference(gap)} on forward folds"
+        f"{outcome} in {tuned.trials} trials ({tuned.given_up} pruned): log loss "
+        f"{difference(tuned.difference)} on forward folds"
     )
 
 
@@ -184,8 +186,8 @@ def _write(
 def _keep_refused(
     session: Session, trained: Trained, store: ModelStore, *, lineage: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Writes the model that was refused for a leak beside the rule that stands in, and says so: a
-    person may know that there is none.
+    """Also writes the model that was rejected for leakage, with a note, because a person may know
+    that there is no leak.
     """
     if not trained.gate.leaking:
         return ()
@@ -193,16 +195,15 @@ def _keep_refused(
         session, trained, store.directory, promoted=False, lineage=lineage, suffix=REFUSED
     )
     return (
-        f"the model that was refused is kept as {bundle.name}: where its features know nothing of "
-        f"the future, `churn models promote {bundle.name} --force --reason TEXT` makes it the "
-        "champion",
+        f"the rejected model is kept as {bundle.name}: if its features do not leak the future, "
+        f"`churn models promote {bundle.name} --force --reason TEXT` makes it the champion",
     )
 
 
 def _facts(
     session: Session, trained: Trained, *, promoted: bool, lineage: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the manifest tells beyond the model itself."""
+    """The facts in the manifest besides the model itself."""
     panel = trained.panel
     first, last = session.tables.span()
     return {
@@ -233,7 +234,7 @@ def _facts(
 
 
 def label_in_words(panel: Panel) -> dict[str, object]:
-    """What the model was taught to foresee, with its mode and lengths of time."""
+    """The definition of the label, with its mode and lengths of time."""
     lapse = "no order with an amount above zero in [cutoff + lead, cutoff + lead + H)"
     if panel.clock.is_contractual:
         lapse = (
@@ -253,8 +254,8 @@ def label_in_words(panel: Panel) -> dict[str, object]:
 def _publish(
     session: Session, store: ModelStore, bundle: Path, *, expected: str | None, promote: bool
 ) -> tuple[bool, tuple[str, ...]]:
-    """Records the bundle, then makes it the champion if it may be: whether no other run was
-    faster, and what a person should know.
+    """Records the bundle and promotes it if `promote`; whether no other run was faster, and
+    warnings.
     """
     settings, warnings = session.settings, []
     won = reached = True

@@ -1,7 +1,7 @@
-"""A good file of scores, or a plan, is not replaced by a worse one unasked.
+"""Protection of scores and plans from being replaced by implausible results.
 
-Each run leaves figures of its data in the manifest of its scores. The next run to the same place
-compares its own with them, and stops where they differ by more than one run to the next can.
+Each run of `churn score` stores figures about its data in the manifest of its scores. The next run
+with the same output compares its own figures with them, and stops if they differ implausibly.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from churn.storage.postgres.address import Place
 from churn.storage.postgres.target import customers_of_run, facts_of_run
 
 MOST_LOST = 0.25
-"""Customers or orders of the last run that may be gone."""
+"""The share of customers or orders of the last run that may be missing."""
 MOST_FEWER_ELIGIBLE = 0.5
 MOST_TIMES = 2.0
-"""So many times larger or smaller the median order and the mean risk may become."""
+"""The factor by which the median order and the mean risk may change."""
 LEAST_RISK_STEP = 0.05
-"""A mean risk that moves by less than this many points has not moved."""
+"""A smaller absolute change of the mean risk is ignored."""
 COMPARABLE_DAYS = 60
-"""After more days than these a shop may have changed: then only its data are compared."""
+"""After more days, the shop may have changed: then only its data are compared."""
 MOST_DAYS_BACK = 2
 MOST_LATE_DAYS = 14
 HISTORIC_DAYS = 31
-"""Data that ended longer ago than this when it was scored is history, and nothing is late."""
+"""Data that ended longer before the run is historic, and its lateness is not checked."""
 
 TYPICAL = "median(CASE WHEN amount > 0 THEN amount END) AS typical"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What one run knew of its data and said of its customers.
+    """Figures about the data and the scores of one run.
 
-    `late_days` is how long before the run the last order came, as it usually is.
+    `late_days` is the usual number of days from the last order to the run.
     """
 
     as_of: str
@@ -59,10 +59,10 @@ class Figures:
 
     @classmethod
     def read(cls, facts: Mapping[str, Any] | None) -> Figures | None:
-        """Those in a manifest; None where it has none, as of older releases."""
-        told = (facts or {}).get("figures")
+        """The figures in a manifest; None if it has none, as in older releases."""
+        figures = (facts or {}).get("figures")
         try:
-            return cls(**told) if isinstance(told, Mapping) else None
+            return cls(**figures) if isinstance(figures, Mapping) else None
         except TypeError:
             return None
 
@@ -72,13 +72,12 @@ class Figures:
 
 
 def figures_of(session: Session, scores: pa.Table, horizon_days: int) -> Figures:
-    """Those of a run that is about to write its scores."""
-    shown = f"count(*) AS n, {TYPICAL}, max(local_day) AS last_day"
+    """The figures of a run that is about to write its scores."""
+    columns = f"count(*) AS n, {TYPICAL}, max(local_day) AS last_day"
     instant = session.snapshot.instant
-    sql = f"SELECT {shown} FROM orders WHERE day < {instant!r}"  # noqa: S608 - a number
+    sql = f"SELECT {columns} FROM orders WHERE day < {instant!r}"  # noqa: S608 - a number
     counted = session.tables.engine.rows(sql)[0]
-    known = counted["last_day"] is not None
-    last = date_of(int(str(counted["last_day"]))) if known else None
+    last = None if counted["last_day"] is None else date_of(int(str(counted["last_day"])))
     eligible = scores.filter(pc.equal(scores["status"], "eligible"))
     risk = pc.mean(eligible["churn_probability"]).as_py()
     typical = counted["typical"]
@@ -96,58 +95,57 @@ def figures_of(session: Session, scores: pa.Table, horizon_days: int) -> Figures
 
 
 def _last_figures(session: Session, out: Place) -> tuple[Figures | None, bool]:
-    """The figures of the scores that lie at `out`, else of the last scores on record, and whether
-    they are those that would be replaced.
+    """The figures of the scores in `out`, else of the last scores on record, and whether they are
+    those to be replaced.
     """
     facts = _facts_at(out)
-    there = Figures.read(facts)
     if facts is not None:
-        return there, True
+        return Figures.read(facts), True
     runs = session.ledger.runs("score")
-    found = (Figures.read(run.facts) for run in runs if run.status == "done")
-    return next((figures for figures in found if figures is not None), None), False
+    recorded = (Figures.read(run.facts) for run in runs if run.status == "done")
+    return next((figures for figures in recorded if figures is not None), None), False
 
 
 def _facts_at(out: Place) -> dict[str, Any] | None:
-    """What the manifest at `out` tells, if it has one that can be believed."""
+    """The contents of the manifest of `out`, if it is valid."""
     try:
         if isinstance(out, Path):
             return verify_file(out) if out.is_file() else None
         return facts_of_run(out)
-    except ChurnError:  # what is damaged is nobody's good file
+    except ChurnError:  # a damaged result needs no protection
         return None
 
 
 def changes_between(
     now: Figures, then: Figures, *, gone: float = 0.0, asked: bool, quiet_days: int
 ) -> str | None:
-    """What changed more than it may from one run to the next, in words; None where nothing did.
+    """The implausible changes from one run to the next, as text; None if there are none.
 
-    A date that was `asked` for may lie before that of the last run. `quiet_days` is how long this
-    shop may be without an order.
+    A date that was `asked` for may be before that of the last run. `quiet_days` is the longest
+    usual time without an order in this shop.
     """
     backwards = asked and now.as_of < then.as_of
-    found = [*_of_amounts(now, then)]
+    changes = [*_of_amounts(now, then)]
     if not backwards:
-        found += [*_of_counts(now, then, gone)]
-        found += [] if asked else [*_of_end(now, then, quiet_days)]
-        found += [*_of_risk(now, then)]
-    return "; ".join(found) or None
+        changes += [*_of_counts(now, then, gone)]
+        changes += [] if asked else [*_of_end(now, then, quiet_days)]
+        changes += [*_of_risk(now, then)]
+    return "; ".join(changes) or None
 
 
 def _of_counts(now: Figures, then: Figures, gone: float) -> Iterator[str]:
     if now.customers < (1 - MOST_LOST) * then.customers:
-        yield f"{then.customers:,} customers then and {now.customers:,} now"
+        yield f"{then.customers:,} customers before, {now.customers:,} now"
     elif gone > MOST_LOST:
-        yield f"{gone:.0%} of the {then.customers:,} customers then are unknown now"
+        yield f"{gone:.0%} of the previous {then.customers:,} customers are missing now"
     if now.orders < (1 - MOST_LOST) * then.orders:
-        yield f"{then.orders:,} orders then and {now.orders:,} now"
+        yield f"{then.orders:,} orders before, {now.orders:,} now"
 
 
 def _of_amounts(now: Figures, then: Figures) -> Iterator[str]:
     new, old = now.median_order, then.median_order
     if new and old and not 1 / MOST_TIMES <= new / old <= MOST_TIMES:
-        yield f"a median order of {old:,.2f} then and {new:,.2f} now"
+        yield f"median order {old:,.2f} before, {new:,.2f} now"
 
 
 def _of_end(now: Figures, then: Figures, quiet_days: int) -> Iterator[str]:
@@ -155,13 +153,13 @@ def _of_end(now: Figures, then: Figures, quiet_days: int) -> Iterator[str]:
         return
     new, old = date.fromisoformat(now.last_order), date.fromisoformat(then.last_order)
     if (old - new).days > MOST_DAYS_BACK:
-        yield f"a last order on {old} then and on {new} now"
+        yield f"last order on {old} before, on {new} now"
         return
     usual, late = then.late_days, now.late_days
     if usual is None or late is None or usual > HISTORIC_DAYS:
         return
     if late > usual + max(MOST_LATE_DAYS, quiet_days):
-        yield f"a last order {usual} days before the run then and {late} days before it now"
+        yield f"last order {usual} days before the previous run, {late} days before this one"
 
 
 def _of_risk(now: Figures, then: Figures) -> Iterator[str]:
@@ -169,12 +167,12 @@ def _of_risk(now: Figures, then: Figures) -> Iterator[str]:
     if now.horizon_days != then.horizon_days or abs(apart.days) > COMPARABLE_DAYS:
         return
     if now.eligible < (1 - MOST_FEWER_ELIGIBLE) * then.eligible:
-        yield f"{then.eligible:,} eligible customers then and {now.eligible:,} now"
+        yield f"{then.eligible:,} eligible customers before, {now.eligible:,} now"
     new, old = now.mean_risk, then.mean_risk
     if new is None or old is None or abs(new - old) < LEAST_RISK_STEP:
         return
     if not 1 / MOST_TIMES <= new / old <= MOST_TIMES:
-        yield f"a mean P(lapse) of the eligible of {old:.1%} then and {new:.1%} now"
+        yield f"mean churn probability of eligible customers {old:.1%} before, {new:.1%} now"
 
 
 def guarded(
@@ -186,8 +184,8 @@ def guarded(
     asked: bool,
     accept_change: bool,
 ) -> tuple[Figures, tuple[str, ...]]:
-    """The figures to leave beside the scores, and notes. DataError where scores would be replaced
-    that differ by more than a run may change, unless that is to be accepted.
+    """The figures to store with the scores, and notes. DataError if the scores to be replaced
+    differ implausibly, unless `accept_change`.
     """
     then, replaces = _last_figures(session, out)
     if then is None:
@@ -205,8 +203,8 @@ def guarded(
 def guarded_rows(
     session: Session, out: Place, rows: int, *, asked: bool, accept_change: bool
 ) -> tuple[str, ...]:
-    """Notes, or DataError where a result of fewer customers than a run may lose would replace one
-    at `out`. A date that was `asked` for may have fewer customers than a later one.
+    """Notes, or DataError if the result has far fewer customers than the one that it would replace.
+    A date that was `asked` for may have fewer customers than a later one.
     """
     facts = _facts_at(out) or {}
     then, when = facts.get("rows"), facts.get("as_of")
@@ -214,12 +212,12 @@ def guarded_rows(
         return ()
     if asked and (when is None or str(session.as_of) < when):
         return ()
-    changed = f"{then:,} customers then and {rows:,} now"
-    return _accepted(changed, when or "of an older release", accept_change)
+    changed = f"{then:,} customers before, {rows:,} now"
+    return _accepted(changed, when or "an older release", accept_change)
 
 
 def _share_gone(out: Place, scores: pa.Table) -> float:
-    """The share of the customers in the scores at `out` who have none now."""
+    """The share of the customers in the scores at `out` that are not scored now."""
     if isinstance(out, Path) and out.suffix not in (".parquet", ".csv"):
         return 0.0
     ids = customers_in(out) if isinstance(out, Path) else customers_of_run(out)
@@ -230,12 +228,12 @@ def _share_gone(out: Place, scores: pa.Table) -> float:
 def _accepted(changed: str, when: str, accept_change: bool) -> tuple[str, ...]:
     if not accept_change:
         raise DataError(
-            "a result must not differ as much as this from the one that it replaces",
+            "a result must not differ implausibly from the one that it replaces",
             got=changed,
-            fix="Nothing was replaced. Check the export and churn.toml; if the change is right, "
-            "run it again with --accept-change.",
+            fix="Nothing was replaced. Check the input files and churn.toml; if the change is "
+            "correct, run it again with --accept-change.",
         )
-    return (f"much has changed since the last run ({when}): {changed}",)
+    return (f"large changes since the last run ({when}): {changed}",)
 
 
 def _usual_lateness(now: Figures, then: Figures) -> int | None:

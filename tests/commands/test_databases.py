@@ -160,7 +160,7 @@ def test_what_can_only_be_a_file_is_told(shop, postgres):
         measure(shop, out=place)
     with pytest.raises(ConfigError, match="--to of this result must be a file"):
         export(shop, plan=postgres.address("plans"), out=place, audience_name="meta")
-    with pytest.raises(ConfigError, match="churn init looks at files"):
+    with pytest.raises(ConfigError, match="churn init reads files"):
         init([place])
 
 

@@ -83,9 +83,9 @@ def test_another_model_or_horizon_is_said(nights, shop, tmp_path):
     other = altered(nights, tmp_path, model_id="churn-older", horizon_days=56)
     result = score(shop, out=tmp_path / "s.parquet", since=other, as_of=NIGHT, explain="none")
     assert result.warnings == (
-        f"the scores of {BEFORE} are of another model, churn-older: a change of probability may "
-        "be the model's",
-        f"the scores of {BEFORE} are over 56 days: their probabilities are not compared",
+        f"the scores of {BEFORE} come from another model, churn-older: changes of probability "
+        "may be due to the model",
+        f"the scores of {BEFORE} have a horizon of 56 days: their probabilities are not compared",
     )
     assert pd.read_parquet(tmp_path / "s.parquet")["probability_before"].isna().all()
 
@@ -166,7 +166,7 @@ def test_only_the_customers_asked_for_are_explained(shop, tmp_path):
     result = score(shop, out=out, as_of=NIGHT, explain=str(tmp_path / "who.txt"))
     frame = pd.read_parquet(out)
     assert frame.loc[frame["reasons"].map(len) > 0, "customer_id"].tolist() == ["c0001"]
-    assert result.warnings == ("customers to explain who are not scored: 1",)
+    assert result.warnings == ("1 of the customers to explain are not scored",)
 
 
 def test_everyone_can_be_explained_in_german(shop, tmp_path, monkeypatch):

@@ -150,7 +150,7 @@ def test_an_audience_that_cannot_be_looked_through_any_more_is_told_and_no_succe
     people([one for one in CUSTOMERS if one != name]).to_parquet(shop.parent / "customers.parquet")
     result = forget(shop, customers=[name])
     assert result.exit_code == 3
-    assert result.failure.startswith("not all is erased: rows may be left")
+    assert result.failure.startswith("the erasure is incomplete: rows may be left")
     assert any("meta.parquet cannot be looked through" in note for note in result.warnings)
     assert forget(shop, customers=[name]).exit_code == 0
 
@@ -232,7 +232,7 @@ def test_copies_in_other_folders_are_found_where_they_are_named(shop, tmp_path):
     assert str(folder / "plan.parquet") in result.metrics["files"]
     assert names_in([folder / "plan.parquet"], [name]) == set()
     assert name in (folder / "foreign.csv").read_text()
-    with pytest.raises(ConfigError, match="--in must name a folder, or a table"):
+    with pytest.raises(ConfigError, match="--in must be an existing folder or a table"):
         forget(shop, customers=[name], places=[folder / "plan.parquet"])
 
 
@@ -460,7 +460,7 @@ def test_an_empty_name_is_refused_before_anybody_is_on_the_list(tmp_path, name):
     words = [sys.executable, "-m", "churn", "forget", "anna", name, "--config", str(config)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "named by at least one character, got an empty name. Check the list" in done.stderr
+    assert "must have at least one character, got an empty id. Check the list" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["churn.toml"]
 
 
@@ -513,7 +513,9 @@ def test_a_table_on_record_that_was_not_named_with_its_password_is_told_and_no_s
     plan(shop, out=postgres.address("plans"), scores=scored(shop.parent), as_of=NIGHT)
     result = forget(shop, customers=[CUSTOMERS[0]])
     assert result.exit_code == 3
-    assert any("#plans needs its user and password: name it by --in" in w for w in result.warnings)
+    assert any(
+        "#plans requires its user and password: pass it with --in" in w for w in result.warnings
+    )
 
 
 def test_every_command_reads_tables_without_the_erased():

@@ -30,8 +30,8 @@ def extended(terms):
 
 def test_renewals_that_leave_no_row_behind_are_warned_of(shop):
     (said,) = warnings_of(shop, extended(terms_of(shop)))
-    assert "only 0.0% of the customers began a second one" in said
-    assert "write a row for each term, or keep each version with its loaded_at" in said
+    assert "only 0.0% of the customers have a second one" in said
+    assert "write one row per term, or keep each version with its loaded_at" in said
 
 
 def test_rows_of_their_own_and_versions_are_as_they_should_be(shop):

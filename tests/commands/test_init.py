@@ -61,7 +61,7 @@ def test_warnings_stand_in_the_file_as_remarks(tmp_path):
     path.write_text("client,date,amount\n1,01/02/2024,2\n1,02/03/2024,2\n")
     result = init([path], out=tmp_path / "churn.toml")
     assert result.guess.warnings
-    assert "# Look: the dates in 'date' can be read as day first" in result.config.read_text()
+    assert "# Check: the dates in 'date' can be read as day first" in result.config.read_text()
 
 
 def test_several_files_become_a_list_and_odd_names_survive(tmp_path):
@@ -129,7 +129,7 @@ def test_the_amount_is_shown_with_what_stood_beside_it(tmp_path):
     money = next(rows for title, _, rows in result.tables if title == "Columns of money")
     assert money[0] == ("Order Total (inc tax)", "52.00", "2", "amount")
     assert ("Subtotal", "38.00", "2", "") in money
-    assert "# Beside the amount: 'Subtotal' 38.00" in (tmp_path / "churn.toml").read_text()
+    assert "# Other columns of money: 'Subtotal' 38.00" in (tmp_path / "churn.toml").read_text()
 
 
 def test_init_ends_with_the_figures_that_check_finds(tmp_path):
@@ -217,7 +217,7 @@ def test_what_was_said_before_is_not_asked(tmp_path, german):
     ("option", "message"),
     [
         ({"margin": "much"}, "must be a share above 0 and at most 1, got much"),
-        ({"currency": "euros"}, "a code of three letters, got euros"),
+        ({"currency": "euros"}, "a three-letter code, got euros"),
         ({"consent": "yes"}, "--consent must be one of"),
     ],
 )
@@ -261,5 +261,5 @@ def test_the_costs_of_the_first_offers_are_scaled_to_the_shop(tmp_path):
     result = init_result([orders], out=tmp_path / "churn.toml")
     offers = {one.offer_id: one for one in Offers.load(tmp_path / "offers.toml")}
     assert offers["come-back"].margin_cost == 150.0
-    assert "comes to 800.00" in (tmp_path / "offers.toml").read_text()
+    assert "your mean order is 800.00" in (tmp_path / "offers.toml").read_text()
     assert result.files == hashed(tmp_path / "churn.toml", tmp_path / "offers.toml")

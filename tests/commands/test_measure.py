@@ -332,7 +332,7 @@ def test_without_tables_of_answers_costs_are_expected_and_that_is_said(shop):
     assert result.metrics["sent"] == "planned"
     cost = planned["expected_cost"].sum()
     assert float(result.metrics["money"]["cost"]) == pytest.approx(cost)
-    assert any("their cost is what the plan expected" in note for note in result.warnings)
+    assert any("their cost is the expected cost of the plan" in note for note in result.warnings)
     assert set(result.metrics["answers"]) == {"bought_somehow", "did_not_buy"}
 
 
@@ -349,8 +349,10 @@ def test_a_look_before_the_end_is_wider_and_says_so(shop):
     told = early.metrics["effects"]["retained"]
     assert not early.metrics["closed"]
     assert told["cuped"] is None
-    assert any("a look before the end: 50% of 28 days are seen" in n for n in early.warnings)
-    assert any("the end is seen from 2024-03-29 on" in note for note in early.warnings)
+    assert any("interim result: 50% of 28 days are complete" in n for n in early.warnings)
+    assert any(
+        "the final result is available from 2024-03-29 on" in note for note in early.warnings
+    )
     on_time = measure(folder / "churn.toml", **files, as_of="2024-03-29")
     assert on_time.metrics["closed"]
     assert on_time.metrics["closes"] == "2024-03-29"
@@ -411,7 +413,7 @@ def test_few_customers_are_too_small_to_tell_and_it_says_what_would(shop, tmp_pa
 
 def test_a_plan_without_its_manifest_is_refused(shop, tmp_path):
     shop[2].to_parquet(tmp_path / "plan.parquet")
-    with pytest.raises(DataError, match=r"must say what share was held out. Keep its .manifest"):
+    with pytest.raises(DataError, match=r"must state its holdout share. Keep its .manifest"):
         measure(shop[0] / "churn.toml", plan=tmp_path / "plan.parquet")
 
 
@@ -436,7 +438,7 @@ def test_shares_that_are_not_those_on_record_are_refused(shop, tmp_path):
     path = with_facts(shop, tmp_path, shares=shares)
     with pytest.raises(
         DataError,
-        match=r"must have the shares that the ledger has.*holdout 0\.25 instead.*holdout 0\.2\. ",
+        match=r"must have the shares recorded in the .*holdout 0\.25 instead.*holdout 0\.2\. ",
     ):
         measure(shop[0] / "churn.toml", plan=path)
 
@@ -446,7 +448,7 @@ def test_a_plan_of_a_run_that_the_ledger_does_not_know_is_measured_with_a_note(
 ):
     path = with_facts(shop, tmp_path, run_id="of-another-ledger")
     result = measure(shop[0] / "churn.toml", plan=path)
-    assert any("its shares are those of its manifest" in note for note in result.warnings)
+    assert any("its shares are taken from its manifest" in note for note in result.warnings)
     assert not any("of its manifest" in note for note in measured[0].warnings)
 
 
@@ -476,7 +478,7 @@ def test_a_cost_without_any_redemption_is_said_to_be_of_contacts_alone(measured,
     config.write_text(CONFIG + CONNECTED.replace("redemptions.parquet", "elsewhere.parquet"))
     alone = measure(config, plan=files["plan"])
     assert alone.metrics["money"]["cost"] == alone.metrics["money"]["contact_cost"]
-    note = "no redemption is on record: the cost is that of contacts alone"
+    note = "no redemptions are on record: the cost includes contacts only"
     assert note in alone.warnings
     assert note not in measured[0].warnings
 
@@ -496,7 +498,7 @@ def test_treated_without_an_offer_are_told_apart(measured, shop, tmp_path):
 
 
 def test_without_any_plan_the_ledger_says_so(shop):
-    with pytest.raises(ConfigError, match=r"must remember a plan of campaign 'spring'.*--plan"):
+    with pytest.raises(ConfigError, match=r"must contain a plan of campaign 'spring'.*--plan"):
         measure(shop[0] / "churn.toml", as_of="2024-02-20")
 
 

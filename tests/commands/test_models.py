@@ -51,7 +51,7 @@ def test_the_newest_model_is_listed_first_with_its_judgement(shop):
 def test_without_models_the_way_to_one_is_told(tmp_path):
     result = list_models(shop_with_models(tmp_path / "shop"))
     assert result.rows == {"models": 0}
-    assert result.warnings == ("no models yet: `churn train` makes one",)
+    assert result.warnings == ("no models yet: `churn train` creates one",)
 
 
 def test_a_damaged_model_is_named_and_hides_no_other(shop):
@@ -68,7 +68,7 @@ def test_a_champion_that_is_no_bundle_is_told(shop):
     pointer = shop.parent / "models" / "champion"
     pointer.write_text("m-9\n")
     (warning,) = list_models(shop).warnings
-    assert warning.startswith("the pointer champion names 'm-9', but 'models' holds no such model")
+    assert warning.startswith("the champion 'm-9' does not exist in 'models'")
 
 
 def test_a_champion_without_a_manifest_is_not_called_no_models(tmp_path):
@@ -109,7 +109,7 @@ def test_the_beginning_of_a_name_promotes_the_only_model_that_it_can_mean(tmp_pa
 
 
 def test_a_beginning_of_several_names_is_refused_with_all_of_them(shop):
-    with pytest.raises(ConfigError, match="unambiguous beginning of it: 'm-', got m-1, m-2, m-3"):
+    with pytest.raises(ConfigError, match="unambiguous prefix: 'm-', got m-1, m-2, m-3"):
         promote(shop, "m-")
 
 
@@ -127,7 +127,7 @@ def refused(shop):
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
 def test_force_without_a_reason_is_refused(refused, reason):
-    with pytest.raises(ConfigError, match="--force needs a reason"):
+    with pytest.raises(ConfigError, match="--force requires a reason"):
         promote(refused, "m-bad", force=True, reason=reason)
 
 
@@ -157,7 +157,9 @@ def test_a_model_whose_canaries_sing_otherwise_is_not_promoted(shop, monkeypatch
 
 def test_a_model_that_the_settings_disagree_with_is_not_promoted(shop):
     shop.write_text(shop.read_text().replace('currency = "EUR"', 'currency = "USD"'))
-    with pytest.raises(ConfigError, match=r"\[data\] currency must be what the model was trained"):
+    with pytest.raises(
+        ConfigError, match=r"\[data\] currency must be '.*', as in the training of the model"
+    ):
         promote(shop, "m-2")
 
 
@@ -188,7 +190,9 @@ def test_a_promotion_a_forced_one_and_a_rollback_are_each_on_record(refused):
     first = promote(refused, "m-2")
     assert champion_of(refused) == first.model_id == "m-2"
     (warning,) = first.warnings
-    assert warning.startswith(f"MLflow's aliases did not follow: MLflow at {NO_SERVER} must answer")
+    assert warning.startswith(
+        f"MLflow's aliases were not updated: MLflow at {NO_SERVER} must answer"
+    )
     promote(refused, "m-bad", force=True, reason="new assortment")
     assert champion_of(refused) == "m-bad"
     assert rollback(refused, reason="complaints").model_id == "m-2" == champion_of(refused)
@@ -207,7 +211,9 @@ def test_a_promotion_a_forced_one_and_a_rollback_are_each_on_record(refused):
 
 def test_a_rollback_without_a_champion_before_is_refused(shop):
     crown(shop, "m-1")
-    with pytest.raises(ModelError, match=r"needs a champion before.*`churn models promote ID`"):
+    with pytest.raises(
+        ModelError, match=r"requires a previous champion.*`churn models promote ID`"
+    ):
         rollback(shop)
     assert champion_of(shop) == "m-1"
 
@@ -227,7 +233,7 @@ def test_a_model_of_unknown_features_is_not_promoted(shop):
     manifest = json.loads(path.read_text())
     manifest["features"][0]["name"] = "mood_of_the_day"
     path.write_text(json.dumps(manifest))
-    with pytest.raises(ModelError, match=r"must be known here, got unknown \['mood_of_the_day'\]"):
+    with pytest.raises(ModelError, match=r"must be defined, got unknown \['mood_of_the_day'\]"):
         promote(shop, "m-2")
 
 

@@ -122,7 +122,7 @@ def test_the_same_plan_twice_is_not_two(shop, tmp_path):
 def test_a_dry_run_is_written_and_begins_no_cooldown(shop, tmp_path):
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT, dry_run=True)
     assert len(offered(pd.read_parquet(tmp_path / "p.parquet"))) > 10
-    assert "a dry run: not remembered, so nobody's cooldown begins" in result.warnings
+    assert "dry run: the plan is not recorded, and no cooldown starts" in result.warnings
     with Ledger(shop.parent / "ledger.db") as ledger:
         assert list(ledger.last_contacts(AS_OF + timedelta(days=1))) == []
 
@@ -226,7 +226,7 @@ def test_another_campaigns_plan_of_the_same_date_counts_for_the_cap(planned, sho
 
 def test_a_plan_of_scores_that_know_the_future_says_so(shop, tmp_path):
     early = plan(shop, out=tmp_path / "p.parquet", as_of=str(AS_OF - timedelta(days=1)))
-    assert any("these scores know the future" in note for note in early.warnings)
+    assert any("these scores are contaminated by the future" in note for note in early.warnings)
 
 
 def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):

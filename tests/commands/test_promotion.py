@@ -92,7 +92,9 @@ def test_a_rollback_leads_to_the_champion_before_and_again_further_back(folder, 
     for present, wanted in (("m-3", "m-2"), ("m-2", "m-1")):
         assert folder.former(ledger) == wanted
         promote(folder, ledger, wanted, expected=present, cause="rollback")
-    with pytest.raises(ModelError, match=r"needs a champion before.*`churn models promote ID`"):
+    with pytest.raises(
+        ModelError, match=r"requires a previous champion.*`churn models promote ID`"
+    ):
         folder.former(ledger)
 
 

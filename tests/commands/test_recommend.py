@@ -54,8 +54,8 @@ def test_where_best_sellers_stand_in_a_note_says_why(shop, tmp_path):
     result = recommend(shop, out=tmp_path / "all.csv", as_of=str(AS_OF))
     assert result.resolved["source"] == "best_sellers"
     assert result.warnings == (
-        "the customer's own best sellers, filled up with the shop's, stand in, for the learnt "
-        "lists were not better than them beyond chance",
+        "the customer's own best sellers, filled up with the shop's, are used instead, because the "
+        "learnt lists were not significantly better",
     )
     assert set(pd.read_csv(tmp_path / "all.csv")["source"]) == {"best_sellers"}
 
@@ -64,8 +64,13 @@ def test_a_shop_too_small_to_judge_and_an_exclusion_that_fits_nothing_are_told(t
     more = 'exclude = ["taste 1", "POST"]\n'
     config = written_shop(tmp_path / "shop", basket_lines(20), more=more)
     result = recommend(config, out=tmp_path / "lists.parquet")
-    assert result.warnings[0] == "[recommend] exclude names what was never sold by then: POST"
-    assert result.warnings[-1].endswith("stand in, for fewer than 100 customers could be judged")
+    assert (
+        result.warnings[0]
+        == "[recommend] exclude contains products never sold before the date: POST"
+    )
+    assert result.warnings[-1].endswith(
+        "are used instead, because fewer than 100 customers could be evaluated"
+    )
 
 
 def test_judging_writes_no_file(shop, tmp_path):
@@ -98,7 +103,7 @@ def test_what_cannot_be_asked_for_is_told_before_any_work(shop, options, said):
 
 def test_only_new_and_only_repeated_exclude_each_other():
     assert kind_of(new_only=False, repeat_only=False) == "all"
-    with pytest.raises(ConfigError, match=r"exclude each other\. Leave both out"):
+    with pytest.raises(ConfigError, match=r"exclude each other\. Omit both"):
         kind_of(new_only=True, repeat_only=True)
 
 

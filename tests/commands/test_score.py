@@ -107,7 +107,7 @@ def test_scores_of_a_day_before_the_end_of_training_are_said_to_know_the_future(
 ):
     early = score(shop, out=tmp_path / "early.parquet", as_of=str(AS_OF - timedelta(days=1)))
     (warning,) = [note for note in early.to_dict()["warnings"] if "know the future" in note]
-    assert warning.startswith(f"the model learnt from what came after {early.as_of}, up to before")
+    assert warning.startswith(f"the model was trained on data after {early.as_of}, up to before")
     assert not any("know the future" in note for note in night[0].warnings)
 
 
@@ -275,7 +275,7 @@ def test_settings_other_than_those_of_the_training_are_refused(
     shop, tmp_path, monkeypatch, key, value, said
 ):
     monkeypatch.setenv(f"CHURN__{key}", value)
-    with pytest.raises(ConfigError, match=rf"{said}.*Put it back, or train again"):
+    with pytest.raises(ConfigError, match=rf"{said}.*Change it back, or train again"):
         score(shop, out=tmp_path / "s.parquet", as_of="2023-12-01")
 
 

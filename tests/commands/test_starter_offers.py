@@ -20,7 +20,7 @@ def test_the_starter_offers_are_a_valid_catalogue_whatever_an_order_comes_to(tmp
 
 def test_the_shops_own_figures_stand_at_its_head():
     text = starter_offers(73.456, currency="EUR", margin_rate=0.25)
-    assert "an order of yours comes to 73.46 EUR on average; a margin of 25%" in text
+    assert "your mean order is 73.46 EUR; a margin of 25%" in text
     assert "@" not in text
 
 

@@ -178,7 +178,7 @@ def test_where_no_model_wins_the_best_baseline_stands_in_and_says_so(stand_in, t
     champion = str(config.parent / "bundles" / "champion")
     out = tmp_path / "s.parquet"
     scored = score(config, out=out, as_of=MEMORYLESS_AS_OF, model=champion)
-    assert f"the baseline {name} stands in for a model" in scored.warnings
+    assert f"the baseline {name} is used as fallback model" in scored.warnings
     sources = pd.read_parquet(out)["probability_source"]
     assert f"stand_in:{name}" in set(sources)
 

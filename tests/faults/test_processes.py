@@ -106,7 +106,7 @@ def test_trainings_killed_at_any_moment_register_nothing_that_is_not_whole(shop)
     shop.write_text(shop.read_text().replace(NO_SERVER, "sqlite:///mlflow.db"))
     before = champion_of(shop)
     chance = random.Random(7)
-    for step in ("evaluating on the test cutoffs", "checking the bundle", "recording in MLflow"):
+    for step in ("evaluating on the test cutoffs", "verifying the bundle", "recording in MLflow"):
         kill_at(step, start("train", shop), after_seconds=chance.uniform(0, 2))
         assert champion_of(shop) == before
     assert {status for status, _ in runs_of(shop)} == {"running", "failed"}

@@ -55,7 +55,9 @@ def test_forget_waits_for_a_run_that_has_read_the_tables_and_that_run_writes_not
             forget(shop, customers=[gone])
         code, said = running.go_on()
     assert (code, out.exists()) == (BusyError.exit_code, False)
-    assert said.splitlines()[-1].startswith("error: nothing may be written of customers who were ")
+    assert said.splitlines()[-1].startswith(
+        "error: no customers may be erased while a result is being "
+    )
     assert gone not in said
     assert forget(shop, customers=[gone]).exit_code == 0
     assert plan(shop, out=out, scores=shop.parent / "scores.parquet", as_of=str(AS_OF)).rows

@@ -119,7 +119,10 @@ def test_a_champion_of_another_release_is_replaced_and_that_is_said(base, tmp_pa
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": 1}))
     simulated_orders(150, days=300, memoryless=True).to_parquet(config.with_name("orders.parquet"))
     result = train(config, as_of=MEMORYLESS_AS_OF)
-    assert f"not compared with the champion: another release wrote {champion}" in result.warnings
+    assert (
+        f"not compared with the champion: {champion} was written by another release"
+        in result.warnings
+    )
     assert champion_of(config) == result.model_id != champion
     assert result.gate["stand_in"] is not None
     assert result.exit_code == 0
@@ -151,7 +154,7 @@ def test_a_feature_of_the_users_that_looks_ahead_is_refused_by_its_name(
 def test_where_a_users_feature_leaks_and_nobody_speaks_a_rule_does_on_orders_alone(
     base, tmp_path, own_catalogue
 ):
-    """The exit code is 4 all the same, and the model that was refused is kept."""
+    """The exit code is 4 in any case, and the rejected model is kept."""
     config = open_shop(tmp_path / "shop", simulated_orders(300))
     newest = (AS_OF - type(AS_OF)(1970, 1, 1)).days - 28
     config.with_name("ours.py").write_text(CRYSTAL_BALL.format(newest=newest))
@@ -167,7 +170,7 @@ def test_where_a_users_feature_leaks_and_nobody_speaks_a_rule_does_on_orders_alo
     assert (refused.stand_in, "crystal_ball" in refused.feature_names_) == (None, True)
     assert any(f"promote {result.model_id}-refused --force" in one for one in result.warnings)
     scored = score(config, out=tmp_path / "s.csv", explain="none")
-    assert f"the baseline {speaking.stand_in} stands in for a model" in scored.warnings
+    assert f"the baseline {speaking.stand_in} is used as fallback model" in scored.warnings
     numbers = pd.read_csv(tmp_path / "s.csv")["churn_probability"].map(repr)
     assert numbers.str.len().max() <= 12
 
