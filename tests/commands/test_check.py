@@ -24,7 +24,7 @@ def test_a_feasible_training_is_told_with_its_numbers(shop):
     feasible = dict(next(rows for title, _, rows in result.tables if title == "Training"))
     assert feasible["usable cutoffs"].startswith("8, ")
     assert feasible["training, calibration, test"] == "3, 1, 2 cutoffs"
-    assert "of whom" in feasible["eligible at the newest cutoff"]
+    assert "of which" in feasible["eligible at the newest cutoff"]
     assert " points of the lapse rate of " in feasible["minimum detectable effect, 10% holdout"]
     assert result.warnings == ()
 
@@ -36,7 +36,7 @@ def test_the_orders_stand_by_month_for_people_and_machines(shop):
     assert [line[0] for line in months[:-1]] == [
         month["month"] for month in result.metrics["overview"]["months"]
     ]
-    facts = dict(next(rows for title, _, rows in result.tables if title == "At a glance"))
+    facts = dict(next(rows for title, _, rows in result.tables if title == "Overview"))
     assert "of orders" in facts["largest customer"]
 
 

@@ -23,7 +23,7 @@ def test_a_model_is_told_with_its_judgement_and_its_terms(shop):
     result = show_model(shop, "m-1")
     told = cells(result, "Model m-1")
     assert told["as of"] == ("2024-01-01",)
-    assert told["gate"] == ("open",)
+    assert told["gate"] == ("passed",)
     assert told["data"] == (("cd" * 8),)
     judged = cells(result, "Evaluation on later cutoffs")
     assert judged.keys() == {"model", "recency", "active_windows", "logistic_rfm", "bg_nbd"}

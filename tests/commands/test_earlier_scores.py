@@ -53,7 +53,7 @@ def test_the_next_ones_are_compared_with_what_lies_in_their_place(nights):
 def test_people_see_what_changed(nights):
     title, header, rows = nights[0][1].tables[1]
     assert title == f"What changed since {BEFORE}"
-    assert header[1:3] == ("customers", "mean change in P(lapse)")
+    assert header[1:3] == ("customers", "mean change of churn probability")
     assert {"newly at risk", "still at risk", "unchanged"} <= {row[0] for row in rows}
     assert nights[0][1].warnings == ()
 
@@ -92,7 +92,7 @@ def test_another_model_or_horizon_is_said(nights, shop, tmp_path):
 
 def test_scores_of_a_later_date_are_refused_where_named_and_told_where_in_place(nights):
     day = AS_OF.replace(day=20, month=12, year=2023)
-    with pytest.raises(ConfigError, match=rf"of a date before {day}, got {AS_OF}\. Name earlier"):
+    with pytest.raises(ConfigError, match=rf"a date before {day}, got {AS_OF}\. Pass earlier"):
         earlier_scores(nights[2], nights[2], as_of=day)
     found, notes = earlier_scores(nights[2], None, as_of=day)
     assert found is None

@@ -62,7 +62,7 @@ def test_the_page_and_the_tables_tell_what_the_figures_do(later, judged):
     assert page.startswith(f"# Model {judged.model_id}, later evaluation")
     assert "(gain.svg)" in page
     titles = [title for title, _, _ in judged.tables]
-    for part in ("The decline head", "Calibration error", "Backtest of lists", "Expected"):
+    for part in ("Decline model", "Calibration error", "Backtest of lists", "Expected"):
         assert any(title.startswith(part) for title in titles)
     told = json.loads((folder / "judgement.json").read_text())
     assert told["backtest"] == judged.metrics["judgement"]["backtest"]

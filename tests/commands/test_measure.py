@@ -407,7 +407,7 @@ def test_few_customers_are_too_small_to_tell_and_it_says_what_would(shop, tmp_pa
     assert effect["verdict"] == "too small to tell"
     assert effect["customers_needed"] > 0
     titles = [title for title, _, rows in result.tables if rows]
-    assert "Power, where the effect is too small to tell" in titles
+    assert "Power of effects that are too small to tell" in titles
     assert result.metrics["money"]["cost_per_saved"] is None
 
 

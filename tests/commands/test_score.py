@@ -265,10 +265,10 @@ def test_a_bundle_can_be_named_by_its_folder(own_shop, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("CHURN__HORIZON_DAYS", "56", r"\[churn\] horizon_days must be .*, 28, got 56"),
-        ("CHURN__LOOKBACK_DAYS", "90", r"\[churn\] lookback_days must be .*, 56, got 90"),
-        ("VALUE__MARGIN_RATE", "0.5", r"\[value\] margin_rate must be .*, 0\.3, got 0\.5"),
-        ("DATA__DAY_TIMEZONE", "Asia/Tokyo", r"\[data\] day_timezone must be .*, 'UTC', got"),
+        ("CHURN__HORIZON_DAYS", "56", r"\[churn\] horizon_days must be 28, .*got 56"),
+        ("CHURN__LOOKBACK_DAYS", "90", r"\[churn\] lookback_days must be 56, .*got 90"),
+        ("VALUE__MARGIN_RATE", "0.5", r"\[value\] margin_rate must be 0\.3, .*got 0\.5"),
+        ("DATA__DAY_TIMEZONE", "Asia/Tokyo", r"\[data\] day_timezone must be 'UTC', .*got"),
     ],
 )
 def test_settings_other_than_those_of_the_training_are_refused(

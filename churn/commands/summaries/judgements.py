@@ -24,7 +24,7 @@ SHOWN = {
 }
 BY_KIND = ("roc_auc", "log_loss", "brier")
 LEAST_SHARE = 0.8
-"""A larger relative deviation of the expected from the observed margin is reported in a note."""
+"""A larger relative deviation of the predicted from the observed margin is noted."""
 
 GIANT_SHARE = 0.02
 """From this share of the observed margin beyond the fence on, a note reports it."""
@@ -111,7 +111,7 @@ def _win_back_table(evaluation: Evaluation) -> tuple[Table, ...]:
 def report_tables(judgement: Judgement) -> tuple[Table, ...]:
     """The rest of an evaluation, after the comparison with the baselines."""
     tables = (
-        _by_kind("The decline head", "declined", judgement.evaluation.decline),
+        _by_kind("Decline model", "declined", judgement.evaluation.decline),
         _calibration(judgement),
         _lists(judgement),
         _profits(judgement),
@@ -153,16 +153,16 @@ def _reliability(one: Reliability) -> Line:
 
 def _lists(judgement: Judgement) -> Table:
     names = dict.fromkeys(one.predictor for one in judgement.backtest)
-    found = [judgement.listed(name) for name in names]
+    lists = [judgement.listed(name) for name in names]
     rows = tuple(
         (
             one.predictor,
             f"{one.listed:,}",
             *(_percent(value) for value in (one.precision, one.recall, one.spend_caught)),
         )
-        for one in found
+        for one in lists
     )
-    header = ("ranked by", "listed", "precision", "recall", "spend caught")
+    header = ("ranked by", "listed", "precision", "recall", "spend captured")
     return Table("Backtest of lists at capacity", header, rows)
 
 
@@ -234,31 +234,31 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
     elif promoted is False:
         reasons.append("the champion stays")
     checks = [check.to_dict() for check in gate.checks]
-    told = {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
-    return {"open": gate.open, **told}
+    outcome = {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
+    return {"open": gate.open, **outcome}
 
 
 def gate_table(gate: Gate) -> Table:
     """One line per check: the check, whether it passed, and its figures."""
-    rows = tuple((QUESTIONS[one.name], _word(one), _figures(one)) for one in gate.checks)
+    rows = tuple((QUESTIONS[one.name], _outcome(one), _figures(one)) for one in gate.checks)
     return Table("Gate", ("", "", ""), rows)
 
 
-def _word(check: Check) -> str:
+def _outcome(check: Check) -> str:
     return "yes" if check.passed else "NO"
 
 
 def _figures(check: Check) -> str:
     """A one-line summary of the figures; the reason has the details."""
-    told = check.figures
-    if check.name == "champion" and not told:
+    figures = check.figures
+    if check.name == "champion" and not figures:
         return "it cannot be read"
     if check.name in ("rules", "champion"):
-        against = told.get("baseline") or f"the champion, {told['how']}"
-        bounds = f"[{told['low']:+.4f}, {told['high']:+.4f}]"
-        few = told.get("cutoffs", LEAST_CUTOFFS) < LEAST_CUTOFFS
-        alone = "only 1 cutoff, which is too few: " if few else ""
-        return f"{alone}log loss {told['difference']:+.4f} {bounds} to {against}"
+        against = figures.get("baseline") or f"the champion, {figures['how']}"
+        bounds = f"[{figures['low']:+.4f}, {figures['high']:+.4f}]"
+        few = figures.get("cutoffs", LEAST_CUTOFFS) < LEAST_CUTOFFS
+        caveat = "only 1 cutoff, which is too few: " if few else ""
+        return f"{caveat}log loss {figures['difference']:+.4f} {bounds} to {against}"
     if check.name == "slices":
-        return f"{len(told)} slices with 100 lapsed or more"
-    return ", ".join(told) or "all features audited"
+        return f"{len(figures)} slices with 100 lapsed or more"
+    return ", ".join(figures) or "all features audited"

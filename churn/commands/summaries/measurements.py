@@ -24,61 +24,76 @@ MONEY = {
 }
 
 
-def measure_tables(told: dict[str, Any]) -> tuple[Table, ...]:
+def measure_tables(metrics: dict[str, Any]) -> tuple[Table, ...]:
     """The groups compared, the effects, the money, and the follow-up."""
-    return (_groups(told), _effects(told), _needed(told), _money(told), _answers(told))
+    return (
+        _groups(metrics),
+        _effects(metrics),
+        _needed(metrics),
+        _money(metrics),
+        _answers(metrics),
+    )
 
 
-def _groups(told: dict[str, Any]) -> Table:
-    money = told["money"]
+def _groups(metrics: dict[str, Any]) -> Table:
+    money = metrics["money"]
     rows = tuple(
         (
-            word,
+            label,
             f"{money[f'{name}_customers']:,}",
             f"{money[f'{name}_offered']:,}",
             f"{money[f'{name}_retained']:,}",
             f"{money[f'{name}_orders']:,}",
             _cents(money[f"{name}_margin"]),
         )
-        for name, word in (("treated", "treated"), ("kept", "control"))
+        for name, label in (("treated", "treated"), ("kept", "control"))
     )
-    title = f"Campaign {told['campaign_id']}, {told['plan_as_of']} to before {told['closes']}"
-    header = ("", "customers", "got an offer", "retained", "orders", f"margin, {told['currency']}")
+    title = (
+        f"Campaign {metrics['campaign_id']}, {metrics['plan_as_of']} to before {metrics['closes']}"
+    )
+    header = (
+        "",
+        "customers",
+        "got an offer",
+        "retained",
+        "orders",
+        f"margin, {metrics['currency']}",
+    )
     return Table(title, header, rows)
 
 
-def _effects(told: dict[str, Any]) -> Table:
+def _effects(metrics: dict[str, Any]) -> Table:
     rows: list[Line] = []
-    for name, effect in told["effects"].items():
+    for name, effect in metrics["effects"].items():
         label, scale, digits = PER_CUSTOMER[name]
         for how in ("plain", "cuped"):
-            found = effect[how]
-            if found is not None:
-                verdict = effect["verdict"] if how == _read_from(effect) else ""
-                what = label if how == "plain" else "  with CUPED"
-                rows.append((what, *_numbers(found, scale, digits), verdict))
-    look = "" if told["closed"] else ", anytime-valid"
-    title = f"Effect per customer, treated minus control (95 % intervals{look})"
-    return Table(title, ("", "treated", "kept", "difference", "verdict"), tuple(rows))
+            figures = effect[how]
+            if figures is not None:
+                verdict = effect["verdict"] if how == _decisive(effect) else ""
+                title = label if how == "plain" else "  with CUPED"
+                rows.append((title, *_numbers(figures, scale, digits), verdict))
+    interim = "" if metrics["closed"] else ", anytime-valid"
+    title = f"Effect per customer, treated minus control (95 % intervals{interim})"
+    return Table(title, ("", "treated", "control", "difference", "verdict"), tuple(rows))
 
 
-def _read_from(effect: dict[str, Any]) -> str:
+def _decisive(effect: dict[str, Any]) -> str:
     return "plain" if effect["cuped"] is None else "cuped"
 
 
-def _numbers(found: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
+def _numbers(figures: dict[str, Any], scale: int, digits: int) -> tuple[str, ...]:
     def text(name: str, sign: str = "+") -> str:
-        value = found[name]
+        value = figures[name]
         return "?" if value is None else f"{value * scale:{sign}.{digits}f}"
 
     difference = f"{text('estimate')} [{text('low')}, {text('high')}]"
     return text("treated", ""), text("kept", ""), difference
 
 
-def _needed(told: dict[str, Any]) -> Table:
-    """Power, for effects that are too small to tell at the end of the window."""
+def _needed(metrics: dict[str, Any]) -> Table:
+    """Power of effects that are too small to tell at the end of the window."""
     rows = []
-    for name, effect in (told["effects"] if told["closed"] else {}).items():
+    for name, effect in (metrics["effects"] if metrics["closed"] else {}).items():
         if effect["verdict"] != "too small to tell" or effect["smallest_shown"] is None:
             continue
         label, scale, digits = PER_CUSTOMER[name]
@@ -86,18 +101,18 @@ def _needed(told: dict[str, Any]) -> Table:
         shown = f"{effect['smallest_shown'] * scale:.{digits}f}"
         rows.append((label, shown, "undefined" if needed is None else f"{needed:,} customers"))
     header = ("per customer", "minimum detectable effect", "needed for the estimate")
-    return Table("Power, where the effect is too small to tell", header, tuple(rows))
+    return Table("Power of effects that are too small to tell", header, tuple(rows))
 
 
-def _money(told: dict[str, Any]) -> Table:
-    money = told["money"]
-    words = {name: label for name, label in MONEY.items() if money[name] is not None}
+def _money(metrics: dict[str, Any]) -> Table:
+    money = metrics["money"]
+    labels = {name: label for name, label in MONEY.items() if money[name] is not None}
     rows = tuple(
-        (label, _amount(name, money[name]), _range(money, name)) for name, label in words.items()
+        (label, _amount(name, money[name]), _range(money, name)) for name, label in labels.items()
     )
-    how = "as expected" if told["costs"] == "expected" else "counted"
-    counted = f"{money['sent']:,} sent, redemptions {how}"
-    return Table(f"Money, {told['currency']} ({counted})", ("", "", "interval"), rows)
+    source = "as expected" if metrics["costs"] == "expected" else "counted"
+    basis = f"{money['sent']:,} sent, redemptions {source}"
+    return Table(f"Money, {metrics['currency']} ({basis})", ("", "", "interval"), rows)
 
 
 def _range(money: dict[str, Any], name: str) -> str:
@@ -113,11 +128,11 @@ def _cents(value: str) -> str:
     return f"{Decimal(value):,.2f}"
 
 
-def _answers(told: dict[str, Any]) -> Table:
+def _answers(metrics: dict[str, Any]) -> Table:
     rows = tuple(
-        (name.replace("_", " "), f"{told['answers'][name]:,}", step)
+        (name.replace("_", " "), f"{metrics['answers'][name]:,}", step)
         for name, step in ANSWERS.items()
-        if told["answers"].get(name)
+        if metrics["answers"].get(name)
     )
     header = ("response", "customers", "next step")
     return Table("Follow-up of customers with an offer", header, rows)

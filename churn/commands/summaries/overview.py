@@ -11,24 +11,24 @@ from churn.results.job_result import Line, Table
 HEADER = ("month", "orders", "customers", "revenue", "mean order", "returns", "returned")
 
 
-def overview_tables(found: Overview | None) -> tuple[Table, ...]:
+def overview_tables(orders: Overview | None) -> tuple[Table, ...]:
     """The months and other key figures; nothing without orders."""
-    if found is None:
+    if orders is None:
         return ()
     facts: list[Line] = [
-        ("orders", f"from {found.first} to {found.last}"),
+        ("orders", f"from {orders.first} to {orders.last}"),
         (
             "largest customer",
-            f"{found.largest_share_of_orders:.1%} of orders, "
-            f"{found.largest_share_of_revenue:.1%} of revenue",
+            f"{orders.largest_share_of_orders:.1%} of orders, "
+            f"{orders.largest_share_of_revenue:.1%} of revenue",
         ),
     ]
-    if found.after_as_of:
-        facts.append(("not used", f"{found.after_as_of:,} orders on or after the date"))
-    months = tuple(_line(period) for period in (*found.months, found.total))
+    if orders.after_as_of:
+        facts.append(("not used", f"{orders.after_as_of:,} orders on or after the date"))
+    months = tuple(_line(period) for period in (*orders.months, orders.total))
     return (
-        Table(f"Orders by month, {found.currency}", HEADER, months),
-        Table("At a glance", ("", ""), tuple(facts)),
+        Table(f"Orders by month, {orders.currency}", HEADER, months),
+        Table("Overview", ("", ""), tuple(facts)),
     )
 
 

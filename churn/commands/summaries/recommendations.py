@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from churn.recommendations.evaluation import LEARNT, MEASURES
@@ -22,39 +22,45 @@ PREDICTORS = {
 HEADER = ("", "hit rate", "recall", "NDCG", "learnt hits", "NDCG")
 
 
-def recommend_tables(told: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Table, ...]:
+def recommend_tables(metrics: Mapping[str, Any], rows: Mapping[str, int]) -> tuple[Table, ...]:
     """The resolved settings, the evaluation by kind of list, and the rows written."""
-    judged = [_judged(KINDS[kind], found) for kind, found in told["judgement"].items()]
-    return (_resolved(told), *judged, *_written(rows))
+    judged = [_judged(KINDS[kind], judged) for kind, judged in metrics["judgement"].items()]
+    return (_resolved(metrics), *judged, *_written(rows))
 
 
-def _resolved(told: Mapping[str, Any]) -> Table:
+def _resolved(metrics: Mapping[str, Any]) -> Table:
     lines = (
-        ("recommended", told["level"], _source(told)),
-        ("evaluated", f"{told['horizon_days']} days", f"from {' and '.join(told['cutoffs'])}"),
+        ("recommended", metrics["level"], _source(metrics)),
+        (
+            "evaluated",
+            f"{metrics['horizon_days']} days",
+            f"from {' and '.join(metrics['cutoffs'])}",
+        ),
     )
     return Table("Resolved", ("", "", ""), lines)
 
 
-def _source(told: Mapping[str, Any]) -> str:
-    learnt = told["source"] == "learnt"
+def _source(metrics: Mapping[str, Any]) -> str:
+    learnt = metrics["source"] == "learnt"
     return "learnt from baskets" if learnt else "best sellers instead of learnt lists"
 
 
-def _judged(title: str, found: Mapping[str, Any]) -> Table:
-    lines = tuple(_line(name, figures, found) for name, figures in found["figures"].items())
-    return Table(f"{title}, {found['lists']:,} evaluated", HEADER, lines)
+def _judged(title: str, judged: Mapping[str, Any]) -> Table:
+    lines = tuple(_line(name, figures, judged) for name, figures in judged["figures"].items())
+    return Table(f"{title}, {judged['lists']:,} evaluated", HEADER, lines)
 
 
-def _line(name: str, figures: Mapping[str, Any], found: Mapping[str, Any]) -> Line:
-    more = found["differences"].get(name)
-    gaps = ("", "") if more is None else (_half(more[m], "+") for m in ("hit_rate", "ndcg"))
+def _line(name: str, figures: Mapping[str, Any], judged: Mapping[str, Any]) -> Line:
+    differences = judged["differences"].get(name)
+    gaps: Iterable[str] = ("", "")
+    if differences is not None:
+        gaps = (_half(differences[metric], "+") for metric in ("hit_rate", "ndcg"))
     return (PREDICTORS[name], *(_half(figures[measure]) for measure in MEASURES), *gaps)
 
 
-def _half(found: list[float], sign: str = "") -> str:
+def _half(figure: list[float], sign: str = "") -> str:
     """The figure with half its interval: `.843 ±.013`."""
-    estimate, low, high = found
+    estimate, low, high = figure
     return f"{estimate:{sign}.3f} ±{(high - low) / 2:.3f}".replace("0.", ".")
 
 

@@ -13,14 +13,14 @@ from churn.scoring.score import RISK_BANDS
 
 # The meaning of each change, in display order.
 MEANINGS = {
-    "returned": "lapsed then; has bought since",
-    "newly_at_risk": "at risk now, not then",
-    "still_at_risk": "at risk then and now",
-    "recovered": "at risk then; has bought since, and is not now",
-    "outranked": "at risk then; has not bought, but others rank higher now",
-    "lapsed": "at risk then; has lapsed since",
-    "unchanged": "at risk neither then nor now",
-    "new": "not scored then",
+    "returned": "lapsed before; has bought since",
+    "newly_at_risk": "at risk now, not before",
+    "still_at_risk": "at risk before and now",
+    "recovered": "at risk before; has bought since and is no longer",
+    "outranked": "at risk before; has not bought, but others rank higher now",
+    "lapsed": "at risk before; has lapsed since",
+    "unchanged": "not at risk before or now",
+    "new": "not scored before",
 }
 
 
@@ -41,8 +41,8 @@ def base_table(scores: pa.Table, as_of: date, currency: str) -> Table:
 def change_counts(scores: pa.Table) -> dict[str, int]:
     """Customers by change; empty if the scores were not compared with earlier ones."""
     counts = scores.column("change").value_counts().to_pylist()
-    found = {one["values"]: one["counts"] for one in counts if one["values"] is not None}
-    return {change: found.get(change, 0) for change in CHANGES} if found else {}
+    by_change = {row["values"]: row["counts"] for row in counts if row["values"] is not None}
+    return {change: by_change.get(change, 0) for change in CHANGES} if by_change else {}
 
 
 def changes_table(scores: pa.Table) -> tuple[Table, ...]:
@@ -58,7 +58,7 @@ def changes_table(scores: pa.Table) -> tuple[Table, ...]:
         for change, count in change_counts(scores).items()
         if count
     ]
-    header = ("", "customers", "mean change in P(lapse)", "")
+    header = ("", "customers", "mean change of churn probability", "")
     return (Table(f"What changed since {frame['since'].iloc[0]}", header, tuple(rows)),)
 
 
