@@ -34,7 +34,7 @@ def access(
     Rows, score, reasons, offers, assignments, consents and exports, each field explained.
     """
     from churn.commands.access import access as run
-    from churn.commands.named_customers import only_customer
+    from churn.commands.customer_lists import only_customer
 
     return run(config, customer=only_customer(customer), out=out, progress=progress)
 
@@ -62,8 +62,8 @@ def forget(
 
     From the ledger and all written files; a keyed hash excludes them from later imports.
     """
+    from churn.commands.customer_lists import named_customers
     from churn.commands.forget import forget as run
-    from churn.commands.named_customers import named_customers
 
     return run(
         config,

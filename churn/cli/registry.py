@@ -112,7 +112,7 @@ def sync(progress: Reporter, config: Config = CHURN_TOML, models: Models = None)
 
     Adds models trained while MLflow was unreachable, and updates its aliases.
     """
-    from churn.commands.sync import sync as run
+    from churn.commands.models import sync as run
 
     return run(config, models=models, progress=progress)
 

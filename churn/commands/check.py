@@ -6,15 +6,24 @@ from pathlib import Path
 
 from churn.campaigns.measurement.power import smallest_detectable_effect
 from churn.commands.delivery.consents import preference_notes
-from churn.commands.panel_settings import in_place_notes, resolve_from_settings
-from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.session import (
+    Progress,
+    Session,
+    open_session,
+    resolve_from_settings,
+    silent,
+)
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.data.overview import overview
+from churn.data.terms import share_renewed
 from churn.errors import GateError
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.feasible import check_feasible, feasibility_notes
 from churn.modeling.panel import Panel
 from churn.results.job_result import JobResult, Line, Table
+
+LEAST_RENEWED = 0.05
+"""A smaller share of customers with a second subscription is noted."""
 
 
 def check(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
@@ -111,3 +120,20 @@ def _ids_table(session: Session) -> Table:
         for match in matches
     )
     return Table("Ids", ("table", "id", "found in orders", "orders' ids found"), rows)
+
+
+def in_place_notes(session: Session) -> tuple[str, ...]:
+    """A warning if hardly any subscription follows another and there is no `loaded_at` to separate
+    versions: then renewals may have changed the expiry in place, which leaks the future.
+    """
+    tables = session.tables
+    if not tables.has("subscriptions") or "loaded_day" in tables.columns("subscriptions"):
+        return ()
+    share = share_renewed(tables)
+    if share is None or share >= LEAST_RENEWED:
+        return ()
+    return (
+        f"subscriptions: only {share:.1%} of the customers have a second one. If a renewal changes "
+        "expires_at in the same row, the model learns from the future: write one row per term, or "
+        "keep each version with its loaded_at",
+    )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from churn.commands.panel_settings import resolve_clock
-from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.session import Progress, Session, open_session, resolve_clock, silent
 from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import narwhals as nw
 
-from churn.commands.panel_settings import resolve_clock
-from churn.commands.session import Progress, inputs, open_session, silent
+from churn.commands.session import Progress, inputs, open_session, resolve_clock, silent
 from churn.data.history import customer_cuts
 from churn.features.builder import build_features
 from churn.features.catalogue import feature_names

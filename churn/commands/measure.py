@@ -15,9 +15,16 @@ from churn.campaigns.measurement.analysis import Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
 from churn.commands.delivery.coupon_codes import known_codes
-from churn.commands.layouts import PLANS, SCORES
-from churn.commands.panel_settings import resolve_clock
-from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.session import (
+    PLANS,
+    SCORES,
+    Progress,
+    Session,
+    inputs,
+    open_session,
+    resolve_clock,
+    silent,
+)
 from churn.commands.summaries.measurements import measure_tables
 from churn.data.erased import without_erased
 from churn.errors import ConfigError, DataError

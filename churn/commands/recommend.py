@@ -11,8 +11,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.commands.panel_settings import resolve_clock
-from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.session import Progress, Session, inputs, open_session, resolve_clock, silent
 from churn.commands.summaries.recommendations import recommend_tables
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError

@@ -6,11 +6,10 @@ import shutil
 from datetime import date
 from pathlib import Path
 
-from churn.commands.earlier_scores import earlier_scores, whom_to_explain
-from churn.commands.layouts import SCORES
-from churn.commands.session import Progress, Session, inputs, open_session, silent
+from churn.commands.customer_lists import customers_to_explain
+from churn.commands.previous_results import earlier_scores, figures_of, guarded
+from churn.commands.session import SCORES, Progress, Session, inputs, open_session, silent
 from churn.commands.summaries.scores import base_table, change_counts, changes_table
-from churn.commands.worse_results import figures_of, guarded
 from churn.config import Settings
 from churn.errors import ConfigError
 from churn.modeling.bundle import load_bundle
@@ -44,9 +43,9 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
     `at-risk`, `all`, `none`, or a file of customers. Changes are relative to the earlier scores in
     `since`, else in `out`. A run with the same `run_id` replaces an earlier one in a table. Scores
     that differ implausibly from those in `out` do not replace them, unless `accept_change`; see
-    `churn.commands.worse_results`.
+    `churn.commands.previous_results`.
     """
-    asked = whom_to_explain(explain)
+    asked = customers_to_explain(explain)
     target, kept = place_of(out), inputs(config)
     check_out(target, SCORES, keep=kept)
     with (

@@ -10,15 +10,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from churn.campaigns.delivery.planned import LIST_SCHEMA
 from churn.config import Settings, load_settings
 from churn.data.databases import address_of
 from churn.data.days import as_date
 from churn.data.sources import files_of
 from churn.data.tables import Snapshot, Tables
-from churn.errors import BusyError
+from churn.errors import BusyError, ConfigError, ModelError
+from churn.features.clock import FeatureClock
 from churn.features.plugins import load_own_features
+from churn.modeling.manifest import CHAMPION, read_manifest
+from churn.modeling.panel import Panel, resolve_panel
 from churn.offers.catalogue import Offers
+from churn.offers.plan_table import PLAN_SCHEMA
 from churn.results.output import RowWriter, TableWriter, writing_result, writing_table
+from churn.scoring.score import SCORE_SCHEMA
 from churn.storage.erasures import Erased
 from churn.storage.ledger import Ledger
 from churn.storage.ledger_file import check_kept
@@ -26,6 +32,18 @@ from churn.storage.names import check_name
 from churn.storage.outputs import remembered
 from churn.storage.postgres.address import Place
 from churn.storage.postgres.layout import Layout
+
+_RUN = ("run_id", "customer_id")
+
+SCORES = Layout(SCORE_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
+PLANS = Layout(PLAN_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
+LISTS = Layout(
+    LIST_SCHEMA,
+    key=("campaign_id", "as_of", "customer_id"),
+    replaces={"campaign_id": "campaign_id", "as_of": "plan_as_of"},
+    keeps_runs=False,
+)
+"""A list takes the place of the one before of the same campaign and date, as in a file."""
 
 Progress = Callable[[str], None]
 Writer = TypeVar("Writer")
@@ -174,3 +192,46 @@ def _resolved(tables: Tables, asked: date | None) -> date:
     if not tables.audits["orders"].rows_kept:
         return asked or tables.settings.until or datetime.now(UTC).date()
     return tables.end() if asked is None else tables.within(asked)
+
+
+def resolve_from_settings(session: Session) -> Panel:
+    """The configured panel at the session's date."""
+    settings = session.settings
+    if settings.churn.mode == "contractual" and not session.tables.has("subscriptions"):
+        raise ConfigError(
+            '[churn] mode = "contractual" requires the table of subscriptions',
+            got="no [data.subscriptions]",
+            fix='Connect it, or set mode = "purchases".',
+        )
+    return resolve_panel(
+        session.tables,
+        session.as_of,
+        horizon_days=settings.churn.horizon_days,
+        lookback_days=settings.churn.lookback_days,
+        min_tenure_days=settings.churn.min_tenure_days,
+        lead_days=settings.churn.lead_days,
+        every_days=settings.panel.every_days,
+        count=settings.panel.cutoffs,
+        mode=settings.churn.mode,
+        grace_days=settings.churn.grace_days,
+    )
+
+
+def resolve_clock(session: Session) -> FeatureClock:
+    """The horizon and lookback of the champion; without one, those that training would use."""
+    settings = session.settings
+    try:
+        champion = settings.path(settings.model.directory) / CHAMPION
+        manifest = read_manifest(champion, signing_key=session.signing_key)
+    except ModelError:
+        stated = settings.churn
+        if stated.horizon_days == "auto" or stated.lookback_days == "auto":
+            return resolve_from_settings(session).clock
+        return FeatureClock(
+            horizon_days=stated.horizon_days,
+            lookback_days=stated.lookback_days,
+            min_tenure_days=stated.min_tenure_days,
+            lead_days=stated.lead_days,
+            mode=stated.mode,
+        )
+    return FeatureClock(**manifest["clock"])

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from churn.commands.lineage import data_lineage
+from churn.commands.check import in_place_notes
 from churn.commands.model_store import ModelStore, followed, record
-from churn.commands.panel_settings import in_place_notes, resolve_from_settings
-from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.session import Progress, Session, open_session, resolve_from_settings, silent
 from churn.commands.summaries.judgements import (
     amount_notes,
     gate_dict,
     gate_table,
     judgement_tables,
 )
+from churn.config import Settings
+from churn.data.databases import FetchedTable, FetchedTables
+from churn.data.sources import files_of
 from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.modeling.bundle import check_canaries, write_bundle
@@ -33,6 +37,7 @@ from churn.modeling.training import Trained, train_model, with_fallback
 from churn.modeling.tuning import Tuned
 from churn.results.figures import difference
 from churn.results.job_result import JobResult, Table, hashed
+from churn.storage.names import canonical_json, sha256_of
 
 REFUSED = "-refused"
 OUTDATED = "not compared with the champion: {name} was written by another release"
@@ -116,6 +121,38 @@ def _champion(session: Session, store: ModelStore) -> tuple[ChurnModel | None, s
         if isinstance(failure, OutdatedModelError) and store.signing_key is None:
             return None, None, True
         return None, failure.rule, False
+
+
+def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> dict[str, Any]:
+    """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 of all of them.
+
+    File names have no folders; if several folders have a file of the same name, the second one is
+    `name#2`, and so on. A table `fetched` from a database is named without its server, and hashed
+    by the rows that were read.
+    """
+    databases = {} if fetched is None else fetched.tables
+    files = {
+        table: _rows_hash(databases[table])
+        if table in databases
+        else _hashes(files_of(source, table=table, folder=settings.folder))
+        for table, source in settings.data.sources().items()
+    }
+    fingerprint = hashlib.sha256(canonical_json(files)).hexdigest()
+    return {"files": files, "fingerprint": fingerprint}
+
+
+def _rows_hash(fetched: FetchedTable) -> dict[str, str]:
+    address = fetched.address
+    return {f"{address.database}#{address.name}": fetched.digest}
+
+
+def _hashes(files: Iterable[Path]) -> dict[str, str]:
+    found, seen = {}, Counter[str]()
+    for path in files:
+        seen[path.name] += 1
+        again = f"#{seen[path.name]}" if seen[path.name] > 1 else ""
+        found[path.name + again] = sha256_of(path)
+    return found
 
 
 def _rows(trained: Trained) -> dict[str, int]:

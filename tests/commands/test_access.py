@@ -9,8 +9,8 @@ from known_customers import CUSTOMERS, address, files_of, known_shop, names_in, 
 from simulated_shop import copied_shop, trained_shop
 
 from churn.commands.access import access
+from churn.commands.customer_lists import only_customer
 from churn.commands.forget import forget
-from churn.commands.named_customers import only_customer
 from churn.errors import BusyError, ConfigError
 from churn.privacy.access_rows import FIELDS
 from churn.storage.ledger import Ledger

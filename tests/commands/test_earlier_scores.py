@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from simulated_shop import AS_OF, copied_shop, trained_shop
 
-from churn.commands.earlier_scores import earlier_scores, whom_to_explain
+from churn.commands.customer_lists import customers_to_explain
+from churn.commands.previous_results import earlier_scores
 from churn.commands.score import score
 from churn.errors import ConfigError, DataError
 from churn.storage.manifests import verify_file
@@ -140,24 +141,24 @@ def test_a_table_that_holds_no_scores_is_refused(tmp_path):
 def test_customers_to_explain_are_read_as_texts(tmp_path, name, write):
     """Fault 18: 007 is not 7."""
     write(tmp_path / name)
-    assert whom_to_explain(str(tmp_path / name)) == {"007", "c0001"}
+    assert customers_to_explain(str(tmp_path / name)) == {"007", "c0001"}
 
 
-def test_words_say_whom_to_explain():
-    assert [whom_to_explain(word) for word in ("at-risk", "all", "none")] == [
+def test_words_say_customers_to_explain():
+    assert [customers_to_explain(word) for word in ("at-risk", "all", "none")] == [
         *("at_risk", "all", "none")
     ]
     with pytest.raises(ConfigError, match=r"one of at-risk, all, none or a file .*, got everyone"):
-        whom_to_explain("everyone")
+        customers_to_explain("everyone")
 
 
 def test_a_file_without_customers_is_refused(tmp_path):
     (tmp_path / "who.csv").write_text("name\nann\n")
     with pytest.raises(DataError, match=r"who\.csv must have a column customer_id.*in a \.txt"):
-        whom_to_explain(str(tmp_path / "who.csv"))
+        customers_to_explain(str(tmp_path / "who.csv"))
     (tmp_path / "who.parquet").write_text("text")
     with pytest.raises(DataError, match=r"who\.parquet must be a readable file of customers"):
-        whom_to_explain(str(tmp_path / "who.parquet"))
+        customers_to_explain(str(tmp_path / "who.parquet"))
 
 
 def test_only_the_customers_asked_for_are_explained(shop, tmp_path):

@@ -32,9 +32,9 @@ from churn.campaigns.delivery.audiences import AUDIENCES
 from churn.commands import forget as forget_module
 from churn.commands.access import access
 from churn.commands.check import check
+from churn.commands.customer_lists import named_customers
 from churn.commands.export import export
 from churn.commands.forget import forget
-from churn.commands.named_customers import named_customers
 from churn.commands.plan import plan
 from churn.data.engines.duck import new_spill_folder
 from churn.errors import BusyError, ChurnError, ConfigError

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_shop import open_shop, simulated_orders
 
-from churn.commands.lineage import data_lineage
+from churn.commands.train import data_lineage
 from churn.config import load_settings
 from churn.storage.names import sha256_of
 

@@ -6,7 +6,7 @@ import pytest
 from kept_models import keep_model, shop_with_models
 from simulated_shop import NO_SERVER
 
-from churn.commands.sync import sync
+from churn.commands.models import sync
 from churn.errors import StorageError
 from churn.storage.ledger import Ledger
 

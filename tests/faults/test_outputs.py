@@ -16,8 +16,8 @@ from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
 from typer.testing import CliRunner
 
 from churn.cli.options import app
-from churn.commands.layouts import SCORES
 from churn.commands.plan import plan
+from churn.commands.session import SCORES
 from churn.storage.locks import exclusive, lock_beside
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import table_address

@@ -12,8 +12,8 @@ import pytest
 from simulated_shop import AS_OF, NO_SERVER, copied_shop, open_shop, simulated_orders, trained_shop
 
 from churn.commands.check import check
+from churn.commands.models import sync
 from churn.commands.score import score
-from churn.commands.sync import sync
 from churn.storage.ledger import Ledger
 from churn.storage.manifests import verify_file
 

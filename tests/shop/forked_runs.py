@@ -12,9 +12,9 @@ import pyarrow as pa
 import churn.data.engines.duck
 import churn.scoring.explain  # noqa: F401
 from churn.commands.export import export
-from churn.commands.layouts import PLANS
 from churn.commands.plan import plan
 from churn.commands.score import score
+from churn.commands.session import PLANS
 from churn.errors import ChurnError
 from churn.storage.postgres.address import table_address
 from churn.storage.postgres.target import writing_rows

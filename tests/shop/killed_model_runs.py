@@ -15,8 +15,8 @@ import churn.commands.effects
 import churn.commands.train
 import churn.scoring.explain
 from churn.commands.effects import effects
+from churn.commands.models import sync
 from churn.commands.score import score
-from churn.commands.sync import sync
 from churn.commands.train import train
 from churn.errors import ChurnError
 

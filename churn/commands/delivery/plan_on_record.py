@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.planned import LIST_COLUMNS, Planned
-from churn.commands.layouts import PLANS
-from churn.commands.session import Session
+from churn.commands.session import PLANS, Session
 from churn.data.days import as_date
 from churn.errors import ConfigError, DataError
 from churn.offers.catalogue import NO_OFFER

@@ -1,4 +1,4 @@
-"""Protection of scores and plans from being replaced by implausible results.
+"""Previous results: scores to compare with, and protection from implausible replacements.
 
 Each run of `churn score` stores figures about its data in the manifest of its scores. The next run
 with the same output compares its own figures with them, and stops if they differ implausibly.
@@ -15,13 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.commands.earlier_scores import customers_in
-from churn.commands.session import Session
+from churn.commands.customer_lists import customers_in
+from churn.commands.session import SCORES, Session
 from churn.data.days import date_of
-from churn.errors import ChurnError, DataError
+from churn.errors import ChurnError, ConfigError, DataError
+from churn.results.output import read_result
+from churn.scoring.changes import EarlierScores
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import Place
-from churn.storage.postgres.target import customers_of_run, facts_of_run
+from churn.storage.postgres.target import customers_of_run, facts_of_run, has_run
 
 MOST_LOST = 0.25
 """The share of customers or orders of the last run that may be missing."""
@@ -38,6 +40,12 @@ HISTORIC_DAYS = 31
 """Data that ended longer before the run is historic, and its lateness is not checked."""
 
 TYPICAL = "median(CASE WHEN amount > 0 THEN amount END) AS typical"
+
+NEEDED = {
+    *("customer_id", "as_of", "horizon_days", "status"),
+    *("churn_probability", "at_risk", "model_id"),
+}
+"""The columns of scores that are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,3 +247,44 @@ def _accepted(changed: str, when: str, accept_change: bool) -> tuple[str, ...]:
 def _usual_lateness(now: Figures, then: Figures) -> int | None:
     known = [days for days in (now.late_days, then.late_days) if days is not None]
     return min(known, default=None)
+
+
+def earlier_scores(
+    out: Place, since: Place | None, *, as_of: date
+) -> tuple[EarlierScores | None, tuple[str, ...]]:
+    """The scores of an earlier date in `since`, otherwise in `out`, and warnings.
+
+    If `out` contains scores of this date, the scores that those were compared with are used, so
+    that a run can be repeated. Scores that cannot be compared are an error only in `since`.
+    """
+    if since is not None:
+        return _earlier(since, as_of), ()
+    if not (out.is_file() if isinstance(out, Path) else has_run(out)):
+        return None, ()
+    if isinstance(out, Path) and out.suffix != ".parquet":
+        return None, (
+            f"{out.name} has no column types to compare with: pass a .parquet with --since",
+        )
+    try:
+        return _earlier(out, as_of), ()
+    except ChurnError as failure:
+        return None, (f"not compared with {_name(out)}: {failure}",)
+
+
+def _earlier(place: Place, as_of: date) -> EarlierScores | None:
+    scores, facts = read_result(place, SCORES)
+    missing = NEEDED - set(scores.schema.names)
+    if missing:
+        rule = f"{_name(place)} must contain scores of `churn score`"
+        raise DataError(rule, got=f"no column {sorted(missing)}", fix="Pass another file.")
+    earlier = EarlierScores.of(scores, facts)
+    if earlier is None or earlier.as_of < as_of:
+        return earlier
+    if earlier.as_of == as_of:
+        return EarlierScores.behind(scores, facts or {})
+    rule = f"scores to compare with must have a date before {as_of}"
+    raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier scores.")
+
+
+def _name(place: Place) -> str:
+    return place.name if isinstance(place, Path) else str(place)

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 from simulated_shop import copied_shop, simulated_orders, trained_shop
 
+from churn.commands.previous_results import Figures, changes_between
 from churn.commands.score import score
-from churn.commands.worse_results import Figures, changes_between
 from churn.errors import DataError
 from churn.storage.manifests import sidecar_of, verify_file
 
