@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "shop"))
 from temporary_postgres import running_postgres
 
-from churn.commands.session import PLANS
+from churn.commands.previous_results import PLANS
 from churn.data.databases import fetch
 from churn.data.settings import DataSettings, OrdersSource
 from churn.data.tables import Tables

@@ -19,7 +19,7 @@ import duckdb
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "shop"))
 from temporary_postgres import running_postgres
 
-from churn.commands.session import PLANS
+from churn.commands.previous_results import PLANS
 from churn.results.output import writing_table
 from churn.storage.ledger import Ledger
 from churn.storage.records import PlanRow

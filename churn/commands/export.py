@@ -24,7 +24,8 @@ from churn.commands.delivery.plan_on_record import (
     transport_notes,
 )
 from churn.commands.delivery.transports import TRANSPORTS
-from churn.commands.session import LISTS, Progress, Session, inputs, open_session, silent
+from churn.commands.previous_results import LISTS
+from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.config import load_settings
 from churn.data.people import addresses
 from churn.results.job_result import JobResult, Table

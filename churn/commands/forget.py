@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from churn.commands.session import LISTS, PLANS, SCORES, Progress, inputs, on_record, silent
+from churn.commands.previous_results import LISTS, PLANS, SCORES
+from churn.commands.session import Progress, inputs, on_record, silent
 from churn.config import Settings, load_settings
 from churn.data.engines.duck import remove_dead_spills
 from churn.errors import BusyError, ChurnError, ConfigError

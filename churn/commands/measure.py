@@ -15,16 +15,8 @@ from churn.campaigns.measurement.analysis import Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
 from churn.commands.delivery.coupon_codes import known_codes
-from churn.commands.session import (
-    PLANS,
-    SCORES,
-    Progress,
-    Session,
-    inputs,
-    open_session,
-    resolve_clock,
-    silent,
-)
+from churn.commands.previous_results import PLANS, SCORES
+from churn.commands.session import Progress, Session, inputs, open_session, resolve_clock, silent
 from churn.commands.summaries.measurements import measure_tables
 from churn.data.erased import without_erased
 from churn.errors import ConfigError, DataError

@@ -11,18 +11,9 @@ import pyarrow as pa
 from churn.campaigns.delivery.no_recipients import why_nobody_gets_one
 from churn.commands.delivery.consents import consent_notes, withdrawn
 from churn.commands.effects import known_effects
-from churn.commands.previous_results import guarded_rows
+from churn.commands.previous_results import PLANS, SCORES, guarded_rows
 from churn.commands.score import foreknowledge, load_named_model, score_session
-from churn.commands.session import (
-    PLANS,
-    SCORES,
-    Progress,
-    Session,
-    inputs,
-    open_session,
-    resolve_clock,
-    silent,
-)
+from churn.commands.session import Progress, Session, inputs, open_session, resolve_clock, silent
 from churn.commands.summaries.plans import plan_tables
 from churn.data.consent import longest_cap_days, preference_state
 from churn.data.erased import without_erased

@@ -1,4 +1,4 @@
-"""Previous results: scores to compare with, and protection from implausible replacements.
+"""Results that exist already: their tables, scores to compare with, implausible replacements.
 
 Each run of `churn score` stores figures about its data in the manifest of its scores. The next run
 with the same output compares its own figures with them, and stops if they differ implausibly.
@@ -15,15 +15,31 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.campaigns.delivery.planned import LIST_SCHEMA
 from churn.commands.customer_lists import customers_in
-from churn.commands.session import SCORES, Session
+from churn.commands.session import Session
 from churn.data.days import date_of
 from churn.errors import ChurnError, ConfigError, DataError
+from churn.offers.plan_table import PLAN_SCHEMA
 from churn.results.output import read_result
 from churn.scoring.changes import EarlierScores
+from churn.scoring.score import SCORE_SCHEMA
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import Place
+from churn.storage.postgres.layout import Layout
 from churn.storage.postgres.target import customers_of_run, facts_of_run, has_run
+
+_RUN = ("run_id", "customer_id")
+
+SCORES = Layout(SCORE_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
+PLANS = Layout(PLAN_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
+LISTS = Layout(
+    LIST_SCHEMA,
+    key=("campaign_id", "as_of", "customer_id"),
+    replaces={"campaign_id": "campaign_id", "as_of": "plan_as_of"},
+    keeps_runs=False,
+)
+"""A list takes the place of the one before of the same campaign and date, as in a file."""
 
 MOST_LOST = 0.25
 """The share of customers or orders of the last run that may be missing."""

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from churn.commands.customer_lists import customers_to_explain
-from churn.commands.previous_results import earlier_scores, figures_of, guarded
-from churn.commands.session import SCORES, Progress, Session, inputs, open_session, silent
+from churn.commands.previous_results import SCORES, earlier_scores, figures_of, guarded
+from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.commands.summaries.scores import base_table, change_counts, changes_table
 from churn.config import Settings
 from churn.errors import ConfigError

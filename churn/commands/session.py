@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from churn.campaigns.delivery.planned import LIST_SCHEMA
 from churn.config import Settings, load_settings
 from churn.data.databases import address_of
 from churn.data.days import as_date
@@ -22,9 +21,7 @@ from churn.features.plugins import load_own_features
 from churn.modeling.manifest import CHAMPION, read_manifest
 from churn.modeling.panel import Panel, resolve_panel
 from churn.offers.catalogue import Offers
-from churn.offers.plan_table import PLAN_SCHEMA
 from churn.results.output import RowWriter, TableWriter, writing_result, writing_table
-from churn.scoring.score import SCORE_SCHEMA
 from churn.storage.erasures import Erased
 from churn.storage.ledger import Ledger
 from churn.storage.ledger_file import check_kept
@@ -32,18 +29,6 @@ from churn.storage.names import check_name
 from churn.storage.outputs import remembered
 from churn.storage.postgres.address import Place
 from churn.storage.postgres.layout import Layout
-
-_RUN = ("run_id", "customer_id")
-
-SCORES = Layout(SCORE_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
-PLANS = Layout(PLAN_SCHEMA, key=_RUN, replaces={"run_id": "run_id"}, keeps_runs=True)
-LISTS = Layout(
-    LIST_SCHEMA,
-    key=("campaign_id", "as_of", "customer_id"),
-    replaces={"campaign_id": "campaign_id", "as_of": "plan_as_of"},
-    keeps_runs=False,
-)
-"""A list takes the place of the one before of the same campaign and date, as in a file."""
 
 Progress = Callable[[str], None]
 Writer = TypeVar("Writer")

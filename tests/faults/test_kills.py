@@ -10,7 +10,7 @@ from forked import forking, moments, waited_for
 from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
 
 from churn.commands.plan import plan
-from churn.commands.session import PLANS
+from churn.commands.previous_results import PLANS
 from churn.storage.ledger import Ledger
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import table_address

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from churn.cli.options import app
 from churn.commands.plan import plan
-from churn.commands.session import SCORES
+from churn.commands.previous_results import SCORES
 from churn.storage.locks import exclusive, lock_beside
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import table_address

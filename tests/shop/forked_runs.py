@@ -13,8 +13,8 @@ import churn.data.engines.duck
 import churn.scoring.explain  # noqa: F401
 from churn.commands.export import export
 from churn.commands.plan import plan
+from churn.commands.previous_results import PLANS
 from churn.commands.score import score
-from churn.commands.session import PLANS
 from churn.errors import ChurnError
 from churn.storage.postgres.address import table_address
 from churn.storage.postgres.target import writing_rows

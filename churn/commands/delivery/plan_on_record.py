@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.planned import LIST_COLUMNS, Planned
-from churn.commands.session import PLANS, Session
+from churn.commands.previous_results import PLANS
+from churn.commands.session import Session
 from churn.data.days import as_date
 from churn.errors import ConfigError, DataError
 from churn.offers.catalogue import NO_OFFER
