@@ -103,7 +103,7 @@ def test_every_command_prints_the_same_keys(churn, shop, tmp_path, command):
     assert told["run_id"]
 
 
-def test_recommendations_print_them_too_of_the_kind_that_was_asked_for(churn, tmp_path):
+def test_recommendations_print_the_same_keys_for_the_given_kind(churn, tmp_path):
     shop = written_shop(tmp_path / "shop", basket_lines(20))
     out = tmp_path / "new.csv"
     options = ["--new-only", "--top", 3, "--level", "category", "--json"]
@@ -116,7 +116,7 @@ def test_recommendations_print_them_too_of_the_kind_that_was_asked_for(churn, tm
     assert (code, err.count("\n")) == (2, 1)
 
 
-def test_an_export_prints_them_too_and_refuses_with_its_exit_codes(churn, shop, tmp_path):
+def test_an_export_prints_the_same_keys_and_exits_with_its_codes(churn, shop, tmp_path):
     plan, to = tmp_path / "plan.parquet", ("--to", tmp_path / "list.csv", "-c", shop)
     assert churn("plan", "-c", shop, "--out", plan)[0] == 0
     code, said, err = churn("export", plan, *to, "--json")
@@ -131,7 +131,7 @@ def test_an_export_prints_them_too_and_refuses_with_its_exit_codes(churn, shop, 
     assert (code, err.count("\n")) == (3, 1)
 
 
-def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop, tmp_path):
+def test_text_goes_to_standard_error_and_standard_output_stays_empty(churn, shop, tmp_path):
     out = tmp_path / "scores.csv"
     code, said, err = churn("score", "-c", shop, "--out", out)
     assert (code, said) == (0, "")
@@ -140,7 +140,7 @@ def test_people_read_standard_error_and_standard_output_stays_empty(churn, shop,
     assert f"wrote {out}" in err
 
 
-def test_a_refused_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
+def test_a_rejected_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
     """A champion is there, and the new model does not beat the simple rules."""
     own = copied_shop(shop, tmp_path / "shop")
     simulated_orders(150, days=300, memoryless=True).to_parquet(own.with_name("orders.parquet"))
@@ -218,9 +218,7 @@ def test_a_failure_is_one_line_of_cause_with_its_exit_code(churn, small_shop, fa
 
 
 @pytest.mark.parametrize(("failing", "wanted"), FAILURES)
-def test_a_failure_as_json_tells_rule_and_fix_on_standard_output(
-    churn, small_shop, failing, wanted
-):
+def test_a_failure_as_json_has_rule_and_fix_on_standard_output(churn, small_shop, failing, wanted):
     code, out, err = churn(*failing(small_shop), "--json")
     assert code == wanted
     (told,) = one_object(out).values()
@@ -258,14 +256,14 @@ def test_wrong_usage_as_json_is_one_object_with_rule_and_fix(churn, arguments):
 
 
 @pytest.mark.parametrize("arguments", [["unknown"], ["score"], ["check", "--unknown"]])
-def test_wrong_usage_is_exit_code_2_and_says_what_is_wrong(churn, arguments):
+def test_wrong_usage_is_exit_code_2_with_its_cause(churn, arguments):
     code, out, err = churn(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("Usage: ")
     assert re.search(r"No such command 'unknown'|Missing option '--out'|No such option", err)
 
 
-def test_a_bug_is_exit_code_1_without_a_traceback_unless_asked(tmp_path):
+def test_a_bug_is_exit_code_1_without_a_traceback_by_default(tmp_path):
     """A library that breaks on import stands for what nobody expected."""
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich" / "__init__.py").write_text("raise RuntimeError('broken')\n")
@@ -287,7 +285,7 @@ def test_every_command_has_help_with_its_options(churn, command):
 
 
 @pytest.mark.parametrize("words", [["--json"], ["list"], ["show", "ID"], ["compare", "A", "B"]])
-def test_models_are_told_for_machines_and_for_people(churn, shop, words):
+def test_models_are_shown_as_json_and_as_tables(churn, shop, words):
     model_id = (shop.parent / "models" / "champion").read_text().strip()
     words = [model_id if word in ("ID", "A", "B") else word for word in words]
     code, said, err = churn("models", *words, "-c", shop, *(["--json"] * ("--json" not in words)))
@@ -300,7 +298,7 @@ def test_models_are_told_for_machines_and_for_people(churn, shop, words):
     assert model_id in err
 
 
-def test_an_option_before_the_command_of_a_group_is_refused(churn, shop):
+def test_an_option_before_a_subcommand_is_rejected(churn, shop):
     code, out, err = churn("models", "-c", shop, "show", "m-1")
     assert (code, out) == (2, "")
     assert "write --config after `churn models show`" in err

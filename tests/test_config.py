@@ -36,7 +36,7 @@ def load(tmp_path):
     return load
 
 
-def test_orders_are_all_that_must_be_named(load, tmp_path):
+def test_orders_are_the_only_required_key(load, tmp_path):
     found = load()
     assert found.data.orders.source == "orders.csv"
     assert found.churn.horizon_days == found.churn.lookback_days == "auto"
@@ -69,7 +69,7 @@ def test_relative_paths_start_at_the_file_and_absolute_ones_stay(load, tmp_path)
     assert found.ledger_path == tmp_path / "ledger.db"
 
 
-def test_the_file_may_be_named_relative_to_where_one_is(tmp_path, monkeypatch):
+def test_the_file_may_be_relative_to_the_working_directory(tmp_path, monkeypatch):
     (tmp_path / "churn.toml").write_text(LEAST)
     monkeypatch.chdir(tmp_path)
     assert load_settings("churn.toml", environment={}).path("models") == tmp_path / "models"
@@ -114,19 +114,19 @@ def test_every_mistake_is_one_clear_line(load, text, said):
     assert "pydantic" not in str(refused.value)
 
 
-def test_several_mistakes_are_told_at_once(load):
+def test_several_mistakes_are_reported_at_once(load):
     with pytest.raises(ConfigError) as refused:
         load(LEAST + "[panel]\ncutoffs = 'x'\nnoise = 1\n[value]\nmargin_rate = 'y'\n")
     for part in ("[panel] cutoffs", "[panel] noise", "[value] margin_rate"):
         assert part in str(refused.value)
 
 
-def test_a_file_that_is_not_there_says_how_to_get_one(tmp_path):
+def test_a_missing_file_is_an_error_that_suggests_init(tmp_path):
     with pytest.raises(ConfigError, match=r"no configuration file 'none\.toml'.*`churn init ORD"):
         load_settings(tmp_path / "none.toml")
 
 
-def test_a_file_that_is_no_text_says_so(tmp_path):
+def test_a_binary_file_is_rejected(tmp_path):
     path = tmp_path / "churn.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"churn\.toml must be a readable text file"):
@@ -148,7 +148,7 @@ def test_variables_of_the_environment_fill_texts_and_nothing_else(load):
     assert found.data.orders.source == ["/exports/a.csv", "/exports/b.csv"]
 
 
-def test_what_a_variable_holds_is_never_read_as_settings(load):
+def test_the_content_of_a_variable_is_never_parsed_as_settings(load):
     """A secret with quotes, newlines or another variable in it stays a text."""
     secret = '"]\n[model]\nseed = 9 ${NAME}'
     found = load('[data.orders]\nsource = "${SECRET}"\n', SECRET=secret)
@@ -189,7 +189,7 @@ def test_an_override_reaches_the_columns_of_a_table(load):
         ("CHURN__", r"is not a known key"),
     ],
 )
-def test_an_override_of_what_is_no_key_is_refused(load, name, said):
+def test_an_override_of_an_unknown_key_is_rejected(load, name, said):
     with pytest.raises(ConfigError, match=said):
         load(LEAST + "[scoring]\ncapacity = 0.1\n", **{name: "1"})
 
@@ -205,7 +205,7 @@ def test_other_variables_of_the_environment_are_left_alone(load):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(max_size=60) | st.binary(max_size=60))
-def test_whatever_a_file_holds_it_is_settings_or_one_line(tmp_path, content):
+def test_any_file_is_settings_or_a_one_line_error(tmp_path, content):
     path = tmp_path / "any.toml"
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     path.write_bytes(data)
@@ -218,13 +218,13 @@ def test_whatever_a_file_holds_it_is_settings_or_one_line(tmp_path, content):
     assert isinstance(line, Settings) or "\n" not in line.strip()
 
 
-def test_tables_are_found_beside_the_file(tmp_path):
+def test_tables_are_relative_to_the_file(tmp_path):
     (tmp_path / "orders.csv").write_text("customer_id,ordered_at,amount\na,2024-01-01,2.5\n")
     (tmp_path / "churn.toml").write_text(LEAST)
     assert load_tables(tmp_path / "churn.toml").audits["orders"].rows_kept == 1
 
 
-def test_a_table_that_is_not_there_is_named(tmp_path):
+def test_a_missing_table_is_named(tmp_path):
     (tmp_path / "churn.toml").write_text(LEAST)
     with pytest.raises(ConfigError, match=r"\[data\.orders\] source must name an existing file"):
         load_tables(tmp_path / "churn.toml")
@@ -260,13 +260,13 @@ def test_the_signing_key_comes_from_its_variable(load):
     assert load(CHURN_SIGNING_KEY=digits).model.signing_key == digits
 
 
-def test_the_signing_key_may_be_named_as_another_variable(load):
+def test_the_signing_key_may_come_from_another_variable(load):
     text = f'{LEAST}[model]\nsigning_key = "${{SHOP_KEY}}"\nrequire_signature = true\n'
     assert load(text, SHOP_KEY=KEY).model.signing_key == KEY
 
 
 @pytest.mark.parametrize("value", [json.dumps(KEY), '"a${VAR}"', "5", '""'])
-def test_a_key_that_stands_in_the_file_is_refused_and_not_repeated(load, value):
+def test_a_key_written_in_the_file_is_rejected_and_not_repeated(load, value):
     with pytest.raises(ConfigError, match="signing_key must come from the environment") as refused:
         load(f"{LEAST}[model]\nsigning_key = {value}\n", VAR="x")
     assert KEY not in str(refused.value)
@@ -287,7 +287,7 @@ def test_a_short_key_is_refused_and_no_key_is_shown(load):
     assert KEY not in repr(load(CHURN_SIGNING_KEY=KEY))
 
 
-def test_the_key_of_the_erased_comes_from_the_environment_alone(load):
+def test_the_privacy_key_comes_only_from_the_environment(load):
     assert load(CHURN_PRIVACY_KEY=KEY).privacy.key == KEY
     assert load(f'{LEAST}[privacy]\nkey = "${{SHOP_KEY}}"\n', SHOP_KEY=KEY).privacy.key == KEY
     assert KEY not in repr(load(CHURN_PRIVACY_KEY=KEY))
@@ -311,7 +311,7 @@ def test_quiet_hours_are_in_the_zone_of_delivery_or_else_in_that_of_the_shops_da
     assert load().quiet_hours is None
 
 
-def test_quiet_hours_that_are_none_are_told_when_the_file_is_read(load):
+def test_invalid_quiet_hours_are_rejected_when_the_file_is_read(load):
     with pytest.raises(ConfigError, match=r"\[delivery\] quiet hours must be two times of day"):
         load(f'{LEAST}[delivery]\nquiet_hours = "late"\n')
 
@@ -332,7 +332,7 @@ secret = "${WEBHOOK_SECRET}"
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def test_the_ways_to_send_come_with_their_secrets_from_the_environment(load):
+def test_transports_take_their_secrets_from_the_environment(load):
     delivery = load(LEAST + EMAIL + HOOK, SMTP_PASSWORD="hunter2", WEBHOOK_SECRET=WHSEC).delivery
     assert (delivery.email.password, delivery.email.security) == ("hunter2", "starttls")
     assert delivery.webhook.secret == WHSEC
@@ -352,7 +352,7 @@ def test_the_ways_to_send_come_with_their_secrets_from_the_environment(load):
         ("[delivery.webhook]\nsecret = 5\n", r"secret must come from the environment"),
     ],
 )
-def test_a_secret_of_sending_that_stands_in_the_file_is_refused_and_not_repeated(load, text, told):
+def test_a_delivery_secret_written_in_the_file_is_rejected_and_not_repeated(load, text, told):
     with pytest.raises(ConfigError, match=told) as refused:
         load(LEAST + text)
     assert "hunter2" not in str(refused.value)
@@ -398,7 +398,7 @@ def test_a_wrong_value_out_of_the_environment_is_shown_as_it_is_written(tmp_path
         load_settings(tmp_path / "churn.toml", environment={"SEED": "x1"})
 
 
-def test_a_source_that_is_an_address_of_another_kind_does_not_show_its_password(tmp_path):
+def test_an_unsupported_database_address_does_not_show_its_password(tmp_path):
     text = '[data]\ncurrency = "EUR"\n[data.orders]\nsource = "{}"'
     for source in (
         "postgresql+psycopg://u:${S}@h/db#t",

@@ -81,7 +81,7 @@ def documented_keys() -> dict[tuple[str, str], str]:
     return {(section, cells[0].strip("*`")): cells[2] for section, cells in rows}
 
 
-def test_every_key_is_in_the_documents_and_no_other():
+def test_every_key_and_no_other_is_documented():
     known, there = set(known_keys()), set(documented_keys())
     missing, extra = sorted(known - there), sorted(there - known)
     assert not missing, f"add a line to docs/configuration.md for each of these keys: {missing}"
@@ -121,7 +121,7 @@ def known_columns() -> dict[tuple[str, str], tuple[str, str]]:
     }
 
 
-def test_every_column_is_in_the_documents_as_it_is_and_no_other():
+def test_every_column_and_no_other_is_documented():
     known, there = known_columns(), documented_columns()
     assert not known.keys() - there.keys(), "add a line to docs/tables.md for each of these columns"
     assert not there.keys() - known.keys(), "take these columns out of docs/tables.md"
@@ -156,7 +156,7 @@ def test_the_examples_are_read_without_losing_a_row(tmp_path):
         assert audit.warnings == (), table
 
 
-def test_the_reference_of_commands_is_what_the_application_says():
+def test_the_command_reference_matches_the_application():
     page = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert page == f"{command_reference()}\n", "run `make docs`"
 
@@ -179,7 +179,7 @@ def test_the_reference_names_every_argument_and_option():
             assert row.endswith(f" {parameter.help} |")
 
 
-def test_the_index_leads_to_every_page():
+def test_the_index_links_to_every_page():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#]+)", index) if not link.startswith("..")}
     pages = {page.name for page in DOCS.glob("*.md")} - {"index.md"}

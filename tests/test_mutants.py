@@ -8,7 +8,7 @@ from mutants import MUTANTS, ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
-def test_a_fault_still_fits_the_code_and_names_tests_that_are_there(mutant):
+def test_every_fault_applies_to_the_code_and_names_existing_tests(mutant):
     text = (ROOT / mutant.file).read_text()
     compile(mutant.planted(text), mutant.file, "exec")
     assert mutant.planted(text) != text

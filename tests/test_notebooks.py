@@ -54,7 +54,7 @@ def shown(notebook: nbformat.NotebookNode) -> list[str]:
     return [outputs[0].data["text/plain"] if outputs else "" for outputs in found]
 
 
-def test_every_notebook_is_told_of_in_its_folder():
+def test_every_notebook_is_listed_in_its_readme():
     page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     assert [name for name in NOTEBOOKS if f"`{name}.py`" not in page] == []
 
@@ -65,7 +65,7 @@ def test_the_main_job_runs_to_a_plan(executed: Execute, folder: Path):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_every_cell_but_those_that_prepare_shows_something(name: str, executed: Execute):
+def test_every_cell_except_preparation_shows_something(name: str, executed: Execute):
     """The first imports; one more may define what the next one shows."""
     silent = [number for number, text in enumerate(shown(executed(name))) if not text]
     assert silent[:1] == [0]
@@ -78,7 +78,7 @@ def test_no_notebook_prints_warnings(name: str, executed: Execute):
     assert [output.text for output in streams if output.output_type == "stream"] == []
 
 
-def test_the_features_of_the_notebook_know_nothing_of_the_future(executed: Execute):
+def test_the_features_of_the_notebook_do_not_depend_on_the_future(executed: Execute):
     assert shown(executed("data_and_label"))[-1] == "(0.0, True)"
 
 

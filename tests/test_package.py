@@ -58,7 +58,7 @@ def test_all_is_sorted_and_has_no_name_twice():
 
 
 @pytest.mark.parametrize("name", churn.__all__)
-def test_every_exported_name_can_be_had(name: str):
+def test_every_exported_name_can_be_imported(name: str):
     assert getattr(churn, name).__doc__
     assert name in dir(churn)
 
@@ -107,12 +107,12 @@ def test_importing_every_room_loads_no_heavy_library():
 
 
 @pytest.mark.parametrize("name", ROOMS)
-def test_every_room_says_what_it_is_for(name: str):
+def test_every_room_has_a_docstring(name: str):
     assert (importlib.import_module(name).__doc__ or "").strip().endswith(".")
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_it_holds(name: str):
+def test_every_module_has_a_docstring(name: str):
     assert (importlib.import_module(name).__doc__ or "").strip()
 
 

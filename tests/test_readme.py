@@ -204,7 +204,7 @@ def test_make_targets_in_the_documents_exist(target: str):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_in_the_documents_lead_somewhere(page: str):
+def test_links_in_the_documents_have_a_target(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     local = [link for link in re.findall(r"\]\(([^)#\s]+)\)", text) if "://" not in link]
     assert [link for link in local if not (ROOT / page).parent.joinpath(link).exists()] == []
@@ -228,13 +228,13 @@ def test_modules_in_the_architecture_exist():
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
-def test_files_of_the_repository_that_the_documents_name_exist(page: str):
+def test_repository_files_in_the_documents_exist(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = re.findall(r"`((?:churn|tests|docs|benchmarks|examples)/[\w./-]+)`", text)
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_every_room_has_its_line_in_the_architecture():
+def test_every_room_is_listed_in_the_architecture():
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE))
     folders = {place.parent.name for place in (ROOT / "churn").glob("*/__init__.py")}
@@ -246,7 +246,7 @@ def test_every_suppression_code_is_explained_in_its_own_words():
         assert f"| `{code}` | {code.meaning} |" in OUTPUTS_PAGE
 
 
-def test_suppression_codes_stand_in_the_order_in_which_they_are_recorded():
+def test_suppression_codes_are_documented_in_the_order_of_recording():
     table = OUTPUTS_PAGE.split("| `suppression` | meaning |")[1].split("\n\n")[0]
     listed = re.findall(r"^\| `([a-z_]+)` \|", table, re.M)
     assert listed == [str(code) for code in Suppression]
@@ -277,7 +277,7 @@ def test_every_reason_for_leaving_an_offer_out_is_explained_in_its_own_words_and
     assert re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.M) == list(LEFT_OUT.items())
 
 
-def test_the_settings_of_the_page_on_sending_are_settings(tmp_path: Path):
+def test_the_settings_of_the_sending_page_are_valid(tmp_path: Path):
     from churn.config import load_settings
 
     text = '[data.orders]\nsource = "orders.parquet"\n'
@@ -290,7 +290,7 @@ def test_the_settings_of_the_page_on_sending_are_settings(tmp_path: Path):
     assert (delivery.email.password, delivery.webhook.batch) == ("secret", 100)
 
 
-def test_the_template_of_the_page_on_sending_makes_a_letter(tmp_path: Path):
+def test_the_template_of_the_sending_page_renders(tmp_path: Path):
     from churn.campaigns.delivery.templates import Templates
 
     (text,) = blocks("docs/sending.md", "jinja")
@@ -328,7 +328,7 @@ def test_keys_that_the_quick_start_explains_are_keys_of_the_settings():
         assert all(hasattr(place, key) for key in keys if key)
 
 
-def test_the_changelog_tells_of_this_version():
+def test_the_changelog_covers_this_version():
     import churn
 
     assert f"\n## {churn.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

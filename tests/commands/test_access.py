@@ -40,7 +40,7 @@ def rows(held, place, table):
     return held[place][table]["rows"]
 
 
-def test_their_rows_of_every_table_are_there_under_the_names_of_the_contract(shop, held):
+def test_rows_of_every_table_are_included_with_the_contract_names(shop, held):
     orders = pd.read_parquet(shop.parent / "orders.parquet").query("customer_id == @PERSON")
     told = rows(held, "tables", "orders")
     assert held["tables"]["orders"]["count"] == len(told) == len(orders)
@@ -51,7 +51,7 @@ def test_their_rows_of_every_table_are_there_under_the_names_of_the_contract(sho
     assert {row["purpose"] for row in held["consents_now"]} == {"marketing"}
 
 
-def test_what_was_decided_is_there_with_its_codes_in_words(held):
+def test_decisions_are_included_with_their_codes_explained(held):
     (planned,) = rows(held, "ledger", "plans")
     assert planned["arm_means"]
     drawn = rows(held, "ledger", "holdout")
@@ -60,13 +60,13 @@ def test_what_was_decided_is_there_with_its_codes_in_words(held):
     assert rows(held, "ledger", "withdrawals")[0]["channel"] == "sms"
 
 
-def test_consent_now_is_what_an_export_would_ask_and_a_withdrawal_of_today_refuses(held):
+def test_current_consent_is_that_of_an_export_and_a_withdrawal_today_counts(held):
     """The sms was withdrawn in the ledger, after the end of the data."""
     told = {row["channel"]: row["granted"] for row in held["consents_now"]}
     assert told == {"ads": True, "email": True, "sms": False}
 
 
-def test_a_consent_that_was_withdrawn_here_is_told_as_refused(tmp_path):
+def test_a_consent_withdrawn_through_churn_is_shown_as_refused(tmp_path):
     config = known_shop(tmp_path / "shop")
     with Ledger(config.parent / "ledger.db") as ledger:
         record_withdrawal(ledger, PERSON, "email", source="one-click")
@@ -77,7 +77,7 @@ def test_a_consent_that_was_withdrawn_here_is_told_as_refused(tmp_path):
     assert ("email", "marketing", "refused") in shown
 
 
-def test_files_that_hold_them_are_named_with_their_rows_and_why_there_was_no_offer(shop):
+def test_files_with_the_customer_are_listed_with_rows_and_reasons_for_no_offer(shop):
     plan = pd.read_parquet(shop.parent / "out" / "plan.parquet").set_index("customer_id")
     without = plan.index[plan["suppression"].notna()][0]
     files = {
@@ -90,7 +90,7 @@ def test_files_that_hold_them_are_named_with_their_rows_and_why_there_was_no_off
     assert "list.csv" not in files
 
 
-def test_lists_and_audiences_that_hold_them_are_told(shop):
+def test_lists_and_audiences_with_the_customer_are_listed(shop):
     plan = pd.read_parquet(shop.parent / "out" / "plan.parquet")
     name = plan.loc[plan["channel"].eq("ads") & plan["arm"].eq("treatment"), "customer_id"].iloc[0]
     held = access(shop, customer=name).metrics
@@ -100,24 +100,24 @@ def test_lists_and_audiences_that_hold_them_are_told(shop):
     }
 
 
-def test_every_field_has_a_meaning_and_purposes_logic_and_rights_are_told(held):
+def test_every_field_has_a_meaning_and_purposes_logic_and_rights_are_stated(held):
     assert set(held["fields"]) >= {"ordered_at", "arm", "propensity", "member_means", "granted"}
     assert [name for name in held["fields"] if name not in FIELDS] == []
     for about in ("purposes", "logic", "retention", "rights"):
         assert len(held[about].split()) > 10
 
 
-def test_nobody_elses_rows_are_there(held):
+def test_rows_of_other_customers_are_not_included(held):
     others = [name for name in CUSTOMERS if name != PERSON]
     assert not any(name in json.dumps(held) for name in others)
 
 
-def test_without_a_model_it_says_why_there_is_no_score(held):
+def test_without_a_model_the_missing_score_is_explained(held):
     assert held["score_now"] is None
     assert held["no_score_because"].startswith("no model is active")
 
 
-def test_the_score_of_today_comes_with_its_reasons(tmp_path, tmp_path_factory):
+def test_the_current_score_has_its_reasons(tmp_path, tmp_path_factory):
     config = copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
     result = access(config, customer="c0010")
     score = result.metrics["score_now"]
@@ -128,7 +128,7 @@ def test_the_score_of_today_comes_with_its_reasons(tmp_path, tmp_path_factory):
         assert score["reasons"]
 
 
-def test_an_objector_has_no_score_and_is_told_so(shop, tmp_path):
+def test_an_objector_has_no_score_and_the_reason_is_given(shop, tmp_path):
     config = known_shop(tmp_path / "shop")
     path = config.parent / "consents.parquet"
     words = pd.read_parquet(path)
@@ -143,13 +143,13 @@ def test_an_objector_has_no_score_and_is_told_so(shop, tmp_path):
     )
 
 
-def test_of_a_stranger_nothing_is_held_and_the_name_is_not_repeated(shop):
+def test_an_unknown_customer_is_an_error_that_does_not_repeat_the_name(shop):
     with pytest.raises(ConfigError, match="no data is held on a customer with this id") as refused:
         access(shop, customer="zqx-4711")
     assert "4711" not in f"{refused.value} {refused.value.got}"
 
 
-def test_the_file_is_its_owners_alone_and_goes_with_the_customer(tmp_path):
+def test_the_file_is_private_and_is_deleted_with_the_customer(tmp_path):
     config = known_shop(tmp_path / "shop")
     out = config.parent / "out" / "person.json"
     result = access(config, customer=PERSON, out=out)
@@ -164,7 +164,7 @@ def test_the_file_is_its_owners_alone_and_goes_with_the_customer(tmp_path):
     assert PERSON not in json.dumps(told.to_dict())
 
 
-def test_an_erasure_that_did_not_finish_is_told_with_what_is_still_held(tmp_path):
+def test_an_unfinished_erasure_is_reported_with_the_remaining_rows(tmp_path):
     config = known_shop(tmp_path / "shop")
     written(config)
     with Ledger(config.parent / "ledger.db") as ledger:
@@ -188,7 +188,7 @@ def test_an_erasure_that_did_not_finish_is_told_with_what_is_still_held(tmp_path
     assert after.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
 
 
-def test_of_an_erased_customer_files_that_cannot_be_read_are_told(tmp_path):
+def test_unreadable_files_are_reported_for_an_erased_customer(tmp_path):
     config = known_shop(tmp_path / "shop")
     path = written(config)["plan.parquet"]
     path.write_bytes(path.read_bytes() + b"x")
@@ -199,7 +199,7 @@ def test_of_an_erased_customer_files_that_cannot_be_read_are_told(tmp_path):
     assert any(note.startswith(f"not looked into: {path}") for note in result.warnings)
 
 
-def test_a_table_of_a_database_is_taken_as_erased_once_a_forget_went_through_it(tmp_path):
+def test_a_database_table_counts_as_erased_after_forget_processed_it(tmp_path):
     config = known_shop(tmp_path / "shop")
     table = place_of("postgresql://somebody@nowhere/shop#scores")
     with Ledger(config.parent / "ledger.db") as ledger:
@@ -214,12 +214,12 @@ def test_a_table_of_a_database_is_taken_as_erased_once_a_forget_went_through_it(
     assert access(config, customer=PERSON).metrics["not_looked_into"] == []
 
 
-def test_other_endings_and_files_that_are_read_are_refused(shop, tmp_path):
+def test_other_suffixes_and_input_files_are_rejected(shop, tmp_path):
     with pytest.raises(ConfigError, match=r"--out must end in \.json, got \.csv"):
         access(shop, customer=PERSON, out=tmp_path / "x.csv")
 
 
-def test_standard_input_may_name_the_one_customer(monkeypatch):
+def test_standard_input_may_contain_the_customer(monkeypatch):
     from io import StringIO
 
     monkeypatch.setattr("sys.stdin", StringIO("anna\n"))

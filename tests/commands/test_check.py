@@ -16,7 +16,7 @@ def shop(tmp_path_factory):
     return open_shop(tmp_path_factory.mktemp("check") / "shop")
 
 
-def test_a_feasible_training_is_told_with_its_numbers(shop):
+def test_a_feasible_training_is_shown_with_its_figures(shop):
     result = check(shop)
     assert result.exit_code == 0
     assert result.rows == {"orders": len(simulated_orders())}
@@ -29,7 +29,7 @@ def test_a_feasible_training_is_told_with_its_numbers(shop):
     assert result.warnings == ()
 
 
-def test_the_orders_stand_by_month_for_people_and_machines(shop):
+def test_orders_are_listed_by_month_as_table_and_json(shop):
     result = check(shop)
     months = next(rows for title, _, rows in result.tables if title == "Orders by month, EUR")
     assert months[-1][:2] == ("all", f"{result.metrics['overview']['total']['orders']:,}")
@@ -40,7 +40,7 @@ def test_the_orders_stand_by_month_for_people_and_machines(shop):
     assert "of orders" in facts["largest customer"]
 
 
-def test_a_check_leaves_no_files_but_the_ledger(shop):
+def test_a_check_writes_no_files_but_the_ledger(shop):
     check(shop)
     assert {
         path.name
@@ -54,7 +54,7 @@ def test_a_check_leaves_no_files_but_the_ledger(shop):
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_too_little_data_is_a_warning_and_not_a_failure(tmp_path, rows):
+def test_too_little_data_is_a_warning_rather_than_an_error(tmp_path, rows):
     config = open_shop(tmp_path / "shop", simulated_orders(3).head(rows))
     result = check(config)
     assert result.exit_code == 0
@@ -91,5 +91,5 @@ def test_more_customers_or_a_larger_holdout_show_smaller_effects(rate, customers
 
 
 @pytest.mark.parametrize(("customers", "holdout"), [(0, 0.1), (100, 0.0), (100, 1.0)])
-def test_without_both_arms_no_effect_can_be_shown(customers, holdout):
+def test_without_both_outcomes_the_detectable_effect_is_undefined(customers, holdout):
     assert smallest_detectable_effect(0.1, customers, holdout=holdout) == float("inf")

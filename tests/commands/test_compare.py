@@ -19,7 +19,7 @@ def cells(result, title):
     return {row[0]: row[1:] for row in table}
 
 
-def test_a_model_is_told_with_its_judgement_and_its_terms(shop):
+def test_a_model_is_shown_with_its_evaluation_and_terms_as_champion(shop):
     result = show_model(shop, "m-1")
     told = cells(result, "Model m-1")
     assert told["as of"] == ("2024-01-01",)
@@ -31,14 +31,14 @@ def test_a_model_is_told_with_its_judgement_and_its_terms(shop):
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["resolved"]["model"]
 
 
-def test_when_and_why_it_was_champion_is_told(tmp_path):
+def test_the_time_and_reason_of_a_promotion_are_shown(tmp_path):
     own = shop_with_models(tmp_path / "shop", "m-1")
     crown(own, "m-1", reason="first of its kind")
     (term,) = cells(show_model(own, "m-1"), "Model m-1")["champion from"]
     assert term.endswith("by promotion: first of its kind")
 
 
-def test_models_judged_alike_are_compared_with_their_difference(shop):
+def test_models_evaluated_alike_are_compared_with_their_difference(shop):
     result = compare_models(shop, "m-1", "m-2")
     assert result.resolved["comparable"] is True
     assert result.warnings == ()
@@ -48,7 +48,7 @@ def test_models_judged_alike_are_compared_with_their_difference(shop):
     assert set(result.metrics["log_loss"]) == {"first", "second"}
 
 
-def test_models_judged_on_other_cutoffs_have_no_difference_and_it_is_said(shop):
+def test_models_evaluated_on_other_cutoffs_are_reported_as_not_comparable(shop):
     evaluation = facts()["evaluation"]
     other = {**evaluation, "cutoffs": ["2022-01-01"]}
     keep_model(shop.parent / "models", "m-other", evaluation=other)
@@ -60,27 +60,27 @@ def test_models_judged_on_other_cutoffs_have_no_difference_and_it_is_said(shop):
     assert cells(result, "Comparison")["AUC"][2] == "-"
 
 
-def test_models_judged_on_other_customers_are_not_comparable(shop):
+def test_models_evaluated_on_other_customers_are_not_comparable(shop):
     evaluation = json.loads(json.dumps(facts()["evaluation"]))
     evaluation["judged"][0] |= {"rows": 1}
     keep_model(shop.parent / "models", "m-rows", evaluation=evaluation)
     assert "rows evaluated differ" in compare_models(shop, "m-1", "m-rows").warnings[0]
 
 
-def test_a_model_without_a_judgement_is_shown_as_it_is(shop):
+def test_a_model_without_an_evaluation_is_shown_without_metrics(shop):
     keep_model(shop.parent / "models", "m-bare", evaluation={})
     assert cells(show_model(shop, "m-bare"), "Evaluation on later cutoffs") == {}
     assert compare_models(shop, "m-1", "m-bare").resolved["comparable"] is False
 
 
-def test_names_that_are_none_are_refused(shop):
+def test_invalid_names_are_rejected(shop):
     with pytest.raises(ConfigError, match="model must be 1 to 64"):
         compare_models(shop, "m-1", "../m-2")
     with pytest.raises(ModelError, match="there is no model 'm-9'"):
         show_model(shop, "m-9")
 
 
-def test_models_are_told_and_compared_by_the_beginnings_of_their_names(tmp_path):
+def test_models_are_shown_and_compared_by_unambiguous_prefixes(tmp_path):
     own = shop_with_models(tmp_path / "shop", "spring-1", "summer-1")
     crown(own, "summer-1", reason="warm")
     told = show_model(own, "su")

@@ -40,7 +40,7 @@ def changed(config, old, new):
     return other
 
 
-def test_a_model_of_renewals_beats_the_rules_and_says_what_it_foresees(trained):
+def test_a_renewal_model_beats_the_baselines_and_states_its_label(trained):
     config, result = trained
     assert result.gate["promoted"] is True
     assert result.gate["stand_in"] is None
@@ -52,7 +52,7 @@ def test_a_model_of_renewals_beats_the_rules_and_says_what_it_foresees(trained):
     assert ("lapsed", "not renewed within 5 days of expiry") in result.tables[0][2]
 
 
-def test_the_rules_to_beat_know_of_renewals_too(trained):
+def test_the_baselines_use_renewals_too(trained):
     _, result = trained
     predictors = {one["predictor"] for one in result.metrics["judged"]}
     assert {"renewals", "recency", "bg_nbd"} <= predictors
@@ -64,7 +64,7 @@ def test_labels_are_mature_only_after_the_horizon_and_the_grace(trained):
     assert newest == pd.Timestamp(TRAINED_AS_OF) - pd.Timedelta(days=28 + 5)
 
 
-def test_every_customer_has_a_status_of_their_subscription(trained, scored):
+def test_every_customer_has_a_subscription_status(trained, scored):
     config, _ = trained
     terms = pd.read_parquet(config.parent / "subscriptions.parquet")
     begun = terms[terms["started_at"] < AS_OF]
@@ -76,7 +76,7 @@ def test_every_customer_has_a_status_of_their_subscription(trained, scored):
     assert set(status.drop(left.index)) == {"new"}
 
 
-def test_who_has_cancelled_is_likelier_to_leave_and_hears_so(trained, scored):
+def test_cancelled_customers_have_a_higher_risk_and_a_matching_reason(trained, scored):
     config, _ = trained
     terms = pd.read_parquet(config.parent / "subscriptions.parquet")
     said = terms[(terms["cancelled_at"] < AS_OF) & (terms["expires_at"] >= AS_OF)]
@@ -90,7 +90,7 @@ def test_who_has_cancelled_is_likelier_to_leave_and_hears_so(trained, scored):
     assert any("Has cancelled; the subscription ends in" in text for text in told)
 
 
-def test_the_covered_hardly_lapse_and_the_lapsed_are_asked_whether_they_come_back(scored):
+def test_covered_customers_rarely_lapse_and_lapsed_ones_get_win_back_scores(scored):
     by_status = scored.groupby("status")
     assert by_status["probability_source"].unique()["eligible"].tolist() == ["model"]
     covered = scored[scored["status"] == "covered"]["churn_probability"]
@@ -101,14 +101,14 @@ def test_the_covered_hardly_lapse_and_the_lapsed_are_asked_whether_they_come_bac
     }
 
 
-def test_margin_before_the_expiry_is_expected_of_those_who_leave_too(trained):
+def test_margin_before_the_expiry_is_also_expected_of_lapsing_customers(trained):
     """An order is a renewal here: hardly anybody who leaves orders in the horizon."""
     config, _ = trained
     shares = load_bundle(config.parent / "models" / "champion").amounts_["lapsed_share"]
     assert 0 <= shares["orders"] < 0.5
 
 
-def test_check_and_evaluate_speak_of_the_same_mode(trained):
+def test_check_and_evaluate_use_the_same_mode(trained):
     config, _ = trained
     assert check(config).resolved["mode"] == "contractual"
     judged = evaluate(config, as_of=AS_OF)
@@ -116,7 +116,7 @@ def test_check_and_evaluate_speak_of_the_same_mode(trained):
     assert judged.rows["eligible"] > 100
 
 
-def test_a_plan_is_made_of_such_scores(trained, scored):
+def test_a_plan_can_use_contractual_scores(trained, scored):
     config, _ = trained
     assert len(scored)
     out = config.parent / "plan.parquet"
@@ -135,13 +135,13 @@ def test_a_plan_is_made_of_such_scores(trained, scored):
         ),
     ],
 )
-def test_scoring_by_another_mode_or_grace_than_the_models_is_refused(trained, old, new, said):
+def test_scoring_with_another_mode_or_grace_than_the_model_is_rejected(trained, old, new, said):
     config, _ = trained
     with pytest.raises(ConfigError, match=said):
         score(changed(config, old, new), out=config.parent / "other.parquet", as_of=AS_OF)
 
 
-def test_the_mode_without_its_table_is_refused_before_anything_is_built(trained):
+def test_contractual_mode_without_subscriptions_is_rejected_early(trained):
     config, _ = trained
     gone = '[data.subscriptions]\nsource = "subscriptions.parquet"\n'
     with pytest.raises(

@@ -84,7 +84,7 @@ def test_a_rerun_of_a_run_replaces_its_rows_and_another_run_adds_its_own(shop, p
         assert {run.run_id for run in ledger.runs("score")} == {"night-1", "night-2"}
 
 
-def test_what_changed_is_told_against_the_run_before_in_the_table(shop, postgres):
+def test_changes_are_relative_to_the_previous_run_in_the_table(shop, postgres):
     score(shop, out=postgres.address("scores"), as_of="2023-12-01")
     later = score(shop, out=postgres.address("scores"), as_of=NIGHT)
     again = score(shop, out=postgres.address("scores"), as_of=NIGHT)
@@ -92,7 +92,7 @@ def test_what_changed_is_told_against_the_run_before_in_the_table(shop, postgres
     assert again.metrics["changes"] == later.metrics["changes"]
 
 
-def test_a_list_takes_the_place_of_the_one_before(shop, postgres):
+def test_a_list_replaces_the_previous_one(shop, postgres):
     plan(shop, out=postgres.address("plans"), as_of=NIGHT, budget=20)
     first = export(shop, plan=postgres.address("plans"), out=postgres.address("lists"))
     plan(shop, out=postgres.address("plans"), as_of=NIGHT, budget=5)
@@ -102,14 +102,14 @@ def test_a_list_takes_the_place_of_the_one_before(shop, postgres):
     assert postgres.sql("SELECT count(*) FROM lists") == [(second.rows["exported"],)]
 
 
-def test_a_plan_that_was_altered_in_its_table_is_not_exported(shop, postgres, tmp_path):
+def test_a_plan_changed_in_its_table_is_not_exported(shop, postgres, tmp_path):
     plan(shop, out=postgres.address("plans"), as_of=NIGHT)
     postgres.sql("UPDATE plans SET offer_id = 'coupon' WHERE offer_id = 'none'")
     with pytest.raises(DataError, match="must hold the rows that run"):
         export(shop, plan=postgres.address("plans"), out=tmp_path / "list.csv")
 
 
-def test_a_training_tells_its_password_to_nobody(postgres, tmp_path, monkeypatch):
+def test_a_training_reveals_no_password(postgres, tmp_path, monkeypatch):
     """Neither the terminal, nor the ledger, the bundle, MLflow or a written plan holds it."""
     orders = simulated_orders(150, days=300, memoryless=True)
     config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
@@ -143,7 +143,7 @@ def files_with(secret, folder):
 
 
 @pytest.mark.parametrize("said", ["wr0ng-secret", "s3/cret"])
-def test_a_refused_address_is_told_in_a_line_without_its_password(shop, postgres, said):
+def test_an_invalid_address_is_one_line_without_its_password(shop, postgres, said):
     address = postgres.address("scores", password=said)
     for words in (("--json",), ("--debug",), ()):
         code, output = told("score", "--config", shop, "--out", address, *words)
@@ -151,7 +151,7 @@ def test_a_refused_address_is_told_in_a_line_without_its_password(shop, postgres
         assert code in (2, 7) or "--debug" in words
 
 
-def test_what_can_only_be_a_file_is_told(shop, postgres):
+def test_options_that_must_be_files_reject_tables(shop, postgres):
     place = postgres.address("lists")
     plan(shop, out=postgres.address("plans"), as_of=NIGHT)
     with pytest.raises(ConfigError, match="--out of this result must be a file"):
@@ -164,7 +164,7 @@ def test_what_can_only_be_a_file_is_told(shop, postgres):
         init([place])
 
 
-def test_a_source_is_no_target(shop, postgres):
+def test_a_source_cannot_be_an_output(shop, postgres):
     address = postgres.holding("orders", simulated_orders(3))
     text = shop.read_text()
     shop.write_text(text.replace('"orders.parquet"', json.dumps(address)))

@@ -39,7 +39,7 @@ def test_the_first_scores_have_nothing_to_compare_with(nights):
     assert pd.read_parquet(before)["change"].isna().all()
 
 
-def test_the_next_ones_are_compared_with_what_lies_in_their_place(nights):
+def test_the_next_scores_are_compared_with_those_they_replace(nights):
     (_, second), before, out = nights
     frame = pd.read_parquet(out)
     assert set(frame["since"].astype(str)) == {BEFORE}
@@ -51,7 +51,7 @@ def test_the_next_ones_are_compared_with_what_lies_in_their_place(nights):
     json.dumps(second.to_dict(), allow_nan=False)
 
 
-def test_people_see_what_changed(nights):
+def test_changes_are_shown_as_a_table(nights):
     title, header, rows = nights[0][1].tables[1]
     assert title == f"What changed since {BEFORE}"
     assert header[1:3] == ("customers", "mean change of churn probability")
@@ -59,7 +59,7 @@ def test_people_see_what_changed(nights):
     assert nights[0][1].warnings == ()
 
 
-def test_a_run_repeated_compares_with_what_the_first_one_did(nights, shop):
+def test_a_repeated_run_is_compared_with_the_same_scores_as_the_first(nights, shop):
     before = pd.read_parquet(nights[2]).drop(columns="run_id")
     score(shop, out=nights[2], as_of=NIGHT)
     again = pd.read_parquet(nights[2]).drop(columns="run_id")
@@ -67,7 +67,7 @@ def test_a_run_repeated_compares_with_what_the_first_one_did(nights, shop):
     assert verify_file(nights[2])["since"]["as_of"] == BEFORE
 
 
-def test_scores_can_be_named_to_compare_with(nights, shop, tmp_path):
+def test_scores_to_compare_with_can_be_passed(nights, shop, tmp_path):
     result = score(shop, out=tmp_path / "s.csv", since=nights[1], as_of=NIGHT, explain="none")
     assert result.metrics == nights[0][1].metrics
     written = pd.read_csv(tmp_path / "s.csv")
@@ -80,7 +80,7 @@ def altered(nights, tmp_path, **columns):
     return path
 
 
-def test_another_model_or_horizon_is_said(nights, shop, tmp_path):
+def test_another_model_or_horizon_is_noted(nights, shop, tmp_path):
     other = altered(nights, tmp_path, model_id="churn-older", horizon_days=56)
     result = score(shop, out=tmp_path / "s.parquet", since=other, as_of=NIGHT, explain="none")
     assert result.warnings == (
@@ -91,7 +91,7 @@ def test_another_model_or_horizon_is_said(nights, shop, tmp_path):
     assert pd.read_parquet(tmp_path / "s.parquet")["probability_before"].isna().all()
 
 
-def test_scores_of_a_later_date_are_refused_where_named_and_told_where_in_place(nights):
+def test_later_scores_are_an_error_if_passed_and_a_note_if_replaced(nights):
     day = AS_OF.replace(day=20, month=12, year=2023)
     with pytest.raises(ConfigError, match=rf"a date before {day}, got {AS_OF}\. Pass earlier"):
         earlier_scores(nights[2], nights[2], as_of=day)
@@ -100,7 +100,7 @@ def test_scores_of_a_later_date_are_refused_where_named_and_told_where_in_place(
     assert notes[0].startswith("not compared with scores.parquet: scores to compare with must be")
 
 
-def test_scores_that_are_damaged_do_not_stop_the_night(nights, tmp_path):
+def test_damaged_scores_do_not_stop_a_run(nights, tmp_path):
     out = tmp_path / "scores.parquet"
     out.write_bytes(b"PAR1 not at all")
     found, notes = earlier_scores(out, None, as_of=AS_OF)
@@ -111,14 +111,14 @@ def test_scores_that_are_damaged_do_not_stop_the_night(nights, tmp_path):
     )
 
 
-def test_csv_in_place_is_not_compared_and_says_so(tmp_path):
+def test_replaced_csv_scores_are_not_compared_with_a_note(tmp_path):
     (tmp_path / "s.csv").write_text("customer_id\n1\n")
     found, notes = earlier_scores(tmp_path / "s.csv", None, as_of=AS_OF)
     assert found is None
     assert notes == ("s.csv has no column types to compare with: pass a .parquet with --since",)
 
 
-def test_a_table_that_holds_no_scores_is_refused(tmp_path):
+def test_a_table_without_scores_is_rejected(tmp_path):
     path = tmp_path / "plan.parquet"
     pd.DataFrame({"customer_id": ["a"], "as_of": [AS_OF]}).to_parquet(path)
     with pytest.raises(
@@ -144,7 +144,7 @@ def test_customers_to_explain_are_read_as_texts(tmp_path, name, write):
     assert customers_to_explain(str(tmp_path / name)) == {"007", "c0001"}
 
 
-def test_words_say_customers_to_explain():
+def test_customers_to_explain_can_be_selected_by_keyword():
     assert [customers_to_explain(word) for word in ("at-risk", "all", "none")] == [
         *("at_risk", "all", "none")
     ]
@@ -161,7 +161,7 @@ def test_a_file_without_customers_is_refused(tmp_path):
         customers_to_explain(str(tmp_path / "who.parquet"))
 
 
-def test_only_the_customers_asked_for_are_explained(shop, tmp_path):
+def test_only_the_given_customers_are_explained(shop, tmp_path):
     (tmp_path / "who.txt").write_text("c0001\nnobody\n")
     out = tmp_path / "s.parquet"
     result = score(shop, out=out, as_of=NIGHT, explain=str(tmp_path / "who.txt"))

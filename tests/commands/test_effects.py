@@ -60,7 +60,7 @@ def run(tmp_path_factory):
     return config, effects(config)
 
 
-def test_every_offer_has_a_verdict_and_the_untried_keeps_its_assumption(run):
+def test_every_offer_has_a_verdict_and_an_untested_one_keeps_its_assumption(run):
     _, result = run
     told = result.metrics["offers"]
     assert set(told) == {"discount", "points", "reminder", "untried"}
@@ -72,14 +72,14 @@ def test_every_offer_has_a_verdict_and_the_untried_keeps_its_assumption(run):
     }
 
 
-def test_contacts_without_a_lot_are_counted_and_called_observational(run):
+def test_contacts_without_randomisation_are_counted_as_observational(run):
     _, result = run
     (offer,) = result.metrics["observational"]
     assert offer == "discount"
     assert any("contacts are not randomised and therefore not used" in w for w in result.warnings)
 
 
-def test_the_tables_say_it_to_a_person(run):
+def test_the_result_is_shown_as_tables(run):
     _, result = run
     titles = [title for title, _, _ in result.tables]
     assert titles[0].startswith("Effect on retention by offer")
@@ -89,7 +89,7 @@ def test_the_tables_say_it_to_a_person(run):
     assert {row[0] for row in result.tables[1][2]} == {"discount", "points", "reminder"}
 
 
-def test_what_was_learnt_is_saved_whole_and_found_again(run):
+def test_estimated_effects_are_saved_and_loaded_again(run):
     config, result = run
     directory = config.parent / "models/effects"
     found = current_effects(directory)
@@ -100,7 +100,7 @@ def test_what_was_learnt_is_saved_whole_and_found_again(run):
     assert told["findings"]["discount"]["verdict"] == found.known["discount"].verdict
 
 
-def test_the_object_of_json_is_plain(run):
+def test_the_result_is_plain_json(run):
     _, result = run
     told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert told["rows"]["contacts_by_lot"] > 1_000
@@ -124,7 +124,7 @@ def test_without_contacts_everything_is_assumed(tmp_path):
     assert not (tmp_path / "shop/models/effects").exists()
 
 
-def test_without_a_lot_nothing_is_measured(tmp_path):
+def test_without_randomisation_nothing_is_measured(tmp_path):
     config = shop(tmp_path / "shop", customers=300)
     path = tmp_path / "shop/contacts.parquet"
     contacts = pd.read_parquet(path)
@@ -143,7 +143,7 @@ def test_few_customers_are_too_small_to_tell(tmp_path):
         assert all(not one.is_measured for one in known_effects(session).known.values())
 
 
-def test_a_plan_counts_what_was_measured_and_assumes_the_rest(run, tmp_path):
+def test_a_plan_uses_measured_effects_and_assumes_the_others(run, tmp_path):
     config, result = run
     ids = pd.read_parquet(config.parent / "customers.parquet")["customer_id"].sort_values()
     scores = pa.table(

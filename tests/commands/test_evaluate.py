@@ -56,7 +56,7 @@ def test_the_report_holds_the_hash_of_every_file(later, judged):
     assert manifest["cutoffs"] == judged.metrics["cutoffs"]
 
 
-def test_the_page_and_the_tables_tell_what_the_figures_do(later, judged):
+def test_the_report_and_the_tables_agree_with_the_figures(later, judged):
     folder = later.parent / "report"
     page = (folder / "card.md").read_text()
     assert page.startswith(f"# Model {judged.model_id}, later evaluation")
@@ -68,7 +68,7 @@ def test_the_page_and_the_tables_tell_what_the_figures_do(later, judged):
     assert told["backtest"] == judged.metrics["judgement"]["backtest"]
 
 
-def test_what_is_costly_is_there_as_it_was_asked_for(judged):
+def test_optional_parts_are_included_on_request(judged):
     told = judged.metrics["judgement"]
     assert len(told["pooled"]["cutoffs"]) > len(judged.metrics["cutoffs"])
     assert [one["horizon_days"] for one in told["horizons"]] == [14, 28, 56]
@@ -81,7 +81,7 @@ def test_a_report_is_never_overwritten(later, judged):
         evaluate(later, out=later.parent / "report")
 
 
-def test_by_default_the_report_lies_beside_the_model_and_the_champion_stays(later):
+def test_by_default_the_report_is_next_to_the_model_and_the_champion_stays(later):
     models = later.parent / "models"
     before = (models / "champion").read_text()
     result = evaluate(later, as_of=str(AS_OF + timedelta(days=28)))
@@ -91,7 +91,7 @@ def test_by_default_the_report_lies_beside_the_model_and_the_champion_stays(late
     assert result.metrics["judgement"]["pooled"] is None
 
 
-def test_without_a_mature_label_after_the_training_there_is_nothing_to_judge(shop):
+def test_without_mature_labels_after_training_there_is_nothing_to_evaluate(shop):
     with pytest.raises(
         GateError, match=rf"from {AS_OF} on.*got data until {AS_OF} and 28 days to a mature label"
     ):
@@ -99,7 +99,7 @@ def test_without_a_mature_label_after_the_training_there_is_nothing_to_judge(sho
     assert not (shop.parent / "models" / "reports").exists()
 
 
-def test_a_base_that_was_sampled_to_learn_from_is_sampled_to_judge_by(later, judged, monkeypatch):
+def test_customers_sampled_for_training_are_sampled_for_evaluation(later, judged, monkeypatch):
     monkeypatch.setenv("CHURN__MODEL__MOST_ROWS", "2000")
     result = evaluate(later, out=later.parent / "sampled")
     assert result.rows["customers_left_out"] > 0

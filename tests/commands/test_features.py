@@ -36,7 +36,7 @@ def test_every_eligible_customer_has_a_row_of_every_feature(table):
     assert set(table["as_of"]) == {date(2023, 12, 4)}
 
 
-def test_the_table_is_the_one_that_models_learn_from(table):
+def test_the_table_equals_the_training_features(table):
     rows = shop_dataset().eligible
     rows = rows[rows["cutoff"] == rows["cutoff"].max()].reset_index(drop=True)
     names = ["customer_id", *feature_names()]
@@ -48,7 +48,7 @@ def test_the_champion_can_score_the_table_as_it_is(shop, table):
     assert len(model.predict_frame(table)) == len(table)
 
 
-def test_without_a_champion_the_lengths_are_those_of_a_training(tmp_path):
+def test_without_a_champion_the_horizon_is_that_of_a_training(tmp_path):
     config = open_shop(tmp_path / "shop", simulated_orders(120))
     result = features(config, out=tmp_path / "f.csv", as_of="2023-12-04")
     assert dict(result.resolved) == {"horizon_days": 28, "lookback_days": 56}

@@ -82,7 +82,7 @@ def offered(config, offer):
     return rows.query("offer_id == @offer and arm == 'treatment'")["customer_id"].iloc[0]
 
 
-def test_no_byte_of_what_was_written_names_the_customer_afterwards(shop, ours):
+def test_no_written_byte_contains_the_customer_afterwards(shop, ours):
     """Fault 49."""
     name = offered(shop, "banner")
     with Ledger(shop.parent / "ledger.db") as ledger:
@@ -99,7 +99,7 @@ def test_no_byte_of_what_was_written_names_the_customer_afterwards(shop, ours):
     assert name not in json.dumps(result.to_dict()) + repr(result.tables)
 
 
-def test_everyone_elses_rows_stay_as_they_were_and_the_files_keep_to_their_manifests(shop):
+def test_other_customers_rows_are_unchanged_and_files_match_their_manifests(shop):
     name, folder = offered(shop, "banner"), shop.parent / "out"
     before = {path: path.read_bytes() for path in folder.glob("*.csv")}
     plan_before = pq.read_table(folder / "plan.parquet")
@@ -124,7 +124,7 @@ def test_an_audience_loses_the_hashes_of_the_erased_and_of_nobody_else(shop):
 
 
 @pytest.mark.parametrize("kind", sorted(AUDIENCES))
-def test_every_audience_is_looked_through_as_csv_too(shop, kind):
+def test_audiences_in_csv_are_searched_too(shop, kind):
     name, form = offered(shop, "banner"), AUDIENCES[kind]
     path = shop.parent / "out" / f"{kind}.csv"
     export(shop, plan=shop.parent / "out" / "plan.parquet", out=path, audience_name=kind)
@@ -137,7 +137,7 @@ def test_every_audience_is_looked_through_as_csv_too(shop, kind):
     assert verify_file(path)["erased"] == 1
 
 
-def test_the_exports_that_held_the_customer_are_told_so_that_a_person_follows(shop):
+def test_exports_that_contained_the_customer_are_reported_for_follow_up(shop):
     asked = offered(shop, "banner"), offered(shop, "coupon")
     told = [forget(shop, customers=[name], dry_run=True).metrics["take_off"] for name in asked]
     places = [[(row["audience"], row["offer_id"]) for row in rows] for rows in told]
@@ -145,7 +145,7 @@ def test_the_exports_that_held_the_customer_are_told_so_that_a_person_follows(sh
     assert told[0][0]["campaign_id"] == "spring"
 
 
-def test_an_audience_that_cannot_be_looked_through_any_more_is_told_and_no_success(shop):
+def test_an_audience_that_can_no_longer_be_searched_is_reported_as_incomplete(shop):
     name = offered(shop, "banner")
     people([one for one in CUSTOMERS if one != name]).to_parquet(shop.parent / "customers.parquet")
     result = forget(shop, customers=[name])
@@ -168,14 +168,14 @@ def test_a_dry_run_changes_no_byte(shop):
     )
 
 
-def test_twice_is_the_same_as_once(shop):
+def test_repeating_an_erasure_changes_nothing(shop):
     forget(shop, customers=CUSTOMERS[:2])
     again = forget(shop, customers=CUSTOMERS[:2])
     assert (again.rows, again.metrics["new"]) == ({"ledger": 0, "files": 0}, 0)
     assert verify_file(shop.parent / "out" / "plan.parquet")["erased"] == 2
 
 
-def test_a_run_that_was_killed_after_the_list_is_completed_by_the_next_whomever_it_is_for(
+def test_a_run_killed_after_the_list_is_completed_by_the_next_for_any_customer(
     shop, ours, monkeypatch
 ):
     name, other = CUSTOMERS[4], CUSTOMERS[5]
@@ -193,7 +193,7 @@ def test_a_run_that_was_killed_after_the_list_is_completed_by_the_next_whomever_
     assert names_in(ours, [name, other]) == set()
 
 
-def test_the_next_import_scores_nobody_who_is_erased(shop):
+def test_the_next_import_scores_no_erased_customer(shop):
     forget(shop, customers=[CUSTOMERS[7]])
     result = check(shop)
     assert result.dropped["customers"] == {"erased": 1}
@@ -203,7 +203,7 @@ def test_the_next_import_scores_nobody_who_is_erased(shop):
     assert CUSTOMERS[7] not in set(pd.read_parquet(out)["customer_id"])
 
 
-def test_a_plan_from_elsewhere_is_exported_without_the_erased(shop, tmp_path):
+def test_a_plan_from_another_folder_is_exported_without_erased_customers(shop, tmp_path):
     name, folder = offered(shop, "coupon"), shop.parent / "out"
     written_there = folder / "plan.parquet", sidecar_of(folder / "plan.parquet")
     copies = [tmp_path / path.name for path in written_there]
@@ -222,7 +222,7 @@ def test_a_plan_that_lost_a_row_is_still_the_plan_that_was_exported(shop):
     assert any("put this list in its place" in note for note in result.warnings)
 
 
-def test_copies_in_other_folders_are_found_where_they_are_named(shop, tmp_path):
+def test_copies_in_given_folders_are_erased(shop, tmp_path):
     folder, name = tmp_path / "archive" / "2024", CUSTOMERS[9]
     folder.mkdir(parents=True)
     shutil.copy(shop.parent / "out" / "plan.parquet", folder)
@@ -236,7 +236,7 @@ def test_copies_in_other_folders_are_found_where_they_are_named(shop, tmp_path):
         forget(shop, customers=[name], places=[folder / "plan.parquet"])
 
 
-def test_the_shops_own_files_are_left_alone_and_told(shop):
+def test_the_shops_own_files_are_unchanged_and_reported(shop):
     with publish_with_manifest(shop.parent / "orders2.parquet", {}) as temporary:
         shutil.copy(shop.parent / "orders.parquet", temporary)
     shop.write_text(shop.read_text().replace("orders.parquet", "orders2.parquet"))
@@ -248,7 +248,7 @@ def test_the_shops_own_files_are_left_alone_and_told(shop):
     assert told.startswith("your tables still hold erased customers: orders (1), customers (1), ")
 
 
-def test_a_file_that_is_not_what_its_manifest_says_is_told_and_no_success(shop):
+def test_a_file_that_contradicts_its_manifest_is_reported_as_incomplete(shop):
     path = shop.parent / "out" / "plan.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     result = forget(shop, customers=[CUSTOMERS[1]])
@@ -278,7 +278,7 @@ def test_a_misspelt_customer_is_noticed(shop):
     assert any("1 of the customers named is in none of your tables" in w for w in result.warnings)
 
 
-def test_files_that_are_not_where_they_were_written_are_named(shop):
+def test_missing_files_on_record_are_listed(shop):
     path = shop.parent / "out" / "list.csv"
     path.unlink()
     sidecar_of(path).unlink()
@@ -288,7 +288,7 @@ def test_files_that_are_not_where_they_were_written_are_named(shop):
     assert told.startswith(f"not there any more, where earlier runs wrote: {path}; what you moved")
 
 
-def test_what_a_refused_command_never_wrote_is_not_missed(shop):
+def test_outputs_of_rejected_commands_are_not_reported_as_missing(shop):
     folder, earlier = shop.parent, "2023-12-01"
     (folder / "a folder.parquet").mkdir()
     for name in ("a folder.parquet", "orders.parquet", "x.txt"):
@@ -312,7 +312,7 @@ def test_a_file_on_record_stays_there_when_a_later_run_fails(shop):
         assert str(path) in outputs(ledger)
 
 
-def test_what_killed_processes_left_is_removed_with_its_rows(shop, monkeypatch, tmp_path):
+def test_leftovers_of_killed_processes_are_removed(shop, monkeypatch, tmp_path):
     folder = shop.parent / "out"
     dead = folder / ".plan.parquet.999999999-1-0123abcd.tmp"
     dead.write_text(CUSTOMERS[0])
@@ -341,7 +341,7 @@ with Ledger(Path(sys.argv[1])) as ledger, remembered(writing, ledger, out, comma
 """
 
 
-def test_what_a_first_run_left_that_was_killed_before_its_file_was_there_is_removed(shop):
+def test_leftovers_of_a_first_run_killed_before_its_file_existed_are_removed(shop):
     """The file itself never came to be; what was to become it holds the customer's row."""
     out = shop.parent / "out2" / "scores.parquet"
     command = [sys.executable, "-c", KILLED, shop.parent / "ledger.db", out, CUSTOMERS[0]]
@@ -354,7 +354,7 @@ def test_what_a_first_run_left_that_was_killed_before_its_file_was_there_is_remo
     assert [path.name for path in out.parent.iterdir() if path.suffix != ".lock"] == []
 
 
-def test_forgetting_in_a_copied_folder_changes_the_copy_alone(original, tmp_path):
+def test_erasing_in_a_copied_folder_changes_only_the_copy(original, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(original, copy)
     before = {path: path.read_bytes() for path in files_of(original)}
@@ -364,7 +364,7 @@ def test_forgetting_in_a_copied_folder_changes_the_copy_alone(original, tmp_path
     assert names_in(ours, [CUSTOMERS[0]]) == set()
 
 
-def test_while_another_run_is_under_way_the_list_is_made_and_the_rest_has_to_wait(shop):
+def test_while_another_run_is_active_only_the_list_is_written(shop):
     with Ledger(shop.parent / "ledger.db") as ledger:
         other = ledger.start_run("score")
         with pytest.raises(
@@ -414,7 +414,7 @@ def fill(connection, table, name):
     connection.execute(f'INSERT INTO "{table}" VALUES ({marks})', values)
 
 
-def test_freed_pages_of_the_ledger_hold_nobody(tmp_path):
+def test_freed_pages_of_the_ledger_contain_no_customer(tmp_path):
     """Rows that were deleted long before, by a run that did not overwrite them, go too."""
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
@@ -429,7 +429,7 @@ def test_freed_pages_of_the_ledger_hold_nobody(tmp_path):
     assert b"zqx-" not in path.read_bytes()
 
 
-def test_a_ledger_of_before_gets_the_tables_of_erasures(tmp_path):
+def test_an_older_ledger_gets_the_tables_for_erasures(tmp_path):
     path = tmp_path / "ledger.db"
     with sqlite3.connect(path) as connection:
         for statements in MIGRATIONS[:3]:
@@ -453,7 +453,7 @@ def test_customers_may_be_named_in_a_file_or_on_standard_input(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_an_empty_name_is_refused_before_anybody_is_on_the_list(tmp_path, name):
+def test_an_empty_id_is_rejected_before_anything_is_recorded(tmp_path, name):
     """As of a shell's variable that is not set."""
     config = tmp_path / "churn.toml"
     config.write_text("")
@@ -464,7 +464,7 @@ def test_an_empty_name_is_refused_before_anybody_is_on_the_list(tmp_path, name):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["churn.toml"]
 
 
-def test_csv_is_rewritten_record_by_record_whatever_stands_in_a_cell(shop):
+def test_csv_is_rewritten_by_record_whatever_a_cell_contains(shop):
     """An id with quotes, a comma, a new line or the start of a formula."""
     names = ['a "b"', "c,d", "e\nf", "=1+1", "", "plain"]
     path = shop.parent / "out" / "hostile.csv"
@@ -477,7 +477,7 @@ def test_csv_is_rewritten_record_by_record_whatever_stands_in_a_cell(shop):
     assert set(left["t"]) == {'x\n"y'}
 
 
-def test_every_command_writes_through_the_session_which_remembers_where():
+def test_every_command_writes_through_the_session_which_records_outputs():
     """Else an erasure would not find the file."""
     direct = re.compile(r"(?<![.\w])writing_(table|result)\(")
     found = [path.name for path in READING if direct.search(path.read_text())]
@@ -489,7 +489,7 @@ def test_the_key_is_readable_by_its_owner_alone(shop):
     assert (shop.parent / "erasure.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_rows_in_a_database_go_and_what_is_left_is_still_the_plan_on_record(shop, postgres):
+def test_database_rows_are_erased_and_the_rest_remains_the_plan_on_record(shop, postgres):
     table, name = postgres.address("plans"), offered(shop, "coupon")
     plan(shop, out=table, scores=scored(shop.parent), as_of=NIGHT)
     lists = postgres.address("lists")
@@ -507,9 +507,7 @@ def test_rows_in_a_database_go_and_what_is_left_is_still_the_plan_on_record(shop
     assert again.metrics["plan_rows"] == len(CUSTOMERS) - 1
 
 
-def test_a_table_on_record_that_was_not_named_with_its_password_is_told_and_no_success(
-    shop, postgres
-):
+def test_a_table_on_record_without_its_password_is_reported_as_incomplete(shop, postgres):
     plan(shop, out=postgres.address("plans"), scores=scored(shop.parent), as_of=NIGHT)
     result = forget(shop, customers=[CUSTOMERS[0]])
     assert result.exit_code == 3
@@ -518,7 +516,7 @@ def test_a_table_on_record_that_was_not_named_with_its_password_is_told_and_no_s
     )
 
 
-def test_every_command_reads_tables_without_the_erased():
+def test_every_command_reads_tables_without_erased_customers():
     """All but the erasing itself, which tells what the shop still holds of them."""
     jobs = {path.name: path.read_text() for path in READING}
     opened = [name for name, text in jobs.items() if "Tables.from_settings(" in text]

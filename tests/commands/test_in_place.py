@@ -28,13 +28,13 @@ def extended(terms):
     )
 
 
-def test_renewals_that_leave_no_row_behind_are_warned_of(shop):
+def test_renewals_without_a_row_of_their_own_are_warned_about(shop):
     (said,) = warnings_of(shop, extended(terms_of(shop)))
     assert "only 0.0% of the customers have a second one" in said
     assert "write one row per term, or keep each version with its loaded_at" in said
 
 
-def test_rows_of_their_own_and_versions_are_as_they_should_be(shop):
+def test_separate_rows_and_versions_cause_no_warning(shop):
     terms = terms_of(shop)
     assert warnings_of(shop, terms) == []
     versions = extended(terms).assign(loaded_at=terms["started_at"].max())

@@ -25,7 +25,7 @@ def german(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_settings_hold_every_section_and_what_was_seen(tmp_path, german):
+def test_the_settings_contain_every_section_and_the_evidence(tmp_path, german):
     result = init([german], out=tmp_path / "churn.toml")
     written = tomllib.loads(result.config.read_text())
     assert written.keys() == SECTIONS
@@ -40,7 +40,7 @@ def test_the_settings_hold_every_section_and_what_was_seen(tmp_path, german):
     assert "# seen: 2 of 2 values are whole dates, day first" in result.config.read_text()
 
 
-def test_usual_notations_are_not_written(tmp_path):
+def test_default_formats_are_not_written(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text("client,date,amount\n1,2024-01-01,2\n1,2024-01-02,2\n")
     orders = tomllib.loads(init([path], out=tmp_path / "c.toml").config.read_text())["data"][
@@ -56,7 +56,7 @@ def test_every_key_has_a_comment(tmp_path, german):
     assert all("  # " in line or '" # ' in line for line in keys)
 
 
-def test_warnings_stand_in_the_file_as_remarks(tmp_path):
+def test_warnings_are_comments_in_the_file(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text("client,date,amount\n1,01/02/2024,2\n1,02/03/2024,2\n")
     result = init([path], out=tmp_path / "churn.toml")
@@ -75,7 +75,7 @@ def test_several_files_become_a_list_and_odd_names_survive(tmp_path):
     assert found == paths
 
 
-def test_settings_that_are_there_are_kept_unless_forced(tmp_path, german):
+def test_existing_settings_are_kept_unless_forced(tmp_path, german):
     out = tmp_path / "churn.toml"
     out.write_text("mine")
     with pytest.raises(ConfigError, match="Pass --force to replace it"):
@@ -91,14 +91,14 @@ def test_starter_offers_are_a_valid_catalogue(tmp_path, german):
     assert len(Offers.load(tmp_path / "offers.toml").offers) == 3
 
 
-def test_offers_that_are_there_are_never_replaced(tmp_path, german):
+def test_existing_offers_are_never_replaced(tmp_path, german):
     (tmp_path / "offers.toml").write_text("mine")
     result = init([german], out=tmp_path / "churn.toml", force=True)
     assert result.offers is None
     assert (tmp_path / "offers.toml").read_text() == "mine"
 
 
-def test_orders_that_cannot_be_told_leave_nothing_behind(tmp_path):
+def test_files_that_are_not_orders_write_nothing(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text("a,b\nx,y\n")
     with pytest.raises(DataError, match="Pass --map customer_id="):
@@ -122,7 +122,7 @@ LINES = (
 )
 
 
-def test_the_amount_is_shown_with_what_stood_beside_it(tmp_path):
+def test_the_amount_is_shown_with_other_columns_of_money(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text(REFUNDED)
     result = init_result([path], out=tmp_path / "churn.toml")
@@ -163,7 +163,7 @@ def test_settings_whose_orders_cannot_be_read_are_written_and_say_why(tmp_path):
     assert (tmp_path / "churn.toml").exists()
 
 
-def test_columns_that_are_given_stand(tmp_path):
+def test_given_columns_are_used(tmp_path):
     path = tmp_path / "orders.csv"
     path.write_text(REFUNDED)
     columns = pairs(["amount=Subtotal", "customer_id = Order ID"])
@@ -180,14 +180,14 @@ def test_columns_that_are_given_stand(tmp_path):
         (["sum=Subtotal"], r"--map must name known columns, got \['sum'\]\. Known"),
     ],
 )
-def test_columns_that_are_none_are_refused_with_those_that_there_are(tmp_path, given, message):
+def test_unknown_columns_are_rejected_with_the_existing_ones(tmp_path, given, message):
     path = tmp_path / "orders.csv"
     path.write_text(REFUNDED)
     with pytest.raises(ConfigError, match=message):
         init([path], out=tmp_path / "churn.toml", columns=pairs(given))
 
 
-def test_what_no_file_tells_is_asked_and_written(tmp_path, german):
+def test_what_the_files_do_not_state_is_asked_and_written(tmp_path, german):
     asked = []
 
     def ask(question: str, usual: str) -> str:
@@ -202,7 +202,7 @@ def test_what_no_file_tells_is_asked_and_written(tmp_path, german):
     assert written["offers"]["consent"] == "assumed"
 
 
-def test_what_was_said_before_is_not_asked(tmp_path, german):
+def test_given_answers_are_not_asked_again(tmp_path, german):
     answers = given_answers(currency="eur", margin="0,5", consent="required")
     assert answers == Answers(currency="EUR", margin=0.5, consent="required")
 
@@ -221,7 +221,7 @@ def test_what_was_said_before_is_not_asked(tmp_path, german):
         ({"consent": "yes"}, "--consent must be one of"),
     ],
 )
-def test_answers_that_are_none_are_refused(option, message):
+def test_invalid_answers_are_rejected(option, message):
     with pytest.raises(ConfigError, match=message):
         given_answers(**{"currency": None, "margin": None, "consent": None, **option})
 
@@ -238,7 +238,7 @@ def test_a_folder_or_a_glob_stays_one_in_the_settings(tmp_path, monkeypatch):
     assert check(Path("churn.toml")).rows == {"orders": 4}
 
 
-def test_a_column_of_consent_is_read_as_consent_and_said(tmp_path):
+def test_a_column_of_consent_is_used_with_a_note(tmp_path):
     rows = "".join(
         f"{number},c{number % 9}@mail.example,2024-01-{number % 28 + 1:02d},{number + 10}.5,"
         f"{'yes' if number % 3 else 'no'}\n"

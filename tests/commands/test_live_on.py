@@ -62,7 +62,7 @@ def contacts(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "contacts.parquet")
 
 
-def test_offers_and_those_kept_by_a_draw_are_noted_as_contacts(shop):
+def test_offers_and_randomised_controls_become_contacts(shop):
     plan = planned(shop)
     done = live_on(shop, plan=plan)
     found = contacts(shop)
@@ -79,7 +79,7 @@ def test_offers_and_those_kept_by_a_draw_are_noted_as_contacts(shop):
     assert load_settings(shop / "churn.toml").data.until == date(2024, 1, 1)
 
 
-def test_a_list_says_to_whom_the_offers_went(shop):
+def test_a_list_determines_the_recipients(shop):
     plan = planned(shop)
     some = pd.read_parquet(plan).query("offer_id != 'none'")["customer_id"].tolist()[::3]
     reached = shop / "list.parquet"
@@ -90,7 +90,7 @@ def test_a_list_says_to_whom_the_offers_went(shop):
     assert set(contacts(shop).dropna(subset=["offer_id"])["customer_id"]) == set(some)
 
 
-def test_without_a_list_the_messages_on_record_say_it(shop):
+def test_without_a_list_the_messages_on_record_determine_them(shop):
     """One went out, one waits still; nobody else was sent anything."""
     plan = planned(shop)
     first, second = pd.read_parquet(plan).query("offer_id != 'none'")["customer_id"][:2]
@@ -131,12 +131,12 @@ def test_a_plan_of_another_day_is_refused(shop):
         live_on(shop, plan=plan)
 
 
-def test_a_folder_that_is_no_simulated_shop_is_refused(tmp_path):
+def test_a_folder_without_a_simulated_shop_is_rejected(tmp_path):
     with pytest.raises(ConfigError, match="churn simulate --ahead 28"):
         live_on(tmp_path)
 
 
-def test_the_tables_for_people_set_the_truth_side_by_side(shop):
+def test_the_tables_show_the_truth_with_and_without_offers(shop):
     done = live_on(shop, plan=planned(shop))
     (_, _, grown), (title, header, rows) = done.tables
     assert dict(grown)["orders"] == f"{done.rows['orders']:,}"

@@ -150,7 +150,7 @@ def measured(shop):
     return measure(folder / "connected.toml", **files, out=out), pd.read_parquet(out)
 
 
-def test_a_known_effect_lies_in_its_interval_and_is_called_more(measured):
+def test_a_known_effect_is_within_its_interval_and_called_more(measured):
     effect = measured[0].metrics["effects"]["retained"]
     assert effect["verdict"] == "more"
     for how in ("plain", "cuped"):
@@ -163,7 +163,7 @@ def test_cuped_narrows_the_interval(measured):
     assert widths["cuped"] < 0.95 * widths["plain"]
 
 
-def test_who_would_have_got_nothing_anyway_is_not_compared(measured, shop):
+def test_customers_with_no_chance_of_an_offer_are_not_compared(measured, shop):
     result, rows = measured
     worthless = rows["customer_id"].isin(ids()[::3])
     assert not rows.loc[worthless, "compared"].any()
@@ -180,7 +180,7 @@ def test_only_orders_inside_the_window_count(measured, shop):
     assert float(rows["net_spend"].sum()) == pytest.approx(inside["amount"].sum())
 
 
-def test_money_is_found_again_to_the_cent_from_the_exported_files_alone(shop):
+def test_money_can_be_recomputed_to_the_cent_from_the_exported_files(shop):
     """By someone with nothing but the CSV file, its manifest and decimal arithmetic."""
     folder, files, _ = shop
     out = folder / "measured.csv"
@@ -225,7 +225,7 @@ def test_each_margin_is_net_spend_times_the_rate_of_the_shop(measured):
         assert abs(margin - spend * Decimal("0.333")) <= Decimal("0.00005")
 
 
-def test_costs_are_those_of_who_was_contacted_and_who_redeemed_this_campaign(measured, shop):
+def test_costs_include_contacts_and_redemptions_of_this_campaign(measured, shop):
     result, _ = measured
     planned = shop[2]
     offered = int((planned["offer_id"] == "coupon").sum())
@@ -237,7 +237,7 @@ def test_costs_are_those_of_who_was_contacted_and_who_redeemed_this_campaign(mea
     assert result.metrics["costs"] == "redeemed"
 
 
-def test_every_offer_has_an_answer_with_a_next_step_and_nobody_else(measured):
+def test_every_customer_with_an_offer_has_a_response_with_a_next_step(measured):
     result, rows = measured
     offered = rows["offer_id"] == "coupon"
     assert rows.loc[offered, ["answer", "next_step"]].notna().all().all()
@@ -282,9 +282,7 @@ def test_a_redemption_is_of_the_offer_whatever_the_case_and_the_spaces_around(sh
     assert not any("are not counted" in warning for warning in result.warnings)
 
 
-def test_what_matches_no_offer_or_campaign_is_counted_and_is_no_purchase_without_one(
-    shop, tmp_path
-):
+def test_redemptions_without_a_matching_offer_or_campaign_are_counted(shop, tmp_path):
     rows = [("spring", "cupon", None), ("sprng", "coupon", None), (None, None, "X9")]
     result, measured = redeemed_as(shop, tmp_path, rows)
     assert set(measured["answer"]) == {"redeemed_other"}
@@ -325,7 +323,7 @@ def test_a_discount_of_a_share_costs_a_share_of_the_order_that_redeems_it(shop, 
         assert float(row["redemption_cost"]) == pytest.approx(cost, abs=1e-4)
 
 
-def test_without_tables_of_answers_costs_are_expected_and_that_is_said(shop):
+def test_without_contacts_and_redemptions_costs_are_expected_with_a_note(shop):
     folder, files, planned = shop
     result = measure(folder / "churn.toml", plan=files["plan"])
     assert result.metrics["costs"] == "expected"
@@ -343,7 +341,7 @@ def test_the_ledgers_newest_plan_of_the_campaign_is_measured_without_a_file(shop
     assert by_ledger.metrics == by_file.metrics
 
 
-def test_a_look_before_the_end_is_wider_and_says_so(shop):
+def test_an_interim_result_has_wider_intervals_and_a_note(shop):
     folder, files, _ = shop
     early = measure(folder / "churn.toml", **files, as_of="2024-03-15")
     told = early.metrics["effects"]["retained"]
@@ -382,7 +380,7 @@ def altered(shop, tmp_path, change):
     return path
 
 
-def test_groups_that_are_not_those_planned_show_no_effect(shop, tmp_path):
+def test_groups_that_differ_from_the_plan_show_no_effect(shop, tmp_path):
     """Half of the kept are lost on the way, so what is left may be anybody."""
     path = altered(shop, tmp_path, lambda p: p[(p["arm"] == "treatment") | (p.index % 2 == 0)])
     result = measure(shop[0] / "churn.toml", plan=path)
@@ -392,7 +390,7 @@ def test_groups_that_are_not_those_planned_show_no_effect(shop, tmp_path):
     assert "no effect is reported" in result.warnings[0]
 
 
-def test_a_plan_that_kept_nobody_has_nothing_to_compare(shop, tmp_path):
+def test_a_plan_without_a_holdout_has_nothing_to_compare(shop, tmp_path):
     path = altered(shop, tmp_path, lambda p: p[p["arm"] == "treatment"])
     result = measure(shop[0] / "churn.toml", plan=path)
     assert result.warnings[0].startswith("no controls, or nobody was treated")
@@ -400,7 +398,7 @@ def test_a_plan_that_kept_nobody_has_nothing_to_compare(shop, tmp_path):
     assert Decimal(result.metrics["money"]["cost"]) > 0
 
 
-def test_few_customers_are_too_small_to_tell_and_it_says_what_would(shop, tmp_path):
+def test_few_customers_are_too_small_to_tell_and_the_needed_number_is_given(shop, tmp_path):
     path = altered(shop, tmp_path, lambda p: p.head(200))
     result = measure(shop[0] / "churn.toml", plan=path)
     effect = result.metrics["effects"]["margin"]
@@ -432,7 +430,7 @@ def with_facts(shop, tmp_path, **changed):
     return path
 
 
-def test_shares_that_are_not_those_on_record_are_refused(shop, tmp_path):
+def test_shares_that_differ_from_the_record_are_rejected(shop, tmp_path):
     """Nothing vouches for a manifest but the ledger, which knows what the run left to chance."""
     shares = {**verify_file(shop[1]["plan"])["shares"], "holdout": 0.25}
     path = with_facts(shop, tmp_path, shares=shares)
@@ -443,9 +441,7 @@ def test_shares_that_are_not_those_on_record_are_refused(shop, tmp_path):
         measure(shop[0] / "churn.toml", plan=path)
 
 
-def test_a_plan_of_a_run_that_the_ledger_does_not_know_is_measured_with_a_note(
-    measured, shop, tmp_path
-):
+def test_a_plan_of_an_unknown_run_is_measured_with_a_note(measured, shop, tmp_path):
     path = with_facts(shop, tmp_path, run_id="of-another-ledger")
     result = measure(shop[0] / "churn.toml", plan=path)
     assert any("its shares are taken from its manifest" in note for note in result.warnings)
@@ -457,7 +453,7 @@ def test_a_plan_is_not_measured_on_its_own_day(shop):
         measure(shop[0] / "churn.toml", plan=shop[1]["plan"], as_of=str(PLANNED_ON))
 
 
-def test_scores_of_a_later_date_know_too_much(shop, tmp_path):
+def test_scores_of_a_later_date_are_rejected(shop, tmp_path):
     write_scores(tmp_path / "scores.parquet", PLANNED_ON + timedelta(days=7))
     with pytest.raises(DataError, match=r"scores must be as of the plan's date, 2024-03-01, got"):
         measure(shop[0] / "churn.toml", plan=shop[1]["plan"], scores=tmp_path / "scores.parquet")
@@ -470,7 +466,7 @@ def test_an_offer_that_left_the_catalogue_is_named(shop, tmp_path):
         measure(shop[0] / "churn.toml", plan=path)
 
 
-def test_a_cost_without_any_redemption_is_said_to_be_of_contacts_alone(measured, shop):
+def test_a_cost_without_redemptions_is_noted_as_contacts_only(measured, shop):
     folder, files, _ = shop
     elsewhere = pd.read_parquet(folder / "redemptions.parquet").assign(campaign_id="summer")
     elsewhere.to_parquet(folder / "elsewhere.parquet")
@@ -483,7 +479,7 @@ def test_a_cost_without_any_redemption_is_said_to_be_of_contacts_alone(measured,
     assert note not in measured[0].warnings
 
 
-def test_treated_without_an_offer_are_told_apart(measured, shop, tmp_path):
+def test_treated_customers_without_an_offer_are_counted_separately(measured, shop, tmp_path):
     """As with exploration, where the lot may give none."""
     coupon = shop[2]["offer_id"] == "coupon"
     none = coupon & (coupon.cumsum() <= 100)
@@ -497,12 +493,12 @@ def test_treated_without_an_offer_are_told_apart(measured, shop, tmp_path):
     assert not any("got an offer" in one for one in measured[0].warnings)
 
 
-def test_without_any_plan_the_ledger_says_so(shop):
+def test_without_any_plan_the_error_names_the_ledger(shop):
     with pytest.raises(ConfigError, match=r"must contain a plan of campaign 'spring'.*--plan"):
         measure(shop[0] / "churn.toml", as_of="2024-02-20")
 
 
-def test_the_file_has_its_columns_and_the_object_of_json_is_plain(measured, shop):
+def test_the_file_has_its_columns_and_the_result_is_plain_json(measured, shop):
     assert pq.read_schema(shop[0] / "measured.parquet").equals(MEASURED_SCHEMA)
     told = json.loads(json.dumps(measured[0].to_dict(), allow_nan=False))
     assert told["metrics"]["sample_ratio"]["p_value"] > 0.001

@@ -33,7 +33,7 @@ def history(config):
         return [(m.model_id, m.previous, m.cause, m.reason) for m in ledger.promotions("models")]
 
 
-def test_the_newest_model_is_listed_first_with_its_judgement(shop):
+def test_the_newest_model_is_listed_first_with_its_metrics(shop):
     listed = list_models(shop).resolved["models"]
     assert [one["model_id"] for one in listed] == ["m-3", "m-2", "m-1"]
     judged = facts()["evaluation"]["judged"]
@@ -48,13 +48,13 @@ def test_the_newest_model_is_listed_first_with_its_judgement(shop):
     assert json.loads(json.dumps(listed, allow_nan=False)) == listed
 
 
-def test_without_models_the_way_to_one_is_told(tmp_path):
+def test_without_models_the_next_step_is_suggested(tmp_path):
     result = list_models(shop_with_models(tmp_path / "shop"))
     assert result.rows == {"models": 0}
     assert result.warnings == ("no models yet: `churn train` creates one",)
 
 
-def test_a_damaged_model_is_named_and_hides_no_other(shop):
+def test_a_damaged_model_is_reported_and_the_others_are_listed(shop):
     head = shop.parent / "models" / "m-2" / "heads" / "lapse.txt"
     head.write_text(head.read_text()[:100])
     result = list_models(shop)
@@ -64,7 +64,7 @@ def test_a_damaged_model_is_named_and_hides_no_other(shop):
     assert "'heads/lapse.txt' was altered" in warning
 
 
-def test_a_champion_that_is_no_bundle_is_told(shop):
+def test_a_champion_that_does_not_exist_is_reported(shop):
     pointer = shop.parent / "models" / "champion"
     pointer.write_text("m-9\n")
     (warning,) = list_models(shop).warnings
@@ -96,24 +96,24 @@ def test_a_bad_name_is_refused(shop, name):
         promote(shop, name)
 
 
-def test_a_model_that_is_not_there_is_named(shop):
+def test_a_missing_model_is_named(shop):
     with pytest.raises(ModelError, match=r"no model 'm-7' in 'models'\. `churn models` lists"):
         promote(shop, "m-7")
 
 
-def test_the_beginning_of_a_name_promotes_the_only_model_that_it_can_mean(tmp_path):
+def test_an_unambiguous_prefix_promotes_its_model(tmp_path):
     shop = shop_with_models(tmp_path / "shop", "spring-1", "summer-1", "summer-12")
     assert promote(shop, "sp").model_id == "spring-1"
     assert champion_of(shop) == "spring-1"
     assert promote(shop, "summer-1").model_id == "summer-1", "a whole name means itself"
 
 
-def test_a_beginning_of_several_names_is_refused_with_all_of_them(shop):
+def test_an_ambiguous_prefix_is_rejected_with_all_matches(shop):
     with pytest.raises(ConfigError, match="unambiguous prefix: 'm-', got m-1, m-2, m-3"):
         promote(shop, "m-")
 
 
-def test_a_reason_is_kept_where_none_was_needed(shop):
+def test_an_optional_reason_is_recorded(shop):
     promote(shop, "m-2", reason="the newest")
     assert [move[-1] for move in history(shop)] == ["the newest"]
 
@@ -131,7 +131,7 @@ def test_force_without_a_reason_is_refused(refused, reason):
         promote(refused, "m-bad", force=True, reason=reason)
 
 
-def test_a_stand_in_did_not_pass_the_gate(shop):
+def test_a_fallback_model_did_not_pass_the_gate(shop):
     gate = {"promoted": True, "stand_in": "recency", "reasons": ["a rule stands in"]}
     keep_model(shop.parent / "models", "m-rule", minute=9, gate=gate)
     with pytest.raises(GateError, match="got a rule stands in"):
@@ -145,7 +145,7 @@ def test_a_damaged_model_is_not_promoted_even_by_force(shop):
     assert not (shop.parent / "models" / "champion").exists()
 
 
-def test_a_model_whose_canaries_sing_otherwise_is_not_promoted(shop, monkeypatch):
+def test_a_model_with_other_canary_scores_is_not_promoted(shop, monkeypatch):
     """The hash of a file says who wrote it last, not that the trees still say the same."""
     from churn.modeling import bundle
 
@@ -155,7 +155,7 @@ def test_a_model_whose_canaries_sing_otherwise_is_not_promoted(shop, monkeypatch
     assert not (shop.parent / "models" / "champion").exists()
 
 
-def test_a_model_that_the_settings_disagree_with_is_not_promoted(shop):
+def test_a_model_that_contradicts_the_settings_is_not_promoted(shop):
     shop.write_text(shop.read_text().replace('currency = "EUR"', 'currency = "USD"'))
     with pytest.raises(
         ConfigError, match=r"\[data\] currency must be '.*', as in the training of the model"
@@ -163,7 +163,7 @@ def test_a_model_that_the_settings_disagree_with_is_not_promoted(shop):
         promote(shop, "m-2")
 
 
-def test_marks_tell_champion_former_and_challenger(shop):
+def test_the_status_is_champion_former_or_challenger(shop):
     assert marks(shop) == {"m-1": None, "m-2": None, "m-3": "challenger"}
     crown(shop, "m-1")
     assert marks(shop) == {"m-1": "champion", "m-2": None, "m-3": "challenger"}
@@ -177,7 +177,7 @@ def test_promoting_the_champion_again_is_refused(shop):
         promote(shop, "m-2")
 
 
-def test_what_the_gate_refused_is_not_promoted(refused):
+def test_a_model_that_failed_the_gate_is_not_promoted(refused):
     crown(refused, "m-1")
     with pytest.raises(GateError, match=r"passed 'm-bad', got it beats nobody\. .*--force"):
         promote(refused, "m-bad")
@@ -249,7 +249,7 @@ def test_an_unsigned_model_is_not_promoted_where_there_is_a_key(shop, monkeypatc
     assert len(result.warnings) == 3
 
 
-def test_a_scoring_during_a_swap_speaks_with_one_model(shop, tmp_path):
+def test_scoring_during_a_promotion_uses_one_model(shop, tmp_path):
     """Fault 36: the pointer moves after the model was loaded."""
     crown(shop, "m-1")
 

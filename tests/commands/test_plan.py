@@ -72,7 +72,7 @@ def test_another_budget_may_be_given_for_a_run(shop, tmp_path):
     assert offered(pd.read_parquet(tmp_path / "p.parquet")).empty
 
 
-def test_only_those_who_are_served_and_not_held_out_get_an_offer(planned):
+def test_only_targeted_customers_outside_the_holdout_get_an_offer(planned):
     _, _, frame, scores, _ = planned
     chosen = offered(frame).merge(scores[["customer_id", "status"]], on="customer_id")
     assert set(chosen["status"]) == {"eligible"}
@@ -82,7 +82,7 @@ def test_only_those_who_are_served_and_not_held_out_get_an_offer(planned):
     assert set(held["suppression"]) == {"holdout"}
 
 
-def test_holdout_and_offers_are_remembered_in_the_ledger(planned):
+def test_holdout_and_offers_are_recorded_in_the_ledger(planned):
     config, result, frame, _, _ = planned
     with Ledger(config.parent / "ledger.db") as ledger:
         held = set(frame.loc[frame["arm"] == "holdout", "customer_id"])
@@ -93,7 +93,7 @@ def test_holdout_and_offers_are_remembered_in_the_ledger(planned):
     assert (run.run_id, run.status) == (result.run_id, "done")
 
 
-def test_assumed_consent_is_said(planned):
+def test_assumed_consent_is_noted(planned):
     assert planned[1].warnings == (
         'consent is assumed, not looked up: [offers] consent = "assumed"',
     )
@@ -107,7 +107,7 @@ def test_without_a_scores_file_the_champion_scores(planned, shop, tmp_path):
     assert result.model_id == (shop.parent / "models" / "champion").read_text().strip()
 
 
-def test_the_same_plan_twice_is_not_two(shop, tmp_path):
+def test_planning_twice_records_one_plan(shop, tmp_path):
     """Fault 51: a rerun replaces the plan of that campaign and date; nobody is contacted twice."""
     frames = []
     for name in ("first", "second"):
@@ -119,7 +119,7 @@ def test_the_same_plan_twice_is_not_two(shop, tmp_path):
     assert len(contacts) == len(offered(frames[0]))
 
 
-def test_a_dry_run_is_written_and_begins_no_cooldown(shop, tmp_path):
+def test_a_dry_run_is_written_and_starts_no_cooldown(shop, tmp_path):
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT, dry_run=True)
     assert len(offered(pd.read_parquet(tmp_path / "p.parquet"))) > 10
     assert "dry run: the plan is not recorded, and no cooldown starts" in result.warnings
@@ -127,7 +127,7 @@ def test_a_dry_run_is_written_and_begins_no_cooldown(shop, tmp_path):
         assert list(ledger.last_contacts(AS_OF + timedelta(days=1))) == []
 
 
-def test_chance_and_groups_come_from_the_configuration(shop, tmp_path):
+def test_randomised_shares_and_groups_come_from_the_configuration(shop, tmp_path):
     text = shop.read_text().replace("[offers]", "[offers]\nexplore = 0.3\ncontrol = 0.1", 1)
     shop.write_text(text + '[offers.groups]\nby = "segment"\ncaps = { loyal = 0.05 }\n')
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
@@ -138,7 +138,7 @@ def test_chance_and_groups_come_from_the_configuration(shop, tmp_path):
     assert [title for title, _, rows in result.tables if rows][-1] == "Groups"
 
 
-def test_whoever_was_planned_for_an_offer_rests_before_the_next(shop, tmp_path):
+def test_a_planned_offer_starts_a_cooldown(shop, tmp_path):
     """The shop's own tables know nothing of it; the ledger does."""
     plan(shop, out=tmp_path / "a.parquet", as_of="2023-12-01")
     plan(shop, out=tmp_path / "b.parquet", as_of="2023-12-20")
@@ -179,7 +179,7 @@ def test_a_frequency_cap_counts_the_plans_of_its_days(shop, tmp_path):
     assert first & second & fourth  # the first lies 20 days back
 
 
-def test_a_plan_is_not_bound_by_those_of_later_dates(shop, tmp_path):
+def test_plans_of_later_dates_do_not_affect_a_plan(shop, tmp_path):
     plan(shop, out=tmp_path / "b.parquet", as_of="2023-12-20")
     plan(shop, out=tmp_path / "a.parquet", as_of="2023-12-10")
     assert "cooldown" not in set(pd.read_parquet(tmp_path / "a.parquet")["suppression"])
@@ -196,7 +196,7 @@ def campaign(shop, name, *, cooldown_days=28):
     return config
 
 
-def test_another_campaigns_plan_of_the_same_date_begins_the_cooldown(planned, shop, tmp_path):
+def test_another_campaigns_plan_of_the_same_date_starts_the_cooldown(planned, shop, tmp_path):
     scores = planned[4].with_name("scores.parquet")
     spring, summer = tmp_path / "spring.parquet", tmp_path / "summer.parquet"
     plan(shop, out=spring, scores=scores, as_of=NIGHT)
@@ -224,12 +224,12 @@ def test_another_campaigns_plan_of_the_same_date_counts_for_the_cap(planned, sho
     assert set(second.loc[sorted(contacted), "suppression"]) == {"frequency_cap"}
 
 
-def test_a_plan_of_scores_that_know_the_future_says_so(shop, tmp_path):
+def test_a_plan_of_contaminated_scores_has_a_note(shop, tmp_path):
     early = plan(shop, out=tmp_path / "p.parquet", as_of=str(AS_OF - timedelta(days=1)))
     assert any("these scores are contaminated by the future" in note for note in early.warnings)
 
 
-def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
+def test_without_recorded_consent_nobody_gets_an_offer(shop, tmp_path):
     shop.write_text(shop.read_text().replace('"assumed"', '"required"'))
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
     frame = pd.read_parquet(tmp_path / "p.parquet")
@@ -245,7 +245,7 @@ def test_without_recorded_consent_nobody_is_offered_anything(shop, tmp_path):
         assert list(ledger.last_contacts(AS_OF + timedelta(days=1))) == []
 
 
-def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):
+def test_recorded_consent_permits_an_offer_and_a_refusal_prevents_it(shop, tmp_path):
     ids = sorted(simulated_orders()["customer_id"].unique())
     words = pd.DataFrame({"customer_id": ids, "channel": "email", "purpose": "marketing"})
     words["granted"] = words.index % 2 == 0
@@ -261,9 +261,7 @@ def test_recorded_consent_opens_the_way_and_a_refusal_closes_it(shop, tmp_path):
     assert result.warnings == ()
 
 
-def test_no_budget_is_spent_on_who_withdrew_here_since_the_date_of_the_plan(
-    planned, shop, tmp_path
-):
+def test_no_budget_is_spent_on_customers_who_withdrew_since_the_plans_date(planned, shop, tmp_path):
     """The usual case: the data ended yesterday, and the link was clicked today."""
     gone = offered(planned[2])["customer_id"].head(5).tolist()
     with Ledger(shop.parent / "ledger.db") as ledger:
@@ -315,7 +313,7 @@ def test_a_plan_of_given_scores_needs_no_model(planned, shop, tmp_path):
     assert result.rows["plan"] == len(planned[3])
 
 
-def test_an_empty_base_gives_an_empty_plan(shop, tmp_path):
+def test_no_customers_give_an_empty_plan(shop, tmp_path):
     simulated_orders().head(0).to_parquet(shop.parent / "orders.parquet")
     result = plan(shop, out=tmp_path / "p.parquet", as_of=NIGHT)
     assert result.rows == {"plan": 0}

@@ -51,7 +51,7 @@ def changed(now, then=THEN, *, asked=False, gone=0.0, quiet_days=14):
         ),
     ],
 )
-def test_each_change_beyond_its_bound_is_named_with_both_figures(change, said):
+def test_each_change_beyond_its_bound_is_reported_with_both_figures(change, said):
     assert said in (changed(replace(NEXT_DAY, **change)) or "")
 
 
@@ -68,15 +68,15 @@ def test_each_change_beyond_its_bound_is_named_with_both_figures(change, said):
         {"mean_risk": None},
     ],
 )
-def test_what_a_run_may_change_is_no_finding(change):
+def test_plausible_changes_are_not_reported(change):
     assert changed(replace(NEXT_DAY, **change)) is None
 
 
-def test_other_customers_under_the_same_number_are_a_finding():
+def test_other_customers_in_the_same_number_are_reported():
     assert changed(NEXT_DAY, gone=0.9) == "90% of the previous 1,000 customers are missing now"
 
 
-def test_an_earlier_date_that_was_asked_for_has_fewer_customers_and_an_earlier_end():
+def test_a_given_earlier_date_may_have_fewer_customers_and_an_earlier_end():
     earlier = replace(THEN, as_of="2023-06-01", customers=300, orders=900, last_order="2023-05-31")
     assert changed(earlier, asked=True) is None
     assert "last order on" in (changed(earlier) or "")
@@ -93,13 +93,13 @@ def test_risk_is_not_compared_across_horizons_or_seasons():
     assert changed(replace(doubled, as_of="2024-09-01", last_order="2024-08-31")) is None
 
 
-def test_history_is_never_late_and_a_seasonal_shop_waits_for_its_season():
+def test_historic_data_and_seasonal_shops_are_not_reported_as_late():
     history = replace(THEN, late_days=900)
     assert changed(replace(NEXT_DAY, late_days=1_400), history) is None
     assert changed(replace(NEXT_DAY, late_days=200), quiet_days=600) is None
 
 
-def test_figures_of_another_release_are_none():
+def test_figures_of_another_release_are_ignored():
     assert Figures.read(None) is None
     assert Figures.read({"rows": 9}) is None
     assert Figures.read({"figures": {"customers": 9}}) is None
@@ -123,7 +123,7 @@ def bring(shop, orders):
     orders.to_parquet(shop.parent / "orders.parquet")
 
 
-def test_worse_scores_replace_nothing_until_they_are_accepted(shop, out):
+def test_implausible_scores_replace_nothing_until_accepted(shop, out):
     orders = simulated_orders()
     names = sorted(orders["customer_id"].unique())
     before, manifest = out.read_bytes(), sidecar_of(out).read_bytes()
@@ -151,7 +151,7 @@ def test_worse_scores_replace_nothing_until_they_are_accepted(shop, out):
         ),
     ],
 )
-def test_a_spoiled_export_replaces_nothing(shop, out, spoil, said):
+def test_a_damaged_input_replaces_nothing(shop, out, spoil, said):
     before = out.read_bytes()
     bring(shop, spoil(simulated_orders()))
     with pytest.raises(DataError, match=said):
@@ -159,20 +159,20 @@ def test_a_spoiled_export_replaces_nothing(shop, out, spoil, said):
     assert out.read_bytes() == before
 
 
-def test_scores_to_another_place_are_compared_with_the_last_on_record_and_only_reported(shop, out):
+def test_scores_in_another_file_are_compared_with_the_last_on_record_as_a_note(shop, out):
     orders = simulated_orders()
     bring(shop, orders.assign(amount=orders["amount"] * 100))
     result = score(shop, out=out.with_name("tonight.csv"), explain="none")
     assert "written elsewhere): median order " in result.warnings[0]
 
 
-def test_an_earlier_night_asked_for_replaces_the_scores(shop, out):
+def test_a_given_earlier_date_replaces_the_scores(shop, out):
     night = date(2023, 9, 1)
     score(shop, out=out, as_of=str(night), explain="none")
     assert (verify_file(out) or {})["as_of"] == str(night)
 
 
-def test_scores_of_an_older_release_are_replaced_as_ever(shop, out):
+def test_scores_of_an_older_release_are_replaced(shop, out):
     manifest = json.loads(sidecar_of(out).read_text())
     for version in manifest["versions"]:
         del version["figures"]

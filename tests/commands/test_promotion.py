@@ -32,7 +32,7 @@ def promote(folder, ledger, model_id, *, expected, cause="promotion", reason=Non
     folder.promote(ledger, model_id, expected=expected, run_id="run-1", cause=cause, reason=reason)
 
 
-def test_a_move_is_made_and_on_record_with_its_time(folder, ledger):
+def test_a_promotion_is_recorded_with_its_time(folder, ledger):
     promote(folder, ledger, "m-1", expected=None, reason="first")
     assert folder.champion == "m-1"
     (move,) = ledger.promotions("models")
@@ -40,7 +40,7 @@ def test_a_move_is_made_and_on_record_with_its_time(folder, ledger):
     assert move.promoted_at.tzinfo is not None
 
 
-def test_a_move_that_comes_too_late_is_told_and_not_on_record(folder, ledger):
+def test_a_late_promotion_is_an_error_and_not_recorded(folder, ledger):
     """Fault 34."""
     promote(folder, ledger, "m-1", expected=None)
     with pytest.raises(
@@ -51,7 +51,9 @@ def test_a_move_that_comes_too_late_is_told_and_not_on_record(folder, ledger):
     assert [move.model_id for move in ledger.promotions("models")] == ["m-1"]
 
 
-def test_of_two_moves_at_once_one_wins_and_the_other_is_told(folder, ledger, tmp_path):
+def test_of_two_simultaneous_promotions_one_wins_and_the_other_is_an_error(
+    folder, ledger, tmp_path
+):
     """Fault 34: both have looked at the same champion before either moves it."""
     promote(folder, ledger, "m-1", expected=None)
     together = threading.Barrier(2)
@@ -86,7 +88,7 @@ def test_folders_of_models_have_histories_of_their_own(folder, ledger, tmp_path)
     assert [move.model_id for move in ledger.promotions("others")] == ["m-2"]
 
 
-def test_a_rollback_leads_to_the_champion_before_and_again_further_back(folder, ledger):
+def test_repeated_rollbacks_go_further_back(folder, ledger):
     for model_id, before in (("m-1", None), ("m-2", "m-1"), ("m-3", "m-2")):
         promote(folder, ledger, model_id, expected=before)
     for present, wanted in (("m-3", "m-2"), ("m-2", "m-1")):
@@ -98,13 +100,13 @@ def test_a_rollback_leads_to_the_champion_before_and_again_further_back(folder, 
         folder.former(ledger)
 
 
-def test_a_champion_from_before_there_was_a_history_can_be_gone_back_to(folder, ledger):
+def test_a_champion_without_history_can_be_rolled_back_to(folder, ledger):
     (folder.directory / "champion").write_text("m-old\n")
     promote(folder, ledger, "m-1", expected="m-old")
     assert folder.former(ledger) == "m-old"
 
 
-def test_a_pointer_written_by_hand_is_part_of_the_line(folder, ledger):
+def test_a_pointer_edited_by_hand_is_part_of_the_history(folder, ledger):
     promote(folder, ledger, "m-1", expected=None)
     (folder.directory / "champion").write_text("m-3\n")
     assert folder.line(ledger) == ["m-1", "m-3"]
@@ -159,9 +161,7 @@ with Ledger(home / "ledger.db") as ledger:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_promotion_that_is_killed_has_moved_and_is_on_record_or_neither(
-    folder, ledger, tmp_path, when
-):
+def test_a_killed_promotion_is_complete_or_absent(folder, ledger, tmp_path, when):
     promote(folder, ledger, "m-1", expected=None)
     command = [sys.executable, "-c", KILLED, str(tmp_path), when]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL

@@ -34,11 +34,11 @@ def test_the_file_has_a_row_for_each_customer_and_rank(made):
     assert rows["name"].str.startswith("Product ").all()
 
 
-def test_whoever_asks_what_is_held_of_them_is_told_what_each_column_means():
+def test_access_explains_every_column_of_recommendations():
     assert set(RECOMMENDED_SCHEMA.names) <= set(FIELDS)
 
 
-def test_the_judgement_stands_in_the_result_the_manifest_and_on_the_terminal(made):
+def test_the_evaluation_is_in_the_result_the_manifest_and_on_the_terminal(made):
     result, out = made
     judged = result.metrics["judgement"]["new"]
     assert judged["learnt_is_better"]
@@ -49,7 +49,7 @@ def test_the_judgement_stands_in_the_result_the_manifest_and_on_the_terminal(mad
     assert f"New products only, {judged['lists']:,} evaluated" in titles
 
 
-def test_where_best_sellers_stand_in_a_note_says_why(shop, tmp_path):
+def test_best_sellers_as_fallback_have_a_note_with_the_reason(shop, tmp_path):
     """In this shop lists of both kinds are not better beyond chance."""
     result = recommend(shop, out=tmp_path / "all.csv", as_of=str(AS_OF))
     assert result.resolved["source"] == "best_sellers"
@@ -60,7 +60,7 @@ def test_where_best_sellers_stand_in_a_note_says_why(shop, tmp_path):
     assert set(pd.read_csv(tmp_path / "all.csv")["source"]) == {"best_sellers"}
 
 
-def test_a_shop_too_small_to_judge_and_an_exclusion_that_fits_nothing_are_told(tmp_path):
+def test_a_shop_too_small_to_evaluate_and_an_unused_exclusion_are_noted(tmp_path):
     more = 'exclude = ["taste 1", "POST"]\n'
     config = written_shop(tmp_path / "shop", basket_lines(20), more=more)
     result = recommend(config, out=tmp_path / "lists.parquet")
@@ -73,7 +73,7 @@ def test_a_shop_too_small_to_judge_and_an_exclusion_that_fits_nothing_are_told(t
     )
 
 
-def test_judging_writes_no_file(shop, tmp_path):
+def test_judge_writes_no_file(shop, tmp_path):
     result = recommend(shop, as_of=str(AS_OF), judge_only=True)
     assert result.files == {}
     assert set(result.metrics["judgement"]) == {"all", "repeat", "new"}
@@ -96,7 +96,7 @@ def test_an_empty_table_gives_an_empty_file(tmp_path):
         ({}, "takes either --out FILE or --judge, got neither"),
     ],
 )
-def test_what_cannot_be_asked_for_is_told_before_any_work(shop, options, said):
+def test_invalid_options_are_rejected_before_any_work(shop, options, said):
     with pytest.raises(ConfigError, match=said):
         recommend(shop, **options)
 

@@ -69,7 +69,7 @@ def test_one_row_for_each_known_customer_and_none_for_objectors(night):
     assert result.dropped["customers"] == {"objected to profiling": 1}
 
 
-def test_objectors_and_erased_are_both_told_so_that_the_numbers_add_up(shop, tmp_path):
+def test_objectors_and_erased_customers_are_both_counted(shop, tmp_path):
     folder = tmp_path / "shop"
     shutil.copytree(shop.parent, folder, ignore=shutil.ignore_patterns("ledger.*"))
     config = folder / "churn.toml"
@@ -82,7 +82,7 @@ def test_objectors_and_erased_are_both_told_so_that_the_numbers_add_up(shop, tmp
     assert result.rows["scores"] + sum(left_out.values()) == len(everybody)
 
 
-def test_the_manifest_vouches_for_the_file_and_counts_who_was_left_out(night):
+def test_the_manifest_has_the_files_hash_and_counts_excluded_customers(night):
     result, out = night
     facts = verify_file(out)
     assert facts["dropped"] == {"objected to profiling": 1}
@@ -102,9 +102,7 @@ def test_a_tenth_of_the_eligible_is_at_risk_unless_set_otherwise(
     assert pd.read_parquet(tmp_path / "s.parquet")["at_risk"].sum() == 17
 
 
-def test_scores_of_a_day_before_the_end_of_training_are_said_to_know_the_future(
-    night, shop, tmp_path
-):
+def test_scores_before_the_end_of_training_are_noted_as_contaminated(night, shop, tmp_path):
     early = score(shop, out=tmp_path / "early.parquet", as_of=str(AS_OF - timedelta(days=1)))
     (warning,) = [note for note in early.to_dict()["warnings"] if "know the future" in note]
     assert warning.startswith(f"the model was trained on data after {early.as_of}, up to before")
@@ -138,7 +136,7 @@ def test_without_a_date_the_end_of_the_data_is_taken(shop, tmp_path):
     assert result.as_of == date.fromordinal(last.toordinal() + 1)
 
 
-def test_an_earlier_date_sees_the_customers_of_then(shop, tmp_path):
+def test_an_earlier_date_scores_the_customers_known_by_then(shop, tmp_path):
     when = "2022-06-01"
     result = score(shop, out=tmp_path / "s.parquet", as_of=when)
     orders = simulated_orders()
@@ -150,7 +148,7 @@ def test_an_earlier_date_sees_the_customers_of_then(shop, tmp_path):
     assert set(frame["as_of"]) == {date(2022, 6, 1)}
 
 
-def test_a_date_beyond_the_data_is_refused_with_its_end(shop, tmp_path):
+def test_a_date_after_the_data_is_rejected_with_its_end(shop, tmp_path):
     with pytest.raises(ConfigError, match=rf"at or before the end of the data, {AS_OF}, got 2030"):
         score(shop, out=tmp_path / "s.parquet", as_of="2030-01-01")
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +185,7 @@ def test_a_spreadsheet_finds_no_formula_in_a_csv_file_and_parquet_keeps_the_name
 
 @pytest.mark.parametrize("as_of", [None, NIGHT])
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_an_empty_base_gives_an_empty_file_with_its_manifest(own_shop, tmp_path, ending, as_of):
+def test_no_customers_give_an_empty_file_with_its_manifest(own_shop, tmp_path, ending, as_of):
     """Fault 20: a header and nothing else."""
     simulated_orders().head(0).to_parquet(own_shop.parent / "orders.parquet")
     out = tmp_path / f"s.{ending}"
@@ -207,7 +205,7 @@ def test_before_the_first_order_there_is_nobody_to_score(shop, tmp_path):
     assert result.rows["scores"] <= 2
 
 
-def test_where_nothing_can_be_written_nothing_is_computed(shop, tmp_path):
+def test_an_unwritable_output_is_rejected_before_computing(shop, tmp_path):
     """Fault 5: the place is tried before the model is even read."""
     (tmp_path / "file").write_text("in the way")
     steps = []
@@ -220,12 +218,12 @@ def test_where_nothing_can_be_written_nothing_is_computed(shop, tmp_path):
     assert "scoring" not in steps
 
 
-def test_an_ending_that_says_no_format_is_refused(shop, tmp_path):
+def test_an_unknown_suffix_is_rejected(shop, tmp_path):
     with pytest.raises(ConfigError, match=r"--out must end in .*\.csv.*, got s\.txt"):
         score(shop, out=tmp_path / "s.txt", as_of=NIGHT)
 
 
-def test_a_second_scorer_of_the_same_file_is_told_to_wait(shop, tmp_path):
+def test_a_second_run_with_the_same_output_is_busy(shop, tmp_path):
     """Fault 35."""
     out = tmp_path / "s.parquet"
     with writing_table(out) as other:
@@ -235,7 +233,7 @@ def test_a_second_scorer_of_the_same_file_is_told_to_wait(shop, tmp_path):
     assert verify_file(out)["by"] == "the first"
 
 
-def test_a_failed_run_leaves_the_scores_of_the_night_before(own_shop, tmp_path):
+def test_a_failed_run_leaves_the_previous_scores(own_shop, tmp_path):
     out = tmp_path / "s.parquet"
     score(own_shop, out=out, as_of=NIGHT)
     before = out.read_bytes()
@@ -249,13 +247,13 @@ def test_a_failed_run_leaves_the_scores_of_the_night_before(own_shop, tmp_path):
         assert [run.status for run in ledger.runs("score")] == ["failed", "done"]
 
 
-def test_without_a_champion_the_way_to_one_is_told(own_shop, tmp_path):
+def test_without_a_champion_the_next_step_is_suggested(own_shop, tmp_path):
     (own_shop.parent / "models" / "champion").unlink()
     with pytest.raises(ModelError, match=r"no model at 'champion' in 'models'.*`churn train`"):
         score(own_shop, out=tmp_path / "s.parquet", as_of=NIGHT)
 
 
-def test_a_bundle_can_be_named_by_its_folder(own_shop, tmp_path):
+def test_a_bundle_can_be_given_by_its_folder(own_shop, tmp_path):
     models = own_shop.parent / "models"
     name = (models / "champion").read_text().strip()
     result = score(own_shop, out=tmp_path / "s.parquet", as_of=NIGHT, model=str(models / name))
@@ -271,7 +269,7 @@ def test_a_bundle_can_be_named_by_its_folder(own_shop, tmp_path):
         ("DATA__DAY_TIMEZONE", "Asia/Tokyo", r"\[data\] day_timezone must be 'UTC', .*got"),
     ],
 )
-def test_settings_other_than_those_of_the_training_are_refused(
+def test_settings_that_differ_from_the_training_are_rejected(
     shop, tmp_path, monkeypatch, key, value, said
 ):
     monkeypatch.setenv(f"CHURN__{key}", value)

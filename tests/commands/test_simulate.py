@@ -82,7 +82,7 @@ def test_late_orders_arrive_after_they_were_placed(tmp_path):
     assert not (tmp_path / "late" / "order_lines.parquet").exists()
 
 
-def test_impossible_numbers_and_a_folder_that_is_there_are_refused(shop, tmp_path):
+def test_impossible_numbers_and_an_existing_folder_are_rejected(shop, tmp_path):
     with pytest.raises(ConfigError, match="customers must be"):
         simulate(tmp_path / "none", customers=0, seed=1)
     with pytest.raises(StorageError, match="Choose another name"):

@@ -9,7 +9,7 @@ from churn.offers.catalogue import Offers
 
 
 @pytest.mark.parametrize("order", [None, 0.5, 38.2, 12_400.0, 3e6])
-def test_the_starter_offers_are_a_valid_catalogue_whatever_an_order_comes_to(tmp_path, order):
+def test_the_starter_offers_are_valid_for_any_mean_order(tmp_path, order):
     path = tmp_path / "offers.toml"
     path.write_text(starter_offers(order, currency="EUR", margin_rate=0.25))
     greeting, discount, voucher = Offers.load(path)
@@ -18,7 +18,7 @@ def test_the_starter_offers_are_a_valid_catalogue_whatever_an_order_comes_to(tmp
     assert all(offer.contact_cost < 0.1 * (order or 40.0) for offer in (greeting, discount))
 
 
-def test_the_shops_own_figures_stand_at_its_head():
+def test_the_shops_own_figures_are_in_the_header():
     text = starter_offers(73.456, currency="EUR", margin_rate=0.25)
     assert "your mean order is 73.46 EUR; a margin of 25%" in text
     assert "@" not in text

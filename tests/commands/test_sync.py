@@ -41,7 +41,7 @@ def registry(config):
         return versions, {alias: versions[str(number)] for alias, number in aliases.items()}
 
 
-def test_what_was_missed_is_recorded_once_and_the_aliases_follow(offline):
+def test_missing_models_are_recorded_once_and_aliases_are_updated(offline):
     """Fault 31, as one story, for each step stands on the one before."""
     with pytest.raises(StorageError, match="must answer, got connection refused"):
         sync(offline)
@@ -76,7 +76,7 @@ def test_what_was_missed_is_recorded_once_and_the_aliases_follow(offline):
     assert registry(offline)[1] == {"champion": "m-2", "challenger": "m-4"}
 
 
-def test_another_folder_is_recorded_without_moving_an_alias(offline):
+def test_another_folder_is_recorded_without_changing_aliases(offline):
     go_online(offline)
     keep_model(offline.parent / "others", "o-1", minute=5)
     (offline.parent / "others" / "champion").write_text("o-1\n")

@@ -24,26 +24,26 @@ def test_off_a_terminal_each_step_is_a_line():
     assert written.getvalue() == "reading the tables …\nfitting …\nreading the tables …\n"
 
 
-def test_steps_that_differ_in_their_numbers_alone_are_one_line():
+def test_steps_that_differ_only_in_their_numbers_are_one_line():
     teller, written = told(is_terminal=False)
     for done in ("1", "200", "1,400"):
         teller(f"sending: {done} of 1,400")
     assert written.getvalue() == "sending: 1 of 1,400 …\n"
 
 
-def test_a_command_that_is_soon_done_tells_no_steps_off_a_terminal():
+def test_a_short_command_shows_no_steps_off_a_terminal():
     teller, written = told(is_terminal=False, lines=False)
     teller("asking for consent")
     assert written.getvalue() == ""
 
 
-def test_on_a_terminal_steps_are_no_lines():
+def test_on_a_terminal_steps_are_a_spinner():
     teller, written = told(is_terminal=True)
     teller("fitting")
     assert "fitting" not in written.getvalue()
 
 
-def test_what_is_said_is_wrapped_inside_its_margin_without_blanks_at_the_end():
+def test_text_is_wrapped_within_its_margin_without_trailing_spaces():
     teller, written = told(is_terminal=False, width=20)
     teller.say("one two three four five six\n\nseven", indent=4, mark="| ")
     teller("eight")
@@ -53,7 +53,7 @@ def test_what_is_said_is_wrapped_inside_its_margin_without_blanks_at_the_end():
     ]
 
 
-def test_a_long_word_is_left_whole():
+def test_a_long_word_is_not_broken():
     teller, written = told(is_terminal=False, width=10)
     teller.say("https://shop.example/unsubscribe/token [not a style]")
     assert written.getvalue().splitlines()[0] == "https://shop.example/unsubscribe/token"
@@ -61,7 +61,7 @@ def test_a_long_word_is_left_whole():
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_machines_hear_nothing_of_it(capfd, quiet):
+def test_json_mode_shows_no_progress(capfd, quiet):
     with progress_on_terminal(quiet=quiet, lines=True) as teller:
         teller("fitting")
         teller.say("done")

@@ -49,7 +49,7 @@ def bundles_of(config, models="models"):
     return {path.name for path in (config.parent / models).iterdir() if path.is_dir()}
 
 
-def test_a_model_that_beats_the_rules_becomes_the_champion(trained):
+def test_a_model_that_beats_the_baselines_becomes_the_champion(trained):
     config, result = trained
     assert result.exit_code == 0
     assert result.gate["promoted"] is True
@@ -58,7 +58,7 @@ def test_a_model_that_beats_the_rules_becomes_the_champion(trained):
     assert load_bundle(config.parent / "models" / "champion").stand_in is None
 
 
-def test_the_manifest_tells_how_the_model_came_to_be(trained):
+def test_the_manifest_describes_the_training(trained):
     config, result = trained
     manifest = read_manifest(config.parent / "models" / result.model_id)
     assert manifest["as_of"] == str(result.as_of)
@@ -72,7 +72,7 @@ def test_the_manifest_tells_how_the_model_came_to_be(trained):
     assert manifest["data"]["orders"] == len(simulated_orders())
 
 
-def test_the_card_tells_a_person_what_it_predicts_and_how_well(trained):
+def test_the_card_states_what_is_predicted_and_how_well(trained):
     config, result = trained
     card = (config.parent / "models" / result.model_id / "card.md").read_text()
     for part in (
@@ -91,7 +91,7 @@ def test_the_card_tells_a_person_what_it_predicts_and_how_well(trained):
     assert "Stand-in" not in card
 
 
-def test_the_report_is_part_of_the_bundle_and_vouched_for_like_the_rest(trained):
+def test_the_report_is_part_of_the_bundle_and_hashed(trained):
     config, result = trained
     bundle = config.parent / "models" / result.model_id
     written = {f"report/{path.name}" for path in (bundle / "report").iterdir()}
@@ -133,7 +133,7 @@ def test_the_registry_calls_the_promoted_version_champion(trained):
     assert result.warnings == ()
 
 
-def test_the_registrys_model_scores_as_the_champion_does(trained, tmp_path, monkeypatch):
+def test_the_registered_model_scores_like_the_champion(trained, tmp_path, monkeypatch):
     config, _ = trained
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     by_alias = score(config, out=tmp_path / "a.parquet", model="models:/churn@champion")
@@ -148,7 +148,7 @@ def test_the_registrys_model_scores_as_the_champion_does(trained, tmp_path, monk
         )
 
 
-def test_a_model_that_the_registry_does_not_have_is_named(trained, tmp_path):
+def test_a_model_missing_in_the_registry_is_named(trained, tmp_path):
     with pytest.raises(StorageError, match=r"MLflow at .* must answer, got .*nobody"):
         score(trained[0], out=tmp_path / "s.parquet", model="models:/churn@nobody")
     assert not (tmp_path / "s.parquet").exists()
@@ -163,7 +163,7 @@ def test_what_was_resolved_and_counted_is_in_the_result(trained):
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
-def test_where_no_model_wins_the_best_baseline_stands_in_and_says_so(stand_in, tmp_path):
+def test_if_no_model_wins_the_best_baseline_becomes_the_fallback_model(stand_in, tmp_path):
     """On the gate, in the manifest, on the card, and whenever it scores."""
     config, first, _ = stand_in
     name = first.gate["stand_in"]
@@ -183,7 +183,7 @@ def test_where_no_model_wins_the_best_baseline_stands_in_and_says_so(stand_in, t
     assert f"stand_in:{name}" in set(sources)
 
 
-def test_a_stand_in_gets_fresher_as_long_as_no_model_wins(stand_in):
+def test_a_fallback_model_is_refreshed_until_a_model_wins(stand_in):
     """A rule fitted on newer labels replaces the older one; no model is claimed to speak."""
     config, first, second = stand_in
     assert second.exit_code == 0
@@ -195,7 +195,7 @@ def test_a_stand_in_gets_fresher_as_long_as_no_model_wins(stand_in):
     assert load_bundle(config.parent / "bundles" / "champion").stand_in == second.gate["stand_in"]
 
 
-def test_without_mlflow_the_bundle_is_promoted_and_the_silence_is_told(stand_in):
+def test_without_mlflow_the_bundle_is_promoted_with_a_warning(stand_in):
     """Fault 31."""
     _, first, second = stand_in
     for result in (first, second):
@@ -204,13 +204,13 @@ def test_without_mlflow_the_bundle_is_promoted_and_the_silence_is_told(stand_in)
         assert warning.endswith("the bundle is saved.")
 
 
-def test_models_may_be_kept_elsewhere_than_the_settings_say(stand_in):
+def test_models_can_be_written_to_another_folder(stand_in):
     config, first, second = stand_in
     assert not (config.parent / "models").exists()
     assert bundles_of(config, "bundles") == {first.model_id, second.model_id}
 
 
-def test_an_empty_table_is_too_little_to_learn_from(tmp_path):
+def test_an_empty_table_is_too_little_data(tmp_path):
     """Fault 20: a header and nothing else."""
     config = open_shop(tmp_path / "shop", simulated_orders(3).head(0))
     for as_of in (None, "2023-01-01"):
@@ -241,12 +241,12 @@ def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
 
 
 @pytest.mark.parametrize("as_of", ["yesterday", "2024-13-01", "2024-02-30", ""])
-def test_a_date_that_is_none_is_refused(as_of, base):
+def test_an_invalid_date_is_rejected(as_of, base):
     with pytest.raises(ConfigError, match=r"as_of must be"):
         train(trained_shop(base), as_of=as_of)
 
 
-def test_the_registered_model_names_its_inputs_and_refuses_rows_that_lack_some(trained):
+def test_the_registered_model_has_a_signature_and_rejects_incomplete_rows(trained):
     """A column that the signature does not name MLflow leaves out, and warns of it by name."""
     import mlflow
 

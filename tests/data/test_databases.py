@@ -210,7 +210,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(shop):
     assert not dead.exists()
 
 
-def test_a_table_that_is_not_there_is_named(shop):
+def test_a_missing_table_is_named(shop):
     with pytest.raises(DataError, match=r'there is no table postgresql://.*#"Orders"\. Check the'):
         opened(shop.address("Orders"))
 

@@ -30,14 +30,14 @@ def models(tmp_path_factory, count):
 
 
 @pytest.mark.parametrize("command", LISTS)
-def test_nothing_is_lost_doubled_or_left_behind(lists, count, command):
+def test_nothing_is_lost_duplicated_or_left_over(lists, count, command):
     """Faults 1 to 3, 49 to 51."""
     lists.all_of(command, every=EVERY.get(command, 7))
     assert count.kills[command] > 1
     assert (count.lost, count.doubled, count.litter) == ([], [], [])
 
 
-def test_effects_are_whole_whenever_their_learning_is_killed(models, count):
+def test_effects_are_complete_or_absent_after_a_kill(models, count):
     """Fault 3: and the next run removes what it left."""
     models.all_of("effects", every=EVERY["effects"])
     assert count.kills["effects"] > 1

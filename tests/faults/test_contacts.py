@@ -65,7 +65,7 @@ def contacts(config, night):
     return {name: ids.count(name) for name in ids}
 
 
-def test_the_same_plan_run_twice_contacts_nobody_twice_and_the_cap_holds_on(shop):
+def test_the_same_plan_run_twice_contacts_nobody_twice_and_keeps_the_cap(shop):
     for _ in range(2):
         assert finished(start(shop, FIRST))[0] == 0
         first = offered(shop)
@@ -78,7 +78,7 @@ def test_the_same_plan_run_twice_contacts_nobody_twice_and_the_cap_holds_on(shop
     assert offered(shop) & first  # 28 days later
 
 
-def test_two_plans_at_once_are_one_or_the_other(shop):
+def test_of_two_simultaneous_plans_one_remains(shop):
     """Into one file the second has to wait; into two, the ledger keeps one of the two."""
     racers = [start(shop, FIRST, name) for name in ("a.parquet", "a.parquet", "b.parquet")]
     codes = [finished(racer)[0] for racer in racers]

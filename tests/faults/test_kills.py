@@ -109,7 +109,7 @@ def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_n
     assert names == {"plans", "plans_runs", "plans_latest"}
 
 
-def test_a_scoring_killed_in_the_midst_of_its_write_can_be_run_again(shop, postgres):
+def test_a_scoring_killed_while_writing_can_be_repeated(shop, postgres):
     """Fault 2: the very command, killed while the server keeps it waiting inside its write."""
     words = ["--config", str(shop), "--out", postgres.address("scores"), "--run-id", "night-1"]
     command = [sys.executable, "-m", "churn", "score", "--as-of", MEMORYLESS_AS_OF, *words]

@@ -73,7 +73,7 @@ def fill(folder, *, but_bytes):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_full_disk_is_told_and_the_old_output_stays(shop, tmp_path, command):
+def test_a_full_disk_is_reported_and_the_old_output_stays(shop, tmp_path, command):
     """Fault 4."""
     with small_disk(tmp_path / "disk") as disk:
         out = disk / "out.parquet"
@@ -89,7 +89,7 @@ def test_a_full_disk_is_told_and_the_old_output_stays(shop, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_folder_that_may_not_be_written_to_is_told_before_anything_is_read(public_shop, command):
+def test_an_unwritable_folder_is_reported_before_anything_is_read(public_shop, command):
     """Fault 5, as a user without rights: root may write everywhere."""
     out = public_shop.parent / "locked" / "out.parquet"
     out.parent.mkdir(mode=0o555, exist_ok=True)
@@ -147,9 +147,7 @@ def test_a_second_run_at_the_same_file_is_busy_and_the_file_is_of_one_run(shop, 
     assert out.read_bytes() == before
 
 
-def test_of_two_scorings_into_one_file_at_once_one_is_told_and_the_file_is_of_the_other(
-    shop, tmp_path
-):
+def test_of_two_simultaneous_scorings_into_one_file_one_is_rejected(shop, tmp_path):
     """Fault 35, with two processes."""
     out = tmp_path / "scores.parquet"
     both = [started(words("score", shop, out, "--run-id", name)) for name in ("one", "two")]

@@ -166,7 +166,7 @@ def test_objectors_are_in_no_score_plan_or_audience_and_not_in_the_ledger(life):
     assert len(rows_of(folder, "meta.parquet")) > 10
 
 
-def test_the_erased_are_in_no_score_audience_ledger_log_or_cache_and_stay_away(life, tmp_path):
+def test_erased_customers_are_in_no_score_audience_ledger_log_or_cache(life, tmp_path):
     """Fault 49."""
     folder = moved(life[0], tmp_path / "shop")
     command = "forget - --json"

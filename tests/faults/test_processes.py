@@ -70,7 +70,7 @@ def bundles_of(config):
     return {path.name for path in (config.parent / "models").iterdir() if path.is_dir()}
 
 
-def test_a_killed_scoring_leaves_the_scores_of_before_and_the_next_run_cleans_up(shop, tmp_path):
+def test_a_killed_scoring_leaves_the_previous_scores_and_the_next_run_cleans_up(shop, tmp_path):
     """Fault 1."""
     out = tmp_path / "out" / "scores.parquet"
     score(shop, out=out, as_of=str(AS_OF))
@@ -101,7 +101,7 @@ def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_
         assert [run.status for run in ledger.runs("check")] == ["done"]
 
 
-def test_trainings_killed_at_any_moment_register_nothing_that_is_not_whole(shop):
+def test_trainings_killed_at_any_moment_register_only_complete_models(shop):
     """Fault 3: before the bundle, after it, and in the middle of recording it."""
     shop.write_text(shop.read_text().replace(NO_SERVER, "sqlite:///mlflow.db"))
     before = champion_of(shop)

@@ -64,7 +64,7 @@ def test_forget_waits_for_a_run_that_has_read_the_tables_and_that_run_writes_not
     assert customers_of(out) == set(CUSTOMERS) - {gone}
 
 
-def test_a_run_that_is_not_on_record_yet_reads_the_list_with_the_customer_on_it(shop):
+def test_a_run_not_yet_on_record_reads_the_updated_list_of_erased_customers(shop):
     out = shop.parent / "later.parquet"
     with stopped("churn.commands.session:on_record", *plan_words(shop, out)) as running:
         assert forget(shop, customers=[CUSTOMERS[5]]).exit_code == 0
@@ -73,7 +73,7 @@ def test_a_run_that_is_not_on_record_yet_reads_the_list_with_the_customer_on_it(
 
 
 @pytest.mark.parametrize("command", ["send", "export"])
-def test_a_plan_that_is_replaced_while_consent_is_read_goes_nowhere(shop, command):
+def test_a_plan_replaced_while_consent_is_read_is_not_sent(shop, command):
     """Fault 51: what goes out is of the plan on record, or nobody's cooldown would begin."""
     old, few = shop.parent / "plan.parquet", CUSTOMERS[:7]
     to = ["--to", shop.parent / "list.csv"] if command == "export" else []
@@ -91,7 +91,7 @@ def test_a_plan_that_is_replaced_while_consent_is_read_goes_nowhere(shop, comman
     assert known == offered(new)
 
 
-def test_a_plan_that_is_killed_before_it_is_on_record_leaves_the_one_before(shop):
+def test_a_plan_killed_before_recording_leaves_the_previous_one(shop):
     """The file is new and refused; what counts is the earlier plan, whole, and its facts."""
     old = shop.parent / "plan.parquet"
     kept = shop.parent / "kept.parquet"
@@ -107,7 +107,7 @@ def test_a_plan_that_is_killed_before_it_is_on_record_leaves_the_one_before(shop
     assert statuses(shop, "plan")[0] == "failed"
 
 
-def test_a_plan_that_is_killed_once_it_is_on_record_keeps_what_it_is_measured_by(shop):
+def test_a_plan_killed_after_recording_can_still_be_measured(shop):
     out = shop.parent / "plan.parquet"
     with stopped("churn.storage.ledger:Ledger.finish_run", *plan_words(shop, out)) as running:
         running.kill()

@@ -94,7 +94,7 @@ def listed(folder):
     return planned, exported, [plan["warnings"], export["warnings"]]
 
 
-def test_whoever_refused_in_whatever_words_is_planned_for_and_sent_nothing(shop):
+def test_customers_who_refused_in_any_wording_get_no_plan_or_message(shop):
     left = CUSTOMERS[len(WRONG) : len(WRONG) + len(EVENTS)]
     refusals = [
         {"customer_id": name} | REFUSAL | wrong
@@ -118,7 +118,7 @@ def test_whoever_refused_in_whatever_words_is_planned_for_and_sent_nothing(shop)
         assert not any("c00" in text for text in warnings)
 
 
-def test_a_withdrawal_by_a_server_that_is_years_back_is_on_no_list(shop):
+def test_a_withdrawal_recorded_with_a_wrong_clock_is_on_no_list(shop):
     planned, exported, _ = listed(shop)
     assert planned == exported == set(CUSTOMERS)
     token, told = "token-of-c0003", {"customer_id": "c0003", "channel": "email"}

@@ -33,7 +33,7 @@ def started(config, *words):
     )
 
 
-def test_killed_between_the_servers_yes_and_the_record_of_it(base, tmp_path):
+def test_a_kill_between_acceptance_and_record_sends_nothing_twice(base, tmp_path):
     """The server has the message, the ledger does not know: never sent a second time by itself."""
     sink, process = MailSink(), None
 
@@ -93,7 +93,7 @@ def test_killed_at_any_moment_and_run_again_nobody_gets_two(base, tmp_path):
     }
 
 
-def test_what_is_in_doubt_stays_with_its_customer_where_others_share_the_address(base, tmp_path):
+def test_a_message_in_doubt_stays_with_its_customer_at_a_shared_address(base, tmp_path):
     """Sent once more as the same message, and not as a new one to somebody behind the address."""
     sink, process = MailSink(), None
 

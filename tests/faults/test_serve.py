@@ -91,7 +91,7 @@ def rows(shop):
     return pd.read_parquet(canaries).drop(columns=[f"said_{name}" for name in OUTPUTS])
 
 
-def test_the_served_model_says_what_the_champion_says(server, shop, rows):
+def test_the_served_model_scores_like_the_champion(server, shop, rows):
     said = load_bundle(shop.parent / "models" / "champion").predict_frame(rows)
     heard = asked(server, rows).astype(dict.fromkeys(set(OUTPUTS) - {"probability_source"}, float))
     assert set(rows["status"]) >= {"eligible", "lapsed"}

@@ -18,7 +18,7 @@ def scores(*rows):
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
 
 
-def test_changes_are_counted_in_their_order_with_their_mean_rise():
+def test_changes_are_counted_in_order_with_their_mean_change():
     table = scores(
         ("unchanged", "2024-01-01", 0.2, 0.1),
         ("newly_at_risk", "2024-01-01", 0.9, 0.5),
@@ -40,7 +40,7 @@ def test_changes_are_counted_in_their_order_with_their_mean_rise():
     ]
 
 
-def test_scores_compared_with_none_show_no_changes():
+def test_scores_without_a_comparison_show_no_changes():
     table = scores((None, None, 0.2, None))
     assert change_counts(table) == {}
     assert changes_table(table) == ()
