@@ -81,13 +81,13 @@ def one_object(out):
 
 def test_scores_as_json_are_one_object_on_standard_output(churn, shop, tmp_path):
     out = tmp_path / "scores.parquet"
-    code, said, err = churn("score", "-c", shop, "--out", out, "--as-of", AS_OF, "--json")
-    told = one_object(said)
+    code, printed, err = churn("score", "-c", shop, "--out", out, "--as-of", AS_OF, "--json")
+    result = one_object(printed)
     assert (code, err) == (0, "")
-    assert set(told) == KEYS
-    assert (told["schema"], told["command"], told["as_of"]) == (1, "score", str(AS_OF))
-    assert told["rows"]["scores"] == len(pd.read_parquet(out))
-    (file,) = told["files"]
+    assert set(result) == KEYS
+    assert (result["schema"], result["command"], result["as_of"]) == (1, "score", str(AS_OF))
+    assert result["rows"]["scores"] == len(pd.read_parquet(out))
+    (file,) = result["files"]
     assert file["path"] == str(out)
     assert re.fullmatch("[0-9a-f]{64}", file["sha256"])
 
@@ -95,22 +95,22 @@ def test_scores_as_json_are_one_object_on_standard_output(churn, shop, tmp_path)
 @pytest.mark.parametrize("command", ["check", "features", "plan"])
 def test_every_command_prints_the_same_keys(churn, shop, tmp_path, command):
     out = [] if command == "check" else ["--out", tmp_path / "t.parquet"]
-    code, said, err = churn(command, "--config", shop, *out, "--json")
-    told = one_object(said)
+    code, printed, err = churn(command, "--config", shop, *out, "--json")
+    result = one_object(printed)
     assert (code, err) == (0, "")
-    assert set(told) == KEYS
-    assert told["command"] == command
-    assert told["run_id"]
+    assert set(result) == KEYS
+    assert result["command"] == command
+    assert result["run_id"]
 
 
 def test_recommendations_print_the_same_keys_for_the_given_kind(churn, tmp_path):
     shop = written_shop(tmp_path / "shop", basket_lines(20))
     out = tmp_path / "new.csv"
     options = ["--new-only", "--top", 3, "--level", "category", "--json"]
-    code, said, err = churn("recommend", "-c", shop, "--out", out, *options)
-    told = one_object(said)
-    assert (code, err, set(told)) == (0, "", KEYS)
-    assert (told["metrics"]["kind"], told["metrics"]["level"]) == ("new", "category")
+    code, printed, err = churn("recommend", "-c", shop, "--out", out, *options)
+    result = one_object(printed)
+    assert (code, err, set(result)) == (0, "", KEYS)
+    assert (result["metrics"]["kind"], result["metrics"]["level"]) == ("new", "category")
     assert set(pd.read_csv(out)["rank"]) == {1, 2, 3}
     code, _, err = churn("recommend", "-c", shop, "--judge", "--new-only", "--repeat-only")
     assert (code, err.count("\n")) == (2, 1)
@@ -119,11 +119,11 @@ def test_recommendations_print_the_same_keys_for_the_given_kind(churn, tmp_path)
 def test_an_export_prints_the_same_keys_and_exits_with_its_codes(churn, shop, tmp_path):
     plan, to = tmp_path / "plan.parquet", ("--to", tmp_path / "list.csv", "-c", shop)
     assert churn("plan", "-c", shop, "--out", plan)[0] == 0
-    code, said, err = churn("export", plan, *to, "--json")
-    told = one_object(said)
+    code, printed, err = churn("export", plan, *to, "--json")
+    result = one_object(printed)
     assert (code, err) == (0, "")
-    assert set(told) == KEYS
-    assert told["rows"]["exported"] == len(pd.read_csv(tmp_path / "list.csv")) > 10
+    assert set(result) == KEYS
+    assert result["rows"]["exported"] == len(pd.read_csv(tmp_path / "list.csv")) > 10
     code, _, err = churn("export", plan, *to, "--audience", "elsewhere")
     assert (code, err.count("\n")) == (2, 1)
     plan.with_name("plan.parquet.manifest.json").unlink()
@@ -133,8 +133,8 @@ def test_an_export_prints_the_same_keys_and_exits_with_its_codes(churn, shop, tm
 
 def test_text_goes_to_standard_error_and_standard_output_stays_empty(churn, shop, tmp_path):
     out = tmp_path / "scores.csv"
-    code, said, err = churn("score", "-c", shop, "--out", out)
-    assert (code, said) == (0, "")
+    code, printed, err = churn("score", "-c", shop, "--out", out)
+    assert (code, printed) == (0, "")
     assert f"churn score as of {AS_OF} (exclusive)" in err
     assert "value at risk, EUR" in err
     assert f"wrote {out}" in err
@@ -146,11 +146,11 @@ def test_a_rejected_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
     simulated_orders(150, days=300, memoryless=True).to_parquet(own.with_name("orders.parquet"))
     models = own.parent / "models"
     champion = (models / "champion").read_text().strip()
-    code, said, err = churn("train", "-c", own, "--as-of", MEMORYLESS_AS_OF, "--json")
-    told = one_object(said)
+    code, printed, err = churn("train", "-c", own, "--as-of", MEMORYLESS_AS_OF, "--json")
+    result = one_object(printed)
     assert (code, err) == (4, "")
-    assert told["gate"]["promoted"] is False
-    assert told["gate"]["reasons"][-1] == "the champion stays"
+    assert result["gate"]["promoted"] is False
+    assert result["gate"]["reasons"][-1] == "the champion stays"
     assert (models / "champion").read_text().strip() == champion
 
 
@@ -221,10 +221,10 @@ def test_a_failure_is_one_line_of_cause_with_its_exit_code(churn, small_shop, fa
 def test_a_failure_as_json_has_rule_and_fix_on_standard_output(churn, small_shop, failing, wanted):
     code, out, err = churn(*failing(small_shop), "--json")
     assert code == wanted
-    (told,) = one_object(out).values()
-    assert set(told) == {"code", "rule", "got", "fix"}
-    assert told["code"] == wanted
-    assert told["rule"] in err
+    (result,) = one_object(out).values()
+    assert set(result) == {"code", "rule", "got", "fix"}
+    assert result["code"] == wanted
+    assert result["rule"] in err
 
 
 def test_with_debug_a_failure_shows_where_it_arose(tmp_path):
@@ -249,10 +249,10 @@ def test_a_busy_target_is_exit_code_6(churn, shop, tmp_path):
 )
 def test_wrong_usage_as_json_is_one_object_with_rule_and_fix(churn, arguments):
     code, out, err = churn(*arguments[:1], *arguments[1:], "--json")
-    (told,) = one_object(out).values()
-    assert (code, told["code"], told["got"]) == (2, 2, None)
-    assert told["rule"] in err
-    assert "--help" in told["fix"]
+    (result,) = one_object(out).values()
+    assert (code, result["code"], result["got"]) == (2, 2, None)
+    assert result["rule"] in err
+    assert "--help" in result["fix"]
 
 
 @pytest.mark.parametrize("arguments", [["unknown"], ["score"], ["check", "--unknown"]])
@@ -288,13 +288,15 @@ def test_every_command_has_help_with_its_options(churn, command):
 def test_models_are_shown_as_json_and_as_tables(churn, shop, words):
     model_id = (shop.parent / "models" / "champion").read_text().strip()
     words = [model_id if word in ("ID", "A", "B") else word for word in words]
-    code, said, err = churn("models", *words, "-c", shop, *(["--json"] * ("--json" not in words)))
-    told = one_object(said)
+    code, printed, err = churn(
+        "models", *words, "-c", shop, *(["--json"] * ("--json" not in words))
+    )
+    result = one_object(printed)
     assert (code, err) == (0, "")
-    assert set(told) == KEYS
-    assert told["command"] == "models"
-    code, said, err = churn("models", *(word for word in words if word != "--json"), "-c", shop)
-    assert (code, said) == (0, "")
+    assert set(result) == KEYS
+    assert result["command"] == "models"
+    code, printed, err = churn("models", *(word for word in words if word != "--json"), "-c", shop)
+    assert (code, printed) == (0, "")
     assert model_id in err
 
 

@@ -76,7 +76,7 @@ def test_the_file_may_be_relative_to_the_working_directory(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", r"^\[data\] is missing\. Fix churn\.toml\.$"),
         ("[data]\n", r"^\[data\] orders is missing"),
@@ -107,8 +107,8 @@ def test_the_file_may_be_relative_to_the_working_directory(tmp_path, monkeypatch
         (LEAST.replace('"orders.csv"', '"${HOME_OF_ORDERS}"'), r"^\$\{HOME_OF_ORDERS\} names an e"),
     ],
 )
-def test_every_mistake_is_one_clear_line(load, text, said):
-    with pytest.raises(ConfigError, match=said) as refused:
+def test_every_mistake_is_one_clear_line(load, text, message):
+    with pytest.raises(ConfigError, match=message) as refused:
         load(text)
     assert "\n" not in str(refused.value)
     assert "pydantic" not in str(refused.value)
@@ -180,7 +180,7 @@ def test_an_override_reaches_the_columns_of_a_table(load):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("CHURN__SCORING__NOISE", r"\[scoring\] noise is not a known key"),
         ("CHURN__NOISE", r"\[noise\] is not a known key"),
@@ -189,8 +189,8 @@ def test_an_override_reaches_the_columns_of_a_table(load):
         ("CHURN__", r"is not a known key"),
     ],
 )
-def test_an_override_of_an_unknown_key_is_rejected(load, name, said):
-    with pytest.raises(ConfigError, match=said):
+def test_an_override_of_an_unknown_key_is_rejected(load, name, message):
+    with pytest.raises(ConfigError, match=message):
         load(LEAST + "[scoring]\ncapacity = 0.1\n", **{name: "1"})
 
 
@@ -342,7 +342,7 @@ def test_transports_take_their_secrets_from_the_environment(load):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (
             EMAIL.replace("${SMTP_PASSWORD}", "hunter2"),
@@ -352,8 +352,8 @@ def test_transports_take_their_secrets_from_the_environment(load):
         ("[delivery.webhook]\nsecret = 5\n", r"secret must come from the environment"),
     ],
 )
-def test_a_delivery_secret_written_in_the_file_is_rejected_and_not_repeated(load, text, told):
-    with pytest.raises(ConfigError, match=told) as refused:
+def test_a_delivery_secret_written_in_the_file_is_rejected_and_not_repeated(load, text, reported):
+    with pytest.raises(ConfigError, match=reported) as refused:
         load(LEAST + text)
     assert "hunter2" not in str(refused.value)
     assert WHSEC not in str(refused.value)

@@ -137,15 +137,15 @@ def test_folder_registry_and_joblib_give_the_same_predictions(
     model = churn.load_model("models/champion")
     joblib.dump(model, "model.joblib")
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
-    said = model.predict_frame(everyone)
+    message = model.predict_frame(everyone)
     others = {
         "joblib": joblib.load("model.joblib").predict_frame(everyone),
         "mlflow": mlflow.pyfunc.load_model("models:/churn@champion").predict(everyone),
     }
-    assert set(said["probability_source"]) == {"model", "win_back", "fallback"}
+    assert set(message["probability_source"]) == {"model", "win_back", "fallback"}
     for other in others.values():
         assert list(other.columns) == list(OUTPUTS)
-        pd.testing.assert_frame_equal(other, said, rtol=0, atol=1e-12, check_dtype=False)
+        pd.testing.assert_frame_equal(other, message, rtol=0, atol=1e-12, check_dtype=False)
 
 
 STRANGER = """
@@ -166,9 +166,9 @@ def test_the_registered_model_needs_nothing_of_this_package(
 
     everyone.to_parquet("rows.parquet")
     subprocess.run([sys.executable, "-c", STRANGER], check=True, capture_output=True, text=True)
-    said = churn.load_model("models/champion").predict_frame(everyone)
+    message = churn.load_model("models/champion").predict_frame(everyone)
     pd.testing.assert_frame_equal(
-        pd.read_parquet("said.parquet"), said, rtol=0, atol=1e-12, check_dtype=False
+        pd.read_parquet("said.parquet"), message, rtol=0, atol=1e-12, check_dtype=False
     )
 
 
@@ -295,8 +295,8 @@ def test_the_template_of_the_sending_page_renders(tmp_path: Path):
 
     (text,) = blocks("docs/sending.md", "jinja")
     (tmp_path / "spring.j2").write_text(text)
-    said = ("expires_on", "code", "products", "link", "unsubscribe_url", "agreed")
-    values = dict.fromkeys(said) | {
+    message = ("expires_on", "code", "products", "link", "unsubscribe_url", "agreed")
+    values = dict.fromkeys(message) | {
         "shop": {"name": "Shop", "address": "1"},
         "offer": {"name": "A"},
     }

@@ -109,15 +109,19 @@ WRONG = {
 def test_a_wrong_type_is_named_with_its_fix(name):
     with pytest.raises(churn.ChurnError) as failure:
         WRONG[name]()
-    said = str(failure.value)
-    assert failure.value.fix or "Pass one row of features" in said  # the portable model's own words
-    assert said.endswith(failure.value.fix)
+    message = str(failure.value)
+    assert (
+        failure.value.fix or "Pass one row of features" in message
+    )  # the portable model's own words
+    assert message.endswith(failure.value.fix)
 
 
 def test_every_public_function_is_among_them():
     """Whoever adds one adds what it says of wrong types."""
-    told = " ".join(WRONG) + " " + " ".join(code.__code__.co_names[1] for code in WRONG.values())
+    called = " ".join(WRONG) + " " + " ".join(code.__code__.co_names[1] for code in WRONG.values())
     functions = {name for name in churn.__all__ if not name[0].isupper()}
-    missing = {name for name in functions if name not in told and name.split("_")[0] not in told}
+    missing = {
+        name for name in functions if name not in called and name.split("_")[0] not in called
+    }
     assert missing == set()
     assert shop_panel().clock == CLOCK

@@ -42,11 +42,11 @@ def rows(held, place, table):
 
 def test_rows_of_every_table_are_included_with_the_contract_names(shop, held):
     orders = pd.read_parquet(shop.parent / "orders.parquet").query("customer_id == @PERSON")
-    told = rows(held, "tables", "orders")
-    assert held["tables"]["orders"]["count"] == len(told) == len(orders)
-    assert sorted(row["amount"] for row in told) == sorted(orders["amount"])
+    reported = rows(held, "tables", "orders")
+    assert held["tables"]["orders"]["count"] == len(reported) == len(orders)
+    assert sorted(row["amount"] for row in reported) == sorted(orders["amount"])
     days = {str(day)[:10] for day in orders["ordered_at"]}
-    assert {row["ordered_at"][:10] for row in told} == days
+    assert {row["ordered_at"][:10] for row in reported} == days
     assert rows(held, "tables", "customers")[0]["email"] == address(PERSON)
     assert {row["purpose"] for row in held["consents_now"]} == {"marketing"}
 
@@ -62,8 +62,8 @@ def test_decisions_are_included_with_their_codes_explained(held):
 
 def test_current_consent_is_that_of_an_export_and_a_withdrawal_today_counts(held):
     """The sms was withdrawn in the ledger, after the end of the data."""
-    told = {row["channel"]: row["granted"] for row in held["consents_now"]}
-    assert told == {"ads": True, "email": True, "sms": False}
+    reported = {row["channel"]: row["granted"] for row in held["consents_now"]}
+    assert reported == {"ads": True, "email": True, "sms": False}
 
 
 def test_a_consent_withdrawn_through_churn_is_shown_as_refused(tmp_path):
@@ -71,8 +71,8 @@ def test_a_consent_withdrawn_through_churn_is_shown_as_refused(tmp_path):
     with Ledger(config.parent / "ledger.db") as ledger:
         record_withdrawal(ledger, PERSON, "email", source="one-click")
     result = access(config, customer=PERSON)
-    told = {row["channel"]: row["granted"] for row in result.metrics["consents_now"]}
-    assert told == {"ads": True, "email": False}
+    reported = {row["channel"]: row["granted"] for row in result.metrics["consents_now"]}
+    assert reported == {"ads": True, "email": False}
     (shown,) = [rows for title, _, rows in result.tables if title == "Current consent"]
     assert ("email", "marketing", "refused") in shown
 
@@ -158,10 +158,10 @@ def test_the_file_is_private_and_is_deleted_with_the_customer(tmp_path):
     forget(config, customers=[PERSON])
     assert files_of(config.parent / "out") == []
     assert names_in([config.parent / "ledger.db"], [PERSON, "person.json"]) == set()
-    told = access(config, customer=PERSON)
-    assert not told.metrics["held"]
-    assert told.warnings[0].startswith("erased on 20")
-    assert PERSON not in json.dumps(told.to_dict())
+    reported = access(config, customer=PERSON)
+    assert not reported.metrics["held"]
+    assert reported.warnings[0].startswith("erased on 20")
+    assert PERSON not in json.dumps(reported.to_dict())
 
 
 def test_an_unfinished_erasure_is_reported_with_the_remaining_rows(tmp_path):

@@ -21,10 +21,10 @@ def cells(result, title):
 
 def test_a_model_is_shown_with_its_evaluation_and_terms_as_champion(shop):
     result = show_model(shop, "m-1")
-    told = cells(result, "Model m-1")
-    assert told["as of"] == ("2024-01-01",)
-    assert told["gate"] == ("passed",)
-    assert told["data"] == (("cd" * 8),)
+    reported = cells(result, "Model m-1")
+    assert reported["as of"] == ("2024-01-01",)
+    assert reported["gate"] == ("passed",)
+    assert reported["data"] == (("cd" * 8),)
     judged = cells(result, "Evaluation on later cutoffs")
     assert judged.keys() == {"model", "recency", "active_windows", "logistic_rfm", "bg_nbd"}
     assert result.gate["reasons"] == ["the model beats the rules"]
@@ -83,9 +83,9 @@ def test_invalid_names_are_rejected(shop):
 def test_models_are_shown_and_compared_by_unambiguous_prefixes(tmp_path):
     own = shop_with_models(tmp_path / "shop", "spring-1", "summer-1")
     crown(own, "summer-1", reason="warm")
-    told = show_model(own, "su")
-    assert (told.model_id, told.resolved["champion"]) == ("summer-1", True)
-    assert cells(told, "Model summer-1")["champion from"][0].endswith(": warm")
+    reported = show_model(own, "su")
+    assert (reported.model_id, reported.resolved["champion"]) == ("summer-1", True)
+    assert cells(reported, "Model summer-1")["champion from"][0].endswith(": warm")
     resolved = compare_models(own, "sp", "su").resolved
     assert (resolved["first"], resolved["second"]) == ("spring-1", "summer-1")
     with pytest.raises(ConfigError, match="got spring-1, summer-1"):

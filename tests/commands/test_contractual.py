@@ -79,15 +79,15 @@ def test_every_customer_has_a_subscription_status(trained, scored):
 def test_cancelled_customers_have_a_higher_risk_and_a_matching_reason(trained, scored):
     config, _ = trained
     terms = pd.read_parquet(config.parent / "subscriptions.parquet")
-    said = terms[(terms["cancelled_at"] < AS_OF) & (terms["expires_at"] >= AS_OF)]
+    message = terms[(terms["cancelled_at"] < AS_OF) & (terms["expires_at"] >= AS_OF)]
     eligible = scored[scored["status"] == "eligible"].set_index("customer_id")
-    cancelled = eligible.index.isin(said["customer_id"])
+    cancelled = eligible.index.isin(message["customer_id"])
     churn = eligible["churn_probability"]
     assert churn[cancelled].mean() > 2 * churn[~cancelled].mean()
-    told = [
+    reported = [
         text for one in eligible.loc[cancelled & eligible["at_risk"], "reasons"] for text in one
     ]
-    assert any("Has cancelled; the subscription ends in" in text for text in told)
+    assert any("Has cancelled; the subscription ends in" in text for text in reported)
 
 
 def test_covered_customers_rarely_lapse_and_lapsed_ones_get_win_back_scores(scored):
@@ -125,7 +125,7 @@ def test_a_plan_can_use_contractual_scores(trained, scored):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('mode = "contractual"', 'mode = "purchases"', r"\[churn\] mode must be.*'contractual'"),
         (
@@ -135,9 +135,9 @@ def test_a_plan_can_use_contractual_scores(trained, scored):
         ),
     ],
 )
-def test_scoring_with_another_mode_or_grace_than_the_model_is_rejected(trained, old, new, said):
+def test_scoring_with_another_mode_or_grace_than_the_model_is_rejected(trained, old, new, message):
     config, _ = trained
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         score(changed(config, old, new), out=config.parent / "other.parquet", as_of=AS_OF)
 
 

@@ -142,12 +142,12 @@ def files_with(secret, folder):
     ]
 
 
-@pytest.mark.parametrize("said", ["wr0ng-secret", "s3/cret"])
-def test_an_invalid_address_is_one_line_without_its_password(shop, postgres, said):
-    address = postgres.address("scores", password=said)
+@pytest.mark.parametrize("message", ["wr0ng-secret", "s3/cret"])
+def test_an_invalid_address_is_one_line_without_its_password(shop, postgres, message):
+    address = postgres.address("scores", password=message)
     for words in (("--json",), ("--debug",), ()):
         code, output = told("score", "--config", shop, "--out", address, *words)
-        assert said not in output
+        assert message not in output
         assert code in (2, 7) or "--debug" in words
 
 

@@ -176,7 +176,7 @@ def test_everyone_can_be_explained_in_german(shop, tmp_path, monkeypatch):
     score(shop, out=out, as_of=NIGHT, explain="all")
     frame = pd.read_parquet(out)
     assert (frame["reasons"].map(len) > 0).mean() > 0.95
-    said = " ".join(text for texts in frame["reasons"] for text in texts)
-    assert "Höheres Risiko: " in said
-    assert "Higher" not in said
+    message = " ".join(text for texts in frame["reasons"] for text in texts)
+    assert "Höheres Risiko: " in message
+    assert "Higher" not in message
     assert verify_file(out)["language"] == "de"

@@ -62,11 +62,11 @@ def run(tmp_path_factory):
 
 def test_every_offer_has_a_verdict_and_an_untested_one_keeps_its_assumption(run):
     _, result = run
-    told = result.metrics["offers"]
-    assert set(told) == {"discount", "points", "reminder", "untried"}
-    assert told["discount"]["average"]["low"] > 0.05
-    assert told["discount"]["verdict"] in ("individual", "average")
-    assert told["untried"] == {
+    reported = result.metrics["offers"]
+    assert set(reported) == {"discount", "points", "reminder", "untried"}
+    assert reported["discount"]["average"]["low"] > 0.05
+    assert reported["discount"]["verdict"] in ("individual", "average")
+    assert reported["untried"] == {
         "verdict": "assumed",
         "stated": {"estimate": 0.02, "low": 0.0, "high": 0.04},
     }
@@ -96,14 +96,14 @@ def test_estimated_effects_are_saved_and_loaded_again(run):
     assert set(found.known) == {"discount", "points", "reminder"}
     assert found.horizon_days == 28
     (path,) = result.files
-    told = json.loads(path.read_text())
-    assert told["findings"]["discount"]["verdict"] == found.known["discount"].verdict
+    reported = json.loads(path.read_text())
+    assert reported["findings"]["discount"]["verdict"] == found.known["discount"].verdict
 
 
 def test_the_result_is_plain_json(run):
     _, result = run
-    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert told["rows"]["contacts_by_lot"] > 1_000
+    reported = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert reported["rows"]["contacts_by_lot"] > 1_000
 
 
 def test_effects_of_another_horizon_are_not_used(run):
@@ -136,8 +136,8 @@ def test_without_randomisation_nothing_is_measured(tmp_path):
 
 def test_few_customers_are_too_small_to_tell(tmp_path):
     config = shop(tmp_path / "shop", customers=500)
-    told = effects(config).metrics["offers"]
-    verdicts = {told[name]["verdict"] for name in ("discount", "points", "reminder")}
+    reported = effects(config).metrics["offers"]
+    verdicts = {reported[name]["verdict"] for name in ("discount", "points", "reminder")}
     assert verdicts == {"too small to tell"}
     with open_session("plan", config, as_of=None, progress=lambda _: None) as session:
         assert all(not one.is_measured for one in known_effects(session).known.values())

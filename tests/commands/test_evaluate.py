@@ -64,15 +64,15 @@ def test_the_report_and_the_tables_agree_with_the_figures(later, judged):
     titles = [title for title, _, _ in judged.tables]
     for part in ("Decline model", "Calibration error", "Backtest of lists", "Expected"):
         assert any(title.startswith(part) for title in titles)
-    told = json.loads((folder / "judgement.json").read_text())
-    assert told["backtest"] == judged.metrics["judgement"]["backtest"]
+    reported = json.loads((folder / "judgement.json").read_text())
+    assert reported["backtest"] == judged.metrics["judgement"]["backtest"]
 
 
 def test_optional_parts_are_included_on_request(judged):
-    told = judged.metrics["judgement"]
-    assert len(told["pooled"]["cutoffs"]) > len(judged.metrics["cutoffs"])
-    assert [one["horizon_days"] for one in told["horizons"]] == [14, 28, 56]
-    assert told["ablation"] == []
+    reported = judged.metrics["judgement"]
+    assert len(reported["pooled"]["cutoffs"]) > len(judged.metrics["cutoffs"])
+    assert [one["horizon_days"] for one in reported["horizons"]] == [14, 28, 56]
+    assert reported["ablation"] == []
     assert any(title == "The recipe with other horizons" for title, _, _ in judged.tables)
 
 

@@ -457,10 +457,10 @@ def test_an_audience_holds_hashes_and_no_identifier_of_anybody(shop, name, endin
     assert len(frame) == len(offered(path)) == result.rows["exported"]
     assert frame.stack().str.fullmatch("[0-9a-f]{64}").all()
     manifest = out.with_name(out.name + ".manifest.json").read_text()
-    said = " ".join([frame.to_csv(), manifest]).lower()
+    message = " ".join([frame.to_csv(), manifest]).lower()
     for number in range(40):
         for raw in (f"name.{number}+", f"name{number}@", f"c{number:04d}", f"555{number:04d}"):
-            assert raw not in said
+            assert raw not in message
 
 
 def test_an_audience_takes_offers_of_the_channel_ads_alone(shop):
@@ -570,8 +570,8 @@ def preferences_of(config, **columns):
 def test_what_is_not_wanted_any_more_is_not_exported(shop):
     path = planned(shop)
     gone = sorted(offered(path))[:4]
-    said = {"kind": ["discount", "gift", None, ""], "channel": ["email", None, "sms", "Email"]}
-    preferences_of(shop, customer_id=gone, allowed=False, **said)
+    message = {"kind": ["discount", "gift", None, ""], "channel": ["email", None, "sms", "Email"]}
+    preferences_of(shop, customer_id=gone, allowed=False, **message)
     frame, result = sent(shop, path)
     assert offered(path) - set(frame["customer_id"]) == {gone[0], gone[3]}
     assert result.metrics["left_out"] == {"preference": 2}
@@ -617,8 +617,14 @@ def fuzzed(tmp_path_factory):
     tables = [f'[data.{name}]\nsource = "{name}.parquet"' for name in histories.HAPPENED]
     text = config.read_text().replace("[offers]", "[offers]\nholdout = 0.0", 1)
     config.write_text("\n".join([text, *tables]))
-    said = {"channel": "email", "purpose": "marketing", "granted": True, "at": -200, "loaded": -200}
-    told(config, {"consents": [said | {"customer_id": name} for name in names]})
+    message = {
+        "channel": "email",
+        "purpose": "marketing",
+        "granted": True,
+        "at": -200,
+        "loaded": -200,
+    }
+    told(config, {"consents": [message | {"customer_id": name} for name in names]})
     path = planned(config, customers=names, as_of=str(begins.date()))
     assert offered(path) == set(names)
     return config, path

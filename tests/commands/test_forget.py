@@ -139,10 +139,10 @@ def test_audiences_in_csv_are_searched_too(shop, kind):
 
 def test_exports_that_contained_the_customer_are_reported_for_follow_up(shop):
     asked = offered(shop, "banner"), offered(shop, "coupon")
-    told = [forget(shop, customers=[name], dry_run=True).metrics["take_off"] for name in asked]
-    places = [[(row["audience"], row["offer_id"]) for row in rows] for rows in told]
+    reported = [forget(shop, customers=[name], dry_run=True).metrics["take_off"] for name in asked]
+    places = [[(row["audience"], row["offer_id"]) for row in rows] for rows in reported]
     assert places == [[("list", "banner"), ("meta", "banner")], [("list", "coupon")]]
-    assert told[0][0]["campaign_id"] == "spring"
+    assert reported[0][0]["campaign_id"] == "spring"
 
 
 def test_an_audience_that_can_no_longer_be_searched_is_reported_as_incomplete(shop):
@@ -244,8 +244,10 @@ def test_the_shops_own_files_are_unchanged_and_reported(shop):
     result = forget(shop, customers=[CUSTOMERS[1]], places=[shop.parent])
     assert (shop.parent / "orders2.parquet").read_bytes() == held
     assert result.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
-    (told,) = [note for note in result.warnings if "your table" in note]
-    assert told.startswith("your tables still hold erased customers: orders (1), customers (1), ")
+    (reported,) = [note for note in result.warnings if "your table" in note]
+    assert reported.startswith(
+        "your tables still hold erased customers: orders (1), customers (1), "
+    )
 
 
 def test_a_file_that_contradicts_its_manifest_is_reported_as_incomplete(shop):
@@ -284,8 +286,10 @@ def test_missing_files_on_record_are_listed(shop):
     sidecar_of(path).unlink()
     result = forget(shop, customers=[CUSTOMERS[0]])
     assert result.metrics["outputs_not_there"] == 1
-    (told,) = [note for note in result.warnings if "earlier runs" in note]
-    assert told.startswith(f"not there any more, where earlier runs wrote: {path}; what you moved")
+    (reported,) = [note for note in result.warnings if "earlier runs" in note]
+    assert reported.startswith(
+        f"not there any more, where earlier runs wrote: {path}; what you moved"
+    )
 
 
 def test_outputs_of_rejected_commands_are_not_reported_as_missing(shop):
@@ -395,8 +399,8 @@ def test_every_table_of_the_ledger_with_customers_is_erased_from(shop):
     with Ledger(shop.parent / "ledger.db") as ledger:
         with_customers = tables_of_customers(ledger)
     assert {"plans", "holdout", "withdrawals"} <= set(with_customers)
-    told = forget(shop, customers=[name]).metrics["ledger"]
-    assert told == dict.fromkeys(with_customers, 1)
+    reported = forget(shop, customers=[name]).metrics["ledger"]
+    assert reported == dict.fromkeys(with_customers, 1)
     assert name.encode() not in (shop.parent / "ledger.db").read_bytes()
 
 

@@ -18,7 +18,7 @@ def terms_of(config):
 
 def warnings_of(config, terms):
     terms.to_parquet(config.parent / "subscriptions.parquet", index=False)
-    return [said for said in check(config).warnings if "subscriptions" in said]
+    return [message for message in check(config).warnings if "subscriptions" in message]
 
 
 def extended(terms):
@@ -29,9 +29,9 @@ def extended(terms):
 
 
 def test_renewals_without_a_row_of_their_own_are_warned_about(shop):
-    (said,) = warnings_of(shop, extended(terms_of(shop)))
-    assert "only 0.0% of the customers have a second one" in said
-    assert "write one row per term, or keep each version with its loaded_at" in said
+    (message,) = warnings_of(shop, extended(terms_of(shop)))
+    assert "only 0.0% of the customers have a second one" in message
+    assert "write one row per term, or keep each version with its loaded_at" in message
 
 
 def test_separate_rows_and_versions_cause_no_warning(shop):

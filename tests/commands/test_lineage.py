@@ -17,9 +17,11 @@ def lineage(folder, orders=ORDERS):
 
 
 def test_every_file_of_every_table_is_named_with_its_hash(tmp_path):
-    said = lineage(tmp_path)
-    assert said["files"] == {"orders": {"orders.parquet": sha256_of(tmp_path / "orders.parquet")}}
-    assert len(said["fingerprint"]) == 64
+    described = lineage(tmp_path)
+    assert described["files"] == {
+        "orders": {"orders.parquet": sha256_of(tmp_path / "orders.parquet")}
+    }
+    assert len(described["fingerprint"]) == 64
 
 
 def test_the_same_files_elsewhere_have_the_same_fingerprint(tmp_path):

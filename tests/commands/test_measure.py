@@ -187,8 +187,8 @@ def test_money_can_be_recomputed_to_the_cent_from_the_exported_files(shop):
     measure(folder / "connected.toml", **files, out=out)
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    (told,) = json.loads(sidecar_of(out).read_text())["versions"]
-    money = told["money"]
+    (reported,) = json.loads(sidecar_of(out).read_text())["versions"]
+    money = reported["money"]
 
     def total(name, *, kept=None):
         chosen = [r for r in rows if kept is None or (r["compared"], r["kept"]) == ("true", kept)]
@@ -287,8 +287,8 @@ def test_redemptions_without_a_matching_offer_or_campaign_are_counted(shop, tmp_
     result, measured = redeemed_as(shop, tmp_path, rows)
     assert set(measured["answer"]) == {"redeemed_other"}
     assert measured["redemptions"].sum() == 0
-    told = [warning for warning in result.warnings if "not counted" in warning]
-    assert told == [
+    reported = [warning for warning in result.warnings if "not counted" in warning]
+    assert reported == [
         "1 redemption of customers with an offer names a campaign that is neither this one nor one "
         "of [data.contacts]: it is not counted",
         "2 redemptions of customers with an offer name an offer or a code that the catalogue does "
@@ -344,9 +344,9 @@ def test_the_ledgers_newest_plan_of_the_campaign_is_measured_without_a_file(shop
 def test_an_interim_result_has_wider_intervals_and_a_note(shop):
     folder, files, _ = shop
     early = measure(folder / "churn.toml", **files, as_of="2024-03-15")
-    told = early.metrics["effects"]["retained"]
+    reported = early.metrics["effects"]["retained"]
     assert not early.metrics["closed"]
-    assert told["cuped"] is None
+    assert reported["cuped"] is None
     assert any("interim result: 50% of 28 days are complete" in n for n in early.warnings)
     assert any(
         "the final result is available from 2024-03-29 on" in note for note in early.warnings
@@ -500,5 +500,5 @@ def test_without_any_plan_the_error_names_the_ledger(shop):
 
 def test_the_file_has_its_columns_and_the_result_is_plain_json(measured, shop):
     assert pq.read_schema(shop[0] / "measured.parquet").equals(MEASURED_SCHEMA)
-    told = json.loads(json.dumps(measured[0].to_dict(), allow_nan=False))
-    assert told["metrics"]["sample_ratio"]["p_value"] > 0.001
+    reported = json.loads(json.dumps(measured[0].to_dict(), allow_nan=False))
+    assert reported["metrics"]["sample_ratio"]["p_value"] > 0.001

@@ -32,7 +32,7 @@ def changed(now, then=THEN, *, asked=False, gone=0.0, quiet_days=14):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"customers": 500}, "1,000 customers before, 500 now"),
         (
@@ -51,8 +51,8 @@ def changed(now, then=THEN, *, asked=False, gone=0.0, quiet_days=14):
         ),
     ],
 )
-def test_each_change_beyond_its_bound_is_reported_with_both_figures(change, said):
-    assert said in (changed(replace(NEXT_DAY, **change)) or "")
+def test_each_change_beyond_its_bound_is_reported_with_both_figures(change, message):
+    assert message in (changed(replace(NEXT_DAY, **change)) or "")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_implausible_scores_replace_nothing_until_accepted(shop, out):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda orders: orders.head(0), "customers before, 0 now"),
         (lambda orders: orders.assign(amount=orders["amount"] * 100), "median order "),
@@ -151,10 +151,10 @@ def test_implausible_scores_replace_nothing_until_accepted(shop, out):
         ),
     ],
 )
-def test_a_damaged_input_replaces_nothing(shop, out, spoil, said):
+def test_a_damaged_input_replaces_nothing(shop, out, spoil, message):
     before = out.read_bytes()
     bring(shop, spoil(simulated_orders()))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         score(shop, out=out, explain="none")
     assert out.read_bytes() == before
 

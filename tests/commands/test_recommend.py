@@ -89,15 +89,15 @@ def test_an_empty_table_gives_an_empty_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"level": "brand"}, r"--level must be one of \['product', 'category'\], got 'brand'"),
         ({"top": 0}, "--top must be between 1 and 50, got 0. Pass e.g. 10"),
         ({}, "takes either --out FILE or --judge, got neither"),
     ],
 )
-def test_invalid_options_are_rejected_before_any_work(shop, options, said):
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_options_are_rejected_before_any_work(shop, options, message):
+    with pytest.raises(ConfigError, match=message):
         recommend(shop, **options)
 
 

@@ -261,7 +261,7 @@ def test_a_bundle_can_be_given_by_its_folder(own_shop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("CHURN__HORIZON_DAYS", "56", r"\[churn\] horizon_days must be 28, .*got 56"),
         ("CHURN__LOOKBACK_DAYS", "90", r"\[churn\] lookback_days must be 56, .*got 90"),
@@ -270,10 +270,10 @@ def test_a_bundle_can_be_given_by_its_folder(own_shop, tmp_path):
     ],
 )
 def test_settings_that_differ_from_the_training_are_rejected(
-    shop, tmp_path, monkeypatch, key, value, said
+    shop, tmp_path, monkeypatch, key, value, message
 ):
     monkeypatch.setenv(f"CHURN__{key}", value)
-    with pytest.raises(ConfigError, match=rf"{said}.*Change it back, or train again"):
+    with pytest.raises(ConfigError, match=rf"{message}.*Change it back, or train again"):
         score(shop, out=tmp_path / "s.parquet", as_of="2023-12-01")
 
 

@@ -335,12 +335,12 @@ def test_a_template_of_the_shop_is_used_and_a_broken_one_sends_nothing(
     own = shop.parent / "letters" / "offer.j2"
     own.parent.mkdir()
     subject = "{% block subject %}Psst: {{ offer.name }}{% endblock %}"
-    for text, told in [
+    for text, reported in [
         ("{{ nobody }}", "the template 'offer' must work, got UndefinedError"),
         ("No way out", r"the template 'offer' must contain unsubscribe_url .*Extend `layout`"),
     ]:
         own.write_text(subject + text)
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=reported):
             sent(shop, shop.parent / "plan.parquet")
     assert states(shop) == {}
     own.write_text(subject + "{{ unsubscribe_url }}")
@@ -430,7 +430,7 @@ def test_two_sendings_at_once_are_one(shop, plan):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         ({"through": "pigeon"}, "--through must be one of email, webhook, got pigeon"),
         ({"through": "webhook"}, r"needs the section \[delivery.webhook\]"),
@@ -438,8 +438,8 @@ def test_two_sendings_at_once_are_one(shop, plan):
         ({"on": "2024-13-01"}, "--date must be an ISO date, got '2024-13-01'"),
     ],
 )
-def test_a_way_an_offer_or_a_date_that_is_not_there_is_told(shop, plan, options, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_way_an_offer_or_a_date_that_is_not_there_is_told(shop, plan, options, reported):
+    with pytest.raises(ConfigError, match=reported):
         sent(shop, plan, **options)
 
 
@@ -479,8 +479,8 @@ def test_the_command_tells_what_it_did_and_no_address(shop, plan, sink):
     done = subprocess.run([*words, "--limit", "2"], capture_output=True, text=True, check=True)
     assert re.search(r"sent +2 +taken by the other side", done.stderr)
     done = subprocess.run([*words, "--json"], capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    assert told["metrics"]["sent"] == len(sink.envelopes) - 2
+    reported = json.loads(done.stdout)
+    assert reported["metrics"]["sent"] == len(sink.envelopes) - 2
     assert "@" not in done.stdout + done.stderr
     with Ledger(shop.parent / "ledger.db") as ledger:
         assert "@" not in json.dumps([run.facts for run in ledger.runs("send")])

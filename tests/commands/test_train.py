@@ -97,9 +97,9 @@ def test_the_report_is_part_of_the_bundle_and_hashed(trained):
     written = {f"report/{path.name}" for path in (bundle / "report").iterdir()}
     assert {"report/judgement.json", "report/gain.svg", "report/backtest.svg"} <= written
     assert written <= set(read_manifest(bundle)["files"])
-    told = json.loads((bundle / "report" / "judgement.json").read_text())
-    assert told["evaluation"] == read_manifest(bundle)["evaluation"]
-    assert told["backtest"] == result.metrics["judgement"]["backtest"]
+    reported = json.loads((bundle / "report" / "judgement.json").read_text())
+    assert reported["evaluation"] == read_manifest(bundle)["evaluation"]
+    assert reported["backtest"] == result.metrics["judgement"]["backtest"]
     (bundle / "report" / "gain.svg").rename(bundle / "gain.svg")
     with pytest.raises(ModelError, match=r"'report/gain.svg' is missing"):
         load_bundle(bundle)
@@ -156,11 +156,11 @@ def test_a_model_missing_in_the_registry_is_named(trained, tmp_path):
 
 def test_what_was_resolved_and_counted_is_in_the_result(trained):
     _, result = trained
-    told = result.to_dict()
-    assert told["resolved"]["horizon_days"] == 28
-    assert len(told["resolved"]["cutoffs"]) == CUTOFFS
-    assert told["rows"]["panel"] >= told["rows"]["eligible"] > 0
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    reported = result.to_dict()
+    assert reported["resolved"]["horizon_days"] == 28
+    assert len(reported["resolved"]["cutoffs"]) == CUTOFFS
+    assert reported["rows"]["panel"] >= reported["rows"]["eligible"] > 0
+    assert json.loads(json.dumps(reported, allow_nan=False)) == reported
 
 
 def test_if_no_model_wins_the_best_baseline_becomes_the_fallback_model(stand_in, tmp_path):
@@ -169,8 +169,8 @@ def test_if_no_model_wins_the_best_baseline_becomes_the_fallback_model(stand_in,
     name = first.gate["stand_in"]
     assert first.exit_code == 0
     assert first.gate["promoted"] is True
-    told = f"the model was rejected, and the baseline {name} was promoted as fallback model"
-    assert first.gate["reasons"][-1].startswith(told)
+    reported = f"the model was rejected, and the baseline {name} was promoted as fallback model"
+    assert first.gate["reasons"][-1].startswith(reported)
     bundle = config.parent / "bundles" / first.model_id
     assert read_manifest(bundle)["gate"]["stand_in"] == name
     assert read_manifest(bundle)["parameters"]["stand_in"] == name

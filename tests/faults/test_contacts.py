@@ -47,8 +47,8 @@ def start(config, night, name="plan.parquet"):
 
 
 def finished(process):
-    said = process.communicate(timeout=120)[1]
-    return process.returncode, said
+    message = process.communicate(timeout=120)[1]
+    return process.returncode, message
 
 
 def offered(config, name="plan.parquet"):

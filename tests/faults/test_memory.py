@@ -74,7 +74,7 @@ def test_a_customer_with_ten_million_rows_completes_within_a_gibibyte(orders, tm
 def test_a_limit_that_is_too_small_is_named_and_nothing_is_written(orders, tmp_path):
     done, _ = features(orders, tmp_path, "8MB")
     assert done.returncode == 7
-    told = json.loads(done.stdout)["error"]
-    assert "memory limit of 7.6 MiB is too small" in told["rule"]
-    assert "memory_limit" in told["fix"]
+    reported = json.loads(done.stdout)["error"]
+    assert "memory limit of 7.6 MiB is too small" in reported["rule"]
+    assert "memory_limit" in reported["fix"]
     assert not (tmp_path / "f.parquet").exists()

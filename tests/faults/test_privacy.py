@@ -93,9 +93,9 @@ def said(folder, commands, *, stdin=""):
         input=stdin,
         env=environment(),
     )
-    told = json.loads(run.stdout.splitlines()[-1])
-    assert {command: text for command, (code, text) in told.items() if code not in (0, 4)} == {}
-    return {command: text for command, (_, text) in told.items()} | {"itself": run.stderr}
+    reported = json.loads(run.stdout.splitlines()[-1])
+    assert {command: text for command, (code, text) in reported.items() if code not in (0, 4)} == {}
+    return {command: text for command, (_, text) in reported.items()} | {"itself": run.stderr}
 
 
 def environment():
@@ -140,7 +140,7 @@ def rows_of(folder, name):
 
 
 def test_no_customer_is_named_in_models_records_facts_or_words(life):
-    folder, heard = life
+    folder, output = life
     words = [*CUSTOMERS, *map(address, CUSTOMERS)]
     records = [
         folder / "mlflow.db",
@@ -150,7 +150,9 @@ def test_no_customer_is_named_in_models_records_facts_or_words(life):
     assert {path.parent.name for path in files_of(folder / "models")} >= {"heads", "effects"}
     manifests = (folder / "out").glob("*.json")
     assert names_in([*records, *manifests], words) == set()
-    assert [command for command, text in heard.items() if any(word in text for word in words)] == []
+    assert [
+        command for command, text in output.items() if any(word in text for word in words)
+    ] == []
     with sqlite3.connect(folder / "ledger.db") as ledger:
         facts = repr(ledger.execute("SELECT * FROM runs, exports, outputs").fetchall())
     assert not any(word in facts for word in words)
@@ -170,17 +172,17 @@ def test_erased_customers_are_in_no_score_audience_ledger_log_or_cache(life, tmp
     """Fault 49."""
     folder = moved(life[0], tmp_path / "shop")
     command = "forget - --json"
-    heard = said(folder, [command], stdin="\n".join(GONE))[command]
+    output = said(folder, [command], stdin="\n".join(GONE))[command]
     assert names_in(ours(folder), SECRET) == set()
-    assert not any(word in heard for word in SECRET)
-    told = json.loads(heard)["metrics"]
-    assert told["ledger"]["plans"] == 2
-    assert told["unread"] == []
+    assert not any(word in output for word in SECRET)
+    reported = json.loads(output)["metrics"]
+    assert reported["ledger"]["plans"] == 2
+    assert reported["unread"] == []
     assert verify_file(folder / "out" / "scores.parquet")["erased"] == 2
     again = [one.replace("--to", "--replace --to") for one in COMMANDS if one.startswith(AGAIN)]
-    heard = said(folder, again)
+    output = said(folder, again)
     assert len(again) > 6
-    assert not any(word in text for text in heard.values() for word in SECRET)
+    assert not any(word in text for text in output.values() for word in SECRET)
     assert names_in(ours(folder), SECRET) == set()
     assert len(rows_of(folder, "scores.parquet")) > 200
 
@@ -253,9 +255,9 @@ def forgetting(config, *names, kill_after):
 def test_errors_over_dirty_input_name_no_customer(tmp_path):
     """Fault 49: whatever a shop's file holds where, no message repeats a cell of it."""
     secret = "zqx-0042@example.com"
-    heard = [reading(tmp_path, text) for text in dirty(secret)]
-    assert sum(text is not None for text in heard) >= 10
-    assert [text for text in heard if text is not None and "zqx" in text] == []
+    output = [reading(tmp_path, text) for text in dirty(secret)]
+    assert sum(text is not None for text in output) >= 10
+    assert [text for text in output if text is not None and "zqx" in text] == []
 
 
 def dirty(secret):

@@ -123,12 +123,12 @@ def test_four_first_trainings_at_once_all_finish_and_one_is_champion(tmp_path):
     orders = simulated_orders(150, days=300, memoryless=True)
     config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
     racers = [start("train", config) for _ in range(4)]
-    said = [racer.communicate(timeout=600)[0] for racer in racers]
+    message = [racer.communicate(timeout=600)[0] for racer in racers]
     codes = [racer.returncode for racer in racers]
-    assert sorted(codes)[0] == 0, said
-    assert set(sorted(codes)[1:]) <= {4, 6}, said
-    assert not [text for text in said if "not recorded" in text]
-    for code, text in zip(codes, said, strict=True):
+    assert sorted(codes)[0] == 0, message
+    assert set(sorted(codes)[1:]) <= {4, 6}, message
+    assert not [text for text in message if "not recorded" in text]
+    for code, text in zip(codes, message, strict=True):
         assert ("Another run has moved it" in text) == (code == 6)
     assert [status for status, _ in runs_of(config)] == ["done"] * 4
     assert len(bundles_of(config)) == 4

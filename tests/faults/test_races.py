@@ -53,12 +53,12 @@ def test_forget_waits_for_a_run_that_has_read_the_tables_and_that_run_writes_not
     with stopped(READ, *plan_words(shop, out)) as running:
         with pytest.raises(BusyError, match=r"runs that began before it, got churn plan\. "):
             forget(shop, customers=[gone])
-        code, said = running.go_on()
+        code, message = running.go_on()
     assert (code, out.exists()) == (BusyError.exit_code, False)
-    assert said.splitlines()[-1].startswith(
+    assert message.splitlines()[-1].startswith(
         "error: no customers may be erased while a result is being "
     )
-    assert gone not in said
+    assert gone not in message
     assert forget(shop, customers=[gone]).exit_code == 0
     assert plan(shop, out=out, scores=shop.parent / "scores.parquet", as_of=str(AS_OF)).rows
     assert customers_of(out) == set(CUSTOMERS) - {gone}
@@ -80,9 +80,9 @@ def test_a_plan_replaced_while_consent_is_read_is_not_sent(shop, command):
     words = [command, old, "--config", shop, "--date", AS_OF, *to]
     with stopped(ASKED[command], *words) as running:
         new = planned(shop, "new.parquet", customers=few)
-        code, said = running.go_on()
+        code, message = running.go_on()
     assert code == DataError.exit_code
-    assert "the plan must be the plan on record for campaign 'spring' as of" in said
+    assert "the plan must be the plan on record for campaign 'spring' as of" in message
     assert states(shop) == {}
     assert not (shop.parent / "list.csv").exists()
     assert export(shop, plan=new, out=shop.parent / "new.csv", on=str(AS_OF)).rows["exported"]

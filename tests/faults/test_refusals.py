@@ -112,7 +112,7 @@ def test_customers_who_refused_in_any_wording_get_no_plan_or_message(shop):
             text for text in warnings if text.startswith("consents: ") and "unclear" in text
         ]
         words = ("'perhaps' (1)", "'Kanal 7' (1)", "'Aktionen' (1)")
-        assert all(told in unclear for told in (*words, "changed_at is not a date"))
+        assert all(reported in unclear for reported in (*words, "changed_at is not a date"))
         assert any("1 refusal names no customer" in text for text in warnings)
         assert any("'widerruf' (1)" in text for text in warnings)
         assert not any("c00" in text for text in warnings)
@@ -121,9 +121,9 @@ def test_customers_who_refused_in_any_wording_get_no_plan_or_message(shop):
 def test_a_withdrawal_recorded_with_a_wrong_clock_is_on_no_list(shop):
     planned, exported, _ = listed(shop)
     assert planned == exported == set(CUSTOMERS)
-    token, told = "token-of-c0003", {"customer_id": "c0003", "channel": "email"}
+    token, reported = "token-of-c0003", {"customer_id": "c0003", "channel": "email"}
     message = Message(
-        **told,
+        **reported,
         campaign_id="spring",
         as_of=date(2024, 1, 1),
         through="email",

@@ -149,10 +149,10 @@ def test_an_interrupt_waits_until_the_message_in_hand_is_with_the_server(
         config = mailing_shop(base, tmp_path / "shop", port=server.port)
         plan = config.parent / "plan.parquet"
         process = started(config)
-        _, said = process.communicate(timeout=60)
+        _, message = process.communicate(timeout=60)
         code, words = ENDED[asked]
         assert process.returncode == code
-        assert words in said
+        assert words in message
         assert len(sink.envelopes) == 4
         assert Counter(states(config).values()) == {"sent": 4, "waiting": len(offered(plan)) - 4}
         with Ledger(config.parent / "ledger.db") as ledger:
@@ -195,8 +195,8 @@ def test_an_interrupt_ends_the_wait_for_a_webhook_that_is_busy(base, tmp_path, m
             time.sleep(0.005)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-        assert process.returncode == 130, said
+        _, message = process.communicate(timeout=30)
+        assert process.returncode == 130, message
         assert len(receiver.requests) == 1
         assert set(states(config).values()) == {"waiting"}
         receiver.answers.clear()

@@ -92,10 +92,10 @@ def rows(shop):
 
 
 def test_the_served_model_scores_like_the_champion(server, shop, rows):
-    said = load_bundle(shop.parent / "models" / "champion").predict_frame(rows)
-    heard = asked(server, rows).astype(dict.fromkeys(set(OUTPUTS) - {"probability_source"}, float))
+    message = load_bundle(shop.parent / "models" / "champion").predict_frame(rows)
+    output = asked(server, rows).astype(dict.fromkeys(set(OUTPUTS) - {"probability_source"}, float))
     assert set(rows["status"]) >= {"eligible", "lapsed"}
-    pd.testing.assert_frame_equal(heard, said, rtol=1e-9, atol=1e-9, check_dtype=False)
+    pd.testing.assert_frame_equal(output, message, rtol=1e-9, atol=1e-9, check_dtype=False)
 
 
 def test_a_row_without_a_feature_is_refused_by_its_name(server, rows):

@@ -148,13 +148,13 @@ def live(customer, channel, history, hours, *, sending, required=True):
 
 def withdrew(customer, channel, history):
     """Whether the customer told a withdrawal here, and the last word of all is a refusal."""
-    told = [
+    reported = [
         row
         for row in history["withdrawals"]
         if (row["customer_id"], row["channel"]) == (customer, channel)
     ]
     last = newest(said(customer, history), "channel", "purpose").get((channel, "marketing"), [])
-    return bool(told) and not all(row["granted"] for row in last)
+    return bool(reported) and not all(row["granted"] for row in last)
 
 
 def wanted(customer, channel, kind, history, hours, *, sending):

@@ -39,8 +39,10 @@ def remembered(compute: Callable[..., Any]) -> Callable[..., Any]:
 def expect(result: Any) -> None:
     """Nothing, or an error where the run has something to say that the user should know."""
     assert result.exit_code == 0, result
-    told = [line for line in result.warnings if "MLflow" in line or line.startswith("left out:")]
-    assert not told, told
+    reported = [
+        line for line in result.warnings if "MLflow" in line or line.startswith("left out:")
+    ]
+    assert not reported, reported
 
 
 def prepare() -> None:

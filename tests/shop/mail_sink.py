@@ -33,16 +33,16 @@ class MailSink:
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        said = self.recipient(address)
-        if said == TAKEN:
+        text = self.recipient(address)
+        if text == TAKEN:
             envelope.rcpt_tos.append(address)
-        return said
+        return text
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        said = self.answer(envelope)
-        if said == TAKEN:
+        text = self.answer(envelope)
+        if text == TAKEN:
             self.envelopes.append(envelope)
-        return said
+        return text
 
     @property
     def messages(self) -> list[EmailMessage]:

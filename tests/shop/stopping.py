@@ -44,8 +44,8 @@ class Stopped:
     def go_on(self) -> tuple[int, str]:
         """Its exit code, and what it said on standard error."""
         self.process.send_signal(signal.SIGCONT)
-        _, said = self.process.communicate(timeout=240)
-        return self.process.returncode, said
+        _, message = self.process.communicate(timeout=240)
+        return self.process.returncode, message
 
     def kill(self) -> None:
         """Ends it where it stands."""

@@ -60,8 +60,8 @@ def simulated_subscriptions(
             continue
         while day < DAYS:
             leaves = rng.random() < 1 / 6
-            told = leaves and rng.random() < 0.33
-            cancelled = day + rng.integers(1, 4) if told else np.nan
+            cancels = leaves and rng.random() < 0.33
+            cancelled = day + rng.integers(1, 4) if cancels else np.nan
             orders.append((name, day, 15.0))
             for beside in rng.integers(1, 12, size=0 if leaves and rng.random() < 0.8 else 3):
                 orders.append((name, day + beside, 5.0))

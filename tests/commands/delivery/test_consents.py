@@ -66,9 +66,9 @@ def shop(history):
 
 def withdrawn(history):
     """What the ledger would hold of them."""
-    told = {}
+    reported = {}
     for row in history["withdrawals"]:
-        told.setdefault((row["customer_id"], row["channel"]), []).append(row["at"])
+        reported.setdefault((row["customer_id"], row["channel"]), []).append(row["at"])
     return withdrawal_statements(
         Withdrawal(
             customer_id=name,
@@ -77,7 +77,7 @@ def withdrawn(history):
             withdrawn_at=moment(min(at)),
             again_at=moment(max(at)),
         )
-        for (name, channel), at in told.items()
+        for (name, channel), at in reported.items()
     )
 
 

@@ -194,6 +194,6 @@ def test_a_model_better_on_only_one_cutoff_is_not_called_worse():
         Gate("bg_nbd", (Check("rules", cutoffs > 1, "", {**gap, "cutoffs": cutoffs}),))
         for cutoffs in (1, 2)
     )
-    (_, word, told), (_, sure, figures) = gate_table(alone)[2][0], gate_table(enough)[2][0]
+    (_, word, reported), (_, sure, figures) = gate_table(alone)[2][0], gate_table(enough)[2][0]
     assert (word, sure) == ("NO", "yes")
-    assert told == f"only 1 cutoff, which is too few: {figures}"
+    assert reported == f"only 1 cutoff, which is too few: {figures}"

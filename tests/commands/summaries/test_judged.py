@@ -26,12 +26,12 @@ def test_a_margin_that_may_be_close_is_not_noted(low, high):
     assert amount_notes(SimpleNamespace(amounts=[judged(low, high)])) == ()
 
 
-@pytest.mark.parametrize(("beyond", "told"), [(0.019, False), (0.045, True)])
-def test_a_margin_from_giant_orders_is_noted(beyond, told):
+@pytest.mark.parametrize(("beyond", "reported"), [(0.019, False), (0.045, True)])
+def test_a_margin_from_giant_orders_is_noted(beyond, reported):
     one = replace(judged(0.9, 1.1), beyond_fence=beyond)
     notes = amount_notes(SimpleNamespace(amounts=[one]))
-    assert bool(notes) is told
-    if told:
+    assert bool(notes) is reported
+    if reported:
         assert notes[0].startswith("4.5% of the observed margin at the test cutoffs lies in the")
 
 
