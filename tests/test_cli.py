@@ -1,4 +1,4 @@
-"""The command line: results on standard output, all else on standard error, failures in a line."""
+"""The command line: JSON on standard output, text on standard error, errors in one line."""
 
 import json
 import re

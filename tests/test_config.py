@@ -1,4 +1,4 @@
-"""Settings are read strictly: whatever is wrong is one clear line, and nothing is guessed."""
+"""Settings are read strictly: a mistake is one clear line, and nothing is guessed."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""The reference pages name all that the code knows, as it is, and nothing else; the site builds."""
+"""The reference pages match the code exactly; the site builds."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The faults of `make mutants` can still be planted, and their tests are there.
+"""The faults of `make mutants` can be applied, and their tests exist.
 
 That they are caught takes many minutes, and is looked at by hand.
 """

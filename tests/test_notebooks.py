@@ -1,4 +1,4 @@
-"""The notebooks run from their first cell to their last, in a copy of the example."""
+"""The notebooks run completely, in a copy of the example."""
 
 import shutil
 from collections.abc import Callable

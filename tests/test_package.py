@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, what it costs to import, what its commands tell."""
+"""The package as a whole: its exports, its import time, the help of its commands."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""The documents are true: their Python runs, their commands exist, what they list is complete."""
+"""The documents are correct: their Python runs, their commands exist, their lists are complete."""
 
 import contextlib
 import importlib

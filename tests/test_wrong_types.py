@@ -1,4 +1,4 @@
-"""Whatever the public functions are given, what is wrong is said: by a ChurnError, with a fix."""
+"""Wrong types passed to public functions are reported by a ChurnError with a fix."""
 
 from datetime import date
 from pathlib import Path

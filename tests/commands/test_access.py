@@ -1,4 +1,4 @@
-"""A customer can have everything that is held on them, in words."""
+"""Access returns all data held on a customer, with explanations."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""A check shows what was found and what is feasible, and writes nothing but its own run."""
+"""A check shows the audit and the feasibility, and records only its own run."""
 
 import pandas as pd
 import pytest

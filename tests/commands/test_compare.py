@@ -1,4 +1,4 @@
-"""One model told, two set side by side, and figures that say nothing about each other named so."""
+"""Models are shown and compared, and incomparable figures are reported as such."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The contractual mode from the files to the plan: who may leave when a subscription expires."""
+"""The contractual mode from the files to the plan: churn at the expiry of subscriptions."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Commands between databases: tables from one, scores, plans and lists into it, no secret told."""
+"""Commands read tables from a database and write results into it, and reveal no secret."""
 
 import json
 from urllib.parse import quote

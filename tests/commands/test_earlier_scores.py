@@ -1,4 +1,4 @@
-"""Earlier scores are found, compared and reported; whom to explain is read from words or files."""
+"""Scores are compared with earlier ones; customers to explain are selected by keyword or file."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`churn effects` on a simulated shop: what it says, what it saves, what it says without data."""
+"""`churn effects` on a simulated shop: its result, its files, and its result without data."""
 
 import json
 from dataclasses import replace

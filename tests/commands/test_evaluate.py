@@ -1,4 +1,4 @@
-"""A model is judged again on what came after its training data, never on what it has seen."""
+"""A model is evaluated on cutoffs after its training data, never on what it has seen."""
 
 import json
 from datetime import timedelta

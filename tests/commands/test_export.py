@@ -1,4 +1,4 @@
-"""An export holds only who may be contacted at its date, and the same plan is not two contacts."""
+"""An export contains only customers who may be contacted; the same plan is one contact."""
 
 from datetime import date, timedelta
 

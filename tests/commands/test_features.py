@@ -1,4 +1,4 @@
-"""The feature table of a date, in the champion's lengths of time where there is one."""
+"""The feature table as of a date, with the champion's horizon and lookback if there is one."""
 
 from datetime import date
 

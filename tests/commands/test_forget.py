@@ -1,4 +1,4 @@
-"""Who is forgotten is in nothing that the product keeps, and does not come back."""
+"""Erased customers are in nothing that churn stores, and in no later import."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A table of subscriptions that is changed in place is spoken of, for its past knows the future."""
+"""Subscriptions that are changed in place are warned about, because they leak the future."""
 
 import pandas as pd
 import pytest

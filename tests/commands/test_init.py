@@ -1,4 +1,4 @@
-"""`init` writes settings that the rest can read, and never over a user's own."""
+"""`init` writes valid settings and never replaces a user's own."""
 
 import tomllib
 from pathlib import Path

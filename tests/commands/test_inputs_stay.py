@@ -1,4 +1,4 @@
-"""What a command reads, it never replaces."""
+"""Commands never replace their input files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The fingerprint is that of the tables' files, wherever they lie."""
+"""The fingerprint depends on the tables' files, not on their folder."""
 
 import pandas as pd
 from hypothesis import given, settings

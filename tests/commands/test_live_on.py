@@ -1,4 +1,4 @@
-"""`churn live-on` reads a plan: whoever got an offer is changed, whoever was kept is noted."""
+"""`churn live-on` applies a plan: recipients are affected, controls are recorded."""
 
 import shutil
 from datetime import date

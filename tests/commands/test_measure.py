@@ -1,4 +1,4 @@
-"""`churn measure` on a made-up shop: a known effect is found, and money is right to the cent."""
+"""`churn measure` on a simulated shop finds a known effect; money is exact to the cent."""
 
 import csv
 import json

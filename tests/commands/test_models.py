@@ -1,4 +1,4 @@
-"""Models are listed, and promoted when they may be; what must not be promoted says why."""
+"""Models are listed and promoted; a rejected promotion states the reason."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A plan has a row for every scored customer, keeps the budget, and is not made twice."""
+"""A plan has a row for every scored customer, keeps the budget, and is recorded once."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""Scores that are good are not replaced by much worse ones, unless somebody says so."""
+"""Scores are not replaced by implausible ones, unless that is accepted."""
 
 import json
 from dataclasses import replace

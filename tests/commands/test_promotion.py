@@ -1,4 +1,4 @@
-"""The pointer to the champion moves in one step, with its history; the loser of a race is told."""
+"""The champion and its history change in one step; the loser of a race gets an error."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""`churn recommend`: the file, the judgement that is told beside it, and what is refused."""
+"""`churn recommend`: the file, its evaluation, and invalid options."""
 
 import pandas as pd
 import pytest

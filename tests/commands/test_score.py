@@ -1,4 +1,4 @@
-"""The scores of a base as a file: complete, in the agreed columns, the same whenever it is run."""
+"""The file of scores is complete, has the documented columns, and is reproducible."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`churn send` from a plan to a mail server: who gets a message, once, and what is told."""
+"""`churn send` from a plan to a mail server: the recipients, once each, and the report."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The made-up shop obeys its contracts, its own arithmetic and its truth."""
+"""The simulated shop satisfies its contracts, its arithmetic and its truth."""
 
 from pathlib import Path
 

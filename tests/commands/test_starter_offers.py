@@ -1,4 +1,4 @@
-"""The first catalogue fits the shop: its costs follow the mean order, and it can be loaded."""
+"""The starter catalogue is valid, and its costs are scaled to the mean order."""
 
 import pytest
 from hypothesis import given

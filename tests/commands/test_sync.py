@@ -1,4 +1,4 @@
-"""What MLflow missed is recorded later, once; its aliases follow the folder."""
+"""Models missing in MLflow are recorded once; aliases follow the folder."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""People see what happens: steps while it runs, on a terminal and off it, and tables at the end."""
+"""Commands show steps while they run, on a terminal and off it, and tables at the end."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A training judges, writes, records and promotes; what must not happen leaves the champion be."""
+"""A training evaluates, writes, records and promotes; failures leave the champion unchanged."""
 
 import json
 import tempfile

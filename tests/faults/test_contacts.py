@@ -1,4 +1,4 @@
-"""Fault 51: a plan that runs twice, at once, or again after it was killed is not two contacts."""
+"""Fault 51: a plan run twice, concurrently, or again after a kill is one contact."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Faults 1 and 2: kill -9 at any moment of a run leaves the whole old result, or the whole new."""
+"""Faults 1 and 2: after kill -9 at any moment, the result is completely old or completely new."""
 
 import itertools
 import subprocess

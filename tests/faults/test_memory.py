@@ -1,4 +1,4 @@
-"""A base larger than the memory it may use: it spills and completes, or says which limit it hit."""
+"""Data larger than memory is spilled and completed, or the error names the limit."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written, are written twice at once, or hold what would be a formula."""
+"""Outputs that cannot be written, are written concurrently, or contain formulas."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Nobody's name is where it does not belong; objectors and the erased are in nothing at all."""
+"""Customer names do not leak; objectors and erased customers are in no result."""
 
 import json
 import os

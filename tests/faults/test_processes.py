@@ -1,4 +1,4 @@
-"""Runs that are killed, and runs at the same time: what readers see is whole, and of one run."""
+"""After kills and with concurrent runs, readers see a complete result of one run."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Two commands at once, the one stopped at a certain line while the other one runs."""
+"""Two concurrent commands, one of them stopped at a certain line while the other runs."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""By real commands on files: who refused is on no list, and a withdrawal outlives a wrong clock."""
+"""Real commands on files: refusals are respected, and withdrawals survive a wrong clock."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""kill -9 while messages go out: nobody gets two, and what is in doubt is told."""
+"""kill -9 while messages are sent: nobody gets two, and messages in doubt are reported."""
 
 import random
 import signal

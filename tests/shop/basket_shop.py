@@ -1,4 +1,4 @@
-"""A small shop of baskets with known mechanics: tastes that go together, and staples at a rhythm.
+"""A small shop of baskets with known mechanics: associated tastes, and regular staples.
 
 A library for the tests of several rooms, on the `pythonpath` of pytest.
 """

@@ -1,4 +1,4 @@
-"""Random histories of what customers said about being contacted, and an oracle in plain Python.
+"""Random histories of consents and preferences, and an oracle in plain Python.
 
 A moment is a number of hours after the date of the plan. Every row has `at` and `loaded`.
 """

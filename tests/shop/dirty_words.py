@@ -1,4 +1,4 @@
-"""Words as shops write them, what each may mean, and who may be written to by them: an oracle.
+"""Consent values as shops write them, their meaning, and who may be contacted: an oracle.
 
 A moment is a whole day from 2024-01-01; `None` stands for a date that cannot be read or has not
 come. A channel or purpose is what a refusal by that word closes; `named` is whether a grant by it

@@ -1,4 +1,4 @@
-"""A server that begins to answer and never ends, until whoever asked has gone."""
+"""A server that begins a response and never ends it, until the client disconnects."""
 
 import socket
 import threading

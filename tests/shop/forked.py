@@ -1,4 +1,4 @@
-"""Runs that are killed: each a process of its own, forked from a warm one so that it costs little.
+"""Runs to be killed: each a separate process, forked from a warm one to save time.
 
 What a run holds (locks, connections, open files) ends with it, as with any process.
 """

@@ -1,4 +1,4 @@
-"""What `forked.py` forks: the package's own commands, and one write of many rows."""
+"""Functions for `forked.py`: the package's commands, and one write of many rows."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that keeps what it is sent, and answers as a test wishes."""
+"""A receiver of webhooks that stores requests and responds as configured."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The judgement of the simulated shop, made once in a process. Not to be changed by a test."""
+"""The evaluation of the simulated shop, made once per process. Tests must not change it."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Bundles of the simulated shop's one model under several names, for tests of what keeps models."""
+"""Bundles of the simulated shop's model under several names, for tests of the model store."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Kills one after the other, each in a fresh copy of a shop, and what came of them."""
+"""Successive kills, each in a fresh copy of a shop, and their results."""
 
 import itertools
 import shutil

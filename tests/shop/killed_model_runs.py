@@ -1,4 +1,4 @@
-"""What `forked.py` forks for kills of the commands that write models, effects, scores and MLflow.
+"""Functions for `forked.py`: commands that write models, effects, scores and MLflow.
 
 What `train` and `effects` compute and draw, they do once, in the warm process, and so is the bundle
 checked in a process of its own: none of it writes, and a kill is to cost a second. What they write

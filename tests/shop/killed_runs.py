@@ -1,4 +1,4 @@
-"""What `forked.py` forks for kills at commit points: commands that need no model."""
+"""Functions for `forked.py`: commands without a model, for kills at commit points."""
 
 from pathlib import Path
 from typing import Any

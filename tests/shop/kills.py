@@ -1,4 +1,4 @@
-"""Commands killed at their commit points, one after the other, and what must hold after each kill.
+"""Commands killed at each of their commit points, and what must hold after each kill.
 
 `python tests/shop/kills.py` kills at all of them and counts, `kills.py 5 send` at each fifth of one
 command; a test takes some.

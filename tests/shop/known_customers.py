@@ -1,4 +1,4 @@
-"""Forty customers with names that nothing else is called, and every byte in which to look for one.
+"""Forty customers with unmistakable names, and the search for them in every byte.
 
 A library for the tests of several rooms, on the `pythonpath` of pytest.
 """

@@ -1,4 +1,4 @@
-"""A mail server that takes what it is sent and keeps it, or answers as a test wishes."""
+"""A mail server that stores messages, or responds as configured."""
 
 import ssl
 from collections.abc import Callable

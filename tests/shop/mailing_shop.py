@@ -1,4 +1,4 @@
-"""A shop with a plan on record, ready to send: made once in a process, copied for each test."""
+"""A shop with a plan on record, ready to send: made once per process, copied for each test."""
 
 import shutil
 from functools import cache

@@ -1,4 +1,4 @@
-"""Kills of the commands that write models, learnt effects, scores, and the record in MLflow."""
+"""Kills of the commands that write models, estimated effects, scores, and the record in MLflow."""
 
 import shutil
 import sqlite3

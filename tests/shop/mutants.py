@@ -1,4 +1,4 @@
-"""Faults to plant in the code, one at a time, each with the tests that must notice.
+"""Faults to apply to the code, one at a time, each with the tests that must fail.
 
 `python tests/shop/mutants.py` plants them in a copy of the tree and says which are caught; with
 names it plants those alone.

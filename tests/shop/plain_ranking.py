@@ -1,4 +1,4 @@
-"""Uplift as the plain difference of arms, which the doubly robust ranking is compared with."""
+"""Uplift as the plain difference of arms, for comparison with the doubly robust ranking."""
 
 from __future__ import annotations
 

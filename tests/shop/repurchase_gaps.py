@@ -1,4 +1,4 @@
-"""The repurchase gap by its definition, from single gaps instead of aggregates of the engine."""
+"""The repurchase gap by its definition, from single gaps instead of the engine's aggregates."""
 
 from __future__ import annotations
 

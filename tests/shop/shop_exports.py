@@ -1,4 +1,4 @@
-"""Orders as shop systems and payment services export them: their own headers, made-up values.
+"""Orders as exported by shop systems and payment services: real headers, invented values.
 
 Headers and notations are those of the systems; every sum of money in a row differs, so that a
 wrong column shows in the total.

@@ -1,4 +1,4 @@
-"""A small shop with known mechanics: gamma-Poisson buying with drop-out, or buying without memory.
+"""A small shop with known mechanics: gamma-Poisson purchases with drop-out, or memoryless ones.
 
 A library for the tests of several rooms, on the `pythonpath` of pytest; what is
 expensive is made once in a process.

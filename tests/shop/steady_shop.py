@@ -1,4 +1,4 @@
-"""A shop in which nothing changes but its customers: what will be is, on average, what was."""
+"""A stationary shop: only its customers change, and the future is on average like the past."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""A command in a process of its own that stops itself at a function, goes on, or is killed there.
+"""A command in a separate process that stops at a function, continues, or is killed there.
 
 So what happens meanwhile happens there every time, and no test waits for luck.
 """

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: made in a folder of its own, run as a dropped user, gone after.
+"""A temporary PostgreSQL server in its own folder, run as an unprivileged user.
 
 PostgreSQL refuses to run as root, and so do we as far as we can: under root it is `nobody`.
 """

@@ -1,4 +1,4 @@
-"""A running `churn serve` with messages on record, for tests of the page to unsubscribe."""
+"""A running `churn serve` with messages on record, for tests of the unsubscribe page."""
 
 import http.client
 import re

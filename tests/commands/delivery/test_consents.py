@@ -1,4 +1,4 @@
-"""Whatever was said, nobody is planned for or sent anything without live consent, or unwanted."""
+"""Whatever the history, nobody is planned for or sent anything without valid consent."""
 
 from datetime import date, timedelta
 

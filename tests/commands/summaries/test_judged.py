@@ -1,4 +1,4 @@
-"""What is said of a judgement beside its tables."""
+"""The notes of an evaluation."""
 
 from dataclasses import replace
 from types import SimpleNamespace

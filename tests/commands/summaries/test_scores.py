@@ -1,4 +1,4 @@
-"""What people see of scores adds up to the scores."""
+"""The tables of scores add up to the scores."""
 
 import pyarrow as pa
 
