@@ -73,7 +73,7 @@ def in_a_process(*arguments, **environment):
 
 
 def one_object(out):
-    """What --json printed: one line, one object, nothing else."""
+    """The output of --json: one line, one object, nothing else."""
     assert out.endswith("\n")
     assert out.count("\n") == 1
     return json.loads(out)
@@ -141,7 +141,7 @@ def test_text_goes_to_standard_error_and_standard_output_stays_empty(churn, shop
 
 
 def test_a_rejected_model_is_a_result_and_exit_code_4(shop, churn, tmp_path):
-    """A champion is there, and the new model does not beat the simple rules."""
+    """There is a champion, and the new model does not beat the baselines."""
     own = copied_shop(shop, tmp_path / "shop")
     simulated_orders(150, days=300, memoryless=True).to_parquet(own.with_name("orders.parquet"))
     models = own.parent / "models"
@@ -202,13 +202,13 @@ FAILURES = [
 
 @pytest.fixture
 def small_shop(tmp_path):
-    """A shop without a model, for a command to fail in."""
+    """A shop without a model, in which commands fail."""
     return open_shop(tmp_path / "shop", simulated_orders(30, days=200))
 
 
 @pytest.mark.parametrize(("failing", "wanted"), FAILURES)
 def test_a_failure_is_one_line_of_cause_with_its_exit_code(churn, small_shop, failing, wanted):
-    """After the steps of a command that takes long."""
+    """The steps of a long command come before it."""
     code, out, err = churn(*failing(small_shop))
     assert (code, out) == (wanted, "")
     *steps, cause = err.splitlines()
@@ -264,7 +264,7 @@ def test_wrong_usage_is_exit_code_2_with_its_cause(churn, arguments):
 
 
 def test_a_bug_is_exit_code_1_without_a_traceback_by_default(tmp_path):
-    """A library that breaks on import stands for what nobody expected."""
+    """A library that fails on import simulates an unexpected error."""
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich" / "__init__.py").write_text("raise RuntimeError('broken')\n")
     done = in_a_process("check", PYTHONPATH=str(tmp_path))
@@ -321,7 +321,7 @@ def test_help_lists_every_command(churn):
 
 
 def test_no_line_on_standard_error_comes_from_the_libraries_at_the_end(shop, tmp_path):
-    """A whole run in a process of its own, so that what is printed at its end is seen as well."""
+    """A complete run in a separate process, so that output at its end is seen as well."""
     done = in_a_process("score", "-c", shop, "--out", tmp_path / "s.parquet", "--json")
     assert done.returncode == 0
     assert done.stderr == ""

@@ -26,7 +26,7 @@ SECTIONS = {
 
 @pytest.fixture
 def load(tmp_path):
-    """Settings of a text, without the machine's own environment unless some is given."""
+    """Settings from a text, without the machine's environment unless one is given."""
 
     def load(text=LEAST, **environment):
         path = tmp_path / "churn.toml"
@@ -383,7 +383,7 @@ def test_a_mistake_near_a_secret_does_not_show_it(load):
     ],
 )
 def test_the_value_of_a_variable_is_never_shown(tmp_path, text):
-    """What a file takes from the environment may be a secret, wherever it is put."""
+    """Any value from the environment may be a secret."""
     (tmp_path / "churn.toml").write_text(text)
     environment = {"A_SECRET": "hunter2-SECRET", "OTHER": "whsec_" + "A" * 40}
     with pytest.raises(ConfigError) as refused:

@@ -49,7 +49,7 @@ def written(field: dataclasses.Field[object]) -> str:
 
 
 def part_of(hint: object) -> type | None:
-    """The dataclass that a key holds, None where it holds a value."""
+    """The dataclass of a key, None if it has a plain value."""
     found = [one for one in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(one)]
     return typing.cast("type | None", found[0]) if found else None
 
@@ -166,7 +166,7 @@ def test_every_command_has_a_note_and_no_other():
 
 
 def test_the_reference_names_every_argument_and_option():
-    """Asked of the application itself, so that a table that lost a row is noticed."""
+    """Taken from the application itself, so that a missing row is noticed."""
     sections = command_reference().split("\n## ")[1:]
     for section, (name, command) in zip(sections, commands_by_name().items(), strict=True):
         assert section.startswith(f"`churn {name}`\n")
@@ -187,7 +187,7 @@ def test_the_index_links_to_every_page():
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
-    """Links and anchors that lead nowhere, and pages that no menu shows, are warnings."""
+    """Broken links and anchors, and pages missing in the menu, are warnings."""
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

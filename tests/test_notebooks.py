@@ -48,7 +48,7 @@ def executed(folder: Path) -> Execute:
 
 
 def shown(notebook: nbformat.NotebookNode) -> list[str]:
-    """What the last value of each code cell looks like; empty where it has none."""
+    """The output of the last value of each code cell; empty if there is none."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = ([o for o in cell.outputs if o.output_type == "execute_result"] for cell in cells)
     return [outputs[0].data["text/plain"] if outputs else "" for outputs in found]

@@ -96,7 +96,7 @@ def test_the_list_of_commands_loads_no_heavy_library():
 
 
 def test_help_of_every_command_loads_no_heavy_library_of_ours():
-    """Typer itself takes pydantic to read a command's options."""
+    """Typer itself imports pydantic to read a command's options."""
     words = [name.split() for name in COMMANDS]
     assert loaded_after(HELP.format(words=words)) & HEAVY <= {"pydantic"}
 
@@ -146,7 +146,7 @@ def test_options_that_many_commands_share_are_the_same_everywhere(name: str):
 
 
 def test_no_file_of_the_project_names_a_machine_path():
-    """Homes, work folders and the like differ from machine to machine."""
+    """Home and work folders differ between machines."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("needs a git working copy to know which files are the project's")
     listed = subprocess.run(
@@ -185,7 +185,7 @@ USES = {
 
 @pytest.mark.parametrize("extra", USES)
 def test_a_missing_extra_is_named(extra: str):
-    """In a process of its own that cannot import the package."""
+    """In a separate process that cannot import the package."""
     package, use = USES[extra]
     code = f"import sys; sys.modules[{package!r}] = None; {use}"
     ended = subprocess.run(

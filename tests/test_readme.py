@@ -173,7 +173,7 @@ def test_the_registered_model_needs_nothing_of_this_package(
 
 
 def test_the_feature_of_the_contributing_guide_passes_its_own_test():
-    """In a process of its own, for a registered feature stays."""
+    """In a separate process, because a registered feature stays."""
     called = "test_largest_day_spend_adds_up_the_orders_of_a_day()"
     script = "\n".join([*blocks("CONTRIBUTING.md", "python"), called])
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -211,7 +211,7 @@ def test_links_in_the_documents_have_a_target(page: str):
 
 
 def test_modules_in_the_architecture_exist():
-    """In the map of rooms a module stands beside its room; elsewhere it stands with its path."""
+    """The table of rooms lists modules next to their room; elsewhere they have their path."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
     found = 0

@@ -117,7 +117,7 @@ def test_a_wrong_type_is_named_with_its_fix(name):
 
 
 def test_every_public_function_is_among_them():
-    """Whoever adds one adds what it says of wrong types."""
+    """A new function needs a case for wrong types."""
     called = " ".join(WRONG) + " " + " ".join(code.__code__.co_names[1] for code in WRONG.values())
     functions = {name for name in churn.__all__ if not name[0].isupper()}
     missing = {

@@ -23,7 +23,7 @@ PERSON = CUSTOMERS[1]
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """A shop with a plan, its list and its audience. Not to be changed by a test."""
+    """A shop with a plan, its list and its audience. Tests must not change it."""
     config = known_shop(tmp_path_factory.mktemp("access") / "shop")
     written(config)
     with Ledger(config.parent / "ledger.db") as ledger:
@@ -61,7 +61,7 @@ def test_decisions_are_included_with_their_codes_explained(held):
 
 
 def test_current_consent_is_that_of_an_export_and_a_withdrawal_today_counts(held):
-    """The sms was withdrawn in the ledger, after the end of the data."""
+    """SMS was withdrawn in the ledger after the end of the data."""
     reported = {row["channel"]: row["granted"] for row in held["consents_now"]}
     assert reported == {"ads": True, "email": True, "sms": False}
 

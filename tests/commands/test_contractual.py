@@ -102,7 +102,7 @@ def test_covered_customers_rarely_lapse_and_lapsed_ones_get_win_back_scores(scor
 
 
 def test_margin_before_the_expiry_is_also_expected_of_lapsing_customers(trained):
-    """An order is a renewal here: hardly anybody who leaves orders in the horizon."""
+    """An order is a renewal here: hardly any churning customer orders in the horizon."""
     config, _ = trained
     shares = load_bundle(config.parent / "models" / "champion").amounts_["lapsed_share"]
     assert 0 <= shares["orders"] < 0.5

@@ -110,7 +110,7 @@ def test_a_plan_changed_in_its_table_is_not_exported(shop, postgres, tmp_path):
 
 
 def test_a_training_reveals_no_password(postgres, tmp_path, monkeypatch):
-    """Neither the terminal, nor the ledger, the bundle, MLflow or a written plan holds it."""
+    """It is not on the terminal, in the ledger, the bundle, MLflow or a plan."""
     orders = simulated_orders(150, days=300, memoryless=True)
     config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
     postgres.holding("orders", orders)

@@ -24,7 +24,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nights(shop, tmp_path_factory):
-    """The scores of two dates in one file, one after the other, and the file after the first."""
+    """The scores of two dates in one file, and a copy of the file after the first."""
     out = tmp_path_factory.mktemp("nights") / "scores.parquet"
     results = [score(shop, out=out, as_of=BEFORE, explain="none")]
     first = out.with_name("first.parquet")

@@ -20,7 +20,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def later(tmp_path_factory):
-    """The same shop sixty days on: the same customers buy what they would have bought."""
+    """The same shop sixty days later, with the same customers."""
     base = tmp_path_factory.getbasetemp()
     shop = copied_shop(trained_shop(base), tmp_path_factory.mktemp("judged-later") / "shop")
     whole = simulated_orders(days=DAYS)
@@ -32,7 +32,7 @@ def later(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judged(later):
-    """The judgement sixty days on, with two of the costly parts, in a folder that was named."""
+    """The evaluation sixty days later, with two optional parts, in a given folder."""
     return evaluate(later, out=later.parent / "report", extras=("pooled", "horizons"))
 
 

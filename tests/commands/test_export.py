@@ -41,7 +41,7 @@ IDENTIFIERS = {
 
 
 def words(granted=True, *, channels=("email", "ads"), at=None, customers=CUSTOMERS):
-    """Consents to marketing, said by each of the customers on each channel."""
+    """Consents to marketing of each customer on each channel."""
     rows = [
         {"customer_id": name, "channel": channel, "purpose": "marketing", "granted": granted}
         for name in customers
@@ -56,7 +56,7 @@ def consents_of(config, frame):
 
 @pytest.fixture
 def shop(tmp_path):
-    """A shop whose customers all agreed to marketing; without a model, for scores are made up."""
+    """A shop whose customers all consented to marketing, with generated scores and no model."""
     orders = simulated_orders(40)
     config = open_shop(tmp_path / "shop", orders, consent="required", budget=1e6, more=TABLES)
     text = config.read_text().replace("[offers]", '[offers]\nholdout = 0.2\nphone_region = "US"', 1)
@@ -70,7 +70,7 @@ def shop(tmp_path):
 def planned(
     config, name="plan.parquet", *, catalogue=OFFERS, as_of=NIGHT, customers=CUSTOMERS, **more
 ):
-    """A plan from scores that make an offer worth its cost for everybody."""
+    """A plan from scores that make an offer profitable for everyone."""
     (config.parent / "offers.toml").write_text(catalogue)
     scores = pd.DataFrame({"customer_id": customers, "status": "eligible", "currency": "EUR"})
     scores["churn_probability"] = np.linspace(0.2, 0.7, len(scores))
@@ -82,7 +82,7 @@ def planned(
 
 
 def sent(config, path, name="list.parquet", **more):
-    """The exported rows and what the command said."""
+    """The exported rows and the result."""
     result = export(config, plan=path, out=config.parent / name, **more)
     return pd.read_parquet(config.parent / name), result
 
@@ -207,7 +207,7 @@ def test_the_date_lies_at_or_after_the_plan(shop):
 
 
 def with_codes(shop, *codes, name="codes.csv"):
-    """The catalogue whose coupon takes its codes from a file with these."""
+    """The catalogue whose coupon takes its codes from a file with these codes."""
     (shop.parent / name).write_text("code\n" + "".join(f"{code}\n" for code in codes))
     return OFFERS.replace('kind = "discount"', f'kind = "discount"\ncodes = "{name}"')
 
@@ -356,7 +356,7 @@ def contacted(config):
 
 
 def test_what_was_exported_stays_a_contact_when_another_plan_is_made(shop):
-    """Without it, the next campaign would write again to whoever has the list's offer."""
+    """Otherwise, the next campaign would contact the customers of the list again."""
     path = planned(shop)
     exported = offered(path)
     sent(shop, path)
@@ -436,7 +436,7 @@ def test_a_file_that_is_no_plan_is_refused(shop):
 
 
 def planned_like_scores(config):
-    """Something of ours that is no plan."""
+    """A result of churn that is not a plan."""
     from churn.results.output import writing_table
 
     with writing_table(config.parent / "other.parquet") as writer:
@@ -593,7 +593,7 @@ def test_a_kind_that_no_offer_has_is_said(shop):
 
 
 def test_contacts_of_earlier_plans_count_for_a_customers_own_limit(shop):
-    """In 40 days at most one: the cooldown would be over, and no cap is set for all."""
+    """At most one in 40 days: the cooldown would be over, and there is no general cap."""
     early = offered(planned(shop, "a.parquet", as_of="2023-12-01"))
     preferences_of(shop, customer_id=CUSTOMERS[:20], max_contacts=1, cap_days=40)
     late = planned(shop, "b.parquet")
@@ -608,7 +608,7 @@ def test_contacts_of_earlier_plans_count_for_a_customers_own_limit(shop):
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory):
-    """A shop of two customers with a plan that was made when everybody agreed."""
+    """A shop of two customers with a plan made while everyone consented."""
     names, begins = histories.CUSTOMERS, histories.BEGINS
     orders = pd.DataFrame({"customer_id": names, "amount": 9.0})
     orders["ordered_at"] = pd.Timestamp(begins) - pd.Timedelta(days=1)
@@ -624,14 +624,14 @@ def fuzzed(tmp_path_factory):
         "at": -200,
         "loaded": -200,
     }
-    told(config, {"consents": [message | {"customer_id": name} for name in names]})
+    write_history(config, {"consents": [message | {"customer_id": name} for name in names]})
     path = planned(config, customers=names, as_of=str(begins.date()))
     assert offered(path) == set(names)
     return config, path
 
 
-def told(config, history):
-    """Writes what was said into the shop's tables and, anew, into the ledger."""
+def write_history(config, history):
+    """Writes the history into the shop's tables and into a new ledger."""
     for name, happened in histories.HAPPENED.items():
         rows = [*history.get(name, ()), histories.STRANGER]
         histories.table(rows, happened).to_parquet(config.parent / f"{name}.parquet", index=False)
@@ -648,9 +648,9 @@ def told(config, history):
 )
 @given(history=histories.history, days=st.integers(0, 3))
 def test_whatever_was_said_nobody_is_exported_without_live_consent(fuzzed, history, days):
-    """The oracle walks through the words of each customer one by one."""
+    """The oracle goes through the history of each customer row by row."""
     config, path = fuzzed
-    told(config, history)
+    write_history(config, history)
     on = histories.BEGINS.date() + timedelta(days=days)
     rows, result = sent(config, path, on=str(on))
     at = {"hours": 24 * days, "sending": True}

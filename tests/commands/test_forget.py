@@ -52,7 +52,7 @@ READING = [*COMMANDS.rglob("*.py"), *COMMANDS.with_name("privacy").glob("*.py")]
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A shop with a plan and two exports. Not to be changed by a test: `shop` is."""
+    """A shop with a plan and two exports. Tests must not change it, but `shop`."""
     folder = tmp_path_factory.mktemp("known") / "shop"
     config = known_shop(folder)
     written(config)
@@ -61,7 +61,7 @@ def original(tmp_path_factory):
 
 @pytest.fixture
 def shop(original, tmp_path):
-    """A copy of it, whose ledger knows the copy's files."""
+    """A copy of it, with the copy's files in its ledger."""
     folder = tmp_path / "shop"
     shutil.copytree(original, folder)
     with Ledger(folder / "ledger.db") as ledger, ledger.changing() as connection:
@@ -72,12 +72,12 @@ def shop(original, tmp_path):
 
 @pytest.fixture
 def ours(shop):
-    """What the product wrote in the shop."""
+    """The files that churn wrote in the shop."""
     return [shop.parent / "ledger.db", *files_of(shop.parent / "out")]
 
 
 def offered(config, offer):
-    """The first customer who was planned to get that offer."""
+    """The first customer with this offer in the plan."""
     rows = pd.read_parquet(config.parent / "out" / "plan.parquet")
     return rows.query("offer_id == @offer and arm == 'treatment'")["customer_id"].iloc[0]
 
@@ -307,7 +307,7 @@ def test_outputs_of_rejected_commands_are_not_reported_as_missing(shop):
 
 
 def test_a_file_on_record_stays_there_when_a_later_run_fails(shop):
-    """It may lie elsewhere by now, with its rows."""
+    """It may have been moved, with its rows."""
     path = shop.parent / "out" / "plan.parquet"
     path.rename(path.with_name("moved.parquet"))
     with pytest.raises(ChurnError, match="scores must be as of the plan's date"):
@@ -346,7 +346,7 @@ with Ledger(Path(sys.argv[1])) as ledger, remembered(writing, ledger, out, comma
 
 
 def test_leftovers_of_a_first_run_killed_before_its_file_existed_are_removed(shop):
-    """The file itself never came to be; what was to become it holds the customer's row."""
+    """The file was never written; its temporary file contains the customer's row."""
     out = shop.parent / "out2" / "scores.parquet"
     command = [sys.executable, "-c", KILLED, shop.parent / "ledger.db", out, CUSTOMERS[0]]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
@@ -405,7 +405,7 @@ def test_every_table_of_the_ledger_with_customers_is_erased_from(shop):
 
 
 def fill(connection, table, name):
-    """One row of that customer, with something allowed in every other column."""
+    """One row of the customer, with a valid value in every other column."""
     made_by = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
     (made,) = made_by.fetchone()
     info = connection.execute(f'SELECT name, type FROM pragma_table_info("{table}")').fetchall()
@@ -419,7 +419,7 @@ def fill(connection, table, name):
 
 
 def test_freed_pages_of_the_ledger_contain_no_customer(tmp_path):
-    """Rows that were deleted long before, by a run that did not overwrite them, go too."""
+    """Rows deleted earlier without being overwritten are removed, too."""
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
         members = [(f"zqx-{n:06d}", False) for n in range(5_000)]
@@ -458,7 +458,7 @@ def test_customers_may_be_named_in_a_file_or_on_standard_input(tmp_path, monkeyp
 
 @pytest.mark.parametrize("name", ["", "  "])
 def test_an_empty_id_is_rejected_before_anything_is_recorded(tmp_path, name):
-    """As of a shell's variable that is not set."""
+    """As from a shell variable that is not set."""
     config = tmp_path / "churn.toml"
     config.write_text("")
     words = [sys.executable, "-m", "churn", "forget", "anna", name, "--config", str(config)]
@@ -482,7 +482,7 @@ def test_csv_is_rewritten_by_record_whatever_a_cell_contains(shop):
 
 
 def test_every_command_writes_through_the_session_which_records_outputs():
-    """Else an erasure would not find the file."""
+    """Otherwise an erasure would not find the file."""
     direct = re.compile(r"(?<![.\w])writing_(table|result)\(")
     found = [path.name for path in READING if direct.search(path.read_text())]
     assert found == ["session.py"]
@@ -521,7 +521,7 @@ def test_a_table_on_record_without_its_password_is_reported_as_incomplete(shop, 
 
 
 def test_every_command_reads_tables_without_erased_customers():
-    """All but the erasing itself, which tells what the shop still holds of them."""
+    """Except the erasure itself, which reports what the shop's tables still contain."""
     jobs = {path.name: path.read_text() for path in READING}
     opened = [name for name, text in jobs.items() if "Tables.from_settings(" in text]
     assert "still_held.py" in opened

@@ -22,7 +22,7 @@ def warnings_of(config, terms):
 
 
 def extended(terms):
-    """What a shop keeps that writes each renewal over the expiry of the one row."""
+    """The subscriptions of a shop that overwrites the expiry at each renewal."""
     return terms.groupby("customer_id", as_index=False).agg(
         started_at=("started_at", "min"), expires_at=("expires_at", "max")
     )

@@ -24,7 +24,7 @@ PROPENSITIES = (0.9, 0.3, 0.1, 0.1, 1.0)
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory) -> Path:
-    """A shop with 28 days ahead. Not to be changed by a test."""
+    """A shop with 28 days ahead. Tests must not change it."""
     folder = tmp_path_factory.mktemp("ended") / "shop"
     simulate(folder, customers=300, seed=5, days=702, lines=False, ahead_days=28)
     return folder
@@ -36,7 +36,7 @@ def shop(ended, tmp_path) -> Path:
 
 
 def planned(folder: Path, *, as_of: date = ENDS, name: str = "plan") -> Path:
-    """A plan in which every fifth customer is treated alike."""
+    """A plan in which every fifth customer is treated the same."""
     customers = sorted(pd.read_parquet(folder / "customers.parquet")["customer_id"])
     rows = [
         {
@@ -91,7 +91,7 @@ def test_a_list_determines_the_recipients(shop):
 
 
 def test_without_a_list_the_messages_on_record_determine_them(shop):
-    """One went out, one waits still; nobody else was sent anything."""
+    """One was sent, one is waiting; nobody else was sent anything."""
     plan = planned(shop)
     first, second = pd.read_parquet(plan).query("offer_id != 'none'")["customer_id"][:2]
     ledger_path = load_settings(shop / "churn.toml").ledger_path

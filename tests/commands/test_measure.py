@@ -69,7 +69,7 @@ def ids(customers=CUSTOMERS):
 
 
 def write_scores(path, as_of=PLANNED_ON):
-    """Every third is not worth an offer; what is foreseen is the probability to lapse."""
+    """Every third customer is not worth an offer; the prediction is the churn probability."""
     rng = np.random.default_rng(2)
     worth = np.where(np.arange(CUSTOMERS) % 3, 30.0, 0.0)
     scores = pa.table(
@@ -144,7 +144,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def measured(shop):
-    """The campaign with its answers connected, measured after the window."""
+    """The campaign with contacts and redemptions connected, measured after the window."""
     folder, files, _ = shop
     out = folder / "measured.parquet"
     return measure(folder / "connected.toml", **files, out=out), pd.read_parquet(out)
@@ -181,7 +181,7 @@ def test_only_orders_inside_the_window_count(measured, shop):
 
 
 def test_money_can_be_recomputed_to_the_cent_from_the_exported_files(shop):
-    """By someone with nothing but the CSV file, its manifest and decimal arithmetic."""
+    """With nothing but the CSV file, its manifest and decimal arithmetic."""
     folder, files, _ = shop
     out = folder / "measured.csv"
     measure(folder / "connected.toml", **files, out=out)
@@ -302,7 +302,7 @@ def test_a_code_at_the_checkout_may_be_the_offers_id(shop, tmp_path):
 
 
 def test_a_discount_of_a_share_costs_a_share_of_the_order_that_redeems_it(shop, tmp_path):
-    """The order of that day; else the mean order since the plan; else what the plan expected."""
+    """The order of that day; else the mean order since the plan; else the expected order."""
     folder, _, planned = shop
     offers = (
         (folder / "offers.toml").read_text().replace("margin_cost = 1.25", 'margin_cost = "10%"')
@@ -381,7 +381,7 @@ def altered(shop, tmp_path, change):
 
 
 def test_groups_that_differ_from_the_plan_show_no_effect(shop, tmp_path):
-    """Half of the kept are lost on the way, so what is left may be anybody."""
+    """Half of the controls are lost, so the rest is not comparable."""
     path = altered(shop, tmp_path, lambda p: p[(p["arm"] == "treatment") | (p.index % 2 == 0)])
     result = measure(shop[0] / "churn.toml", plan=path)
     assert result.exit_code == 4
@@ -423,7 +423,7 @@ def test_an_edited_plan_is_refused(shop, tmp_path):
 
 
 def with_facts(shop, tmp_path, **changed):
-    """The same plan beside a manifest that says something else."""
+    """The same plan with a manifest that differs."""
     path = tmp_path / "plan.parquet"
     with publish_with_manifest(path, {**verify_file(shop[1]["plan"]), **changed}) as temporary:
         temporary.write_bytes(shop[1]["plan"].read_bytes())
@@ -431,7 +431,7 @@ def with_facts(shop, tmp_path, **changed):
 
 
 def test_shares_that_differ_from_the_record_are_rejected(shop, tmp_path):
-    """Nothing vouches for a manifest but the ledger, which knows what the run left to chance."""
+    """Only the ledger can confirm the randomised shares in a manifest."""
     shares = {**verify_file(shop[1]["plan"])["shares"], "holdout": 0.25}
     path = with_facts(shop, tmp_path, shares=shares)
     with pytest.raises(
@@ -480,7 +480,7 @@ def test_a_cost_without_redemptions_is_noted_as_contacts_only(measured, shop):
 
 
 def test_treated_customers_without_an_offer_are_counted_separately(measured, shop, tmp_path):
-    """As with exploration, where the lot may give none."""
+    """As with exploration, which may assign none."""
     coupon = shop[2]["offer_id"] == "coupon"
     none = coupon & (coupon.cumsum() <= 100)
     path = altered(shop, tmp_path, lambda p: p.assign(offer_id=p["offer_id"].mask(none, "none")))

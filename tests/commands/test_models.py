@@ -120,7 +120,7 @@ def test_an_optional_reason_is_recorded(shop):
 
 @pytest.fixture
 def refused(shop):
-    """A model that the gate did not pass."""
+    """A model that failed the gate."""
     keep_model(shop.parent / "models", "m-bad", minute=9, gate_open=False)
     return shop
 
@@ -146,7 +146,7 @@ def test_a_damaged_model_is_not_promoted_even_by_force(shop):
 
 
 def test_a_model_with_other_canary_scores_is_not_promoted(shop, monkeypatch):
-    """The hash of a file says who wrote it last, not that the trees still say the same."""
+    """A valid hash does not prove that the trees return the same predictions."""
     from churn.modeling import bundle
 
     monkeypatch.setattr(bundle, "CANARY_SECONDS", 0.01)
@@ -186,7 +186,7 @@ def test_a_model_that_failed_the_gate_is_not_promoted(refused):
 
 
 def test_a_promotion_a_forced_one_and_a_rollback_are_each_on_record(refused):
-    """One story, for each hears the canaries in a process of its own."""
+    """One test of several steps, because each checks the canaries in a separate process."""
     first = promote(refused, "m-2")
     assert champion_of(refused) == first.model_id == "m-2"
     (warning,) = first.warnings

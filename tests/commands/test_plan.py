@@ -21,7 +21,7 @@ NIGHT = str(AS_OF)
 
 @pytest.fixture
 def shop(tmp_path, tmp_path_factory):
-    """A trained shop with a ledger of its own."""
+    """A trained shop with its own ledger."""
     return copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
 
 
@@ -108,7 +108,7 @@ def test_without_a_scores_file_the_champion_scores(planned, shop, tmp_path):
 
 
 def test_planning_twice_records_one_plan(shop, tmp_path):
-    """Fault 51: a rerun replaces the plan of that campaign and date; nobody is contacted twice."""
+    """Fault 51: a rerun replaces the plan of its campaign and date; nobody is contacted twice."""
     frames = []
     for name in ("first", "second"):
         plan(shop, out=tmp_path / f"{name}.parquet", as_of=NIGHT)
@@ -139,7 +139,7 @@ def test_randomised_shares_and_groups_come_from_the_configuration(shop, tmp_path
 
 
 def test_a_planned_offer_starts_a_cooldown(shop, tmp_path):
-    """The shop's own tables know nothing of it; the ledger does."""
+    """The contact is in the ledger, not in the shop's tables."""
     plan(shop, out=tmp_path / "a.parquet", as_of="2023-12-01")
     plan(shop, out=tmp_path / "b.parquet", as_of="2023-12-20")
     first, second = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in "ab")
@@ -151,14 +151,14 @@ def test_a_planned_offer_starts_a_cooldown(shop, tmp_path):
 
 
 def test_a_cooldown_ends(shop, tmp_path):
-    """28 days after the first plan everyone may be contacted again."""
+    """28 days after the first plan, everyone may be contacted again."""
     plan(shop, out=tmp_path / "a.parquet", as_of="2023-12-01")
     plan(shop, out=tmp_path / "b.parquet", as_of="2023-12-29")
     assert "cooldown" not in set(pd.read_parquet(tmp_path / "b.parquet")["suppression"])
 
 
 def test_a_frequency_cap_counts_the_plans_of_its_days(shop, tmp_path):
-    """Cooldowns of a day let everyone be offered something each time; the cap stops at two."""
+    """One-day cooldowns permit an offer each time; the cap stops at two."""
     offers = (shop.parent / "offers.toml").read_text()
     (shop.parent / "offers.toml").write_text(
         offers.replace("cooldown_days = 28", "cooldown_days = 1")
@@ -186,7 +186,7 @@ def test_plans_of_later_dates_do_not_affect_a_plan(shop, tmp_path):
 
 
 def campaign(shop, name, *, cooldown_days=28):
-    """A configuration of the same shop and ledger whose catalogue is of another campaign."""
+    """A configuration of the same shop and ledger with another campaign's catalogue."""
     text = (shop.parent / "offers.toml").read_text().replace('"spring"', f'"{name}"')
     assert f'id = "{name}"' in text
     text = text.replace("cooldown_days = 28", f"cooldown_days = {cooldown_days}")
@@ -211,7 +211,7 @@ def test_another_campaigns_plan_of_the_same_date_starts_the_cooldown(planned, sh
 
 
 def test_another_campaigns_plan_of_the_same_date_counts_for_the_cap(planned, shop, tmp_path):
-    """Even of offers that need no rest."""
+    """Even of offers without a cooldown."""
     cap = "[offers]\nmax_contacts = 1\ncap_days = 20"
     shop.write_text(shop.read_text().replace("[offers]", cap, 1))
     scores = planned[4].with_name("scores.parquet")
@@ -262,7 +262,7 @@ def test_recorded_consent_permits_an_offer_and_a_refusal_prevents_it(shop, tmp_p
 
 
 def test_no_budget_is_spent_on_customers_who_withdrew_since_the_plans_date(planned, shop, tmp_path):
-    """The usual case: the data ended yesterday, and the link was clicked today."""
+    """The usual case: the data ends yesterday, and the link was clicked today."""
     gone = offered(planned[2])["customer_id"].head(5).tolist()
     with Ledger(shop.parent / "ledger.db") as ledger:
         for name in gone:
@@ -304,7 +304,7 @@ def test_a_missing_catalogue_is_named(shop, tmp_path):
 
 
 def test_a_plan_of_given_scores_needs_no_model(planned, shop, tmp_path):
-    """Nor a history that a training could resolve its panel from."""
+    """Nor a history long enough for a panel."""
     (shop.parent / "models" / "champion").unlink()
     newest = simulated_orders().nlargest(50, "ordered_at")
     newest.to_parquet(shop.parent / "orders.parquet", index=False)

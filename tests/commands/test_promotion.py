@@ -54,7 +54,7 @@ def test_a_late_promotion_is_an_error_and_not_recorded(folder, ledger):
 def test_of_two_simultaneous_promotions_one_wins_and_the_other_is_an_error(
     folder, ledger, tmp_path
 ):
-    """Fault 34: both have looked at the same champion before either moves it."""
+    """Fault 34: both have read the same champion before either replaces it."""
     promote(folder, ledger, "m-1", expected=None)
     together = threading.Barrier(2)
     won, lost = [], []
@@ -116,7 +116,7 @@ def test_a_pointer_edited_by_hand_is_part_of_the_history(folder, ledger):
 
 @given(moves=st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=12))
 def test_rollbacks_retrace_the_promotions_like_a_stack(moves):
-    """Each move is a promotion to a letter, or a rollback where there is somewhere to go."""
+    """Each move is a promotion to a letter, or a rollback if that is possible."""
     record: list[Promotion] = []
     stack: list[str] = []
 

@@ -13,7 +13,7 @@ from churn.storage.manifests import verify_file
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """Not to be changed by a test; its ledger remembers the runs."""
+    """Tests must not change it; its ledger records the runs."""
     return written_shop(tmp_path_factory.mktemp("recommend") / "shop", basket_lines())
 
 
@@ -50,7 +50,7 @@ def test_the_evaluation_is_in_the_result_the_manifest_and_on_the_terminal(made):
 
 
 def test_best_sellers_as_fallback_have_a_note_with_the_reason(shop, tmp_path):
-    """In this shop lists of both kinds are not better beyond chance."""
+    """In this shop, combined lists are not significantly better."""
     result = recommend(shop, out=tmp_path / "all.csv", as_of=str(AS_OF))
     assert result.resolved["source"] == "best_sellers"
     assert result.warnings == (

@@ -52,7 +52,7 @@ def night(shop, tmp_path_factory):
 
 @pytest.fixture
 def own_shop(tmp_path, tmp_path_factory):
-    """A trained shop that the test may change."""
+    """A trained shop that tests may change."""
     return copied_shop(trained_shop(tmp_path_factory.getbasetemp()), tmp_path / "shop")
 
 
@@ -206,7 +206,7 @@ def test_before_the_first_order_there_is_nobody_to_score(shop, tmp_path):
 
 
 def test_an_unwritable_output_is_rejected_before_computing(shop, tmp_path):
-    """Fault 5: the place is tried before the model is even read."""
+    """Fault 5: the output is checked before the model is read."""
     (tmp_path / "file").write_text("in the way")
     steps = []
     with pytest.raises(StorageError, match=r"cannot use .*file: it already exists"):

@@ -451,7 +451,7 @@ def test_without_addresses_at_all_it_is_told(shop, plan):
 
 
 def test_a_withdrawal_through_the_link_reaches_the_next_export(shop, plan, sink, tmp_path):
-    """The loop as a customer sees it: the link of the mail that came, and no more after that."""
+    """The loop from the customer's view: the link of a received message, and no further message."""
     from urllib.request import Request, urlopen
 
     sent(shop, plan, limit=3)
@@ -499,7 +499,7 @@ timeout_seconds = 0.5
 
 @pytest.fixture
 def hooked(base, tmp_path, monkeypatch):
-    """Opens a shop whose webhook is at an address."""
+    """A shop with a webhook at this address."""
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
 
     def build(url, port=9):

@@ -13,7 +13,7 @@ from churn.storage.ledger import Ledger
 
 @pytest.fixture
 def offline(tmp_path):
-    """A shop whose models were made while MLflow could not be reached."""
+    """A shop whose models were trained while MLflow was unreachable."""
     return shop_with_models(tmp_path / "shop", "m-1", "m-2")
 
 
@@ -42,7 +42,7 @@ def registry(config):
 
 
 def test_missing_models_are_recorded_once_and_aliases_are_updated(offline):
-    """Fault 31, as one story, for each step stands on the one before."""
+    """Fault 31, as one test, because each step depends on the previous one."""
     with pytest.raises(StorageError, match="must answer, got connection refused"):
         sync(offline)
     with Ledger(offline.parent / "ledger.db") as ledger:

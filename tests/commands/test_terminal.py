@@ -11,7 +11,7 @@ from churn.results.job_result import JobResult
 
 
 def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
-    """A teller and what it wrote."""
+    """A reporter and its output."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=is_terminal, width=width, highlight=False)
     return Reporter(console, console.status("starting"), lines=lines), written
@@ -71,7 +71,7 @@ def test_json_mode_shows_no_progress(capfd, quiet):
 
 
 def shown(capsys, monkeypatch, header, *rows, width=80):
-    """The lines of a table on a terminal of that width."""
+    """The lines of a table on a terminal of this width."""
     monkeypatch.setenv("COLUMNS", str(width))
     show(JobResult(command="models", tables=(("Models", header, rows),)), quiet=False)
     return capsys.readouterr().err.splitlines()

@@ -114,7 +114,7 @@ def test_the_run_is_on_record_with_the_model_that_it_made(trained):
 
 
 def test_the_registry_calls_the_promoted_version_champion(trained):
-    """In a store that was made for it, beside the configuration."""
+    """In a new store next to the configuration."""
     config, result = trained
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own
@@ -164,7 +164,7 @@ def test_what_was_resolved_and_counted_is_in_the_result(trained):
 
 
 def test_if_no_model_wins_the_best_baseline_becomes_the_fallback_model(stand_in, tmp_path):
-    """On the gate, in the manifest, on the card, and whenever it scores."""
+    """In the gate, the manifest, the card, and every scoring."""
     config, first, _ = stand_in
     name = first.gate["stand_in"]
     assert first.exit_code == 0
@@ -184,7 +184,7 @@ def test_if_no_model_wins_the_best_baseline_becomes_the_fallback_model(stand_in,
 
 
 def test_a_fallback_model_is_refreshed_until_a_model_wins(stand_in):
-    """A rule fitted on newer labels replaces the older one; no model is claimed to speak."""
+    """A baseline fitted on newer labels replaces the older one."""
     config, first, second = stand_in
     assert second.exit_code == 0
     assert second.gate["promoted"] is True
@@ -247,7 +247,7 @@ def test_an_invalid_date_is_rejected(as_of, base):
 
 
 def test_the_registered_model_has_a_signature_and_rejects_incomplete_rows(trained):
-    """A column that the signature does not name MLflow leaves out, and warns of it by name."""
+    """MLflow drops a column that is not in the signature, with a warning that names it."""
     import mlflow
 
     config, result = trained

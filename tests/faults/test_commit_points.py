@@ -38,7 +38,7 @@ def test_nothing_is_lost_duplicated_or_left_over(lists, count, command):
 
 
 def test_effects_are_complete_or_absent_after_a_kill(models, count):
-    """Fault 3: and the next run removes what it left."""
+    """Fault 3: the next run removes the leftovers."""
     models.all_of("effects", every=EVERY["effects"])
     assert count.kills["effects"] > 1
     assert (count.lost, count.doubled, count.litter) == ([], [], [])

@@ -22,7 +22,7 @@ FIRST, SECOND, THIRD = "2023-12-01", "2023-12-10", "2023-12-29"
 
 @pytest.fixture
 def shop(tmp_path):
-    """A shop where nobody is contacted twice in 21 days, for an offer that pays for everybody."""
+    """A shop with a cap of one contact in 21 days and an offer profitable for everyone."""
     orders = pd.DataFrame({"customer_id": CUSTOMERS, "ordered_at": pd.Timestamp(THIRD)})
     config = open_shop(tmp_path / "shop", orders.assign(amount=9.0), budget=15.0)
     cap = "[offers]\nmax_contacts = 1\ncap_days = 21"
@@ -38,7 +38,7 @@ def shop(tmp_path):
 
 
 def start(config, night, name="plan.parquet"):
-    """`churn plan` as a process of its own."""
+    """`churn plan` as a separate process."""
     files = {"--config": config, "--out": config.parent / name, "--as-of": night}
     files["--scores"] = config.parent / f"scores-{night}.parquet"
     words = [str(word) for pair in files.items() for word in pair]
@@ -57,7 +57,7 @@ def offered(config, name="plan.parquet"):
 
 
 def contacts(config, night):
-    """Customer and number of plans of that date that have something sent to them."""
+    """Customer and number of plans of that date with an offer for them."""
     day = date.fromisoformat(night)
     with Ledger(config.parent / "ledger.db") as ledger:
         made = ledger.contacts_since(day, day + timedelta(days=1), excluding=("", date.min))
@@ -79,7 +79,7 @@ def test_the_same_plan_run_twice_contacts_nobody_twice_and_keeps_the_cap(shop):
 
 
 def test_of_two_simultaneous_plans_one_remains(shop):
-    """Into one file the second has to wait; into two, the ledger keeps one of the two."""
+    """With one output, the second run waits; with two, the ledger keeps one of the plans."""
     racers = [start(shop, FIRST, name) for name in ("a.parquet", "a.parquet", "b.parquet")]
     codes = [finished(racer)[0] for racer in racers]
     assert codes[2] == 0
@@ -112,7 +112,7 @@ def kill(process, *, after):
 
 
 def kill_when_on_record(config, process):
-    """Ends the process as soon as the ledger holds its plan, whether the file is there or not."""
+    """Ends the process as soon as the ledger contains its plan, with or without the file."""
     while process.poll() is None and not contacts(config, SECOND):
         time.sleep(0.005)
     kill(process, after=0)

@@ -21,7 +21,7 @@ ROWS = 60_000
 
 @pytest.fixture(scope="module")
 def warm():
-    """A process that has loaded everything; its runs are forked."""
+    """A process that has loaded all libraries; its runs are forked."""
     with forking("forked_runs") as parent:
         yield parent
 
@@ -37,14 +37,14 @@ def shop(tmp_path, tmp_path_factory):
 
 
 def whole(out):
-    """The run whose result a reader finds: every row of it, as the manifest tells."""
+    """The run whose result readers find, complete according to its manifest."""
     facts, rows = verify_file(out), pd.read_parquet(out)
     assert len(rows) == facts["rows"]
     return facts["run_id"]
 
 
 def kill(warm, count, name, look, **options):
-    """Kills so many runs at moments of their usual time, and looks at what is there after each."""
+    """Kills this many runs at moments of their usual duration, and checks the files after each."""
     usual = min(warm.run(name, **options).seconds for _ in range(2))
     ends = []
     for moment in itertools.islice(moments(usual, seed=7), 3 * count):
@@ -58,7 +58,7 @@ def kill(warm, count, name, look, **options):
 
 
 def check_kills(warm, count, name, out, **options):
-    """Readers find a whole result after each kill, and after a last run the new one, alone."""
+    """Readers find a complete result after each kill, and only the new one after a final run."""
     seen = []
     kill(warm, count, name, lambda: seen.append(whole(out)), out=str(out), **options)
     assert warm.run(name, out=str(out), **options).code == 0
@@ -87,12 +87,12 @@ def test_exports_killed_at_ten_moments_leave_a_whole_list_and_no_litter(warm, sh
 
 
 def run_in(address):
-    """The run of the newest rows, each of them proved to be there."""
+    """The run of the newest rows, after checking that all exist."""
     return read_run(table_address(address), PLANS, command="plan")[1]["run_id"]
 
 
 def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_new(warm, postgres):
-    """Fault 2. What a killed one left undone the next one does, and nothing else is left."""
+    """Fault 2. The next run completes what a killed one left, and nothing else remains."""
     options = {"address": postgres.address("plans"), "rows": ROWS}
     assert warm.run("write_rows", run_id="first", **options).code == 0
 
@@ -110,7 +110,7 @@ def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_n
 
 
 def test_a_scoring_killed_while_writing_can_be_repeated(shop, postgres):
-    """Fault 2: the very command, killed while the server keeps it waiting inside its write."""
+    """Fault 2: the command itself, killed while the server blocks its write."""
     words = ["--config", str(shop), "--out", postgres.address("scores"), "--run-id", "night-1"]
     command = [sys.executable, "-m", "churn", "score", "--as-of", MEMORYLESS_AS_OF, *words]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0

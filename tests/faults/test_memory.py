@@ -40,12 +40,12 @@ def orders(tmp_path_factory):
 
 
 def capped():
-    """The process gets no more than a gibibyte from its system, whoever in it asks."""
+    """Limits the memory of the process to one gibibyte."""
     resource.setrlimit(resource.RLIMIT_DATA, (GIBIBYTE_IN_KIB << 10, GIBIBYTE_IN_KIB << 10))
 
 
 def features(orders, folder, memory_limit):
-    """The finished process of `churn features`, held to a gibibyte, and its peak in KiB."""
+    """The finished process of `churn features`, limited to one gibibyte, and its peak in KiB."""
     config = folder / "churn.toml"
     config.write_text(
         f'[data]\nmemory_limit = "{memory_limit}"\nuntil = 2024-01-01\n'

@@ -29,7 +29,7 @@ COMMANDS = ("score", "plan", "export")
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """A small shop with a champion and a plan on record. Its files are not to be changed."""
+    """A small shop with a champion and a plan on record. Tests must not change its files."""
     base = tmp_path_factory.getbasetemp()
     config, *_ = stand_in_trainings(base / "stand-in-shop")
     folder = tmp_path_factory.mktemp("outputs") / "shop"
@@ -55,7 +55,7 @@ def run(command, config, out, *more):
 
 @contextmanager
 def small_disk(folder):
-    """A file system of its own in that folder, of 20 MB of which all but 100 kB are taken."""
+    """A separate 20 MB file system in the folder, with 100 kB free."""
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
     if os.getuid() != 0 or subprocess.run(mounting, check=False, capture_output=True).returncode:
@@ -90,7 +90,7 @@ def test_a_full_disk_is_reported_and_the_old_output_stays(shop, tmp_path, comman
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unwritable_folder_is_reported_before_anything_is_read(public_shop, command):
-    """Fault 5, as a user without rights: root may write everywhere."""
+    """Fault 5, as an unprivileged user, because root may write everywhere."""
     out = public_shop.parent / "locked" / "out.parquet"
     out.parent.mkdir(mode=0o555, exist_ok=True)
     done = as_nobody(words(command, public_shop, out))
@@ -102,7 +102,7 @@ def test_an_unwritable_folder_is_reported_before_anything_is_read(public_shop, c
 
 @pytest.fixture
 def public_shop(shop):
-    """The same in a folder that everybody may read; those of the tests are closed to others."""
+    """The same in a folder readable by everyone, unlike those of the tests."""
     place = Path(tempfile.mkdtemp(prefix="churn-public-", dir="/tmp"))
     config = copied_shop(shop, place / "shop")
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
@@ -123,7 +123,7 @@ main()
 
 
 def as_nobody(arguments):
-    """The command, run by somebody who owns nothing; in a process of its own."""
+    """The command, run by an unprivileged user in a separate process."""
     if os.getuid() != 0:
         pytest.skip("needs root, to become somebody else")
     return subprocess.run(
@@ -158,7 +158,7 @@ def test_of_two_simultaneous_scorings_into_one_file_one_is_rejected(shop, tmp_pa
 
 
 def test_a_scoring_into_a_table_that_another_run_writes_is_busy(shop, postgres):
-    """Fault 35, for a table: nothing of the second is in it."""
+    """Fault 35, for a table: it contains nothing of the second run."""
     address = postgres.address("scores")
     with writing_rows(table_address(address), SCORES):
         done = run("score", shop, address)
@@ -177,7 +177,7 @@ def started(arguments):
 
 @pytest.fixture(scope="module")
 def hostile_shop(shop, tmp_path_factory):
-    """The same, with customers whose names a spreadsheet would run."""
+    """The same, with customer ids that a spreadsheet would execute."""
     folder = tmp_path_factory.mktemp("hostile") / "shop"
     config = copied_shop(shop, folder)
     orders = pd.read_parquet(folder / "orders.parquet")

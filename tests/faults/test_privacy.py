@@ -80,7 +80,7 @@ print(json.dumps(told))
 
 
 def said(folder, commands, *, stdin=""):
-    """What each command says on both of its outputs, all in a process of their own.
+    """The output of each command on both streams, all in one separate process.
 
     Each is done, or (4) done and refused by a gate.
     """
@@ -103,7 +103,7 @@ def environment():
 
 
 def consents():
-    """Everyone agrees to marketing; the objectors refuse profiling."""
+    """Everyone consents to marketing; objectors refuse profiling."""
     frame = pd.DataFrame({"customer_id": CUSTOMERS, "purpose": "marketing", "granted": True})
     words = [frame.assign(channel=channel) for channel in ("email", "ads")]
     against = pd.DataFrame({"customer_id": OBJECTORS, "purpose": "profiling", "granted": False})
@@ -112,7 +112,7 @@ def consents():
 
 
 def contacts():
-    """A lot gave half of the customers a coupon."""
+    """Half of the customers were randomised to a coupon."""
     drawn = np.random.default_rng(5).random(len(CUSTOMERS)) < 0.5
     rows = pd.DataFrame({"customer_id": CUSTOMERS, "campaign_id": "old", "propensity": 0.5})
     rows["offer_id"] = np.where(drawn, "coupon", "none")
@@ -122,7 +122,7 @@ def contacts():
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory):
-    """A shop after every command, and what each of them said; later tests go on from there."""
+    """A shop after every command, and their outputs; later tests continue from there."""
     folder = tmp_path_factory.mktemp("life") / "shop"
     orders = named(simulated_orders(len(CUSTOMERS)))
     tracking = "sqlite:///mlflow.db"
@@ -193,12 +193,12 @@ INPUTS = {"orders.parquet", "customers.parquet", "consents.parquet", "contacts.p
 
 
 def ours(folder):
-    """Every file below, but for the shop's own tables."""
+    """Every file below, except the shop's own tables."""
     return [path for path in files_of(folder) if path.name not in INPUTS]
 
 
 def moved(original, folder):
-    """A copy of the shop, whose ledger knows the files of the copy."""
+    """A copy of the shop, with the copy's files in its ledger."""
     shutil.copytree(original, folder)
     with sqlite3.connect(folder / "ledger.db") as ledger:
         renamed = "UPDATE outputs SET target = replace(target, ?, ?)"
@@ -221,7 +221,7 @@ print("done", flush=True)
 
 
 def test_a_forgetting_that_is_killed_leaves_whole_files_and_is_completed_by_the_next(tmp_path):
-    """Real kills at moments spread over a run, of which some come before the list is made."""
+    """Real kills at moments spread over a run, some before the list is written."""
     config = known_shop(tmp_path / "shop")
     written(config)
     asked = KNOWN[:6]
@@ -238,7 +238,7 @@ def test_a_forgetting_that_is_killed_leaves_whole_files_and_is_completed_by_the_
 
 
 def forgetting(config, *names, kill_after):
-    """The seconds that a process took to forget the customers, or was given until it was killed."""
+    """The seconds until a process had erased the customers, or until it was killed."""
     command = [sys.executable, "-c", FORGET, str(config), *names]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
@@ -253,7 +253,7 @@ def forgetting(config, *names, kill_after):
 
 
 def test_errors_over_dirty_input_name_no_customer(tmp_path):
-    """Fault 49: whatever a shop's file holds where, no message repeats a cell of it."""
+    """Fault 49: no message repeats a cell of a file, whatever it contains."""
     secret = "zqx-0042@example.com"
     output = [reading(tmp_path, text) for text in dirty(secret)]
     assert sum(text is not None for text in output) >= 10
@@ -261,7 +261,7 @@ def test_errors_over_dirty_input_name_no_customer(tmp_path):
 
 
 def dirty(secret):
-    """Files of orders with the secret in every place where it does not belong."""
+    """Files of orders with the secret in every wrong place."""
     good = {"customer_id": "a", "ordered_at": "2024-01-01", "amount": "1", "order_id": "1"}
     for column in good:
         row = good | {column: secret}
@@ -277,7 +277,7 @@ def dirty(secret):
 
 
 def reading(folder, text):
-    """What is said of the file, None where it can be read."""
+    """The error for the file, None if it can be read."""
     (folder / "orders.csv").write_text(text)
     (folder / "churn.toml").write_text('[data.orders]\nsource = "orders.csv"\n')
     try:

@@ -51,7 +51,7 @@ def start(*arguments):
 
 
 def kill_at(step, process, *, after_seconds=0.0):
-    """Ends the process with SIGKILL as soon as it tells that step, or a little later."""
+    """Ends the process with SIGKILL as soon as it reports the step, or a little later."""
     for line in process.stdout:
         if line.startswith(step):
             time.sleep(after_seconds)
@@ -119,7 +119,7 @@ def test_trainings_killed_at_any_moment_register_only_complete_models(shop):
 
 
 def test_four_first_trainings_at_once_all_finish_and_one_is_champion(tmp_path):
-    """Faults 33 and 34: one makes the store, all are recorded, the slower are told who won."""
+    """Faults 33 and 34: one creates the store, all are recorded, the slower ones get an error."""
     orders = simulated_orders(150, days=300, memoryless=True)
     config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
     racers = [start("train", config) for _ in range(4)]
@@ -142,7 +142,7 @@ def runs_of(config):
 
 
 def registered(config):
-    """The model that the registry's alias names, and how many versions there are."""
+    """The model of the registry's alias, and the number of versions."""
     uri = f"sqlite:///{config.parent / 'mlflow.db'}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own

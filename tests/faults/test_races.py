@@ -74,7 +74,7 @@ def test_a_run_not_yet_on_record_reads_the_updated_list_of_erased_customers(shop
 
 @pytest.mark.parametrize("command", ["send", "export"])
 def test_a_plan_replaced_while_consent_is_read_is_not_sent(shop, command):
-    """Fault 51: what goes out is of the plan on record, or nobody's cooldown would begin."""
+    """Fault 51: only the plan on record is sent, otherwise no cooldown would start."""
     old, few = shop.parent / "plan.parquet", CUSTOMERS[:7]
     to = ["--to", shop.parent / "list.csv"] if command == "export" else []
     words = [command, old, "--config", shop, "--date", AS_OF, *to]
@@ -92,7 +92,7 @@ def test_a_plan_replaced_while_consent_is_read_is_not_sent(shop, command):
 
 
 def test_a_plan_killed_before_recording_leaves_the_previous_one(shop):
-    """The file is new and refused; what counts is the earlier plan, whole, and its facts."""
+    """The new file is rejected; the earlier plan remains valid and complete."""
     old = shop.parent / "plan.parquet"
     kept = shop.parent / "kept.parquet"
     for path in (old, old.with_name(f"{old.name}.manifest.json")):

@@ -51,7 +51,7 @@ main()
 
 
 def churn(folder, *words):
-    """What a command said as JSON, after it ended well."""
+    """The JSON output of a command that succeeded."""
     command = [sys.executable, "-m", "churn", *words, "--json", "--config", "churn.toml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def churn(folder, *words):
 
 @pytest.fixture
 def shop(tmp_path):
-    """A shop without a holdout, with scores that make an offer worth its cost for everybody."""
+    """A shop without a holdout, with scores that make an offer profitable for everyone."""
     folder = tmp_path / "shop"
     orders = simulated_orders(40)
     config = open_shop(folder, orders, consent="required", budget=1e6, more=TABLES)
@@ -73,7 +73,7 @@ def shop(tmp_path):
 
 
 def written(folder, refusals, events=()):
-    """The files of consents, of which all agreed first, and of events, which are mostly visits."""
+    """The files of consents, all granted at first, and of events, mostly visits."""
     said = [{"customer_id": name} | AGREED for name in CUSTOMERS]
     pd.DataFrame([*said, *refusals]).to_csv(folder / "consents.csv", index=False)
     visits = [{"customer_id": name, "event_type": "visit"} for name in CUSTOMERS]
@@ -82,7 +82,7 @@ def written(folder, refusals, events=()):
 
 
 def listed(folder):
-    """Who is planned for, who is on the list, and the warnings of both commands."""
+    """The customers in the plan, those on the list, and the warnings of both commands."""
     as_of = str(AS_OF)
     plan = churn(
         folder, "plan", "--scores", "scores.parquet", "--out", "plan.csv", "--as-of", as_of
@@ -142,7 +142,7 @@ def test_a_withdrawal_recorded_with_a_wrong_clock_is_on_no_list(shop):
 
 
 def unsubscribe(folder, token):
-    """Posts to `churn serve`, whose clock is years back."""
+    """Posts to `churn serve`, whose clock is years behind."""
     words = ["serve", "--json", "--port", "0", "--config", "churn.toml"]
     server = subprocess.Popen(
         [sys.executable, "-c", BACK, *words],
@@ -164,7 +164,7 @@ def unsubscribe(folder, token):
 
 
 def port_of(server):
-    """The port that the server says it listens on."""
+    """The port that the server reports."""
     for line in server.stderr:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
         if found:

@@ -34,7 +34,7 @@ def started(config, *words):
 
 
 def test_a_kill_between_acceptance_and_record_sends_nothing_twice(base, tmp_path):
-    """The server has the message, the ledger does not know: never sent a second time by itself."""
+    """The server has the message, the ledger does not: it is never resent automatically."""
     sink, process = MailSink(), None
 
     def kill_at_the_fifth(_):
@@ -94,7 +94,7 @@ def test_killed_at_any_moment_and_run_again_nobody_gets_two(base, tmp_path):
 
 
 def test_a_message_in_doubt_stays_with_its_customer_at_a_shared_address(base, tmp_path):
-    """Sent once more as the same message, and not as a new one to somebody behind the address."""
+    """It is resent as the same message, not as a new one to another customer of the address."""
     sink, process = MailSink(), None
 
     def kill(_):
@@ -135,7 +135,7 @@ ENDED = {
 def test_an_interrupt_waits_until_the_message_in_hand_is_with_the_server(
     base, tmp_path, asked, stage
 ):
-    """Before it was handed over or after, none is in doubt, and the next run sends the rest."""
+    """Before or after it was handed over, none is in doubt, and the next run sends the rest."""
     sink, process = MailSink(), None
 
     def interrupt_the_fourth(_):
@@ -162,7 +162,7 @@ def test_an_interrupt_waits_until_the_message_in_hand_is_with_the_server(
 
 
 def test_a_second_interrupt_does_not_wait(base, tmp_path):
-    """The message in hand is in doubt then, and is told as that."""
+    """The current message is then in doubt, and reported as such."""
     sink, process = MailSink(), None
 
     def interrupt_twice(_):
@@ -184,7 +184,7 @@ def test_a_second_interrupt_does_not_wait(base, tmp_path):
 
 
 def test_an_interrupt_ends_the_wait_for_a_webhook_that_is_busy(base, tmp_path, monkeypatch):
-    """Its batch was refused for now, so it is not in doubt and goes out with the next run."""
+    """Its batch was rejected temporarily, so it is not in doubt and is sent by the next run."""
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     receiver = Receiver(*[(503, {"retry-after": "100"})] * 9)
     with receiver.at() as address:

@@ -65,7 +65,7 @@ def shop(history):
 
 
 def withdrawn(history):
-    """What the ledger would hold of them."""
+    """The withdrawals as the ledger would store them."""
     reported = {}
     for row in history["withdrawals"]:
         reported.setdefault((row["customer_id"], row["channel"]), []).append(row["at"])
@@ -82,7 +82,7 @@ def withdrawn(history):
 
 
 def planned(offer):
-    """A plan that offers it to everybody."""
+    """A plan that offers it to everyone."""
     columns = {"customer_id": CUSTOMERS, "offer_id": [offer] * 2, "channel": [OFFERS[offer][0]] * 2}
     ends = pa.array([AS_OF + timedelta(days=30)] * 2)
     return pa.table(columns | {"arm": ["treatment"] * 2, "expires_on": ends})

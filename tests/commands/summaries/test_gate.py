@@ -44,7 +44,7 @@ CUTOFFS = [{newest} - 14 * step for step in range(8)]
 
 @churn.feature(family="ours", unit="", over="row")
 def crystal_ball(_: churn.FeatureClock) -> nw.Expr:
-    """1 where the customer orders on the cutoff's own day."""
+    """1 if the customer orders on the cutoff's own day."""
     value = nw.lit(0.0)
     for cutoff in CUTOFFS:
         who = ORDERS.loc[cutoff == DAY, "customer_id"].unique().tolist()
@@ -61,7 +61,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture
 def own_catalogue():
-    """The catalogue as it was, once the test is over."""
+    """Restores the catalogue after the test."""
     before, loaded = dict(CATALOGUE), set(plugins._LOADED)
     yield
     CATALOGUE.clear()
@@ -101,7 +101,7 @@ def test_a_passed_gate_lists_its_checks_and_figures(base, capsys):
 
 
 def test_a_model_of_uninformative_data_is_rejected_and_the_champion_stays(base, tmp_path):
-    """Shuffled labels, as a shop would have them: everyone buys at random."""
+    """The equivalent of shuffled labels: everyone buys at random."""
     config = copied_shop(trained_shop(base), tmp_path / "shop")
     champion = champion_of(config)
     simulated_orders(150, days=300, memoryless=True).to_parquet(config.with_name("orders.parquet"))
@@ -112,7 +112,7 @@ def test_a_model_of_uninformative_data_is_rejected_and_the_champion_stays(base, 
 
 
 def test_a_champion_of_another_release_is_replaced_with_a_note(base, tmp_path):
-    """Nothing of this release can speak with it, so a rule is better than no word at all."""
+    """The current release cannot load it, so a baseline is better than no scores."""
     config = copied_shop(trained_shop(base), tmp_path / "shop")
     champion = champion_of(config)
     manifest = config.parent / "models" / champion / "manifest.json"
@@ -129,7 +129,7 @@ def test_a_champion_of_another_release_is_replaced_with_a_note(base, tmp_path):
 
 
 def test_a_leaking_user_feature_is_rejected_by_name(base, tmp_path, own_catalogue):
-    """Though the model is far better with it, and though the champion can no longer be read."""
+    """Even if the model is far better with it, and the champion can no longer be read."""
     config = copied_shop(trained_shop(base), tmp_path / "shop")
     champion = champion_of(config)
     (config.parent / "models" / champion / "card.md").write_text("edited")
@@ -174,7 +174,7 @@ def test_if_a_user_feature_leaks_without_a_champion_the_fallback_uses_orders_alo
 
 
 def test_an_unreadable_champion_fails_the_gate_without_a_fallback():
-    """However good the model: nobody knows whether it is a step back."""
+    """However good the model is, because it may be worse than the champion."""
     gap = {"baseline": "bg_nbd", "difference": -0.02, "low": -0.03, "high": -0.01}
     for passed in (True, False):
         rules = Check("rules", passed, "it beats all", gap)
@@ -188,7 +188,7 @@ def test_an_unreadable_champion_fails_the_gate_without_a_fallback():
 
 
 def test_a_model_better_on_only_one_cutoff_is_not_called_worse():
-    """The gate says no beside figures that say yes; the line has to tell why."""
+    """The gate fails despite good figures; the line must state why."""
     gap = {"baseline": "bg_nbd", "difference": -0.02, "low": -0.03, "high": -0.01}
     alone, enough = (
         Gate("bg_nbd", (Check("rules", cutoffs > 1, "", {**gap, "cutoffs": cutoffs}),))
