@@ -141,9 +141,9 @@ def test_the_tables_show_the_truth_with_and_without_offers(shop):
     (_, _, grown), (title, header, rows) = done.tables
     assert dict(grown)["orders"] == f"{done.rows['orders']:,}"
     assert title == f"The truth about the {done.metrics['sent']:,} who were sent an offer"
-    assert header == ("", "with it", "without it")
+    assert header == ("", "with offer", "without offer")
     assert rows[0] == (
-        "who bought",
+        "customers who bought",
         f"{done.metrics['bought']:,}",
         f"{done.metrics['bought_without']:,}",
     )
