@@ -132,10 +132,23 @@ def assumed_effects(
     The shift gives exactly the stated effect at `base_rate`, the mean churn probability. A fraction
     of the risk instead would favour customers who lapse regardless of offers.
     """
-    retained = logit(1 - np.asarray(churn_probability, dtype=float))[:, None]
+    risk = np.asarray(churn_probability, dtype=float)[:, None]
     shifts = np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
-    low, mean, high = (expit(retained + shift) - expit(retained) for shift in shifts.T)
+    low, mean, high = (effect_of_shift(risk, shift) for shift in shifts.T)
     return Effects(mean=mean, low=low, high=high, source=("assumed",) * len(offers))
+
+
+def effect_of_shift(churn_probability: Floats, shift: Floats | float) -> Floats:
+    """The increase of P(retained) by a shift of the retention log-odds.
+
+    As a difference of churn probabilities, which stays exact for customers who almost never churn,
+    where a difference of retention probabilities is rounded to 0.
+
+    >>> f"{effect_of_shift(np.array(1e-17), np.log(2.0)):.3g}"
+    '5e-18'
+    """
+    lapse = logit(churn_probability)
+    return np.asarray(expit(lapse) - expit(lapse - shift))
 
 
 def log_odds_shift(effect: float, *, base_rate: float) -> float:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
 
 from churn.arrays import Floats
 from churn.errors import ConfigError, ModelError
 from churn.modeling.boosting import predict_booster
 from churn.modeling.manifest import check_signature, signed
-from churn.offers.effects import Effects, assumed_effects
+from churn.offers.effects import Effects, assumed_effects, effect_of_shift
 from churn.storage.manifests import hash_files, verify_files
 from churn.storage.names import check_name, inside
 from churn.storage.publish import publish_directory, read_pointer, swap_pointer
@@ -66,8 +65,7 @@ class KnownEffect:
         """Low, mean and high of each row; no customer is saved, or lost, more than once."""
         before = 1 - churn_probability
         if self.text is None:
-            odds = logit(before)
-            return tuple(expit(odds + shift) - expit(odds) for shift in self.shift)
+            return tuple(effect_of_shift(churn_probability, shift) for shift in self.shift)
         said = predict_booster(self.text, matrix)
         mean, half = self.line.mean(said), self.line.half_width(said)
         return tuple(np.clip(e, -before, 1 - before) for e in (mean - half, mean, mean + half))

@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
 
 from churn.errors import ConfigError, DataError
 from churn.offers.arms import Shares
@@ -347,6 +346,8 @@ def test_whose_group_gets_nothing_does_not_explore_and_is_certain_of_none(offers
 
 
 @example([(0.0, 0.0, 0.0)], [("eligible", 2.2e-309, 1.0)])
+@example([(0.0, 0.0, 0.1)], [("eligible", 1e-12, 1.0)])
+@example([(0.0, 0.0, 0.1)], [("eligible", 1e-17, 1.0)])
 @given(
     st.lists(
         st.tuples(st.floats(0, 50), st.floats(0, 1), st.floats(-0.1, 0.3)), min_size=1, max_size=4
@@ -370,8 +371,8 @@ def test_any_catalogue_gives_each_customer_the_offer_of_most_value_or_none(terms
         if status == "eligible" and risk is not None and at_risk is not None:
             stake = 0.0 if risk == 0 else at_risk / risk
             for offer in catalogue if math.isfinite(stake) else ():  # beyond it nothing is known
-                shift = log_odds_shift(offer.effect, base_rate=base)
-                effect = expit(logit(1 - risk) + shift) - (1 - risk)
+                odds = math.exp(-log_odds_shift(offer.effect, base_rate=base))
+                effect = risk * (1 - risk) * (1 - odds) / (1 - risk + risk * odds)
                 best = max(best, effect * stake - offer.expected_cost(np.zeros(1))[0])
         assert row["expected_value"] == pytest.approx(max(best, 0.0), abs=1e-6)
         assert row["offer_id"] == "none" or row["expected_value"] > 0
@@ -413,7 +414,7 @@ def _any_offer(offer_id, margin_cost, redemption_rate, effect):
         margin_cost=margin_cost,
         contact_cost=0.01,
         redemption_rate=redemption_rate,
-        effect=min(effect, 0.15),
+        effect=min(effect, 0.05),  # what the lowest base rate of these customers leaves room for
         effect_low=-0.2,
         effect_high=0.5,
         cooldown_days=1,
