@@ -121,18 +121,6 @@ class ScoringSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupSettings:
-    """`[offers.groups]`: the column that groups customers, and limits on the share served per
-    group.
-    """
-
-    __pydantic_config__ = STRICT
-    by: str
-    caps: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
-    floors: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class OfferSettings:
     """`[offers]`: the catalogue, the budget in money, the randomised shares, and consent.
 
@@ -152,7 +140,7 @@ class OfferSettings:
     max_contacts: Annotated[int, Field(ge=1)] | None = None
     cap_days: Annotated[int, Field(ge=1)] = 28
     phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
-    groups: GroupSettings | None = None
+    groups: GroupRules | None = None
 
     @property
     def frequency_cap(self) -> FrequencyCap | None:
@@ -160,13 +148,6 @@ class OfferSettings:
         if self.max_contacts is None:
             return None
         return FrequencyCap(self.max_contacts, self.cap_days)
-
-    @property
-    def group_rules(self) -> GroupRules | None:
-        """The groups as `plan_offers` takes them."""
-        if self.groups is None:
-            return None
-        return GroupRules(by=self.groups.by, caps=self.groups.caps, floors=self.groups.floors)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 explore=settings.offers.explore,
                 key=settings.offers.holdout_key,
                 consent=settings.offers.consent,
-                groups=settings.offers.group_rules,
+                groups=settings.offers.groups,
                 measured=_measured(session, scored, offers),
                 run_id=session.run_id,
                 planned_before=_planned_before(session, offers),

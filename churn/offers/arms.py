@@ -19,7 +19,7 @@ from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.catalogue import NO_OFFER
 
 if TYPE_CHECKING:
-    from churn.offers.groups import Groups
+    from churn.offers.groups import PlanLimits
 
 
 TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
@@ -71,36 +71,35 @@ class Arms:
     """The arm of each customer as an index of `ARMS`, and the offers drawn by exploration.
 
     `drawn` is the offer of exploring customers, -1 for "none" and for everyone else. `explore` is
-    the effective share: less than requested if the budget, a capacity or the cap of a group is
-    exhausted first.
+    the effective share: less than that of `shares` if the budget, a capacity or the cap of a group
+    is exhausted first.
     """
 
     arm: Ints
     drawn: Ints
     explore: float
+    shares: Shares
 
     def is_in(self, *arms: int) -> Bools:
         """Whether each customer's arm is among those."""
         return np.isin(self.arm, arms)
 
 
-def draw_arms(  # noqa: PLR0913 - each limit of exploration, by name
+def draw_arms(
     customer_ids: list[str],
     permitted: Bools,
     cost: Floats,
     shares: Shares,
+    limits: PlanLimits,
     *,
     campaign: str,
     occasion: str,
-    budget: float,
-    capacity: Floats,
-    groups: Groups | None = None,
 ) -> Arms:
     """The arms of a plan; `permitted` and `cost` are n customers x m offers.
 
     The holdout depends only on the key, the control also on the campaign, and exploration also on
     the `occasion`, e.g. the date. Exploring customers are served first, in the order of their draw,
-    until the `budget`, a `capacity` or the cap of a group would be exceeded. Customers without a
+    until the budget, a capacity or the cap of a group would be exceeded. Customers without a
     permitted offer do not explore.
     """
     places = [
@@ -116,22 +115,20 @@ def draw_arms(  # noqa: PLR0913 - each limit of exploration, by name
     arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
     asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
     lots = _draw_offers(permitted, places[3])
-    use, most = _use(lots, cost, budget=budget, capacity=capacity, groups=groups)
+    use, most = _use(lots, cost, limits)
     share = _affordable(asked, use, most, places[2], shares.explore)
     explores = asked & (places[2] < share)
     arm = np.where(explores, EXPLORE, arm)
-    return Arms(arm, np.where(explores, lots, NOTHING), share)
+    return Arms(arm, np.where(explores, lots, NOTHING), share, shares)
 
 
-def propensities(
-    arms: Arms, choice: Ints, permitted: Bools, intended: Ints, shares: Shares
-) -> Floats:
+def propensities(arms: Arms, choice: Ints, permitted: Bools, intended: Ints) -> Floats:
     """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
 
     `intended` is what the plan chooses, or would have chosen, without randomisation. Customers
     without a permitted offer get "none" with certainty.
     """
-    free = (1 - shares.holdout) * (1 - shares.control)
+    free = (1 - arms.shares.holdout) * (1 - arms.shares.control)
     kept = 1 - free
     lots = permitted.sum(axis=1) + 1
     by_lot = free * arms.explore / lots
@@ -141,7 +138,7 @@ def propensities(
 
 
 def choice_sets(
-    arms: Arms, permitted: Bools, intended: Ints, shares: Shares, names: Sequence[str]
+    arms: Arms, permitted: Bools, intended: Ints, names: Sequence[str]
 ) -> list[str | None]:
     """The choice set of each customer: the names of all that they could have got; None if there is
     only one possibility.
@@ -152,7 +149,7 @@ def choice_sets(
     offers = np.arange(permitted.shape[1])
     could = permitted.copy() if arms.explore > 0 else intended[:, None] == offers
     could &= permitted
-    kept = shares.holdout > 0 or shares.control > 0 or arms.explore > 0
+    kept = arms.shares.holdout > 0 or arms.shares.control > 0 or arms.explore > 0
     without = np.full(len(permitted), kept) | (intended == NOTHING)
     kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
     words = np.array([*names, NO_OFFER], dtype=object)
@@ -169,14 +166,13 @@ def _draw_offers(permitted: Bools, place: Floats) -> Ints:
     return np.where(lot == 0, NOTHING, hit.argmax(axis=1))
 
 
-def _use(
-    lots: Ints, cost: Floats, *, budget: float, capacity: Floats, groups: Groups | None
-) -> tuple[Floats, Floats]:
+def _use(lots: Ints, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
     """Expected use of budget, offer capacities and group caps by each row's draw, and their
     limits.
     """
     given = lots[:, None] == np.arange(cost.shape[1])
-    use, most = np.column_stack([(cost * given).sum(axis=1), given]), np.r_[budget, capacity]
+    use = np.column_stack([(cost * given).sum(axis=1), given])
+    most, groups = np.r_[limits.budget, limits.capacity], limits.groups
     if groups is None:
         return use, most
     members = groups.code[:, None] == np.arange(len(groups.names))

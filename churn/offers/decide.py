@@ -16,7 +16,7 @@ from churn.offers.catalogue import Offers
 from churn.offers.effects import Effects
 from churn.offers.frequency import FrequencyCap, contacted_enough, contacts_made
 from churn.offers.groups import GroupRules
-from churn.offers.plan import Plan, assign_offers
+from churn.offers.plan import CustomerFacts, OfferPolicy, Plan, assign_offers
 from churn.offers.preferences import PreferenceMask
 from churn.offers.suppression import Consent
 
@@ -63,23 +63,24 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         raise DataError(rule, got=got, fix="Score again, or pass the same as_of.")
     contacts = earlier_contacts(snapshot)
     made = contacts_made(contacts, planned_before)
-    return assign_offers(
-        scores,
-        offers,
-        budget=budget,
-        shares=Shares(holdout=holdout, control=control, explore=explore, key=key),
-        consent=consent,
+    shares = Shares(holdout=holdout, control=control, explore=explore, key=key)
+    facts = CustomerFacts(
         consents=consent_to_plan(snapshot, withdrawn=withdrawn),
         contacts=_joined(contacts, planned_before),
         contacted_enough=contacted_enough(frequency_cap, made) if frequency_cap else (),
+        preference_mask=_preference_mask(scores, snapshot, offers, made),
+        people=_people(scores, snapshot, groups),
+        order_amounts=_order_amounts(snapshot, offers),
+        measured=measured,
+    )
+    return assign_offers(
+        scores,
+        offers,
+        OfferPolicy(budget=budget, shares=shares, consent=consent, groups=groups),
+        facts,
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
         run_id=run_id,
-        people=_people(scores, snapshot, groups),
-        group_rules=groups,
-        measured=measured,
-        preference_mask=_preference_mask(scores, snapshot, offers, made),
-        order_amounts=_order_amounts(snapshot, offers),
     )
 
 

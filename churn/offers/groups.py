@@ -1,4 +1,4 @@
-"""Customer groups: a cap or a floor on how many get an offer, and totals per group.
+"""Limits of a plan: its budget, capacities of offers, and caps and floors of customer groups.
 
 A group never affects the value of an offer. It only limits how many of its members are served.
 """
@@ -7,28 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from churn.arrays import Bools, Floats, Ints
+from churn.data.settings import STRICT
 from churn.errors import ConfigError
+from churn.offers.allocation.knapsack import NOTHING, picked
+from churn.offers.allocation.problem import Limits
 
+ROUNDING = 1e-12  # relative to the remaining budget: a remainder of summation
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRules:
-    """`by` names the column; `caps` and `floors` are shares of a group, by its name.
+    """`[offers.groups]`: `by` names the column; `caps` and `floors` are shares of a group, by name.
 
     A cap refers to all members, a floor to those for whom a permitted offer is profitable.
     """
 
+    __pydantic_config__ = STRICT
     by: str
-    caps: Mapping[str, float] = field(default_factory=dict)
-    floors: Mapping[str, float] = field(default_factory=dict)
+    caps: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
+    floors: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind, shares in (("cap", self.caps), ("floor", self.floors)):
@@ -106,3 +112,37 @@ class Groups:
             }
             for i, name in enumerate(self.names)
         ]
+
+
+@dataclass(frozen=True)
+class PlanLimits:
+    """The limits of a whole plan: money of expected cost, customers per offer (inf without a
+    capacity), and groups if it has any.
+    """
+
+    budget: float
+    capacity: Floats
+    groups: Groups | None = None
+
+    def explorable(self, permitted: Bools) -> Bools:
+        """The permitted offers of customers whose group may be served at all."""
+        return permitted if self.groups is None else permitted & self.groups.open[:, None]
+
+    def after(self, explored: Ints, cost: Floats, payable: Bools) -> Limits:
+        """What remains after the offers `explored` (-1 for none); floors count `payable` customers.
+
+        `cost` is that of each offer for each customer.
+        """
+        served = explored != NOTHING
+        spent = float(picked(cost, explored).sum())
+        given = np.bincount(explored[served], minlength=len(self.capacity))
+        budget = max((self.budget - spent) * (1 - ROUNDING), 0.0) if spent else self.budget
+        capacity = np.maximum(self.capacity - given, 0.0)
+        if self.groups is None:
+            return Limits(budget=budget, capacity=capacity)
+        already = self.groups.counts(served)
+        most = self.groups.most(already)
+        least = np.minimum(np.maximum(self.groups.least(payable) - already, 0.0), most)
+        return Limits(
+            budget=budget, capacity=capacity, group=self.groups.code, most=most, least=least
+        )

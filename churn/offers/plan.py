@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from churn.arrays import Floats
-from churn.offers.arms import choice_sets, draw_arms, hash_position, propensities
+from churn.offers.arms import Shares, draw_arms, hash_position
 from churn.offers.choice import decide
 from churn.offers.effects import offer_worth
 from churn.offers.eligibility import served
-from churn.offers.groups import Groups
+from churn.offers.groups import GroupRules, Groups, PlanLimits
 from churn.offers.plan_table import (
     CONSENTS,
     CONTACTS,
@@ -27,7 +27,7 @@ from churn.offers.plan_table import (
     people_of,
     plan_table,
 )
-from churn.offers.suppression import build_gates, suppression_codes
+from churn.offers.suppression import Consent, build_gates, suppression_codes
 from churn.offers.totals import totals_of
 from churn.storage.manifests import publish_with_manifest
 
@@ -35,12 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
 
-    from churn.offers.arms import Shares
     from churn.offers.catalogue import Offers
     from churn.offers.effects import Effects
-    from churn.offers.groups import GroupRules
     from churn.offers.preferences import PreferenceMask
-    from churn.offers.suppression import Consent
 
 
 @dataclass(frozen=True)
@@ -59,115 +56,120 @@ class Plan:
             pq.write_table(self.table, temporary)
 
 
-def assign_offers(  # noqa: PLR0913 - a decision has this many inputs, each explicit
+@dataclass(frozen=True, kw_only=True)
+class OfferPolicy:
+    """What a plan may do: its budget, the randomised shares, consent, and limits on groups.
+
+    With `consent` "required" an offer needs granted marketing consent on its channel; with
+    "assumed" it must not be refused.
+    """
+
+    budget: float
+    shares: Shares
+    consent: Consent = "required"
+    groups: GroupRules | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerFacts:
+    """What is known about customers on the date of a plan, apart from their scores.
+
+    `consents` (customer_id, channel, purpose, granted) is the latest state; `contacts`
+    (customer_id, offer_id, days_since) are all earlier ones, and customers `contacted_enough` get
+    none more; `preference_mask` holds the customers' own preferences on the offers, in the order of
+    the scores; `people` (customer_id and any of birth_date, owed_service, group) are other
+    attributes. `order_amounts` (customer_id, order_amount) are typical orders, for offers that cost
+    a share of the order; the default is the median. `measured` replaces assumed effects.
+    """
+
+    consents: pa.Table | None = None
+    contacts: pa.Table | None = None
+    contacted_enough: Collection[str] = ()
+    preference_mask: PreferenceMask | None = None
+    people: pa.Table | None = None
+    order_amounts: pa.Table | None = None
+    measured: Effects | None = None
+
+
+def assign_offers(
     scores: pa.Table,
     offers: Offers,
+    policy: OfferPolicy,
+    facts: CustomerFacts,
     *,
-    budget: float,
-    shares: Shares,
-    consent: Consent,
-    consents: pa.Table | None,
-    contacts: pa.Table | None,
-    contacted_enough: Collection[str] = (),
     as_of: date,
     currency: str,
     run_id: str,
-    people: pa.Table | None = None,
-    group_rules: GroupRules | None = None,
-    measured: Effects | None = None,
-    preference_mask: PreferenceMask | None = None,
-    order_amounts: pa.Table | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
     The value of an offer is its effect on P(retained) times the margin at stake, minus what
-    redemptions and the contact cost. With `consent` "required" an offer needs granted marketing
-    consent on its channel; with "assumed" it must not be refused. `consents` (customer_id, channel,
-    purpose, granted) is the latest state; `contacts` (customer_id, offer_id, days_since) are all
-    earlier ones, and customers `contacted_enough` get none more; `preference_mask` holds the
-    customers' own preferences on the offers, in the order of the scores; `people` (customer_id and
-    any of birth_date, owed_service, group) are other attributes. `measured` replaces assumed
-    effects. `order_amounts` (customer_id, order_amount) are typical orders, for offers that cost a
-    share of the order; the default is the median. Arms are drawn by `shares`: holdout and control
-    get nothing, exploring customers get a permitted offer or none at random, before anyone else.
-    Raises DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
+    redemptions and the contact cost. Arms are drawn by the policy's shares: holdout and control get
+    nothing, exploring customers get a permitted offer or none at random, before anyone else. Raises
+    DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
     currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
-    known = people_of(scores, people)
+    known = people_of(scores, facts.people)
     scores = conform(scores, SCORES, what="scores")
-    ids = scores["customer_id"].to_pylist()
+    ids, shares = scores["customer_id"].to_pylist(), policy.shares
     gates = build_gates(
         scores,
         offers.offers,
         served=served(known, offers, as_of=as_of),
-        consent=consent,
-        consents=None if consents is None else conform(consents, CONSENTS, what="consents"),
-        contacts=None if contacts is None else conform(contacts, CONTACTS, what="contacts"),
-        contacted_enough=contacted_enough,
-        preference_mask=preference_mask,
+        consent=policy.consent,
+        consents=_conforming(facts.consents, CONSENTS, what="consents"),
+        contacts=_conforming(facts.contacts, CONTACTS, what="contacts"),
+        contacted_enough=facts.contacted_enough,
+        preference_mask=facts.preference_mask,
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(probability, scores["status"])
-    amounts = None if order_amounts is None else order_amount_of(scores, order_amounts)
+    amounts = None
+    if facts.order_amounts is not None:
+        amounts = order_amount_of(scores, facts.order_amounts)
     worth = offer_worth(
         probability,
         scores["value_at_risk"].to_numpy(),
         offers.offers,
         base_rate=base_rate,
         order_amount=amounts,
-        measured=measured,
+        measured=facts.measured,
     )
     permitted = gates.open & np.isfinite(worth.value)
-    capacity = np.array([np.inf if o.capacity is None else o.capacity for o in offers], dtype=float)
-    groups = None if group_rules is None else Groups.of(known["group"], group_rules)
-    explorable = permitted if groups is None else permitted & groups.open[:, None]
-    arms = draw_arms(
-        ids,
-        explorable,
-        worth.cost,
-        shares,
-        campaign=offers.campaign_id,
-        occasion=str(as_of),
-        budget=budget,
-        capacity=capacity,
-        groups=groups,
-    )
-    decided = decide(
-        worth,
-        permitted,
-        arms,
-        budget=budget,
-        capacity=capacity,
-        groups=groups,
-        ties=hash_position(ids, salt=f"{shares.key}/ties/{as_of}"),
-    )
-    codes = suppression_codes(
-        gates, worth.ranked, decided.choice, arm=arms.arm, crowded_out=decided.crowded_out
-    )
+    limits = _limits(policy, offers, known)
+    explorable = limits.explorable(permitted)
+    occasion = {"campaign": offers.campaign_id, "occasion": str(as_of)}
+    arms = draw_arms(ids, explorable, worth.cost, shares, limits, **occasion)
+    ties = hash_position(ids, salt=f"{shares.key}/ties/{as_of}")
+    decided = decide(worth, permitted, arms, limits, ties=ties)
     table = plan_table(
         scores["customer_id"],
         offers,
         worth,
-        decided.choice,
+        decided,
         arms=arms,
-        propensity=propensities(arms, decided.choice, explorable, decided.intended, shares),
-        lots=choice_sets(arms, explorable, decided.intended, shares, [o.offer_id for o in offers]),
-        suppression=codes,
+        explorable=explorable,
+        suppression=suppression_codes(
+            gates, worth.ranked, decided.choice, arm=arms.arm, crowded_out=decided.crowded_out
+        ),
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )
-    summary = totals_of(
-        table,
-        offers,
-        decided,
-        permitted,
-        arms=arms,
-        shares=shares,
-        groups=groups,
-        order_amount=np.zeros(len(ids)) if amounts is None else amounts,
-    )
-    facts = {"base_rate": None if np.isnan(base_rate) else base_rate}
-    return Plan(table, {**summary, **facts, "currency": currency, "consent": consent})
+    order_amount = np.zeros(len(ids)) if amounts is None else amounts
+    summary = totals_of(table, offers, decided, permitted, arms=arms, order_amount=order_amount)
+    rate = None if np.isnan(base_rate) else base_rate
+    facts_of_plan = {"base_rate": rate, "currency": currency, "consent": policy.consent}
+    return Plan(table, {**summary, **facts_of_plan})
+
+
+def _limits(policy: OfferPolicy, offers: Offers, known: pa.Table) -> PlanLimits:
+    capacity = [np.inf if offer.capacity is None else offer.capacity for offer in offers]
+    groups = None if policy.groups is None else Groups.of(known["group"], policy.groups)
+    return PlanLimits(policy.budget, np.array(capacity, dtype=float), groups)
+
+
+def _conforming(table: pa.Table | None, schema: pa.Schema, *, what: str) -> pa.Table | None:
+    return None if table is None else conform(table, schema, what=what)
 
 
 def _base_rate(probability: Floats, status: pa.ChunkedArray) -> float:

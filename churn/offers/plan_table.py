@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from churn.arrays import Floats, Ints
+from churn.arrays import Bools, Ints
 from churn.errors import DataError
 from churn.offers.allocation.knapsack import NOTHING
-from churn.offers.arms import ARMS
+from churn.offers.arms import ARMS, choice_sets, propensities
 from churn.offers.catalogue import NO_OFFER
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from churn.offers.arms import Arms
     from churn.offers.catalogue import Offers
+    from churn.offers.choice import Decided
     from churn.offers.effects import Worth
 
 SCORES = pa.schema(
@@ -161,26 +162,27 @@ def check_scores(scores: pa.Table, *, currency: str) -> None:
         )
 
 
-def plan_table(  # noqa: PLR0913 - the parts of a row
+def plan_table(
     customer_id: pa.ChunkedArray,
     offers: Offers,
     worth: Worth,
-    choice: Ints,
+    decided: Decided,
     *,
     arms: Arms,
-    propensity: Floats,
-    lots: list[str | None],
+    explorable: Bools,
     suppression: pa.Array,
     facts: Mapping[str, object],
 ) -> pa.Table:
     """`PLAN_SCHEMA`, in the order of the customers; `facts` are the same in every row."""
+    choice, intended = decided.choice, decided.intended
+    names = [offer.offer_id for offer in offers]
     columns = {
         "customer_id": customer_id,
         **{name: pa.repeat(pa.scalar(value), len(choice)) for name, value in facts.items()},
         **_terms(offers, choice, as_of=facts["as_of"]),  # type: ignore[arg-type]
         "arm": pa.array(ARMS).take(pa.array(arms.arm)),
-        "propensity": pa.array(propensity),
-        "lot": pa.array(lots, pa.string()),
+        "propensity": pa.array(propensities(arms, choice, explorable, intended)),
+        "lot": pa.array(choice_sets(arms, explorable, intended, names), pa.string()),
         **_expectations(worth, choice),
         "suppression": suppression,
     }

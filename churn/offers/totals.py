@@ -27,7 +27,7 @@ from churn.offers.plan_table import counted
 from churn.offers.suppression import Suppression
 
 if TYPE_CHECKING:
-    from churn.offers.arms import Arms, Shares
+    from churn.offers.arms import Arms
     from churn.offers.catalogue import Offers
     from churn.offers.choice import Decided
     from churn.offers.groups import Groups
@@ -76,13 +76,12 @@ def totals_of(
     permitted: Bools,
     *,
     arms: Arms,
-    shares: Shares,
-    groups: Groups | None,
     order_amount: Floats,
 ) -> dict[str, Any]:
     """The totals of a plan's table, plain JSON."""
     explored = table.filter(pc.equal(table["arm"], ARMS[EXPLORE]))
     spent = _sum(explored, "expected_cost")
+    shares, groups = arms.shares, decided.limits.groups
     return {
         **_counts(table, offers),
         **_money(table, offers, decided, order_amount),
@@ -93,8 +92,8 @@ def totals_of(
         "value_curve": value_curve(
             np.where(arms.is_in(TREATMENT)[:, None], decided.value, np.nan),
             decided.cost,
-            decided.limits,
-            budget=decided.budget,
+            decided.left,
+            budget=decided.limits.budget,
             spent=spent,
             earned=_sum(explored, "expected_value"),
         ),
@@ -130,7 +129,7 @@ def _money(
         "expected_cost": _sum(table, "expected_cost"),
         "expected_value": _sum(table, "expected_value"),
         "worst_cost": worst,
-        "budget": decided.budget if np.isfinite(decided.budget) else None,
+        "budget": decided.limits.budget if np.isfinite(decided.limits.budget) else None,
         "lambda": found.lambda_,
         "dual_gap": found.upper_bound - found.value,
         "offer_prices": {

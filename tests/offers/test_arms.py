@@ -19,18 +19,20 @@ from churn.offers.arms import (
     draw_arms,
     propensities,
 )
+from churn.offers.groups import PlanLimits
 from churn.uplift.past_contacts import lots_that_fit
 
 IDS = [f"c{number}" for number in range(4_000)]
 ALL = np.ones((len(IDS), 2), dtype=bool)
 COST = np.ones((len(IDS), 2))
 FREE = np.array([np.inf, np.inf])
+NO_LIMIT = PlanLimits(np.inf, FREE)
 SHARES = Shares(holdout=0.1, control=0.05, explore=0.2)
 
 
 def drawn(shares=SHARES, *, campaign="spring", occasion="2024-03-01", **changes):
-    limits = {"budget": np.inf, "capacity": FREE} | changes
-    return draw_arms(IDS, ALL, COST, shares, campaign=campaign, occasion=occasion, **limits)
+    limits = PlanLimits(**({"budget": np.inf, "capacity": FREE} | changes))
+    return draw_arms(IDS, ALL, COST, shares, limits, campaign=campaign, occasion=occasion)
 
 
 def test_every_arm_has_its_share():
@@ -84,16 +86,15 @@ def test_the_propensities_of_all_a_customer_could_get_add_up_to_one(
         permitted,
         np.ones((30, 3)),
         shares,
+        PlanLimits(np.inf, np.full(3, np.inf)),
         campaign="c",
         occasion="o",
-        budget=np.inf,
-        capacity=np.full(3, np.inf),
     )
     total = np.zeros(30)
     for offer in (NOTHING, 0, 1, 2):
         possible = np.ones(30, dtype=bool) if offer == NOTHING else permitted[:, offer]
         choice = np.full(30, offer)
-        total += np.where(possible, propensities(arms, choice, permitted, intended, shares), 0.0)
+        total += np.where(possible, propensities(arms, choice, permitted, intended), 0.0)
     assert total == pytest.approx(np.ones(30))
 
 
@@ -103,34 +104,22 @@ def test_a_propensity_is_how_often_the_draws_give_that_offer():
     intended, counts, keys = np.array([1]), np.zeros(3), 4_000
     for key in range(keys):
         shares = Shares(holdout=0.2, control=0.1, explore=0.3, key=f"key-{key}")
-        arms = draw_arms(
-            ["ann"],
-            permitted,
-            cost,
-            shares,
-            campaign="c",
-            occasion="o",
-            budget=np.inf,
-            capacity=FREE,
-        )
+        arms = draw_arms(["ann"], permitted, cost, shares, NO_LIMIT, campaign="c", occasion="o")
         kept = arms.is_in(HOLDOUT, CONTROL)
         choice = np.where(kept, NOTHING, np.where(arms.is_in(EXPLORE), arms.drawn, intended))
         counts[choice[0] + 1] += 1
     stated = [
-        propensities(arms, np.array([offer]), permitted, intended, shares)[0]
-        for offer in (NOTHING, 0, 1)
+        propensities(arms, np.array([offer]), permitted, intended)[0] for offer in (NOTHING, 0, 1)
     ]
     assert counts / keys == pytest.approx(stated, abs=0.025)
 
 
 def test_who_has_no_permitted_offer_gets_none_for_certain():
     nobody = np.zeros((len(IDS), 2), dtype=bool)
-    found = draw_arms(
-        IDS, nobody, COST, SHARES, campaign="c", occasion="o", budget=np.inf, capacity=FREE
-    )
+    found = draw_arms(IDS, nobody, COST, SHARES, NO_LIMIT, campaign="c", occasion="o")
     nothing = np.full(len(IDS), NOTHING)
     assert not found.is_in(EXPLORE).any()
-    assert (propensities(found, nothing, nobody, nothing, SHARES) == 1).all()
+    assert (propensities(found, nothing, nobody, nothing) == 1).all()
 
 
 def test_a_share_beyond_one_is_refused():
@@ -153,18 +142,17 @@ def test_what_a_plan_drew_fits_its_propensities_lot_by_lot(explore):
         permitted,
         np.ones((count, 2)),
         shares,
+        NO_LIMIT,
         campaign="spring",
         occasion="2024-03-01",
-        budget=np.inf,
-        capacity=FREE,
     )
     planned = np.where(arms.is_in(EXPLORE), arms.drawn, intended)
     choice = np.where(arms.is_in(HOLDOUT, CONTROL), NOTHING, planned)
     contacts = pd.DataFrame(
         {
-            "lot": choice_sets(arms, permitted, intended, shares, names),
+            "lot": choice_sets(arms, permitted, intended, names),
             "offer_id": np.array([*names, "none"], dtype=object)[choice],
-            "propensity": propensities(arms, choice, permitted, intended, shares),
+            "propensity": propensities(arms, choice, permitted, intended),
         }
     )
     certain = contacts["propensity"] == 1

@@ -14,7 +14,7 @@ from churn.offers.arms import Shares
 from churn.offers.catalogue import Offer, Offers
 from churn.offers.effects import Effects, log_odds_shift
 from churn.offers.groups import GroupRules
-from churn.offers.plan import assign_offers
+from churn.offers.plan import CustomerFacts, OfferPolicy, assign_offers
 from churn.offers.plan_table import PLAN_SCHEMA
 
 customers = st.lists(
@@ -307,7 +307,7 @@ def test_a_cap_on_a_group_is_kept_and_no_group_changes_what_an_offer_is_worth(of
     region = ["north"] * 20 + ["south"] * 20
     people = pa.table({"customer_id": scores["customer_id"], "group": region})
     rules = GroupRules(by="region", caps={"north": 0.25})
-    capped = _plan_of(offers, scores, people=people, group_rules=rules)
+    capped = _plan_of(offers, scores, people=people, groups=rules)
     north, south = capped.summary["groups"]
     assert (north["offered"], south["offered"]) == (5, 20)
     free = _plan_of(offers, scores).table
@@ -323,7 +323,7 @@ def test_exploration_keeps_the_cap_of_a_group_too(offers, cap, explore):
     people = pa.table({"customer_id": scores["customer_id"], "group": region})
     rules = GroupRules(by="region", caps={"north": cap})
     shares = Shares(holdout=0.1, explore=explore)
-    found = _plan_of(offers, scores, people=people, group_rules=rules, shares=shares)
+    found = _plan_of(offers, scores, people=people, groups=rules, shares=shares)
     north, south = found.summary["groups"]
     assert north["offered"] <= cap * 200
     assert south["offered"] > 0.5 * 200
@@ -338,7 +338,7 @@ def test_whose_group_gets_nothing_does_not_explore_and_is_certain_of_none(offers
     people = pa.table({"customer_id": scores["customer_id"], "group": ["north", "south"] * 50})
     rules = GroupRules(by="region", caps={"north": 0.0})
     shares = Shares(holdout=0.1, explore=0.5)
-    table = _plan_of(offers, scores, people=people, group_rules=rules, shares=shares).table
+    table = _plan_of(offers, scores, people=people, groups=rules, shares=shares).table
     north = table.take(list(range(0, 100, 2)))
     assert set(north["arm"].to_pylist()) == {"treatment", "holdout"}
     assert set(north["propensity"].to_pylist()) == {1.0}
@@ -422,18 +422,18 @@ def _any_offer(offer_id, margin_cost, redemption_rate, effect):
     )
 
 
-def _plan_of(offers, scores, **changes):
-    arguments = {
-        "budget": math.inf,
-        "shares": Shares(holdout=0.0),
-        "consent": "assumed",
-        "consents": None,
-        "contacts": None,
-        "as_of": date(2024, 2, 28),
-        "currency": "USD",
-        "run_id": "run-1",
-    }
-    return assign_offers(scores, offers, **(arguments | changes))
+def _plan_of(offers, scores, *, run_id="run-1", **changes):
+    policy = {"budget": math.inf, "shares": Shares(holdout=0.0), "consent": "assumed"}
+    policy = {name: changes.pop(name, default) for name, default in policy.items()}
+    return assign_offers(
+        scores,
+        offers,
+        OfferPolicy(**policy, groups=changes.pop("groups", None)),
+        CustomerFacts(**changes),
+        as_of=date(2024, 2, 28),
+        currency="USD",
+        run_id=run_id,
+    )
 
 
 def _consents(*rows):
