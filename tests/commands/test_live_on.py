@@ -140,7 +140,7 @@ def test_the_tables_show_the_truth_with_and_without_offers(shop):
     done = live_on(shop, plan=planned(shop))
     (_, _, grown), (title, header, rows) = done.tables
     assert dict(grown)["orders"] == f"{done.rows['orders']:,}"
-    assert title == f"The truth about the {done.metrics['sent']:,} who were sent an offer"
+    assert title == f"True effect on the {done.metrics['sent']:,} recipients of an offer"
     assert header == ("", "with offer", "without offer")
     assert rows[0] == (
         "customers who bought",

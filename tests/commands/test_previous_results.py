@@ -144,7 +144,7 @@ def test_implausible_scores_replace_nothing_until_accepted(shop, out):
     [
         (lambda orders: orders.head(0), "customers before, 0 now"),
         (lambda orders: orders.assign(amount=orders["amount"] * 100), "median order "),
-        (lambda orders: orders.assign(customer_id="x" + orders["customer_id"]), "unknown now"),
+        (lambda orders: orders.assign(customer_id="x" + orders["customer_id"]), "missing now"),
         (
             lambda orders: orders[orders["ordered_at"] < orders["ordered_at"].max() - YEAR],
             "last order on",
