@@ -13,8 +13,8 @@
 # %% [markdown]
 # # The data and the label
 #
-# What a purchase history holds, what counts as lapsed, and how a question about the future
-# becomes rows that a model can learn from. The example is a grocer's 2,469 households in 2017.
+# What a purchase history contains, what counts as lapsed, and how a question about the future
+# becomes rows that a model can learn from. The example: 2,469 households of a grocer in 2017.
 
 # %%
 from pathlib import Path
@@ -29,11 +29,10 @@ here = Path.cwd()
 ROOT = next(folder for folder in (here, *here.parents) if (folder / "churn.toml").is_file())
 
 # %% [markdown]
-# ## One purchase after another
+# ## The purchase history
 #
-# A household's purchases are all that is needed. Here every basket is one order: its household,
-# its time, and what was paid. Tables may come from files that `churn.toml` names, or, as here,
-# from memory.
+# Only the households' purchases are needed. Here, every basket is one order with its household,
+# time and amount. Tables come from the files in `churn.toml` or, as here, from memory.
 
 # %%
 lines = pd.read_parquet(
@@ -61,8 +60,8 @@ pd.Series(
 )
 
 # %% [markdown]
-# A basket whose lines sum to zero is an order, but no purchase. Nothing is guessed and nothing is
-# dropped without being counted.
+# A basket whose lines sum to zero is an order, but not a purchase. Nothing is guessed, and every
+# dropped row is counted.
 
 # %%
 pd.Series(
@@ -74,10 +73,10 @@ pd.Series(
 )
 
 # %% [markdown]
-# ## How long is too long?
+# ## Choosing the horizon
 #
-# Households differ: some come every other day, some once a month. Of the gaps between two
-# purchase days, this is how long each lasts.
+# Households differ: some buy every other day, others once a month. This is the distribution of
+# the gaps between purchase days, in days.
 
 # %%
 days = orders.assign(day=orders["ordered_at"].dt.normalize())[["customer_id", "day"]]
@@ -86,39 +85,40 @@ gaps = days.groupby("customer_id")["day"].diff().dt.days.dropna()
 gaps.describe(percentiles=[0.5, 0.8, 0.9, 0.99]).round(1)
 
 # %% [markdown]
-# Those figures flatter: heavy buyers have most of the gaps, and who never came back has none.
-# `resolve_panel` gives each household one vote and counts the gap that the end of the data cut
-# short. A horizon is then the smallest of 28, 56, 84 and 182 days in which four of five gaps end.
+# These figures are biased: heavy buyers contribute most gaps, and households that never returned
+# none. `resolve_panel` weights all households equally and includes gaps that are censored by the
+# end of the data. The horizon is the smallest of 28, 56, 84 and 182 days in which 80 % of the
+# gaps end.
 
 # %%
 panel = resolve_panel(tables, tables.as_of("2017-12-03").as_of, count=8)
 panel.to_dict()
 
 # %% [markdown]
-# ## The same household, twice
+# ## One household at several cutoffs
 #
-# At a cutoff we pretend that it is that day. Features see what happened before, the label what
-# comes from that day on. One household, at every cutoff of the panel:
+# At a cutoff, features describe what happened before that day, and the label what happens from
+# that day on. One household at every cutoff of the panel:
 
 # %%
 dataset = churn.build_dataset(tables, panel.cutoffs, panel.clock)
 named = {day_number(cutoff): str(cutoff) for cutoff in panel.cutoffs}
 rows = dataset.rows.assign(cutoff=dataset.rows["cutoff"].map(named))
 wavering = rows[rows["status"] == "eligible"].groupby("customer_id")["lapse"].agg(["size", "mean"])
-someone = wavering.query("size == 8 and mean == 0.5").index[0]
-told = ["cutoff", "status", "recency_days", "purchase_days", "mean_gap_days"]
-rows.loc[rows["customer_id"] == someone, [*told, "lapse", "decline"]].round(1)
+household = wavering.query("size == 8 and mean == 0.5").index[0]
+columns = ["cutoff", "status", "recency_days", "purchase_days", "mean_gap_days"]
+rows.loc[rows["customer_id"] == household, [*columns, "lapse", "decline"]].round(1)
 
 # %% [markdown]
-# `lapse` is 1 where no purchase follows within the horizon, `decline` where net spend falls under
-# half of the usual. A lapse is a decline. It is no verdict for ever: the same household may lapse
-# at one cutoff and be back at the next.
+# `lapse` is 1 if no purchase follows within the horizon, `decline` if net spend falls below half
+# of the usual. Every lapse is a decline. It is not permanent: the same household may lapse at one
+# cutoff and return by the next.
 #
-# ## Who is asked about
+# ## Eligible customers
 #
-# Only who bought within the lookback is `eligible`. Telling who left long ago from who came
-# yesterday is easy and worthless, so the model neither learns from the others nor is judged on
-# them.
+# Only customers who bought within the lookback are `eligible`. Separating long-gone customers
+# from active ones is easy and worthless, so the model is neither trained nor evaluated on the
+# others.
 
 # %%
 rows.groupby(["cutoff", "status"])["lapse"].agg(["size", "mean"]).round(3)
@@ -126,9 +126,9 @@ rows.groupby(["cutoff", "status"])["lapse"].agg(["size", "mean"]).round(3)
 # %% [markdown]
 # ## Nothing leaks
 #
-# The label window must not reach into the features. If every order from the cutoff on is taken
-# out of the history, the features stay the same. The largest difference, rounded to nine digits
-# because sums in another order round differently:
+# Features must not depend on the label window. If every order from the cutoff on is removed from
+# the history, the features stay the same. This is the largest difference, rounded to nine digits
+# because sums in another order are rounded differently:
 
 # %%
 cutoff = panel.cutoffs.dates[-1]

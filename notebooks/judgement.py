@@ -11,10 +11,10 @@
 # ---
 
 # %% [markdown]
-# # The model's judgement
+# # Model evaluation
 #
-# A model is worth what it says about days that it has not seen. This notebook judges one the way
-# `churn train` does, and shows two ways of judging that flatter.
+# A model must be evaluated on days that it has not seen. This notebook evaluates one as
+# `churn train` does, and shows two kinds of evaluation that are too optimistic.
 
 # %%
 from pathlib import Path
@@ -33,8 +33,8 @@ ROOT = next(folder for folder in (here, *here.parents) if (folder / "churn.toml"
 # %% [markdown]
 # ## Past and future
 #
-# A row per household and cutoff. The newest two cutoffs are the test; the model learns from
-# cutoffs whose labels were closed before the first of them.
+# There is one row per household and cutoff. The two newest cutoffs are the test set; the model is
+# trained on cutoffs whose label windows had closed before the first of them.
 
 # %%
 lines = pd.read_parquet(
@@ -62,10 +62,10 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# ## Is it better than a simple rule?
+# ## Is it better than the baselines?
 #
-# Four rules are fitted on the same rows. `low` and `high` are a 95 % interval over households,
-# because the same household stands in many rows.
+# Four baselines are fitted on the same rows. `low` and `high` are a 95 % interval, bootstrapped
+# over households, because each household has several rows.
 
 # %%
 model = churn.ChurnModel(seed=7).fit(train)
@@ -74,8 +74,8 @@ judged = evaluation.to_frame().query("group == 'eligible'").set_index("predictor
 judged[["roc_auc", "roc_auc_low", "roc_auc_high", "log_loss", "lift_at_10_percent"]].round(4)
 
 # %% [markdown]
-# The gate of `churn train` looks at the difference in log loss. The model is promoted only if the
-# interval of its difference to the best rule lies below zero.
+# The gate of `churn train` uses the difference in log loss. The model is promoted only if the
+# interval of its difference to the best baseline lies below zero.
 
 # %%
 gap = evaluation.against[evaluation.best_baseline]
@@ -84,21 +84,21 @@ pd.Series(
 ).round(4)
 
 # %% [markdown]
-# ## Two ways to fool oneself
+# ## Two optimistic evaluations
 #
-# First: split rows at random. Then the same household, two weeks apart, is in both halves.
-# Second: judge on everyone, though nobody needs a model to know that who left long ago is gone.
+# First: rows are split at random, so the same household, two weeks apart, is in both halves.
+# Second: the model is evaluated on all customers, including those who obviously left long ago.
 
 # %%
 rng = np.random.default_rng(7)
 rows = train.eligible.reset_index(drop=True)
 half = rng.random(len(rows)) < 0.5
-wild = {"seed": 7, "num_leaves": 31, "rounds": 250, "min_rows_in_leaf": 5}
+large = {"seed": 7, "num_leaves": 31, "rounds": 250, "min_rows_in_leaf": 5}
 
 
 def auc(fitted, part):
-    said = fitted.predict_proba(part[["status", *fitted.feature_names_]])[:, 1]
-    return roc_auc_score(part["lapse"], said)
+    predicted = fitted.predict_proba(part[["status", *fitted.feature_names_]])[:, 1]
+    return roc_auc_score(part["lapse"], predicted)
 
 
 def fitted_on(part, **settings):
@@ -108,53 +108,52 @@ def fitted_on(part, **settings):
 names = train.feature_names
 pd.DataFrame(
     {
-        "the product's settings": [
+        "default settings": [
             auc(fitted_on(rows[half], seed=7), rows[~half]),
             auc(model, test.eligible),
             auc(model, test.rows),
         ],
-        "a larger, wilder model": [
-            auc(fitted_on(rows[half], **wild), rows[~half]),
-            auc(wilder := fitted_on(rows, **wild), test.eligible),
-            auc(wilder, test.rows),
+        "a larger model": [
+            auc(fitted_on(rows[half], **large), rows[~half]),
+            auc(larger := fitted_on(rows, **large), test.eligible),
+            auc(larger, test.rows),
         ],
     },
     index=["AUC, rows at random", "AUC, later cutoffs", "AUC, later cutoffs, everyone"],
 ).round(4)
 
 # %% [markdown]
-# Only the middle line is about the question. Where the first one prefers another model than the
-# middle one does, it is the first that is wrong.
+# Only the second row answers the question. If the first one prefers another model, it is wrong.
 #
-# ## Can the probabilities be believed?
+# ## Are the probabilities calibrated?
 #
-# In each tenth of the test rows: what was said, and what happened.
+# Predicted and observed lapse rate in each tenth of the test rows:
 
 # %%
-said = model.predict_proba(test.eligible[["status", *model.feature_names_]])[:, 1]
-tenth = pd.qcut(said, 10, labels=[f"tenth {n}" for n in range(1, 11)])
-happened = test.eligible["lapse"].to_numpy()
-tenths = pd.DataFrame({"said": said, "happened": happened}).groupby(tenth, observed=True)
+predicted = model.predict_proba(test.eligible[["status", *model.feature_names_]])[:, 1]
+tenth = pd.qcut(predicted, 10, labels=[f"tenth {n}" for n in range(1, 11)])
+observed = test.eligible["lapse"].to_numpy()
+tenths = pd.DataFrame({"predicted": predicted, "observed": observed}).groupby(tenth, observed=True)
 tenths.mean().round(3)
 
 # %% [markdown]
-# ## How many would one have reached?
+# ## Gain
 #
-# Whoever looks after the tenth with the highest risk reaches this share of all who lapsed.
+# The share of all lapsing customers among those with the highest risk:
 
 # %%
-order = np.argsort(-said)
+order = np.argsort(-predicted)
 shares = {f"{share:.0%}": int(share * len(order)) for share in (0.05, 0.1, 0.2, 0.3, 0.5)}
 pd.Series(
-    {name: happened[order[:count]].sum() / happened.sum() for name, count in shares.items()},
+    {name: observed[order[:count]].sum() / observed.sum() for name, count in shares.items()},
     name="share of the lapsed",
 ).round(3)
 
 # %% [markdown]
-# ## What it looks at
+# ## Feature families
 #
-# The mean size of what each family of features adds to the log-odds. Families that measure
-# nearly the same share their weight, so a small one is not a useless one, and none is a cause.
+# The mean absolute contribution of each feature family to the log-odds. Families that measure
+# nearly the same share their contribution, so a small one is not useless; and none is a cause.
 
 # %%
 families, parts = family_contributions(model, test.eligible)

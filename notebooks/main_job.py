@@ -13,8 +13,8 @@
 # %% [markdown]
 # # From purchases to a plan
 #
-# The main job on the example: a grocer's 2,469 households in 2017. We pretend that it is
-# 2017-12-03, and look at the last four weeks of the year only to see whether we were right.
+# The complete workflow on the example: 2,469 households of a grocer in 2017. It runs as of
+# 2017-12-03; the last four weeks of the year are used only to check the predictions.
 
 # %%
 from pathlib import Path
@@ -33,8 +33,8 @@ TODAY = "2017-12-03"
 # %% [markdown]
 # ## Data
 #
-# `load_tables` reads the files that `churn.toml` names, in our columns. What is unusable is
-# dropped and counted, never silently.
+# `load_tables` reads the files in `churn.toml` and maps their columns. Unusable rows are dropped
+# and counted.
 
 # %%
 tables = churn.load_tables(ROOT / "churn.toml")
@@ -48,9 +48,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## Labels
 #
-# A household lapses at a cutoff when it buys nothing in the horizon after it. How long is that?
-# Four of five gaps between purchases are over within `gap_quantile_days`; the horizon is the
-# smallest of 28, 56, 84 and 182 days at or above that.
+# A household lapses at a cutoff if it buys nothing in the horizon after it. 80 % of the gaps
+# between purchases end within `gap_quantile_days`; the horizon is the smallest of 28, 56, 84 and
+# 182 days that is not below it.
 
 # %%
 snapshot = tables.as_of(TODAY)
@@ -59,8 +59,8 @@ panel.to_dict()
 
 # %% [markdown]
 # One row per customer and cutoff: features from before it, the label from after it. The lapse
-# rate is that of the eligible, who bought in the last two horizons. The first cutoffs of a year
-# hold few customers who could have lapsed yet.
+# rate is that of eligible customers, who bought in the last two horizons. At the first cutoffs of
+# the data, few customers can have lapsed yet.
 
 # %%
 dataset = churn.build_dataset(tables, panel.cutoffs, panel.clock)
@@ -71,7 +71,7 @@ by_cutoff.round(3)
 # %% [markdown]
 # ## Train
 #
-# The model learns from cutoffs whose labels are closed before the first test cutoff.
+# The model is trained on cutoffs whose label windows had closed before the first test cutoff.
 
 # %%
 train = dataset.only(panel.development)
@@ -80,10 +80,10 @@ candidate = churn.ChurnModel(seed=7).fit(train)
 len(train.eligible), len(test.eligible), candidate.calibration_["lapse"]
 
 # %% [markdown]
-# ## Judge
+# ## Evaluate
 #
-# Beside four simple rules, on cutoffs that none of them has seen. Look at the log loss: it is
-# what the gate looks at.
+# The model is compared with four baselines on cutoffs that none of them has seen. The promotion
+# gate uses the log loss.
 
 # %%
 evaluation = churn.evaluate(candidate, test)
@@ -91,7 +91,7 @@ judged = evaluation.to_frame().query("group == 'eligible'").set_index("predictor
 judged[["roc_auc", "roc_auc_low", "roc_auc_high", "log_loss", "brier"]].round(4)
 
 # %% [markdown]
-# How much better than each rule, with the 95 % interval over customers: below zero is better.
+# The difference to each baseline with its 95 % interval; below zero, the model is better.
 
 # %%
 pd.DataFrame(
@@ -102,19 +102,19 @@ pd.DataFrame(
 ).T.round(4)
 
 # %% [markdown]
-# Do the probabilities hold? In each tenth of the test rows, what was said and what happened.
+# Are the probabilities calibrated? Predicted and observed lapse rate in each tenth of the rows:
 
 # %%
-said = candidate.predict_proba(test.eligible[["status", *candidate.feature_names_]])[:, 1]
-tenths = pd.qcut(said, 10, labels=False, duplicates="drop")
-pd.DataFrame({"said": said, "happened": test.eligible["lapse"].to_numpy()}).groupby(
+predicted = candidate.predict_proba(test.eligible[["status", *candidate.feature_names_]])[:, 1]
+tenths = pd.qcut(predicted, 10, labels=False, duplicates="drop")
+pd.DataFrame({"predicted": predicted, "observed": test.eligible["lapse"].to_numpy()}).groupby(
     tenths
 ).mean().round(3)
 
 # %% [markdown]
 # ## Score
 #
-# The recipe is good enough: fit it on every mature cutoff, then score everyone known today.
+# The recipe beats the baselines, so it is fitted on every mature cutoff, and scores everyone.
 
 # %%
 model = churn.ChurnModel(seed=7).fit(dataset)
@@ -125,15 +125,15 @@ frame.groupby(["status", "risk_band"])["value_at_risk"].agg(["size", "sum"]).rou
 # %% [markdown]
 # ## One customer's reasons
 #
-# The customer with the most value at risk among those at risk. The sentences are in the
-# customer's own numbers. They say what goes along with the risk, not what causes it.
+# The customer with the highest value at risk. The sentences contain the customer's own numbers.
+# They describe what is associated with the risk, not what causes it.
 
 # %%
 customer = frame.query("at_risk").nlargest(1, "value_at_risk").iloc[0]
 [customer["customer_id"], round(customer["churn_probability"], 3), *customer["reasons"]]
 
 # %% [markdown]
-# Behind them: how much each family of features adds to the log-odds of lapsing.
+# The contribution of each feature family to the log-odds of a lapse:
 
 # %%
 built = build_features(tables, [snapshot.as_of], model.clock_)
@@ -144,8 +144,9 @@ pd.Series(parts[0], index=families, name="log-odds").sort_values(ascending=False
 # %% [markdown]
 # ## Plan
 #
-# Which offer, if any, is worth its money for whom? The effects in the catalogue are assumptions,
-# and each row of the plan says so. A tenth is held out, so that the effect can be measured.
+# The plan assigns an offer only if it is worth its cost. The effects in the catalogue are
+# assumptions, and each row of the plan states that. A tenth of the customers is held out, so that
+# the effect can be measured.
 
 # %%
 offers = churn.Offers.load(ROOT / "examples" / "offers.toml")
@@ -158,9 +159,9 @@ money = ("budget", "expected_cost", "expected_gain", "expected_value", "lambda")
 pd.Series({name: plan.summary[name] for name in money}, name=plan.summary["currency"]).round(2)
 
 # %% [markdown]
-# ## And were we right?
+# ## Check the predictions
 #
-# The four weeks after the cutoff have passed by now. This is what `make evaluate` does.
+# The four weeks after the cutoff are in the data. `make evaluate` does the same.
 
 # %%
 later = churn.Cutoffs((snapshot.as_of,), horizon_days=model.clock_.horizon_days, until=tables.end())

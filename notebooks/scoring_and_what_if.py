@@ -11,10 +11,10 @@
 # ---
 
 # %% [markdown]
-# # Scores, reasons, and what if
+# # Scores, reasons and scenarios
 #
-# Score everyone, see what changed in two weeks, ask why for one household, and try out what the
-# model would have said of another history. The example is a grocer's 2,469 households in 2017.
+# Score everyone, compare with the scores of two weeks earlier, explain one household, and predict
+# for modified histories. The example: 2,469 households of a grocer in 2017.
 
 # %%
 from pathlib import Path
@@ -32,8 +32,8 @@ TODAY, TWO_WEEKS_AGO = "2017-12-03", "2017-11-19"
 # %% [markdown]
 # ## Score
 #
-# A model of the orders alone, which is all that the scenarios below change. `at_risk` is the
-# tenth of the eligible with the highest probability.
+# The model uses orders only, because the scenarios below change nothing else. `at_risk` marks the
+# tenth of the eligible customers with the highest churn probability.
 
 # %%
 lines = pd.read_parquet(
@@ -57,63 +57,63 @@ frame.groupby(["status", "risk_band"])["value_at_risk"].agg(["size", "sum"]).rou
 # %% [markdown]
 # ## What changed
 #
-# Against the scores of two weeks ago. Only who has bought since has recovered; who is no longer
-# listed without having bought is just outranked, or has lapsed.
+# Changes are relative to the scores of two weeks earlier. Only customers who have bought since
+# have recovered; others who are no longer at risk were outranked or have lapsed.
 
 # %%
 frame["rise"] = frame["churn_probability"] - frame["probability_before"]
 frame.groupby("change")["rise"].agg(["size", "mean"]).round(3)
 
 # %% [markdown]
-# Of the newly at risk, the three whose probability rose most, and the family that moved most.
+# The three newly at-risk customers with the largest increase, and the family behind it:
 
 # %%
 newly = frame.query("change == 'newly_at_risk'").nlargest(3, "rise")
 {name: [round(row["rise"], 3), row["moved"]] for name, row in newly.iterrows()}
 
 # %% [markdown]
-# ## Why this household?
+# ## Reasons of one household
 #
-# The household with the most value at risk. At most three reasons for a higher risk and one for
-# a lower one, in its own numbers, strongest first.
+# The household with the highest value at risk. It has at most three reasons for a higher risk and
+# one for a lower one, with its own numbers, strongest first.
 
 # %%
-someone = frame.query("at_risk")["value_at_risk"].idxmax()
-list(frame.loc[someone, "reasons"])
+household = frame.query("at_risk")["value_at_risk"].idxmax()
+list(frame.loc[household, "reasons"])
 
 # %% [markdown]
-# All families, with their log-odds. They describe what goes along with lapsing, in this shop and
-# this model. They are no causes.
+# All feature families with their log-odds. They describe what is associated with lapsing in this
+# shop and this model; they are not causes.
 
 # %%
-why = churn.explain(model, today, [someone]).to_pandas()
+why = churn.explain(model, today, [household]).to_pandas()
 why[["name", "log_odds", "sentence"]].round(2)
 
 # %% [markdown]
-# The same in German: a language is a file of templates.
+# The same in German; a language is a file of templates.
 
 # %%
-german = churn.explain(model, today, [someone], language="de").to_pandas()
+german = churn.explain(model, today, [household], language="de").to_pandas()
 list(german["sentence"].head(4))
 
 # %% [markdown]
-# ## What if?
+# ## Scenarios
 #
-# Had this household ordered a week ago, what would the model say? One could overwrite
-# `recency_days` in its row, but then the row contradicts itself: the counts, the gaps and the
-# decayed sums still know of no such order. So the history is edited, and all features are built
-# from it. Each scenario is a customer of its own in a small shop; what is learnt from everyone,
-# such as the usual gap, comes from the real one.
+# What would the model predict if this household had ordered a week ago? Overwriting
+# `recency_days` in its row would contradict the counts, gaps and decayed sums, which do not
+# include such an order. Therefore the history is edited, and all features are built from it. Each
+# scenario is a separate customer in a small shop; population parameters, such as the usual gap,
+# come from the real shop.
 
 # %%
-own = orders[orders["customer_id"].astype(str) == someone]
-usual = own["amount"].median()
+own = orders[orders["customer_id"].astype(str) == household]
+typical = own["amount"].median()
 
 
 def with_order(days_ago):
-    """The household's history with one more usual order, so many days before today."""
+    """The household's history with one more typical order `days_ago`."""
     when = pd.Timestamp(TODAY) - pd.Timedelta(days=days_ago)
-    more = pd.DataFrame({"basket_id": [0], "ordered_at": [when], "amount": [usual]})
+    more = pd.DataFrame({"basket_id": [0], "ordered_at": [when], "amount": [typical]})
     return pd.concat([own, more], ignore_index=True)
 
 
@@ -130,20 +130,25 @@ built = churn.build_features(
     invented, [today.as_of], model.clock_, names=model.feature_names_, population=population
 )
 rows = invented.engine.collect(built).to_pandas().set_index("customer_id").loc[list(histories)]
-said = model.predict_frame(rows.drop(columns="cutoff"))
-what_if = said[["churn_probability", "value_at_risk"]].assign(recency_days=rows["recency_days"])
+predicted = model.predict_frame(rows.drop(columns="cutoff"))
+what_if = predicted[["churn_probability", "value_at_risk"]].assign(
+    recency_days=rows["recency_days"]
+)
 what_if.round(3)
 
 # %% [markdown]
-# Trees answer in steps, so a point up or down between two days means nothing. The first line
-# must be the household's real score, else the scenarios would tell of another model.
+# Trees predict in steps, so a difference of a percentage point between two days means nothing.
+# The first row must equal the household's real score, which verifies the scenarios.
 
 # %%
-real, again = frame.loc[someone, "churn_probability"], what_if.loc["as it is", "churn_probability"]
+real, again = (
+    frame.loc[household, "churn_probability"],
+    what_if.loc["as it is", "churn_probability"],
+)
 round(float(real), 9), round(float(again), 9)
 
 # %% [markdown]
-# This is what the model expects of households **like that**. It is an association: it does not
-# say that getting this household to order would lower its risk by so much. Who orders by itself
-# and who orders after a coupon may differ. What an offer does, only a holdout can tell, and that
-# is why every plan keeps one.
+# This is what the model predicts for households **like that**. It is an association: it does not
+# mean that making this household order would lower its risk by that much. Households that order
+# on their own may differ from those that order because of a coupon. Only a holdout measures the
+# effect of an offer, which is why every plan keeps one.
