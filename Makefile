@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(READY) ## Make .venv with the churn command in it
+install: $(READY) ## Create .venv with the churn command
 
 $(READY): pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -41,24 +41,24 @@ ifeq ($(CONFIG),churn.toml)
 INPUT := $(DATA)
 endif
 
-train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), judge, promote
+train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), evaluate, promote
 	$(CHURN) train --config $(CONFIG)
 
-demo: $(READY) ## Show the whole loop on a simulated shop, in out/demo
+demo: $(READY) ## Run the complete loop on a simulated shop, in out/demo
 	rm -rf out/demo
 	$(CHURN) demo --out out/demo
 
-evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, judge on the 28 days after
+evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, evaluate on the following 28 days
 	$(CHURN) train --as-of 2017-12-03 --models out/evaluate
 	$(CHURN) evaluate --model out/evaluate/champion --pooled
 
 score: $(READY) $(INPUT) ## Score every customer into out/scores.parquet
 	$(CHURN) score --config $(CONFIG) --out out/scores.parquet
 
-plan: $(READY) $(INPUT) ## Choose an offer or none for each into out/plan.parquet
+plan: $(READY) $(INPUT) ## Choose an offer or none for every customer into out/plan.parquet
 	$(CHURN) plan --config $(CONFIG) --out out/plan.parquet
 
-mlflow: $(READY) ## Open MLflow's page on the recorded runs
+mlflow: $(READY) ## Open MLflow with the recorded runs
 	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
@@ -66,10 +66,10 @@ spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
 test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(BIN)/pytest -n 2 --dist loadfile
 
-quick: $(READY) ## Run the tests that take neither servers nor training: under two minutes
+quick: $(READY) ## Run the tests without servers and training: under two minutes
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not spark and not postgres"
 
-coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show which lines none of them reaches
+coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show the lines that none of them reaches
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
@@ -79,7 +79,7 @@ check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-mutants: $(READY) ## Plant known faults one at a time, and say which the tests catch
+mutants: $(READY) ## Apply known faults one at a time, and show which the tests catch
 	$(BIN)/python tests/shop/mutants.py
 
 kills: $(READY) ## Kill commands at each of their commit points, and count what is lost
@@ -90,7 +90,7 @@ docs: $(READY) ## Write the generated pages of docs/, and build the site into si
 	$(BIN)/python -m churn.cli.reference > docs/commands.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-format: $(READY) ## Put the code into its one form
+format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -98,11 +98,11 @@ EXTRAS := examples phone polars postgres serve tune dev
 PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
   --python-version 3.11 --upgrade
 
-pins: ## Renew the requirements files from pyproject.toml
+pins: ## Update the requirements files from pyproject.toml
 	$(PIN) $(EXTRAS:%=--extra %) pyproject.toml --output-file requirements.txt
 	$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*extras["project"]["optional-dependencies"]["spark"])' \
 	  | $(PIN) --no-header - --output-file requirements-spark.txt
 
-clean: ## Remove what the targets made, models and data included
+clean: ## Remove everything the targets created, including models and data
 	rm -rf $(VENV) data out site mlflow.db mlartifacts ledger.db models/champion models/churn-*
