@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from churn.campaigns.delivery.dispatch import Dispatch, batches
-from churn.campaigns.delivery.email import EmailTransport, Writer
+from churn.campaigns.delivery.email import EmailConnection, Writer
 from churn.campaigns.delivery.settings import EmailSettings
 from churn.campaigns.delivery.smtp import MailServer
 from churn.campaigns.delivery.templates import Templates
@@ -114,7 +114,7 @@ def main(count: int = 1000) -> None:
             items = waiting(ledger, count, "sent")
             begin, worked = time.perf_counter(), time.process_time()
             tally = Dispatch(
-                ledger, EmailTransport(writer, MailServer(settings)), since=since
+                ledger, EmailConnection(writer, MailServer(settings)), since=since
             ).send(items)
             wall, cpu = time.perf_counter() - begin, time.process_time() - worked
             assert tally.of("sent") == count

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.campaigns.delivery.settings import SECRETS as DELIVERY_SECRETS
 from churn.campaigns.delivery.settings import DeliverySettings
 from churn.data.conditions import parse_condition
 from churn.data.erased import PrivacySettings
@@ -51,8 +52,7 @@ SIGNING_KEY = "CHURN_SIGNING_KEY"
 SECRETS = {
     "model.signing_key": SIGNING_KEY,
     "privacy.key": KEY_VARIABLE,
-    "delivery.email.password": "SMTP_PASSWORD",
-    "delivery.webhook.secret": "WEBHOOK_SECRET",
+    **DELIVERY_SECRETS,
 }
 """Settings that must not be written in the file, and the variable that messages suggest."""
 TAKEN = ("model.signing_key", "privacy.key")

@@ -23,7 +23,7 @@ def send(
     ],
     config: Config = CHURN_TOML,
     through: Annotated[
-        str, typer.Option("--through", metavar="TRANSPORT", help="email or webhook.")
+        str, typer.Option("--through", metavar="TRANSPORT", help="A section of [delivery].")
     ] = "email",
     offer: Annotated[
         str | None, typer.Option("--offer", metavar="ID", help="Only this offer; default: all.")

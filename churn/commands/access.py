@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from churn.commands.delivery.consents import consents_now
 from churn.commands.score import load_named_model, score_session
 from churn.commands.session import Progress, Session, inputs, on_record, open_session, silent
 from churn.config import load_settings
@@ -113,7 +112,7 @@ def _held(session: Session, customer: str) -> Row:
     score, why_not = _score(session, customer, objects)
     data: Row = {
         "tables": {name: {"count": len(rows), "rows": rows} for name, rows in tables.items()},
-        "consents_now": consents_now(session, customer),
+        "consents_now": session.consents.of_customer(customer, on=session.as_of),
         "objects_to_profiling": objects,
         "score_now": score,
         "no_score_because": why_not,

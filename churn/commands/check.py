@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from churn.campaigns.measurement.power import smallest_detectable_effect
-from churn.commands.delivery.consents import preference_notes
+from churn.commands.delivery.notes import preference_notes
 from churn.commands.session import (
     Progress,
     Session,

@@ -1,4 +1,4 @@
-"""`churn export`: the offers of a plan as a list for a campaign tool, with consent read anew."""
+"""`churn export`: a plan's offers as a list for a campaign tool, with consent checked again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.audiences import ADS, Audience, audience, hashed_audience
+from churn.campaigns.delivery.coupon_codes import code_files, with_codes
 from churn.campaigns.delivery.deliverable import LEFT_OUT, Deliverable, offered
 from churn.campaigns.delivery.no_recipients import why_nothing_goes_out
 from churn.campaigns.delivery.planned import Planned, digest_of
-from churn.commands.delivery.consents import consent_notes, still_sendable
-from churn.commands.delivery.coupon_codes import code_files, with_codes
+from churn.campaigns.delivery.transports import TRANSPORTS
+from churn.commands.delivery.notes import UNKNOWN_CONSENT, consent_notes
 from churn.commands.delivery.plan_on_record import (
     LIST,
     asked_date,
@@ -23,7 +24,6 @@ from churn.commands.delivery.plan_on_record import (
     plan_table,
     transport_notes,
 )
-from churn.commands.delivery.transports import TRANSPORTS
 from churn.commands.previous_results import LISTS
 from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.config import load_settings
@@ -54,7 +54,9 @@ def export(
     """
     kind = None if audience_name is None else audience(audience_name)
     target, given, asked = place_of(out), place_of(plan), asked_date(on)
-    kept = [*inputs(config), given, *code_files(load_settings(config))]
+    settings = load_settings(config)
+    catalogue = settings.path(settings.offers.catalogue)
+    kept = [*inputs(config), given, *code_files(catalogue)]
     check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
         open_session("export", config, as_of=asked, progress=progress, beyond_data=True) as session,
@@ -65,9 +67,11 @@ def export(
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
         check_on_record(session, planned, given)
-        progress("asking for consent")
+        progress("checking consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
-        rows = sent.table if kind else with_codes(session, by_money(sent.table))
+        rows = sent.table
+        if kind is None:
+            rows = with_codes(by_money(rows), catalogue, session.ledger)
         facts = _facts(planned, table, sent, kind, offer=offer, on=when)
         writer.write(rows, {**facts, "run_id": session.run_id})
         earlier = _remember(session, planned, rows, facts, replace=replace)
@@ -79,7 +83,8 @@ def export(
 def _sendable(
     session: Session, plan: pa.Table, kind: Audience | None, *, offer: str | None, on: date
 ) -> Deliverable:
-    sent = still_sendable(session, plan, on=on, offer=offer, channel=ADS if kind else None)
+    channel = ADS if kind else None
+    sent = session.consents.deliverable(plan, on=on, offer=offer, channel=channel)
     if kind is None:
         return sent
     region = session.settings.offers.phone_region
@@ -175,7 +180,7 @@ def _notes(
     sent: Deliverable,
     earlier: tuple[Export, bool] | None,
 ) -> tuple[str, ...]:
-    notes = consent_notes(session, unknown="nobody's consent is on record: connect [data.consents]")
+    notes = consent_notes(session, unknown=UNKNOWN_CONSENT)
     if not facts["exported"]:
         notes.append(why_nothing_goes_out(facts["offered"], facts["left_out"]))
     if facts["audience"] != LIST and facts["left_out"].get("other_channel"):

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from churn.campaigns.delivery.coupon_codes import known_codes
 from churn.campaigns.measurement.analysis import Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
-from churn.commands.delivery.coupon_codes import known_codes
 from churn.commands.previous_results import PLANS, SCORES
 from churn.commands.session import Progress, Session, inputs, open_session, resolve_clock, silent
 from churn.commands.summaries.measurements import measure_tables
@@ -158,7 +158,7 @@ def measure(
             horizon_days=resolve_clock(session).horizon_days,
             margin_rate=session.settings.value.margin_rate,
             probability=probabilities(scored, made),
-            codes=known_codes(session, offers),
+            codes=known_codes(session.ledger, offers),
         )
         analysis = analyse(measured, made.shares)
         metrics = _metrics(session, made, measured, analysis)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.no_recipients import why_nobody_gets_one
-from churn.commands.delivery.consents import consent_notes, withdrawn
+from churn.commands.delivery.notes import consent_notes
 from churn.commands.effects import known_effects
 from churn.commands.previous_results import PLANS, SCORES, guarded_rows
 from churn.commands.score import foreknowledge, load_named_model, score_session
@@ -78,7 +78,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 run_id=session.run_id,
                 planned_before=_planned_before(session, offers),
                 frequency_cap=settings.offers.frequency_cap,
-                withdrawn=withdrawn(session),
+                withdrawn=session.consents.withdrawn(),
             )
             rows = planned.table.num_rows
             asked = as_of is not None

@@ -1,8 +1,9 @@
-"""`churn send`: the offers of a plan as messages, each once, with consent read anew."""
+"""`churn send`: the offers of a plan as messages, each once, with consent checked again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace as replaced
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.deliverable import LEFT_OUT, UNSENT, offered
-from churn.campaigns.delivery.dispatch import Clock, Dispatch, Tally, batches
+from churn.campaigns.delivery.dispatch import Dispatch, Tally, batches
+from churn.campaigns.delivery.outbox import Outbox, SendRequest, fill_outbox, reachable_customers
 from churn.campaigns.delivery.planned import Planned, digest_of, picks
 from churn.campaigns.delivery.quiet_hours import QuietHours
+from churn.campaigns.delivery.transport import Clock, Recipient, Setup, Transport
+from churn.campaigns.delivery.transports import check_messages, configured, write_preview
 from churn.commands.delivery.notes import cause_of_end, local_time, sending_notes
-from churn.commands.delivery.outbox import Outbox, SendRequest, fill_outbox, still_reachable
 from churn.commands.delivery.plan_on_record import (
     asked_date,
     check_offer,
@@ -23,9 +26,9 @@ from churn.commands.delivery.plan_on_record import (
     delivery_date,
     plan_table,
 )
-from churn.commands.delivery.transports import EMAIL, configured, write_preview
 from churn.commands.session import Progress, Session, open_session, silent
-from churn.config import load_settings
+from churn.config import Settings, load_settings
+from churn.data.tables import Tables
 from churn.errors import ConfigError, StorageError
 from churn.recommendations.recommender import RECOMMENDED_SCHEMA
 from churn.results.job_result import JobResult, Table, hashed
@@ -43,14 +46,14 @@ BECAME = {
     "unknown": "went out, and no answer came",
     "waiting": "not sent yet",
 }
-"""What can become of a message, and what it means."""
+"""The states of messages after a run, with their meaning."""
 
 
 def send(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
     plan: Place | str,
-    through: str = EMAIL,
+    through: str = "email",
     offer: str | None = None,
     on: str | None = None,
     products: Path | None = None,
@@ -63,17 +66,17 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     clock: Clock | None = None,
     progress: Progress = silent,
 ) -> JobResult:
-    """Sends a plan's offers to those who may have them on a date and did not get them yet.
+    """Sends a plan's offers to customers who may receive them on a date and have not yet.
 
     The plan is a file or a table, `postgresql://…#table`.
     The date is that of `churn export`. A `dry_run` counts, a `preview` also writes one message of
-    each offer into a folder; neither sends anything. `limit` is how many messages are sent at most.
-    Exit code 7 where the other side could not be worked with: what is left is sent by the next run.
+    each offer into a folder; neither sends anything. At most `limit` messages are sent. Exit code 7
+    if the other side fails: the next run sends the rest.
     """
     settings = load_settings(config)
     looks = dry_run or preview is not None
     request = SendRequest(
-        transport=configured(through, settings, dry_run=looks),
+        transport=_transport(through, settings, dry_run=looks),
         offer=offer,
         limit=limit,
         replace=replace,
@@ -116,14 +119,26 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
         metrics=facts,
         files=hashed(*files),
         warnings=notes,
-        tables=(_shown(facts),),
+        tables=(_shown(facts, request.transport.recipient),),
         exit_code=0 if failure is None else StorageError.exit_code,
         failure=failure,
     )
 
 
+def _transport(name: str, settings: Settings, *, dry_run: bool) -> Transport:
+    setup = Setup(
+        settings=settings.delivery,
+        folder=settings.folder,
+        catalogue=settings.path(settings.offers.catalogue),
+        agreed=settings.offers.consent == "required",
+        phone_region=settings.offers.phone_region,
+        dry_run=dry_run,
+    )
+    return configured(name, setup)
+
+
 def _wait_for_opening(quiet: QuietHours | None, request: SendRequest, progress: Progress) -> None:
-    """Waits for the end of the quiet hours before anything is read, where that was asked for."""
+    """Waits for the end of the quiet hours before anything is read, if that was requested."""
     if quiet is None or not request.wait or request.dry_run:
         return
     opens = quiet.opens_at(request.clock.now())
@@ -140,11 +155,28 @@ def _outbox(
     *,
     on: date,
 ) -> Outbox:
-    """What is to be sent, each offer's message written once to see that it can be."""
-    session.progress("asking for consent")
-    outbox = fill_outbox(session, table, planned, request, on=on, picked=picked)
-    request.transport.check(outbox.outgoing)
+    """The messages to send; one of each offer is rendered to check that it can be."""
+    session.progress("checking consent")
+    run_id = session.run_id
+    outbox = fill_outbox(
+        session.consents, table, planned, request, on=on, run_id=run_id, picked=picked
+    )
+    check_messages(request.transport, outbox.outgoing)
     return outbox
+
+
+def _still_reachable(
+    session: Session, table: pa.Table, planned: Planned, request: SendRequest, *, on: date
+) -> set[str]:
+    """The customers who may be sent a message according to the shop's tables as they are now."""
+    settings = session.settings
+    erased = settings.erased()  # includes customers erased in the meantime
+    tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+    try:
+        consents = replaced(session.consents, tables=tables, erased=erased)
+        return reachable_customers(consents, table, planned, request, on=on)
+    finally:
+        tables.close()
 
 
 def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ...]]:
@@ -173,7 +205,7 @@ def _sent(
     total = len(outbox.outgoing)
     dispatch = Dispatch(
         session.ledger,
-        request.transport.open(request.clock),
+        request.transport.connect(request.clock),
         since=since,
         clock=request.clock,
         quiet=session.settings.quiet_hours,
@@ -181,21 +213,22 @@ def _sent(
         attempts=request.transport.attempts,
         per_minute=request.transport.per_minute,
         progress=lambda done: session.progress(f"sending: {done:,} of {total:,}"),
-        ask_again=partial(still_reachable, session, table, planned, request, on=on),
+        ask_again=partial(_still_reachable, session, table, planned, request, on=on),
     )
     try:
         return dispatch.send(batches(outbox.outgoing))
     except KeyboardInterrupt:
-        told = "interrupted; what was sent is on record, and the same command sends the rest"
-        raise KeyboardInterrupt(told) from None
+        cause = "interrupted; what was sent is on record, and the same command sends the rest"
+        raise KeyboardInterrupt(cause) from None
 
 
 def _remember(
     session: Session, planned: Planned, outbox: Outbox, request: SendRequest, *, on: date
 ) -> None:
-    """Puts the plan on record as sent this way, unless another of its campaign and date was.
+    """Records that the plan was sent through the transport; ConfigError if another plan of its
+    campaign and date was.
 
-    A dry run only finds out whether it could.
+    A dry run only checks.
     """
     record = Export(
         run_id=session.run_id,
@@ -221,7 +254,7 @@ def _remember(
             f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "
             f"through {request.transport.name!r}"
         )
-        fix = "Send that plan; or pass --replace: whoever has got a message gets no second one."
+        fix = "Send that plan; or pass --replace: customers with a message get no second one."
         raise ConfigError(rule, got=other.got, fix=fix) from None
 
 
@@ -234,7 +267,7 @@ def _facts(
     *,
     on: date,
 ) -> dict[str, Any]:
-    """What the ledger and `--json` tell of the sending."""
+    """The facts of the sending for the ledger and `--json`."""
     return {
         "plan_run_id": None if planned is None else planned.run_id,
         "campaign_id": None if planned is None else planned.campaign_id,
@@ -253,26 +286,28 @@ def _facts(
     }
 
 
-def _shown(facts: dict[str, Any]) -> Table:
+def _shown(facts: dict[str, Any], recipient: Recipient | None) -> Table:
     left, meaning = facts["left_out"], LEFT_OUT | UNSENT
-    told = [
+    if recipient is not None:
+        meaning = {code: recipient.worded(text) for code, text in meaning.items()}
+    rows = [
         ("offers in the plan", f"{facts['offered']:,}", ""),
         *(("left out: " + code, f"{left[code]:,}", meaning[code]) for code in left),
         ("to send", f"{facts['to_send']:,}", "a dry run: nothing was sent" * facts["dry_run"]),
         *((state, f"{facts[state]:,}", _why(state, facts)) for state in BECAME if facts[state]),
     ]
-    return Table("Sending", ("", "customers", "why"), tuple(told))
+    return Table("Sending", ("", "customers", "why"), tuple(rows))
 
 
 def _why(state: str, facts: dict[str, Any]) -> str:
-    """What the state means, with what the other side said."""
-    said = facts["causes"].get(state, {})
-    told = ", ".join(f"{number:,} x {cause}" for cause, number in said.items())
-    return f"{BECAME[state]} ({told})" if told else BECAME[state]
+    """The meaning of the state, with the causes."""
+    causes = facts["causes"].get(state, {})
+    listed = ", ".join(f"{number:,} x {cause}" for cause, number in causes.items())
+    return f"{BECAME[state]} ({listed})" if listed else BECAME[state]
 
 
 def _causes(tally: Tally) -> dict[str, dict[str, int]]:
-    """By state, how many messages had which answer; without those that had none."""
+    """The number of messages by state and cause; without those that have no cause."""
     found: dict[str, dict[str, int]] = {}
     for (state, cause), number in sorted(tally.counts.items(), key=str):
         if cause is not None and number:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from churn.campaigns.delivery.consents import ConsentRecords
 from churn.config import Settings, load_settings
 from churn.data.databases import address_of
 from churn.data.days import as_date
@@ -57,10 +58,27 @@ class Session:
         """The tables as of the session's date."""
         return self.tables.as_of(self.as_of)
 
+    @property
+    def catalogue(self) -> Path:
+        """The file of the offers."""
+        return self.settings.path(self.settings.offers.catalogue)
+
     @cached_property
     def offers(self) -> Offers:
         """The offers of the configured catalogue."""
-        return Offers.load(self.settings.path(self.settings.offers.catalogue))
+        return Offers.load(self.catalogue)
+
+    @property
+    def consents(self) -> ConsentRecords:
+        """The tables and the ledger as records of consent."""
+        return ConsentRecords(
+            tables=self.tables,
+            ledger=self.ledger,
+            same_customer=self.settings.same_customer,
+            consent=self.settings.offers.consent,
+            catalogue=self.catalogue,
+            erased=self.erased,
+        )
 
     @property
     def signing_key(self) -> str | None:

@@ -24,7 +24,7 @@ from mailing_shop import (
 )
 from simulated_shop import AS_OF, OFFERS
 
-from churn.campaigns.delivery.dispatch import Clock
+from churn.campaigns.delivery.transport import Clock
 from churn.commands.export import export
 from churn.commands.send import send
 from churn.errors import BusyError, ConfigError, DataError
@@ -320,7 +320,7 @@ def test_offers_that_ended_before_today_are_told(shop, plan, dry_run):
     assert sent(shop, plan, limit=1, clock=clock_at(ends), dry_run=dry_run).warnings == ()
     late = clock_at(ends + timedelta(hours=1))
     (note,) = sent(shop, plan, limit=2, clock=late, dry_run=dry_run).warnings
-    assert note.startswith("2 messages speak of offers that ended before today, 2024-01-16: ")
+    assert note.startswith("2 messages contain offers that ended before today, 2024-01-16: ")
     assert "as of 2024-01-01; pass --date 2024-01-16 to leave them out" in note
     none = sent(shop, plan, clock=late, on="2024-01-16", dry_run=dry_run)
     assert none.metrics["left_out"].keys() <= {"expired", "sent_before"}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import churn.commands.delivery.transports
+import churn.campaigns.delivery.transports
 import churn.data.engines.duck
 import churn.offers.decide  # noqa: F401 - loaded once, for all that are forked
 from churn.commands.export import export

@@ -2,14 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn.commands.delivery.consents import withdrawn
+from churn.campaigns.delivery.consents import ConsentRecords
 from churn.data.consent import consent_to_plan, consent_to_send
 from churn.data.tables import Tables
 from churn.storage.database import open_database
@@ -53,10 +52,13 @@ class Machine:
             {"customer_id": ["zoe"], "ordered_at": [NOON - 9_000 * DAY], "amount": [1]}
         )
         tables = Tables.from_frames(orders, consents=said, clock=self.clock, bad_row_limit=0.99)
-        session = SimpleNamespace(
-            tables=tables, ledger=self.ledger, settings=SimpleNamespace(same_customer=str)
-        )
-        told = withdrawn(session)
+        told = ConsentRecords(
+            tables=tables,
+            ledger=self.ledger,
+            same_customer=str,
+            consent="required",
+            catalogue=Path("offers.toml"),
+        ).withdrawn()
         views = [
             ask(tables.as_of(LONG_AHEAD), withdrawn=told)
             for ask in (consent_to_plan, consent_to_send)

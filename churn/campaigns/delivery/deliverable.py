@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.arrays import Bools
-from churn.campaigns.delivery.mailbox import checked_address
 from churn.offers.arms import ARMS, EXPLORE, TREATMENT
 from churn.offers.catalogue import NO_OFFER
 from churn.offers.preferences import ConsentBook, PreferenceBook
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from churn.campaigns.delivery.transport import Recipient
     from churn.offers.suppression import Consent
 
 LEFT_OUT = {
@@ -39,17 +39,17 @@ LEFT_OUT = {
 is counted."""
 
 UNSENT = {
-    "no_address": "no e-mail address on record",
-    "bad_address": "the e-mail address on record is invalid",
-    "refused_address": "another customer with the same address refuses e-mails",
+    "no_address": "no {address} on record",
+    "bad_address": "the {address} on record is invalid",
+    "refused_address": "another customer with the same address refuses {messages}",
     "same_address": "the same address gets this message for another customer",
     "sent_before": "already has this campaign's message",
     "maybe_sent": "may have it: sending was interrupted before the server answered",
     "failed_before": "rejected permanently when it was sent before",
     "beyond_limit": "beyond the requested number",
 }
-"""Reasons why a deliverable offer is not sent, by code; if several apply, the first in order is
-counted."""
+"""Reasons why a deliverable offer is not sent, by code, to be `Recipient.worded`; if several apply,
+the first in order is counted."""
 
 
 @dataclass(frozen=True)
@@ -157,18 +157,23 @@ def refusers(consents: pa.Table | None, channel: str) -> set[str]:
 
 
 def addressed(
-    sent: Deliverable, addresses: pa.Table, *, refused: Collection[str], contacted: Collection[str]
+    sent: Deliverable,
+    addresses: pa.Table,
+    recipient: Recipient,
+    *,
+    refused: Collection[str],
+    contacted: Collection[str],
 ) -> tuple[Deliverable, list[str]]:
     """The rows that have an address, and the distinct addresses in their order.
 
     A refusal applies to the person behind an address: if one customer with it refuses, none with it
     gets a message. Of several customers with one address, the message goes to one whom this
     campaign has already `contacted` (and who will not get a second one), else to the first.
-    `addresses` are customer_id and email.
+    `addresses` are customer_id and the recipient's column.
     """
-    found = zip(addresses["customer_id"].to_pylist(), addresses["email"].to_pylist(), strict=True)
-    known = {customer: email for customer, email in found if email}
-    checked = {customer: checked_address(email) for customer, email in known.items()}
+    columns = (addresses[name].to_pylist() for name in ("customer_id", recipient.column))
+    known = {customer: address for customer, address in zip(*columns, strict=True) if address}
+    checked = {customer: recipient.check(address) for customer, address in known.items()}
     closed = {_same(checked.get(customer)) for customer in refused}
     owner = {_same(checked.get(customer)): customer for customer in contacted}
     left_out: Counter[str] = Counter()
@@ -189,5 +194,5 @@ def addressed(
 
 
 def _same(address: str | None) -> str | None:
-    """The address in lower case, as mail servers compare it in practice."""
+    """The address in lower case, as the other side compares it in practice."""
     return None if address is None else address.lower()

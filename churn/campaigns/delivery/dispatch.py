@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from churn.campaigns.delivery import interrupts
 from churn.campaigns.delivery.quiet_hours import QuietHours
-from churn.campaigns.delivery.transport import Batch, Outcome, Outgoing, Transport
+from churn.campaigns.delivery.transport import Batch, Clock, Connection, Outcome, Outgoing
 from churn.storage.ledger import Ledger
 from churn.storage.messages import Settled, claim, settle
 
@@ -23,20 +23,6 @@ ASKED_AGAIN_AFTER = timedelta(minutes=15)
 REFUSALS_IN_A_ROW = 25
 """After this many permanent rejections in a row, with no success before, sending stops and the
 rest is kept for later."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The current time, with its zone, and sleeping; tests pass their own."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = interrupts.sleep
-
-    def wait_until(self, moment: datetime) -> None:
-        """Waits until a future moment."""
-        left = (moment - self.now()).total_seconds()
-        if left > 0:
-            self.sleep(left)
 
 
 @dataclass
@@ -53,7 +39,7 @@ class Tally:
 
 @dataclass
 class Dispatch:
-    """Sends batches through a transport.
+    """Sends batches over a connection of a transport.
 
     `since` is the number of the last withdrawal when consent was read: customers with later ones
     are left out. `ask_again` returns the customers who may still be contacted; it is called if the
@@ -63,7 +49,7 @@ class Dispatch:
     """
 
     ledger: Ledger
-    transport: Transport
+    connection: Connection
     since: int
     clock: Clock = field(default_factory=Clock)
     quiet: QuietHours | None = None
@@ -93,7 +79,7 @@ class Dispatch:
                 waiting = [again for batch in waiting if (again := self._deliver(batch))]
         finally:
             self._write_down()
-            self.transport.close()
+            self.connection.close()
         for batch in waiting:
             cause = self._tried.get(batch[0].message.parcel, self._tally.stopped)
             self._tally.counts["waiting", cause] += len(batch)
@@ -116,7 +102,7 @@ class Dispatch:
         self._tally.counts["withdrawn", None] += len(batch) - len(going)
         if not going:
             return []
-        outcome = self.transport.deliver(going)
+        outcome = self.connection.send(going)
         self._settled = Settled(claimed, outcome.state, outcome.cause)
         return self._counted(going, outcome)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -12,13 +12,20 @@ from email.policy import SMTP
 from html import escape
 from typing import Any
 
-from churn.campaigns.delivery.mailbox import Mailbox
+from churn.campaigns.delivery.mailbox import Mailbox, checked_address
 from churn.campaigns.delivery.settings import EmailSettings
 from churn.campaigns.delivery.smtp import MailServer
 from churn.campaigns.delivery.templates import RenderedMessage, Templates, template_of
-from churn.campaigns.delivery.transport import Batch, Outcome, Outgoing
+from churn.campaigns.delivery.transport import (
+    Batch,
+    Clock,
+    Outcome,
+    Outgoing,
+    Recipient,
+    Setup,
+)
 from churn.errors import ConfigError
-from churn.offers.catalogue import Offer
+from churn.offers.catalogue import Offer, Offers
 from churn.scoring.language import load_language
 
 LONGEST_SUBJECT = 200
@@ -35,6 +42,22 @@ HEADERS = frozenset(
         "mime-version",
         "content-type",
     ]
+)
+
+PLACEHOLDER = EmailSettings(
+    sender="Your Shop <news@your-shop.example>",
+    unsubscribe_url="https://your-shop.example/unsubscribe",
+    shop="Your Shop",
+    address="your postal address",
+)
+"""The sender in previews without the section [delivery.email]."""
+
+ADDRESS = Recipient(
+    column="email",
+    address="e-mail address",
+    messages="e-mails",
+    check=checked_address,
+    placeholder="customer@your-shop.example",
 )
 
 
@@ -190,9 +213,60 @@ class Writer:
 
 
 class EmailTransport:
-    """The transport "email"."""
+    """The transport "email": each message individually, through the server of `[delivery.email]`.
+
+    A dry run needs neither the section nor a server.
+    """
 
     name = "email"
+    channel: str | None = "email"
+    recipient: Recipient | None = ADDRESS
+    batch = 1
+
+    def __init__(self, setup: Setup) -> None:
+        self._given = setup.settings.email
+        settings = self._given or (PLACEHOLDER if setup.dry_run else None)
+        if settings is None or not (settings.host or setup.dry_run):
+            rule = "sending e-mail needs a mail server, [delivery.email] host"
+            raise ConfigError(rule, fix="Name host, sender, shop, address and unsubscribe_url.")
+        templates = None if settings.templates is None else setup.folder / settings.templates
+        self._ca_file = None if settings.ca_file is None else setup.folder / settings.ca_file
+        self.writer = Writer(
+            settings,
+            Templates(settings.language, folder=templates),
+            {offer.offer_id: offer for offer in Offers.load(setup.catalogue)},
+            agreed=setup.agreed,
+        )
+        self.attempts = settings.attempts
+        self.per_minute = settings.messages_per_minute
+
+    def missing(self) -> Iterator[str]:
+        """Sentences about the section and the server, if there is none."""
+        if self._given is None:
+            yield (
+                "sender, shop, address and unsubscribe link are placeholders: a sending needs the "
+                "section [delivery.email]"
+            )
+        elif self._given.host is None:
+            yield "a sending needs a mail server: name [delivery.email] host"
+
+    def render(self, outgoing: Outgoing) -> Mapping[str, bytes]:
+        """The message as eml, html and txt."""
+        letter = self.writer.letter(outgoing)
+        return {
+            "eml": self.writer.mail(outgoing, at=datetime.now(UTC)),
+            "html": letter.html.encode(),
+            "txt": letter.text.encode(),
+        }
+
+    def connect(self, clock: Clock) -> EmailConnection:
+        """A connection to the mail server."""
+        server = MailServer(self.writer.settings, ca_file=self._ca_file, sleep=clock.sleep)
+        return EmailConnection(self.writer, server, now=clock.now)
+
+
+class EmailConnection:
+    """Renders messages and sends them to the mail server."""
 
     def __init__(
         self,
@@ -205,7 +279,7 @@ class EmailTransport:
         self.server = server
         self.now = now
 
-    def deliver(self, batch: Batch) -> Outcome:
+    def send(self, batch: Batch) -> Outcome:
         """The outcome of the one message in the batch."""
         (outgoing,) = batch
         data = self.writer.mail(outgoing, at=self.now())

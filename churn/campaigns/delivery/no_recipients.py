@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from churn.campaigns.delivery.transport import Recipient
 
 CONNECT = (
     "connect [data.consents] (a column such as accepts_marketing is enough), or set "
@@ -19,9 +23,9 @@ HELD = {
     "expired": "expired before the date",
     "no_identifier": "are for customers without an e-mail address or phone number",
     "repeated_identifier": "are for addresses already in the audience",
-    "no_address": "are for customers without an e-mail address",
+    "no_address": "are for customers with no {address}",
     "bad_address": "are for invalid addresses",
-    "refused_address": "are for addresses for which another customer refuses e-mails",
+    "refused_address": "are for addresses for which another customer refuses {messages}",
     "same_address": "are for addresses that get it for another customer",
     "sent_before": "were sent before",
     "maybe_sent": "may have arrived before",
@@ -35,7 +39,7 @@ FIXES = {
     "consent_unknown": CONNECT,
     "expired": "make a new plan, or pass an earlier --date",
     "no_identifier": "map email or phone in [data.customers.columns]",
-    "no_address": "map email in [data.customers.columns]",
+    "no_address": "map {column} in [data.customers.columns]",
 }
 SUPPRESSED = {
     "status_not_served": "add an offer for their statuses to the catalogue",
@@ -49,7 +53,9 @@ SUPPRESSED = {
 }
 
 
-def why_nothing_goes_out(offered: int, left_out: Mapping[str, int]) -> str:
+def why_nothing_goes_out(
+    offered: int, left_out: Mapping[str, int], recipient: Recipient | None = None
+) -> str:
     """The sentence for a plan of which nothing is sent; `left_out` by code (see `HELD`).
 
     >>> why_nothing_goes_out(5, {"expired": 3, "preference": 2})[:46]
@@ -57,7 +63,8 @@ def why_nothing_goes_out(offered: int, left_out: Mapping[str, int]) -> str:
     """
     if not offered:
         return "the plan contains no offers: `churn plan` shows why"
-    return _sentence(f"0 of {offered:,} offers", left_out, HELD, FIXES)
+    sentence = _sentence(f"0 of {offered:,} offers", left_out, HELD, FIXES)
+    return sentence if recipient is None else recipient.worded(sentence)
 
 
 def why_nobody_gets_one(

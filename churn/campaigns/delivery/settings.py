@@ -27,6 +27,12 @@ _HTTPS = "https://"
 _ODD = ' <>"'
 """Characters that would terminate an address in a header or a text."""
 LONGEST_URL = 500
+SECRETS = {
+    "delivery.email.password": "SMTP_PASSWORD",
+    "delivery.webhook.secret": "WEBHOOK_SECRET",
+}
+"""Settings of transports that must not be written in the file, and the variable that messages
+suggest."""
 
 
 def is_loopback(host: str) -> bool:

@@ -1,21 +1,39 @@
-"""The transport protocol: messages, batches, and a deadline for a slow counterpart."""
+"""The protocol of transports: messages and recipients, outcomes, and a deadline for slow peers."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
+from churn.campaigns.delivery import interrupts
+from churn.campaigns.delivery.settings import DeliverySettings
 from churn.storage.messages import Message, State
 
 
 @dataclass(frozen=True)
+class Clock:
+    """The current time, with its zone, and sleeping; tests pass their own."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = interrupts.sleep
+
+    def wait_until(self, moment: datetime) -> None:
+        """Waits until a future moment."""
+        left = (moment - self.now()).total_seconds()
+        if left > 0:
+            self.sleep(left)
+
+
+@dataclass(frozen=True)
 class Outgoing:
-    """A recorded message with its content: its row of the list, and for e-mail the address and the
-    template variables.
+    """A recorded message with its content: its row of the list, the recipient's address, empty if
+    the transport needs none, and recommended products.
     """
 
     message: Message
@@ -42,17 +60,82 @@ class Outcome:
     stop: bool = False
 
 
-class Transport(Protocol):
-    """Delivers batches. An expected failure is an outcome, not an exception."""
+@dataclass(frozen=True)
+class Recipient:
+    """The address that messages go to: a `column` of the table of customers.
 
-    name: str
+    `address` and `messages` are what texts call it and what is sent to it. `check` returns an
+    address in the form in which it is used, None if it is invalid. `placeholder` is one for dry
+    runs of a shop whose table lacks the column.
+    """
 
-    def deliver(self, batch: Batch) -> Outcome:
+    column: str
+    address: str
+    messages: str
+    check: Callable[[str], str | None]
+    placeholder: str
+
+    def worded(self, text: str) -> str:
+        """A text with `{address}`, `{messages}` and `{column}` filled in."""
+        return text.format(address=self.address, messages=self.messages, column=self.column)
+
+
+class Connection(Protocol):
+    """Sends batches. An expected failure is an outcome, not an exception."""
+
+    def send(self, batch: Batch) -> Outcome:
         """The outcome of the batch."""
         ...
 
     def close(self) -> None:
         """Closes the connection."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a transport is made from: its section among `settings`, and the shop around it.
+
+    Relative paths start at `folder`; `catalogue` is the file of the offers. `agreed`: recipients
+    have opted in, rather than only not opted out. A `dry_run` needs no complete section.
+    """
+
+    settings: DeliverySettings
+    folder: Path
+    catalogue: Path
+    agreed: bool = True
+    phone_region: str | None = None
+    dry_run: bool = False
+
+
+class Transport(Protocol):
+    """A way to send messages, configured by the section `[delivery.<name>]`.
+
+    It sends offers of its `channel`, or of every channel if that is None, to the address in the
+    column of its `recipient`, or to a receiver who knows the customers if that is None. `batch` is
+    the number of messages that are sent together, `attempts` how often a batch is tried in a run,
+    `per_minute` the limit of batches. `name` is used in `--through` and in the ledger, too.
+    """
+
+    name: str
+    channel: str | None
+    recipient: Recipient | None
+    batch: int
+    attempts: int
+    per_minute: int | None
+
+    def missing(self) -> Iterable[str]:
+        """What a dry run did without and a sending needs, in sentences."""
+        ...
+
+    def render(self, outgoing: Outgoing) -> Mapping[str, bytes]:
+        """The content of one message, by the ending of a preview's file; empty if the other side
+        writes it. Raises ConfigError if it cannot be rendered.
+        """
+        ...
+
+    def connect(self, clock: Clock) -> Connection:
+        """A connection, which is opened when there is something to send."""
         ...
 
 

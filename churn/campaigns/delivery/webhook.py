@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from churn.campaigns.delivery import interrupts
-from churn.campaigns.delivery.dispatch import Clock
 from churn.campaigns.delivery.planned import LIST_COLUMNS
 from churn.campaigns.delivery.settings import WebhookSettings, key_of, signature
-from churn.campaigns.delivery.transport import Batch, Deadline, Outcome, watched
+from churn.campaigns.delivery.transport import (
+    Batch,
+    Clock,
+    Deadline,
+    Outcome,
+    Outgoing,
+    Recipient,
+    Setup,
+    watched,
+)
+from churn.errors import ConfigError
 
 EVENT = "offers.planned"
 LONGEST_WAIT_SECONDS = 120.0
@@ -23,14 +32,41 @@ _OURS = (401, 403, 404, 405, 410)
 
 
 class WebhookTransport:
-    """The transport "webhook".
+    """The transport "webhook": batches of rows of the list, of offers of every channel."""
+
+    name = "webhook"
+    channel: str | None = None
+    recipient: Recipient | None = None
+    attempts = 1  # the connection posts a batch again itself, under the same id
+    per_minute: int | None = None
+
+    def __init__(self, setup: Setup) -> None:
+        if setup.settings.webhook is None:
+            rule = "sending to a webhook needs the section [delivery.webhook]"
+            raise ConfigError(rule, fix="Name url and secret.")
+        self.settings = setup.settings.webhook
+        self.batch = self.settings.batch
+
+    def missing(self) -> Iterable[str]:
+        """Nothing: without its section there is no transport."""
+        return ()
+
+    def render(self, outgoing: Outgoing) -> Mapping[str, bytes]:
+        """Nothing: the receiver writes the messages."""
+        return {}
+
+    def connect(self, clock: Clock) -> WebhookConnection:
+        """A connection to the address of `[delivery.webhook]`."""
+        return WebhookConnection(self.settings, clock=clock)
+
+
+class WebhookConnection:
+    """Posts batches to a webhook.
 
     The id of a batch is stable across retries, so that a receiver can detect duplicates. 5xx, 429
     and silence are retried with exponential backoff and jitter, or after `Retry-After`; any other
     reply is final. Redirects are not followed.
     """
-
-    name = "webhook"
 
     def __init__(
         self, settings: WebhookSettings, *, clock: Clock | None = None, seed: int | None = None
@@ -50,7 +86,7 @@ class WebhookTransport:
         self._deadline = Deadline(ANSWER_TIMEOUTS * settings.timeout_seconds)
         self._pool.ConnectionCls = watched(self._pool.ConnectionCls, self._deadline)
 
-    def deliver(self, batch: Batch) -> Outcome:
+    def send(self, batch: Batch) -> Outcome:
         """The outcome of the batch: "unknown" if it was sent and no reply ever came."""
         body = body_of(batch, at=self.clock.now())
         silent = False

@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.campaigns.delivery.deliverable import Deliverable, addressed, refusers
+from churn.campaigns.delivery.email import ADDRESS
 
 
 def to(customers, emails, *, refused=(), contacted=()):
     """Addresses by customer, and the counts of those left out."""
     sent = Deliverable(pa.table({"customer_id": pa.array(customers, pa.string())}), {})
     listed = pa.table({"customer_id": list(emails), "email": list(emails.values())})
-    kept, addresses = addressed(sent, listed, refused=refused, contacted=contacted)
+    kept, addresses = addressed(sent, listed, ADDRESS, refused=refused, contacted=contacted)
     return dict(zip(kept.table["customer_id"].to_pylist(), addresses, strict=True)), kept.left_out
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.campaigns.delivery.dispatch import QUIET, Clock, Dispatch, batches
+from churn.campaigns.delivery.dispatch import QUIET, Dispatch, batches
 from churn.campaigns.delivery.quiet_hours import QuietHours
-from churn.campaigns.delivery.transport import Outcome, Outgoing
+from churn.campaigns.delivery.transport import Clock, Outcome, Outgoing
 from churn.storage.ledger import Ledger
 from churn.storage.messages import Message, enqueue, messages_of
 from churn.storage.withdrawals import record_withdrawal
@@ -42,7 +42,7 @@ class Script:
         self.carried = []
         self.closed = False
 
-    def deliver(self, parcel):
+    def send(self, parcel):
         self.during()
         self.carried.append([one.message.customer_id for one in parcel])
         return self.outcomes.pop(0) if self.outcomes else SENT

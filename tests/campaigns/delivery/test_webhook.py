@@ -11,10 +11,9 @@ import pytest
 from endless import endless
 from hook_sink import Receiver, ids
 
-from churn.campaigns.delivery.dispatch import Clock
 from churn.campaigns.delivery.settings import WebhookSettings
-from churn.campaigns.delivery.transport import Outcome, Outgoing
-from churn.campaigns.delivery.webhook import WebhookTransport
+from churn.campaigns.delivery.transport import Clock, Outcome, Outgoing
+from churn.campaigns.delivery.webhook import WebhookConnection
 from churn.storage.messages import Message
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -73,8 +72,8 @@ def posted(receiver, *batches, **changes):
         settings = WebhookSettings(
             **{"url": url, "secret": SECRET, "timeout_seconds": 0.5, "retries": 2, **changes}
         )
-        hook = WebhookTransport(settings, clock=clock, seed=1)
-        outcomes = [hook.deliver(one) for one in batches or [parcel("ännä")]]
+        hook = WebhookConnection(settings, clock=clock, seed=1)
+        outcomes = [hook.send(one) for one in batches or [parcel("ännä")]]
         hook.close()
     return outcomes, waits
 
@@ -186,6 +185,6 @@ def test_an_answer_without_end_is_not_waited_for(begin, more, pause, state):
         settings = WebhookSettings(
             url=f"http://127.0.0.1:{port}/", secret=SECRET, timeout_seconds=0.5, retries=0
         )
-        webhook = WebhookTransport(settings)
-        assert webhook.deliver(parcel("a")).state == state
+        webhook = WebhookConnection(settings)
+        assert webhook.send(parcel("a")).state == state
         webhook.close()
