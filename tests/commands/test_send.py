@@ -310,7 +310,7 @@ def test_products_without_a_name_are_left_out_and_it_is_told_how_many(shop, plan
     texts = [message.get_body(("plain",)).get_content() for message in sink.messages]
     assert [text.count("Picked for you") for text in texts] == [0, 0, 1]
     assert "p0250" not in "".join(texts)
-    assert result.warnings[-1].startswith("2 messages name no product, for the recommendations")
+    assert result.warnings[-1].startswith("2 messages name no product, because the recommendations")
     assert "product_name" in result.warnings[-1]
 
 

@@ -109,7 +109,7 @@ def _ended(outbox: Outbox, *, today: date, on: str) -> Iterator[str]:
     if ended:
         yield (
             f"{_count(ended, 'contains an offer', 'contain offers')} that ended before today, "
-            f"{today}: the date of this sending is {on}; pass --date {today} to leave them out"
+            f"{today}: consent was checked as of {on}; pass --date {today} to leave them out"
         )
 
 
