@@ -23,7 +23,10 @@ def send(
     ],
     config: Config = CHURN_TOML,
     through: Annotated[
-        str, typer.Option("--through", metavar="TRANSPORT", help="A section of [delivery].")
+        str,
+        typer.Option(
+            "--through", metavar="TRANSPORT", help="A section of [delivery], e.g. webhook."
+        ),
     ] = "email",
     offer: Annotated[
         str | None, typer.Option("--offer", metavar="ID", help="Only this offer; default: all.")
