@@ -167,7 +167,7 @@ def _stated(offer: Offer) -> str:
 
 
 def _reasons_table(findings: Mapping[str, Finding]) -> Table:
-    rows = tuple((name, reason) for name, one in findings.items() for reason in one.reasons)
+    rows = tuple((name, reason) for name, finding in findings.items() for reason in finding.reasons)
     return Table("Reasons for the verdicts", ("offer", "reason"), rows)
 
 

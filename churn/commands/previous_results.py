@@ -39,7 +39,7 @@ LISTS = Layout(
     replaces={"campaign_id": "campaign_id", "as_of": "plan_as_of"},
     keeps_runs=False,
 )
-"""A list takes the place of the one before of the same campaign and date, as in a file."""
+"""A list replaces the earlier one of the same campaign and date, as in a file."""
 
 MOST_LOST = 0.25
 """The share of customers or orders of the last run that may be missing."""

@@ -147,12 +147,12 @@ def _rows_hash(fetched: FetchedTable) -> dict[str, str]:
 
 
 def _hashes(files: Iterable[Path]) -> dict[str, str]:
-    found, seen = {}, Counter[str]()
+    hashes, seen = {}, Counter[str]()
     for path in files:
         seen[path.name] += 1
         again = f"#{seen[path.name]}" if seen[path.name] > 1 else ""
-        found[path.name + again] = sha256_of(path)
-    return found
+        hashes[path.name + again] = sha256_of(path)
+    return hashes
 
 
 def _rows(trained: Trained) -> dict[str, int]:

@@ -43,19 +43,25 @@ QUESTIONS = {
 def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
     """The evaluation: every predictor on eligible rows, then the model on its strata."""
     shown = [
-        (one.predictor, *(_with_error(one.metrics[key]) for key in SHOWN))
-        for one in evaluation.judged
-        if one.group == "eligible"
+        (entry.predictor, *(_with_error(entry.metrics[key]) for key in SHOWN))
+        for entry in evaluation.judged
+        if entry.group == "eligible"
     ]
-    strata = [one for one in evaluation.judged if one.predictor == "model"]
+    strata = [entry for entry in evaluation.judged if entry.predictor == "model"]
     every = evaluation.of("model")
     title = (
         f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
         f"{every.base_rate:.2%} lapsed"
     )
     amounts = [
-        (one.amount, one.predictor, f"{one.expected:,.0f}", f"{one.came:,.0f}", *_amount_cells(one))
-        for one in evaluation.amounts
+        (
+            entry.amount,
+            entry.predictor,
+            f"{entry.expected:,.0f}",
+            f"{entry.came:,.0f}",
+            *_amount_cells(entry),
+        )
+        for entry in evaluation.amounts
     ]
     header = ("", "", "predicted", "observed", "ratio", "mean abs. error")
     return (
@@ -71,27 +77,29 @@ def amount_notes(evaluation: Evaluation) -> tuple[str, ...]:
     more; and one if single orders account for much of it.
     """
     margins = [
-        one for one in evaluation.amounts if (one.amount, one.predictor) == ("margin", "model")
+        entry
+        for entry in evaluation.amounts
+        if (entry.amount, entry.predictor) == ("margin", "model")
     ]
     off = tuple(
-        f"the predicted margin at the test cutoffs was {one.ratio.estimate:.0%} of the observed "
+        f"the predicted margin at the test cutoffs was {entry.ratio.estimate:.0%} of the observed "
         "one: values at risk, and plans based on them, may deviate by as much. A season that "
         "occurs only once in the data has this effect"
-        for one in margins
-        if one.ratio.high < LEAST_SHARE or one.ratio.low > 1 / LEAST_SHARE
+        for entry in margins
+        if entry.ratio.high < LEAST_SHARE or entry.ratio.low > 1 / LEAST_SHARE
     )
     giant = tuple(
-        f"{one.beyond_fence_share:.1%} of the observed margin at the test cutoffs lies in "
+        f"{entry.beyond_fence_share:.1%} of the observed margin at the test cutoffs lies in "
         "the parts of single orders beyond the fence up to which models learn from an order: "
         "if such orders are frequent, totals include them, but not for specific customers"
-        for one in margins
-        if one.beyond_fence_share >= GIANT_SHARE
+        for entry in margins
+        if entry.beyond_fence_share >= GIANT_SHARE
     )
     return (*off, *giant)
 
 
-def _amount_cells(one: JudgedAmount) -> tuple[str, str]:
-    return interval(one.ratio, digits=3), f"{one.error.estimate:,.2f}"
+def _amount_cells(entry: JudgedAmount) -> tuple[str, str]:
+    return interval(entry.ratio, digits=3), f"{entry.error.estimate:,.2f}"
 
 
 def _win_back_table(evaluation: Evaluation) -> tuple[Table, ...]:
@@ -124,12 +132,12 @@ def report_tables(judgement: Judgement) -> tuple[Table, ...]:
 def _by_kind(title: str, what: str, judged: Sequence[Judged]) -> Table:
     rows = tuple(
         (
-            one.group,
-            f"{one.rows:,}",
-            share(one.base_rate),
-            *(_with_error(one.metrics[key]) for key in BY_KIND),
+            entry.group,
+            f"{entry.rows:,}",
+            share(entry.base_rate),
+            *(_with_error(entry.metrics[key]) for key in BY_KIND),
         )
-        for one in judged
+        for entry in judged
     )
     return Table(title, ("", "rows", what, *(SHOWN[key] for key in BY_KIND)), rows)
 
@@ -138,29 +146,29 @@ def _calibration(judgement: Judgement) -> Table:
     shown = [judgement.calibration[0], judgement.decline_calibration]
     if judgement.pooled is not None:
         everyone, *slices = judgement.pooled.calibration
-        shown += [everyone, *(one for one in slices if one.rows >= LEAST_SLICE_ROWS)]
+        shown += [everyone, *(entry for entry in slices if entry.rows >= LEAST_SLICE_ROWS)]
     header = ("", "rows", "predicted", "observed", "error", "low", "high", "floor", "95 %")
     title = "Calibration error with its interval; noise floor: mean and 95 % quantile"
-    return Table(title, header, tuple(_reliability(one) for one in shown))
+    return Table(title, header, tuple(_reliability(entry) for entry in shown))
 
 
-def _reliability(one: Reliability) -> Line:
-    error, floor = one.error, one.floor
-    shares = (share(one.predicted), share(one.observed))
+def _reliability(entry: Reliability) -> Line:
+    error, floor = entry.error, entry.floor
+    shares = (share(entry.predicted), share(entry.observed))
     decimals = (error.estimate, error.low, error.high, floor.mean, floor.high)
-    return (one.group, f"{one.rows:,}", *shares, *(_decimal(value) for value in decimals))
+    return (entry.group, f"{entry.rows:,}", *shares, *(_decimal(value) for value in decimals))
 
 
 def _lists(judgement: Judgement) -> Table:
-    names = dict.fromkeys(one.predictor for one in judgement.backtest)
+    names = dict.fromkeys(entry.predictor for entry in judgement.backtest)
     lists = [judgement.listed(name) for name in names]
     rows = tuple(
         (
-            one.predictor,
-            f"{one.listed:,}",
-            *(_percent(value) for value in (one.precision, one.recall, one.spend_caught)),
+            entry.predictor,
+            f"{entry.listed:,}",
+            *(_percent(value) for value in (entry.precision, entry.recall, entry.spend_caught)),
         )
-        for one in lists
+        for entry in lists
     )
     header = ("ranked by", "listed", "precision", "recall", "spend captured")
     return Table("Backtest of lists at capacity", header, rows)
@@ -168,15 +176,16 @@ def _lists(judgement: Judgement) -> Table:
 
 def _profits(judgement: Judgement) -> Table:
     rows = tuple(
-        (one.predictor, _with_error(one.best), share(one.best_share)) for one in judgement.profits
+        (entry.predictor, _with_error(entry.best), share(entry.best_share))
+        for entry in judgement.profits
     )
     return Table("Expected maximum profit", ("", "EMPC", "contacted"), rows)
 
 
 def _ablation(judgement: Judgement) -> Table:
     rows = tuple(
-        (one.family, str(one.features), difference(one.loss_rise), f"{one.auc_fall:+.4f}")
-        for one in judgement.ablation
+        (entry.family, str(entry.features), difference(entry.loss_rise), f"{entry.auc_fall:+.4f}")
+        for entry in judgement.ablation
     )
     header = ("without", "features", "log loss increase", "AUC decrease")
     return Table("The recipe refitted without each feature family", header, rows)
@@ -185,14 +194,14 @@ def _ablation(judgement: Judgement) -> Table:
 def _horizons(judgement: Judgement) -> Table:
     rows = tuple(
         (
-            f"{one.horizon_days} days",
-            f"{one.rows:,}",
-            share(one.base_rate),
-            "-" if one.roc_auc is None else _with_error(one.roc_auc),
-            share(one.skill),
-            "-" if one.calibration is None else _bounded(one.calibration.error),
+            f"{entry.horizon_days} days",
+            f"{entry.rows:,}",
+            share(entry.base_rate),
+            "-" if entry.roc_auc is None else _with_error(entry.roc_auc),
+            share(entry.skill),
+            "-" if entry.calibration is None else _bounded(entry.calibration.error),
         )
-        for one in judgement.horizons
+        for entry in judgement.horizons
     )
     header = ("horizon", "rows", "lapsed", "AUC", "skill", "calibration error")
     return Table("The recipe with other horizons", header, rows)
@@ -240,7 +249,7 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
 
 def gate_table(gate: Gate) -> Table:
     """One line per check: the check, whether it passed, and its figures."""
-    rows = tuple((QUESTIONS[one.name], _outcome(one), _figures(one)) for one in gate.checks)
+    rows = tuple((QUESTIONS[entry.name], _outcome(entry), _figures(entry)) for entry in gate.checks)
     return Table("Gate", ("", "", ""), rows)
 
 

@@ -69,11 +69,13 @@ def _curve_table(summary: dict[str, Any]) -> Table:
     """
     title = f"Value at other budgets, {summary['currency']}"
     header = ("budget", "expected cost", "expected net value")
-    if not any(one["expected_cost"] or one["expected_value"] for one in summary["value_curve"]):
+    if not any(
+        point["expected_cost"] or point["expected_value"] for point in summary["value_curve"]
+    ):
         return Table(title, header, ())
     rows = tuple(
-        (_money(one["budget"]), _money(one["expected_cost"]), _money(one["expected_value"]))
-        for one in summary["value_curve"]
+        (_money(point["budget"]), _money(point["expected_cost"]), _money(point["expected_value"]))
+        for point in summary["value_curve"]
     )
     return Table(title, header, rows)
 
