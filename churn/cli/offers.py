@@ -99,7 +99,7 @@ def export(
         typer.Option("--date", metavar="DATE", help="Date of sending; default: end of the data."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Even if another plan was exported before.")
+        bool, typer.Option("--replace", help="Export even if another plan was exported before.")
     ] = False,
 ) -> JobResult:
     """Export a plan as a list or an audience.

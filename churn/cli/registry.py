@@ -80,7 +80,7 @@ def promote(
     config: Config = CHURN_TOML,
     models: Models = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if it failed the gate; requires --reason.")
+        bool, typer.Option("--force", help="Promote even if it failed the gate; requires --reason.")
     ] = False,
     reason: Reason = None,
 ) -> JobResult:

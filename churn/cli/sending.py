@@ -55,7 +55,7 @@ def send(
         typer.Option("--retry-unknown", help="Also resend messages that may have arrived."),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Even if another plan was sent before.")
+        bool, typer.Option("--replace", help="Send even if another plan was sent before.")
     ] = False,
 ) -> JobResult:
     """Send a plan's offers as messages.

@@ -22,7 +22,7 @@ def init(
         list[Path],
         typer.Argument(
             metavar="ORDERS",
-            help="Orders or order lines: CSV, Excel, Parquet, .gz or .zip; a folder or a glob.",
+            help="Orders or lines: CSV, Excel, Parquet, .gz or .zip; a folder or a quoted glob.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = CHURN_TOML,
