@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
 
 from churn.data.engines.base import Engine, literal
 from churn.data.settings import DataSettings, IdRule
@@ -25,6 +29,18 @@ GUEST = "of guests"
 """The reason in an audit for rows of guests."""
 MANY_TIMES = 5
 FEW_OTHERS = 5
+
+
+def id_hashes(ids: Iterable[str], *, key: bytes = b"", person: bytes = b"") -> NDArray[np.uint64]:
+    """A hash of each id, uniform over 64 bits. Another `key` or `person` gives unrelated hashes."""
+    empty = blake2b(digest_size=8, key=key, person=person)
+
+    def digest(one: str) -> bytes:
+        hashed = empty.copy()  # faster than another one with the same key
+        hashed.update(one.encode("utf-8", "surrogatepass"))
+        return hashed.digest()
+
+    return np.frombuffer(b"".join(map(digest, ids)), dtype=">u8").astype(np.uint64)
 
 
 def canonical_sql(text: str, rule: IdRule) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from churn.data.ids import id_hashes
 from churn.errors import ConfigError
 
 Rank = Literal["probability", "value"]
@@ -47,10 +47,4 @@ def top_positions(
     """Positions of the `count` highest scores, highest first; ties broken by a hash of the
     customer.
     """
-    ties = np.array([_hash(name) for name in customer_id], dtype=np.uint64)
-    return np.lexsort((ties, -np.asarray(score)))[:count]
-
-
-def _hash(customer_id: str) -> int:
-    data = customer_id.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+    return np.lexsort((id_hashes(customer_id), -np.asarray(score)))[:count]

@@ -248,17 +248,23 @@ def customer_draws(
 
     `y` is any column of the same rows. Raises DataError if the two differ in length.
     """
-    rng = np.random.default_rng(seed)
-    customers, code = np.unique(np.asarray(customer), return_inverse=True)
+    _, code = np.unique(np.asarray(customer), return_inverse=True)
     if code.shape != np.shape(y):
         raise DataError(
             "customer must be as long as y",
             got=[code.shape, np.shape(y)],
             fix="Pass the customer of each row.",
         )
-    for _ in range(replicates if customers.size else 0):
-        drawn = rng.integers(customers.size, size=customers.size)
-        yield np.bincount(drawn, minlength=customers.size)[code].astype(np.float64)
+    yield from draws_of(code, replicates, seed)
+
+
+def draws_of(code: NDArray[np.int64], replicates: int, seed: int) -> Iterator[Floats]:
+    """For each replicate, how often the customer of each row was drawn; codes count from 0."""
+    rng = np.random.default_rng(seed)
+    count = int(code.max(initial=-1)) + 1
+    for _ in range(replicates if count else 0):
+        drawn = np.bincount(rng.integers(count, size=count), minlength=count)
+        yield drawn[code].astype(np.float64)
 
 
 def bootstrap(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
 from churn.data.engines.base import Frame
+from churn.data.ids import id_hashes
 from churn.data.tables import Tables
 
 # Beyond that a row more moves no metric by what its interval can see, while every row costs time
@@ -48,7 +48,8 @@ def pick_customers(customer_ids: Sequence[str], most: int) -> list[str]:
     >>> pick_customers(["ann", "bob", "cid"], 2)
     ['ann', 'bob']
     """
-    places = np.array([_place(one) for one in customer_ids], dtype=np.uint64)
+    # The person keeps these draws apart from those of holdouts and of ties.
+    places = id_hashes(customer_ids, person=b"learnt from")
     kept = np.sort(np.argsort(places, kind="stable")[:most])
     return [customer_ids[position] for position in kept]
 
@@ -63,9 +64,3 @@ def _ids(tables: Tables, name: str) -> list[str]:
         return []
     ids = tables.frame(name).select("customer_id").unique()
     return [str(one) for one in tables.engine.collect(ids)["customer_id"].to_pylist()]
-
-
-def _place(customer_id: str) -> int:
-    # The person keeps these draws apart from those of holdouts and of ties.
-    digest = blake2b(customer_id.encode(), digest_size=8, person=b"learnt from").digest()
-    return int.from_bytes(digest, "big")

@@ -16,10 +16,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from churn.data.event_days import NOT_CONTACTED
 from churn.data.tables import Tables
 from churn.modeling.dataset import WEIGHT, Dataset
 
-WITHOUT_OFFER = ("control", "holdout")
 NO_OFFER = "none"
 
 
@@ -50,7 +50,7 @@ def treatments(tables: Tables) -> pd.DataFrame | None:
     found: pd.DataFrame = tables.engine.collect(frame).to_pandas()
     found = found.reindex(columns=["customer_id", "day", "offer_id", "arm", "propensity"])
     arm = found["arm"].astype("object").fillna("treatment").str.lower()
-    without = arm.isin(WITHOUT_OFFER) | (found["offer_id"].astype("object") == NO_OFFER)
+    without = arm.isin(NOT_CONTACTED) | (found["offer_id"].astype("object") == NO_OFFER)
     if not found["propensity"].between(0, 1, inclusive="neither").any():
         return None
     return found[["customer_id", "day", "propensity"]].assign(treated=~without)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn.arrays import Bools, Floats, Ints
+from churn.data.ids import id_hashes
 from churn.errors import ConfigError
 from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.catalogue import NO_OFFER
@@ -34,15 +35,9 @@ def hash_position(customer_ids: Iterable[str], *, salt: str) -> Floats:
             got=repr(salt),
             fix='Choose any text once and keep it, e.g. "2025".',
         )
-    keyed = blake2b(digest_size=8, key=blake2b(salt.encode()).digest())
-    digests = b"".join(_digest(keyed.copy(), customer_id) for customer_id in customer_ids)
+    hashes = id_hashes(customer_ids, key=blake2b(salt.encode()).digest())
     # The top 53 bits, the precision of a float, so that no position rounds up to 1.
-    return (np.frombuffer(digests, dtype=">u8") >> np.uint64(11)) / 2.0**53
-
-
-def _digest(keyed: blake2b, customer_id: str) -> bytes:
-    keyed.update(customer_id.encode())
-    return keyed.digest()
+    return (hashes >> np.uint64(11)) / 2.0**53
 
 
 @dataclass(frozen=True, kw_only=True)

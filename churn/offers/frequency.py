@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from churn.arrays import Ints
 from churn.errors import ConfigError
+from churn.offers.catalogue import NO_OFFER
 
 _COLUMNS = {"customer_id": pa.string(), "offer_id": pa.string(), "days_since": pa.float64()}
 
@@ -39,11 +40,14 @@ def contacted_enough(cap: FrequencyCap, made: pa.Table | None) -> set[str]:
     return set(ids.filter(pa.array(counts >= cap.max_contacts)).to_pylist())
 
 
+def with_an_offer(contacts: pa.Table) -> pa.Table:
+    """The contacts without those of the offer "none", which are no contacts."""
+    return contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], NO_OFFER), True))
+
+
 def contacts_made(contacts: pa.Table | None, planned: pa.Table | None) -> pa.Table | None:
     """customer_id, offer_id, campaign_id, days_since, planned: the shop's contacts and those of
     earlier plans; None if neither is given.
-
-    The offer "none" is no contact.
     """
     found = [
         _of_one_kind(source, planned=kind)
@@ -77,7 +81,7 @@ def distinct_contacts(made: pa.Table, position: Ints, size: int) -> Ints:
 
 
 def _of_one_kind(source: pa.Table, *, planned: bool) -> pa.Table:
-    made = source.filter(pc.fill_null(pc.not_equal(source["offer_id"], "none"), True))
+    made = with_an_offer(source)
     named = "campaign_id" in made.column_names
     campaign = made["campaign_id"] if named else pa.nulls(made.num_rows)
     columns = {name: made[name].cast(kind) for name, kind in _COLUMNS.items()}

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from churn.arrays import Bools, Floats, Ints
 from churn.errors import ConfigError
 from churn.offers.arms import CONTROL, EXPLORE, HOLDOUT
+from churn.offers.frequency import with_an_offer
 from churn.offers.preferences import ConsentBook, PreferenceMask, known_rows
 
 if TYPE_CHECKING:
@@ -184,8 +185,7 @@ def _rested(
 ) -> Bools:
     days_since_last = np.full(len(customer_ids), np.inf)
     if contacts is not None:
-        made = contacts.filter(pc.fill_null(pc.not_equal(contacts["offer_id"], "none"), True))
-        table = known_rows(made, customer_ids)
+        table = known_rows(with_an_offer(contacts), customer_ids)
         days_since = table["days_since"].to_numpy()
         np.minimum.at(days_since_last, table["position"].to_numpy(), days_since)
     cooldown_days = np.array([offer.cooldown_days for offer in offers])

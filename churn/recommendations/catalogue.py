@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Self
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 
 from churn.arrays import Bools, Ints
 from churn.data.days import day_number
+from churn.data.ids import id_hashes
 from churn.data.product_days import Level, product_facts
 from churn.data.tables import Snapshot
 
@@ -80,10 +80,7 @@ def _text(facts: pa.Table, column: str) -> pa.Array:
 
 
 def _ties(ids: pa.Array) -> Ints:
-    places = [
-        blake2b(one.encode(), digest_size=8, person=b"tie").digest() for one in ids.to_pylist()
-    ]
-    order = np.argsort(np.frombuffer(b"".join(places), dtype=">u8"), kind="stable")
+    order = np.argsort(id_hashes(ids.to_pylist(), person=b"tie"), kind="stable")
     tie = np.empty(len(ids), dtype=np.int64)
     tie[order] = np.arange(len(ids))
     return tie

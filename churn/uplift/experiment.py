@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,18 +31,6 @@ def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.
     codes = customer_codes(customer)
     places = np.random.default_rng(seed).permutation(codes.max(initial=-1) + 1)
     return np.asarray(places[codes] % folds)
-
-
-def customer_draws(
-    customer: ArrayLike, *, replicates: int, seed: int
-) -> Iterator[NDArray[np.float64]]:
-    """For each replicate, how often each row is drawn when its customer is, with replacement."""
-    rng = np.random.default_rng(seed)
-    codes = customer_codes(customer)
-    count = int(codes.max(initial=-1)) + 1
-    for _ in range(replicates if count else 0):
-        drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-        yield drawn[codes].astype(np.float64)
 
 
 @dataclass(frozen=True)

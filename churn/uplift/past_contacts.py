@@ -12,6 +12,7 @@ import pandas as pd
 from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import date_of, day_number
+from churn.data.event_days import NOT_CONTACTED
 from churn.data.labels import outcomes
 from churn.data.tables import Tables
 from churn.errors import DataError
@@ -23,7 +24,6 @@ from churn.uplift.experiment import COLUMNS, ExperimentData
 
 MOST_STANDARD_ERRORS = 4.0
 
-WITHOUT_OFFER = ("control", "holdout")
 CUTOFFS_AT_ONCE = 8
 NOT_NAMED = "no offer is named"
 OPEN = "the horizon after the contact is not over"
@@ -147,7 +147,7 @@ def _offered(contacts: pd.DataFrame) -> pd.Series[str]:
     """What was offered: none to controls and to the held out, whatever else the row says."""
     arm = contacts["arm"].astype("object").fillna("treatment").str.lower()
     offer = contacts["offer_id"].astype("object")
-    return offer.where(~arm.isin(WITHOUT_OFFER), NO_OFFER)
+    return offer.where(~arm.isin(NOT_CONTACTED), NO_OFFER)
 
 
 def _with_outcomes(

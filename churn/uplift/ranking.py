@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from churn.arrays import Bools, Floats
 from churn.errors import ConfigError
-from churn.modeling.metrics import Interval
+from churn.modeling.metrics import Interval, draws_of
 from churn.offers.catalogue import NO_OFFER
-from churn.uplift.experiment import ExperimentData, customer_draws
+from churn.uplift.experiment import ExperimentData, customer_codes
 
 SHARES = np.linspace(0.0, 1.0, 101)
 
@@ -133,7 +133,7 @@ def judge_rankings(
     """
     if not 0 < share < 1:
         raise ConfigError("share must be between 0 and 1", got=share, fix="Pass e.g. 0.3.")
-    draws = customer_draws(customer, replicates=replicates, seed=seed)
+    draws = draws_of(customer_codes(customer), replicates, seed)
     whole = _measured(rankings, share, None)
     found = np.array([_measured(rankings, share, drawn) for drawn in draws])
     found = found.reshape(-1, *whole.shape)
