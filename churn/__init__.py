@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from churn.modeling.evaluate import Evaluation, evaluate
     from churn.modeling.model import ChurnModel
     from churn.offers.catalogue import Offers
-    from churn.offers.decide import plan_offers
+    from churn.offers.plan import plan_offers
     from churn.recommendations.recommend import recommend
     from churn.scoring.explain import explain
     from churn.scoring.score import score
@@ -78,7 +78,7 @@ _HOMES = {
     "churn.modeling.dataset": ("Dataset", "build_dataset"),
     "churn.modeling.evaluate": ("Evaluation", "evaluate"),
     "churn.modeling.model": ("ChurnModel",),
-    "churn.offers.decide": ("plan_offers",),
+    "churn.offers.plan": ("plan_offers",),
     "churn.offers.catalogue": ("Offers",),
     "churn.recommendations.recommend": ("recommend",),
     "churn.scoring.explain": ("explain",),

@@ -18,9 +18,8 @@ from churn.commands.summaries.plans import plan_tables
 from churn.data.consent import longest_cap_days, preference_state
 from churn.data.erased import without_erased
 from churn.offers.catalogue import GLOBAL_HOLDOUT, NO_OFFER, Offers
-from churn.offers.decide import plan_offers
 from churn.offers.effects import Effects
-from churn.offers.plan import Plan
+from churn.offers.plan import Plan, plan_offers
 from churn.offers.suppression import Suppression
 from churn.results.job_result import JobResult
 from churn.results.output import check_out, guard_notes, outputs, read_result

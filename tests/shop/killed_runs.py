@@ -5,7 +5,7 @@ from typing import Any
 
 import churn.campaigns.delivery.transports
 import churn.data.engines.duck
-import churn.offers.decide  # noqa: F401 - loaded once, for all that are forked
+import churn.offers.plan  # noqa: F401 - loaded once, for all that are forked
 from churn.commands.export import export
 from churn.commands.forget import forget
 from churn.commands.model_store import ModelStore

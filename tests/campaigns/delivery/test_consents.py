@@ -21,7 +21,7 @@ from churn.campaigns.delivery.deliverable import deliverable
 from churn.data.consent import consent_to_send, preferences_to_send, withdrawal_statements
 from churn.data.tables import Tables
 from churn.offers.catalogue import Offer, Offers
-from churn.offers.decide import plan_offers
+from churn.offers.plan import plan_offers
 from churn.storage.withdrawals import Withdrawal
 
 AS_OF = date(2024, 5, 1)
