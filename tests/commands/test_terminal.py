@@ -10,7 +10,7 @@ from churn.commands.models import HEADER
 from churn.results.job_result import JobResult
 
 
-def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
+def reporter_on(*, is_terminal: bool, width: int = 40, lines: bool = True):
     """A reporter and its output."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=is_terminal, width=width, highlight=False)
@@ -18,35 +18,35 @@ def told(*, is_terminal: bool, width: int = 40, lines: bool = True):
 
 
 def test_off_a_terminal_each_step_is_a_line():
-    teller, written = told(is_terminal=False)
+    reporter, written = reporter_on(is_terminal=False)
     for step in ("reading the tables", "fitting", "fitting", "reading the tables"):
-        teller(step)
+        reporter(step)
     assert written.getvalue() == "reading the tables …\nfitting …\nreading the tables …\n"
 
 
 def test_steps_that_differ_only_in_their_numbers_are_one_line():
-    teller, written = told(is_terminal=False)
+    reporter, written = reporter_on(is_terminal=False)
     for done in ("1", "200", "1,400"):
-        teller(f"sending: {done} of 1,400")
+        reporter(f"sending: {done} of 1,400")
     assert written.getvalue() == "sending: 1 of 1,400 …\n"
 
 
 def test_a_short_command_shows_no_steps_off_a_terminal():
-    teller, written = told(is_terminal=False, lines=False)
-    teller("asking for consent")
+    reporter, written = reporter_on(is_terminal=False, lines=False)
+    reporter("checking consent")
     assert written.getvalue() == ""
 
 
 def test_on_a_terminal_steps_are_a_spinner():
-    teller, written = told(is_terminal=True)
-    teller("fitting")
+    reporter, written = reporter_on(is_terminal=True)
+    reporter("fitting")
     assert "fitting" not in written.getvalue()
 
 
 def test_text_is_wrapped_within_its_margin_without_trailing_spaces():
-    teller, written = told(is_terminal=False, width=20)
-    teller.say("one two three four five six\n\nseven", indent=4, mark="| ")
-    teller("eight")
+    reporter, written = reporter_on(is_terminal=False, width=20)
+    reporter.say("one two three four five six\n\nseven", indent=4, mark="| ")
+    reporter("eight")
     assert written.getvalue().splitlines() == [
         *("    | one two three", "    | four five six", "    |", "    | seven"),
         "    eight …",
@@ -54,17 +54,17 @@ def test_text_is_wrapped_within_its_margin_without_trailing_spaces():
 
 
 def test_a_long_word_is_not_broken():
-    teller, written = told(is_terminal=False, width=10)
-    teller.say("https://shop.example/unsubscribe/token [not a style]")
+    reporter, written = reporter_on(is_terminal=False, width=10)
+    reporter.say("https://shop.example/unsubscribe/token [not a style]")
     assert written.getvalue().splitlines()[0] == "https://shop.example/unsubscribe/token"
     assert "[not a" in written.getvalue()
 
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_json_mode_shows_no_progress(capfd, quiet):
-    with progress_on_terminal(quiet=quiet, lines=True) as teller:
-        teller("fitting")
-        teller.say("done")
+    with progress_on_terminal(quiet=quiet, lines=True) as reporter:
+        reporter("fitting")
+        reporter.say("done")
     out, err = capfd.readouterr()
     assert out == ""
     assert err == ("" if quiet else "fitting …\ndone\n")
