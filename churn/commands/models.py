@@ -20,7 +20,7 @@ from churn.storage.ledger import Ledger
 from churn.storage.records import Cause
 from churn.storage.redaction import shown_address
 
-HEADER = ("model", "as of", "AUC", "log loss", "baseline", "gate")
+HEADER = ("model", "as of", "AUC", "loss", "base", "gate")
 
 
 def list_models(config: Path, *, models: Path | None = None) -> JobResult:
@@ -46,7 +46,7 @@ def list_models(config: Path, *, models: Path | None = None) -> JobResult:
         warnings=(*damaged, *notes),
         tables=(
             Table(
-                f"Models in {store.name}; baseline: log loss of the best baseline",
+                f"Models in {store.name}: AUC, log loss, log loss of the best baseline",
                 HEADER,
                 tuple(map(_row, listed)),
             ),

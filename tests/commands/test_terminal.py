@@ -80,7 +80,7 @@ def shown(capsys, monkeypatch, header, *rows, width=80):
 LISTED = ("2024-01-01", ".8123", ".4123", ".4212")
 
 
-@pytest.mark.parametrize("gate", ["open", "closed, former", "stand-in, challenger"])
+@pytest.mark.parametrize("gate", ["passed", "failed, former", "fallback, challenger"])
 def test_the_name_of_a_model_is_whole_on_a_terminal_of_80_columns(capsys, monkeypatch, gate):
     name = "churn-20261125t032852-1a2b3c"
     lines = shown(capsys, monkeypatch, HEADER, (name, *LISTED, gate))
