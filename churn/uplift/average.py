@@ -68,11 +68,11 @@ def _clustered(residual: Floats, customer: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class EffectLine:
-    """average + slope x (what the learner says - centre): the learner's word, shrunk.
+    """average + slope x (prediction - centre): the learner's prediction, shrunk.
 
     The best linear predictor of the effect from a learner that had not seen the customer
-    (Chernozhukov, Demirer, Duflo and Fernandez-Val 2018). `slope` is 0 where the learner's word is
-    worth nothing and never above 1; it is shrunk by its own uncertainty (James and Stein 1961).
+    (Chernozhukov, Demirer, Duflo and Fernandez-Val 2018). `slope` is 0 if the prediction is
+    worthless and never above 1; it is shrunk by its own uncertainty (James and Stein 1961).
     """
 
     average: Estimate
@@ -81,10 +81,10 @@ class EffectLine:
     centre: float
 
     @classmethod
-    def fit(cls, pseudo: Floats, said: Floats, customer: ArrayLike) -> Self:
-        """The line from pseudo-outcomes and out-of-fold words of the learner, a row each."""
-        average, centre = mean_by_customer(pseudo, customer), float(said.mean())
-        away = said - centre
+    def fit(cls, pseudo: Floats, predicted: Floats, customer: ArrayLike) -> Self:
+        """The line from the pseudo-outcomes and the learner's out-of-fold predictions, by row."""
+        average, centre = mean_by_customer(pseudo, customer), float(predicted.mean())
+        away = predicted - centre
         spread = float(away @ away)
         if not spread > 0:
             return cls(average, 0.0, 0.0, centre)
@@ -94,19 +94,19 @@ class EffectLine:
         trust = max(0.0, 1 - (error / raw) ** 2) if raw > 0 else 0.0
         return cls(average, min(raw * trust, 1.0), float(error), centre)
 
-    def mean(self, said: Floats) -> Floats:
+    def mean(self, predicted: Floats) -> Floats:
         """The effect of each row."""
-        return np.asarray(self.average.estimate + self.slope * (said - self.centre))
+        return np.asarray(self.average.estimate + self.slope * (predicted - self.centre))
 
-    def half_width(self, said: Floats) -> Floats:
+    def half_width(self, predicted: Floats) -> Floats:
         """Half of the 90 % interval: of the average and of the slope, not of single customers."""
-        slope = self.slope_error * (said - self.centre) if self.slope else 0.0
-        return np.asarray(Z * np.sqrt(self.average.error**2 + slope**2) + np.zeros_like(said))
+        slope = self.slope_error * (predicted - self.centre) if self.slope else 0.0
+        return np.asarray(Z * np.sqrt(self.average.error**2 + slope**2) + np.zeros_like(predicted))
 
 
 @dataclass(frozen=True)
 class Group:
-    """Customers by one feature's range, and the average effect among them with its interval."""
+    """Customers within a range of one feature, and their average effect with its interval."""
 
     feature: str
     rule: str
@@ -116,18 +116,18 @@ class Group:
     high: float
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain JSON."""
+        """All fields, as plain JSON."""
         return dict(vars(self))
 
 
 def telling_groups(
     features: pd.DataFrame, pseudo: Floats, customer: ArrayLike
 ) -> Mapping[str, tuple[Group, ...]]:
-    """`works`: groups whose effect is above zero and above that of all; `harms`: below zero.
+    """`works`: groups whose effect is above zero and above the average; `harms`: below zero.
 
-    Each feature is cut into thirds, one of few values into these, and what is missing is a group,
-    too. The intervals hold for all the groups that were looked at together, at 95 % (Bonferroni).
-    The three of most telling bounds are kept.
+    Each feature is cut into thirds, or by value if it has few; missing values are a group, too. The
+    intervals hold for all examined groups together, at 95 % (Bonferroni). The three groups with the
+    clearest bounds are kept.
     """
     customers, average = np.asarray(customer), float(np.mean(pseudo))
     cells = [cell for name in features.columns for cell in _cells(str(name), features[name])]
@@ -152,7 +152,7 @@ def _group(feature: str, rule: str, pseudo: Floats, customer: ArrayLike, wide: f
 
 
 def _cells(name: str, column: pd.Series[float]) -> Iterator[tuple[str, str, Bools]]:
-    """The feature, a rule, and who it holds for."""
+    """The feature, a rule, and the rows to which it applies."""
     value = column.to_numpy(dtype="float64", na_value=np.nan)
     known = ~np.isnan(value)
     if 0 < known.sum() < len(value):

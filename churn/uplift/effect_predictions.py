@@ -1,4 +1,4 @@
-"""Learnt effects asked about every scored customer, at the date of a plan."""
+"""Predictions of learnt effects for every scored customer, as of the date of a plan."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from churn.uplift.learnt import LearntEffects
 def measured_effects(
     learnt: LearntEffects, scores: pa.Table, snapshot: Snapshot, offers: Offers, clock: FeatureClock
 ) -> Effects | None:
-    """Effects of the offers on the scored customers, in the order of `scores`; None where nothing
-    was measured of any of them.
+    """Effects of the offers on the scored customers, in the order of `scores`; None if no offer has
+    a measured effect.
 
-    Features are built only where an effect differs by customer, and streamed.
+    Features are built only if an effect differs by customer, and streamed.
     """
     found = [learnt.measured(offer.offer_id) for offer in offers]
     if all(one is None for one in found):
@@ -46,7 +46,7 @@ def measured_effects(
 def _placed(
     learnt: LearntEffects, scores: pa.Table, snapshot: Snapshot, clock: FeatureClock
 ) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
-    """The features of scored customers in batches, each with the rows' places in the scores."""
+    """The features of scored customers in batches, each with the rows' positions in the scores."""
     engine = snapshot.tables.engine
     built = build_features(
         snapshot.tables, [snapshot.as_of], clock, names=learnt.feature_names, undated=True
@@ -61,7 +61,7 @@ def _placed(
 
 
 def _mean_of_eligible(scores: pa.Table) -> float:
-    """The mean churn probability of the eligible; of everyone, where nobody is eligible."""
+    """The mean churn probability of eligible customers; of everyone if nobody is eligible."""
     eligible = scores.filter(pc.equal(scores["status"], "eligible"))
     chosen = eligible if eligible.num_rows else scores
     mean = pc.mean(chosen["churn_probability"]).as_py()

@@ -23,7 +23,7 @@ def customer_codes(customer: ArrayLike) -> NDArray[np.int64]:
 
 
 def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.int64]:
-    """The fold of each row: equal parts of the customers, each with all of its rows in one.
+    """The fold of each row: equal shares of the customers, all rows of a customer in one fold.
 
     >>> customer_folds(["ann", "bob", "ann", "cid"], 3, seed=1).tolist()
     [0, 1, 0, 2]
@@ -35,14 +35,14 @@ def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """Who was given what by lot, and what came of it: `COLUMNS`, then features, a row a contact.
+    """Randomised contacts and their outcomes, one per row: `COLUMNS`, then features.
 
-    Rows of one `lot` had the same offers to draw from. `offer_id` is what it gave, "none" for who
-    was kept without: intention to treat.
-    `propensity` is the probability with which the lot gave it, strictly between 0 and 1.
-    `retained` is 1 for an order within `horizon_days`, `margin` the margin in them. Features are
-    as of before the contact. `observational` counts contacts without a lot, by offer; `left_out`
-    counts other contacts by the reason why nothing can be learnt from them.
+    Rows of one `lot` (choice set) could have been assigned the same offers. `offer_id` is the
+    assigned offer, "none" for controls: intention to treat. `propensity` is the probability of that
+    assignment, strictly between 0 and 1. `retained` is 1 if there is an order within
+    `horizon_days`; `margin` is that of those days. Features are as of before the contact.
+    `observational` counts contacts that were not randomised, by offer; `left_out` counts other
+    unusable contacts by reason.
     """
 
     rows: pd.DataFrame
@@ -60,8 +60,8 @@ class ExperimentData:
         if outside:
             raise DataError(
                 "propensities must lie strictly between 0 and 1",
-                got=f"{outside} row(s) otherwise",
-                fix="Leave out contacts that no lot decided: they are observational.",
+                got=f"{outside} row(s) outside",
+                fix="Leave out contacts that were not randomised: they are observational.",
             )
 
     def __len__(self) -> int:
@@ -69,13 +69,13 @@ class ExperimentData:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """The offers of lots that also gave none, by name."""
+        """The offers of choice sets with controls, sorted by name."""
         given = self.rows.loc[self.compared, "offer_id"].unique()
         return tuple(sorted(name for name in given if name != NO_OFFER))
 
     @property
     def compared(self) -> Bools:
-        """Rows of lots that also gave no offer."""
+        """Rows of choice sets with controls."""
         kept = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "lot"].unique()
         return np.asarray(self.rows["lot"].isin(kept))
 
@@ -91,7 +91,7 @@ class ExperimentData:
 
     @property
     def propensity(self) -> Floats:
-        """The probability of what the lot gave."""
+        """The probability of the assignment of each row."""
         return self.rows["propensity"].to_numpy(dtype="float64")
 
     @property
@@ -100,24 +100,24 @@ class ExperimentData:
         return feature_matrix(self.rows, self.feature_names)
 
     def was_given(self, offer: str) -> Bools:
-        """Rows to which the lot gave that offer, or "none"."""
+        """Rows that were assigned that offer, or "none"."""
         return np.asarray(self.rows["offer_id"] == offer)
 
     def could_get(self, offer: str) -> Bools:
-        """Rows of lots that gave both that offer and none."""
+        """Rows of choice sets with both that offer and controls."""
         gave = self.rows.loc[self.rows["offer_id"] == offer, "lot"].unique()
         could: Bools = self.compared & np.asarray(self.rows["lot"].isin(gave))
         return could
 
     def only(self, which: NDArray[Any]) -> ExperimentData:
-        """Some of the rows, by a mask or positions."""
+        """The rows selected by a mask or by positions."""
         return replace(self, rows=self.rows.iloc[np.arange(len(self))[which]])
 
     def customers_given(self, offer: str, *, among: Bools) -> int:
-        """Distinct customers to whom the lot gave that offer, or "none"."""
+        """The number of distinct customers who were assigned that offer, or "none"."""
         return int(self.rows.loc[self.was_given(offer) & among, "customer_id"].nunique())
 
 
 def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """Features as the numbers that the trees see: float32, shape (rows, features)."""
+    """The features as float32, the input of the trees, shape (rows, features)."""
     return rows[list(names)].to_numpy(dtype="float32", na_value=np.nan)

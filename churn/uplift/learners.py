@@ -1,4 +1,4 @@
-"""From an experiment to each customer's effect of each offer: the DR-learner and two challengers.
+"""Learners of the effect of each offer on each customer: the DR-learner and two challengers.
 
 Kennedy (2023), Towards optimal doubly robust estimation of heterogeneous causal effects; Kuenzel,
 Sekhon, Bickel and Yu (2019), Metalearners for estimating heterogeneous treatment effects.
@@ -20,7 +20,7 @@ from churn.uplift.experiment import ExperimentData, customer_folds
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings:
-    """How trees are grown; by default those of effects: shallow and slow, for effects are faint.
+    """How trees are grown; by default those of effects: shallow and slow, since effects are small.
 
     A leaf holds at least `leaf_share` of the rows, and `least_rows_in_leaf`.
     """
@@ -34,7 +34,7 @@ class GrowthSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerSettings:
-    """The trees of effects and of outcomes, and the folds of customers between them.
+    """Growth of the trees of effects and of outcomes, and the folds of customers between them.
 
     `threads` does not change the result; 0 uses every core.
     """
@@ -48,11 +48,11 @@ class LearnerSettings:
     threads: int = 0
 
     def fit_effect(self, matrix: np.ndarray, pseudo: Floats) -> str:
-        """LightGBM's text of trees for pseudo-outcomes, by squared error."""
+        """Trees for pseudo-outcomes, by squared error, as LightGBM's text."""
         return self._fit("regression", self.effect, matrix, pseudo)
 
     def fit_outcome(self, matrix: np.ndarray, retained: Floats) -> str:
-        """LightGBM's text of trees for P(retained)."""
+        """Trees for P(retained), as LightGBM's text."""
         return self._fit("binary", self.outcome, matrix, retained)
 
     def _fit(
@@ -77,14 +77,14 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class SLearner:
-    """One model of P(retained | features, offer); an effect is what changing the offer changes."""
+    """One model of P(retained | features, offer); an effect is a difference between offers."""
 
     offers: tuple[str, ...]
     text: str
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """Learns from every row of the experiment."""
+        """The learner fitted on every row of the experiment."""
         given = np.column_stack([data.was_given(offer) for offer in offers])
         matrix = np.column_stack([data.matrix, given.astype("float32")])
         return cls(offers, learning.fit_outcome(matrix, data.retained))
@@ -97,8 +97,9 @@ class SLearner:
             given = nothing.copy()
             given[:, column] = 1
             worlds.append(given)
-        said = [predict_booster(self.text, np.column_stack([matrix, world])) for world in worlds]
-        return np.column_stack(said)
+        return np.column_stack(
+            [predict_booster(self.text, np.column_stack([matrix, world])) for world in worlds]
+        )
 
     def effects(self, matrix: np.ndarray) -> Floats:
         """P(retained | offer) - P(retained | none), shape (rows, offers)."""
@@ -115,7 +116,7 @@ class TLearner:
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """Learns each model from the rows that were given that offer."""
+        """The learner with each model fitted on the rows that were assigned its offer."""
         texts = {}
         for offer in (NO_OFFER, *offers):
             part = data.only(data.was_given(offer))
@@ -125,13 +126,14 @@ class TLearner:
     def effects(self, matrix: np.ndarray) -> Floats:
         """P(retained | offer) - P(retained | none), shape (rows, offers)."""
         nothing = predict_booster(self.texts[NO_OFFER], matrix)
-        said = [predict_booster(self.texts[offer], matrix) - nothing for offer in self.offers]
-        return np.column_stack(said)
+        return np.column_stack(
+            [predict_booster(self.texts[offer], matrix) - nothing for offer in self.offers]
+        )
 
 
 @dataclass(frozen=True)
 class DRLearner:
-    """Trees on doubly robust pseudo-outcomes, beside the outcome model that they stand on."""
+    """Trees on doubly robust pseudo-outcomes, and the outcome model that these are based on."""
 
     offers: tuple[str, ...]
     outcome: SLearner
@@ -139,8 +141,8 @@ class DRLearner:
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """Learns the outcome by folds of customers, then each effect from all rows' outcomes of
-        models that had not seen the customer.
+        """The learner fitted by folds of customers: each effect is learnt from the outcomes that
+        models predict for customers they had not seen.
         """
         outcomes = _unseen_outcomes(data, offers, learning)
         pseudo = pseudo_outcomes(data, offers, outcomes)
@@ -152,8 +154,9 @@ class DRLearner:
 
     def effects(self, matrix: np.ndarray) -> Floats:
         """The effect of each offer, not yet shrunk, shape (rows, offers)."""
-        said = [predict_booster(self.texts[offer], matrix) for offer in self.offers]
-        return np.column_stack(said)
+        return np.column_stack(
+            [predict_booster(self.texts[offer], matrix) for offer in self.offers]
+        )
 
 
 def _unseen_outcomes(
@@ -170,15 +173,15 @@ def _unseen_outcomes(
 def pseudo_outcomes(data: ExperimentData, offers: tuple[str, ...], outcomes: Floats) -> Floats:
     """mu_j - mu_0 + 1[given j](y - mu_j) / e_j - 1[given none](y - mu_0) / e_0 of each row.
 
-    Its mean over customers is the effect of offer j where either the outcomes or the propensities
-    are right; NaN in the lots that did not give that offer. Shape (rows, offers).
+    Its mean over customers is the effect of offer j if either the outcomes or the propensities are
+    right; NaN in choice sets without that offer. Shape (rows, offers).
     """
     y, e, nothing = data.retained, data.propensity, outcomes[:, 0]
     kept = data.was_given(NO_OFFER) * (y - nothing) / e
     pseudo = np.full((len(data), len(offers)), np.nan)
     for column, offer in enumerate(offers):
-        said = outcomes[:, 1 + column]
-        sent = data.was_given(offer) * (y - said) / e
-        pseudo[:, column] = said - nothing + sent - kept
+        predicted = outcomes[:, 1 + column]
+        sent = data.was_given(offer) * (y - predicted) / e
+        pseudo[:, column] = predicted - nothing + sent - kept
         pseudo[~data.could_get(offer), column] = np.nan
     return pseudo

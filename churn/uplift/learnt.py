@@ -1,8 +1,8 @@
-"""Learnt effects, and their folder of plain text files: `effects/<id>/`, each with its hash.
+"""Learnt effects, and their folder of text files: `effects/<id>/`, each with its hash.
 
-`manifest.json` holds the estimates of each offer and the SHA-256 of the trees, which nothing
-parses before its hash is verified. The pointer `current` names the folder in use. Where a key is
-set the manifest is signed with it, as those of models are.
+`manifest.json` holds the estimates of each offer and the SHA-256 of the trees, which are not parsed
+before their hash is verified. The pointer `current` names the folder in use. If a key is set, the
+manifest is signed with it, like those of models.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from churn.uplift.verdict import Verdict
 if TYPE_CHECKING:
     from churn.offers.catalogue import Offer
 
-TOLD: tuple[Verdict, ...] = ("individual", "average")
+MEASURED: tuple[Verdict, ...] = ("individual", "average")
 
 CURRENT = "current"
 SCHEMA = 1
@@ -42,7 +42,7 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 @dataclass(frozen=True)
 class KnownEffect:
     """One offer's effect: by customer (`text` holds the trees), or the average as a shift of the
-    retention log-odds, low, mean and high.
+    retention log-odds: low, mean and high.
     """
 
     offer_id: str
@@ -53,25 +53,25 @@ class KnownEffect:
 
     @classmethod
     def of(cls, finding: Finding, text: str | None) -> Self:
-        """The effect that a finding allows to use."""
+        """The effect of a finding."""
         return cls(finding.offer_id, finding.verdict, finding.line, finding.shift, text)
 
     @property
     def is_measured(self) -> bool:
-        """Whether this may stand in the place of what was assumed."""
-        return self.verdict in TOLD
+        """Whether it replaces the assumed effect."""
+        return self.verdict in MEASURED
 
     def bounds(self, matrix: np.ndarray, churn_probability: Floats) -> tuple[Floats, ...]:
-        """Low, mean and high of each row; no customer is saved, or lost, more than once."""
+        """Low, mean and high of each row, cut so that probabilities stay between 0 and 1."""
         before = 1 - churn_probability
         if self.text is None:
             return tuple(effect_of_shift(churn_probability, shift) for shift in self.shift)
-        said = predict_booster(self.text, matrix)
-        mean, half = self.line.mean(said), self.line.half_width(said)
+        predicted = predict_booster(self.text, matrix)
+        mean, half = self.line.mean(predicted), self.line.half_width(predicted)
         return tuple(np.clip(e, -before, 1 - before) for e in (mean - half, mean, mean + half))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the trees, as plain JSON."""
+        """Everything except the trees, as plain JSON."""
         average = self.line.average
         return {
             "verdict": self.verdict,
@@ -84,7 +84,7 @@ class KnownEffect:
 
     @classmethod
     def from_dict(cls, offer_id: str, said: Mapping[str, Any], text: str | None) -> Self:
-        """The effect of what `to_dict` wrote; KeyError, TypeError or ValueError where it is not."""
+        """The inverse of `to_dict`; KeyError, TypeError or ValueError for anything else."""
         verdict, (low, mean, high) = said["verdict"], said["shift"]
         if verdict == "individual" and text is None:
             raise ValueError("an individual effect needs its trees")
@@ -100,7 +100,7 @@ class KnownEffect:
 
 @dataclass(frozen=True)
 class LearntEffects:
-    """The known effects by offer, and the features that those by customer look at."""
+    """The known effects by offer, and the features that individual effects use."""
 
     known: Mapping[str, KnownEffect]
     feature_names: tuple[str, ...]
@@ -108,7 +108,7 @@ class LearntEffects:
 
     @classmethod
     def of_study(cls, study: Study) -> Self:
-        """What a study allows to use."""
+        """The effects that a study found."""
         known = {
             name: KnownEffect.of(finding, study.texts.get(name))
             for name, finding in study.findings.items()
@@ -116,7 +116,7 @@ class LearntEffects:
         return cls(known, study.feature_names, study.horizon_days)
 
     def measured(self, offer_id: str) -> KnownEffect | None:
-        """The offer's measured effect; None where only the assumed one can be used."""
+        """The offer's measured effect; None if only the assumed one can be used."""
         found = self.known.get(offer_id)
         return found if found is not None and found.is_measured else None
 
@@ -130,9 +130,9 @@ class LearntEffects:
     ) -> Effects:
         """The effects of the offers on the customers of `rows`, a frame of features.
 
-        An offer that was not measured keeps its assumed effect at `base_rate`, the mean churn
-        probability; `source` says which, by offer. NaN where the churn probability is unknown.
-        Raises ModelError naming the features that are missing.
+        An offer without a measured effect keeps its assumed effect at `base_rate`, the mean churn
+        probability; `source` states which, by offer. NaN if the churn probability is unknown.
+        Raises ModelError naming the missing features.
         """
         risk = np.asarray(churn_probability, dtype=float)
         effects = assumed_effects(risk, offers, base_rate=base_rate)
@@ -141,8 +141,8 @@ class LearntEffects:
         matrix = self._matrix(rows) if any(f is not None and f.text for f in found) else None
         for column, one in enumerate(found):
             if one is not None:
-                said = one.bounds(np.empty((0, 0)) if matrix is None else matrix, risk)
-                low[:, column], mean[:, column], high[:, column] = said
+                bounds = one.bounds(np.empty((0, 0)) if matrix is None else matrix, risk)
+                low[:, column], mean[:, column], high[:, column] = bounds
         source = tuple("assumed" if one is None else "measured" for one in found)
         return Effects(mean=mean, low=low, high=high, source=source)
 
@@ -152,7 +152,7 @@ class LearntEffects:
             raise ModelError(
                 "measured effects need the features that they were learnt from",
                 got=f"none of these: {missing}",
-                fix="Build them by that list, or learn the effects again with `churn effects`.",
+                fix="Build the features that they name, or run `churn effects` again.",
             )
         return feature_matrix(rows, self.feature_names)
 
@@ -167,7 +167,7 @@ def save_effects(
 ) -> Path:
     """The folder `directory`/`effects_id`, complete or absent, which `current` then names.
 
-    `facts` go into the manifest beside what the effects say of themselves; a key signs it.
+    `facts` are added to the manifest; a key signs it.
     """
     target = directory / check_name(effects_id, what="effects_id")
     with publish_directory(target) as folder:
@@ -193,9 +193,9 @@ def save_effects(
 
 
 def current_effects(directory: Path, *, signing_key: str | None = None) -> LearntEffects | None:
-    """What the pointer `current` of a directory names; None where nothing was ever learnt.
+    """The effects that the pointer `current` of a directory names; None if there are none yet.
 
-    With a key it has to be signed by it.
+    With a key they must be signed with it.
     """
     named = read_pointer(directory / CURRENT)
     if named is None:
@@ -209,8 +209,8 @@ def current_effects(directory: Path, *, signing_key: str | None = None) -> Learn
 
 
 def load_effects(folder: Path, *, signing_key: str | None = None) -> LearntEffects:
-    """The effects of a folder; ModelError where a file is missing, altered or not its own, or a
-    key is given that the manifest is not signed with.
+    """The effects of a folder; ModelError if a file is missing, altered or foreign, or if the
+    manifest is not signed with the given key.
     """
     try:
         manifest = json.loads(inside(folder, "manifest.json").read_text(encoding="utf-8"))
@@ -242,5 +242,5 @@ def _trees(folder: Path, offer_id: str) -> str | None:
 
 
 def _not_whole(folder: Path) -> ModelError:
-    rule = f"the learnt effects {folder.name!r} must have a whole manifest.json"
+    rule = f"the learnt effects {folder.name!r} must have a complete manifest.json"
     return ModelError(rule, fix="Run `churn effects` again.")

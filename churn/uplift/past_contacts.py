@@ -36,7 +36,7 @@ CAME_NEXT = ("horizon_orders", "horizon_net_spend")
 
 
 def lots_that_fit(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The contacts of lots that fit their propensities, and how many were left out.
+    """The contacts of choice sets that fit their propensities, and the number of all others.
 
     `contacts` has lot, offer_id and propensity.
     """
@@ -47,10 +47,10 @@ def lots_that_fit(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def lot_gap(propensity: np.ndarray, rows: int) -> float:
-    """Standard errors between the sum of 1 / propensity over who got an arm and all rows.
+    """Standard errors between the sum of 1 / propensity over the rows of an arm and all `rows`.
 
-    Were every row given that arm with its propensity, each 1 / propensity would stand for as many
-    rows, and the sum for all of them (Horvitz and Thompson 1952).
+    If every row was assigned that arm with its propensity, each row of the arm represents 1 /
+    propensity rows, and their sum represents all (Horvitz and Thompson 1952).
 
     >>> lot_gap(np.full(50, 0.5), rows=100)
     0.0
@@ -74,10 +74,10 @@ def build_experiment(
 ) -> ExperimentData:
     """The randomised contacts whose `clock.horizon_days` were over by `as_of` (exclusive).
 
-    Features see what happened before the day of the contact. A contact whose propensity is not
-    strictly between 0 and 1 was no lot's choice: it is counted as observational and not used.
-    `names` chooses the features (default: all that the connected tables give). Raises DataError
-    without a contacts table.
+    Features are as of before the day of the contact. A contact whose propensity is not strictly
+    between 0 and 1 was not randomised: it is counted as observational and not used. `names` selects
+    the features (default: all that the connected tables allow). Raises DataError without a contacts
+    table.
     """
     contacts, counts = _contacts(tables, as_of=as_of, horizon_days=clock.horizon_days)
     drawn = contacts["propensity"].between(0, 1, inclusive="neither")
@@ -101,7 +101,7 @@ def build_experiment(
 def _contacts(
     tables: Tables, *, as_of: date, horizon_days: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The first contact of each customer and campaign, and what was left out by reason."""
+    """The first contact of each customer and campaign, and the number left out by reason."""
     if not tables.has("contacts"):
         rule = "effects are learnt from table 'contacts', which is not connected"
         raise DataError(rule, fix="Name its source in [data.contacts].")
@@ -137,14 +137,14 @@ def _contacts(
 
 
 def _lots(contacts: pd.DataFrame) -> pd.Series[str]:
-    """The campaign, and where a lot is named, that, too."""
+    """The campaign, followed by the choice set if it is named."""
     named = contacts["lot"].astype("object")
     campaign = contacts["campaign_id"].astype("object")
     return campaign.where(named.isna(), campaign + "/" + named.fillna("").astype(str))
 
 
 def _offered(contacts: pd.DataFrame) -> pd.Series[str]:
-    """What was offered: none to controls and to the held out, whatever else the row says."""
+    """The assigned offer: "none" for controls and the holdout, whatever else the row contains."""
     arm = contacts["arm"].astype("object").fillna("treatment").str.lower()
     offer = contacts["offer_id"].astype("object")
     return offer.where(~arm.isin(NOT_CONTACTED), NO_OFFER)
@@ -153,7 +153,7 @@ def _offered(contacts: pd.DataFrame) -> pd.Series[str]:
 def _with_outcomes(
     tables: Tables, lots: pd.DataFrame, *, as_of: date, clock: FeatureClock, names: Sequence[str]
 ) -> pd.DataFrame:
-    """The contacts beside features and outcomes, as the one builder makes them."""
+    """The contacts with features of the shared builder, and outcomes."""
     keys = ["customer_id", "cutoff"]
     parts = []
     for cutoffs in _panels(lots["cutoff"], as_of, clock, tables.arrival_lag_days()):
@@ -173,7 +173,7 @@ def _with_outcomes(
 def _panels(
     days: pd.Series[int], as_of: date, clock: FeatureClock, lag_days: int
 ) -> Iterator[Cutoffs]:
-    """The days of the contacts as cutoffs, a few at once, so that memory stays small."""
+    """The days of the contacts as cutoffs, a few at a time to limit memory."""
     dates = [date_of(int(day)) for day in np.unique(days)]
     for begin in range(0, len(dates), CUTOFFS_AT_ONCE):
         some = tuple(dates[begin : begin + CUTOFFS_AT_ONCE])

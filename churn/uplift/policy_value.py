@@ -1,4 +1,4 @@
-"""What a policy would have earned, from what a lot gave: IPW, SNIPS and DR, with intervals.
+"""The value of a policy, estimated from randomised contacts: IPW, SNIPS and DR, with intervals.
 
 Dudik, Erhan, Langford and Li (2014), Doubly robust policy evaluation and optimization; Swaminathan
 and Joachims (2015), The self-normalized estimator for counterfactual learning.
@@ -22,8 +22,8 @@ LEAST_EFFECTIVE_ROWS = 100.0
 class PolicyValue:
     """The mean outcome per row under a policy, by three estimators with 90 % intervals.
 
-    `effective_rows` is (sum w)^2 / sum w^2 over the rows in which the lot happened to do what
-    the policy would have done: as many equally weighted rows tell as much.
+    `effective_rows` is (sum w)^2 / sum w^2 over the rows whose assignment is the policy's choice:
+    as many equally weighted rows contain the same information.
     """
 
     ipw: Estimate
@@ -42,24 +42,24 @@ def policy_value(
     predicted: Floats | None = None,
     least_effective_rows: float = LEAST_EFFECTIVE_ROWS,
 ) -> PolicyValue:
-    """The value of choosing `choice` where the lot gave `given` with its propensity.
+    """The value of choosing `choice`, from rows that were assigned `given` with their propensity.
 
-    Both are arms 0, 1, 2 … of n rows. `predicted` is the outcome that a model which had not seen
-    the customer says of each arm, n x arms, for DR. Raises GateError where too few rows agree.
+    Both are arms 0, 1, 2 … of n rows. `predicted` is the outcome under each arm, n x arms, by a
+    model that had not seen the customer, for DR. Raises GateError if too few rows agree.
     """
     chosen, lot = np.asarray(choice), np.asarray(given)
     y, e = np.asarray(outcome, dtype=float), np.asarray(propensity, dtype=float)
     if not ((e > 0) & (e <= 1)).all():
         rule = "propensities must be above 0 and at most 1"
-        raise DataError(rule, got=f"{int((~((e > 0) & (e <= 1))).sum())} row(s) otherwise")
+        raise DataError(rule, got=f"{int((~((e > 0) & (e <= 1))).sum())} row(s) outside")
     weight = (chosen == lot) / e
     total = weight.sum()
     effective = float(total**2 / (weight**2).sum()) if total > 0 else 0.0
     if effective < least_effective_rows:
         raise GateError(
-            f"a policy is valued on {least_effective_rows:,.0f} effective rows or more",
+            f"the value of a policy needs at least {least_effective_rows:,.0f} effective rows",
             got=f"{effective:,.1f}",
-            fix="Let the lot decide more often, or value a policy that is nearer to it.",
+            fix="Randomise more contacts, or choose a policy closer to the assignments.",
         )
     dr = None
     if predicted is not None:

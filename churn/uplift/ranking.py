@@ -1,7 +1,7 @@
-"""Does a ranking find those whom an offer moves? Uplift at k and the Qini curve, with intervals.
+"""Evaluation of rankings by effect: uplift at k and the Qini curve, with intervals.
 
-Radcliffe (2007), Using control groups to target on predicted lift. Lots of unequal chances are
-weighed, so that like is compared with like.
+Radcliffe (2007), Using control groups to target on predicted lift. Rows are weighted by 1 /
+propensity, so that unequal shares do not bias the comparison.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARES = np.linspace(0.0, 1.0, 101)
 
 @dataclass(frozen=True)
 class Contrast:
-    """One offer against none: who was sent it (else kept), what came of it, with what weight."""
+    """One offer against none: whether each row was sent it, its outcome and its weight."""
 
     sent: Bools
     retained: Floats
@@ -42,18 +42,18 @@ class Contrast:
 
 
 class Ranking(ABC):
-    """Rows in the order of a score, highest first; ties count as one step, at their mean."""
+    """Rows in descending order of a score; ties count as one step, at their mean."""
 
     @abstractmethod
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
-        """P(retained | sent) - P(retained | kept) among each share ranked highest.
+        """P(retained | sent) - P(retained | control) among each top share of the ranking.
 
-        `drawn` says how often each row counts. NaN where nothing tells.
+        `drawn` is how often each row counts. NaN if a share has no rows.
         """
 
     def qini_area(self, drawn: Floats | None = None) -> float:
         """The area between the curve share x uplift(share) and the straight line to its end:
-        retained customers more than at random, per customer of the base.
+        additional retained customers compared with a random order, per customer.
         """
         uplift = np.nan_to_num(self.uplift_at(SHARES, drawn))
         above = SHARES * (uplift - uplift[-1])
@@ -62,20 +62,20 @@ class Ranking(ABC):
 
 @dataclass(frozen=True)
 class Steps:
-    """The order of a score and where each run of ties ends."""
+    """The descending order of a score, and the end of each run of ties."""
 
     order: NDArray[np.intp]
     ends: NDArray[np.intp]
 
     @classmethod
     def of(cls, score: ArrayLike) -> Self:
-        """Rows by score, the highest first."""
+        """The rows in descending order of the score."""
         scored = np.asarray(score, dtype=float)
         order = np.argsort(-scored, kind="stable")
         return cls(order, np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True]))
 
     def totals(self, columns: Floats, shares: Floats, drawn: Floats | None) -> Floats:
-        """The sums of each column (in this order) over each share, after the number of rows."""
+        """The number of rows and the sum of each column (in this order) within each share."""
         times = np.ones(len(self.order)) if drawn is None else drawn[self.order]
         sums = np.cumsum(np.vstack([times, columns * times]), axis=1)[:, self.ends]
         place = np.r_[0.0, sums[0] / sums[0, -1]]
@@ -84,8 +84,8 @@ class Steps:
 
 @dataclass(frozen=True)
 class RobustRanking(Ranking):
-    """Uplift as the mean of doubly robust pseudo-outcomes: what is known of the outcome takes
-    noise out, and rows of other offers tell, too.
+    """Uplift as the mean of doubly robust pseudo-outcomes: predicted outcomes remove noise, and
+    rows of other offers contribute, too.
     """
 
     steps: Steps
@@ -106,7 +106,7 @@ class RobustRanking(Ranking):
 
 @dataclass(frozen=True)
 class UpliftReport:
-    """What the rankings of one offer are worth, each with its 95 % bootstrap interval.
+    """The evaluation of the rankings of one offer, each with its 95 % bootstrap interval.
 
     `uplift` is that at the share k by ranking, `qini` the area. `ahead` is how much the uplift at
     k of the first ranking exceeds "none" (nobody is treated), "all" (everyone, or as many at
@@ -128,8 +128,8 @@ def judge_rankings(
     replicates: int = 300,
     seed: int = 0,
 ) -> UpliftReport:
-    """Rankings of the same rows, on the same draws of their customers; the first is the one that
-    has to be ahead.
+    """The evaluation of rankings of the same rows, on the same bootstrap draws of customers; the
+    first is compared with the others.
     """
     if not 0 < share < 1:
         raise ConfigError("share must be between 0 and 1", got=share, fix="Pass e.g. 0.3.")
@@ -160,7 +160,7 @@ def judge_rankings(
 
 
 def _measured(rankings: Mapping[str, Ranking], share: float, drawn: Floats | None) -> Floats:
-    """Uplift at the share, uplift of all, and Qini area of each ranking, a row each."""
+    """Uplift at the share, uplift of everyone and Qini area, one row per ranking."""
     shares = np.array([share, 1.0])
     return np.array(
         [[*one.uplift_at(shares, drawn), one.qini_area(drawn)] for one in rankings.values()]

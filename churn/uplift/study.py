@@ -1,4 +1,4 @@
-"""An experiment → what is known of each offer, and the trees that tell customers apart."""
+"""From an experiment to a finding per offer, and the trees of individual effects."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from churn.uplift.verdict import (
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """How an experiment is judged: outer folds of customers, k of uplift at k, the bootstrap.
+    """Evaluation of an experiment: outer folds of customers, k of uplift at k, the bootstrap.
 
-    `challengers` also runs the T-learner beside the DR- and the S-learner.
+    `challengers` evaluates the T-learner in addition to the DR- and the S-learner.
     """
 
     folds: int = 3
@@ -52,10 +52,10 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What learners that had not seen the customer say of each row of an experiment.
+    """Predictions for each row of an experiment by learners that had not seen its customer.
 
     `effects` by learner ("dr", "s", "t"), rows x offers; `outcomes` is P(retained), rows x
-    (1 + offers); `pseudo` are the doubly robust pseudo-outcomes made of them.
+    (1 + offers); `pseudo` are the doubly robust pseudo-outcomes based on them.
     """
 
     offers: tuple[str, ...]
@@ -66,13 +66,13 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of one offer. Effects are differences in P(retained).
+    """The result for one offer. Effects are differences in P(retained).
 
-    `shift` moves the retention log-odds by the average effect: low, mean, high. `customers` are
-    the distinct ones who were sent it and kept without. `retained_without` is the rate of the
-    kept, each weighted by 1 / propensity, as a reader can work it out from the contacts; the shift
-    and `needed_per_arm` stand on the same rate. `needed_per_arm` customers would show an effect as
-    large as the one that was found.
+    `shift` moves the retention log-odds by the average effect: low, mean, high. `customers` are the
+    distinct customers who were sent it, and the controls. `retained_without` is the retention rate
+    of the controls, weighted by 1 / propensity, as it can be computed from the contacts; the shift
+    and `needed_per_arm` are based on it. `needed_per_arm` customers would show an effect of the
+    estimated size.
     """
 
     offer_id: str
@@ -87,7 +87,7 @@ class Finding:
     groups: Mapping[str, tuple[Group, ...]]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain JSON."""
+        """All results, as plain JSON."""
         return {
             "verdict": self.verdict,
             "reasons": list(self.reasons),
@@ -117,34 +117,31 @@ class Study:
 
 
 def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
-    """The findings, each judged on customers that its learner had not seen.
+    """The findings, each evaluated on customers that its learner had not seen.
 
-    The learner that ships is the same recipe, fitted on all rows. Raises GateError where no lot
-    gave both an offer and none.
+    The learner that is saved is the same recipe fitted on all rows. Raises GateError if no choice
+    set has both an offer and controls.
     """
     settings = settings or StudySettings()
     if not data.offers:
         raise GateError(
-            "effects are learnt from contacts in which a lot gave some an offer and some none",
-            got=f"{len(data):,} contacts by lot",
-            fix="Keep a control and a randomised share, and note arm and propensity of each.",
+            "effects need randomised contacts, some with an offer and some without",
+            got=f"{len(data):,} randomised contacts",
+            fix="Keep a control group, randomise a share, and record each arm and propensity.",
         )
-    enough = tuple(offer for offer in data.offers if _fewest(data, offer) >= LEAST_TO_LEARN)
+    enough = tuple(offer for offer in data.offers if _fewest(data, offer) >= LEAST_CUSTOMERS_AN_ARM)
     seen = cross_fit(data, enough, settings) if enough else None
     findings = {offer: _finding(data, offer, seen, settings) for offer in data.offers}
-    told = [name for name, finding in findings.items() if finding.verdict == "individual"]
-    texts = dict(DRLearner.fit(data, enough, settings.learning).texts) if told else {}
+    individual = [name for name, finding in findings.items() if finding.verdict == "individual"]
+    texts = dict(DRLearner.fit(data, enough, settings.learning).texts) if individual else {}
     return Study(
         findings,
         data.feature_names,
         data.horizon_days,
-        {name: texts[name] for name in told},
+        {name: texts[name] for name in individual},
         data.observational,
         data.left_out,
     )
-
-
-LEAST_TO_LEARN = LEAST_CUSTOMERS_AN_ARM
 
 
 def _fewest(data: ExperimentData, offer: str) -> int:
@@ -158,7 +155,7 @@ def _customers(data: ExperimentData, offer: str) -> tuple[int, int]:
 
 
 def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySettings) -> OutOfFold:
-    """Every learner fitted without, and heard on, each fold of customers."""
+    """The predictions of every learner for each fold of customers, fitted without that fold."""
     fold = customer_folds(data.customer, settings.folds, seed=settings.seed)
     outcomes = np.empty((len(data), 1 + len(offers)))
     names = ("dr", "s", "t") if settings.challengers else ("dr", "s")
@@ -185,12 +182,12 @@ def _finding(
     pseudo, customer = seen.pseudo[could, column], data.customer[could]
     line = EffectLine.fit(pseudo, seen.effects["dr"][could, column], customer)
     report = _report(data, offer, seen, settings)
-    said, reasons = verdict(line.average, min(customers), report)
+    decision, reasons = verdict(line.average, min(customers), report)
     features = data.rows.loc[could, list(data.feature_names)]
     rate = _retained_without(data.only(could))
     return Finding(
         offer_id=offer,
-        verdict=said,
+        verdict=decision,
         reasons=reasons,
         customers=customers,
         retained_without=rate,
@@ -203,17 +200,17 @@ def _finding(
 
 
 def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int]) -> Finding:
-    """The difference of both arms, where they are too few for any learner."""
+    """The difference of both arms, if they are too small for a learner."""
     part = data.only(data.could_get(offer))
     rate = _retained_without(part)
     flat = np.full((len(part), 2), rate)
     line = EffectLine.fit(
         pseudo_outcomes(part, (offer,), flat)[:, 0], np.zeros(len(part)), part.customer
     )
-    said, reasons = verdict(line.average, min(customers), None)
+    decision, reasons = verdict(line.average, min(customers), None)
     return Finding(
         offer_id=offer,
-        verdict=said,
+        verdict=decision,
         reasons=reasons,
         customers=customers,
         retained_without=rate,
@@ -226,7 +223,7 @@ def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int])
 
 
 def _retained_without(part: ExperimentData) -> float:
-    """The share retained of those kept without, each standing for 1 / propensity rows."""
+    """The share of controls who were retained, each representing 1 / propensity rows."""
     kept = part.was_given(NO_OFFER)
     return float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
 
@@ -236,7 +233,7 @@ def _report(
 ) -> UpliftReport:
     could, column = data.could_get(offer), seen.offers.index(offer)
     scores = {name: effects[could, column] for name, effects in seen.effects.items()}
-    # The riskiest are those of whom a model that had not seen them expects the least without.
+    # Most at risk: the lowest retention without an offer, by a model that had not seen them.
     scores["risk"] = -seen.outcomes[could, 0]
     pseudo = seen.pseudo[could, column]
     return judge_rankings(

@@ -1,7 +1,7 @@
-"""What may be said of an offer after an experiment: the shipping rule.
+"""The verdict on an offer after an experiment: which of its effects planning may use.
 
-`individual`: the learner finds those whom the offer moves. `average`: only the average effect is
-known. `too small to tell`: not even that, and what was assumed before the experiment stays.
+`individual`: the learner finds the customers on whom the offer works. `average`: only the average
+effect is known. `too small to tell`: not even that, and the assumed effect remains in use.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Verdict = Literal["individual", "average", "too small to tell"]
 
 LEAST_CUSTOMERS_AN_ARM = 250
 SMALLEST_EFFECT = 0.01
+MOST_SHIFT = 15.0
 
 
 def verdict(
@@ -30,16 +31,16 @@ def verdict(
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict and its reasons; `fewest_customers` are those of the smaller arm.
 
-    An average is told where its interval excludes zero, or is so narrow that the effect must be
-    small. Heterogeneity ships where the uplift at k is above zero, and over every k, by the Qini
-    area, ahead of treating everyone (or as many at random) and of treating those most at risk:
-    each with a 95 % bootstrap interval above zero.
+    An average is used if its interval excludes zero, or is so narrow that the effect must be small.
+    Individual effects are used if the uplift at k is above zero and the ranking, over all k by the
+    Qini area, beats treating everyone (or as many at random) and treating those most at risk: each
+    with a 95 % bootstrap interval above zero.
     """
     if fewest_customers < LEAST_CUSTOMERS_AN_ARM:
         few = f"the smaller arm has {fewest_customers:,} customers, {LEAST_CUSTOMERS_AN_ARM} needed"
         return "too small to tell", (few,)
     gaps = {} if report is None else _gaps(report)
-    reasons = tuple(_said(rival, gap) for rival, gap in gaps.items())
+    reasons = tuple(_sentence(rival, gap) for rival, gap in gaps.items())
     if gaps and all(gap.low > 0 for gap in gaps.values()):
         return "individual", reasons
     width = average.high - average.low
@@ -51,7 +52,7 @@ def verdict(
 
 
 def _gaps(report: UpliftReport) -> Mapping[tuple[str, str], Interval]:
-    """How far the first ranking is ahead of each rival, by what is compared and the rival."""
+    """The lead of the first ranking over each rival, by criterion and rival."""
     share = f"the {report.share:.0%} ranked highest"
     every = "over all shares, the ranking"
     area = next(iter(report.qini.values()))
@@ -62,16 +63,16 @@ def _gaps(report: UpliftReport) -> Mapping[tuple[str, str], Interval]:
     }
 
 
-def _said(compared: tuple[str, str], gap: Interval) -> str:
+def _sentence(compared: tuple[str, str], gap: Interval) -> str:
     what, rival = compared
     verb = "beats" if gap.low > 0 else "does not beat"
     return f"{what} {verb} {rival}: {difference(gap)}"
 
 
 def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:
-    """The one shift of all retention log-odds that raises their mean probability by `effect`.
+    """The common shift of all retention log-odds that raises their mean probability by `effect`.
 
-    Cut where the effect is more than certainty leaves.
+    Cut to `MOST_SHIFT` if the effect would exceed certainty.
 
     >>> round(log_odds_shift_of(0.03, np.array([0.8])), 4)
     0.1993
@@ -86,11 +87,8 @@ def log_odds_shift_of(effect: float, retained: NDArray[np.float64]) -> float:
     return float(brentq(gap, -MOST_SHIFT, MOST_SHIFT))
 
 
-MOST_SHIFT = 15.0
-
-
 def with_mean(rate: float, retained: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probabilities with their log-odds moved as one, so that their mean is the rate.
+    """The probabilities after a common shift of their log-odds that makes the rate their mean.
 
     >>> with_mean(0.5, np.array([0.2, 0.2])).round(4)
     array([0.5, 0.5])
@@ -101,10 +99,10 @@ def with_mean(rate: float, retained: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def customers_per_arm(effect: float, retained: float) -> int:
-    """Customers in each of two equal arms that would show such an effect: 16 p (1 - p) / effect^2.
+    """Customers that each of two equal arms needs to show such an effect: 16 p (1 - p) / effect^2.
 
-    That is a power of 80 % at a two-sided 5 % (Lehr 1992). An effect nearer to zero than a point
-    of retention counts as one.
+    That is a power of 80 % at a two-sided 5 % (Lehr 1992). An effect of less than one percentage
+    point of retention counts as one point.
 
     >>> customers_per_arm(0.05, 0.8)
     1024

@@ -32,7 +32,7 @@ def test_arms_are_counted_by_customer():
 
 @pytest.mark.parametrize("propensity", [0.0, 1.0, float("nan")])
 def test_what_no_lot_decided_is_no_part_of_an_experiment(propensity):
-    with pytest.raises(DataError, match="Leave out contacts that no lot decided"):
+    with pytest.raises(DataError, match="Leave out contacts that were not randomised"):
         experiment_of(("ann", "spring", "coupon"), propensity=propensity)
 
 

@@ -47,7 +47,7 @@ def test_doing_what_the_lot_did_for_certain_is_worth_what_it_brought():
 
 def test_too_few_rows_that_agree_are_refused():
     given_arm, propensity, outcome, _ = lots(200, 1)
-    with pytest.raises(GateError, match="Let the lot decide more often"):
+    with pytest.raises(GateError, match="Randomise more contacts"):
         policy_value(np.full(200, 2), given_arm, propensity, outcome, np.arange(200))
 
 

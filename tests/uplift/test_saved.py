@@ -51,7 +51,7 @@ def test_a_manifest_that_is_cut_short_or_of_another_schema_is_refused(saved):
     with pytest.raises(ModelError, match="schema 1, got 99"):
         load_effects(folder)
     path.write_text(json.dumps(told | {"offers": {"split": {}}}))
-    with pytest.raises(ModelError, match="must have a whole manifest"):
+    with pytest.raises(ModelError, match="must have a complete manifest"):
         load_effects(folder)
     path.write_text("{")
     with pytest.raises(ModelError, match="Run `churn effects` again"):
@@ -63,7 +63,7 @@ def test_individual_effects_without_their_trees_are_refused(saved):
     path, tree = folder / "manifest.json", folder / "trees/split.txt"
     tree.unlink()
     path.write_text(json.dumps(json.loads(path.read_text()) | {"files": {}}))
-    with pytest.raises(ModelError, match="must have a whole manifest"):
+    with pytest.raises(ModelError, match="must have a complete manifest"):
         load_effects(folder)
 
 

@@ -46,7 +46,7 @@ def test_the_plain_difference_weighs_unequal_chances_out(draw_experiment, quick)
 
 def test_an_experiment_without_a_control_is_refused(known, quick):
     sent = known.data.only(~known.data.was_given("none"))
-    with pytest.raises(GateError, match="Keep a control"):
+    with pytest.raises(GateError, match="Keep a control group"):
         study(sent, quick)
 
 
