@@ -125,11 +125,11 @@ def propensities(arms: Arms, choice: Ints, permitted: Bools, intended: Ints) -> 
     """
     free = (1 - arms.shares.holdout) * (1 - arms.shares.control)
     kept = 1 - free
-    lots = permitted.sum(axis=1) + 1
-    by_lot = free * arms.explore / lots
+    options = permitted.sum(axis=1) + 1
+    by_exploration = free * arms.explore / options
     by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
     without = np.where(choice == NOTHING, kept, 0.0)
-    return np.where(lots == 1, 1.0, by_lot + by_plan + without)
+    return np.where(options == 1, 1.0, by_exploration + by_plan + without)
 
 
 def choice_sets(
@@ -147,9 +147,9 @@ def choice_sets(
     kept = arms.shares.holdout > 0 or arms.shares.control > 0 or arms.explore > 0
     without = np.full(len(permitted), kept) | (intended == NOTHING)
     kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
-    words = np.array([*names, NO_OFFER], dtype=object)
-    told = ["+".join(words[kind]) if kind.sum() > 1 else None for kind in kinds]
-    return [told[kind] for kind in which.ravel()]
+    options = np.array([*names, NO_OFFER], dtype=object)
+    labels = ["+".join(options[kind]) if kind.sum() > 1 else None for kind in kinds]
+    return [labels[kind] for kind in which.ravel()]
 
 
 def _draw_offers(permitted: Bools, place: Floats) -> Ints:

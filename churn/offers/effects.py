@@ -107,8 +107,7 @@ def _with_measured(assumed: Effects, measured: Effects) -> Effects:
         np.where(known, getattr(measured, name), getattr(assumed, name))
         for name in ("mean", "low", "high")
     )
-    pairs = zip(known, assumed.source, strict=True)
-    return Effects(mean, low, high, tuple("measured" if one else other for one, other in pairs))
+    return Effects(mean, low, high, tuple(np.where(known, "measured", assumed.source).tolist()))
 
 
 def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:

@@ -114,12 +114,12 @@ def _by_reason(people: pa.Table, offers: Sequence[Offer]) -> Bools:
     if not asked or "reason_families" not in people.column_names:
         closed = [not offer.reason_families for offer in offers]
         return np.tile(np.array(closed), (people.num_rows, 1))
-    told = people["reason_families"].to_pylist()
+    reasons = people["reason_families"].to_pylist()
     columns = [
         np.array(
             [
                 not offer.reason_families or bool(set(families or ()) & set(offer.reason_families))
-                for families in told
+                for families in reasons
             ],
             dtype=bool,
         )

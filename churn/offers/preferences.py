@@ -61,9 +61,14 @@ class ConsentBook:
         return found | (everywhere & ~self._are(named))
 
     def _are(self, rows: Bools) -> Bools:
-        found = np.zeros(self.size, dtype=bool)
-        found[self.position[rows]] = True
-        return found
+        return marked(self.position[rows], self.size)
+
+
+def marked(position: Ints, size: int) -> Bools:
+    """Whether each of `size` customers is at one of the positions."""
+    found = np.zeros(size, dtype=bool)
+    found[position] = True
+    return found
 
 
 def known_rows(table: pa.Table, customer_ids: pa.ChunkedArray) -> pa.Table:
@@ -145,9 +150,7 @@ class PreferenceBook:
         return self._customers(rows & self.channel.are(channel) & self.kind.are(kind))
 
     def _customers(self, rows: Bools) -> Bools:
-        found = np.zeros(self.size, dtype=bool)
-        found[self.position[rows]] = True
-        return found
+        return marked(self.position[rows], self.size)
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,8 @@ class Words:
 def empty_preferences(preferences: pa.Table) -> int:
     """Number of preferences that neither allow nor limit anything, perhaps because of parsing."""
     limited = pc.is_valid(preferences["max_contacts"])
-    told = pc.or_(pc.is_valid(preferences["allowed"]), limited)
-    return int(pc.sum(pc.invert(told)).as_py() or 0)
+    stated = pc.or_(pc.is_valid(preferences["allowed"]), limited)
+    return int(pc.sum(pc.invert(stated)).as_py() or 0)
 
 
 def _true(flags: Any) -> Bools:

@@ -36,12 +36,12 @@ class Assignment:
     upper_bound: float
 
 
-def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = None) -> Assignment:
+def assign(value: Floats, cost: Floats, *, budget: float) -> Assignment:
     """The best offer or nothing for each of n customers, at a total cost of at most `budget`.
 
     `value` and `cost` are n customers x m offers; an entry that is not finite is not allowed, and
-    one of value <= 0 is never chosen. Ties are served in ascending order of `ties` (n numbers, by
-    default the row). The value is short of the optimum by at most one offer.
+    one of value <= 0 is never chosen. Ties are served in the order of the rows. The value is short
+    of the optimum by at most one offer.
 
     >>> plan = assign(np.array([[3.0, 5.0], [2.0, 2.5]]), np.array([[1.0, 4.0]] * 2), budget=5)
     >>> plan.choice.tolist(), plan.value, plan.cost
@@ -52,8 +52,7 @@ def assign(value: Floats, cost: Floats, *, budget: float, ties: Floats | None = 
     if picked(cost, best).sum() <= budget:
         return _assignment(value, cost, best, prices=(0.0,), budget=budget)
     choice, prices = _bisect_price(value, cost, best, budget=budget)
-    order = np.arange(len(value)) if ties is None else np.argsort(ties, kind="stable")
-    choice = _fill(value, cost, choice, budget=budget, order=order)
+    choice = _fill(value, cost, choice, budget=budget)
     return _assignment(value, cost, choice, prices=prices, budget=budget)
 
 
@@ -129,13 +128,13 @@ def _break_even_prices(value: Floats, cost: Floats, dearer: Ints, cheaper: Ints)
         return np.asarray(gain / (picked(cost, dearer) - picked(cost, cheaper)))
 
 
-def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float, order: Ints) -> Ints:
+def _fill(value: Floats, cost: Floats, choice: Ints, *, budget: float) -> Ints:
     """The choices after spending the remaining budget on the upgrades with the best ratio.
 
     An upgrade moves a customer to an offer of higher value, at most once. Each pass takes the best
     feasible upgrade of every customer in order, until one does not fit.
     """
-    choice, rows = choice.copy(), order
+    choice, rows = choice.copy(), np.arange(len(choice))
     spent = picked(cost, choice)
     for _ in range(FILL_PASSES):
         left = budget - spent.sum()

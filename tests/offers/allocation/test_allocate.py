@@ -103,14 +103,11 @@ def test_a_floor_never_makes_an_offer_that_does_not_pay_and_what_it_lacks_is_sai
     assert found.unmet.tolist() == [1, 0]
 
 
-def test_customers_alike_are_served_in_the_order_of_their_ties():
-    limits = Limits(capacity=np.array([1.0]))
+@pytest.mark.parametrize("limits", [Limits(capacity=np.array([1.0])), Limits(budget=1.0)])
+def test_customers_alike_are_served_in_the_order_of_their_ties(limits):
     ties = np.array([0.9, 0.1, 0.5])
-    assert allocate(np.ones((3, 1)), np.ones((3, 1)), limits, ties=ties).choice.tolist() == [
-        NOTHING,
-        0,
-        NOTHING,
-    ]
+    found = allocate(np.ones((3, 1)), np.ones((3, 1)), limits, ties=ties)
+    assert found.choice.tolist() == [NOTHING, 0, NOTHING]
 
 
 def test_the_price_of_a_place_is_what_one_more_would_earn():

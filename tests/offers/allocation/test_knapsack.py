@@ -88,11 +88,6 @@ def test_equal_customers_share_the_budget_until_it_is_spent():
     assert found == _same(found, value=3.0, cost=6.0, lambda_=0.5, upper_bound=3.5)
 
 
-def test_equal_customers_are_served_in_the_order_of_their_ties():
-    found = assign(np.ones((3, 1)), np.ones((3, 1)), budget=1, ties=np.array([0.9, 0.1, 0.5]))
-    assert found.choice.tolist() == [NOTHING, 0, NOTHING]
-
-
 def test_what_is_left_goes_to_a_smaller_offer_that_still_fits():
     value, cost = np.array([[10.0], [9.0], [1.0]]), np.array([[6.0], [6.0], [3.0]])
     assert assign(value, cost, budget=9).choice.tolist() == [0, NOTHING, 0]
