@@ -97,7 +97,7 @@ def test_later_scores_are_an_error_if_passed_and_a_note_if_replaced(nights):
         earlier_scores(nights[2], nights[2], as_of=day)
     found, notes = earlier_scores(nights[2], None, as_of=day)
     assert found is None
-    assert notes[0].startswith("not compared with scores.parquet: scores to compare with must be")
+    assert notes[0].startswith("not compared with scores.parquet: scores to compare with must have")
 
 
 def test_damaged_scores_do_not_stop_a_run(nights, tmp_path):

@@ -489,7 +489,7 @@ def test_treated_customers_without_an_offer_are_counted_separately(measured, sho
     assert (money["treated_customers"], money["treated_offered"]) == (offered + 100, offered)
     assert money["kept_offered"] == 0
     (note,) = [one for one in result.warnings if "got an offer" in one]
-    assert note.startswith(f"of {offered + 100:,} treated {offered:,} got an offer; for the others")
+    assert note.startswith(f"{offered:,} of {offered + 100:,} treated customers got an offer")
     assert not any("got an offer" in one for one in measured[0].warnings)
 
 

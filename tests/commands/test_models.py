@@ -76,7 +76,7 @@ def test_a_champion_without_a_manifest_is_not_called_no_models(tmp_path):
     crown(shop, "m-1")
     (shop.parent / "models" / "m-1" / "manifest.json").unlink()
     (warning,) = list_models(shop).warnings
-    assert "names 'm-1'" in warning
+    assert "'m-1' does not exist" in warning
 
 
 def test_a_linked_folder_is_no_model(shop, tmp_path):
@@ -179,7 +179,9 @@ def test_promoting_the_champion_again_is_refused(shop):
 
 def test_a_model_that_failed_the_gate_is_not_promoted(refused):
     crown(refused, "m-1")
-    with pytest.raises(GateError, match=r"passed 'm-bad', got it beats nobody\. .*--force"):
+    with pytest.raises(
+        GateError, match=r"'m-bad' must have passed the gate, got it beats nobody\. .*--force"
+    ):
         promote(refused, "m-bad")
     assert champion_of(refused) == "m-1"
     assert len(history(refused)) == 1

@@ -238,7 +238,7 @@ def test_without_recorded_consent_nobody_gets_an_offer(shop, tmp_path):
     assert codes == {"consent_unknown", "holdout", "status_not_served"}
     warning, why = result.warnings
     assert "no recorded consent" in why
-    assert warning.startswith("nobody's consent is on record, so nobody gets an offer: connect ")
+    assert warning.startswith("no consents are on record, so nobody gets an offer: connect ")
     assert '[offers] consent = "assumed"' in warning
     assert not [rows for title, _, rows in result.tables if "other budgets" in title and rows]
     with Ledger(shop.parent / "ledger.db") as ledger:

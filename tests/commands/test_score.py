@@ -104,9 +104,11 @@ def test_a_tenth_of_the_eligible_is_at_risk_unless_set_otherwise(
 
 def test_scores_before_the_end_of_training_are_noted_as_contaminated(night, shop, tmp_path):
     early = score(shop, out=tmp_path / "early.parquet", as_of=str(AS_OF - timedelta(days=1)))
-    (warning,) = [note for note in early.to_dict()["warnings"] if "know the future" in note]
+    (warning,) = [
+        note for note in early.to_dict()["warnings"] if "contaminated by the future" in note
+    ]
     assert warning.startswith(f"the model was trained on data after {early.as_of}, up to before")
-    assert not any("know the future" in note for note in night[0].warnings)
+    assert not any("contaminated by the future" in note for note in night[0].warnings)
 
 
 def test_every_row_carries_the_run_and_the_model(night):
