@@ -31,8 +31,8 @@ from churn.data.people import addresses
 from churn.results.job_result import JobResult, Table
 from churn.results.output import check_out, guard_notes, outputs
 from churn.results.workbook import by_money
+from churn.storage.exports import Export, record_export
 from churn.storage.postgres.address import Place, place_of
-from churn.storage.records import Export
 
 
 def export(
@@ -139,7 +139,7 @@ def _remember(
         rows=rows.num_rows,
         list_digest=digest,
     )
-    earlier = session.ledger.record_export(record, plan_run_id=planned.run_id, replace=replace)
+    earlier = record_export(session.ledger, record, plan_run_id=planned.run_id, replace=replace)
     return None if earlier is None else (earlier, earlier.list_digest == digest)
 
 

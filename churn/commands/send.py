@@ -33,10 +33,10 @@ from churn.errors import ConfigError, StorageError
 from churn.recommendations.recommender import RECOMMENDED_SCHEMA
 from churn.results.job_result import JobResult, Table, hashed
 from churn.results.output import read_table
+from churn.storage.exports import Export, check_export, record_export
 from churn.storage.locks import exclusive, lock_beside
 from churn.storage.messages import enqueue
 from churn.storage.postgres.address import Place, place_of
-from churn.storage.records import Export
 from churn.storage.withdrawals import last_told
 
 BECAME = {
@@ -241,14 +241,9 @@ def _remember(
         rows=outbox.rows.num_rows,
         list_digest=digest_of(outbox.rows.drop_columns(["run_id"])),
     )
-    ledger = session.ledger
-    put = (
-        ledger.check_export
-        if request.dry_run
-        else partial(ledger.record_export, plan_run_id=planned.run_id)
-    )
+    put = check_export if request.dry_run else partial(record_export, plan_run_id=planned.run_id)
     try:
-        put(record, replace=request.replace)
+        put(session.ledger, record, replace=request.replace)
     except ConfigError as other:
         rule = (
             f"one plan of campaign {planned.campaign_id!r} as of {planned.as_of} may be sent "

@@ -1,9 +1,18 @@
-"""SQLite files: opened at a known schema, changed in transactions, with readable errors."""
+"""SQLite files: opened at a known schema, changed in transactions, with readable errors; and
+records that are rows of their tables.
+"""
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
+from datetime import date, datetime
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from churn.errors import BusyError, StorageError
 from churn.storage.os_errors import storage_errors
@@ -11,6 +20,12 @@ from churn.storage.os_errors import storage_errors
 Migration = Sequence[str]
 """The statements that lead from one schema version to the next."""
 
+_READERS: Mapping[object, Callable[[Any], Any]] = {
+    bool: bool,
+    date: date.fromisoformat,
+    datetime: datetime.fromisoformat,
+    dict: json.loads,
+}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -76,3 +91,50 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+class Record:
+    """Base of dataclasses whose fields are columns of a table, of the same names.
+
+    Dates and times are stored as ISO 8601, dictionaries as JSON, and flags as 0 and 1.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    @cache
+    def _readers(cls: Any) -> Mapping[str, Callable[[Any], Any] | None]:
+        """The names of the columns, and how those are read that are not stored as they are."""
+        hints = get_type_hints(cls)
+        return {one.name: _reader(hints[one.name]) for one in fields(cls)}
+
+    @classmethod
+    def columns(cls) -> str:
+        """The columns in SQL, in the order of `row`."""
+        return ", ".join(cls._readers())
+
+    @classmethod
+    def marks(cls) -> str:
+        """A parameter in SQL for each of them."""
+        return ", ".join("?" * len(cls._readers()))
+
+    @classmethod
+    def from_row(cls, row: Iterable[Any]) -> Self:
+        """The record in a row of `columns`."""
+        values = zip(cls._readers().items(), row, strict=True)
+        return cls(
+            **{
+                name: value if read is None or value is None else read(value)
+                for (name, read), value in values
+            }
+        )
+
+    def row(self) -> tuple[object, ...]:
+        """The values of `columns` as they are stored."""
+        values = attrgetter(*self._readers())(self)
+        return tuple([one.isoformat() if isinstance(one, date) else one for one in values])
+
+
+def _reader(hint: object) -> Callable[[Any], Any] | None:
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return next((_READERS[o] for one in options if (o := get_origin(one) or one) in _READERS), None)

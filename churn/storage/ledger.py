@@ -1,12 +1,13 @@
-"""Record of all runs: which are done, who was planned for which offer, who is in which holdout.
+"""The ledger: runs, plans, holdouts and promotions of a shop, in one SQLite file.
 
-One SQLite file, used by cooldown, by reruns that must not contact anyone twice, and by measurement.
+Cooldown, reruns that must not contact anyone twice, and measurement rely on it.
 """
 
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,17 +19,12 @@ from churn.storage.locks import Process
 from churn.storage.names import canonical_json, check_name
 from churn.storage.records import (
     CONTACTS,
-    EXPORT_COLUMNS,
     EXPORTED,
     Contact,
-    Export,
     PlanRow,
     Promotion,
     Run,
-    keep_as_contacts,
 )
-
-RUN = "run_id, command, status, started_at, finished_at, as_of, model_id, facts"
 
 
 class Ledger:
@@ -91,7 +87,7 @@ class Ledger:
     def date_run(self, run_id: str, as_of: date) -> None:
         """Records the date that a started run is for, once it is known."""
         with self.changing() as connection:
-            _check_started(connection, run_id)
+            check_started(connection, run_id)
             connection.execute("UPDATE runs SET as_of = ? WHERE run_id = ?", (_iso(as_of), run_id))
 
     def finish_run(
@@ -104,7 +100,7 @@ class Ledger:
     ) -> None:
         """Records how a started run ended, with facts to remember (JSON values)."""
         with self.changing() as connection:
-            _check_started(connection, run_id)
+            check_started(connection, run_id)
             connection.execute(
                 "UPDATE runs SET status = ?, finished_at = ?, facts = ?, model_id = ? "
                 "WHERE run_id = ?",
@@ -126,18 +122,16 @@ class Ledger:
         """The runs of one command or of all, newest first."""
         with self.reading() as connection:
             found = connection.execute(
-                f"SELECT {RUN} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
+                f"SELECT {Run.columns()} FROM runs WHERE command = coalesce(?, command) "  # noqa: S608
                 "ORDER BY started_at DESC, run_id DESC LIMIT ?",
                 (command, limit),
             )
-            return [Run.from_values(*row) for row in found]
+            return [Run.from_row(row) for row in found]
 
     def run(self, run_id: str) -> Run | None:
         """The run with that id; None if it is not on record."""
         with self.reading() as connection:
-            found = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608
-            values = found.fetchone()
-        return None if values is None else Run.from_values(*values)
+            return _run(connection, run_id)
 
     def record_plan(
         self, run_id: str, rows: Iterable[PlanRow], *, facts: dict[str, Any] | None = None
@@ -151,10 +145,10 @@ class Ledger:
         """
         plans: set[tuple[str, date]] = set()
         with self.changing() as connection:
-            _check_started(connection, run_id)
+            check_started(connection, run_id)
             count = connection.executemany(
-                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (row.values(run_id) for row in _noting_plans(rows, plans)),
+                f"INSERT OR REPLACE INTO plans VALUES (?, {PlanRow.marks()})",  # noqa: S608
+                ((run_id, *row.row()) for row in _noting_plans(rows, plans)),
             ).rowcount
             if facts is not None:
                 text = canonical_json(facts).decode()
@@ -220,42 +214,6 @@ class Ledger:
             fix="Use the latest plan, or plan again without --dry-run.",
         )
 
-    def record_export(
-        self, export: Export, *, plan_run_id: str | None = None, replace: bool = False
-    ) -> Export | None:
-        """The latest earlier export of the same plan, audience and offer, None if it is new.
-
-        ConfigError if another plan of the same campaign and date went to that audience before: the
-        same campaign would contact twice. `replace` lets the new one take its place. DataError if
-        the plan of `plan_run_id` is no longer current: another may have been made since it was
-        read, and this one would start no cooldown.
-        """
-        with self.changing() as connection:
-            _check_started(connection, export.run_id)
-            if plan_run_id is not None:
-                self.check_planned(plan_run_id, campaign_id=export.campaign_id, as_of=export.as_of)
-            earlier = _standing_exports(connection, export)
-            others = _other_plans(earlier, export, replace=replace)
-            for other in others:
-                connection.execute(
-                    "UPDATE exports SET replaced_by = ? WHERE run_id = ?",
-                    (export.run_id, other.run_id),
-                )
-            marks = ", ".join("?" * (len(EXPORT_COLUMNS) + 1))
-            connection.execute(
-                f"INSERT INTO exports ({', '.join(EXPORT_COLUMNS)}, exported_at) "  # noqa: S608
-                f"VALUES ({marks})",
-                (*export.values(), self.moment()),
-            )
-            keep_as_contacts(connection, export.campaign_id, export.as_of.isoformat())
-        same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
-        return same[-1] if same else None
-
-    def check_export(self, export: Export, *, replace: bool = False) -> None:
-        """Raises the ConfigError that `record_export` would raise; records nothing."""
-        with self.reading() as connection:
-            _other_plans(_standing_exports(connection, export), export, replace=replace)
-
     def last_plan(self, campaign_id: str, before: date) -> tuple[Run, list[PlanRow]] | None:
         """The run and the rows of the campaign's newest plan dated strictly before `before`."""
         with self.reading() as connection:
@@ -267,13 +225,12 @@ class Ledger:
             if newest is None:
                 return None
             found = connection.execute(
-                "SELECT customer_id, campaign_id, as_of, offer_id, channel, arm, propensity, "
-                "expected_cost FROM plans WHERE run_id = ? AND campaign_id = ? AND as_of = ? "
-                "ORDER BY customer_id",
+                f"SELECT {PlanRow.columns()} FROM plans "  # noqa: S608
+                "WHERE run_id = ? AND campaign_id = ? AND as_of = ? ORDER BY customer_id",
                 (newest[0], campaign_id, newest[1]),
             )
-            run = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", newest[:1])  # noqa: S608
-            return Run.from_values(*run.fetchone()), [PlanRow.from_values(*row) for row in found]
+            run = _run(connection, newest[0])
+            return None if run is None else (run, [PlanRow.from_row(row) for row in found])
 
     def remember_holdout(
         self, experiment: str, members: Iterable[tuple[str, bool]], *, assigned_on: date
@@ -307,12 +264,12 @@ class Ledger:
         must not be lost. The record of a run that was killed before moving it is removed.
         """
         with self.changing() as connection:
-            _check_started(connection, promotion.run_id)
+            check_started(connection, promotion.run_id)
             _take_off_unmoved(connection, promotion)
             number = connection.execute(
-                "INSERT INTO promotions (run_id, directory, model_id, previous, cause, reason, "
-                "promoted_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*promotion.values(), self.moment()),
+                f"INSERT INTO promotions ({Promotion.columns()}) "  # noqa: S608
+                f"VALUES ({Promotion.marks()})",
+                replace(promotion, promoted_at=self.now().astimezone(UTC)).row(),
             ).lastrowid
         try:
             yield
@@ -327,15 +284,15 @@ class Ledger:
         """
         with self.reading() as connection:
             found = connection.execute(
-                "SELECT run_id, directory, model_id, previous, cause, reason, promoted_at "
-                "FROM promotions WHERE directory = ? ORDER BY number",
+                f"SELECT {Promotion.columns()} FROM promotions "  # noqa: S608
+                "WHERE directory = ? ORDER BY number",
                 (directory,),
             )
-            return [Promotion.from_values(*row) for row in found]
+            return [Promotion.from_row(row) for row in found]
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for the modules of this room that keep tables in the same file."""
+        """The connection, for modules that keep tables of their own in the same file."""
         if self._connection is None:
             raise ConfigError("a Ledger must be open", fix="Use it inside `with Ledger(path):`.")
         with database_errors(self.path):
@@ -365,6 +322,12 @@ def _new_run_id(moment: datetime) -> str:
 
 def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
+
+
+def _run(connection: sqlite3.Connection, run_id: str) -> Run | None:
+    asked = f"SELECT {Run.columns()} FROM runs WHERE run_id = ?"  # noqa: S608
+    row = connection.execute(asked, (run_id,)).fetchone()
+    return None if row is None else Run.from_row(row)
 
 
 def _running(connection: sqlite3.Connection, *, alive: bool) -> list[str]:
@@ -398,41 +361,12 @@ def _take_off_unmoved(connection: sqlite3.Connection, promotion: Promotion) -> N
         connection.execute("DELETE FROM promotions WHERE number = ?", (number,))
 
 
-def _check_started(connection: sqlite3.Connection, run_id: str) -> None:
+def check_started(connection: sqlite3.Connection, run_id: str) -> None:
+    """Raises ConfigError unless a run of that id was started."""
     found = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if found is None:
         fix = "Call start_run first, and pass what it returns."
         raise ConfigError("run_id must be of a started run", got=repr(run_id), fix=fix)
-
-
-def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
-    """Exports of that campaign and date to that audience that were not replaced; empty lists, which
-    earlier releases also recorded, reached nobody.
-    """
-    found = connection.execute(
-        f"SELECT {', '.join(EXPORT_COLUMNS)} FROM exports "  # noqa: S608
-        "WHERE campaign_id = ? AND as_of = ? AND audience = ? AND replaced_by IS NULL "
-        "AND rows > 0 ORDER BY number",
-        (export.campaign_id, export.as_of.isoformat(), export.audience),
-    )
-    return [Export.from_values(*row) for row in found]
-
-
-def _other_plans(earlier: Iterable[Export], export: Export, *, replace: bool) -> list[Export]:
-    """Those made from another plan; ConfigError if they may not be replaced."""
-    others = [one for one in earlier if one.plan_digest != export.plan_digest]
-    if others and not replace:
-        raise _already_exported(others[-1])
-    return others
-
-
-def _already_exported(other: Export) -> ConfigError:
-    rule = (
-        f"one plan of campaign {other.campaign_id!r} as of {other.as_of} may be exported "
-        f"to {other.audience!r}"
-    )
-    fix = "Export that plan; or pass --replace, and remove the earlier list from the campaign tool."
-    return ConfigError(rule, got=f"a plan other than that of run {other.run_id}", fix=fix)
 
 
 def _noting_plans(rows: Iterable[PlanRow], plans: set[tuple[str, date]]) -> Iterator[PlanRow]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from churn.storage.database import Record
 from churn.storage.ledger import Ledger
 
 State = Literal["waiting", "sending", "sent", "failed", "unknown"]
@@ -16,7 +17,7 @@ CONTACTED = ("sending", "sent", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
+class Message(Record):
     """One customer's message of a campaign's plan for one date, via "email" or "webhook".
 
     `token` is the end of its unsubscribe link. `parcel` identifies what is sent in one piece: a
@@ -36,14 +37,8 @@ class Message:
     state: State = "waiting"
     cause: str | None = None
 
-    def values(self) -> tuple[object, ...]:
-        """The row of the table without its time, in the order of the columns."""
-        found = (getattr(self, name) for name in _COLUMNS)
-        return tuple(one.isoformat() if isinstance(one, date) else one for one in found)
 
-
-_COLUMNS = tuple(Message.__slots__)
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM messages"  # noqa: S608 - names of this module
+_SELECT = f"SELECT {Message.columns()} FROM messages"  # noqa: S608 - names of this module
 _KEY = "campaign_id = ? AND as_of = ? AND customer_id = ? AND through = ?"
 
 
@@ -54,26 +49,25 @@ def messages_of(ledger: Ledger, campaign_id: str, as_of: date) -> list[Message]:
             f"{_SELECT} WHERE campaign_id = ? AND as_of = ? ORDER BY customer_id, through",
             (campaign_id, as_of.isoformat()),
         )
-        return [_message(row) for row in found]
+        return [Message.from_row(row) for row in found]
 
 
 def message_of_token(ledger: Ledger, token: str) -> Message | None:
     """The message whose unsubscribe link ends in that token; None if there is none."""
     with ledger.reading() as connection:
         found = connection.execute(f"{_SELECT} WHERE token = ?", (token,)).fetchone()
-    return None if found is None else _message(found)
+    return None if found is None else Message.from_row(found)
 
 
 def enqueue(ledger: Ledger, messages: Iterable[Message]) -> None:
     """Records messages as waiting; a recorded one gets the new offer and run, same token."""
-    marks = ", ".join("?" * (len(_COLUMNS) + 1))
     moment = ledger.moment()
     with ledger.changing() as connection:
         connection.executemany(
-            f"INSERT INTO messages ({', '.join(_COLUMNS)}, at) VALUES ({marks}) "  # noqa: S608
+            f"INSERT INTO messages ({Message.columns()}, at) VALUES ({Message.marks()}, ?) "  # noqa: S608
             "ON CONFLICT DO UPDATE SET offer_id = excluded.offer_id, channel = excluded.channel, "
             "parcel = excluded.parcel, run_id = excluded.run_id, state = 'waiting'",
-            ((*one.values(), moment) for one in messages),
+            ((*one.row(), moment) for one in messages),
         )
 
 
@@ -123,7 +117,7 @@ def settle(ledger: Ledger, settled: Settled) -> None:
 def _settle(connection: Any, settled: Settled, moment: str) -> None:
     connection.executemany(
         f"UPDATE messages SET state = ?, cause = ?, at = ? WHERE {_KEY}",  # noqa: S608
-        [(settled.state, settled.cause, moment, *one.values()[:4]) for one in settled.messages],
+        [(settled.state, settled.cause, moment, *one.row()[:4]) for one in settled.messages],
     )
 
 
@@ -133,11 +127,6 @@ def _claimed(connection: Any, message: Message, moment: str, since: int) -> bool
         "AND state = 'waiting' AND NOT EXISTS (SELECT 1 FROM withdrawals "
         "WHERE withdrawals.customer_id = messages.customer_id "
         "AND withdrawals.channel = lower(trim(messages.channel)) AND told > ?)",
-        (moment, *message.values()[:4], since),
+        (moment, *message.row()[:4], since),
     )
     return bool(done.rowcount)
-
-
-def _message(row: Sequence[Any]) -> Message:
-    named = dict(zip(_COLUMNS, row, strict=True))
-    return Message(**{**named, "as_of": date.fromisoformat(named["as_of"])})

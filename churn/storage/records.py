@@ -1,14 +1,12 @@
-"""Row types of the ledger: runs, plans, exports, promotions."""
+"""Tables of the ledger, and the records of runs, plans and promotions."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from churn.storage.database import Migration
+from churn.storage.database import Migration, Record
 
 Status = Literal["running", "done", "failed"]
 Cause = Literal["training", "promotion", "rollback"]
@@ -133,12 +131,10 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
 """The runs whose plans of a campaign and date were exported."""
-_PLAN = "campaign_id = ? AND as_of = ?"
-_REACHED = "state IN ('sending', 'sent', 'unknown')"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Record):
     """One run of a command; `finished_at` is None while it is running."""
 
     run_id: str
@@ -150,33 +146,9 @@ class Run:
     model_id: str | None
     facts: dict[str, Any]
 
-    @classmethod
-    def from_values(
-        cls,
-        run_id: str,
-        command: str,
-        status: Status,
-        started_at: str,
-        finished_at: str | None,
-        as_of: str | None,
-        model_id: str | None,
-        facts: str,
-    ) -> Run:
-        """The run of a row of the table, whose times and facts are text."""
-        return cls(
-            run_id=run_id,
-            command=command,
-            status=status,
-            started_at=datetime.fromisoformat(started_at),
-            finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
-            as_of=date.fromisoformat(as_of) if as_of else None,
-            model_id=model_id,
-            facts=json.loads(facts),
-        )
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlanRow:
+class PlanRow(Record):
     """What a plan decided for one customer; `expected_cost` is in the currency of the plan."""
 
     customer_id: str
@@ -187,35 +159,6 @@ class PlanRow:
     arm: str
     propensity: float
     expected_cost: float
-
-    @classmethod
-    def from_values(cls, customer_id: str, campaign_id: str, as_of: str, *rest: Any) -> PlanRow:
-        """The row from its columns, in their order, without the run's id."""
-        offer_id, channel, arm, propensity, expected_cost = rest
-        return cls(
-            customer_id=customer_id,
-            campaign_id=campaign_id,
-            as_of=date.fromisoformat(as_of),
-            offer_id=offer_id,
-            channel=channel,
-            arm=arm,
-            propensity=propensity,
-            expected_cost=expected_cost,
-        )
-
-    def values(self, run_id: str) -> tuple[object, ...]:
-        """The row of the table, in the order of its columns."""
-        return (
-            run_id,
-            self.customer_id,
-            self.campaign_id,
-            self.as_of.isoformat(),
-            self.offer_id,
-            self.channel,
-            self.arm,
-            self.propensity,
-            self.expected_cost,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +172,8 @@ class Contact:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Promotion:
-    """One move of the pointer to the champion in a folder of models: to whom, from whom, and why.
+class Promotion(Record):
+    """One move of the pointer to the champion in a folder of models, and its cause.
 
     `reason` is what a person wrote about it; `promoted_at` is None until it is on record.
     """
@@ -242,108 +185,3 @@ class Promotion:
     cause: Cause
     reason: str | None = None
     promoted_at: datetime | None = None
-
-    @classmethod
-    def from_values(
-        cls,
-        run_id: str,
-        directory: str,
-        model_id: str,
-        previous: str | None,
-        cause: Cause,
-        reason: str | None,
-        promoted_at: str,
-    ) -> Promotion:
-        """The promotion of a row of the table, whose time is text."""
-        return cls(
-            run_id=run_id,
-            directory=directory,
-            model_id=model_id,
-            previous=previous,
-            cause=cause,
-            reason=reason,
-            promoted_at=datetime.fromisoformat(promoted_at),
-        )
-
-    def values(self) -> tuple[object, ...]:
-        """The row of the table without the time, in the order of its columns."""
-        return (
-            self.run_id,
-            self.directory,
-            self.model_id,
-            self.previous,
-            self.cause,
-            self.reason,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Export:
-    """One list that was made of a plan, for one audience, as of the date `exported_on`.
-
-    `plan_digest` is the same for plans that offer the same to the same customers, `list_digest` for
-    lists of the same rows. `offer_id` is None where the list was not cut to one offer.
-    """
-
-    run_id: str
-    campaign_id: str
-    as_of: date
-    plan_digest: str
-    audience: str
-    offer_id: str | None
-    exported_on: date
-    rows: int
-    list_digest: str
-
-    @classmethod
-    def from_values(cls, *values: Any) -> Export:
-        """The export of a row of the table, whose dates are text."""
-        named = dict(zip(EXPORT_COLUMNS, values, strict=True))
-        dates = {name: date.fromisoformat(named[name]) for name in ("as_of", "exported_on")}
-        return cls(**{**named, **dates})
-
-    def values(self) -> tuple[object, ...]:
-        """The row of the table, in the order of `EXPORT_COLUMNS`."""
-        found = (getattr(self, name) for name in EXPORT_COLUMNS)
-        return tuple(one.isoformat() if isinstance(one, date) else one for one in found)
-
-
-EXPORT_COLUMNS = tuple(Export.__slots__)
-
-
-def keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> None:
-    """Notes that the plan on record was exported.
-
-    Another one of that campaign and date is forgotten once nothing stands that was made of it, but
-    for customers who have a message of the campaign, or may have it.
-    """
-    plan = (campaign_id, as_of)
-    connection.execute(
-        f"INSERT OR IGNORE INTO exported_plans SELECT * FROM planned WHERE {_PLAN}",  # noqa: S608
-        plan,
-    )
-    standing = connection.execute(
-        "SELECT count(DISTINCT plan_digest) FROM exports "  # noqa: S608
-        f"WHERE {_PLAN} AND replaced_by IS NULL",
-        plan,
-    )
-    if standing.fetchone() == (1,):
-        other = f"{_PLAN} AND run_id NOT IN (SELECT run_id FROM planned WHERE {_PLAN})"  # noqa: S608
-        reached = f"SELECT customer_id FROM messages WHERE {_PLAN} AND {_REACHED}"  # noqa: S608
-        connection.execute(
-            f"DELETE FROM plans WHERE {other} AND customer_id NOT IN ({reached})",  # noqa: S608
-            plan * 3,
-        )
-        connection.execute(f"DELETE FROM exported_plans WHERE {other}", plan * 2)  # noqa: S608
-
-
-def ways_out(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> dict[str, str]:
-    """The audiences to which a campaign's plan of that date stands as exported or sent, each with
-    the run that did it last.
-    """
-    found = connection.execute(
-        f"SELECT audience, run_id FROM exports WHERE {_PLAN} AND rows > 0 AND replaced_by IS NULL "  # noqa: S608
-        "ORDER BY number",
-        (campaign_id, as_of),
-    )
-    return dict(found.fetchall())

@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from churn.errors import ConfigError
+from churn.storage.database import Record
 from churn.storage.ledger import Ledger
+
+_MOMENTS = (
+    *(("runs", "started_at"), ("runs", "finished_at"), ("exports", "exported_at")),
+    *(("withdrawals", "again_at"), ("newest_grant", "moment")),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Withdrawal:
+class Withdrawal(Record):
     """One customer's withdrawal from one channel, in UTC: first at `withdrawn_at`, last `again_at`.
 
     `source` is how it was received, such as "one-click". If the clock cannot have been right
@@ -77,10 +83,9 @@ def withdrawals(ledger: Ledger) -> list[Withdrawal]:
     """Every withdrawal on record, by customer and channel."""
     with ledger.reading() as connection:
         found = connection.execute(
-            "SELECT customer_id, channel, withdrawn_at, source, again_at, in_doubt, told "
-            "FROM withdrawals ORDER BY customer_id, channel"
+            f"SELECT {Withdrawal.columns()} FROM withdrawals ORDER BY customer_id, channel"  # noqa: S608
         )
-        return [_withdrawal(*row) for row in found]
+        return [Withdrawal.from_row(row) for row in found]
 
 
 def settle_doubts(ledger: Ledger, settled: Iterable[Withdrawal]) -> None:
@@ -121,26 +126,6 @@ def _newest_moment(connection: sqlite3.Connection, token: str | None) -> str:
         found = connection.execute(f"SELECT max({column}) FROM {table}")  # noqa: S608 - ours
         moments.append(found.fetchone()[0])
     return max(moment for moment in (*moments, "") if moment is not None)
-
-
-_MOMENTS = (
-    *(("runs", "started_at"), ("runs", "finished_at"), ("exports", "exported_at")),
-    *(("withdrawals", "again_at"), ("newest_grant", "moment")),
-)
-
-
-def _withdrawal(
-    customer_id: str, channel: str, withdrawn_at: str, source: str, again_at: str, *more: int
-) -> Withdrawal:
-    return Withdrawal(
-        customer_id=customer_id,
-        channel=channel,
-        withdrawn_at=datetime.fromisoformat(withdrawn_at),
-        source=source,
-        again_at=datetime.fromisoformat(again_at),
-        in_doubt=bool(more[0]),
-        told=more[1],
-    )
 
 
 def _word(channel: str) -> str:

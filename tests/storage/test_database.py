@@ -1,9 +1,12 @@
 import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
 from churn.errors import BusyError, StorageError
-from churn.storage.database import database_errors, open_database, transaction
+from churn.storage.database import Record, database_errors, open_database, transaction
 
 FIRST = ("CREATE TABLE things (name TEXT)",)
 SECOND = ("ALTER TABLE things ADD COLUMN size INTEGER",)
@@ -71,3 +74,24 @@ def test_our_own_mistakes_stay_bugs(tmp_path):
     connection.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"), database_errors(tmp_path / "db"):
         connection.execute("SELECT 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visit(Record):
+    name: str
+    day: date | None
+    at: datetime
+    known: bool
+    more: dict[str, Any]
+
+
+def test_a_record_is_read_from_its_columns_as_it_was_written():
+    at = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
+    visit = Visit(name="ann", day=date(2024, 3, 1), at=at, known=True, more={"a": [1]})
+    stored = (*visit.row()[:4], '{"a": [1]}')
+    assert stored[:4] == ("ann", "2024-03-01", "2024-03-01T12:30:00+00:00", True)
+    assert (Visit.columns(), Visit.marks()) == ("name, day, at, known, more", "?, ?, ?, ?, ?")
+    assert Visit.from_row(stored) == visit
+    assert Visit.from_row(("ann", None, at.isoformat(), 0, "{}")).known is False
+    with pytest.raises(ValueError, match="shorter"):
+        Visit.from_row(("ann",))

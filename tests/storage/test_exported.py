@@ -4,9 +4,10 @@ from datetime import date
 
 import pytest
 
+from churn.storage.exports import Export, record_export
 from churn.storage.ledger import Ledger
 from churn.storage.messages import Message, Settled, enqueue, settle
-from churn.storage.records import Export, PlanRow
+from churn.storage.records import PlanRow
 
 JANUARY, MARCH = date(2026, 1, 1), date(2026, 3, 1)
 
@@ -29,7 +30,7 @@ def export(ledger, digest, *, audience="list", replace=False):
     made = {"run_id": ledger.start_run("export"), "campaign_id": "spring", "as_of": JANUARY}
     made |= {"offer_id": None, "exported_on": JANUARY, "rows": 2, "list_digest": digest}
     record = Export(plan_digest=digest, audience=audience, **made)
-    ledger.record_export(record, replace=replace)
+    record_export(ledger, record, replace=replace)
 
 
 def message(ledger, customer, state):

@@ -1,4 +1,4 @@
-"""The plan that is to be delivered: whole, unaltered, and the one that counts."""
+"""The plan to deliver: complete, unaltered, and the one on record."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from churn.data.days import as_date
 from churn.errors import ConfigError, DataError
 from churn.offers.catalogue import NO_OFFER
 from churn.results.output import read_result
+from churn.storage.exports import exported_to
 from churn.storage.manifests import sidecar_of
 from churn.storage.postgres.address import Place, TableAddress
-from churn.storage.records import ways_out
 
 LIST = "list"
-"""The name in the ledger of a list by customer_id, as beside the audiences."""
+"""The name of a list by customer_id in the ledger, among those of audiences and transports."""
 
 
 def plan_table(place: Place) -> pa.Table:
-    """The rows of a plan's file or table; DataError where a file's manifest is not beside it."""
+    """The rows of a plan's file or table; DataError if a file has no manifest next to it."""
     table, facts = read_result(place, PLANS, what="plan", command="plan")
     if facts is None and isinstance(place, Path):
-        rule = f"{place.name} must lie beside its manifest, {sidecar_of(place).name}"
+        rule = f"{place.name} must lie next to its manifest, {sidecar_of(place).name}"
         raise DataError(rule, fix="Plan again, and move both files together.")
     if set(table.column_names) == set(LIST_COLUMNS):
         rule = f"{_name(place)} must be a plan"
         raise DataError(
-            rule, got="a list of `churn export`", fix="Take the file that `churn plan` wrote."
+            rule, got="a list of `churn export`", fix="Pass the file that `churn plan` wrote."
         )
     return table
 
 
 def check_offer(offer: str | None, planned: Planned | None) -> None:
-    """ConfigError unless the offer that is asked for, if one is, stands in the plan."""
+    """Raises ConfigError if an offer is requested that is not in the plan."""
     if offer is None or planned is None:
         return
     known = sorted(set(planned.table["offer_id"].to_pylist()) - {NO_OFFER})
@@ -50,7 +50,7 @@ def check_offer(offer: str | None, planned: Planned | None) -> None:
 
 
 def asked_date(on: str | None) -> date | None:
-    """The date of `--date`, None where it was not asked for; ConfigError where it is none."""
+    """The date of `--date`, None without one; ConfigError if it is not a date."""
     return None if on is None else as_date(on, name="--date")
 
 
@@ -65,7 +65,7 @@ def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> 
 
 
 def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
-    """DataError unless the ledger holds it as the plan of its campaign and date."""
+    """Raises DataError unless it is the plan on record for its campaign and date."""
     if planned is not None:
         session.ledger.check_planned(
             planned.run_id,
@@ -82,13 +82,12 @@ def _name(place: Place) -> str:
 def transport_notes(
     session: Session, facts: Mapping[str, Any], *, others: Iterable[str]
 ) -> list[str]:
-    """What a command says where the plan went one of these other ways, too: what becomes of a list
-    is not known here, so its customers may be contacted twice. `facts` name campaign and date.
+    """Notes if the plan was delivered in one of these `others`, too: what a tool does with a list
+    is unknown here, so its customers may be contacted twice. `facts` name campaign and date.
     """
     if facts["campaign_id"] is None:
         return []
-    with session.ledger.reading() as connection:
-        gone = ways_out(connection, facts["campaign_id"], facts["plan_as_of"])
+    gone = exported_to(session.ledger, facts["campaign_id"], facts["plan_as_of"])
     return [
         f"the same plan went out through {name!r} in run {gone[name]}: both are two contacts"
         for name in others

@@ -1,0 +1,137 @@
+"""Exports of plans on record: one plan of a campaign and date for each audience and transport."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from churn.errors import ConfigError
+from churn.storage.database import Record
+from churn.storage.ledger import Ledger, check_started
+
+_PLAN = "campaign_id = ? AND as_of = ?"
+_REACHED = "state IN ('sending', 'sent', 'unknown')"
+_STANDING = "replaced_by IS NULL AND rows > 0"
+"""Not replaced; empty lists, which earlier releases also recorded, reached nobody."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Export(Record):
+    """One list made from a plan, for one audience, as of the date `exported_on`.
+
+    `plan_digest` is the same for plans that offer the same to the same customers, `list_digest` for
+    lists of the same rows. `offer_id` is None if the list was not limited to one offer.
+    """
+
+    run_id: str
+    campaign_id: str
+    as_of: date
+    plan_digest: str
+    audience: str
+    offer_id: str | None
+    exported_on: date
+    rows: int
+    list_digest: str
+
+
+def record_export(
+    ledger: Ledger, export: Export, *, plan_run_id: str | None = None, replace: bool = False
+) -> Export | None:
+    """The latest earlier export of the same plan, audience and offer, None if it is new.
+
+    ConfigError if another plan of the same campaign and date went to that audience before: the
+    same campaign would contact twice. `replace` lets the new one take its place. DataError if the
+    plan of `plan_run_id` is no longer current: another may have been made since it was read, and
+    this one would start no cooldown.
+    """
+    with ledger.changing() as connection:
+        check_started(connection, export.run_id)
+        if plan_run_id is not None:
+            ledger.check_planned(plan_run_id, campaign_id=export.campaign_id, as_of=export.as_of)
+        earlier = _standing_exports(connection, export)
+        others = _other_plans(earlier, export, replace=replace)
+        connection.executemany(
+            "UPDATE exports SET replaced_by = ? WHERE run_id = ?",
+            [(export.run_id, other.run_id) for other in others],
+        )
+        connection.execute(
+            f"INSERT INTO exports ({Export.columns()}, exported_at) "  # noqa: S608
+            f"VALUES ({Export.marks()}, ?)",
+            (*export.row(), ledger.moment()),
+        )
+        _keep_as_contacts(connection, export.campaign_id, export.as_of.isoformat())
+    same = [one for one in earlier if one not in others and one.offer_id == export.offer_id]
+    return same[-1] if same else None
+
+
+def check_export(ledger: Ledger, export: Export, *, replace: bool = False) -> None:
+    """Raises the ConfigError that `record_export` would raise; records nothing."""
+    with ledger.reading() as connection:
+        _other_plans(_standing_exports(connection, export), export, replace=replace)
+
+
+def exported_to(ledger: Ledger, campaign_id: str, as_of: str) -> dict[str, str]:
+    """The audiences and transports to which a campaign's plan of that date was exported or sent,
+    each with its latest run.
+    """
+    with ledger.reading() as connection:
+        found = connection.execute(
+            f"SELECT audience, run_id FROM exports WHERE {_PLAN} AND {_STANDING} ORDER BY number",  # noqa: S608
+            (campaign_id, as_of),
+        )
+        return dict(found.fetchall())
+
+
+def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
+    """Exports of that campaign and date to that audience that were not replaced."""
+    found = connection.execute(
+        f"SELECT {Export.columns()} FROM exports "  # noqa: S608
+        f"WHERE {_PLAN} AND audience = ? AND {_STANDING} ORDER BY number",
+        (export.campaign_id, export.as_of.isoformat(), export.audience),
+    )
+    return [Export.from_row(row) for row in found]
+
+
+def _other_plans(earlier: Iterable[Export], export: Export, *, replace: bool) -> list[Export]:
+    """Those made from another plan; ConfigError if they may not be replaced."""
+    others = [one for one in earlier if one.plan_digest != export.plan_digest]
+    if others and not replace:
+        other = others[-1]
+        rule = (
+            f"one plan of campaign {other.campaign_id!r} as of {other.as_of} may be exported "
+            f"to {other.audience!r}"
+        )
+        fix = (
+            "Export that plan; or pass --replace, and remove the earlier list from the campaign "
+            "tool."
+        )
+        raise ConfigError(rule, got=f"a plan other than that of run {other.run_id}", fix=fix)
+    return others
+
+
+def _keep_as_contacts(connection: sqlite3.Connection, campaign_id: str, as_of: str) -> None:
+    """Records that the plan on record was exported.
+
+    Another plan of that campaign and date is deleted once no list made from it stands, except for
+    customers who have, or may have, a message of the campaign.
+    """
+    plan = (campaign_id, as_of)
+    connection.execute(
+        f"INSERT OR IGNORE INTO exported_plans SELECT * FROM planned WHERE {_PLAN}",  # noqa: S608
+        plan,
+    )
+    standing = connection.execute(
+        "SELECT count(DISTINCT plan_digest) FROM exports "  # noqa: S608
+        f"WHERE {_PLAN} AND replaced_by IS NULL",
+        plan,
+    )
+    if standing.fetchone() == (1,):
+        other = f"{_PLAN} AND run_id NOT IN (SELECT run_id FROM planned WHERE {_PLAN})"  # noqa: S608
+        reached = f"SELECT customer_id FROM messages WHERE {_PLAN} AND {_REACHED}"  # noqa: S608
+        connection.execute(
+            f"DELETE FROM plans WHERE {other} AND customer_id NOT IN ({reached})",  # noqa: S608
+            plan * 3,
+        )
+        connection.execute(f"DELETE FROM exported_plans WHERE {other}", plan * 2)  # noqa: S608
