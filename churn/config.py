@@ -24,6 +24,7 @@ from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.campaigns.delivery.settings import SECRETS as DELIVERY_SECRETS
 from churn.campaigns.delivery.settings import DeliverySettings
 from churn.data.conditions import parse_condition
+from churn.data.databases import is_address
 from churn.data.erased import PrivacySettings
 from churn.data.ids import canonical
 from churn.data.settings import STRICT, DataSettings
@@ -43,7 +44,6 @@ from churn.recommendations.settings import RecommendSettings
 from churn.scoring.language import DEFAULT_LANGUAGE, load_language
 from churn.storage.erasure_key import KEY_VARIABLE, stored_key
 from churn.storage.erasures import Erased, read_erased
-from churn.storage.postgres.address import is_address
 from churn.storage.redaction import shown_address
 
 _SHORTEST_HIDDEN = 3  # a shorter value occurs in too much text by chance

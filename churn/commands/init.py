@@ -15,12 +15,12 @@ from churn.commands.starter_files import (
 )
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.config import load_settings
+from churn.data.databases import is_address
 from churn.data.overview import overview
 from churn.data.profiling.guess import OrdersGuess, profile_orders
 from churn.data.tables import Tables
 from churn.errors import ChurnError, ConfigError
 from churn.results.job_result import JobResult, Line, Table, hashed
-from churn.storage.postgres.address import is_address
 from churn.storage.publish import publish_file
 
 CONSENTS = ("required", "assumed")

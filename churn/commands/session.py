@@ -28,7 +28,7 @@ from churn.storage.ledger import Ledger
 from churn.storage.ledger_file import check_kept
 from churn.storage.names import check_name
 from churn.storage.outputs import remembered
-from churn.storage.postgres.address import Place
+from churn.storage.postgres.address import Place, TableAddress
 from churn.storage.postgres.layout import Layout
 
 Progress = Callable[[str], None]
@@ -119,9 +119,11 @@ def inputs(config: Path) -> list[Place]:
     settings = load_settings(config)
     tables: list[Place] = []
     for table, source in settings.data.sources().items():
-        address = address_of(source, table=table)
-        files = files_of(source, table=table, folder=settings.folder) if address is None else []
-        tables += files if address is None else [address]
+        address = address_of(source, table=table, folder=settings.folder)
+        if address is None:
+            tables += files_of(source, table=table, folder=settings.folder)
+        elif isinstance(address, TableAddress):  # nothing is written to other databases
+            tables.append(address)
     return [config, *tables, settings.path(settings.offers.catalogue), settings.ledger_path]
 
 

@@ -20,7 +20,7 @@ from churn.commands.summaries.judgements import (
     judgement_tables,
 )
 from churn.config import Settings
-from churn.data.databases import FetchedTable, FetchedTables
+from churn.data.databases import FetchedTables
 from churn.data.sources import files_of
 from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
 from churn.features.catalogue import feature_names
@@ -132,18 +132,13 @@ def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> di
     """
     databases = {} if fetched is None else fetched.tables
     files = {
-        table: _rows_hash(databases[table])
+        table: {databases[table].label: databases[table].digest}
         if table in databases
         else _hashes(files_of(source, table=table, folder=settings.folder))
         for table, source in settings.data.sources().items()
     }
     fingerprint = hashlib.sha256(canonical_json(files)).hexdigest()
     return {"files": files, "fingerprint": fingerprint}
-
-
-def _rows_hash(fetched: FetchedTable) -> dict[str, str]:
-    address = fetched.address
-    return {f"{address.database}#{address.name}": fetched.digest}
 
 
 def _hashes(files: Iterable[Path]) -> dict[str, str]:

@@ -1,15 +1,16 @@
-"""PostgreSQL tables as temporary Parquet files, all read from one database snapshot."""
+"""Tables of databases as temporary Parquet files, each database read from one snapshot."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier, literal
@@ -19,20 +20,62 @@ from churn.data.statuses import status_columns
 from churn.data.where import where_of
 from churn.errors import ConfigError
 from churn.storage.os_errors import storage_errors
-from churn.storage.postgres.address import TableAddress, is_address, table_address
+from churn.storage.postgres.source import PostgresSource
 from churn.storage.publish import private_folder
 
-if TYPE_CHECKING:
-    from churn.storage.postgres.connection import Server
-    from churn.storage.postgres.layout import KnownTable
-
-
 PREFIX = "churn-tables-"
-# Types that Arrow and the import read unchanged; all others arrive as PostgreSQL's text.
-AS_THEY_ARE = {"boolean", "smallint", "integer", "bigint", "real", "double precision"}
-TEXTS = {"text", "character varying", "name"}
-TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
-LATEST = "290000-01-01"  # Arrow's microseconds end a little later
+
+
+class Address(Protocol):
+    """A table of a database. As text it shows neither user nor password.
+
+    `uri` identifies the database and may contain both; `database` and `name` name it and the table
+    without its server.
+    """
+
+    @property
+    def uri(self) -> str: ...  # noqa: D102 - above
+
+    @property
+    def database(self) -> str: ...  # noqa: D102 - above
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - above
+
+
+class DatabaseSnapshot(Protocol):
+    """The tables of one database at one moment, by their addresses."""
+
+    def columns(self, address: Any, *, fix: str) -> Mapping[str, str]:
+        """The columns of a table and their types; DataError with that fix if it does not exist."""
+        ...
+
+    def read(
+        self, address: Any, names: Sequence[str]
+    ) -> AbstractContextManager[tuple[Any, Iterator[Any]]]:
+        """The Arrow schema and batches of these columns, in types that Arrow represents exactly."""
+        ...
+
+
+class Database(Protocol):
+    """A kind of database, recognised by the `schemes` of its addresses, such as "postgresql"."""
+
+    @property
+    def schemes(self) -> tuple[str, ...]: ...  # noqa: D102 - above
+
+    def address(self, text: str, *, what: str, folder: Path) -> Address:
+        """The table that the text names; ConfigError about `what`, without any secret, if it is
+        not an address. Relative paths start at `folder`.
+        """
+        ...
+
+    def snapshot(self, address: Any) -> AbstractContextManager[DatabaseSnapshot]:
+        """The address's database at one moment; its driver is imported inside."""
+        ...
+
+
+DATABASES: tuple[Database, ...] = (PostgresSource(),)
+"""Every kind of database that tables are read from."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +83,13 @@ class FetchedTable:
     """A table's file, its address, and the columns that were not requested."""
 
     path: Path
-    address: TableAddress
+    address: Address
     unread: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The name of the table with its database, without the server."""
+        return f"{self.address.database}#{self.address.name}"
 
     @cached_property
     def digest(self) -> str:
@@ -61,13 +109,34 @@ class FetchedTables:
         self._cleanup()
 
 
-def address_of(source: TableSource, *, table: str) -> TableAddress | None:
+def is_address(text: object) -> bool:
+    """Whether a text is the address of a database rather than a file.
+
+    >>> is_address("postgresql://host/shop#orders"), is_address("orders.parquet")
+    (True, False)
+    """
+    return isinstance(text, str) and _database_of(text) is not None
+
+
+def _database_of(text: str) -> Database | None:
+    scheme = re.match(r"([a-z]+):/", text, re.IGNORECASE)
+    name = None if scheme is None else scheme[1].lower()
+    return next((database for database in DATABASES if name in database.schemes), None)
+
+
+def address_of(source: TableSource, *, table: str, folder: Path) -> Address | None:
     """The address of a table in a database; None if the source consists of files.
 
     ConfigError if it is neither, or is combined with settings for text files.
     """
+    found = _located(source, table, folder)
+    return None if found is None else found[1]
+
+
+def _located(source: TableSource, table: str, folder: Path) -> tuple[Database, Address] | None:
     named = [source.source] if isinstance(source.source, str) else source.source
-    if not any(map(is_address, named)):
+    database = next((found for text in named if (found := _database_of(text))), None)
+    if database is None:
         return None
     if len(named) > 1:
         rule = f"[data.{table}] source must be one table of a database, or files"
@@ -78,93 +147,60 @@ def address_of(source: TableSource, *, table: str) -> TableAddress | None:
             what = "files" if key in ("sheet", "skip") else "text files"
             rule = f"[data.{table}] {key} applies to {what}, not to a database"
             raise ConfigError(rule, fix="Remove it.")
-    return table_address(named[0], what=f"[data.{table}] source")
+    return database, database.address(named[0], what=f"[data.{table}] source", folder=folder)
 
 
-def fetch(sources: Mapping[str, TableSource]) -> FetchedTables:
+def fetch(sources: Mapping[str, TableSource], *, folder: Path = Path()) -> FetchedTables:
     """The tables of `sources` that are in databases, each database read from one snapshot.
 
     Only columns that the contract or the mapping of a table names are read.
     """
-    addresses = {table: address_of(source, table=table) for table, source in sources.items()}
-    wanted = {table: address for table, address in addresses.items() if address is not None}
+    located = {table: _located(source, table, folder) for table, source in sources.items()}
+    wanted = {table: found for table, found in located.items() if found is not None}
     if not wanted:
         return FetchedTables({})
-    folder = private_folder(PREFIX)
+    private = private_folder(PREFIX)
     try:
-        found: dict[str, FetchedTable] = {}
-        for uri in dict.fromkeys(address.uri for address in wanted.values()):
-            there = {table: address for table, address in wanted.items() if address.uri == uri}
-            found |= _fetch_snapshot(there, sources, folder)
-        return FetchedTables(found)
+        fetched: dict[str, FetchedTable] = {}
+        for uri, database in {
+            address.uri: database for database, address in wanted.values()
+        }.items():
+            there = {table: one for table, (_, one) in wanted.items() if one.uri == uri}
+            with database.snapshot(next(iter(there.values()))) as snapshot:
+                for table, address in there.items():
+                    found = _fetch_table(snapshot, table, address, sources[table], private)
+                    fetched[table] = found
+        return FetchedTables(fetched)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(private, ignore_errors=True)
         raise
 
 
-def _fetch_snapshot(
-    addresses: Mapping[str, TableAddress], sources: Mapping[str, TableSource], folder: Path
-) -> dict[str, FetchedTable]:
-    from churn.storage.postgres.connection import connected
-
-    with connected(next(iter(addresses.values()))) as server, server.snapshot():
-        return {
-            table: _fetch_table(server, table, address, sources[table], folder)
-            for table, address in addresses.items()
-        }
-
-
 def _fetch_table(
-    server: Server, table: str, address: TableAddress, source: TableSource, folder: Path
+    snapshot: DatabaseSnapshot, table: str, address: Address, source: TableSource, folder: Path
 ) -> FetchedTable:
     from churn.data.engines.parquet import write_batches
-    from churn.storage.postgres.layout import existing_table
 
     fix = f"Check the name after the # in [data.{table}] source; case counts."
-    known = existing_table(server, address, fix=fix)
-    names = _named(table, known, source)
+    types = dict(snapshot.columns(address, fix=fix))
+    names = _named(table, types, source)
     path = folder / f"{table}.parquet"
-    rows = server.reading(_select_sql(known, names))
+    rows = snapshot.read(address, names)
     with rows as (schema, batches), storage_errors(path, doing="write"):
         write_batches(batches, schema, path, compression="zstd")
-    unread = tuple(name for name in known.columns if name not in names)
-    return FetchedTable(path, address, unread)
+    return FetchedTable(path, address, tuple(name for name in types if name not in names))
 
 
-def _named(table: str, known: KnownTable, source: TableSource) -> list[str]:
+def _named(table: str, types: dict[str, str], source: TableSource) -> list[str]:
     """The columns that the contract or the mapping names, in the table's order."""
     from churn.data.casts import source_columns
 
-    types = dict(known.columns)
     mapped = mapped_columns(TABLES[table], types, source)
     used = {name for theirs in mapped.values() for name in source_columns(theirs, types)}
     used.update(where_of(table, types, source, "UTC", mapped=mapped).columns)
     if table == "orders":  # whether they mark rows that are not purchases
         used.update(column.name for column in status_columns(types))
     return [name for name in types if name in used]
-
-
-def _select_sql(table: KnownTable, names: Sequence[str]) -> str:
-    shown = [f"{_as_read(name, table.columns[name])} AS {identifier(name)}" for name in names]
-    return f"SELECT {', '.join(shown)} FROM {table.sql}"
-
-
-def _as_read(name: str, kind: str) -> str:
-    """The SQL of a column in a type that Arrow represents exactly.
-
-    A numeric arrives as text, because it may have more digits than any Arrow number; an infinite
-    time becomes null.
-    """
-    quoted = identifier(name)
-    if kind in AS_THEY_ARE:
-        return quoted
-    if kind in TIMES:
-        return f"CASE WHEN isfinite({quoted}) AND {quoted} < '{LATEST}' THEN {quoted} END"
-    if kind == "numeric":
-        return f"trim_scale({quoted})::text"
-    if kind == "money":
-        return f"trim_scale({quoted}::numeric)::text"
-    return quoted if kind in TEXTS else f"{quoted}::text"
 
 
 def _digest(path: Path) -> str:

@@ -34,6 +34,7 @@ TEXT = (".csv", ".tsv", ".txt")
 TEXT_ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT))
 WORKBOOKS = (".xlsx", ".xlsm")
 READ_ENDINGS = (".parquet", *TEXT_ENDINGS, *WORKBOOKS, ".zip")
+READS = ".csv, .tsv, .txt, .gz of these, .zip, .xlsx, .parquet"
 SMALL = 100_000_000  # bytes that any file may unpack to
 MOST_TIMES = 200  # text compresses to a tenth; a bomb to a thousandth
 CHUNK = 1 << 20

@@ -18,8 +18,8 @@ STRICT = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, kw_only=True)
 class TableSource:
-    """One table: a file, a folder, a glob, several of these or `postgresql://…#table`, which may
-    contain a password and is not shown; and `columns` as ours → theirs.
+    """One table: a file, a folder, a glob, several of these, or the address of a database's table,
+    which may contain a password and is not shown; and `columns` as ours → theirs.
 
     `delimiter` and `encoding` apply to text files only, `sheet` to Excel workbooks. `decimal` and
     `date_format` define how text is read; by default this is detected per column. `date_format` is

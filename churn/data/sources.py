@@ -7,7 +7,7 @@ from pathlib import Path
 
 from churn.data.engines.base import Relation, identifier, literal
 from churn.data.engines.duck import DuckDBEngine
-from churn.data.readable import READ_ENDINGS
+from churn.data.readable import READ_ENDINGS, READS
 from churn.data.settings import TableSource
 from churn.data.text_layout import read_as
 from churn.errors import ConfigError, DataError
@@ -61,9 +61,7 @@ def _matches(pattern: str, table: str, folder: Path) -> list[Path]:
 
 def _check_file(path: Path, table: str) -> None:
     if not path.name.lower().endswith(READ_ENDINGS):
-        rule = (
-            f"[data.{table}] source must be .csv, .tsv, .txt, .gz of these, .zip, .xlsx, .parquet"
-        )
+        rule = f"[data.{table}] source must be {READS}"
         raise ConfigError(rule, got=path.name, fix="Save it as CSV or .xlsx.")
     if path.stat().st_size == 0:
         rule = f"the file {path.name} of table {table!r} must hold at least a header"

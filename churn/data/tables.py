@@ -62,7 +62,7 @@ class Tables:
         left out. Raises DataError if a table breaks its contract and ConfigError if a file is
         missing.
         """
-        fetched, copies = fetch(settings.sources()), Copies()
+        fetched, copies = fetch(settings.sources(), folder=folder), Copies()
         try:
             return cls._of_files(settings, fetched, copies, folder, clock, erased)
         except BaseException:
