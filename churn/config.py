@@ -29,7 +29,7 @@ from churn.data.erased import PrivacySettings
 from churn.data.ids import canonical
 from churn.data.settings import STRICT, DataSettings
 from churn.data.tables import Tables
-from churn.errors import ConfigError, check_type
+from churn.errors import ConfigError, check_type, shown_address
 from churn.features.clock import Mode
 from churn.features.plugins import load_own_features
 from churn.features.settings import FeatureSettings
@@ -42,9 +42,8 @@ from churn.offers.frequency import FrequencyCap
 from churn.offers.groups import GroupRules
 from churn.recommendations.settings import RecommendSettings
 from churn.scoring.language import DEFAULT_LANGUAGE, load_language
-from churn.storage.erasure_key import KEY_VARIABLE, stored_key
 from churn.storage.erasures import Erased, read_erased
-from churn.storage.redaction import shown_address
+from churn.storage.ledger_file import KEY_VARIABLE, stored_key
 
 _SHORTEST_HIDDEN = 3  # a shorter value occurs in too much text by chance
 PREFIX = "CHURN__"

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 import typer
 
 from churn.cli.options import AsJson, Debug, app
-from churn.errors import ChurnError
-from churn.storage.redaction import harmless
+from churn.errors import ChurnError, harmless
 
 if TYPE_CHECKING:
     from churn.cli.terminal import Reporter

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from churn.errors import harmless
 from churn.results.job_result import JobResult, Line
-from churn.storage.redaction import harmless
 
 NUMERIC = frozenset("0123456789,.-+%± ")
 UNBOUNDED = 10_000  # columns: more than any table needs

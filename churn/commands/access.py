@@ -32,10 +32,9 @@ from churn.privacy.erase_files import AudienceRows, FileEraser
 from churn.privacy.still_held import told_of_erased
 from churn.results.figures import share
 from churn.results.job_result import JobResult, Table, hashed
-from churn.storage.erasures import Erased, exports_to
+from churn.storage.erasures import Erased, exports_to, outputs, remembered
 from churn.storage.erasures import hashed as keyed_hash
 from churn.storage.manifests import publish_with_manifest
-from churn.storage.outputs import outputs, remembered
 
 SCHEMA = 1
 PLANS_SHOWN = 10

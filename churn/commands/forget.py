@@ -28,20 +28,21 @@ from churn.privacy.erase_files import (
 )
 from churn.privacy.still_held import StillHeld, forget_tables, notes, shown_place, still_held
 from churn.results.job_result import JobResult
-from churn.storage.erasure_key import made_key, stored_key
 from churn.storage.erasures import (
     Erased,
     check_alone,
     compact,
     erase_rows,
     exports_to,
+    forget_output,
     hashed,
+    outputs,
     record_erased,
 )
 from churn.storage.ledger import Ledger
+from churn.storage.ledger_file import made_key, stored_key
 from churn.storage.locks import exclusive, lock_beside
 from churn.storage.manifests import sidecar_of
-from churn.storage.outputs import forget_output, outputs
 from churn.storage.postgres.address import Place, TableAddress, is_address, place_of
 from churn.storage.postgres.erase import erase_from_table
 from churn.storage.publish import remove_leftovers

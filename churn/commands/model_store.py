@@ -15,8 +15,8 @@ from churn.modeling.manifest import CHAMPION, read_manifest, read_unverified
 from churn.modeling.model import ChurnModel
 from churn.modeling.registry.record import Recorded, record_bundle
 from churn.modeling.registry.versions import CHALLENGER_ALIAS, CHAMPION_ALIAS, point_aliases
+from churn.storage.files import check_name
 from churn.storage.ledger import Ledger
-from churn.storage.names import check_name
 from churn.storage.publish import read_pointer, swap_pointer
 from churn.storage.records import Cause, Promotion
 

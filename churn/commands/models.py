@@ -10,7 +10,7 @@ from churn.commands.model_store import ModelStore, challenger_of, follow, follow
 from churn.commands.score import check_agreement
 from churn.commands.session import Progress, on_record, silent
 from churn.config import Settings, load_settings
-from churn.errors import ConfigError, GateError, ModelError
+from churn.errors import ConfigError, GateError, ModelError, shown_address
 from churn.features.catalogue import CATALOGUE
 from churn.features.plugins import load_own_features
 from churn.modeling.bundle import check_canaries
@@ -18,7 +18,6 @@ from churn.modeling.manifest import gate_open
 from churn.results.job_result import JobResult, Table
 from churn.storage.ledger import Ledger
 from churn.storage.records import Cause
-from churn.storage.redaction import shown_address
 
 HEADER = ("model", "as of", "AUC", "loss", "base", "gate")
 

@@ -23,11 +23,10 @@ from churn.modeling.manifest import CHAMPION, read_manifest
 from churn.modeling.panel import Panel, resolve_panel
 from churn.offers.catalogue import Offers
 from churn.results.output import RowWriter, TableWriter, writing_result, writing_table
-from churn.storage.erasures import Erased
+from churn.storage.erasures import Erased, remembered
+from churn.storage.files import check_name
 from churn.storage.ledger import Ledger
 from churn.storage.ledger_file import check_kept
-from churn.storage.names import check_name
-from churn.storage.outputs import remembered
 from churn.storage.postgres.address import Place, TableAddress
 from churn.storage.postgres.layout import Layout
 

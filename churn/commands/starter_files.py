@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
-from churn.data.profiling.consent import ConsentColumn, consent_column
+from churn.data.profiling.columns import ConsentColumn, consent_column
 from churn.data.profiling.guess import OrdersGuess
 
 COMMENT_COLUMN = 42

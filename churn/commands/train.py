@@ -37,7 +37,7 @@ from churn.modeling.training import Trained, train_model, with_fallback
 from churn.modeling.tuning import Tuned
 from churn.results.figures import difference
 from churn.results.job_result import JobResult, Table, hashed
-from churn.storage.names import canonical_json, sha256_of
+from churn.storage.files import canonical_json, sha256_of
 
 REFUSED = "-refused"
 OUTDATED = "not compared with the champion: {name} was written by another release"

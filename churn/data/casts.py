@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from churn.data.conditions import given_columns
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
-from churn.data.notations.flags import flag_sql
 from churn.data.notations.look import Notation
 from churn.data.notations.numbers import number_sql, plain_number_sql
 from churn.data.notations.times import ISO, NAMED, time_sql
 from churn.data.settings import TableSource
+from churn.data.words import flag_sql
 from churn.errors import ConfigError, DataError
 
 NUMERIC = re.compile(

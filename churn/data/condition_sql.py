@@ -29,8 +29,8 @@ from churn.data.conditions import (
 )
 from churn.data.contracts import Column
 from churn.data.engines.base import identifier, literal
-from churn.data.notations.flags import flag_sql
 from churn.data.settings import TableSource
+from churn.data.words import flag_sql
 from churn.errors import ConfigError, DataError
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier, literal
-from churn.data.mapping import mapped_columns
 from churn.data.settings import TableSource
+from churn.data.sources import mapped_columns
 from churn.data.statuses import status_columns
 from churn.data.where import where_of
 from churn.errors import ConfigError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 from churn.storage.postgres.source import PostgresSource
 from churn.storage.publish import private_folder
 
@@ -209,7 +209,7 @@ def _digest(path: Path) -> str:
 
     from churn.data.engines.duck import DuckDBEngine
     from churn.data.sources import columns_of
-    from churn.storage.names import canonical_json
+    from churn.storage.files import canonical_json
 
     engine = DuckDBEngine([path])
     try:

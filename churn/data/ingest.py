@@ -22,13 +22,12 @@ from churn.data.engines.base import Engine, Relation, identifier, literal
 from churn.data.erased import AS_WRITTEN, ERASED, ErasedRows
 from churn.data.ids import GUEST, Guests, canonical_sql
 from churn.data.losses import NOBODY, Lost, lost_kinds
-from churn.data.mapping import mapped_columns, unused_columns, used_columns
 from churn.data.open_ends import count_open
 from churn.data.readings import Reading, TableReader, Unread
 from churn.data.refunds import NET_AMOUNT, REFUND, count_refunds, refund_sql
 from churn.data.restricting import EARLIEST, KEPT, RAW, RAW_AS, WORDS, Rows, restricting_sql
 from churn.data.settings import DataSettings, TableSource
-from churn.data.sources import FILE_COLUMN
+from churn.data.sources import FILE_COLUMN, mapped_columns, unused_columns, used_columns
 from churn.data.statuses import StatusCheck
 from churn.data.unclear import check_words, keep_restricting
 from churn.data.where import LEFT_OUT, UNDECIDED, Where, where_of

@@ -8,8 +8,8 @@ from datetime import date
 from churn.data.casts import NUMERIC, is_text, text_sql
 from churn.data.days import day_number
 from churn.data.engines.base import Engine, literal
-from churn.data.notations.flags import bare_word_sql, words_sql
 from churn.data.notations.look import given_sql
+from churn.data.words import bare_word_sql, words_sql
 
 OPEN_DAY = day_number(date(2099, 1, 1))
 """From this day on, an expiry such as 9999-12-31 means that there is none."""

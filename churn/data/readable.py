@@ -26,7 +26,7 @@ from churn.data.text_layout import (
     text_layout,
 )
 from churn.errors import ConfigError, DataError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 from churn.storage.publish import private_folder
 
 PREFIX = "churn-copies-"

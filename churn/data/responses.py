@@ -10,7 +10,7 @@ import pyarrow as pa
 from churn.data.consent import known_before
 from churn.data.days import day_number
 from churn.data.engines.base import literal
-from churn.data.order_amounts import known_orders, order_amount_sql
+from churn.data.people import known_orders, order_amount_sql
 from churn.data.tables import Snapshot
 
 NOTED = ("campaign_id", "offer_id", "code")

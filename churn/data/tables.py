@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from churn.data.audit import TableAudit
+from churn.data.audit import TableAudit, compare_ids
 from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
@@ -17,7 +17,6 @@ from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.ids import Guests
 from churn.data.ingest import TableImporter, day_begins_sql
-from churn.data.matches import compare_ids
 from churn.data.order_numbers import lines_of_one_order
 from churn.data.orders import one_row_per_order
 from churn.data.readable import Copies, Readable

@@ -1,4 +1,4 @@
-"""The words shops use for channels, purposes and unsubscriptions, and their meanings.
+"""The words shops use for yes and no, channels, purposes and unsubscriptions, with their meanings.
 
 A refusal with an unrecognised word refuses everything it may mean; a grant grants only what it
 names. `[data.<table>.words]` adds a shop's own words, which take precedence.
@@ -6,16 +6,11 @@ names. `[data.<table>.words]` adds a shop's own words, which take precedence.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 
 from churn.data.engines.base import literal
-from churn.data.notations.flags import (
-    NO_WORDS,
-    YES_WORDS,
-    bare_word,
-    bare_word_sql,
-    words_sql,
-)
 
 Words = Mapping[str, Mapping[str, str | bool]]
 """`[data.<table>.words]`: for each of our columns, a shop's word → its meaning."""
@@ -36,7 +31,52 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# All words are bare (see `bare_word`). "mail" is not listed: it may be e-mail or a letter.
+def bare_word(text: str) -> str:
+    """The text's letters and digits only, in lower case and without accents.
+
+    >>> bare_word(" Opt-Out "), bare_word("SÍ"), bare_word("1.0")
+    ('optout', 'si', '1')
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold().strip()
+    plain = re.sub(r"^([01])\.0+$", r"\1", plain)
+    return "".join(sign for sign in plain if sign.isalnum())
+
+
+def bare_word_sql(text: str) -> str:
+    """The same in DuckDB's SQL."""
+    plain = rf"regexp_replace(trim(lower(strip_accents({text}))), '^([01])\.0+$', '\1')"
+    return rf"regexp_replace({plain}, '[^\p{{L}}\p{{N}}]', '', 'g')"
+
+
+def flag_sql(text: str) -> str:
+    """The SQL that reads a text as a flag; null if its word is on neither list."""
+    word = bare_word_sql(text)
+    return (
+        f"CASE WHEN {word} IN {words_sql(YES_WORDS)} THEN true "
+        f"WHEN {word} IN {words_sql(NO_WORDS)} THEN false END"
+    )
+
+
+def words_sql(words: frozenset[str]) -> str:
+    """The words as a list of SQL constants, for `IN`."""
+    return f"({', '.join(literal(word) for word in sorted(words))})"
+
+
+# All words are bare (see `bare_word`).
+YES_WORDS = _words(
+    "true t yes y 1 on checked enabled active ja j jawohl oui vrai si sim verdadero vero wahr da "
+    "tak ano igen kylla joo evet "
+    "granted given allow allowed accept accepted agree agreed approved confirmed "
+    "consent consented optin optedin doubleoptin subscribe subscribed"
+)
+NO_WORDS = _words(
+    "false f no n 0 off unchecked disabled inactive nein nee non nej nei nao falsch faux falso nie "
+    "nem ei hayir niet "
+    "denied deny declined decline refused refuse rejected reject revoked revoke withdrawn withdraw "
+    "disallow disallowed notallowed notgranted notsubscribed never "
+    "optout optedout unsubscribe unsubscribed blocked suppressed"
+)
+# "mail" is not listed: it may be e-mail or a letter.
 _CHANNELS = {
     "email": "email emails emailaddress emailmarketing marketingemail emailmarketingconsent "
     "electronicmail epost courriel couriel correoelectronico postaelettronica",

@@ -26,8 +26,8 @@ from churn.features.clock import FeatureClock
 from churn.modeling.manifest import SCHEMA, not_whole, read_manifest, resolve_bundle, signed
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import OUTPUTS
+from churn.storage.files import check_name
 from churn.storage.manifests import hash_files
-from churn.storage.names import check_name
 from churn.storage.publish import publish_directory
 
 REPORT = "report"

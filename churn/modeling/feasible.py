@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import date
 from math import isfinite
 
-from churn.data.repurchase import repurchase_gap_days
 from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.modeling.dataset import Dataset
 from churn.modeling.model import check_classes
-from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel
+from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel, repurchase_gap_days
 
 RARE = 0.01
 """Below this share an outcome counts as almost absent."""

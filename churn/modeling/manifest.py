@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from churn.errors import ConfigError, ModelError, OutdatedModelError
+from churn.storage.files import canonical_json, check_name, inside
 from churn.storage.manifests import verify_files
-from churn.storage.names import canonical_json, check_name, inside
 from churn.storage.publish import read_pointer
 
 SIGNATURE = "signature"

@@ -16,7 +16,7 @@ from churn.arrays import Floats
 from churn.errors import ConfigError, check_type
 from churn.offers import rules
 from churn.offers.rules import CHANNELS, Rule, Table, share_of
-from churn.storage.names import check_name
+from churn.storage.files import check_name
 
 NO_OFFER = "none"
 GLOBAL_HOLDOUT = "holdout"  # its name in the ledger, next to campaign ids

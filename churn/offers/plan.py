@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 
 from churn.arrays import Floats
 from churn.data.consent import consent_to_plan, earlier_contacts, preference_state
-from churn.data.order_amounts import mean_order_amounts
-from churn.data.people import people
+from churn.data.people import mean_order_amounts, people
 from churn.data.tables import Snapshot
 from churn.errors import DataError, check_type
 from churn.offers.arms import Shares, draw_arms, hash_position

@@ -17,9 +17,8 @@ from churn.data.tables import Tables
 from churn.errors import ChurnError
 from churn.privacy.erase_files import AddressesUnknownError, AudienceRows, FileEraser
 from churn.results.job_result import JobResult, Table
-from churn.storage.erasures import Erased, erase_rows, hashed
+from churn.storage.erasures import Erased, erase_rows, hashed, outputs
 from churn.storage.ledger import Ledger
-from churn.storage.outputs import outputs
 from churn.storage.postgres.address import Place, is_address
 
 ANSWERS = "answers of churn access"

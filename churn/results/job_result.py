@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from churn.data.audit import IdMatch, TableAudit
-from churn.storage.names import sha256_of
+from churn.storage.files import sha256_of
 
 SCHEMA = 1
 Line = tuple[str, ...]

@@ -15,7 +15,7 @@ from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from churn.errors import BusyError, StorageError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 
 Migration = Sequence[str]
 """The statements that lead from one schema version to the next."""

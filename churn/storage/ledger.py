@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from churn.errors import BusyError, ConfigError, DataError
 from churn.storage.database import database_errors, transaction
+from churn.storage.files import canonical_json, check_name
 from churn.storage.ledger_file import open_ledger_file
 from churn.storage.locks import Process
-from churn.storage.names import canonical_json, check_name
 from churn.storage.records import (
     CONTACTS,
     EXPORTED,

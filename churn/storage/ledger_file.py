@@ -1,28 +1,35 @@
-"""The file of the ledger: verified to be the original one, or created if there never was one.
+"""The file of the ledger, verified to be the original one, and the files next to it.
 
 Its content cannot be recreated: who refused, who was erased, who received what. It is therefore
 never recreated silently. Next to it is its mark, a small file with its id: if the mark exists and
 the ledger does not, or is a different one, no command continues. To start over, remove the mark.
+
+The key with which erased customers are hashed is a setting, or a third file next to them. Anyone
+with the key and the ledger can test names; so the file is readable by its owner only, and must not
+be shared. Without it the list of erased customers recognises nobody.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from churn.errors import StorageError
+from churn.errors import ConfigError, StorageError
 from churn.storage.database import database_errors, open_database
-from churn.storage.erasure_key import key_beside
+from churn.storage.files import storage_errors
 from churn.storage.locks import exclusive, lock_beside
-from churn.storage.os_errors import storage_errors
 from churn.storage.publish import publish_file
 from churn.storage.records import APPLICATION_ID, MIGRATIONS
 
 IN_MEMORY = ":memory:"
 BACKUP = "Restore the ledger from a backup"
 START_OVER = "docs/privacy.md explains how to start over."
+KEY_VARIABLE = "CHURN_PRIVACY_KEY"
+LEAST_KEY_LENGTH = 32
 
 
 def mark_beside(path: Path) -> Path:
@@ -128,3 +135,42 @@ def _refuse(path: Path, got: str) -> NoReturn:
         f"{path} must be the original ledger: it records who refused, was erased or was contacted"
     )
     raise StorageError(rule, got=got, fix=f"{BACKUP}; {START_OVER}")
+
+
+def key_beside(ledger_path: Path) -> Path:
+    """The path of the generated key."""
+    return ledger_path.with_name("erasure.key")
+
+
+def stored_key(ledger_path: Path, given: str | None) -> bytes | None:
+    """The given key, else the one in the file; None if there is neither."""
+    if given is not None:
+        return _long_enough(given, what="[privacy] key")
+    path = key_beside(ledger_path)
+    with storage_errors(path, doing="read"):
+        try:
+            text = path.read_text(encoding="ascii", errors="replace").strip()
+        except FileNotFoundError:
+            return None
+    return _long_enough(text, what=f"the key in {path.name}")
+
+
+def made_key(ledger_path: Path, given: str | None) -> bytes:
+    """The same, generated if there is none: 256 random bits, readable by the file's owner."""
+    found = stored_key(ledger_path, given)
+    if found is not None:
+        return found
+    text = secrets.token_hex(32)
+    with publish_file(key_beside(ledger_path)) as temporary:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{text}\n")
+    return text.encode()
+
+
+def _long_enough(text: str, *, what: str) -> bytes:
+    if len(text) < LEAST_KEY_LENGTH:
+        rule = f"{what} must have at least {LEAST_KEY_LENGTH} characters"
+        fix = "Make one with `openssl rand -hex 32`; keep it for as long as the ledger."
+        raise ConfigError(rule, got=f"{len(text)}", fix=fix)
+    return text.encode()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churn.errors import BusyError, StorageError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 
 _UNKNOWN = ("?", 0)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from churn.errors import BusyError, DataError, ModelError, StorageError
+from churn.storage.files import canonical_json, sha256_of, storage_errors
 from churn.storage.locks import exclusive, lock_beside
-from churn.storage.names import canonical_json, sha256_of
-from churn.storage.os_errors import storage_errors
 from churn.storage.publish import publish_file
 
 BUNDLE_MANIFEST = "manifest.json"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from churn.errors import BusyError, StorageError
+from churn.storage.files import storage_errors
 from churn.storage.locks import Process, exclusive, lock_beside
-from churn.storage.os_errors import storage_errors
 
 _POINTER_WAIT_SECONDS = 10.0
 _WRITER = r"\.(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:-journal|-wal|-shm)?"  # SQLite writes next to its file

@@ -21,8 +21,8 @@ from churn.errors import ConfigError, ModelError
 from churn.modeling.boosting import predict_booster
 from churn.modeling.manifest import check_signature, signed
 from churn.offers.effects import Effects, assumed_effects, effect_of_shift
+from churn.storage.files import check_name, inside
 from churn.storage.manifests import hash_files, verify_files
-from churn.storage.names import check_name, inside
 from churn.storage.publish import publish_directory, read_pointer, swap_pointer
 from churn.uplift.average import EffectLine, Estimate
 from churn.uplift.experiment import feature_matrix

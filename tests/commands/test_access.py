@@ -13,8 +13,8 @@ from churn.commands.customer_lists import only_customer
 from churn.commands.forget import forget
 from churn.errors import BusyError, ConfigError
 from churn.privacy.access_rows import FIELDS
+from churn.storage.erasures import remember_output
 from churn.storage.ledger import Ledger
-from churn.storage.outputs import remember_output
 from churn.storage.postgres.address import place_of
 from churn.storage.withdrawals import record_withdrawal
 

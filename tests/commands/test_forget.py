@@ -39,10 +39,9 @@ from churn.commands.plan import plan
 from churn.data.engines.duck import new_spill_folder
 from churn.errors import BusyError, ChurnError, ConfigError
 from churn.results.output import writing_table
-from churn.storage.erasures import compact, read_erased, tables_of_customers
+from churn.storage.erasures import compact, outputs, read_erased, tables_of_customers
 from churn.storage.ledger import Ledger
 from churn.storage.manifests import publish_with_manifest, sidecar_of, verify_file
-from churn.storage.outputs import outputs
 from churn.storage.records import MIGRATIONS
 from churn.storage.withdrawals import record_withdrawal
 
@@ -333,7 +332,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from churn.storage.ledger import Ledger
-from churn.storage.outputs import remembered
+from churn.storage.erasures import remembered
 from churn.results.output import writing_table
 import pyarrow as pa
 

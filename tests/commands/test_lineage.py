@@ -7,7 +7,7 @@ from simulated_shop import open_shop, simulated_orders
 
 from churn.commands.train import data_lineage
 from churn.config import load_settings
-from churn.storage.names import sha256_of
+from churn.storage.files import sha256_of
 
 ORDERS = simulated_orders(3)
 

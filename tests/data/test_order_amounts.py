@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from churn.data.order_amounts import mean_order_amounts
+from churn.data.people import mean_order_amounts
 
 
 def order(customer, day, amount, **more):

@@ -13,7 +13,7 @@ from churn.errors import ConfigError, ModelError
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.manifest import read_manifest, resolve_bundle
-from churn.storage.names import sha256_of
+from churn.storage.files import sha256_of
 
 FILES = {
     "amounts.json",

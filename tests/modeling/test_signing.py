@@ -11,7 +11,7 @@ from kept_models import keep_model
 from churn.errors import ConfigError, ModelError
 from churn.modeling.bundle import load_bundle
 from churn.modeling.manifest import check_signature, read_manifest, signed
-from churn.storage.names import sha256_of
+from churn.storage.files import sha256_of
 
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER = KEY[::-1]

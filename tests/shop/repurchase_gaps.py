@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from churn.data.repurchase import quantile_of_votes
+from churn.modeling.panel import quantile_of_votes
 
 
 def repurchase_gap_quantile(

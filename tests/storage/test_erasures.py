@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.errors import ConfigError
-from churn.storage.erasure_key import key_beside, made_key, stored_key
 from churn.storage.erasures import Erased, hashed, read_erased, record_erased
 from churn.storage.ledger import Ledger
+from churn.storage.ledger_file import key_beside, made_key, stored_key
 
 KEY = b"0123456789abcdef0123456789abcdef"
 OTHER = "another key of thirty-two letters."

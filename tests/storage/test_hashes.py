@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.errors import StorageError
-from churn.storage.names import canonical_json, sha256_of
+from churn.storage.files import canonical_json, sha256_of
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

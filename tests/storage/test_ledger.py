@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from churn.errors import BusyError, ConfigError
 from churn.storage.database import open_database
 from churn.storage.exports import Export, record_export
+from churn.storage.files import check_name
 from churn.storage.ledger import Ledger
 from churn.storage.messages import Message, claim, enqueue
-from churn.storage.names import check_name
 from churn.storage.records import MIGRATIONS, Contact, PlanRow, Promotion
 
 JANUARY, FEBRUARY, MARCH = date(2017, 1, 1), date(2017, 2, 1), date(2017, 3, 1)

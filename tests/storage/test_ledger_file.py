@@ -12,10 +12,9 @@ import pytest
 
 from churn.errors import StorageError
 from churn.storage.database import open_database
-from churn.storage.erasure_key import key_beside, made_key
 from churn.storage.erasures import read_erased, record_erased
 from churn.storage.ledger import Ledger
-from churn.storage.ledger_file import check_kept, mark_beside
+from churn.storage.ledger_file import check_kept, key_beside, made_key, mark_beside
 from churn.storage.records import APPLICATION_ID, MIGRATIONS
 
 ON = date(2024, 5, 1)

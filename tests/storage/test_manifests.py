@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import BusyError, DataError, ModelError, StorageError
+from churn.storage.files import sha256_of
 from churn.storage.manifests import (
     Facts,
     hash_files,
@@ -21,7 +22,6 @@ from churn.storage.manifests import (
     verify_file,
     verify_files,
 )
-from churn.storage.names import sha256_of
 
 # Publishes version after version; each file holds nothing but its number, many times.
 LOOP = """

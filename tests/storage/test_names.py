@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.errors import ConfigError, ModelError
-from churn.storage.names import check_name, inside
+from churn.storage.files import check_name, inside
 
 ALLOWED = string.ascii_lowercase + string.digits + "._-"
 

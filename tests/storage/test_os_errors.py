@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from churn.errors import StorageError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 
 TARGET = Path("out/scores.parquet")
 

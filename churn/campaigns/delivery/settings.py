@@ -17,9 +17,8 @@ from pydantic import Field
 from churn.campaigns.delivery.mailbox import Mailbox
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.data.settings import STRICT
-from churn.errors import ConfigError
+from churn.errors import ConfigError, shown_address
 from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
-from churn.storage.redaction import shown_address
 
 PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64

@@ -9,7 +9,7 @@ from churn.campaigns.delivery.email import EmailTransport
 from churn.campaigns.delivery.transport import Outgoing, Setup, Transport
 from churn.campaigns.delivery.webhook import WebhookTransport
 from churn.errors import ConfigError
-from churn.storage.os_errors import storage_errors
+from churn.storage.files import storage_errors
 
 TRANSPORTS: dict[str, Callable[[Setup], Transport]] = {
     EmailTransport.name: EmailTransport,

@@ -10,11 +10,10 @@ from churn.data.casts import source_columns
 from churn.data.contracts import TABLES
 from churn.data.engines.base import identifier
 from churn.data.notations.look import shape_sql
-from churn.data.profiling.amounts import AmountOf, Money, amount_of, money_in
 from churn.data.profiling.columns import REQUIRED, Mapped, map_columns, price_times_quantity, term
 from churn.data.profiling.counted_rows import CountedRows, guess_counted_rows
 from churn.data.profiling.files import Encoding, OrdersFiles, opened
-from churn.data.profiling.grain import Grain, count_rows
+from churn.data.profiling.grain import AmountOf, Grain, Money, amount_of, count_rows, money_in
 from churn.data.profiling.names import name_score
 from churn.data.profiling.values import profile
 from churn.data.profiling.words import Look, seen, warnings

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from churn.data.casts import source_columns
-from churn.data.profiling.amounts import AmountOf
 from churn.data.profiling.columns import Mapped
-from churn.data.profiling.dates import DateReading
 from churn.data.profiling.files import OrdersFiles
-from churn.data.profiling.grain import RowCounts
-from churn.data.profiling.values import ColumnProfile
+from churn.data.profiling.grain import AmountOf, RowCounts
+from churn.data.profiling.values import ColumnProfile, DateReading
 
 NUMBERS = ("amount", "quantity", "unit_price", "discount")
 

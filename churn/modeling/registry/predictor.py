@@ -13,7 +13,7 @@ from typing import Any
 
 from churn.modeling import portable
 from churn.modeling.model import ChurnModel
-from churn.storage.names import sha256_of
+from churn.storage.files import sha256_of
 from churn.storage.publish import private_folder
 
 REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")

@@ -15,7 +15,7 @@ from churn.modeling.model import ChurnModel
 from churn.modeling.registry.predictor import log_predictor
 from churn.modeling.registry.store import mlflow_store
 from churn.modeling.settings import TrackingSettings
-from churn.storage.names import check_name
+from churn.storage.files import check_name
 
 Manifest = Mapping[str, Any]
 ChildRun = tuple[str, dict[str, str], dict[str, float]]

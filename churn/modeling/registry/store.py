@@ -16,11 +16,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from churn.errors import StorageError
+from churn.errors import StorageError, shown_address, without_addresses
 from churn.modeling.settings import TrackingSettings
 from churn.storage.locks import exclusive
 from churn.storage.publish import publish_file
-from churn.storage.redaction import shown_address, without_addresses
 
 SQLITE = "sqlite:///"
 LOCK_WAIT_SECONDS = 300

@@ -11,7 +11,7 @@ from churn.errors import ConfigError
 from churn.modeling.registry.record import find_version
 from churn.modeling.registry.store import mlflow_store
 from churn.modeling.settings import TrackingSettings
-from churn.storage.names import check_name
+from churn.storage.files import check_name
 
 CHAMPION_ALIAS = "champion"
 CHALLENGER_ALIAS = "challenger"

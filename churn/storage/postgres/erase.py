@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from churn.storage.erasures import Erased
-from churn.storage.names import canonical_json
+from churn.storage.files import canonical_json
 from churn.storage.postgres.address import TableAddress
 from churn.storage.postgres.connection import Server, connected
 from churn.storage.postgres.layout import KnownTable, Layout, digest_of_rows, find_table

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from churn.errors import BusyError, ChurnError, ConfigError, DataError, StorageError
-from churn.storage.names import canonical_json
+from churn.storage.files import canonical_json
 from churn.storage.postgres.address import LONGEST_NAME_BYTES, TableAddress, identifier
 from churn.storage.postgres.connection import Server, connected
 from churn.storage.postgres.layout import (

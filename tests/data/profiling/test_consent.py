@@ -2,7 +2,7 @@
 
 import pytest
 
-from churn.data.profiling.consent import ConsentColumn, consent_column
+from churn.data.profiling.columns import ConsentColumn, consent_column
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.storage.redaction import harmless, shown_address, without_addresses
+from churn.errors import harmless, shown_address, without_addresses
 
 SECRET = "hunter2"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.data.notations.flags import NO_WORDS, YES_WORDS, bare_word, bare_word_sql, flag_sql
+from churn.data.words import NO_WORDS, YES_WORDS, bare_word, bare_word_sql, flag_sql
 
 
 def read(text: str | None) -> bool | None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repurchase_gaps import repurchase_gap_quantile
 
-from churn.data.repurchase import repurchase_gap_days
 from churn.data.tables import Tables
+from churn.modeling.panel import repurchase_gap_days
 
 BEGIN = date(2024, 1, 1)
 BEFORE = BEGIN + timedelta(days=60)
