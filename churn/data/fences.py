@@ -10,12 +10,15 @@ FENCE_DEVIATIONS = 3.0
 FAR_BEYOND = 10.0
 ROUNDING = 1e-12  # a variance below this share of the mean square is rounding error
 DIGITS = 9
+LARGEST_LOG = 700.0  # exp of little more is infinite, and no amount comes near it
 
 
 def log_normal_fence(count: float, log_sum: float, log_squares: float) -> float | None:
     """exp(mean + 3 standard deviations) of logarithms, from two sums of them; None without any."""
     mean, deviation = moments(count, log_sum, log_squares)
-    return None if mean is None else steady(exp(mean + FENCE_DEVIATIONS * (deviation or 0.0)))
+    if mean is None:
+        return None
+    return steady(exp(min(mean + FENCE_DEVIATIONS * (deviation or 0.0), LARGEST_LOG)))
 
 
 def steady(value: float) -> float:

@@ -37,6 +37,13 @@ def test_nothing_has_no_fence(open_shop):
     assert tables.audits["orders"].warnings == ()
 
 
+@pytest.mark.parametrize("least", [1.1853479334966697e-298, 1e-307])
+def test_a_minute_amount_makes_no_fence_infinite(open_shop, least):
+    tables = open_shop(orders(72_988.0, least))
+    assert order_fence(tables.engine) == pytest.approx(exp(700), rel=0.5)
+    assert tables.audits["orders"].warnings == ()
+
+
 def test_an_order_far_beyond_the_fence_is_a_warning_of_the_table(open_shop):
     (warning,) = open_shop(orders(*USUAL, 77_183.6)).audits["orders"].warnings
     assert warning.startswith("1 order is more than 10 times larger than ")
