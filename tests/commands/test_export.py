@@ -279,7 +279,7 @@ def test_an_offer_that_is_not_in_the_plan_is_told_and_nothing_is_written(shop):
 
 def test_a_list_is_no_plan_and_is_told_so(shop):
     sent(shop, planned(shop))
-    told = "list.parquet must be a plan, got a list of `churn export`. Take the file that"
+    told = "list.parquet must be a plan, got a list of `churn export`. Pass the file that"
     with pytest.raises(DataError, match=told):
         export(shop, plan=shop.parent / "list.parquet", out=shop.parent / "again.parquet")
 
@@ -405,7 +405,7 @@ def test_an_altered_plan_or_one_without_a_manifest_is_refused(shop):
         sent(shop, path)
     path.write_bytes(content)
     path.with_name("plan.parquet.manifest.json").unlink()
-    with pytest.raises(DataError, match="must lie beside its manifest"):
+    with pytest.raises(DataError, match="must lie next to its manifest"):
         sent(shop, path)
     assert not (shop.parent / "list.parquet").exists()
 
