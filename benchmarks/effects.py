@@ -26,9 +26,8 @@ from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
 from churn.offers.catalogue import Offer
 from churn.uplift.average import EffectLine
-from churn.uplift.experiment import ExperimentData
+from churn.uplift.experiment import ExperimentData, build_experiment
 from churn.uplift.learnt import LearntEffects
-from churn.uplift.past_contacts import build_experiment
 from churn.uplift.study import StudySettings, cross_fit, study
 
 __all__ = ["main"]

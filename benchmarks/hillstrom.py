@@ -18,7 +18,7 @@ from churn.uplift.experiment import ExperimentData
 from churn.uplift.ranking import (
     Contrast,
     UpliftReport,
-    judge_rankings,
+    evaluate_rankings,
 )
 from churn.uplift.study import OutOfFold, StudySettings, cross_fit, study
 
@@ -67,7 +67,7 @@ def plain_report(
     scores = {name: effects[rows, column] for name, effects in seen.effects.items()}
     scores["risk"] = -seen.outcomes[rows, 0]
     rankings = {name: PlainRanking.of(contrast, score) for name, score in scores.items()}
-    return judge_rankings(rankings, contrast.customer, replicates=settings.replicates)
+    return evaluate_rankings(rankings, contrast.customer, replicates=settings.replicates)
 
 
 def main(path: Path) -> None:

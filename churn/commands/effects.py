@@ -12,10 +12,9 @@ from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers
 from churn.results.job_result import JobResult, Line, Table, hashed
-from churn.uplift.experiment import ExperimentData
+from churn.uplift.experiment import ExperimentData, build_experiment
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
-from churn.uplift.past_contacts import build_experiment
 from churn.uplift.study import Finding, Study, StudySettings, study
 
 EFFECTS = "effects"

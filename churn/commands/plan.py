@@ -26,7 +26,7 @@ from churn.results.output import check_out, guard_notes, outputs, read_result
 from churn.storage.ledger import Ledger
 from churn.storage.postgres.address import Place, place_of
 from churn.storage.records import PlanRow
-from churn.uplift.effect_predictions import measured_effects
+from churn.uplift.learnt import measured_effects
 
 NO_CONSENTS = (
     "no consents are on record, so nobody gets an offer: connect [data.consents], or set "

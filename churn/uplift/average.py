@@ -16,17 +16,17 @@ from churn.arrays import Bools, Floats
 from churn.uplift.experiment import customer_codes
 
 LEVEL = 0.9
-Z = 1.6448536269514722  # of the normal, 5 % on either side
+Z = 1.6448536269514722  # standard normal quantile, 5 % on either side
 
-LEAST_CUSTOMERS = 200
-MOST_SHOWN = 3
-MOST_VALUES = 8
+MIN_GROUP_CUSTOMERS = 200
+MAX_GROUPS = 3
+MAX_VALUES = 8
 GROUP_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard error; the interval is that of `LEVEL`, 90 %."""
+    """An estimate and its standard error, with the interval of `LEVEL`, 90 %."""
 
     estimate: float
     error: float
@@ -47,7 +47,7 @@ class Estimate:
 
 
 def mean_by_customer(values: ArrayLike, customer: ArrayLike) -> Estimate:
-    """The mean over rows; its error treats a customer's rows as one draw.
+    """The mean over rows, with its standard error clustered by customer.
 
     >>> mean_by_customer([0.0, 1.0, 0.0, 1.0], ["a", "b", "c", "d"]).estimate
     0.5
@@ -60,7 +60,7 @@ def mean_by_customer(values: ArrayLike, customer: ArrayLike) -> Estimate:
 
 
 def _clustered(residual: Floats, customer: ArrayLike) -> float:
-    """The sum over customers of the squared sum of their residuals, for finitely many of them."""
+    """Sum over customers of their squared summed residuals, with the finite-sample correction."""
     codes = customer_codes(customer)
     sums = np.bincount(codes, residual)
     return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
@@ -70,9 +70,9 @@ def _clustered(residual: Floats, customer: ArrayLike) -> float:
 class EffectLine:
     """average + slope x (prediction - centre): the learner's prediction, shrunk.
 
-    The best linear predictor of the effect from a learner that had not seen the customer
-    (Chernozhukov, Demirer, Duflo and Fernandez-Val 2018). `slope` is 0 if the prediction is
-    worthless and never above 1; it is shrunk by its own uncertainty (James and Stein 1961).
+    The best linear predictor of the effect from out-of-fold predictions (Chernozhukov, Demirer,
+    Duflo and Fernandez-Val 2018). `slope` is 0 for uninformative predictions and never above 1;
+    it is shrunk by its own uncertainty (James and Stein 1961).
     """
 
     average: Estimate
@@ -82,17 +82,17 @@ class EffectLine:
 
     @classmethod
     def fit(cls, pseudo: Floats, predicted: Floats, customer: ArrayLike) -> Self:
-        """The line from the pseudo-outcomes and the learner's out-of-fold predictions, by row."""
+        """The line from pseudo-outcomes and out-of-fold predictions of the same rows."""
         average, centre = mean_by_customer(pseudo, customer), float(predicted.mean())
-        away = predicted - centre
-        spread = float(away @ away)
+        deviation = predicted - centre
+        spread = float(deviation @ deviation)
         if not spread > 0:
             return cls(average, 0.0, 0.0, centre)
-        raw = float(away @ pseudo) / spread
-        residual = pseudo - average.estimate - raw * away
-        error = np.sqrt(_clustered(away * residual, customer)) / spread
-        trust = max(0.0, 1 - (error / raw) ** 2) if raw > 0 else 0.0
-        return cls(average, min(raw * trust, 1.0), float(error), centre)
+        raw = float(deviation @ pseudo) / spread
+        residual = pseudo - average.estimate - raw * deviation
+        error = np.sqrt(_clustered(deviation * residual, customer)) / spread
+        shrinkage = max(0.0, 1 - (error / raw) ** 2) if raw > 0 else 0.0
+        return cls(average, min(raw * shrinkage, 1.0), float(error), centre)
 
     def mean(self, predicted: Floats) -> Floats:
         """The effect of each row."""
@@ -106,7 +106,7 @@ class EffectLine:
 
 @dataclass(frozen=True)
 class Group:
-    """Customers within a range of one feature, and their average effect with its interval."""
+    """Customers defined by the range of one feature, and their average effect with interval."""
 
     feature: str
     rule: str
@@ -116,56 +116,56 @@ class Group:
     high: float
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, as plain JSON."""
+        """The same as plain JSON."""
         return dict(vars(self))
 
 
-def telling_groups(
+def responsive_groups(
     features: pd.DataFrame, pseudo: Floats, customer: ArrayLike
 ) -> Mapping[str, tuple[Group, ...]]:
     """`works`: groups whose effect is above zero and above the average; `harms`: below zero.
 
-    Each feature is cut into thirds, or by value if it has few; missing values are a group, too. The
-    intervals hold for all examined groups together, at 95 % (Bonferroni). The three groups with the
-    clearest bounds are kept.
+    Each feature is split into thirds, one with few values into these values; missing values are a
+    group of their own. The intervals hold simultaneously for all groups examined, at 95 %
+    (Bonferroni). Of each kind, the three groups with the most extreme bounds are returned.
     """
     customers, average = np.asarray(customer), float(np.mean(pseudo))
     cells = [cell for name in features.columns for cell in _cells(str(name), features[name])]
-    kept = [cell for cell in cells if cell[2].sum() >= LEAST_CUSTOMERS]
-    wide = float(norm.ppf(1 - (1 - GROUP_LEVEL) / 2 / max(len(kept), 1)))
+    large = [cell for cell in cells if cell[2].sum() >= MIN_GROUP_CUSTOMERS]
+    z = float(norm.ppf(1 - (1 - GROUP_LEVEL) / 2 / max(len(large), 1)))
     groups = [
-        _group(name, rule, pseudo[inside], customers[inside], wide) for name, rule, inside in kept
+        _group(name, rule, pseudo[inside], customers[inside], z) for name, rule, inside in large
     ]
     works = [group for group in groups if group.low > max(average, 0.0)]
     harms = [group for group in groups if group.high < 0]
     return {
-        "works": tuple(sorted(works, key=lambda group: -group.low)[:MOST_SHOWN]),
-        "harms": tuple(sorted(harms, key=lambda group: group.high)[:MOST_SHOWN]),
+        "works": tuple(sorted(works, key=lambda group: -group.low)[:MAX_GROUPS]),
+        "harms": tuple(sorted(harms, key=lambda group: group.high)[:MAX_GROUPS]),
     }
 
 
-def _group(feature: str, rule: str, pseudo: Floats, customer: ArrayLike, wide: float) -> Group:
+def _group(feature: str, rule: str, pseudo: Floats, customer: ArrayLike, z: float) -> Group:
     mean = mean_by_customer(pseudo, customer)
-    half = wide * mean.error
+    half = z * mean.error
     count = len(np.unique(np.asarray(customer)))
     return Group(feature, rule, count, mean.estimate, mean.estimate - half, mean.estimate + half)
 
 
 def _cells(name: str, column: pd.Series[float]) -> Iterator[tuple[str, str, Bools]]:
-    """The feature, a rule, and the rows to which it applies."""
-    value = column.to_numpy(dtype="float64", na_value=np.nan)
-    known = ~np.isnan(value)
-    if 0 < known.sum() < len(value):
+    """The feature, a rule as text, and the rows that satisfy it."""
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    known = ~np.isnan(values)
+    if 0 < known.sum() < len(values):
         yield name, f"{name} is not known", ~known
-    found = np.unique(value[known])
-    if len(found) <= 1:
+    distinct = np.unique(values[known])
+    if len(distinct) <= 1:
         return
-    if len(found) <= MOST_VALUES:
-        yield from ((name, f"{name} is {one:.4g}", value == one) for one in found)
+    if len(distinct) <= MAX_VALUES:
+        yield from ((name, f"{name} is {value:.4g}", values == value) for value in distinct)
         return
-    edges = np.unique(np.quantile(value[known], [1 / 3, 2 / 3]))
-    for low, high in pairwise([-np.inf, *edges[edges < found[-1]], np.inf]):
-        yield name, _rule(name, low, high), known & (value > low) & (value <= high)
+    edges = np.unique(np.quantile(values[known], [1 / 3, 2 / 3]))
+    for low, high in pairwise([-np.inf, *edges[edges < distinct[-1]], np.inf]):
+        yield name, _rule(name, low, high), known & (values > low) & (values <= high)
 
 
 def _rule(name: str, low: float, high: float) -> str:

@@ -1,29 +1,50 @@
-"""Data of an experiment: one row per customer and campaign with its outcome, and resampling."""
+"""Experiments: randomised contacts with features before them and outcomes after."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from churn.arrays import Bools, Floats
+from churn.data.consent import current_objectors
+from churn.data.cutoffs import Cutoffs
+from churn.data.days import date_of, day_number
+from churn.data.event_days import NOT_CONTACTED
+from churn.data.labels import outcomes
+from churn.data.tables import Tables
 from churn.errors import DataError
+from churn.features.builder import build_features
+from churn.features.catalogue import feature_names
+from churn.features.clock import FeatureClock
 from churn.offers.catalogue import NO_OFFER
 
 COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
+MAX_STANDARD_ERRORS = 4.0
+CUTOFFS_AT_ONCE = 8
+NOT_NAMED = "no offer is named"
+OPEN = "the horizon after the contact is not over"
+AGAIN = "contacted before in the same campaign"
+OBJECTED = "objected to profiling"
+UNKNOWN = "not known before the contact"
+UNFIT = "the lot does not fit its propensities"
+KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
+OUTCOMES = ("horizon_orders", "horizon_net_spend")
 
 
 def customer_codes(customer: ArrayLike) -> NDArray[np.int64]:
-    """0, 1, 2 … for each distinct customer, row by row."""
+    """The number of each row's customer: 0, 1, 2 … in order of appearance."""
     return np.asarray(pd.factorize(np.asarray(customer))[0], dtype=np.int64)
 
 
 def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.int64]:
-    """The fold of each row: equal shares of the customers, all rows of a customer in one fold.
+    """The fold of each row: equally many customers per fold, all rows of a customer in one.
 
     >>> customer_folds(["ann", "bob", "ann", "cid"], 3, seed=1).tolist()
     [0, 1, 0, 2]
@@ -35,14 +56,13 @@ def customer_folds(customer: ArrayLike, folds: int, *, seed: int) -> NDArray[np.
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """Randomised contacts and their outcomes, one per row: `COLUMNS`, then features.
+    """Randomised contacts with their outcomes, one row each: `COLUMNS`, then features.
 
-    Rows of one `lot` (choice set) could have been assigned the same offers. `offer_id` is the
-    assigned offer, "none" for controls: intention to treat. `propensity` is the probability of that
-    assignment, strictly between 0 and 1. `retained` is 1 if there is an order within
-    `horizon_days`; `margin` is that of those days. Features are as of before the contact.
-    `observational` counts contacts that were not randomised, by offer; `left_out` counts other
-    unusable contacts by reason.
+    Rows of one `lot`, a choice set, could have been assigned the same offers. `offer_id` is the
+    assigned one, "none" for customers held out: intention to treat. `propensity` is its
+    probability, strictly between 0 and 1. `retained` is 1 for an order within `horizon_days`,
+    `margin` the margin in them. Features are as of before the contact. `observational` counts
+    contacts that were not randomised, by offer; `left_out` all other unusable ones, by reason.
     """
 
     rows: pd.DataFrame
@@ -60,7 +80,7 @@ class ExperimentData:
         if outside:
             raise DataError(
                 "propensities must lie strictly between 0 and 1",
-                got=f"{outside} row(s) outside",
+                got=f"{outside} row(s) otherwise",
                 fix="Leave out contacts that were not randomised: they are observational.",
             )
 
@@ -69,15 +89,15 @@ class ExperimentData:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """The offers of choice sets with controls, sorted by name."""
-        given = self.rows.loc[self.compared, "offer_id"].unique()
-        return tuple(sorted(name for name in given if name != NO_OFFER))
+        """The offers of choice sets with held-out customers, by name."""
+        assigned = self.rows.loc[self.compared, "offer_id"].unique()
+        return tuple(sorted(name for name in assigned if name != NO_OFFER))
 
     @property
     def compared(self) -> Bools:
-        """Rows of choice sets with controls."""
-        kept = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "lot"].unique()
-        return np.asarray(self.rows["lot"].isin(kept))
+        """Rows of choice sets with held-out customers."""
+        lots = self.rows.loc[self.rows["offer_id"] == NO_OFFER, "lot"].unique()
+        return np.asarray(self.rows["lot"].isin(lots))
 
     @property
     def customer(self) -> NDArray[Any]:
@@ -91,7 +111,7 @@ class ExperimentData:
 
     @property
     def propensity(self) -> Floats:
-        """The probability of the assignment of each row."""
+        """The probability of the assigned offer, or of being held out."""
         return self.rows["propensity"].to_numpy(dtype="float64")
 
     @property
@@ -99,25 +119,171 @@ class ExperimentData:
         """The features as float32, shape (rows, features)."""
         return feature_matrix(self.rows, self.feature_names)
 
-    def was_given(self, offer: str) -> Bools:
-        """Rows that were assigned that offer, or "none"."""
+    def assigned(self, offer: str) -> Bools:
+        """Rows that were assigned this offer, or "none"."""
         return np.asarray(self.rows["offer_id"] == offer)
 
-    def could_get(self, offer: str) -> Bools:
-        """Rows of choice sets with both that offer and controls."""
-        gave = self.rows.loc[self.rows["offer_id"] == offer, "lot"].unique()
-        could: Bools = self.compared & np.asarray(self.rows["lot"].isin(gave))
-        return could
+    def in_choice_set(self, offer: str) -> Bools:
+        """Rows of choice sets with both this offer and held-out customers."""
+        lots = self.rows.loc[self.rows["offer_id"] == offer, "lot"].unique()
+        rows: Bools = self.compared & np.asarray(self.rows["lot"].isin(lots))
+        return rows
 
     def only(self, which: NDArray[Any]) -> ExperimentData:
-        """The rows selected by a mask or by positions."""
+        """Some of the rows, by a mask or positions."""
         return replace(self, rows=self.rows.iloc[np.arange(len(self))[which]])
 
-    def customers_given(self, offer: str, *, among: Bools) -> int:
-        """The number of distinct customers who were assigned that offer, or "none"."""
-        return int(self.rows.loc[self.was_given(offer) & among, "customer_id"].nunique())
+    def customers_assigned(self, offer: str, *, among: Bools) -> int:
+        """Distinct customers who were assigned this offer, or "none"."""
+        return int(self.rows.loc[self.assigned(offer) & among, "customer_id"].nunique())
 
 
 def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """The features as float32, the input of the trees, shape (rows, features)."""
+    """Features as float32, shape (rows, features), as the trees take them."""
     return rows[list(names)].to_numpy(dtype="float32", na_value=np.nan)
+
+
+def check_propensities(contacts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The contacts of lots whose assignments agree with their propensities, and the number of
+    all others. `contacts` has lot, offer_id and propensity.
+    """
+    gaps = contacts.groupby("lot")[["offer_id", "propensity"]].apply(_largest_gap)
+    plausible = gaps.index[gaps <= MAX_STANDARD_ERRORS] if len(contacts) else gaps.index
+    kept = contacts[contacts["lot"].isin(plausible)]
+    return kept, len(contacts) - len(kept)
+
+
+def propensity_gap(propensity: np.ndarray, rows: int) -> float:
+    """Difference between the sum of 1 / propensity over an arm and the rows of the choice set, in
+    standard errors. Its expectation is 0 if the propensities are right (Horvitz and Thompson 1952).
+
+    >>> propensity_gap(np.full(50, 0.5), rows=100)
+    0.0
+    """
+    error = np.sqrt(np.sum((1 - propensity) / propensity**2))
+    return float(abs(np.sum(1 / propensity) - rows) / error)
+
+
+def _largest_gap(lot: pd.DataFrame) -> float:
+    arms = lot.groupby("offer_id")["propensity"]
+    return max(propensity_gap(arm.to_numpy(), len(lot)) for _, arm in arms)
+
+
+def build_experiment(
+    tables: Tables,
+    *,
+    as_of: date,
+    clock: FeatureClock,
+    margin_rate: float = 1.0,
+    names: Sequence[str] | None = None,
+) -> ExperimentData:
+    """The randomised contacts whose horizon had passed by `as_of` (exclusive).
+
+    Features use only what happened before the day of the contact. A contact whose propensity is
+    not strictly between 0 and 1 is counted as observational and not used. `names` selects the
+    features (default: all that the connected tables provide). Raises DataError without contacts.
+    """
+    contacts, counts = _contacts(tables, as_of=as_of, horizon_days=clock.horizon_days)
+    randomised = contacts["propensity"].between(0, 1, inclusive="neither")
+    observational = contacts.loc[~randomised & (contacts["offer_id"] != NO_OFFER), "offer_id"]
+    features = feature_names(tables.connected()) if names is None else tuple(names)
+    checked, unfit = check_propensities(contacts[randomised])
+    rows = _with_outcomes(tables, checked, as_of=as_of, clock=clock, names=features)
+    rows = rows.rename(columns={"horizon_net_spend": "margin"})
+    rows["margin"] = margin_rate * rows["margin"]
+    rows["retained"] = (rows["horizon_orders"] > 0).astype("float64")
+    counts |= {UNFIT: unfit, UNKNOWN: len(checked) - len(rows)}
+    return ExperimentData(
+        rows=rows[[*COLUMNS, *features]].reset_index(drop=True),
+        feature_names=features,
+        horizon_days=clock.horizon_days,
+        observational={str(k): int(v) for k, v in observational.value_counts().items()},
+        left_out={reason: count for reason, count in counts.items() if count},
+    )
+
+
+def _contacts(
+    tables: Tables, *, as_of: date, horizon_days: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The first contact of each customer and campaign, and the number of others by reason."""
+    if not tables.has("contacts"):
+        rule = "effects are estimated from table 'contacts', which is not connected"
+        raise DataError(rule, fix="Name its source in [data.contacts].")
+    frame = tables.frame("contacts")
+    columns = frame.collect_schema().names()
+    contacts: pd.DataFrame = tables.engine.collect(
+        frame.select(
+            "customer_id",
+            "campaign_id",
+            "day",
+            *(name for name in ("lot", "offer_id", "arm", "propensity") if name in columns),
+            cutoff=nw.col("local_day"),
+        )
+    ).to_pandas()
+    contacts = contacts.reindex(columns=[*KEPT])
+    contacts["lot"] = _choice_sets(contacts)
+    contacts["propensity"] = contacts["propensity"].astype("float64")
+    contacts["offer_id"] = _assigned_offers(contacts)
+    contacts = contacts.sort_values(["campaign_id", "customer_id", "day"], ignore_index=True)
+    end = day_number(as_of) - tables.arrival_lag_days()
+    seen = contacts[contacts["cutoff"] < day_number(as_of)]
+    named = seen[seen["offer_id"].notna()]
+    closed = named[named["cutoff"] + horizon_days <= end]
+    willing = closed[~closed["customer_id"].isin(current_objectors(tables))]
+    first = willing.drop_duplicates(["campaign_id", "customer_id"])
+    steps = {
+        NOT_NAMED: (seen, named),
+        OPEN: (named, closed),
+        OBJECTED: (closed, willing),
+        AGAIN: (willing, first),
+    }
+    return first, {reason: len(more) - len(less) for reason, (more, less) in steps.items()}
+
+
+def _choice_sets(contacts: pd.DataFrame) -> pd.Series[str]:
+    """The campaign, followed by the lot if there is one."""
+    lot = contacts["lot"].astype("object")
+    campaign = contacts["campaign_id"].astype("object")
+    return campaign.where(lot.isna(), campaign + "/" + lot.fillna("").astype(str))
+
+
+def _assigned_offers(contacts: pd.DataFrame) -> pd.Series[str]:
+    """The assigned offer; "none" in the arms `control` and `holdout`, whatever offer_id says."""
+    arm = contacts["arm"].astype("object").fillna("treatment").str.lower()
+    offer = contacts["offer_id"].astype("object")
+    return offer.where(~arm.isin(NOT_CONTACTED), NO_OFFER)
+
+
+def _with_outcomes(
+    tables: Tables,
+    contacts: pd.DataFrame,
+    *,
+    as_of: date,
+    clock: FeatureClock,
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """The contacts of known customers, joined to features and outcomes."""
+    keys = ["customer_id", "cutoff"]
+    parts = []
+    for cutoffs in _panels(contacts["cutoff"], as_of, clock, tables.arrival_lag_days()):
+        built = build_features(tables, list(cutoffs), clock, names=names)
+        features, observed = (
+            tables.engine.collect(frame).to_pandas() for frame in (built, outcomes(tables, cutoffs))
+        )
+        joined = contacts.merge(features, on=keys, how="inner")
+        parts.append(joined.merge(observed, on=keys, how="left"))
+    if not parts:
+        return contacts.reindex(columns=[*contacts.columns, *OUTCOMES, *names])
+    rows = pd.concat(parts, ignore_index=True)
+    rows[[*OUTCOMES]] = rows[[*OUTCOMES]].astype("float64").fillna(0.0)
+    return rows
+
+
+def _panels(
+    days: pd.Series[int], as_of: date, clock: FeatureClock, lag_days: int
+) -> Iterator[Cutoffs]:
+    """The days of the contacts as cutoffs, in batches to bound memory."""
+    dates = [date_of(int(day)) for day in np.unique(days)]
+    for begin in range(0, len(dates), CUTOFFS_AT_ONCE):
+        batch = tuple(dates[begin : begin + CUTOFFS_AT_ONCE])
+        yield Cutoffs(batch, clock.horizon_days, as_of, arrival_lag_days=lag_days)

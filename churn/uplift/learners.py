@@ -1,4 +1,4 @@
-"""Learners of the effect of each offer on each customer: the DR-learner and two challengers.
+"""Learners of each customer's effect of each offer: the DR-learner and two challengers.
 
 Kennedy (2023), Towards optimal doubly robust estimation of heterogeneous causal effects; Kuenzel,
 Sekhon, Bickel and Yu (2019), Metalearners for estimating heterogeneous treatment effects.
@@ -20,23 +20,23 @@ from churn.uplift.experiment import ExperimentData, customer_folds
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings:
-    """How trees are grown; by default those of effects: shallow and slow, since effects are small.
+    """Tree growth; the defaults are those of effects, shallow and slow since effects are small.
 
-    A leaf holds at least `leaf_share` of the rows, and `least_rows_in_leaf`.
+    A leaf holds at least `leaf_share` of the rows, and at least `min_rows_in_leaf`.
     """
 
     rounds: int = 100
     num_leaves: int = 3
     learning_rate: float = 0.03
     leaf_share: float = 0.01
-    least_rows_in_leaf: int = 50
+    min_rows_in_leaf: int = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerSettings:
-    """Growth of the trees of effects and of outcomes, and the folds of customers between them.
+    """Trees of effects and of outcomes, and the folds of customers for cross-fitting.
 
-    `threads` does not change the result; 0 uses every core.
+    `threads` does not change the result; 0 uses all cores.
     """
 
     effect: GrowthSettings = field(default_factory=GrowthSettings)
@@ -48,17 +48,17 @@ class LearnerSettings:
     threads: int = 0
 
     def fit_effect(self, matrix: np.ndarray, pseudo: Floats) -> str:
-        """Trees for pseudo-outcomes, by squared error, as LightGBM's text."""
+        """Trees for pseudo-outcomes under squared error, as LightGBM text."""
         return self._fit("regression", self.effect, matrix, pseudo)
 
     def fit_outcome(self, matrix: np.ndarray, retained: Floats) -> str:
-        """Trees for P(retained), as LightGBM's text."""
+        """Trees for P(retained), as LightGBM text."""
         return self._fit("binary", self.outcome, matrix, retained)
 
     def _fit(
         self, objective: str, growth: GrowthSettings, matrix: np.ndarray, target: Floats
     ) -> str:
-        leaf = max(growth.least_rows_in_leaf, int(growth.leaf_share * len(matrix)))
+        leaf = max(growth.min_rows_in_leaf, int(growth.leaf_share * len(matrix)))
         settings = BoosterSettings(
             objective=objective,
             feature_names=tuple(f"x{column}" for column in range(matrix.shape[1])),
@@ -77,28 +77,31 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class SLearner:
-    """One model of P(retained | features, offer); an effect is a difference between offers."""
+    """One model of P(retained | features, offer); an effect is a difference of predictions."""
 
     offers: tuple[str, ...]
     text: str
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """The learner fitted on every row of the experiment."""
-        given = np.column_stack([data.was_given(offer) for offer in offers])
-        matrix = np.column_stack([data.matrix, given.astype("float32")])
+        """Fits on every row of the experiment."""
+        treatment = np.column_stack([data.assigned(offer) for offer in offers])
+        matrix = np.column_stack([data.matrix, treatment.astype("float32")])
         return cls(offers, learning.fit_outcome(matrix, data.retained))
 
     def outcomes(self, matrix: np.ndarray) -> Floats:
         """P(retained) under none and under each offer, shape (rows, 1 + offers)."""
-        nothing = np.zeros((len(matrix), len(self.offers)), dtype="float32")
-        worlds = [nothing]
+        untreated = np.zeros((len(matrix), len(self.offers)), dtype="float32")
+        treatments = [untreated]
         for column in range(len(self.offers)):
-            given = nothing.copy()
-            given[:, column] = 1
-            worlds.append(given)
+            treated = untreated.copy()
+            treated[:, column] = 1
+            treatments.append(treated)
         return np.column_stack(
-            [predict_booster(self.text, np.column_stack([matrix, world])) for world in worlds]
+            [
+                predict_booster(self.text, np.column_stack([matrix, treatment]))
+                for treatment in treatments
+            ]
         )
 
     def effects(self, matrix: np.ndarray) -> Floats:
@@ -116,24 +119,24 @@ class TLearner:
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """The learner with each model fitted on the rows that were assigned its offer."""
+        """Fits each model on the rows that were assigned that offer."""
         texts = {}
         for offer in (NO_OFFER, *offers):
-            part = data.only(data.was_given(offer))
+            part = data.only(data.assigned(offer))
             texts[offer] = learning.fit_outcome(part.matrix, part.retained)
         return cls(offers, texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:
         """P(retained | offer) - P(retained | none), shape (rows, offers)."""
-        nothing = predict_booster(self.texts[NO_OFFER], matrix)
+        untreated = predict_booster(self.texts[NO_OFFER], matrix)
         return np.column_stack(
-            [predict_booster(self.texts[offer], matrix) - nothing for offer in self.offers]
+            [predict_booster(self.texts[offer], matrix) - untreated for offer in self.offers]
         )
 
 
 @dataclass(frozen=True)
 class DRLearner:
-    """Trees on doubly robust pseudo-outcomes, and the outcome model that these are based on."""
+    """Trees on doubly robust pseudo-outcomes, with the outcome model behind them."""
 
     offers: tuple[str, ...]
     outcome: SLearner
@@ -141,15 +144,15 @@ class DRLearner:
 
     @classmethod
     def fit(cls, data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings) -> Self:
-        """The learner fitted by folds of customers: each effect is learnt from the outcomes that
-        models predict for customers they had not seen.
+        """Fits the outcome by folds of customers, then each effect on pseudo-outcomes from the
+        out-of-fold predictions.
         """
-        outcomes = _unseen_outcomes(data, offers, learning)
+        outcomes = _out_of_fold_outcomes(data, offers, learning)
         pseudo = pseudo_outcomes(data, offers, outcomes)
         matrix, texts = data.matrix, {}
         for column, offer in enumerate(offers):
-            could = data.could_get(offer)
-            texts[offer] = learning.fit_effect(matrix[could], pseudo[could, column])
+            rows = data.in_choice_set(offer)
+            texts[offer] = learning.fit_effect(matrix[rows], pseudo[rows, column])
         return cls(offers, SLearner.fit(data, offers, learning), texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:
@@ -159,7 +162,7 @@ class DRLearner:
         )
 
 
-def _unseen_outcomes(
+def _out_of_fold_outcomes(
     data: ExperimentData, offers: tuple[str, ...], learning: LearnerSettings
 ) -> Floats:
     fold = customer_folds(data.customer, learning.inner_folds, seed=learning.seed)
@@ -171,17 +174,17 @@ def _unseen_outcomes(
 
 
 def pseudo_outcomes(data: ExperimentData, offers: tuple[str, ...], outcomes: Floats) -> Floats:
-    """mu_j - mu_0 + 1[given j](y - mu_j) / e_j - 1[given none](y - mu_0) / e_0 of each row.
+    """mu_j - mu_0 + 1[assigned j](y - mu_j) / e_j - 1[held out](y - mu_0) / e_0 of each row.
 
-    Its mean over customers is the effect of offer j if either the outcomes or the propensities are
-    right; NaN in choice sets without that offer. Shape (rows, offers).
+    Its mean over customers is the effect of offer j if either the outcomes or the propensities
+    are right; NaN outside the choice sets of that offer. Shape (rows, offers).
     """
-    y, e, nothing = data.retained, data.propensity, outcomes[:, 0]
-    kept = data.was_given(NO_OFFER) * (y - nothing) / e
+    y, e, untreated = data.retained, data.propensity, outcomes[:, 0]
+    held_out = data.assigned(NO_OFFER) * (y - untreated) / e
     pseudo = np.full((len(data), len(offers)), np.nan)
     for column, offer in enumerate(offers):
-        predicted = outcomes[:, 1 + column]
-        sent = data.was_given(offer) * (y - predicted) / e
-        pseudo[:, column] = predicted - nothing + sent - kept
-        pseudo[~data.could_get(offer), column] = np.nan
+        treated = outcomes[:, 1 + column]
+        correction = data.assigned(offer) * (y - treated) / e - held_out
+        pseudo[:, column] = treated - untreated + correction
+        pseudo[~data.in_choice_set(offer), column] = np.nan
     return pseudo

@@ -1,25 +1,31 @@
-"""Learnt effects, and their folder of text files: `effects/<id>/`, each with its hash.
+"""Estimated effects: predictions for customers, and their storage as text files with hashes.
 
-`manifest.json` holds the estimates of each offer and the SHA-256 of the trees, which are not parsed
-before their hash is verified. The pointer `current` names the folder in use. If a key is set, the
-manifest is signed with it, like those of models.
+`effects/<id>/manifest.json` holds the estimates of each offer and the SHA-256 of the trees, which
+are parsed only after their hash is verified. The pointer `current` names the folder in use. With
+a key, the manifest is signed like that of a model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.arrays import Floats
+from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError
+from churn.features.builder import build_features
+from churn.features.clock import FeatureClock
 from churn.modeling.boosting import predict_booster
 from churn.modeling.manifest import check_signature, signed
+from churn.offers.catalogue import Offer, Offers
 from churn.offers.effects import Effects, assumed_effects, effect_of_shift
 from churn.storage.files import check_name, inside
 from churn.storage.manifests import hash_files, verify_files
@@ -28,9 +34,6 @@ from churn.uplift.average import EffectLine, Estimate
 from churn.uplift.experiment import feature_matrix
 from churn.uplift.study import Finding, Study
 from churn.uplift.verdict import Verdict
-
-if TYPE_CHECKING:
-    from churn.offers.catalogue import Offer
 
 MEASURED: tuple[Verdict, ...] = ("individual", "average")
 
@@ -41,8 +44,8 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 @dataclass(frozen=True)
 class KnownEffect:
-    """One offer's effect: by customer (`text` holds the trees), or the average as a shift of the
-    retention log-odds: low, mean and high.
+    """The effect of one offer: per customer (`text` holds the trees), or the average as a shift of
+    the retention log-odds, low, mean and high.
     """
 
     offer_id: str
@@ -53,7 +56,7 @@ class KnownEffect:
 
     @classmethod
     def of(cls, finding: Finding, text: str | None) -> Self:
-        """The effect of a finding."""
+        """The effect of a finding, with the trees if it is individual."""
         return cls(finding.offer_id, finding.verdict, finding.line, finding.shift, text)
 
     @property
@@ -62,7 +65,7 @@ class KnownEffect:
         return self.verdict in MEASURED
 
     def bounds(self, matrix: np.ndarray, churn_probability: Floats) -> tuple[Floats, ...]:
-        """Low, mean and high of each row, cut so that probabilities stay between 0 and 1."""
+        """Low, mean and high of each row, clipped so that retention stays in [0, 1]."""
         before = 1 - churn_probability
         if self.text is None:
             return tuple(effect_of_shift(churn_probability, shift) for shift in self.shift)
@@ -71,7 +74,7 @@ class KnownEffect:
         return tuple(np.clip(e, -before, 1 - before) for e in (mean - half, mean, mean + half))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything except the trees, as plain JSON."""
+        """Everything but the trees, as plain JSON."""
         average = self.line.average
         return {
             "verdict": self.verdict,
@@ -83,42 +86,42 @@ class KnownEffect:
         }
 
     @classmethod
-    def from_dict(cls, offer_id: str, said: Mapping[str, Any], text: str | None) -> Self:
-        """The inverse of `to_dict`; KeyError, TypeError or ValueError for anything else."""
-        verdict, (low, mean, high) = said["verdict"], said["shift"]
+    def from_dict(cls, offer_id: str, entry: Mapping[str, Any], text: str | None) -> Self:
+        """The inverse of `to_dict`; raises KeyError, TypeError or ValueError for other input."""
+        verdict, (low, mean, high) = entry["verdict"], entry["shift"]
         if verdict == "individual" and text is None:
             raise ValueError("an individual effect needs its trees")
         line = EffectLine(
-            average=Estimate(**said["average"]),
-            slope=float(said["slope"]),
-            slope_error=float(said["slope_error"]),
-            centre=float(said["centre"]),
+            average=Estimate(**entry["average"]),
+            slope=float(entry["slope"]),
+            slope_error=float(entry["slope_error"]),
+            centre=float(entry["centre"]),
         )
-        shown = text if verdict == "individual" else None
-        return cls(offer_id, verdict, line, (float(low), float(mean), float(high)), shown)
+        trees = text if verdict == "individual" else None
+        return cls(offer_id, verdict, line, (float(low), float(mean), float(high)), trees)
 
 
 @dataclass(frozen=True)
 class LearntEffects:
-    """The known effects by offer, and the features that individual effects use."""
+    """The effects by offer, and the features that the trees take."""
 
-    known: Mapping[str, KnownEffect]
+    by_offer: Mapping[str, KnownEffect]
     feature_names: tuple[str, ...]
     horizon_days: int
 
     @classmethod
     def of_study(cls, study: Study) -> Self:
         """The effects that a study found."""
-        known = {
+        by_offer = {
             name: KnownEffect.of(finding, study.texts.get(name))
             for name, finding in study.findings.items()
         }
-        return cls(known, study.feature_names, study.horizon_days)
+        return cls(by_offer, study.feature_names, study.horizon_days)
 
     def measured(self, offer_id: str) -> KnownEffect | None:
-        """The offer's measured effect; None if only the assumed one can be used."""
-        found = self.known.get(offer_id)
-        return found if found is not None and found.is_measured else None
+        """The measured effect of an offer; None if only the assumed one is available."""
+        effect = self.by_offer.get(offer_id)
+        return effect if effect is not None and effect.is_measured else None
 
     def of(
         self,
@@ -130,31 +133,80 @@ class LearntEffects:
     ) -> Effects:
         """The effects of the offers on the customers of `rows`, a frame of features.
 
-        An offer without a measured effect keeps its assumed effect at `base_rate`, the mean churn
-        probability; `source` states which, by offer. NaN if the churn probability is unknown.
-        Raises ModelError naming the missing features.
+        An offer that was not measured keeps its assumed effect at `base_rate`, the mean churn
+        probability; `source` is "measured" or "assumed", by offer. NaN where the churn probability
+        is unknown. Raises ModelError with the names of missing features.
         """
         risk = np.asarray(churn_probability, dtype=float)
         effects = assumed_effects(risk, offers, base_rate=base_rate)
         low, mean, high = (part.copy() for part in (effects.low, effects.mean, effects.high))
-        found = [self.measured(offer.offer_id) for offer in offers]
-        matrix = self._matrix(rows) if any(f is not None and f.text for f in found) else None
-        for column, one in enumerate(found):
-            if one is not None:
-                bounds = one.bounds(np.empty((0, 0)) if matrix is None else matrix, risk)
+        measured = [self.measured(offer.offer_id) for offer in offers]
+        uses_trees = any(effect is not None and effect.text for effect in measured)
+        matrix = self._matrix(rows) if uses_trees else np.empty((0, 0))
+        for column, effect in enumerate(measured):
+            if effect is not None:
+                bounds = effect.bounds(matrix, risk)
                 low[:, column], mean[:, column], high[:, column] = bounds
-        source = tuple("assumed" if one is None else "measured" for one in found)
+        source = tuple("assumed" if effect is None else "measured" for effect in measured)
         return Effects(mean=mean, low=low, high=high, source=source)
 
     def _matrix(self, rows: pd.DataFrame) -> np.ndarray:
         missing = [name for name in self.feature_names if name not in rows]
         if missing:
             raise ModelError(
-                "measured effects need the features that they were learnt from",
+                "measured effects need the features that they were estimated with",
                 got=f"none of these: {missing}",
-                fix="Build the features that they name, or run `churn effects` again.",
+                fix="Build them from that list, or run `churn effects` again.",
             )
         return feature_matrix(rows, self.feature_names)
+
+
+def measured_effects(
+    learnt: LearntEffects, scores: pa.Table, snapshot: Snapshot, offers: Offers, clock: FeatureClock
+) -> Effects | None:
+    """Effects of the offers on the scored customers, in the order of `scores`; None if none of the
+    offers was measured. Features are built, in batches, only if an effect differs by customer.
+    """
+    measured = [learnt.measured(offer.offer_id) for offer in offers]
+    if all(effect is None for effect in measured):
+        return None
+    probability = scores["churn_probability"].to_numpy(zero_copy_only=False)
+    base_rate = _mean_of_eligible(scores)
+    if not any(effect is not None and effect.text for effect in measured):
+        return learnt.of(pd.DataFrame(), probability, offers.offers, base_rate=base_rate)
+    shape = (scores.num_rows, len(offers))
+    whole = {name: np.full(shape, np.nan) for name in ("mean", "low", "high")}
+    source: tuple[str, ...] = ()
+    for positions, rows in _feature_batches(learnt, scores, snapshot, clock):
+        part = learnt.of(rows, probability[positions], offers.offers, base_rate=base_rate)
+        for name, matrix in whole.items():
+            matrix[positions] = getattr(part, name)
+        source = part.source
+    return Effects(**whole, source=source) if source else None
+
+
+def _feature_batches(
+    learnt: LearntEffects, scores: pa.Table, snapshot: Snapshot, clock: FeatureClock
+) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """Features of the scored customers in batches, with their positions in the scores."""
+    engine = snapshot.tables.engine
+    built = build_features(
+        snapshot.tables, [snapshot.as_of], clock, names=learnt.feature_names, undated=True
+    )
+    engine.store(built, "planned_features")
+    ids = scores["customer_id"].combine_chunks()
+    for batch in engine.batches(engine.lazy("planned_features")):
+        rows = batch.to_pandas()
+        position = pc.index_in(pa.array(rows["customer_id"], ids.type), value_set=ids)
+        scored = np.asarray(position.is_valid())
+        yield position.drop_null().to_numpy(), rows[scored].reset_index(drop=True)
+
+
+def _mean_of_eligible(scores: pa.Table) -> float:
+    """The mean churn probability of the eligible customers; of all, if none is eligible."""
+    eligible = scores.filter(pc.equal(scores["status"], "eligible"))
+    mean = pc.mean((eligible if eligible.num_rows else scores)["churn_probability"]).as_py()
+    return float("nan") if mean is None else float(mean)
 
 
 def save_effects(
@@ -165,43 +217,40 @@ def save_effects(
     facts: Mapping[str, Any],
     signing_key: str | None = None,
 ) -> Path:
-    """The folder `directory`/`effects_id`, complete or absent, which `current` then names.
+    """Writes the folder `directory`/`effects_id` atomically and points `current` to it.
 
-    `facts` are added to the manifest; a key signs it.
+    `facts` are added to the manifest, which is signed with the key if there is one.
     """
     target = directory / check_name(effects_id, what="effects_id")
     with publish_directory(target) as folder:
         (folder / "trees").mkdir()
-        for name, one in effects.known.items():
-            if one.text is not None:
+        for name, effect in effects.by_offer.items():
+            if effect.text is not None:
                 path = folder / "trees" / f"{check_name(name, what='offer_id')}.txt"
-                path.write_text(one.text, encoding="utf-8")
+                path.write_text(effect.text, encoding="utf-8")
         manifest = {
             **facts,
             "schema": SCHEMA,
             "effects_id": effects_id,
             "horizon_days": effects.horizon_days,
             "features": list(effects.feature_names),
-            "offers": {name: one.to_dict() for name, one in effects.known.items()},
+            "offers": {name: effect.to_dict() for name, effect in effects.by_offer.items()},
             "files": hash_files(folder),
         }
-        shown = signed(manifest, signing_key)
-        text = json.dumps(shown, indent=1, sort_keys=True, allow_nan=False)
+        manifest = signed(manifest, signing_key)
+        text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
     swap_pointer(directory / CURRENT, effects_id)
     return target
 
 
 def current_effects(directory: Path, *, signing_key: str | None = None) -> LearntEffects | None:
-    """The effects that the pointer `current` of a directory names; None if there are none yet.
-
-    With a key they must be signed with it.
-    """
-    named = read_pointer(directory / CURRENT)
-    if named is None:
+    """The effects that the pointer `current` names, see `load_effects`; None if there is none."""
+    effects_id = read_pointer(directory / CURRENT)
+    if effects_id is None:
         return None
     try:
-        folder = inside(directory, check_name(named, what="effects_id"))
+        folder = inside(directory, check_name(effects_id, what="effects_id"))
     except ConfigError:
         rule = f"the pointer {CURRENT!r} must name learnt effects"
         raise ModelError(rule, fix="Run `churn effects` again.") from None
@@ -209,31 +258,31 @@ def current_effects(directory: Path, *, signing_key: str | None = None) -> Learn
 
 
 def load_effects(folder: Path, *, signing_key: str | None = None) -> LearntEffects:
-    """The effects of a folder; ModelError if a file is missing, altered or foreign, or if the
-    manifest is not signed with the given key.
+    """The effects of a folder; ModelError if a file is missing, altered or foreign, or if a key is
+    given and the manifest is not signed with it.
     """
     try:
         manifest = json.loads(inside(folder, "manifest.json").read_text(encoding="utf-8"))
-        known, hashes = manifest["schema"], dict(manifest["files"])
+        schema, hashes = manifest["schema"], dict(manifest["files"])
     except UNREADABLE:
-        raise _not_whole(folder) from None
-    if known != SCHEMA:
+        raise _incomplete(folder) from None
+    if schema != SCHEMA:
         rule = f"this release reads learnt effects of schema {SCHEMA}"
-        raise ModelError(rule, got=known, fix="Run `churn effects` again.")
+        raise ModelError(rule, got=schema, fix="Run `churn effects` again.")
     what = {"what": "learnt effects", "again": "run `churn effects` again"}
     check_signature(manifest, signing_key, name=folder.name, **what)
     verify_files(folder, hashes)
     try:
         return LearntEffects(
-            known={
-                name: KnownEffect.from_dict(name, said, _trees(folder, name))
-                for name, said in manifest["offers"].items()
+            by_offer={
+                name: KnownEffect.from_dict(name, entry, _trees(folder, name))
+                for name, entry in manifest["offers"].items()
             },
             feature_names=tuple(manifest["features"]),
             horizon_days=int(manifest["horizon_days"]),
         )
     except (ConfigError, *UNREADABLE):
-        raise _not_whole(folder) from None
+        raise _incomplete(folder) from None
 
 
 def _trees(folder: Path, offer_id: str) -> str | None:
@@ -241,6 +290,6 @@ def _trees(folder: Path, offer_id: str) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _not_whole(folder: Path) -> ModelError:
+def _incomplete(folder: Path) -> ModelError:
     rule = f"the learnt effects {folder.name!r} must have a complete manifest.json"
     return ModelError(rule, fix="Run `churn effects` again.")

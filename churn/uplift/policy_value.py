@@ -1,4 +1,4 @@
-"""The value of a policy, estimated from randomised contacts: IPW, SNIPS and DR, with intervals.
+"""Off-policy evaluation on randomised contacts: IPW, SNIPS and DR, with intervals.
 
 Dudik, Erhan, Langford and Li (2014), Doubly robust policy evaluation and optimization; Swaminathan
 and Joachims (2015), The self-normalized estimator for counterfactual learning.
@@ -15,15 +15,15 @@ from churn.arrays import Floats
 from churn.errors import DataError, GateError
 from churn.uplift.average import Estimate, mean_by_customer
 
-LEAST_EFFECTIVE_ROWS = 100.0
+MIN_EFFECTIVE_ROWS = 100.0
 
 
 @dataclass(frozen=True)
 class PolicyValue:
     """The mean outcome per row under a policy, by three estimators with 90 % intervals.
 
-    `effective_rows` is (sum w)^2 / sum w^2 over the rows whose assignment is the policy's choice:
-    as many equally weighted rows contain the same information.
+    `effective_rows` is the effective sample size (sum w)^2 / sum w^2 over the rows in which the
+    assigned arm is the one that the policy chooses.
     """
 
     ipw: Estimate
@@ -40,32 +40,32 @@ def policy_value(
     customer: ArrayLike,
     *,
     predicted: Floats | None = None,
-    least_effective_rows: float = LEAST_EFFECTIVE_ROWS,
+    min_effective_rows: float = MIN_EFFECTIVE_ROWS,
 ) -> PolicyValue:
-    """The value of choosing `choice`, from rows that were assigned `given` with their propensity.
+    """The value of choosing `choice`, from rows assigned `given` with that propensity.
 
-    Both are arms 0, 1, 2 … of n rows. `predicted` is the outcome under each arm, n x arms, by a
-    model that had not seen the customer, for DR. Raises GateError if too few rows agree.
+    Both are arms 0, 1, 2 … of n rows. `predicted` is the out-of-fold prediction of the outcome
+    under each arm, n x arms, for DR. Raises GateError if too few rows agree.
     """
-    chosen, lot = np.asarray(choice), np.asarray(given)
+    chosen, assigned = np.asarray(choice), np.asarray(given)
     y, e = np.asarray(outcome, dtype=float), np.asarray(propensity, dtype=float)
     if not ((e > 0) & (e <= 1)).all():
         rule = "propensities must be above 0 and at most 1"
-        raise DataError(rule, got=f"{int((~((e > 0) & (e <= 1))).sum())} row(s) outside")
-    weight = (chosen == lot) / e
+        raise DataError(rule, got=f"{int((~((e > 0) & (e <= 1))).sum())} row(s) otherwise")
+    weight = (chosen == assigned) / e
     total = weight.sum()
     effective = float(total**2 / (weight**2).sum()) if total > 0 else 0.0
-    if effective < least_effective_rows:
+    if effective < min_effective_rows:
         raise GateError(
-            f"the value of a policy needs at least {least_effective_rows:,.0f} effective rows",
+            f"evaluating a policy takes at least {min_effective_rows:,.0f} effective rows",
             got=f"{effective:,.1f}",
-            fix="Randomise more contacts, or choose a policy closer to the assignments.",
+            fix="Randomise more contacts, or evaluate a policy closer to the assignments.",
         )
     dr = None
     if predicted is not None:
         rows = np.arange(len(y))
-        rest = weight * (y - predicted[rows, lot])
-        dr = mean_by_customer(predicted[rows, chosen] + rest, customer)
+        correction = weight * (y - predicted[rows, assigned])
+        dr = mean_by_customer(predicted[rows, chosen] + correction, customer)
     return PolicyValue(
         ipw=mean_by_customer(weight * y, customer),
         snips=_self_normalised(weight, y, customer),
@@ -75,7 +75,7 @@ def policy_value(
 
 
 def _self_normalised(weight: Floats, y: Floats, customer: ArrayLike) -> Estimate:
-    """The weighted mean; its error by the delta method."""
+    """The weighted mean, with its standard error by the delta method."""
     value = float(weight @ y / weight.sum())
     error = mean_by_customer(weight * (y - value) / weight.mean(), customer).error
     return Estimate(value, error)

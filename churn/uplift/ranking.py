@@ -1,7 +1,7 @@
 """Evaluation of rankings by effect: uplift at k and the Qini curve, with intervals.
 
-Radcliffe (2007), Using control groups to target on predicted lift. Rows are weighted by 1 /
-propensity, so that unequal shares do not bias the comparison.
+Radcliffe (2007), Using control groups to target on predicted lift. Rows are weighted by
+1 / propensity, so that the arms are comparable.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SHARES = np.linspace(0.0, 1.0, 101)
 
 @dataclass(frozen=True)
 class Contrast:
-    """One offer against none: whether each row was sent it, its outcome and its weight."""
+    """One offer against none: whether a row was treated (or held out), its outcome and weight."""
 
-    sent: Bools
+    treated: Bools
     retained: Floats
     weight: Floats
     customer: NDArray[np.generic]
@@ -35,25 +35,25 @@ class Contrast:
     @classmethod
     def of(cls, data: ExperimentData, offer: str) -> tuple[Self, NDArray[np.intp]]:
         """The contrast, and the positions of its rows in the experiment."""
-        sent, kept = data.was_given(offer), data.was_given(NO_OFFER)
-        rows = np.flatnonzero(data.could_get(offer) & (sent | kept))
+        treated, held_out = data.assigned(offer), data.assigned(NO_OFFER)
+        rows = np.flatnonzero(data.in_choice_set(offer) & (treated | held_out))
         part = data.only(rows)
-        return cls(sent[rows], part.retained, 1 / part.propensity, part.customer), rows
+        return cls(treated[rows], part.retained, 1 / part.propensity, part.customer), rows
 
 
 class Ranking(ABC):
-    """Rows in descending order of a score; ties count as one step, at their mean."""
+    """Rows ordered by a score, highest first; ties are one step, at their mean."""
 
     @abstractmethod
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
-        """P(retained | sent) - P(retained | control) among each top share of the ranking.
+        """P(retained | treated) - P(retained | held out) in the top share, for each share.
 
-        `drawn` is how often each row counts. NaN if a share has no rows.
+        `drawn` is how often each row counts. NaN if an arm is empty.
         """
 
     def qini_area(self, drawn: Floats | None = None) -> float:
         """The area between the curve share x uplift(share) and the straight line to its end:
-        additional retained customers compared with a random order, per customer.
+        additional retained customers compared with random targeting, per customer.
         """
         uplift = np.nan_to_num(self.uplift_at(SHARES, drawn))
         above = SHARES * (uplift - uplift[-1])
@@ -62,30 +62,30 @@ class Ranking(ABC):
 
 @dataclass(frozen=True)
 class Steps:
-    """The descending order of a score, and the end of each run of ties."""
+    """The order by a score, and the end of each run of ties."""
 
     order: NDArray[np.intp]
     ends: NDArray[np.intp]
 
     @classmethod
     def of(cls, score: ArrayLike) -> Self:
-        """The rows in descending order of the score."""
+        """Rows by score, highest first."""
         scored = np.asarray(score, dtype=float)
         order = np.argsort(-scored, kind="stable")
         return cls(order, np.flatnonzero(np.r_[np.diff(scored[order]) != 0, True]))
 
     def totals(self, columns: Floats, shares: Floats, drawn: Floats | None) -> Floats:
-        """The number of rows and the sum of each column (in this order) within each share."""
+        """The number of rows and the sum of each column (already in this order) at each share."""
         times = np.ones(len(self.order)) if drawn is None else drawn[self.order]
         sums = np.cumsum(np.vstack([times, columns * times]), axis=1)[:, self.ends]
-        place = np.r_[0.0, sums[0] / sums[0, -1]]
-        return np.array([np.interp(shares, place, np.r_[0.0, total]) for total in sums])
+        reached = np.r_[0.0, sums[0] / sums[0, -1]]
+        return np.array([np.interp(shares, reached, np.r_[0.0, total]) for total in sums])
 
 
 @dataclass(frozen=True)
 class RobustRanking(Ranking):
-    """Uplift as the mean of doubly robust pseudo-outcomes: predicted outcomes remove noise, and
-    rows of other offers contribute, too.
+    """Uplift as the mean of doubly robust pseudo-outcomes, which use the outcome model to reduce
+    noise, and rows of other offers as well.
     """
 
     steps: Steps
@@ -93,7 +93,7 @@ class RobustRanking(Ranking):
 
     @classmethod
     def of(cls, pseudo: ArrayLike, score: ArrayLike) -> Self:
-        """Pseudo-outcomes ranked by a score that had not seen their customers."""
+        """Pseudo-outcomes ranked by an out-of-fold score."""
         steps = Steps.of(score)
         return cls(steps, np.asarray(pseudo, dtype=float)[steps.order])
 
@@ -106,11 +106,11 @@ class RobustRanking(Ranking):
 
 @dataclass(frozen=True)
 class UpliftReport:
-    """The evaluation of the rankings of one offer, each with its 95 % bootstrap interval.
+    """The rankings of one offer, with 95 % bootstrap intervals.
 
-    `uplift` is that at the share k by ranking, `qini` the area. `ahead` is how much the uplift at
-    k of the first ranking exceeds "none" (nobody is treated), "all" (everyone, or as many at
-    random) and each other ranking; `qini_ahead` how much its area exceeds those.
+    By ranking, `uplift` is the uplift at the share k and `qini` the Qini area. `ahead` is the
+    uplift at k of the first ranking minus that of "none" (treating nobody), "all" (treating at
+    random) and of each other ranking; `qini_ahead` the difference in area to each other ranking.
     """
 
     share: float
@@ -120,7 +120,7 @@ class UpliftReport:
     qini_ahead: Mapping[str, Interval]
 
 
-def judge_rankings(
+def evaluate_rankings(
     rankings: Mapping[str, Ranking],
     customer: ArrayLike,
     *,
@@ -128,40 +128,40 @@ def judge_rankings(
     replicates: int = 300,
     seed: int = 0,
 ) -> UpliftReport:
-    """The evaluation of rankings of the same rows, on the same bootstrap draws of customers; the
-    first is compared with the others.
+    """Rankings of the same rows on the same bootstrap draws; the first is compared with all others
+    in `ahead`.
     """
     if not 0 < share < 1:
         raise ConfigError("share must be between 0 and 1", got=share, fix="Pass e.g. 0.3.")
     draws = draws_of(customer_codes(customer), replicates, seed)
-    whole = _measured(rankings, share, None)
-    found = np.array([_measured(rankings, share, drawn) for drawn in draws])
-    found = found.reshape(-1, *whole.shape)
-    first = next(iter(rankings))
-    place = {name: number for number, name in enumerate(rankings)}
+    estimates = _metrics(rankings, share, None)
+    replicated = np.array([_metrics(rankings, share, drawn) for drawn in draws])
+    replicated = replicated.reshape(-1, *estimates.shape)
+    rows = {name: row for row, name in enumerate(rankings)}
+    others = {name: row for name, row in rows.items() if row > 0}
 
     def interval(row: int, column: int, less: tuple[int, int] | None = None) -> Interval:
-        taken, drawn = whole[row, column], found[:, row, column]
+        estimate, drawn = estimates[row, column], replicated[:, row, column]
         if less is not None:
-            taken, drawn = taken - whole[less], drawn - found[:, less[0], less[1]]
-        return Interval.of(float(taken), drawn)
+            estimate, drawn = estimate - estimates[less], drawn - replicated[:, less[0], less[1]]
+        return Interval.of(float(estimate), drawn)
 
     ahead = {"none": interval(0, 0), "all": interval(0, 0, less=(0, 1))}
-    others = {name: interval(0, 0, less=(n, 0)) for name, n in place.items() if name != first}
     return UpliftReport(
         share=share,
-        uplift={name: interval(n, 0) for name, n in place.items()},
-        qini={name: interval(n, 2) for name, n in place.items()},
-        ahead=ahead | others,
-        qini_ahead={
-            name: interval(0, 2, less=(n, 2)) for name, n in place.items() if name != first
-        },
+        uplift={name: interval(row, 0) for name, row in rows.items()},
+        qini={name: interval(row, 2) for name, row in rows.items()},
+        ahead=ahead | {name: interval(0, 0, less=(row, 0)) for name, row in others.items()},
+        qini_ahead={name: interval(0, 2, less=(row, 2)) for name, row in others.items()},
     )
 
 
-def _measured(rankings: Mapping[str, Ranking], share: float, drawn: Floats | None) -> Floats:
-    """Uplift at the share, uplift of everyone and Qini area, one row per ranking."""
+def _metrics(rankings: Mapping[str, Ranking], share: float, drawn: Floats | None) -> Floats:
+    """Uplift at the share, uplift overall, and Qini area, one row per ranking."""
     shares = np.array([share, 1.0])
     return np.array(
-        [[*one.uplift_at(shares, drawn), one.qini_area(drawn)] for one in rankings.values()]
+        [
+            [*ranking.uplift_at(shares, drawn), ranking.qini_area(drawn)]
+            for ranking in rankings.values()
+        ]
     )

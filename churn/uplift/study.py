@@ -1,4 +1,4 @@
-"""From an experiment to a finding per offer, and the trees of individual effects."""
+"""The study of an experiment: a finding for each offer, and the trees of individual effects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from churn.arrays import Floats
 from churn.errors import GateError
 from churn.offers.catalogue import NO_OFFER
-from churn.uplift.average import EffectLine, Group, telling_groups
+from churn.uplift.average import EffectLine, Group, responsive_groups
 from churn.uplift.experiment import ExperimentData, customer_folds
 from churn.uplift.learners import (
     DRLearner,
@@ -19,9 +19,9 @@ from churn.uplift.learners import (
     TLearner,
     pseudo_outcomes,
 )
-from churn.uplift.ranking import RobustRanking, UpliftReport, judge_rankings
+from churn.uplift.ranking import RobustRanking, UpliftReport, evaluate_rankings
 from churn.uplift.verdict import (
-    LEAST_CUSTOMERS_AN_ARM,
+    MIN_CUSTOMERS_PER_ARM,
     Verdict,
     customers_per_arm,
     log_odds_shift_of,
@@ -33,9 +33,8 @@ from churn.uplift.verdict import (
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """Evaluation of an experiment: outer folds of customers, k of uplift at k, the bootstrap.
-
-    `challengers` evaluates the T-learner in addition to the DR- and the S-learner.
+    """Settings of a study: outer folds of customers, the share k of uplift at k, bootstrap
+    replicates, and whether the T-learner runs in addition to the DR- and the S-learner.
     """
 
     folds: int = 3
@@ -46,13 +45,13 @@ class StudySettings:
 
     @property
     def seed(self) -> int:
-        """The seed of folds, trees and draws."""
+        """The seed of folds, trees and bootstrap."""
         return self.learning.seed
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Predictions for each row of an experiment by learners that had not seen its customer.
+    """Out-of-fold predictions for the rows of an experiment.
 
     `effects` by learner ("dr", "s", "t"), rows x offers; `outcomes` is P(retained), rows x
     (1 + offers); `pseudo` are the doubly robust pseudo-outcomes based on them.
@@ -66,13 +65,12 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Finding:
-    """The result for one offer. Effects are differences in P(retained).
+    """The finding for one offer. Effects are differences in P(retained).
 
-    `shift` moves the retention log-odds by the average effect: low, mean, high. `customers` are the
-    distinct customers who were sent it, and the controls. `retained_without` is the retention rate
-    of the controls, weighted by 1 / propensity, as it can be computed from the contacts; the shift
-    and `needed_per_arm` are based on it. `needed_per_arm` customers would show an effect of the
-    estimated size.
+    `customers` counts distinct customers treated and held out. `retained_without` is the retention
+    rate of the held-out, weighted by 1 / propensity. `shift` moves log-odds at that rate by the
+    average effect: low, mean, high. `needed_per_arm` is the sample size per arm that would detect
+    an effect as large as the one found.
     """
 
     offer_id: str
@@ -87,7 +85,7 @@ class Finding:
     groups: Mapping[str, tuple[Group, ...]]
 
     def to_dict(self) -> dict[str, Any]:
-        """All results, as plain JSON."""
+        """The same as plain JSON."""
         return {
             "verdict": self.verdict,
             "reasons": list(self.reasons),
@@ -106,7 +104,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Study:
-    """A finding for every offer of an experiment; `texts` are the trees of the individual ones."""
+    """A finding for every offer of an experiment; `texts` holds the trees of individual effects."""
 
     findings: Mapping[str, Finding]
     feature_names: tuple[str, ...]
@@ -119,21 +117,23 @@ class Study:
 def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
     """The findings, each evaluated on customers that its learner had not seen.
 
-    The learner that is saved is the same recipe fitted on all rows. Raises GateError if no choice
-    set has both an offer and controls.
+    The learner that ships is the same recipe, fitted on all rows. Raises GateError if no choice
+    set has both treated and held-out customers.
     """
     settings = settings or StudySettings()
     if not data.offers:
         raise GateError(
-            "effects need randomised contacts, some with an offer and some without",
+            "effects are estimated from randomised contacts, of which some got no offer",
             got=f"{len(data):,} randomised contacts",
-            fix="Keep a control group, randomise a share, and record each arm and propensity.",
+            fix="Keep a control and a randomised share, and record arm and propensity of each.",
         )
-    enough = tuple(offer for offer in data.offers if _fewest(data, offer) >= LEAST_CUSTOMERS_AN_ARM)
-    seen = cross_fit(data, enough, settings) if enough else None
-    findings = {offer: _finding(data, offer, seen, settings) for offer in data.offers}
+    large = tuple(
+        offer for offer in data.offers if min(_customers(data, offer)) >= MIN_CUSTOMERS_PER_ARM
+    )
+    unseen = cross_fit(data, large, settings) if large else None
+    findings = {offer: _finding(data, offer, unseen, settings) for offer in data.offers}
     individual = [name for name, finding in findings.items() if finding.verdict == "individual"]
-    texts = dict(DRLearner.fit(data, enough, settings.learning).texts) if individual else {}
+    texts = dict(DRLearner.fit(data, large, settings.learning).texts) if individual else {}
     return Study(
         findings,
         data.feature_names,
@@ -144,18 +144,15 @@ def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
     )
 
 
-def _fewest(data: ExperimentData, offer: str) -> int:
-    return min(_customers(data, offer))
-
-
 def _customers(data: ExperimentData, offer: str) -> tuple[int, int]:
-    could = data.could_get(offer)
-    sent, kept = (data.customers_given(name, among=could) for name in (offer, NO_OFFER))
-    return sent, kept
+    """Distinct customers treated and held out in the choice sets of an offer."""
+    rows = data.in_choice_set(offer)
+    treated, held_out = (data.customers_assigned(name, among=rows) for name in (offer, NO_OFFER))
+    return treated, held_out
 
 
 def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySettings) -> OutOfFold:
-    """The predictions of every learner for each fold of customers, fitted without that fold."""
+    """Predictions of every learner for each fold of customers, fitted on the other folds."""
     fold = customer_folds(data.customer, settings.folds, seed=settings.seed)
     outcomes = np.empty((len(data), 1 + len(offers)))
     names = ("dr", "s", "t") if settings.challengers else ("dr", "s")
@@ -173,44 +170,44 @@ def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySett
 
 
 def _finding(
-    data: ExperimentData, offer: str, seen: OutOfFold | None, settings: StudySettings
+    data: ExperimentData, offer: str, unseen: OutOfFold | None, settings: StudySettings
 ) -> Finding:
-    could, customers = data.could_get(offer), _customers(data, offer)
-    if seen is None or offer not in seen.offers:
+    rows, customers = data.in_choice_set(offer), _customers(data, offer)
+    if unseen is None or offer not in unseen.offers:
         return _plain_finding(data, offer, customers)
-    column = seen.offers.index(offer)
-    pseudo, customer = seen.pseudo[could, column], data.customer[could]
-    line = EffectLine.fit(pseudo, seen.effects["dr"][could, column], customer)
-    report = _report(data, offer, seen, settings)
-    decision, reasons = verdict(line.average, min(customers), report)
-    features = data.rows.loc[could, list(data.feature_names)]
-    rate = _retained_without(data.only(could))
+    column = unseen.offers.index(offer)
+    pseudo, customer = unseen.pseudo[rows, column], data.customer[rows]
+    line = EffectLine.fit(pseudo, unseen.effects["dr"][rows, column], customer)
+    report = _report(data, offer, unseen, settings)
+    reached, reasons = verdict(line.average, min(customers), report)
+    features = data.rows.loc[rows, list(data.feature_names)]
+    rate = _retained_without(data.only(rows))
     return Finding(
         offer_id=offer,
-        verdict=decision,
+        verdict=reached,
         reasons=reasons,
         customers=customers,
         retained_without=rate,
         line=line,
-        shift=_shifts(line, with_mean(rate, seen.outcomes[could, 0])),
+        shift=_shifts(line, with_mean(rate, unseen.outcomes[rows, 0])),
         needed_per_arm=customers_per_arm(line.average.estimate, rate),
         uplift=report,
-        groups=telling_groups(features, pseudo, customer),
+        groups=responsive_groups(features, pseudo, customer),
     )
 
 
 def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int]) -> Finding:
-    """The difference of both arms, if they are too small for a learner."""
-    part = data.only(data.could_get(offer))
+    """The weighted difference of the arms, if they are too small for a learner."""
+    part = data.only(data.in_choice_set(offer))
     rate = _retained_without(part)
     flat = np.full((len(part), 2), rate)
     line = EffectLine.fit(
         pseudo_outcomes(part, (offer,), flat)[:, 0], np.zeros(len(part)), part.customer
     )
-    decision, reasons = verdict(line.average, min(customers), None)
+    reached, reasons = verdict(line.average, min(customers), None)
     return Finding(
         offer_id=offer,
-        verdict=decision,
+        verdict=reached,
         reasons=reasons,
         customers=customers,
         retained_without=rate,
@@ -223,22 +220,21 @@ def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int])
 
 
 def _retained_without(part: ExperimentData) -> float:
-    """The share of controls who were retained, each representing 1 / propensity rows."""
-    kept = part.was_given(NO_OFFER)
-    return float(np.average(part.retained[kept], weights=1 / part.propensity[kept]))
+    """The retention rate of the held-out customers, weighted by 1 / propensity."""
+    held_out = part.assigned(NO_OFFER)
+    return float(np.average(part.retained[held_out], weights=1 / part.propensity[held_out]))
 
 
 def _report(
-    data: ExperimentData, offer: str, seen: OutOfFold, settings: StudySettings
+    data: ExperimentData, offer: str, unseen: OutOfFold, settings: StudySettings
 ) -> UpliftReport:
-    could, column = data.could_get(offer), seen.offers.index(offer)
-    scores = {name: effects[could, column] for name, effects in seen.effects.items()}
-    # Most at risk: the lowest retention without an offer, by a model that had not seen them.
-    scores["risk"] = -seen.outcomes[could, 0]
-    pseudo = seen.pseudo[could, column]
-    return judge_rankings(
+    rows, column = data.in_choice_set(offer), unseen.offers.index(offer)
+    scores = {name: effects[rows, column] for name, effects in unseen.effects.items()}
+    scores["risk"] = -unseen.outcomes[rows, 0]
+    pseudo = unseen.pseudo[rows, column]
+    return evaluate_rankings(
         {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
-        data.customer[could],
+        data.customer[rows],
         share=settings.share,
         replicates=settings.replicates,
         seed=settings.seed,

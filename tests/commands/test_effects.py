@@ -93,11 +93,11 @@ def test_estimated_effects_are_saved_and_loaded_again(run):
     config, result = run
     directory = config.parent / "models/effects"
     found = current_effects(directory)
-    assert set(found.known) == {"discount", "points", "reminder"}
+    assert set(found.by_offer) == {"discount", "points", "reminder"}
     assert found.horizon_days == 28
     (path,) = result.files
     reported = json.loads(path.read_text())
-    assert reported["findings"]["discount"]["verdict"] == found.known["discount"].verdict
+    assert reported["findings"]["discount"]["verdict"] == found.by_offer["discount"].verdict
 
 
 def test_the_result_is_plain_json(run):
@@ -140,7 +140,7 @@ def test_few_customers_are_too_small_to_tell(tmp_path):
     verdicts = {reported[name]["verdict"] for name in ("discount", "points", "reminder")}
     assert verdicts == {"too small to tell"}
     with open_session("plan", config, as_of=None, progress=lambda _: None) as session:
-        assert all(not one.is_measured for one in known_effects(session).known.values())
+        assert all(not one.is_measured for one in known_effects(session).by_offer.values())
 
 
 def test_a_plan_uses_measured_effects_and_assumes_the_others(run, tmp_path):

@@ -20,7 +20,7 @@ from churn.offers.arms import (
     propensities,
 )
 from churn.offers.groups import PlanLimits
-from churn.uplift.past_contacts import lots_that_fit
+from churn.uplift.experiment import check_propensities
 
 IDS = [f"c{number}" for number in range(4_000)]
 ALL = np.ones((len(IDS), 2), dtype=bool)
@@ -157,8 +157,8 @@ def test_what_a_plan_drew_fits_its_propensities_lot_by_lot(explore):
     )
     certain = contacts["propensity"] == 1
     assert (contacts["lot"].isna() == certain).all()
-    kept, left_out = lots_that_fit(contacts[~certain])
+    kept, left_out = check_propensities(contacts[~certain])
     assert left_out == 0
     assert len(kept) > count / 3
     wrong = contacts[~certain].assign(propensity=lambda rows: rows["propensity"].clip(upper=0.2))
-    assert lots_that_fit(wrong)[1] > 0
+    assert check_propensities(wrong)[1] > 0

@@ -14,22 +14,23 @@ from churn.uplift.ranking import Contrast, Ranking, Steps
 
 @dataclass(frozen=True)
 class PlainRanking(Ranking):
-    """Uplift as the difference of both arms, each weighed by 1 / propensity."""
+    """Uplift as the difference of the arms, each weighted by 1 / propensity."""
 
     steps: Steps
-    columns: Floats  # weight of sent, retained of them, weight of kept, retained of them
+    columns: Floats  # weight and weighted outcome of the treated, then of the held-out
 
     @classmethod
     def of(cls, contrast: Contrast, score: ArrayLike) -> Self:
         """The contrast ranked by a score."""
         steps = Steps.of(score)
-        sent, weight = contrast.sent[steps.order], contrast.weight[steps.order]
+        treated, weight = contrast.treated[steps.order], contrast.weight[steps.order]
         retained = weight * contrast.retained[steps.order]
-        columns = np.stack([weight * sent, retained * sent, weight * ~sent, retained * ~sent])
-        return cls(steps, columns)
+        arms = [weight * treated, retained * treated, weight * ~treated, retained * ~treated]
+        return cls(steps, np.stack(arms))
 
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
         """See `Ranking`."""
-        _, sent, sent_retained, kept, kept_retained = self.steps.totals(self.columns, shares, drawn)
+        _, *totals = self.steps.totals(self.columns, shares, drawn)
+        treated, treated_retained, held_out, held_out_retained = totals
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(sent_retained / sent - kept_retained / kept)
+            return np.asarray(treated_retained / treated - held_out_retained / held_out)

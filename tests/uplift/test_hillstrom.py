@@ -1,4 +1,4 @@
-"""Hillstrom's randomised e-mails: the recipe on real customers. The benchmark has the figures."""
+"""The recipe on real customers, Hillstrom's randomised e-mails; figures are in the benchmark."""
 
 import importlib.util
 import sys
@@ -23,14 +23,14 @@ def benchmark():
     return module
 
 
-def test_the_womens_email_is_individual_and_not_behind_the_t_learner(benchmark):
+def test_effects_of_the_womens_email_are_individual_and_not_worse_than_the_t_learner(benchmark):
     data = benchmark.hillstrom_experiment(DATA)
     settings = StudySettings(folds=3, replicates=100)
-    found = study(data, settings).findings["womens"]
-    assert found.verdict == "individual"
-    assert found.line.average.low < 0.0452 < found.line.average.high
-    seen = cross_fit(data, data.offers, settings)
-    report = benchmark.plain_report(data, "womens", seen, settings)
+    finding = study(data, settings).findings["womens"]
+    assert finding.verdict == "individual"
+    assert finding.line.average.low < 0.0452 < finding.line.average.high
+    unseen = cross_fit(data, data.offers, settings)
+    report = benchmark.plain_report(data, "womens", unseen, settings)
     assert report.uplift["dr"].low > 0.0452
     assert report.qini["dr"].low > 0
     assert report.qini_ahead["t"].low > -0.0025
