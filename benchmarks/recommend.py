@@ -17,8 +17,8 @@ import churn
 from churn.data.product_days import Level
 from churn.data.tables import Tables
 from churn.modeling.metrics import Interval
-from churn.recommendations.evaluation import KindJudged
-from churn.recommendations.recommend import learn_recommender
+from churn.recommendations.evaluation import KindJudgement
+from churn.recommendations.recommend import fit_recommender
 from churn.recommendations.settings import RecommendSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ def main() -> None:
 def show(tables: Tables, cases: tuple[Case, ...], exclude: tuple[str, ...] = ()) -> None:
     """The lines of a shop's cases, one for each kind of list."""
     for case in cases:
-        learnt = learn_recommender(
+        learnt = fit_recommender(
             tables.as_of(case.as_of),
             horizon_days=case.horizon_days,
             level=case.level,
@@ -80,13 +80,13 @@ def show(tables: Tables, cases: tuple[Case, ...], exclude: tuple[str, ...] = ())
     tables.engine.close()
 
 
-def cells(kind: str, judged: KindJudged) -> list[str]:
+def cells(kind: str, judged: KindJudgement) -> list[str]:
     """Hit rates of all predictors, and by how much the learnt lists beat what would stand in."""
     rates = [
         f"{judged.figures[name]['hit_rate'].estimate:.3f}" if name in judged.figures else ""
         for name in SHOWN
     ]
-    more = judged.differences[judged.stand_in]
+    more = judged.differences[judged.fallback]
     ndcg = f"{judged.figures['learnt']['ndcg'].estimate:.3f}"
     gaps = text(more["hit_rate"]), ndcg, text(more["ndcg"])
     return [f"{judged.lists:,} {kind}", *rates, *gaps]

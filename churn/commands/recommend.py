@@ -15,9 +15,9 @@ from churn.commands.session import Progress, Session, inputs, open_session, reso
 from churn.commands.summaries.recommendations import recommend_tables
 from churn.data.product_days import COLUMN_OF, Level
 from churn.errors import ConfigError, GateError
-from churn.recommendations.evaluation import LEAST_JUDGED, STAND_INS
-from churn.recommendations.lists import MOST, Kind
-from churn.recommendations.recommend import learn_recommender
+from churn.recommendations.evaluation import FALLBACKS, MIN_CUSTOMERS
+from churn.recommendations.lists import MAX_LENGTH, Kind
+from churn.recommendations.recommend import fit_recommender
 from churn.recommendations.recommender import RECOMMENDED_SCHEMA, Recommender
 from churn.results.job_result import JobResult, hashed
 from churn.results.output import TableWriter, check_out, file_of, guard_notes
@@ -56,7 +56,7 @@ def recommend(
         _writing(session, file, kept) as writer,
     ):
         progress("learning from baskets")
-        recommender = learn_recommender(
+        recommender = fit_recommender(
             session.snapshot,
             horizon_days=_horizon_days(session),
             level=cast("Level", level),
@@ -85,8 +85,8 @@ def kind_of(*, new_only: bool, repeat_only: bool) -> Kind:
 def _check(level: str, top: int, *, is_written: bool, judge_only: bool) -> None:
     if level not in COLUMN_OF:
         raise ConfigError(f"--level must be one of {list(COLUMN_OF)}", got=repr(level))
-    if not 1 <= top <= MOST:
-        raise ConfigError(f"--top must be between 1 and {MOST}", got=top, fix="Pass e.g. 10.")
+    if not 1 <= top <= MAX_LENGTH:
+        raise ConfigError(f"--top must be between 1 and {MAX_LENGTH}", got=top, fix="Pass e.g. 10.")
     if judge_only == is_written:
         rule = "churn recommend takes either --out FILE or --judge"
         got = "both" if judge_only else "neither"
@@ -166,8 +166,8 @@ def _notes(recommender: Recommender, kind: Kind) -> Iterator[str]:
     if recommender.learnt(kind):
         return
     judged = recommender.judgement.get(kind)
-    if judged is None or judged.customers < LEAST_JUDGED:
-        why = f"fewer than {LEAST_JUDGED} customers could be evaluated"
+    if judged is None or judged.customers < MIN_CUSTOMERS:
+        why = f"fewer than {MIN_CUSTOMERS} customers could be evaluated"
     else:
         why = "the learnt lists were not significantly better"
-    yield f"{BEST_SELLERS[STAND_INS[kind]]} are used instead, because {why}"
+    yield f"{BEST_SELLERS[FALLBACKS[kind]]} are used instead, because {why}"

@@ -11,47 +11,44 @@ from churn.arrays import Bools, Floats, Ints
 from churn.recommendations.copurchase import Shop
 from churn.recommendations.purchases import Past, Singles
 
-NEW_EACH = 50
-
-LEAST_OF_EACH = 50
+NEW_PER_CUSTOMER = 50
+MIN_ROWS_PER_OUTCOME = 50
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """A row for each customer and product, and the numbers that tell how likely it is bought."""
+    """A row for each customer and product, with the features of its purchase probability."""
 
     customer: Ints
     product: Ints
     features: Floats
 
     def of(self, rows: Bools) -> Self:
-        """Only those rows."""
+        """These rows only."""
         return type(self)(self.customer[rows], self.product[rows], self.features[rows])
 
 
 def candidates(past: Past, shop: Shop) -> tuple[Candidates, Candidates]:
-    """What each customer bought before, and the 50 new products for which that speaks most; only
-    what is on sale, and nothing that they sent back.
+    """Products that each customer bought before, and the 50 new ones with the highest co-purchase
+    score; only products on sale that the customer did not return.
     """
     own_score = np.zeros(past.product.size)
-    found: list[tuple[Ints, Ints, Singles]] = []
+    best: list[tuple[Ints, Ints, Singles]] = []
     place = shop.together.place[past.product]
-    for some, scores in shop.together.scores(past):
-        first, last = np.searchsorted(past.customer, (some[0], some[-1] + 1))
+    for batch, scores in shop.together.scores(past):
+        first, last = np.searchsorted(past.customer, (batch[0], batch[-1] + 1))
         rows = first + np.flatnonzero(place[first:last] >= 0)
-        line = np.searchsorted(some, past.customer[rows])
+        line = np.searchsorted(batch, past.customer[rows])
         own_score[rows] = scores[line, place[rows]]
         scores[line, place[rows]] = -np.inf
-        found.append(_best(some, scores, shop))
-    return _own(past, shop, own_score), _new(past, shop, found)
+        best.append(_best(batch, scores, shop))
+    return _own(past, shop, own_score), _new(past, shop, best)
 
 
 def _best(customers: Ints, scores: Singles, shop: Shop) -> tuple[Ints, Ints, Singles]:
-    """Each customer's products with the highest scores; where nothing speaks for any, those with
-    most buyers.
-    """
+    """Each customer's products with the highest scores; ties are ordered by number of buyers."""
     products = shop.together.products
-    width = min(NEW_EACH, products.size)
+    width = min(NEW_PER_CUSTOMER, products.size)
     if not width:
         return products, products, np.zeros(0, dtype=np.float32)
     scores[:, ~shop.on_sale[products]] = -np.inf
@@ -81,58 +78,58 @@ def _own(past: Past, shop: Shop, score: Floats) -> Candidates:
     return Candidates(past.customer, past.product, features).of(shop.on_sale[past.product])
 
 
-def _new(past: Past, shop: Shop, found: list[tuple[Ints, Ints, Singles]]) -> Candidates:
+def _new(past: Past, shop: Shop, best: list[tuple[Ints, Ints, Singles]]) -> Candidates:
     none = np.zeros(0, dtype=np.int64)
-    customer, product = (np.concatenate([none, *(one[k] for one in found)]) for k in (0, 1))
-    score = np.concatenate([np.zeros(0), *(one[2] for one in found)])
+    customer, product = (np.concatenate([none, *(batch[k] for batch in best)]) for k in (0, 1))
+    score = np.concatenate([np.zeros(0), *(scores for _, _, scores in best)])
     features = np.column_stack(
         [score, np.log1p(shop.buyers[product]), np.log(past.visits[customer] + 0.05)]
     )
-    pairs, gone = (
-        who * shop.tie.size + what
-        for who, what in ((customer, product), (past.gone_customer, past.gone_product))
-    )
-    return Candidates(customer, product, features).of(~np.isin(pairs, gone))
+    pairs = customer * shop.tie.size + product
+    returned = past.gone_customer * shop.tie.size + past.gone_product
+    return Candidates(customer, product, features).of(~np.isin(pairs, returned))
 
 
 @dataclass(frozen=True)
-class Line:
-    """A logistic line over features that are centred and scaled."""
+class LogisticModel:
+    """A logistic regression on standardised features."""
 
     centre: Floats
     scale: Floats
-    slopes: Floats
-    level: float
+    coefficients: Floats
+    intercept: float
 
     @classmethod
     def fit(cls, features: Floats, bought: Bools) -> Self | None:
-        """The likeliest line, slightly held back; None under 50 rows of either outcome."""
+        """Fits with an L2 penalty; None with fewer than 50 rows of either outcome."""
         from sklearn.linear_model import LogisticRegression
 
-        if min(bought.sum(), (~bought).sum()) < LEAST_OF_EACH:
+        if min(bought.sum(), (~bought).sum()) < MIN_ROWS_PER_OUTCOME:
             return None
         centre, spread = features.mean(axis=0), features.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
-        line = LogisticRegression(max_iter=500).fit((features - centre) / scale, bought)
-        return cls(centre, scale, line.coef_[0], float(line.intercept_[0]))
+        model = LogisticRegression(max_iter=500).fit((features - centre) / scale, bought)
+        return cls(centre, scale, model.coef_[0], float(model.intercept_[0]))
 
     def probability(self, features: Floats) -> Floats:
-        """P(bought) of each row, to a millionth: what differs by less is equal."""
-        logit = ((features - self.centre) / self.scale) @ self.slopes + self.level
+        """P(bought) of each row, rounded to six decimals so that ties do not depend on noise."""
+        logit = ((features - self.centre) / self.scale) @ self.coefficients + self.intercept
         return np.asarray(np.round(1 / (1 + np.exp(-logit)), 6))
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """The two lines, learnt at an earlier moment from what was bought in the horizon after it."""
+    """The models of own and new products, fitted at an earlier moment on the horizon after it."""
 
-    own: Line
-    new: Line | None
+    own: LogisticModel
+    new: LogisticModel | None
 
     @classmethod
     def fit(
         cls, own: Candidates, new: Candidates, own_bought: Bools, new_bought: Bools
     ) -> Self | None:
-        """Both lines; None where too little was bought again to learn from."""
-        line = Line.fit(own.features, own_bought)
-        return None if line is None else cls(line, Line.fit(new.features, new_bought))
+        """Fits both models; None with too few repeat purchases."""
+        model = LogisticModel.fit(own.features, own_bought)
+        if model is None:
+            return None
+        return cls(model, LogisticModel.fit(new.features, new_bought))

@@ -1,4 +1,4 @@
-"""The products, or categories, that a shop has sold: numbered by id, with what is known of them."""
+"""The products, or categories, that a shop has sold, numbered in the order of their ids."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from churn.data.tables import Snapshot
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Products in the order of their ids; `tie` is a number for each by a hash of its id, which
-    orders those that are equal in everything else; `categories` and `names` are null where lines
-    tell none; `last_day` is that of the last sale. `never_sold` are names that should have been
-    excluded and are none of a product or category: typing errors, mostly.
+    """Products in the order of their ids. `tie` breaks ties, by a hash of the id; `categories` and
+    `names` are null if unknown; `last_day` is the day of the last sale. `never_sold` are names to
+    exclude that match no product or category: mostly typing errors.
     """
 
     level: Level
@@ -35,7 +34,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, level: Level, exclude: Collection[str]) -> Self:
-        """Everything sold before the snapshot, but for the products and categories in `exclude`."""
+        """Everything sold before the snapshot except the products and categories in `exclude`."""
         engine = snapshot.tables.engine
         facts = engine.collect(product_facts(snapshot, level=level)).sort_by("product")
         never_sold = _never_sold(facts, exclude)
@@ -55,19 +54,19 @@ class Catalogue:
         return len(self.ids)
 
     def sold_since(self, snapshot: Snapshot, days: int) -> Bools:
-        """Whether each was sold in the last days before the snapshot."""
+        """Whether each was sold in the last `days` before the snapshot."""
         return np.asarray(self.last_day >= day_number(snapshot.as_of) - days)
 
 
 def _named(facts: pa.Table, names: Collection[str]) -> pa.Array:
     """Whether a product, or its category, is among the names."""
-    wanted = pa.array(sorted(names), pa.string())
-    found = pc.is_in(_text(facts, "product"), value_set=wanted)
-    return pc.or_(found, pc.is_in(_text(facts, "category"), value_set=wanted))
+    listed = pa.array(sorted(names), pa.string())
+    by_product = pc.is_in(_text(facts, "product"), value_set=listed)
+    return pc.or_(by_product, pc.is_in(_text(facts, "category"), value_set=listed))
 
 
 def _never_sold(facts: pa.Table, names: Collection[str]) -> tuple[str, ...]:
-    """The names that no product and no category has."""
+    """The names that match no product or category."""
     sold = {*_text(facts, "product").to_pylist(), *_text(facts, "category").to_pylist()}
     return tuple(sorted(set(names) - sold))
 
@@ -75,8 +74,8 @@ def _never_sold(facts: pa.Table, names: Collection[str]) -> tuple[str, ...]:
 def _text(facts: pa.Table, column: str) -> pa.Array:
     if column not in facts.column_names:
         return pa.nulls(len(facts), pa.string())
-    whole = facts[column].cast(pa.string())
-    return pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], pa.string())
+    texts = facts[column].cast(pa.string())
+    return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.string())
 
 
 def _ties(ids: pa.Array) -> Ints:

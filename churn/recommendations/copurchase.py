@@ -1,4 +1,4 @@
-"""Co-purchases, and popularity of products at a moment."""
+"""Co-purchase weights, and popularity of products at a moment."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from churn.recommendations.purchases import Past, Singles
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-MOST_PRODUCTS = 2_000
+MAX_PRODUCTS = 2_000
 WINDOW_DAYS = 365
 RIDGE = 3.0
 CUSTOMERS_AT_ONCE = 4_000
 
-DOUBT = 5.0  # so many customers of the average are added to those of each product
+PRIOR_BUYERS = 5.0  # average buyers added to each product for shrinkage
 
 
 @dataclass(frozen=True)
 class CoPurchase:
-    """For the products with most buyers, how much each of them speaks for each other one.
+    """Co-purchase weights between the products with most buyers.
 
-    `products` are their numbers in the catalogue, in order; `place` is the place among them of
-    every product of the catalogue, -1 for none; `weights[i, j]` is what having the i-th adds to
-    the score of the j-th.
+    `products` are their numbers in the catalogue, in order; `place` is the position of each
+    catalogue product among them, or -1; `weights[i, j]` is what owning the i-th adds to the score
+    of the j-th.
     """
 
     products: Ints
@@ -37,13 +37,12 @@ class CoPurchase:
 
     @classmethod
     def fit(cls, past: Past, tie: Ints, *, least_buyers: int) -> Self:
-        """Learnt from who bought what in the last year of the past, however often.
-
-        Of the products with `least_buyers` buyers the 2,000 with most are looked at.
+        """Fits on the purchases of the last year, each pair counted once, for the 2,000 products
+        with most buyers among those with at least `least_buyers`.
         """
         recent = past.last_age <= WINDOW_DAYS
         buyers = np.bincount(past.product[recent], minlength=tie.size)
-        most = np.lexsort((tie, -buyers))[:MOST_PRODUCTS]
+        most = np.lexsort((tie, -buyers))[:MAX_PRODUCTS]
         products = np.sort(most[buyers[most] >= least_buyers])
         place = np.full(tie.size, -1, dtype=np.int64)
         place[products] = np.arange(products.size)
@@ -52,27 +51,27 @@ class CoPurchase:
         return cls(products, place, weights_of(together))
 
     def scores(self, past: Past) -> Iterator[tuple[Ints, Singles]]:
-        """Customers in order, some thousands at a time, with a score for each of the products.
+        """Scores of all products, in batches of customers, in order.
 
-        What a customer bought often and lately speaks louder: with the root of its decayed count.
+        Each product of a customer counts by the square root of its decayed count.
         """
-        has = self.held(past)
+        strength = self.strength(past)
         customers = np.unique(past.customer)
         for begin in range(0, customers.size, CUSTOMERS_AT_ONCE):
-            some = customers[begin : begin + CUSTOMERS_AT_ONCE]
-            yield some, np.asarray(has[some] @ self.weights)
+            batch = customers[begin : begin + CUSTOMERS_AT_ONCE]
+            yield batch, np.asarray(strength[batch] @ self.weights)
 
-    def held(self, past: Past) -> csr_matrix[Any]:
-        """Customers by products: how loudly each product of a customer speaks."""
+    def strength(self, past: Past) -> csr_matrix[Any]:
+        """The weight of each product of each customer, customers by products."""
         return _matrix(past, self.place, self.products.size, np.sqrt(past.decayed))
 
 
 def weights_of(together: Floats) -> Singles:
     """The weights of EASE (Steck 2019) from the counts G of customers who bought both.
 
-    With P the inverse of G + ridge they are -P / diag(P), beside a diagonal of zeros: the linear
-    line that best fills in each column from all others. The ridge is 3 times the mean of G's
-    diagonal, so that it is as strong in a shop of any size.
+    With P the inverse of G + ridge they are -P / diag(P), with a zero diagonal: the ridge
+    regression of each product on all others. The ridge is 3 times the mean of G's diagonal, so
+    that its relative strength does not depend on the size of the shop.
     """
     if not together.size:
         return np.zeros(together.shape, dtype=np.float32)
@@ -94,9 +93,9 @@ def _matrix(past: Past, place: Ints, size: int, values: Floats) -> csr_matrix[An
 
 @dataclass(frozen=True)
 class Shop:
-    """By number in the catalogue: `buyers` in the last horizon, whether it is `on_sale`,
-    `repeat_rate` (the share of its buyers who came back for it), `gap_days` between two purchases
-    of it by a customer; both drawn towards all products where few bought it. `tie` orders equals.
+    """Per product of the catalogue: `buyers` in the last horizon, whether it is `on_sale`,
+    `repeat_rate` (share of buyers who bought it again), and `gap_days` between two purchases by a
+    customer, both shrunk towards the average of all products. `tie` breaks ties.
     """
 
     buyers: Ints
@@ -110,27 +109,27 @@ class Shop:
     def at(
         cls, past: Past, tie: Ints, *, horizon_days: int, within_days: int, least_buyers: int
     ) -> Self:
-        """The shop as its customers' past tells; on sale is what they bought in `within_days`."""
+        """The shop from its customers' past; products bought in `within_days` are on sale."""
         spans = past.first_age - past.last_age
         return cls(
             buyers=_sums(past, past.last_age <= horizon_days, tie.size).astype(np.int64),
             on_sale=_sums(past, past.last_age <= within_days, tie.size) > 0,
-            repeat_rate=_drawn(
+            repeat_rate=_shrunk(
                 _sums(past, past.times > 1, tie.size),
                 _sums(past, np.ones(past.times.size), tie.size),
             ),
-            gap_days=_drawn(_sums(past, spans, tie.size), _sums(past, past.times - 1, tie.size)),
+            gap_days=_shrunk(_sums(past, spans, tie.size), _sums(past, past.times - 1, tie.size)),
             tie=tie,
             together=CoPurchase.fit(past, tie, least_buyers=least_buyers),
         )
 
 
 def _sums(past: Past, values: Bools | Ints | Floats, size: int) -> Floats:
-    """The values' sum over the customers of each product."""
+    """Sum of the values over the customers of each product."""
     return np.bincount(past.product, values.astype(np.float64), size).astype(np.float64)
 
 
-def _drawn(sums: Floats, counts: Floats) -> Floats:
-    """Sums by counts, drawn towards the ratio of all."""
+def _shrunk(sums: Floats, counts: Floats) -> Floats:
+    """Sums divided by counts, shrunk towards the overall ratio."""
     average = sums.sum() / max(1.0, counts.sum())
-    return np.asarray((sums + DOUBT * average) / (counts + DOUBT))
+    return np.asarray((sums + PRIOR_BUYERS * average) / (counts + PRIOR_BUYERS))

@@ -1,4 +1,4 @@
-"""How good lists are, forward in time: in how many of them something was bought, beside rivals."""
+"""Evaluation of lists on later purchases: hit rate, recall and NDCG, compared with best sellers."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from churn.recommendations.lists import (
     own_then_shop,
     shop_best,
 )
-from churn.recommendations.training import Stage
+from churn.recommendations.training import TrainingWindow
 
 KINDS: tuple[Kind, ...] = ("all", "repeat", "new")
 MEASURES = ("hit_rate", "recall", "ndcg")
 LEARNT = "learnt"
-STAND_INS: dict[Kind, str] = {"all": "own_then_shop", "repeat": "own", "new": "shop"}
-RIVALS: dict[Kind, tuple[str, ...]] = {
+FALLBACKS: dict[Kind, str] = {"all": "own_then_shop", "repeat": "own", "new": "shop"}
+BASELINES: dict[Kind, tuple[str, ...]] = {
     "all": ("own", "shop", "own_then_shop"),
     "repeat": ("own",),
     "new": ("shop",),
 }
-LEAST_JUDGED = 100
+MIN_CUSTOMERS = 100
 LENGTH = 10
 REPLICATES = 1_000
 DRAWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class KindJudged:
-    """One kind of list: figures by predictor and measure, and what the learnt has more than each
-    rival, with intervals of 95 % that draw customers with all their lists.
+class KindJudgement:
+    """One kind of list: figures by predictor and measure, and the differences of learnt lists to
+    each baseline, with 95 % intervals bootstrapped over customers.
     """
 
     lists: int
     customers: int
     figures: Mapping[str, Mapping[str, Interval]]
     differences: Mapping[str, Mapping[str, Interval]]
-    stand_in: str
+    fallback: str
 
     @property
     def is_better(self) -> bool:
-        """Whether the learnt beats the stand-in beyond chance in hit rate or NDCG, and is not
-        worse beyond chance in either. Under 100 customers nobody can tell.
+        """Whether learnt lists are significantly better than the fallback in hit rate or NDCG and
+        significantly worse in neither. Never with fewer than 100 customers.
         """
-        found = [self.differences[self.stand_in][name] for name in ("hit_rate", "ndcg")]
-        wins = any(one.low > 0 for one in found) and not any(one.high < 0 for one in found)
-        return self.customers >= LEAST_JUDGED and wins
+        gaps = [self.differences[self.fallback][name] for name in ("hit_rate", "ndcg")]
+        wins = any(gap.low > 0 for gap in gaps) and not any(gap.high < 0 for gap in gaps)
+        return self.customers >= MIN_CUSTOMERS and wins
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
 
         def plain(by_name: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:
             return {
-                name: {m: [one.estimate, one.low, one.high] for m, one in found.items()}
-                for name, found in by_name.items()
+                name: {m: [value.estimate, value.low, value.high] for m, value in values.items()}
+                for name, values in by_name.items()
             }
 
         return {
@@ -75,49 +75,51 @@ class KindJudged:
         }
 
 
-Judgement = Mapping[Kind, KindJudged]
+Judgement = Mapping[Kind, KindJudgement]
 
 
-def judge(stages: list[tuple[Stage, Ranker]], *, seed: int = 7) -> dict[Kind, KindJudged]:
-    """Lists of ten, each made of what was known at its stage by a ranker that was learnt before
-    it, beside what the customers bought in the horizon after it.
+def judge(
+    windows: list[tuple[TrainingWindow, Ranker]], *, seed: int = 7
+) -> dict[Kind, KindJudgement]:
+    """Lists of ten at each window, by a ranker fitted before it, compared with the purchases in
+    the horizon after it.
 
-    Judged are customers of the panel who bought something of that kind: of `repeat` something that
-    they had bought before, of `new` something that they had not. A kind that no ranker serves, or
-    of which nobody bought anything, is not there.
+    Evaluated are customers of the panel who bought something of that kind: for `repeat` something
+    that they had bought before, for `new` something that they had not. A kind without a ranker or
+    without any purchase is omitted.
     """
-    found: dict[Kind, KindJudged] = {}
+    judgement: dict[Kind, KindJudgement] = {}
     for kind in KINDS:
-        rows = [_rows(stage, ranker, kind) for stage, ranker in stages if _serves(ranker, kind)]
+        rows = [_rows(window, ranker, kind) for window, ranker in windows if _serves(ranker, kind)]
         if any(customers.size for customers, _ in rows):
-            found[kind] = _judged(kind, rows, seed)
-    return found
+            judgement[kind] = _judged(kind, rows, seed)
+    return judgement
 
 
 def _serves(ranker: Ranker, kind: Kind) -> bool:
     return kind == "repeat" or ranker.new is not None
 
 
-def _rows(stage: Stage, ranker: Ranker, kind: Kind) -> tuple[Ints, dict[str, Floats]]:
-    """The judged customers, and for each predictor a row of measures for each of them."""
-    truth = _truth(stage, kind)
-    customers, sizes = np.unique(truth // stage.products, return_counts=True)
+def _rows(window: TrainingWindow, ranker: Ranker, kind: Kind) -> tuple[Ints, dict[str, Floats]]:
+    """The evaluated customers, and for each predictor their measures, one row per customer."""
+    truth = _truth(window, kind)
+    customers, sizes = np.unique(truth // window.products, return_counts=True)
     measured = {
-        name: _measures(lists, stage.products, truth, customers, sizes)
-        for name, lists in _predicted(stage, ranker, kind)
+        name: _measures(lists, window.products, truth, customers, sizes)
+        for name, lists in _predicted(window, ranker, kind)
     }
     return customers, measured
 
 
-def _truth(stage: Stage, kind: Kind) -> Ints:
-    truth = stage.bought[np.isin(stage.bought // stage.products, stage.past.customer)]
-    had = np.isin(truth, stage.past.customer * stage.products + stage.past.product)
+def _truth(window: TrainingWindow, kind: Kind) -> Ints:
+    truth = window.bought[np.isin(window.bought // window.products, window.past.customer)]
+    had = np.isin(truth, window.past.customer * window.products + window.past.product)
     return {"all": truth, "repeat": truth[had], "new": truth[~had]}[kind]
 
 
-def _predicted(stage: Stage, ranker: Ranker, kind: Kind) -> Iterator[tuple[str, Lists]]:
-    past, shop = stage.past, stage.shop
-    yield LEARNT, learnt_lists(*stage.candidates, ranker, shop, kind=kind, top=LENGTH)
+def _predicted(window: TrainingWindow, ranker: Ranker, kind: Kind) -> Iterator[tuple[str, Lists]]:
+    past, shop = window.past, window.shop
+    yield LEARNT, learnt_lists(*window.candidates, ranker, shop, kind=kind, top=LENGTH)
     if kind != "new":
         yield "own", own_best(past, shop, top=LENGTH)
     if kind == "all":
@@ -127,10 +129,10 @@ def _predicted(stage: Stage, ranker: Ranker, kind: Kind) -> Iterator[tuple[str, 
 
 
 def _measures(lists: Lists, products: int, truth: Ints, customers: Ints, sizes: Ints) -> Floats:
-    """Hit rate, recall and NDCG at ten of each customer, a column each."""
-    judged = np.isin(lists.customer, customers)
-    customer, rank = lists.customer[judged], lists.rank[judged]
-    hit = np.isin(customer * products + lists.product[judged], truth)
+    """Hit rate, recall and NDCG at ten of each customer, one column each."""
+    evaluated = np.isin(lists.customer, customers)
+    customer, rank = lists.customer[evaluated], lists.rank[evaluated]
+    hit = np.isin(customer * products + lists.product[evaluated], truth)
     line = np.searchsorted(customers, customer)
     hits = np.bincount(line, hit, customers.size)
     gain = np.bincount(line, hit / np.log2(rank + 1), customers.size)
@@ -138,24 +140,24 @@ def _measures(lists: Lists, products: int, truth: Ints, customers: Ints, sizes: 
     return np.column_stack([hits > 0, hits / sizes, gain / ideal])
 
 
-def _judged(kind: Kind, rows: list[tuple[Ints, dict[str, Floats]]], seed: int) -> KindJudged:
-    names = (LEARNT, *RIVALS[kind])
+def _judged(kind: Kind, rows: list[tuple[Ints, dict[str, Floats]]], seed: int) -> KindJudgement:
+    names = (LEARNT, *BASELINES[kind])
     customer = np.concatenate([customers for customers, _ in rows])
     each = {name: np.concatenate([measured[name] for _, measured in rows]) for name in names}
-    less = {name: each[LEARNT] - each[name] for name in RIVALS[kind]}
-    values = np.column_stack([*each.values(), *less.values()])
-    every = iter(_intervals(values, customer, seed))
-    return KindJudged(
+    gaps = {name: each[LEARNT] - each[name] for name in BASELINES[kind]}
+    values = np.column_stack([*each.values(), *gaps.values()])
+    intervals = iter(_intervals(values, customer, seed))
+    return KindJudgement(
         lists=customer.size,
         customers=np.unique(customer).size,
-        figures={name: {m: next(every) for m in MEASURES} for name in each},
-        differences={name: {m: next(every) for m in MEASURES} for name in less},
-        stand_in=STAND_INS[kind],
+        figures={name: {m: next(intervals) for m in MEASURES} for name in each},
+        differences={name: {m: next(intervals) for m in MEASURES} for name in gaps},
+        fallback=FALLBACKS[kind],
     )
 
 
 def _intervals(values: Floats, customer: Ints, seed: int) -> list[Interval]:
-    """The mean of each column with its interval: customers are drawn with all their rows."""
+    """The mean of each column with its interval, bootstrapped over customers."""
     rng = np.random.default_rng(seed)
     _, code = np.unique(customer, return_inverse=True)
     size = int(code.max()) + 1

@@ -1,4 +1,4 @@
-"""Lists of products for each customer: what the lines say, or best sellers in their place."""
+"""Product lists for each customer: ranked by predicted probability, or best sellers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from churn.recommendations.purchases import Past, first_of_each, runs
 
 Kind = Literal["all", "repeat", "new"]
 
-MOST = 50
-SHOP_LOOKS_AT = 1_000
+MAX_LENGTH = 50
+MAX_BEST_SELLERS = 1_000
 
 
 @dataclass(frozen=True)
 class Lists:
-    """A row for each recommendation, by customer and rank; ranks begin at 1 and have no gaps.
+    """A row for each recommendation, by customer and rank; ranks start at 1 without gaps.
 
-    `score` is the probability of a purchase in the horizon, NaN where none was learnt.
+    `score` is the probability of a purchase in the horizon, NaN for best sellers.
     """
 
     customer: Ints
@@ -33,7 +33,7 @@ class Lists:
 
     @classmethod
     def best(cls, rows: Self, tie: Ints, *, top: int) -> Self:
-        """The first `top` of each customer by score, whatever the ranks were."""
+        """The `top` rows of each customer by score; ranks are assigned again."""
         chosen, rank = first_of_each(rows.customer, rows.score, tie[rows.product], top=top)
         return cls(
             rows.customer[chosen],
@@ -47,16 +47,16 @@ class Lists:
 def learnt_lists(
     own: Candidates, new: Candidates, ranker: Ranker, shop: Shop, *, kind: Kind, top: int
 ) -> Lists:
-    """Own and new products in one order, that of their probabilities; or one kind of them."""
+    """Own and new products ranked together by probability, or one kind of them."""
     parts = []
     if kind != "new":
         parts.append((own, False, ranker.own.probability(own.features)))
     if kind != "repeat":
-        assert ranker.new is not None, "whoever asks for new products looks first"
+        assert ranker.new is not None, "callers check this"
         parts.append((new, True, ranker.new.probability(new.features)))
     rows = Lists(
-        customer=np.concatenate([found.customer for found, _, _ in parts]),
-        product=np.concatenate([found.product for found, _, _ in parts]),
+        customer=np.concatenate([part.customer for part, _, _ in parts]),
+        product=np.concatenate([part.product for part, _, _ in parts]),
         rank=np.zeros(0, dtype=np.int64),
         is_new=np.concatenate([np.full(p.size, is_new) for _, is_new, p in parts]),
         score=np.concatenate([p for _, _, p in parts]),
@@ -65,7 +65,7 @@ def learnt_lists(
 
 
 def own_best(past: Past, shop: Shop, *, top: int) -> Lists:
-    """What each customer bought on most days, of equals the latest; only what is on sale."""
+    """The products on sale that each customer bought on most days, ties by the latest."""
     sold = shop.on_sale[past.product]
     customer, product = past.customer[sold], past.product[sold]
     often = past.times[sold] - past.last_age[sold] / 1e6
@@ -74,14 +74,14 @@ def own_best(past: Past, shop: Shop, *, top: int) -> Lists:
 
 
 def shop_best(past: Past, shop: Shop, *, top: int, unbought: bool = True) -> Lists:
-    """What most customers bought in the last horizon; `unbought`: and this one never did."""
+    """The shop's best sellers of the last horizon; `unbought`: without those the customer had."""
     customers = np.unique(past.customer)
     had = past if unbought else past.of(np.zeros(past.visits.size, dtype=bool))
     return _shop_best(had, shop, customers, np.full(customers.size, top))
 
 
 def own_then_shop(past: Past, shop: Shop, *, top: int) -> Lists:
-    """The customer's own best sellers, filled up with the shop's."""
+    """The customer's own best sellers, then the shop's."""
     own = own_best(past, shop, top=top)
     customers = np.unique(past.customer)
     has = np.bincount(np.searchsorted(customers, own.customer), minlength=customers.size)
@@ -98,21 +98,21 @@ def own_then_shop(past: Past, shop: Shop, *, top: int) -> Lists:
 
 
 def _shop_best(past: Past, shop: Shop, customers: Ints, wanted: Ints) -> Lists:
-    """So many of the shop's 1,000 best for each customer, without what the customer has, or sent
-    back.
+    """Up to `wanted` of the shop's 1,000 best sellers per customer, without products that the
+    customer bought or returned.
     """
     sold = np.flatnonzero(shop.on_sale & (shop.buyers > 0))
-    best = sold[np.lexsort((shop.tie[sold], -shop.buyers[sold]))][:SHOP_LOOKS_AT]
+    best = sold[np.lexsort((shop.tie[sold], -shop.buyers[sold]))][:MAX_BEST_SELLERS]
     place = np.full(shop.tie.size, -1, dtype=np.int64)
     place[best] = np.arange(best.size)
     has = place[past.product] >= 0
-    open_to = np.ones((customers.size, best.size), dtype=bool)
-    open_to[np.searchsorted(customers, past.customer[has]), place[past.product[has]]] = False
+    possible = np.ones((customers.size, best.size), dtype=bool)
+    possible[np.searchsorted(customers, past.customer[has]), place[past.product[has]]] = False
     gone = (place[past.gone_product] >= 0) & np.isin(past.gone_customer, customers)
     line = np.searchsorted(customers, past.gone_customer[gone])
-    open_to[line, place[past.gone_product[gone]]] = False
-    rank = np.cumsum(open_to, axis=1)
-    line, column = np.nonzero(open_to & (rank <= wanted[:, None]))
+    possible[line, place[past.gone_product[gone]]] = False
+    rank = np.cumsum(possible, axis=1)
+    line, column = np.nonzero(possible & (rank <= wanted[:, None]))
     return _unscored(customers[line], best[column], rank[line, column], is_new=True)
 
 

@@ -1,4 +1,4 @@
-"""A recommender, judged on the horizons just before its date, and what it recommends."""
+"""Recommendations at a date, from a recommender evaluated on the horizons before it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from churn.recommendations.lists import Kind
 from churn.recommendations.purchases import Moment, Purchases
 from churn.recommendations.recommender import RECOMMENDED_SCHEMA, Recommender
 from churn.recommendations.settings import RecommendSettings
-from churn.recommendations.training import Stage, half_life_days, shop_at
+from churn.recommendations.training import TrainingWindow, half_life_days, shop_at
 
-JUDGED_CUTOFFS = 2
-LEARNT_ROWS = 5_000_000
+EVALUATION_CUTOFFS = 2
+MAX_TRAINING_ROWS = 5_000_000
 
 
 def recommend(
@@ -38,34 +38,36 @@ def recommend(
     top: int = 10,
     settings: RecommendSettings | None = None,
 ) -> pa.Table:
-    """`RECOMMENDED_SCHEMA`: the `top` products, or categories, that each customer will likeliest
-    buy in the horizon; `kind` "repeat" or "new" keeps to what they bought before, or did not.
+    """`RECOMMENDED_SCHEMA`: the `top` products, or categories, that each customer is most likely
+    to buy in the horizon; `kind` "repeat" or "new" restricts them to products bought before or not.
 
-    Where lists so learnt were not better than best sellers on the horizons before the snapshot,
-    best sellers stand in; `source` says which. Objectors to profiling have no row.
+    If learnt lists were not better than best sellers on the horizons before the snapshot, the
+    lists are best sellers; `source` names which. Objectors to profiling have no row.
     """
     check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
     check_type(horizon_days, Integral, name="horizon_days", fix="Pass e.g. 28.")
     check_type(top, Integral, name="top", fix="Pass e.g. 10.")
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {list(KINDS)}", got=repr(kind), fix='Pass "all".')
-    learnt = learn_recommender(snapshot, horizon_days=horizon_days, level=level, settings=settings)
-    batches = learnt.batches(kind=kind, top=top)
+    recommender = fit_recommender(
+        snapshot, horizon_days=horizon_days, level=level, settings=settings
+    )
+    batches = recommender.batches(kind=kind, top=top)
     return pa.Table.from_batches(batches, schema=RECOMMENDED_SCHEMA)
 
 
-def learn_recommender(
+def fit_recommender(
     snapshot: Snapshot,
     *,
     horizon_days: int,
     level: Level = "product",
     settings: RecommendSettings | None = None,
-    cutoffs: int = JUDGED_CUTOFFS,
+    cutoffs: int = EVALUATION_CUTOFFS,
 ) -> Recommender:
-    """The recommender of a date, judged on the last `cutoffs` horizons before it: each cutoff's
-    lists are made by lines that were learnt from the horizon before it.
+    """The recommender of a date, evaluated on the last `cutoffs` horizons before it, at each
+    cutoff with a ranker fitted on the horizon before it.
 
-    Raises DataError where the shop has no lines that name products.
+    Raises DataError without order lines that name products.
     """
     settings = settings or RecommendSettings()
     catalogue = Catalogue.of(snapshot, level=level, exclude=settings.exclude)
@@ -73,11 +75,11 @@ def learn_recommender(
     rows = _without(product_days(snapshot, level=level), snapshot, refused)
     sample, customers = _sample(rows, snapshot, catalogue)
     dates = _dates(snapshot, horizon_days, cutoffs)
-    stages = _stages(sample, catalogue, snapshot, dates, horizon_days, settings)
-    rankers = [stage.ranker() for stage in stages]
-    judged = [
-        (stage, ranker)
-        for stage, ranker in zip(stages, rankers[1:], strict=False)
+    windows = _windows(sample, catalogue, snapshot, dates, horizon_days, settings)
+    rankers = [window.ranker() for window in windows]
+    evaluated = [
+        (window, ranker)
+        for window, ranker in zip(windows, rankers[1:], strict=False)
         if ranker is not None
     ]
     return Recommender(
@@ -88,7 +90,7 @@ def learn_recommender(
         shop=_shop_now(sample, catalogue, snapshot, horizon_days, settings),
         ranker=rankers[0],
         cutoffs=dates[:cutoffs],
-        judgement=judge(judged),
+        judgement=judge(evaluated),
         customers=customers,
         objectors=len(refused),
     )
@@ -102,39 +104,41 @@ def _without(rows: Frame, snapshot: Snapshot, customers: set[str]) -> Frame:
 
 
 def _sample(rows: Frame, snapshot: Snapshot, catalogue: Catalogue) -> tuple[Purchases, int]:
-    """The purchases of so many customers that they are 5 million rows at most, and the number of
-    all.
+    """The purchases of a sample of customers, of about 5 million rows at most, and the number of
+    all customers.
     """
     engine = snapshot.tables.engine
     counted = engine.collect(rows.group_by("customer_id").agg(rows=nw.len()))
-    known = sorted(counted["customer_id"].to_pylist())
+    customers = sorted(counted["customer_id"].to_pylist())
     total = sum(counted["rows"].to_pylist())
-    if total > LEARNT_ROWS:
-        kept = pick_customers(known, max(1, len(known) * LEARNT_ROWS // total))
+    if total > MAX_TRAINING_ROWS:
+        kept = pick_customers(customers, max(1, len(customers) * MAX_TRAINING_ROWS // total))
         rows = rows.join(engine.values({"customer_id": kept}), on="customer_id", how="semi")
     table = engine.collect(rows.sort("customer_id"))
-    return Purchases.of(table, catalogue.ids), len(known)
+    return Purchases.of(table, catalogue.ids), len(customers)
 
 
 def _dates(snapshot: Snapshot, horizon_days: int, cutoffs: int) -> tuple[date, ...]:
-    """The judged cutoffs, newest first, and one before them to learn from; a horizon, and the days
-    in which its orders arrive, apart.
+    """The evaluation cutoffs, newest first, and one before them to train on, a horizon plus the
+    arrival lag apart.
     """
     step = horizon_days + snapshot.tables.arrival_lag_days()
     return tuple(snapshot.as_of - timedelta(days=step * k) for k in range(1, cutoffs + 2))
 
 
-def _stages(
+def _windows(
     sample: Purchases,
     catalogue: Catalogue,
     snapshot: Snapshot,
     dates: tuple[date, ...],
     horizon_days: int,
     settings: RecommendSettings,
-) -> list[Stage]:
+) -> list[TrainingWindow]:
     moments = [_moment(snapshot, when) for when in (snapshot.as_of, *dates)]
     return [
-        Stage.at(moment, following, sample, catalogue, horizon_days=horizon_days, settings=settings)
+        TrainingWindow.at(
+            moment, following, sample, catalogue, horizon_days=horizon_days, settings=settings
+        )
         for following, moment in pairwise(moments)
     ]
 
@@ -146,7 +150,7 @@ def _shop_now(
     horizon_days: int,
     settings: RecommendSettings,
 ) -> Shop:
-    """The shop at the snapshot; what is on sale is known from all customers, not the sample."""
+    """The shop at the snapshot; products on sale come from all customers, not only the sample."""
     moment = _moment(snapshot, snapshot.as_of)
     past = sample.before(moment, half_life_days=half_life_days(horizon_days))
     shop = shop_at(past, catalogue, horizon_days=horizon_days, settings=settings)

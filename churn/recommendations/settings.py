@@ -1,4 +1,4 @@
-"""What a shop says about its recommendations: the section `[recommend]` of `churn.toml`."""
+"""Settings of recommendations: the section `[recommend]` of `churn.toml`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from churn.modeling.panel import Auto
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendSettings:
-    """`horizon_days`: purchases of so many days are what lists are judged by and chosen for (auto:
-    the horizon of the model). `exclude` names products and categories that are never looked at:
-    postage, carrier bags.
+    """`horizon_days` is the period whose purchases are predicted (auto: the horizon of the model).
+    `exclude` names products and categories to ignore, such as postage and carrier bags.
 
-    Only what somebody bought in the last `sold_within_days` is recommended (default: two
-    horizons), and only what `least_buyers` customers bought counts as new for anybody.
+    Only products sold in the last `sold_within_days` are recommended (default: two horizons), and
+    only products with at least `least_buyers` buyers are recommended to new buyers.
     """
 
     __pydantic_config__ = STRICT
@@ -28,5 +27,5 @@ class RecommendSettings:
     least_buyers: Annotated[int, Field(ge=1)] = 5
 
     def within_days(self, horizon_days: int) -> int:
-        """The days in which a product must have been sold."""
+        """The number of days within which a product must have been sold."""
         return self.sold_within_days or 2 * horizon_days

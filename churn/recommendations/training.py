@@ -1,4 +1,4 @@
-"""One moment of a shop: its past, the candidates of a panel of customers, and what they bought."""
+"""Training windows: the past at a moment, candidates of a panel, and later purchases."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ PANEL_ROWS = 1_000_000
 
 
 def half_life_days(horizon_days: int) -> float:
-    """After so many days a purchase counts half."""
+    """The half-life of a purchase in days."""
     return float(HALF_LIVES * horizon_days)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The shop at a moment; `past` is that of a panel of at most 10,000 customers and a million
-    rows, `bought` what was bought in the horizon from the moment on (customer x products +
-    product, in order), as it was known at the next moment.
+class TrainingWindow:
+    """The shop at a moment, with the `past` of a panel of at most 10,000 customers and a million
+    rows; `bought` are the pairs (customer x products + product, sorted) bought in the horizon from
+    the moment on, as known at the next moment.
     """
 
     past: Past
@@ -49,7 +49,7 @@ class Stage:
         horizon_days: int,
         settings: RecommendSettings,
     ) -> Self:
-        """The stage at that moment, seen through the purchases of a sample of customers."""
+        """The window at that moment, from the purchases of a sample of customers."""
         past = purchases.before(moment, half_life_days=half_life_days(horizon_days))
         panel = past.of(
             _panel(past, hash_position(purchases.customer_ids.to_pylist(), salt="panel"))
@@ -67,18 +67,18 @@ class Stage:
         return candidates(self.past, self.shop)
 
     def ranker(self) -> Ranker | None:
-        """The lines that what came after this moment teaches."""
+        """The ranker fitted on the purchases after this moment."""
         own, new = self.candidates
-        return Ranker.fit(own, new, self._came(own), self._came(new))
+        return Ranker.fit(own, new, self._bought(own), self._bought(new))
 
-    def _came(self, found: Candidates) -> Bools:
-        return np.isin(found.customer * self.products + found.product, self.bought)
+    def _bought(self, rows: Candidates) -> Bools:
+        return np.isin(rows.customer * self.products + rows.product, self.bought)
 
 
 def shop_at(
     past: Past, catalogue: Catalogue, *, horizon_days: int, settings: RecommendSettings
 ) -> Shop:
-    """The shop as a past tells, under those settings."""
+    """The shop from a past, under these settings."""
     return Shop.at(
         past,
         catalogue.tie,
@@ -88,11 +88,11 @@ def shop_at(
     )
 
 
-def _panel(past: Past, places: Floats) -> Bools:
-    """Customers by a hash of their ids, as many as the two limits allow."""
-    rows = np.bincount(past.customer, minlength=places.size)
-    order = np.argsort(places, kind="stable")
+def _panel(past: Past, positions: Floats) -> Bools:
+    """Customers in the order of a hash of their ids, up to the two limits."""
+    rows = np.bincount(past.customer, minlength=positions.size)
+    order = np.argsort(positions, kind="stable")
     order = order[rows[order] > 0][:PANEL_CUSTOMERS]
-    kept = np.zeros(places.size, dtype=bool)
+    kept = np.zeros(positions.size, dtype=bool)
     kept[order[np.cumsum(rows[order]) <= PANEL_ROWS]] = True
     return kept

@@ -1,4 +1,4 @@
-"""How good lists are: against plain Python, and a verdict that has to be beyond chance."""
+"""Measures of lists equal those of plain Python; learnt lists must be significantly better."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.modeling.metrics import Interval
-from churn.recommendations.evaluation import KindJudged, _measures
+from churn.recommendations.evaluation import KindJudgement, _measures
 from churn.recommendations.lists import Lists
 
 PRODUCTS = 5
@@ -31,22 +31,25 @@ def lists_of(of_customers: dict[int, list[int]]) -> Lists:
         st.integers(0, 3), st.sets(st.integers(0, 4), min_size=1), min_size=1, max_size=4
     ),
 )
-def test_hit_rate_recall_and_ndcg_are_those_of_plain_python(recommended, bought):
+def test_hit_rate_recall_and_ndcg_equal_those_of_plain_python(recommended, bought):
     truth = np.array(sorted(c * PRODUCTS + p for c, own in bought.items() for p in own))
     customers = np.array(sorted(bought))
-    sizes = np.array([len(bought[one]) for one in customers.tolist()])
-    found = _measures(lists_of(recommended), PRODUCTS, truth, customers, sizes)
+    sizes = np.array([len(bought[customer]) for customer in customers.tolist()])
+    measures = _measures(lists_of(recommended), PRODUCTS, truth, customers, sizes)
     for row, customer in enumerate(customers.tolist()):
         hits = [product in bought[customer] for product in recommended.get(customer, [])]
         gain = sum(hit / math.log2(rank + 1) for rank, hit in enumerate(hits, start=1))
         ideal = sum(1 / math.log2(rank + 1) for rank in range(1, len(bought[customer]) + 1))
-        wanted = [float(any(hits)), sum(hits) / len(bought[customer]), gain / ideal]
-        assert found[row] == pytest.approx(wanted)
+        expected = [float(any(hits)), sum(hits) / len(bought[customer]), gain / ideal]
+        assert measures[row] == pytest.approx(expected)
 
 
-def judged(hit: tuple[float, float], ndcg: tuple[float, float], customers: int = 500) -> KindJudged:
+Bounds = tuple[float, float]
+
+
+def judgement(hit: Bounds, ndcg: Bounds, customers: int = 500) -> KindJudgement:
     gaps = {"hit_rate": Interval(0.0, *hit), "ndcg": Interval(0.0, *ndcg)}
-    return KindJudged(customers, customers, {}, {"own": gaps}, "own")
+    return KindJudgement(customers, customers, {}, {"own": gaps}, "own")
 
 
 @pytest.mark.parametrize(
@@ -59,9 +62,9 @@ def judged(hit: tuple[float, float], ndcg: tuple[float, float], customers: int =
         ((0.0, 0.0), (0.0, 0.0), False),
     ],
 )
-def test_the_learnt_must_win_beyond_chance_in_one_measure_and_lose_in_none(hit, ndcg, better):
-    assert judged(hit, ndcg).is_better is better
+def test_learnt_lists_must_win_significantly_in_one_measure_and_lose_in_none(hit, ndcg, better):
+    assert judgement(hit, ndcg).is_better is better
 
 
-def test_under_a_hundred_customers_nobody_can_tell():
-    assert not judged((0.2, 0.4), (0.2, 0.4), customers=99).is_better
+def test_with_fewer_than_100_customers_learnt_lists_are_never_better():
+    assert not judgement((0.2, 0.4), (0.2, 0.4), customers=99).is_better
