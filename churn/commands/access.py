@@ -29,7 +29,7 @@ from churn.privacy.access_rows import (
     table_rows,
 )
 from churn.privacy.erase_files import AudienceRows, FileEraser
-from churn.privacy.still_held import told_of_erased
+from churn.privacy.still_held import access_of_erased
 from churn.results.figures import share
 from churn.results.job_result import JobResult, Table, hashed
 from churn.storage.erasures import Erased, exports_to, outputs, remembered
@@ -56,7 +56,7 @@ def access(
     erased_on = None if erased is None else erased.date_of(customer)
     if erased is not None and erased_on is not None:
         with on_record("access", settings, {"found": False}) as (ledger, _):
-            return told_of_erased(settings, ledger, erased, customer, erased_on)
+            return access_of_erased(settings, ledger, erased, customer, erased_on)
     with (
         open_session("access", config, as_of=None, progress=progress) as session,
         _writing(session, out, config) as file,

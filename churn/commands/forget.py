@@ -24,7 +24,7 @@ from churn.privacy.erase_files import (
     AudienceRows,
     FileEraser,
     files_below,
-    follow_plan,
+    update_plan_digest,
 )
 from churn.privacy.still_held import StillHeld, forget_tables, notes, shown_place, still_held
 from churn.results.job_result import JobResult
@@ -212,7 +212,7 @@ def _from_table(address: TableAddress, files: FileEraser) -> int:
         replace(address, run_id=None),
         LAYOUTS,
         files.erased,
-        follow=partial(follow_plan, files.ledger),
+        follow=partial(update_plan_digest, files.ledger),
         dry_run=files.dry_run,
     )
 

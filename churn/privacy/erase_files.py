@@ -1,7 +1,7 @@
-"""Erasure from files that the product wrote: rewritten without the customer, or left alone.
+"""Erasure of customers from written files, which are rewritten without their rows.
 
-A file is known as the product's by its manifest, and checked against it. It is replaced as a whole,
-like every output; its manifest counts how many rows were erased and holds no id.
+A file is recognised by its manifest and verified against it. It is replaced atomically, like every
+output; its manifest counts the erased rows and contains no id.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RECORDS_AT_ONCE = 10_000
 
 
 class AddressesUnknownError(DataError):
-    """An audience cannot be looked through, for the shop no longer knows where to reach them."""
+    """An audience cannot be searched, since the addresses of the customers are unknown."""
 
 
 Addresses = list[tuple[str | None, str | None]]
@@ -45,9 +45,9 @@ Addresses = list[tuple[str | None, str | None]]
 
 @dataclass(frozen=True)
 class AudienceRows:
-    """The e-mail and phone of each erased customer, as far as the shop's list still knows them.
+    """E-mail address and phone number of the erased customers who are still in the shop's tables.
 
-    Where it does not, `addresses` is None and no audience can be looked through.
+    If none is, `addresses` is None and audiences cannot be searched.
     """
 
     addresses: Addresses | None = field(repr=False)
@@ -56,17 +56,16 @@ class AudienceRows:
     def matches(
         self, names: list[str], audience: object
     ) -> tuple[list[str], Callable[[pa.Table], list[bool]]] | None:
-        """The hashed columns of an audience, and whether each row is of an erased customer; None
-        where the file is no audience. AddressesUnknownError where there is nothing to hash.
-
-        A row that shares one of the two with an erased customer counts as theirs.
+        """The hashed columns of an audience, and a function that returns for each row whether it is
+        of an erased customer: whether one of the two addresses is theirs. None if the file is no
+        audience. Raises AddressesUnknownError without addresses.
         """
         kind = AUDIENCES.get(str(audience))
         if kind is None or [kind.email_column, kind.phone_column] != names:
             return None
         if self.addresses is None:
-            rule = "to look through an audience the addresses of the erased must be known"
-            fix = "Export it anew, or connect [data.customers] with their rows."
+            rule = "searching an audience requires the addresses of the erased customers"
+            fix = "Export it again, or connect [data.customers] with their rows."
             raise AddressesUnknownError(rule, fix=fix)
         emails = {kind.hashed_email(email) for email, _ in self.addresses} - {None}
         region = self.phone_region
@@ -83,18 +82,18 @@ Matches = Callable[[pa.Table], list[bool]]
 
 
 def files_below(folders: Iterable[Path]) -> list[Path]:
-    """The files with a manifest beside them in those folders and below; links are not followed."""
-    found = []
+    """The files with a manifest in these folders and below; links are not followed."""
+    paths = []
     for folder in folders:
         for parent, _, names in os.walk(folder):
             manifests = [name for name in names if name.endswith(MANIFEST)]
-            found += [Path(parent, name.removesuffix(MANIFEST)) for name in manifests]
-    return sorted(path for path in found if path.suffix in WRITTEN and path.is_file())
+            paths += [Path(parent, name.removesuffix(MANIFEST)) for name in manifests]
+    return sorted(path for path in paths if path.suffix in WRITTEN and path.is_file())
 
 
 @dataclass(frozen=True)
 class FileEraser:
-    """Takes the erased out of one file after the other; a dry run only counts."""
+    """Removes the erased customers from files; a dry run only counts."""
 
     ledger: Ledger
     erased: Erased
@@ -102,14 +101,14 @@ class FileEraser:
     dry_run: bool = False
 
     def erase(self, path: Path) -> int:
-        """How many rows of the erased were in the file. DataError where it is not what its
-        manifest describes, or has none: then nobody knows what it holds.
+        """Number of erased rows. Raises DataError if the file has no manifest or does not match
+        it, since its contents are then unknown.
         """
         if not self.dry_run:
             remove_leftovers(path)
         facts = verify_file(path)
         if facts is None:
-            raise DataError(f"{path} must lie beside its manifest", fix="Look into it yourself.")
+            raise DataError(f"{path} must have its manifest next to it", fix="Check it by hand.")
         if path.suffix == ".json":
             return self._erase_object(path)
         if path.suffix == ".csv":
@@ -119,21 +118,23 @@ class FileEraser:
         return self._erase_parquet(path, facts)
 
     def _matches(self, names: list[str], facts: dict[str, Any]) -> tuple[list[str], Matches] | None:
-        """The columns that tell whose a row is, and whether each row of them is of an erased."""
+        """The columns that identify customers, and a function that returns for each row whether it
+        is of an erased one; None without such columns.
+        """
         if "customer_id" in names:
-            return ["customer_id"], self._theirs
+            return ["customer_id"], self._is_erased
         return self.audiences.matches(names, facts.get("audience"))
 
-    def _theirs(self, rows: pa.Table) -> list[bool]:
-        cells = rows["customer_id"].to_pylist()
-        gone = set(self.erased.among({name for name in cells if name is not None}))
-        return [name in gone for name in cells]
+    def _is_erased(self, rows: pa.Table) -> list[bool]:
+        ids = rows["customer_id"].to_pylist()
+        erased = set(self.erased.among({name for name in ids if name is not None}))
+        return [name in erased for name in ids]
 
     def _erase_parquet(self, path: Path, facts: dict[str, Any]) -> int:
         try:
             file = pq.ParquetFile(path)
         except (pa.ArrowException, OSError):
-            raise DataError(f"{path} must be a whole Parquet file", fix="Remove it.") from None
+            raise DataError(f"{path} must be a complete Parquet file", fix="Remove it.") from None
         with file:
             matching = self._matches(file.schema_arrow.names, facts)
             if matching is None:
@@ -143,14 +144,14 @@ class FileEraser:
             if not count or self.dry_run:
                 return count
             if set(PLANNED_COLUMNS) <= set(file.schema_arrow.names):
-                whole = pq.read_table(path, columns=[*PLANNED_COLUMNS])
-                follow_plan(self.ledger, whole, _kept(whole, matches(whole)))
+                plan = pq.read_table(path, columns=[*PLANNED_COLUMNS])
+                update_plan_digest(self.ledger, plan, _remaining(plan, matches(plan)))
             with (
                 publish_with_manifest(path, _with_erased(facts, count)) as temporary,
                 pq.ParquetWriter(temporary, file.schema_arrow, compression="zstd") as writer,
             ):
                 for rows in _batches(file, None):
-                    writer.write_table(_kept(rows, matches(rows)))
+                    writer.write_table(_remaining(rows, matches(rows)))
         return count
 
     def _erase_csv(self, path: Path, facts: dict[str, Any]) -> int:
@@ -159,17 +160,18 @@ class FileEraser:
             matching = self._matches(names, facts)
             if matching is None:
                 return 0
-            count = sum(gone for _, gone in _judged(text, names, matching))
+            count = sum(erased for _, erased in _records_matched(text, names, matching))
         if not count or self.dry_run:
             return count
-        self._follow_text(path, names, matching)
+        self._update_plan_of_text(path, names, matching)
         with (
             publish_with_manifest(path, _with_erased(facts, count)) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as kept,
+            temporary.open("w", encoding="utf-8", newline="") as target,
             path.open(encoding="utf-8", newline="") as text,
         ):
-            kept.write(next(_records(text)))
-            kept.writelines(record for record, gone in _judged(text, names, matching) if not gone)
+            target.write(next(_records(text)))
+            matched = _records_matched(text, names, matching)
+            target.writelines(record for record, erased in matched if not erased)
         return count
 
     def _erase_workbook(self, path: Path, facts: dict[str, Any]) -> int:
@@ -182,26 +184,26 @@ class FileEraser:
             name: pa.array([text_of(row[names.index(name)]) for row in rows], pa.string())
             for name in columns
         }
-        gone = matches(pa.table(texts))
-        count = sum(gone)
+        erased = matches(pa.table(texts))
+        count = sum(erased)
         if not count or self.dry_run:
             return count
-        self._follow_text(path, names, matching)
-        kept = as_table(names, [row for row, out in zip(rows, gone, strict=True) if not out])
+        self._update_plan_of_text(path, names, matching)
+        left = as_table(names, [row for row, gone in zip(rows, erased, strict=True) if not gone])
         with publish_with_manifest(path, _with_erased(facts, count)) as temporary:
-            write_workbook([kept], kept.schema, temporary)
+            write_workbook([left], left.schema, temporary)
         return count
 
-    def _follow_text(
+    def _update_plan_of_text(
         self, path: Path, names: list[str], matching: tuple[list[str], Matches]
     ) -> None:
-        """Exports of a plan that is written as text go by what is left of it."""
+        """`update_plan_digest` for a plan in a CSV file or workbook."""
         if set(PLANNED_COLUMNS) <= set(names):
-            whole = read_text(path, LIST_SCHEMA).select(list(PLANNED_COLUMNS))
-            follow_plan(self.ledger, whole, _kept(whole, matching[1](whole)))
+            plan = read_text(path, LIST_SCHEMA).select(list(PLANNED_COLUMNS))
+            update_plan_digest(self.ledger, plan, _remaining(plan, matching[1](plan)))
 
     def _erase_object(self, path: Path) -> int:
-        """What `churn access` wrote of one customer goes whole."""
+        """Removes the whole file: an answer of `churn access` is about one customer."""
         name = json.loads(path.read_bytes()).get("customer_id")
         if not isinstance(name, str) or self.erased.date_of(name) is None:
             return 0
@@ -214,16 +216,16 @@ class FileEraser:
         return 1
 
 
-def follow_plan(ledger: Ledger, before: pa.Table, after: pa.Table) -> None:
-    """Exports know a plan again by what it decided: from now on by what is left of it."""
+def update_plan_digest(ledger: Ledger, before: pa.Table, after: pa.Table) -> None:
+    """Links recorded exports, which identify a plan by its digest, to the plan after erasure."""
     if not set(PLANNED_COLUMNS) <= set(before.column_names):
         return
-    then, now = Planned.read(before), Planned.read(after)
-    if then is not None and now is not None:
+    old, new = Planned.read(before), Planned.read(after)
+    if old is not None and new is not None:
         with ledger.changing() as connection:
             connection.execute(
                 "UPDATE exports SET plan_digest = ? WHERE plan_digest = ?",
-                (now.digest, then.digest),
+                (new.digest, old.digest),
             )
 
 
@@ -237,27 +239,27 @@ def _batches(file: pq.ParquetFile, columns: list[str] | None) -> Iterator[pa.Tab
         yield pa.Table.from_batches([batch])
 
 
-def _kept(rows: pa.Table, gone: list[bool]) -> pa.Table:
-    return rows.filter(pa.array([not one for one in gone], pa.bool_()))
+def _remaining(rows: pa.Table, erased: list[bool]) -> pa.Table:
+    return rows.filter(pa.array([not gone for gone in erased], pa.bool_()))
 
 
-def _judged(
+def _records_matched(
     text: IO[str], names: list[str], matching: tuple[list[str], Matches]
 ) -> Iterator[tuple[str, bool]]:
-    """The records of a CSV, as they stand there, and whether each is of an erased customer."""
+    """The records of a CSV file, verbatim, and whether each is of an erased customer."""
     columns, matches = matching
     records = _records(text)
-    while some := list(itertools.islice(records, RECORDS_AT_ONCE)):
-        rows = _cells(some)
-        found = {
+    while batch := list(itertools.islice(records, RECORDS_AT_ONCE)):
+        rows = _cells(batch)
+        cells = {
             name: unguarded(pa.array([_cell(row, names.index(name)) for row in rows], pa.string()))
             for name in columns
         }
-        yield from zip(some, matches(pa.table(found)), strict=True)
+        yield from zip(batch, matches(pa.table(cells)), strict=True)
 
 
 def _records(text: IO[str]) -> Iterator[str]:
-    """The records as they are written: a line whose quotes are open goes on in the next."""
+    """The records verbatim; a line with an open quote continues on the next."""
     record = ""
     for line in text:
         record += line
@@ -272,5 +274,5 @@ def _cells(records: list[str]) -> list[list[str]]:
     return list(csv.reader(StringIO("".join(records), newline="")))
 
 
-def _cell(row: list[str], place: int) -> str:
-    return row[place] if place < len(row) else ""
+def _cell(row: list[str], column: int) -> str:
+    return row[column] if column < len(row) else ""

@@ -1,4 +1,4 @@
-"""What is still held on an erased customer, and where."""
+"""Data still held on erased customers, and the report of an erasure."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ RUNS_SEEN = 1_000
 
 @dataclass(frozen=True)
 class StillHeld:
-    """Erased customers by table, who they are, and the e-mail and phone of those listed.
+    """Number of erased customers by table, their ids, and their e-mail addresses and phone numbers.
 
-    `addresses` is None where none of them is known there; `failure` says why nothing was read.
+    `addresses` is None if no customer of the list is in the table; `failure` is why the tables
+    could not be read.
     """
 
     tables: dict[str, int] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class StillHeld:
 
 
 def still_held(settings: Settings, erased: Erased) -> StillHeld:
-    """The connected tables as they are, with the erased in them."""
+    """The erased customers who are still in the connected tables."""
     try:
         tables = Tables.from_settings(settings.data, folder=settings.folder)
     except ChurnError as failure:
@@ -53,174 +54,178 @@ def still_held(settings: Settings, erased: Erased) -> StillHeld:
             for table in tables.audits
             if "customer_id" in tables.columns(table)
         }
-        known = _addresses(tables, found.get("customers", []))
+        addresses = _addresses(tables, found.get("customers", []))
         counts = {table: len(names) for table, names in found.items() if names}
-        return StillHeld(counts, frozenset().union(*found.values()), known)
+        return StillHeld(counts, frozenset().union(*found.values()), addresses)
     finally:
         tables.close()
 
 
 def _addresses(tables: Tables, names: list[str]) -> list[tuple[str | None, str | None]] | None:
-    """Every e-mail and phone that stands beside one of those customers."""
-    there = tables.columns("customers") if names else ()
-    columns = [name for name in ("email", "phone") if name in there]
+    """E-mail address and phone number of each of these customers; None if there are none."""
+    available = tables.columns("customers") if names else ()
+    columns = [name for name in ("email", "phone") if name in available]
     if not columns:
         return None
-    rows = tables.frame("customers").filter(nw.col("customer_id").is_in(names)).select(*columns)
-    found = tables.engine.collect(rows).to_pylist()
-    return [(row.get("email"), row.get("phone")) for row in found] or None
+    frame = tables.frame("customers").filter(nw.col("customer_id").is_in(names)).select(*columns)
+    rows = tables.engine.collect(frame).to_pylist()
+    return [(row.get("email"), row.get("phone")) for row in rows] or None
 
 
 def forget_tables(facts: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Rows by place, and the exports that a person has to follow."""
+    """Erased rows by place, and the exported lists to remove the customers from by hand."""
     places = [
         *((f"ledger, {table}", f"{count:,}") for table, count in facts["ledger"].items()),
         *((place, f"{count:,}") for place, count in facts["files"].items()),
     ]
     title = "Would be erased" if facts["dry_run"] else "Erased"
-    gone = [("customers on the list", f"{facts['customers']:,}"), *places]
+    counts = [("customers on the list", f"{facts['customers']:,}"), *places]
     exports = [
         tuple("" if row[name] is None else str(row[name]) for name in TAKE_OFF)
         for row in facts["take_off"]
     ]
     header = ("exported", "to", "campaign", "plan as of", "offer")
     return (
-        Table(title, ("where", "rows"), tuple(gone)),
-        Table("Take them off these lists, where they are used", header, tuple(exports)),
+        Table(title, ("place", "rows"), tuple(counts)),
+        Table("Remove them from these lists wherever they are used", header, tuple(exports)),
     )
 
 
 def shown_place(place: Place) -> str:
-    """Its name; not that of an answer, for who names such a file names the customer."""
+    """The name of a place, except for answers of `churn access`, whose names contain the id."""
     return ANSWERS if isinstance(place, Path) and place.suffix == ".json" else str(place)
 
 
 def notes(facts: Mapping[str, Any], held: StillHeld) -> Iterator[str]:
-    """What is left for people, and what could not be seen."""
+    """What remains to be done by hand, and what could not be searched."""
     if facts["dry_run"]:
-        yield "a dry run: nothing was changed"
+        yield "dry run: nothing was changed"
     if held.tables:
         yield still_in_your_tables(held.tables)
     if held.failure is not None:
-        yield f"your tables could not be looked into: {held.failure}"
+        yield f"your tables could not be read: {held.failure}"
     unknown = facts["not_in_your_tables"]
     if unknown:
         yield (
             f"{unknown:,} of the customers named {'is' if unknown == 1 else 'are'} in none of your "
-            "tables: check the spelling, unless you deleted them there before"
+            "tables: check the spelling, unless you deleted them there already"
         )
     for failure in facts["unread"]:
         yield f"not erased: {failure}"
     for path in facts["audiences_not_seen"]:
         yield (
-            f"{path} cannot be looked through: none of the erased is in your table 'customers', so "
-            "their addresses cannot be hashed; export it anew and remove the old one"
+            f"{path} cannot be searched: none of the erased customers is in your table "
+            "'customers', so their addresses cannot be hashed; export it again and remove the old "
+            "file"
         )
     if facts["outputs_not_there"]:
-        yield _not_there(facts["missing_outputs"])
+        yield _missing(facts["missing_outputs"])
 
 
 def still_in_your_tables(tables: Mapping[str, int]) -> str:
-    """The shop's own tables that hold erased customers, and how many."""
+    """A note on the shop's own tables that contain erased customers."""
     listed = ", ".join(f"{table} ({count:,})" for table, count in tables.items())
     several = len(tables) > 1
     return (
-        f"your table{'s' if several else ''} still hold{'' if several else 's'} erased customers: "
-        f"{listed}; delete the rows there, until then they are left out at every reading"
+        f"your table{'s' if several else ''} still contain{'' if several else 's'} erased "
+        f"customers: {listed}; delete the rows there, until then every import excludes them"
     )
 
 
-def _not_there(paths: Sequence[str]) -> str:
+def _missing(paths: Sequence[str]) -> str:
     listed = [*sorted(paths)[:PATHS_SHOWN]]
     if len(paths) > PATHS_SHOWN:
         listed.append(f"and {len(paths) - PATHS_SHOWN:,} more")
     return (
-        f"not there any more, where earlier runs wrote: {', '.join(listed)}; "
-        "what you moved or copied is looked through where its folder is named by --in"
+        f"no longer in the place where earlier runs wrote them: {', '.join(listed)}; "
+        "if you moved or copied them, name the folder with --in to have it searched"
     )
 
 
-def told_of_erased(
+def access_of_erased(
     settings: Settings, ledger: Ledger, erased: Erased, customer: str, day: date
 ) -> JobResult:
-    """Rows that are still held by place, of the ledger and of the files on record; where none is,
-    that nothing is held. What could not be looked into, and the shop's own tables, are told apart.
+    """The answer of `churn access` for an erased customer: rows still held, by place, of the ledger
+    and of recorded files. Places that could not be searched, and the shop's own tables, are
+    reported separately.
     """
-    alone = Erased(erased.key, {hashed(erased.key, customer): day}, erased.canonical)
-    theirs = still_held(settings, alone)
-    rows = {f"ledger, {name}": n for name, n in erase_rows(ledger, alone, dry_run=True).items()}
+    single = Erased(erased.key, {hashed(erased.key, customer): day}, erased.canonical)
+    in_tables = still_held(settings, single)
+    rows = {f"ledger, {name}": n for name, n in erase_rows(ledger, single, dry_run=True).items()}
     region = settings.offers.phone_region
-    eraser = FileEraser(ledger, alone, AudienceRows(theirs.addresses, region), dry_run=True)
-    files, unseen = _in_files(outputs(ledger), eraser, proved=_was_finished(ledger))
+    eraser = FileEraser(ledger, single, AudienceRows(in_tables.addresses, region), dry_run=True)
+    files, unsearched = _in_files(outputs(ledger), eraser, proved=_was_finished(ledger))
     held = {**rows, **files}
-    told = _told(day, held, unseen)
+    summary = _summary(day, held, unsearched)
     metrics = {
         "schema": SCHEMA,
         "held": bool(held),
         "erased_on": str(day),
-        "told": told,
+        "told": summary,
         "still_held": held,
-        "not_looked_into": unseen,
-        "still_in_your_tables": theirs.tables,
+        "not_looked_into": unsearched,
+        "still_in_your_tables": in_tables.tables,
     }
     counts = tuple((place, f"{count:,}") for place, count in held.items())
     return JobResult(
         command="access",
         rows={"ledger": sum(rows.values()), "files": sum(files.values())},
         metrics=metrics,
-        warnings=(told, *_notes(unseen, theirs)),
-        tables=(Table("Still held", ("where", "rows"), counts),),
+        warnings=(summary, *_notes(unsearched, in_tables)),
+        tables=(Table("Still held", ("place", "rows"), counts),),
     )
 
 
 def _was_finished(ledger: Ledger) -> bool:
-    """Whether the newest erasure left nothing, for each also completes those before it."""
-    done = [run for run in ledger.runs("forget", limit=RUNS_SEEN) if not run.facts.get("dry_run")]
-    return bool(done) and done[0].facts.get("incomplete") is False
+    """Whether the newest erasure was complete; each one also completes those before it."""
+    runs = [run for run in ledger.runs("forget", limit=RUNS_SEEN) if not run.facts.get("dry_run")]
+    return bool(runs) and runs[0].facts.get("incomplete") is False
 
 
 def _in_files(
     targets: Iterable[str], eraser: FileEraser, *, proved: bool
 ) -> tuple[dict[str, int], list[str]]:
-    """Rows by file, and the places that could not be looked into.
+    """Rows by file, and the places that could not be searched.
 
-    Tables of a database, and audiences whose addresses nobody knows, are such places unless an
+    Database tables, and audiences of customers with unknown addresses, are such places unless an
     erasure `proved` that nothing is left there.
     """
-    found: Counter[str] = Counter()
-    unseen = []
+    counts: Counter[str] = Counter()
+    unsearched = []
     for target in targets:
         path = Path(target)
         if is_address(target):
-            unseen += [] if proved else [target]
+            unsearched += [] if proved else [target]
         elif path.is_file():
             try:
-                found[shown_place(path)] += eraser.erase(path)
+                counts[shown_place(path)] += eraser.erase(path)
             except AddressesUnknownError:
-                unseen += [] if proved else [target]
+                unsearched += [] if proved else [target]
             except ChurnError:
-                unseen.append(shown_place(path))
-    return {place: count for place, count in found.items() if count}, unseen
+                unsearched.append(shown_place(path))
+    return {place: count for place, count in counts.items() if count}, unsearched
 
 
-def _told(day: date, held: dict[str, int], unseen: list[str]) -> str:
+def _summary(day: date, held: dict[str, int], unsearched: list[str]) -> str:
     if held:
         listed = ", ".join(f"{place} ({count:,})" for place, count in held.items())
         return (
-            f"erasure begun on {day} is not finished: run `churn forget` again; "
+            f"the erasure started on {day} is incomplete: run `churn forget` again; "
             f"rows still held: {listed}"
         )
-    if unseen:
-        rule = f"erasure begun on {day} may not be finished: run `churn forget` again"
-        return f"{rule}; where it could be looked, nothing is held"
-    return f"erased on {day}: nothing is held but a keyed hash and that date"
+    if unsearched:
+        return (
+            f"the erasure started on {day} may be incomplete: run `churn forget` again; "
+            "nothing is held in the places that could be searched"
+        )
+    return f"erased on {day}: only a keyed hash and this date are kept"
 
 
-def _notes(unseen: list[str], theirs: StillHeld) -> Iterator[str]:
-    if unseen:
-        fix = "name a table of a database, with its password, to `churn forget` by --in"
-        yield f"not looked into: {', '.join(unseen)}; {fix}"
-    if theirs.tables:
-        yield still_in_your_tables(theirs.tables)
-    if theirs.failure is not None:
-        yield f"your tables could not be looked into: {theirs.failure}"
+def _notes(unsearched: list[str], in_tables: StillHeld) -> Iterator[str]:
+    if unsearched:
+        fix = "pass database tables, with their password, to `churn forget` with --in"
+        yield f"not searched: {', '.join(unsearched)}; {fix}"
+    if in_tables.tables:
+        yield still_in_your_tables(in_tables.tables)
+    if in_tables.failure is not None:
+        yield f"your tables could not be read: {in_tables.failure}"

@@ -174,7 +174,7 @@ def test_an_unfinished_erasure_is_reported_with_the_remaining_rows(tmp_path):
         ledger.finish_run(other, status="done")
     result = access(config, customer=PERSON)
     assert result.metrics["held"]
-    begun = f"erasure begun on {result.metrics['erased_on']} is not finished: run `churn forget`"
+    begun = f"the erasure started on {result.metrics['erased_on']} is incomplete: run"
     assert result.warnings[0].startswith(begun)
     assert "nothing is held" not in " ".join(result.warnings)
     held = result.metrics["still_held"]
@@ -184,7 +184,7 @@ def test_an_unfinished_erasure_is_reported_with_the_remaining_rows(tmp_path):
     forget(config, customers=[PERSON])
     after = access(config, customer=PERSON)
     assert (after.metrics["held"], after.metrics["still_held"]) == (False, {})
-    assert after.warnings[0].endswith("nothing is held but a keyed hash and that date")
+    assert after.warnings[0].endswith("only a keyed hash and this date are kept")
     assert after.metrics["still_in_your_tables"] == {"orders": 1, "customers": 1, "consents": 1}
 
 
@@ -195,8 +195,8 @@ def test_unreadable_files_are_reported_for_an_erased_customer(tmp_path):
     assert forget(config, customers=[PERSON]).exit_code == 3
     result = access(config, customer=PERSON)
     assert result.metrics["not_looked_into"] == [str(path)]
-    assert "may not be finished: run `churn forget` again; where it could be" in result.warnings[0]
-    assert any(note.startswith(f"not looked into: {path}") for note in result.warnings)
+    assert "may be incomplete: run `churn forget` again; nothing is held" in result.warnings[0]
+    assert any(note.startswith(f"not searched: {path}") for note in result.warnings)
 
 
 def test_a_database_table_counts_as_erased_after_forget_processed_it(tmp_path):

@@ -1,4 +1,4 @@
-"""What a person reads of an erasure."""
+"""The notes of an erasure."""
 
 import pytest
 
@@ -13,7 +13,7 @@ NOTHING = {
 }
 
 
-@pytest.mark.parametrize(("number", "told"), [(1, "1 of the customers named is"), (3, "3 of the")])
-def test_one_customer_who_is_nowhere_is_told_as_one(number, told):
+@pytest.mark.parametrize(("number", "start"), [(1, "1 of the customers named is"), (3, "3 of the")])
+def test_the_note_on_unknown_customers_has_the_right_number(number, start):
     (note,) = notes({**NOTHING, "not_in_your_tables": number}, StillHeld())
-    assert note.startswith(told)
+    assert note.startswith(start)
