@@ -1,1 +1,1 @@
-"""What answers over HTTP: the page to unsubscribe."""
+"""HTTP services: the unsubscribe page."""

@@ -1,4 +1,4 @@
-"""The page to unsubscribe: a question with one button, and its answers. No script, no cookie."""
+"""The unsubscribe page: a question with one button, and its answers, without script or cookie."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class Pages:
 
     @property
     def question(self) -> str:
-        """Whether to unsubscribe: asking changes nothing."""
+        """The question whether to unsubscribe."""
         return self._page("title", "ask", button=self._words["button"])
 
     @property
     def done(self) -> str:
-        """That it was done, the first time and each time after."""
+        """Confirmation, the same for the first and every later request."""
         return self._page("done_title", "done")
 
     @property
     def unknown(self) -> str:
-        """That the link leads nowhere: the same for every link that does."""
+        """The answer to an invalid link, the same for all of them."""
         return self._page("unknown_title", "unknown")
 
     @cached_property
     def policy(self) -> str:
-        """The Content-Security-Policy: our own style, a form to ourselves, nothing else."""
+        """The Content-Security-Policy: the page's own style and form, nothing else."""
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
         own = f"style-src 'sha256-{digest}'; form-action 'self'"
         return f"default-src 'none'; {own}; frame-ancestors 'none'; base-uri 'none'"
@@ -72,5 +72,5 @@ class Pages:
             title=self._words[title],
             text=self._words[text],
             button=button,
-            style=Markup(self._style),  # noqa: S704 - our own file
+            style=Markup(self._style),  # noqa: S704 - a file of the package
         )

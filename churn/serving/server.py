@@ -1,4 +1,4 @@
-"""An application served by uvicorn: quiet about who asks, patient with nobody, gone on SIGTERM."""
+"""Serving an application with uvicorn: no access log, slow clients limited, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 HEADER_SECONDS = 5.0
 GRACE_SECONDS = 10
-LARGEST_HEAD = 8_192
-MOST_SILENT = 400
+MAX_HEAD_BYTES = 8_192
+MAX_SILENT = 400
+BACKLOG = 1_000
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
-WAITING_TO_CONNECT = 1_000
 
 
 def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; requests in work are finished first.
+    """Serves until SIGINT or SIGTERM; requests in progress are finished first.
 
-    `announce` is told the address (with the real port where 0 was asked for) when it can be
-    reached. StorageError where the port cannot be had. No access log: addresses hold tokens.
+    `announce` is called with the address (with the actual port if 0 was requested) once it accepts
+    connections. Raises StorageError if the port is not available. There is no access log, because
+    URLs contain tokens.
     """
     import uvicorn
 
@@ -50,34 +51,34 @@ def serve(app: FastAPI, *, host: str, port: int, announce: Callable[[str], None]
 
 @contextlib.contextmanager
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket: who connects before the server runs waits, and is not refused."""
+    """A listening socket; connections made before the server runs are queued."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
-            listening.listen(WAITING_TO_CONNECT)
+            listening.listen(BACKLOG)
         except OSError as failure:
             rule = f"cannot listen on {host}, port {port}: {failure.strerror or failure}"
             raise StorageError(
-                rule, fix="Take another --port, or a --host of this machine."
+                rule, fix="Pass another --port, or a --host of this machine."
             ) from None
         yield listening
 
 
 def _server(base: type[Any]) -> type[Any]:
     class Server(base):  # type: ignore[misc]
-        """Ends normally when it was told to end; the base class then kills its own process."""
+        """Returns after a signal, whereas the base class kills its own process."""
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             signals = (signal.SIGINT, signal.SIGTERM)
-            before = {one: signal.signal(one, self.handle_exit) for one in signals}
+            before = {number: signal.signal(number, self.handle_exit) for number in signals}
             try:
                 yield
             finally:
-                for one, handler in before.items():
-                    signal.signal(one, handler)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
     return Server
 
@@ -85,20 +86,20 @@ def _server(base: type[Any]) -> type[Any]:
 def _timed_protocol() -> type[Any]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    silent: dict[TimedProtocol, None] = {}  # in the order in which they came
+    silent: dict[TimedProtocol, None] = {}  # connections without a complete head, oldest first
 
     class TimedProtocol(H11Protocol):
-        """Hangs up on whoever has not sent the head of a request in time, and, where many have not
-        yet, on the one that has been silent longest. A head that is too large is refused unread.
+        """Closes connections that have not sent the head of a request in time, and the oldest of
+        them if there are too many. A head that is too large is refused unread.
         """
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self.head = b""
             silent[self] = None
-            if len(silent) > MOST_SILENT:
-                next(iter(silent))._hang_up_if_silent()
-            self.loop.call_later(HEADER_SECONDS, self._hang_up_if_silent)
+            if len(silent) > MAX_SILENT:
+                next(iter(silent))._close_if_silent()
+            self.loop.call_later(HEADER_SECONDS, self._close_if_silent)
 
         def connection_lost(self, exc: Exception | None) -> None:
             silent.pop(self, None)
@@ -106,9 +107,9 @@ def _timed_protocol() -> type[Any]:
 
         def data_received(self, data: bytes) -> None:
             if self in silent:
-                self.head += data[: LARGEST_HEAD + 1]
+                self.head += data[: MAX_HEAD_BYTES + 1]
                 end = _END_OF_HEAD.search(self.head)
-                if (len(self.head) if end is None else end.start()) > LARGEST_HEAD:
+                if (len(self.head) if end is None else end.start()) > MAX_HEAD_BYTES:
                     silent.pop(self)
                     self.send_400_response("the head of the request is too large")
                     return
@@ -116,7 +117,7 @@ def _timed_protocol() -> type[Any]:
                     silent.pop(self)
             super().data_received(data)
 
-        def _hang_up_if_silent(self) -> None:
+        def _close_if_silent(self) -> None:
             silent.pop(self, None)
             if self.cycle is None and not self.transport.is_closing():
                 self.transport.close()

@@ -1,4 +1,4 @@
-"""Unsubscribing over HTTP by RFC 8058: a POST withdraws, however often; a GET changes nothing."""
+"""Unsubscribing over HTTP (RFC 8058): a POST unsubscribes, idempotently; a GET changes nothing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     _Next = Callable[[Request], Awaitable[Response]]
 
 
-LARGEST_BODY = 16_384
+MAX_BODY_BYTES = 16_384
 BODY_SECONDS = 10.0
 UNKNOWN_BODY_SECONDS = 1.0
-LONGEST_TOKEN = 64
-LONGEST_CONTENT_TYPE = 200
-LONGEST_PART_HEAD = 1_000
-MOST_PARTS = 20
-MOST_AT_WORK = 400
+MAX_TOKEN = 64
+MAX_CONTENT_TYPE = 200
+MAX_PART_HEAD = 1_000
+MAX_PARTS = 20
+MAX_IN_PROGRESS = 400
 _FIELD, _VALUE = "List-Unsubscribe", "One-Click"
 _MULTIPART = "multipart/form-data"
 _BOUNDARY = re.compile(r';\s*boundary="?([\w\'()+,./:=?-]{1,70})"?\s*(?:;|$)', re.I | re.A)
@@ -40,50 +40,51 @@ def create_unsubscribe_app(
 ) -> FastAPI:
     """The service: `/unsubscribe/TOKEN` for the links of messages, and `/healthz`.
 
-    It needs no login, sets no cookie, and tells nobody who a customer is. A withdrawal is in the
-    ledger when the answer goes out, and so in the next plan, export and sending. Where the ledger
-    stays busy for `wait_seconds`, the answer is to come again.
+    It needs no login, sets no cookie, and does not reveal who a customer is. A withdrawal is in
+    the ledger before it is confirmed, so the next plan, export and sending respect it. If the
+    ledger stays busy for `wait_seconds`, the response is 503 with `Retry-After`.
     """
     from fastapi import FastAPI
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, PlainTextResponse
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=MAX_BODY_BYTES)
     pages = Pages(shop, language)
-    desk = _Desk(ledger_path, wait_seconds)
+    withdrawals = _Withdrawals(ledger_path, wait_seconds)
 
     def page(content: str, status: int = 200) -> Response:
         return HTMLResponse(content, status, headers={"content-security-policy": pages.policy})
 
     async def ask(request: Request) -> Response:
-        known = await asyncio.to_thread(desk.knows, request.path_params["token"])
-        return page(pages.question) if known else page(pages.unknown, 404)
+        valid = await asyncio.to_thread(withdrawals.is_valid, request.path_params["token"])
+        return page(pages.question) if valid else page(pages.unknown, 404)
 
     async def withdraw(request: Request) -> Response:
-        known = await asyncio.to_thread(desk.knows, request.path_params["token"])
+        token = request.path_params["token"]
+        valid = await asyncio.to_thread(withdrawals.is_valid, token)
         try:
-            seconds = BODY_SECONDS if known else UNKNOWN_BODY_SECONDS
+            seconds = BODY_SECONDS if valid else UNKNOWN_BODY_SECONDS
             body = await asyncio.wait_for(request.body(), seconds)
         except TimeoutError:
-            return PlainTextResponse("too slow", 408) if known else page(pages.unknown, 404)
+            return PlainTextResponse("too slow", 408) if valid else page(pages.unknown, 404)
         except ClientDisconnect:
-            return PlainTextResponse("cut off", 400)  # nobody is there to read it
-        if not known:
+            return PlainTextResponse("incomplete", 400)  # the client no longer reads it
+        if not valid:
             return page(pages.unknown, 404)
-        told = fields_of(request.headers.get("content-type", ""), body)
-        if told.get(_FIELD) != _VALUE:
+        fields = fields_of(request.headers.get("content-type", ""), body)
+        if fields.get(_FIELD) != _VALUE:
             return page(pages.question, 400)
-        source = "page" if told.get("source") == "page" else "one-click"
-        done = await asyncio.to_thread(desk.withdraw, request.path_params["token"], source)
+        source = "page" if fields.get("source") == "page" else "one-click"
+        done = await asyncio.to_thread(withdrawals.record, token, source)
         return page(pages.done) if done else page(pages.unknown, 404)
 
-    async def alive(_: Request) -> Response:
+    async def health(_: Request) -> Response:
         return PlainTextResponse("ok")
 
     app.add_route("/unsubscribe/{token}", ask, methods=["GET", "HEAD"])
     app.add_route("/unsubscribe/{token}", withdraw, methods=["POST"])
-    app.add_route("/healthz", alive, methods=["GET"])
+    app.add_route("/healthz", health, methods=["GET"])
     app.add_exception_handler(BusyError, _try_later)
     app.add_exception_handler(StorageError, _try_later)
     app.add_exception_handler(HTTPException, _refused)
@@ -92,23 +93,25 @@ def create_unsubscribe_app(
     return app
 
 
-class _Desk:
-    """What the service may do with the ledger; a connection for each request."""
+class _Withdrawals:
+    """The service's access to the ledger, with one connection per request."""
 
     def __init__(self, ledger_path: Path, wait_seconds: float) -> None:
         self.ledger_path = ledger_path
         self.wait_seconds = wait_seconds
 
-    def knows(self, token: str) -> bool:
-        """Whether a message has that token."""
-        if len(token) > LONGEST_TOKEN:
+    def is_valid(self, token: str) -> bool:
+        """Whether a message has this token."""
+        if len(token) > MAX_TOKEN:
             return False
         with Ledger(self.ledger_path, wait_seconds=self.wait_seconds) as ledger:
             return message_of_token(ledger, token) is not None
 
-    def withdraw(self, token: str, source: str) -> bool:
-        """Whether a message has that token; if so, its customer has withdrawn from its channel."""
-        if len(token) > LONGEST_TOKEN:
+    def record(self, token: str, source: str) -> bool:
+        """Unsubscribes the customer of the message with this token from its channel; False if there
+        is none.
+        """
+        if len(token) > MAX_TOKEN:
             return False
         with Ledger(self.ledger_path, wait_seconds=self.wait_seconds) as ledger:
             message = message_of_token(ledger, token)
@@ -120,42 +123,42 @@ class _Desk:
 
 
 def fields_of(content_type: str, body: bytes) -> dict[str, str]:
-    """The fields of a form, in either of the two encodings that RFC 8058 allows; the first of each.
+    """The first value of each field of a form, in either encoding that RFC 8058 allows.
 
     >>> fields_of("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click")
     {'List-Unsubscribe': 'One-Click'}
     """
-    if len(content_type) > LONGEST_CONTENT_TYPE:
+    if len(content_type) > MAX_CONTENT_TYPE:
         return {}
     if content_type.lower().startswith(_MULTIPART):
         boundary = _BOUNDARY.search(content_type)
         return {} if boundary is None else _parts(body, b"--" + boundary[1].encode())
-    found = parse_qs(body.decode("ascii", "replace"))
-    return {name: values[0] for name, values in found.items()}
+    fields = parse_qs(body.decode("ascii", "replace"))
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _parts(body: bytes, boundary: bytes) -> dict[str, str]:
-    """The fields of a form in parts, each by its name, in time that is linear in the body."""
-    found: dict[str, str] = {}
-    for part in body.split(boundary, MOST_PARTS)[1:]:
+    """The fields of a multipart form, in time linear in the size of the body."""
+    fields: dict[str, str] = {}
+    for part in body.split(boundary, MAX_PARTS)[1:]:
         head, _, content = part.replace(b"\r\n", b"\n").partition(b"\n\n")
-        name = _FIELD_NAME.search(head[:LONGEST_PART_HEAD])
+        name = _FIELD_NAME.search(head[:MAX_PART_HEAD])
         if name is not None:
-            found.setdefault(name[1].decode("ascii"), content.decode("utf-8", "replace").strip())
-    return found
+            fields.setdefault(name[1].decode("ascii"), content.decode("utf-8", "replace").strip())
+    return fields
 
 
 async def _guarded(request: Request, call_next: _Next) -> Response:
-    """Refuses what two servers could read in two ways, and adds what every answer carries: the
-    address holds a token, so it is neither kept nor passed on.
+    """Refuses ambiguous lengths (request smuggling), and adds the headers that keep the URL, which
+    contains a token, out of caches and referrers.
     """
     from starlette.responses import PlainTextResponse
 
     if {"content-length", "transfer-encoding"} <= set(request.headers):
-        answer: Response = PlainTextResponse("one length only", 400)
+        response: Response = PlainTextResponse("one length only", 400)
     else:
-        answer = await call_next(request)
-    answer.headers.update(
+        response = await call_next(request)
+    response.headers.update(
         {
             "cache-control": "no-store",
             "connection": "close",
@@ -164,37 +167,35 @@ async def _guarded(request: Request, call_next: _Next) -> Response:
             "x-robots-tag": "noindex",
         }
     )
-    return answer
+    return response
 
 
 def _limited() -> Callable[[Request, _Next], Awaitable[Response]]:
-    """Asks whoever comes while too many requests are at work to come again; `/healthz` is answered
-    all the same.
-    """
-    at_work = 0
+    """Answers 503 while too many requests are in progress, except for `/healthz`."""
+    in_progress = 0
 
     async def limited(request: Request, call_next: _Next) -> Response:
-        nonlocal at_work
-        if at_work >= MOST_AT_WORK and request.url.path != "/healthz":
-            return await _try_later(request, BusyError("too many requests are at work"))
-        at_work += 1
+        nonlocal in_progress
+        if in_progress >= MAX_IN_PROGRESS and request.url.path != "/healthz":
+            return await _try_later(request, BusyError("too many requests are in progress"))
+        in_progress += 1
         try:
             return await call_next(request)
         finally:
-            at_work -= 1
+            in_progress -= 1
 
     return limited
 
 
 async def _try_later(_: Request, __: Exception) -> Response:
-    """The ledger cannot be written now: whoever asked is asked to come again."""
+    """503 with `Retry-After`: the ledger cannot be written now."""
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse("please try again", 503, headers={"retry-after": "60"})
 
 
 async def _refused(_: Request, failure: Exception) -> Response:
-    """What is no address of ours, no method of it, or a body too large, in plain words."""
+    """An unknown path or method, or a body that is too large, as plain text."""
     from http import HTTPStatus
 
     from starlette.exceptions import HTTPException

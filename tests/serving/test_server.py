@@ -1,7 +1,7 @@
-"""The server under abuse: no request and no number of silent sockets holds anybody else up.
+"""The server under abuse: no request and no number of silent connections delays others.
 
-The service is a process of its own. What it must not take is processor time, so its own clock is
-read (/proc/PID/stat), which other work on the machine does not move.
+The service is a process of its own. Its processor time is read from /proc/PID/stat, which does not
+depend on other load on the machine.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unsubscribing import FORM, ONE_CLICK, service
 
-from churn.serving.server import HEADER_SECONDS, LARGEST_HEAD, MOST_SILENT
-from churn.serving.unsubscribe import LARGEST_BODY, fields_of
+from churn.serving.server import HEADER_SECONDS, MAX_HEAD_BYTES, MAX_SILENT
+from churn.serving.unsubscribe import MAX_BODY_BYTES, fields_of
 
 SILENT = 1_000
 PROMPT_SECONDS = 1.0
@@ -35,7 +35,7 @@ def shared(tmp_path_factory):
 
 
 def raw(service, head, body=b""):
-    """The first line of the answer to a request as it is written; b"" where it was hung up on."""
+    """The first line of the response to a raw request; b"" if the connection was closed."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         try:
             connection.sendall(head + b"\r\n\r\n" + body)
@@ -71,10 +71,10 @@ SHAPES = {
 
 @pytest.mark.parametrize("token", ["token-of-anna", "token-of-nobody"])
 @pytest.mark.parametrize("kind", SHAPES.values(), ids=SHAPES)
-def test_no_content_type_costs_time_or_is_a_failure_of_ours(shared, token, kind):
+def test_no_content_type_is_slow_or_a_server_error(shared, token, kind):
     before = cpu_seconds(shared.process)
     answer = raw(shared, *post(token, kind))
-    assert answer.split()[1] in (b"400", b"404") if answer else len(kind) > LARGEST_HEAD
+    assert answer.split()[1] in (b"400", b"404") if answer else len(kind) > MAX_HEAD_BYTES
     assert shared.ask("GET", "/healthz")[0] == 200
     assert cpu_seconds(shared.process) - before < 1
     assert "anna" not in shared.withdrawn()
@@ -88,25 +88,25 @@ BODIES = {
     "multiparts within": b"--x\r\ncontent-type: multipart/mixed; boundary=x\r\n\r\n" * 250,
     "names without end": b'--x\r\ncontent-disposition: form-data; name="' * 300,
     "spaces": b"--x\r\ncontent-disposition:" + b" " * 15_000,
-    "ampersands": b"&" * LARGEST_BODY,
+    "ampersands": b"&" * MAX_BODY_BYTES,
 }
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("kind", [MULTIPART + "; boundary=x", FORM])
-def test_no_body_costs_time_or_is_a_failure_of_ours(shared, body, kind):
+def test_no_body_is_slow_or_a_server_error(shared, body, kind):
     before = cpu_seconds(shared.process)
     assert raw(shared, *post("token-of-anna", kind, body)).split()[1] == b"400"
     assert cpu_seconds(shared.process) - before < 1
 
 
-def test_a_head_above_the_limit_is_refused_and_one_below_it_is_heard(shared):
-    for size, status in ((LARGEST_HEAD + 100, b"400"), (LARGEST_HEAD - 200, b"200")):
+def test_a_head_above_the_limit_is_refused_and_one_below_it_is_accepted(shared):
+    for size, status in ((MAX_HEAD_BYTES + 100, b"400"), (MAX_HEAD_BYTES - 200, b"200")):
         head = b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-long: " + b"a" * size
         assert raw(shared, head).split()[1] == status
 
 
-def test_the_head_may_come_byte_by_byte(shared):
+def test_the_head_may_arrive_byte_by_byte(shared):
     with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as connection:
         for byte in b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n":
             connection.sendall(bytes([byte]))
@@ -114,7 +114,7 @@ def test_the_head_may_come_byte_by_byte(shared):
 
 
 @given(st.text(max_size=250), st.binary(max_size=300))
-def test_fields_are_read_or_not_and_nothing_fails(kind, body):
+def test_parsing_fields_never_fails(kind, body):
     assert set(map(type, fields_of(kind, body).values())) <= {str}
     assert isinstance(fields_of(MULTIPART + "; boundary=x" + kind, b"--x" + body), dict)
 
@@ -129,8 +129,8 @@ def test_fields_are_read_or_not_and_nothing_fails(kind, body):
     ],
 )
 @pytest.mark.parametrize("newline", [b"\r\n", b"\n"])
-def test_a_form_in_parts_is_read_as_clients_write_it(kind, newline):
-    """The shapes of the two large mailboxes, curl and Python's clients."""
+def test_multipart_forms_of_common_clients_are_parsed(kind, newline):
+    """As sent by the two largest mailbox providers, curl and Python clients."""
     parts = [
         b'Content-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click',
         b"content-type: text/plain\r\nCONTENT-DISPOSITION:form-data;name=source\r\n\r\npage",
@@ -140,7 +140,7 @@ def test_a_form_in_parts_is_read_as_clients_write_it(kind, newline):
     assert fields == {"List-Unsubscribe": "One-Click", "source": "page"}
 
 
-def test_hanging_up_in_the_midst_of_a_body_is_no_failure_of_ours(tmp_path):
+def test_a_client_that_disconnects_within_the_body_causes_no_error(tmp_path):
     with service(tmp_path, "anna") as running:
         with socket.create_connection(("127.0.0.1", running.port), timeout=60) as connection:
             head, _ = post("token-of-anna", FORM, ONE_CLICK)
@@ -148,9 +148,9 @@ def test_hanging_up_in_the_midst_of_a_body_is_no_failure_of_ours(tmp_path):
             assert running.ask("GET", "/healthz")[0] == 200
         assert running.ask("GET", "/healthz")[0] == 200
         running.process.send_signal(signal.SIGTERM)
-        _, said = running.process.communicate(timeout=60)
+        _, err = running.process.communicate(timeout=60)
     assert running.process.returncode == 0
-    assert said == ""
+    assert err == ""
     assert running.withdrawn() == {}
 
 
@@ -167,42 +167,40 @@ def silent_sockets(service, count):
 
 
 def health_seconds(service):
-    """How long the health check takes, as the median of five."""
-    taken = []
+    """The duration of the health check, median of five."""
+    durations = []
     for _ in range(5):
-        began = time.monotonic()
+        start = time.monotonic()
         assert service.ask("GET", "/healthz")[0] == 200
-        taken.append(time.monotonic() - began)
-    return median(taken)
+        durations.append(time.monotonic() - start)
+    return median(durations)
 
 
 @pytest.mark.parametrize("kind", SHAPES.values(), ids=SHAPES)
-def test_health_is_told_within_a_second_while_such_a_request_is_in_work(shared, kind):
+def test_the_health_check_takes_under_a_second_during_such_a_request(shared, kind):
     head, body = post("token-of-anna", kind)
     with socket.create_connection(("127.0.0.1", shared.port), timeout=60) as connection:
         connection.sendall(head + b"\r\n\r\n" + body)
         assert health_seconds(shared) < PROMPT_SECONDS
 
 
-def test_a_thousand_silent_sockets_hold_nobody_up(tmp_path):
-    """Whoever asks is answered before the silent ones are given up; the oldest make room."""
+def test_a_thousand_silent_connections_do_not_delay_others(tmp_path):
+    """Requests are answered before the silent connections time out; the oldest are closed."""
     with service(tmp_path, "ben") as running, silent_sockets(running, SILENT) as silent:
         assert health_seconds(running) < PROMPT_SECONDS
         silent[-1].sendall(b"GET /unsub")
-        began = time.monotonic()
+        start = time.monotonic()
         assert running.ask("GET", "/healthz")[0] == 200
         assert running.post("token-of-ben")[0] == 200
-        assert time.monotonic() - began < HEADER_SECONDS
+        assert time.monotonic() - start < HEADER_SECONDS
         open_files = sum(1 for _ in Path(f"/proc/{running.process.pid}/fd").iterdir())
-        assert open_files < MOST_SILENT + 100
+        assert open_files < MAX_SILENT + 100
         assert silent[0].recv(1) == b""
     assert "ben" in running.withdrawn()
 
 
-def test_what_is_in_work_is_finished_when_it_is_told_to_end_under_load(tmp_path):
-    """Fault 43: every request whose head was read gets its answer, and what was confirmed is on
-    record.
-    """
+def test_requests_in_progress_are_finished_on_sigterm(tmp_path):
+    """Fault 43: every request whose head was read is answered, and confirmed ones are recorded."""
     names = [f"c{number}" for number in range(40)]
     with service(tmp_path, *names) as running, contextlib.ExitStack() as stack:
         waiting = []
@@ -211,7 +209,7 @@ def test_what_is_in_work_is_finished_when_it_is_told_to_end_under_load(tmp_path)
             waiting.append(stack.enter_context(connection))
             head, _ = post(f"token-of-{name}", FORM, ONE_CLICK)
             connection.sendall(head + b"\r\n\r\n" + ONE_CLICK[:-1])  # the last byte is missing
-        assert running.ask("GET", "/healthz")[0] == 200  # so all the heads were read before
+        assert running.ask("GET", "/healthz")[0] == 200  # all heads have been read by now
         running.process.send_signal(signal.SIGTERM)
         refused = threading.Event()
         while not refused.is_set():

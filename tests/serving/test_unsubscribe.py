@@ -1,4 +1,4 @@
-"""The page to unsubscribe over real HTTP: a POST withdraws once and for all, a GET does nothing."""
+"""The unsubscribe page over HTTP: a POST unsubscribes, a GET changes nothing."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unsubscribing import FORM, ONE_CLICK, message, service
 
-from churn.serving.unsubscribe import LARGEST_BODY, create_unsubscribe_app, fields_of
+from churn.serving.unsubscribe import MAX_BODY_BYTES, create_unsubscribe_app, fields_of
 from churn.storage.ledger import Ledger
 from churn.storage.messages import enqueue
 
@@ -25,7 +25,7 @@ FORM_TYPE = FORM.encode()
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A service for tests that withdraw for customers of their own."""
+    """One service; each test uses customers of its own."""
     customers = [*"abcdefgh", "page", "multi", *(f"many{n}" for n in range(20))]
     with service(tmp_path_factory.mktemp("service"), *customers) as running:
         yield running
@@ -42,7 +42,7 @@ def test_a_get_shows_a_page_with_one_button_and_changes_nothing(shared):
     assert "a" not in shared.withdrawn()
 
 
-def test_a_post_withdraws_and_the_second_says_the_same(shared):
+def test_a_post_unsubscribes_and_a_second_one_gets_the_same_answer(shared):
     first, second = shared.post("token-of-b"), shared.post("token-of-b")
     assert (first[0], first[2]) == (second[0], second[2])
     assert first[0] == 200
@@ -50,14 +50,14 @@ def test_a_post_withdraws_and_the_second_says_the_same(shared):
     assert shared.withdrawn()["b"] == ("email", "one-click")
 
 
-def test_the_button_of_the_page_withdraws(shared):
+def test_the_button_of_the_page_unsubscribes(shared):
     _, _, page = shared.ask("GET", "/unsubscribe/token-of-page")
     fields = dict(re.findall(r'<input type="hidden" name="(.+?)" value="(.+?)">', page))
     assert shared.post("token-of-page", urlencode(fields))[0] == 200
     assert shared.withdrawn()["page"] == ("email", "page")
 
 
-def test_a_form_in_parts_withdraws_as_well(shared):
+def test_a_multipart_form_unsubscribes_as_well(shared):
     head = b'--x\r\ncontent-disposition: form-data; name="List-Unsubscribe"\r\n\r\n'
     parts = head + b"One-Click\r\n--x--\r\n"
     assert shared.post("token-of-multi", parts, "multipart/form-data; boundary=x")[0] == 200
@@ -78,7 +78,7 @@ def test_a_form_in_parts_withdraws_as_well(shared):
         (ONE_CLICK, 'multipart/form-data; boundary="\u00e4'.encode("latin-1").decode("latin-1")),
     ],
 )
-def test_a_post_that_does_not_say_so_changes_nothing(shared, body, kind):
+def test_a_post_without_the_field_changes_nothing(shared, body, kind):
     assert shared.post("token-of-c", body, kind)[0] == 400
     assert "c" not in shared.withdrawn()
 
@@ -86,7 +86,7 @@ def test_a_post_that_does_not_say_so_changes_nothing(shared, body, kind):
 @pytest.mark.parametrize(
     "token", ["x", "token-of-", "token-of-nobody", "a" * 5000, "%00", "%ff", "';--"]
 )
-def test_a_link_to_nothing_tells_nothing(shared, token):
+def test_all_invalid_links_get_the_same_answer(shared, token):
     answers = [shared.post(token), shared.ask("GET", f"/unsubscribe/{token}")]
     assert [status for status, _, _ in answers] == [404, 404]
     pages = {page for _, _, page in answers} | {shared.post("y")[2]}
@@ -95,7 +95,7 @@ def test_a_link_to_nothing_tells_nothing(shared, token):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "told"),
+    ("method", "path", "status", "text"),
     [
         ("GET", "/", 404, "not found\n"),
         ("GET", "/unsubscribe/", 404, "not found\n"),
@@ -103,20 +103,20 @@ def test_a_link_to_nothing_tells_nothing(shared, token):
         ("POST", "/healthz", 405, "method not allowed\n"),
     ],
 )
-def test_what_is_not_there_is_told_in_plain_words(shared, method, path, status, told):
-    found, headers, page = shared.ask(method, path)
-    assert (found, page) == (status, told)
+def test_unknown_paths_and_methods_are_answered_in_plain_text(shared, method, path, status, text):
+    answered, headers, page = shared.ask(method, path)
+    assert (answered, page) == (status, text)
     assert headers["content-type"].startswith("text/plain")
 
 
-def test_every_answer_keeps_the_link_to_itself(shared):
-    asked = [
+def test_no_answer_may_be_cached_or_leak_the_url(shared):
+    requests = [
         ("GET", "/unsubscribe/token-of-d"),
         ("GET", "/unsubscribe/x"),
         ("PUT", "/unsubscribe/token-of-d"),
         ("GET", "/"),
     ]
-    for method, path in asked:
+    for method, path in requests:
         _, headers, _ = shared.ask(method, path)
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
@@ -128,9 +128,9 @@ def test_every_answer_keeps_the_link_to_itself(shared):
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("size", [LARGEST_BODY + 1, 10 * LARGEST_BODY])
-def test_a_body_that_is_too_large_is_refused_told_or_not(shared, size):
-    """A valid field first: only its length can be why it is not heard."""
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10 * MAX_BODY_BYTES])
+def test_a_body_that_is_too_large_is_refused_with_or_without_its_length(shared, size):
+    """The body starts with a valid field, so only its length can be the cause."""
     body = ONE_CLICK + b"&a="
     body += b"a" * (size - len(body))
     before = shared.withdrawn()
@@ -141,8 +141,8 @@ def test_a_body_that_is_too_large_is_refused_told_or_not(shared, size):
 
 
 def refusal(service, token, body):
-    """The status of the answer; 413, too, where the service hangs up before all was sent, which it
-    may do: whether the answer is read before the reset is chance.
+    """The status of the answer, also 413 if the service closes the connection before the whole
+    body was sent.
     """
     try:
         return service.post(token, body)[0]
@@ -150,7 +150,7 @@ def refusal(service, token, body):
         return 413
 
 
-def test_two_lengths_at_once_are_refused(shared):
+def test_ambiguous_lengths_are_refused(shared):
     request = (
         "POST /unsubscribe/token-of-f HTTP/1.1\r\nhost: a\r\ncontent-length: 26\r\n"
         "transfer-encoding: chunked\r\n\r\n1a\r\nList-Unsubscribe=One-Click\r\n0\r\n\r\n"
@@ -161,13 +161,13 @@ def test_two_lengths_at_once_are_refused(shared):
     assert "f" not in shared.withdrawn()
 
 
-def test_a_head_without_end_is_refused(shared):
+def test_an_endless_head_is_refused(shared):
     with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 100_000)
         assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 400")
 
 
-def test_many_at_once_are_all_on_record(shared):
+def test_concurrent_requests_are_all_recorded(shared):
     names = [f"many{n}" for n in range(20)]
     threads = [
         threading.Thread(target=shared.post, args=[f"token-of-{name}"])
@@ -181,20 +181,20 @@ def test_many_at_once_are_all_on_record(shared):
     assert set(names) <= set(shared.withdrawn())
 
 
-def test_a_silent_connection_holds_nobody_up(shared):
+def test_silent_connections_do_not_delay_others(shared):
     silent = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(200)]
     try:
-        for one in silent:
-            one.sendall(b"GET /unsub")
+        for connection in silent:
+            connection.sendall(b"GET /unsub")
         assert shared.ask("GET", "/healthz")[0] == 200
         silent[0].settimeout(20)
-        assert silent[0].recv(1) == b""  # it was hung up on
+        assert silent[0].recv(1) == b""  # closed by the service
     finally:
-        for one in silent:
-            one.close()
+        for connection in silent:
+            connection.close()
 
 
-def test_it_ends_when_told_to_and_has_told_nobody_who_came(tmp_path):
+def test_it_ends_on_sigterm_and_logs_neither_tokens_nor_customers(tmp_path):
     with service(tmp_path, "anna") as running:
         running.post("token-of-anna")
         running.post("token-of-nobody")
@@ -206,11 +206,11 @@ def test_it_ends_when_told_to_and_has_told_nobody_who_came(tmp_path):
     assert "anna" not in err + out
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path, shared):
+def test_a_port_in_use_is_an_error_of_one_line(tmp_path, shared):
     (tmp_path / "churn.toml").write_text('[data.orders]\nsource = "orders.parquet"\n')
-    words = ["serve", "--port", str(shared.port), "--config", str(tmp_path / "churn.toml")]
+    arguments = ["serve", "--port", str(shared.port), "--config", str(tmp_path / "churn.toml")]
     done = subprocess.run(
-        [sys.executable, "-m", "churn", *words],
+        [sys.executable, "-m", "churn", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -222,7 +222,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path, shared):
     )
 
 
-def test_a_ledger_that_is_busy_asks_to_come_again(tmp_path):
+def test_a_busy_ledger_is_answered_with_retry_after(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         enqueue(ledger, [message("anna")])
         app = create_unsubscribe_app(tmp_path / "ledger.db", wait_seconds=0.05)
@@ -231,7 +231,7 @@ def test_a_ledger_that_is_busy_asks_to_come_again(tmp_path):
         assert asyncio.run(status_of(app, "token-of-anna")) == (200, None)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
+def test_a_body_that_does_not_arrive_in_time_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("churn.serving.unsubscribe.BODY_SECONDS", 0.05)
     monkeypatch.setattr("churn.serving.unsubscribe.UNKNOWN_BODY_SECONDS", 0.05)
     with Ledger(tmp_path / "ledger.db") as ledger:
@@ -241,12 +241,12 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
     assert asyncio.run(status_of(app, "token-of-nobody", silent=True)) == (404, None)
 
 
-def test_whoever_comes_while_too_many_are_at_work_is_asked_to_come_again(tmp_path, monkeypatch):
+def test_too_many_requests_in_progress_are_answered_with_retry_after(tmp_path, monkeypatch):
     with Ledger(tmp_path / "ledger.db") as ledger:
         enqueue(ledger, [message("anna")])
     app = create_unsubscribe_app(tmp_path / "ledger.db")
     assert asyncio.run(status_of(app, "token-of-anna")) == (200, None)
-    monkeypatch.setattr("churn.serving.unsubscribe.MOST_AT_WORK", 0)
+    monkeypatch.setattr("churn.serving.unsubscribe.MAX_IN_PROGRESS", 0)
     assert asyncio.run(status_of(app, "token-of-anna")) == (503, b"60")
 
 
@@ -262,8 +262,8 @@ KINDS = st.one_of(
 
 
 @given(st.text(min_size=1, max_size=80), KINDS, st.binary(max_size=200), st.booleans())
-def test_no_link_and_no_body_is_a_failure_of_ours(application, token, kind, rest, said):
-    body = ONE_CLICK + rest if said else rest
+def test_no_token_and_no_body_is_a_server_error(application, token, kind, rest, one_click):
+    body = ONE_CLICK + rest if one_click else rest
     status, _ = asyncio.run(status_of(application, token.replace("/", ""), body=body, kind=kind))
     assert status in (400, 404)
 
@@ -277,8 +277,8 @@ async def status_of(app, token, *, silent=False, body=ONE_CLICK, kind=FORM_TYPE)
             await asyncio.sleep(60)
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(said):
-        sent.append(said)
+    async def send(message):
+        sent.append(message)
 
     headers = [(b"content-type", kind)]
     path = f"/unsubscribe/{token}"

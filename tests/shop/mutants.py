@@ -141,9 +141,10 @@ MUTANTS = (
     Mutant(
         "a GET withdraws",
         "churn/serving/unsubscribe.py",
-        'known = await asyncio.to_thread(desk.knows, request.path_params["token"])\n'
+        'valid = await asyncio.to_thread(withdrawals.is_valid, request.path_params["token"])\n'
         "        return page(pages.question)",
-        'known = await asyncio.to_thread(desk.withdraw, request.path_params["token"], "page")\n'
+        "valid = await asyncio.to_thread(\n"
+        '            withdrawals.record, request.path_params["token"], "page"\n        )\n'
         "        return page(pages.question)",
         (PAGE,),
     ),
@@ -157,14 +158,14 @@ MUTANTS = (
     Mutant(
         "silent sockets are kept",
         "churn/serving/server.py",
-        "if len(silent) > MOST_SILENT:",
+        "if len(silent) > MAX_SILENT:",
         "if False:",
         (SERVER,),
     ),
     Mutant(
         "heads of any length are read",
         "churn/serving/server.py",
-        "> LARGEST_HEAD:",
+        "> MAX_HEAD_BYTES:",
         "> 10**9:",
         (SERVER,),
     ),
