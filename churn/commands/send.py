@@ -14,7 +14,7 @@ import pyarrow as pa
 from churn.campaigns.delivery.deliverable import LEFT_OUT, UNSENT, offered
 from churn.campaigns.delivery.dispatch import Dispatch, Tally, batches
 from churn.campaigns.delivery.outbox import Outbox, SendRequest, fill_outbox, reachable_customers
-from churn.campaigns.delivery.planned import Planned, digest_of, picks
+from churn.campaigns.delivery.planned import Planned, digest_of, product_names
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.campaigns.delivery.transport import Clock, Recipient, Setup, Transport
 from churn.campaigns.delivery.transports import check_messages, configured, write_preview
@@ -185,7 +185,7 @@ def _picked(products: Path | None, plan: pa.Table) -> Mapping[str, tuple[str, ..
     found = read_table(
         products, what="recommendations", command="recommend", schema=RECOMMENDED_SCHEMA
     )
-    return picks(found, set(plan["customer_id"].to_pylist()))
+    return product_names(found, set(plan["customer_id"].to_pylist()))
 
 
 def _sent(

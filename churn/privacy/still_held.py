@@ -49,14 +49,14 @@ def still_held(settings: Settings, erased: Erased) -> StillHeld:
     except ChurnError as failure:
         return StillHeld(failure=str(failure))
     try:
-        found = {
+        names_by_table = {
             table: erased_in(tables.engine, table, erased)
             for table in tables.audits
             if "customer_id" in tables.columns(table)
         }
-        addresses = _addresses(tables, found.get("customers", []))
-        counts = {table: len(names) for table, names in found.items() if names}
-        return StillHeld(counts, frozenset().union(*found.values()), addresses)
+        addresses = _addresses(tables, names_by_table.get("customers", []))
+        counts = {table: len(names) for table, names in names_by_table.items() if names}
+        return StillHeld(counts, frozenset().union(*names_by_table.values()), addresses)
     finally:
         tables.close()
 

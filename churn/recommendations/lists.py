@@ -97,8 +97,8 @@ def own_then_shop(past: Past, shop: Shop, *, top: int) -> Lists:
     return Lists(rank=rank, **both)
 
 
-def _shop_best(past: Past, shop: Shop, customers: Ints, wanted: Ints) -> Lists:
-    """Up to `wanted` of the shop's 1,000 best sellers per customer, without products that the
+def _shop_best(past: Past, shop: Shop, customers: Ints, length: Ints) -> Lists:
+    """Up to `length` of the shop's 1,000 best sellers per customer, without products that the
     customer bought or returned.
     """
     sold = np.flatnonzero(shop.on_sale & (shop.buyers > 0))
@@ -112,7 +112,7 @@ def _shop_best(past: Past, shop: Shop, customers: Ints, wanted: Ints) -> Lists:
     line = np.searchsorted(customers, past.gone_customer[gone])
     possible[line, place[past.gone_product[gone]]] = False
     rank = np.cumsum(possible, axis=1)
-    line, column = np.nonzero(possible & (rank <= wanted[:, None]))
+    line, column = np.nonzero(possible & (rank <= length[:, None]))
     return _unscored(customers[line], best[column], rank[line, column], is_new=True)
 
 

@@ -1,1 +1,1 @@
-"""What commands return and write: job results, tables of results as files or database rows."""
+"""Results of commands: job results, and result tables as files or database rows."""

@@ -1,4 +1,4 @@
-"""How figures are written for people: shares, and estimates with their intervals."""
+"""Formatting of figures: shares, and estimates with their intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bounded(Protocol):
 
 
 def share(value: float | None, *, absent: str = "-") -> str:
-    """A share in percent; `absent` where it is not defined.
+    """A share in percent; `absent` if it is undefined.
 
     >>> share(0.1234), share(None), share(float("nan"))
     ('12.3%', '-', '-')

@@ -1,4 +1,4 @@
-"""What a command did, for people and for machines."""
+"""The result of a command, for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Line = tuple[str, ...]
 
 
 class Table(NamedTuple):
-    """A table for people: all of it is text."""
+    """A table to display; all cells are text."""
 
     title: str
     header: Line
@@ -25,12 +25,12 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """One finished command. `tables` are for people.
+    """The result of one command. `tables` are for display only.
 
-    `audits` are those of the tables that were read: their warnings are shown by every command.
-    `left_out` counts what the command itself left out, by table and reason.
-    `exit_code` is 4 where the job was done but the quality gate refused its model. `failure` is the
-    cause in one line where a job ended before all was done.
+    `audits` are those of the tables that were read; every command shows their warnings. `left_out`
+    counts rows excluded by the command itself, by table and reason. `exit_code` is 4 if the command
+    finished but the gate rejected its model. `failure` is the cause, in one line, if a command
+    ended early.
     """
 
     command: str
@@ -51,7 +51,7 @@ class JobResult:
 
     @property
     def dropped(self) -> dict[str, dict[str, int]]:
-        """Rows that were read and not used, by table and reason."""
+        """Number of rows that were read and not used, by table and reason."""
         dropped = {name: dict(audit.dropped) for name, audit in self.audits.items()}
         for name, counts in self.left_out.items():
             dropped[name] = {**dropped.get(name, {}), **counts}
@@ -59,16 +59,16 @@ class JobResult:
 
     @property
     def id_matches(self) -> dict[str, IdMatch]:
-        """How the ids of the tables that were read go with those of the orders."""
+        """How the ids of each table match those of the orders."""
         return {name: audit.ids for name, audit in self.audits.items() if audit.ids is not None}
 
     @property
     def all_warnings(self) -> tuple[str, ...]:
-        """What a person has to know of the tables, and then of what the command did."""
+        """The warnings of the tables, then those of the command."""
         return (*table_warnings(self.audits), *self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
-        """The one object of `--json`."""
+        """The JSON object of `--json`."""
         return {
             "schema": SCHEMA,
             "command": self.command,
@@ -87,7 +87,7 @@ class JobResult:
 
 
 def table_warnings(audits: Mapping[str, TableAudit]) -> tuple[str, ...]:
-    """The warnings of every table, each with the table's name."""
+    """The warnings of all tables, prefixed with the table's name."""
     return tuple(f"{name}: {text}" for name, audit in audits.items() for text in audit.warnings)
 
 

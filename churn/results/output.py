@@ -1,5 +1,5 @@
-"""Result tables as files (Parquet, CSV or a workbook by the ending, with a manifest) or as rows of
-a database: whole or absent.
+"""Result tables written atomically, as files (Parquet, CSV or a workbook by the extension, with a
+manifest) or as database rows.
 """
 
 from __future__ import annotations
@@ -30,21 +30,19 @@ if TYPE_CHECKING:
 
 
 CSV_DIGITS, CSV_DECIMALS = 9, 4
-LEAST_ROUNDED, MOST_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
-
-
+MIN_ROUNDED, MAX_ROUNDED = 1e-12, 1e15  # beyond these, powers of ten are no longer exact
 ENDINGS = (".parquet", ".csv", ".xlsx")
 
 
 class RowWriter(Protocol):
-    """Takes the rows of a result, and what a manifest or a database tells of them."""
+    """Writes the rows of a result, with facts for the manifest or the database."""
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
         """Writes the rows and the facts."""
 
 
 class TableWriter:
-    """Takes one table or frame, and facts for its manifest, inside `writing_table`."""
+    """Writes one table or frame, with facts for its manifest, inside `writing_table`."""
 
     def __init__(self, path: Path, ending: str) -> None:
         self._path = path
@@ -53,7 +51,7 @@ class TableWriter:
         self.guarded_ids = 0
 
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
-        """Writes the rows; `facts` join their number in the manifest."""
+        """Writes the rows; the manifest holds their number and `facts`."""
         self.facts = {"rows": table.num_rows, **facts}
         if self._ending == ".xlsx":
             write_workbook([by_money(table)], table.schema, self._path)
@@ -71,8 +69,8 @@ class TableWriter:
         sort_by: Sequence[str],
         cuts: Sequence[str] = (),
     ) -> int:
-        """Has the engine write the frame's rows in that order, never all in memory; their
-        number, which joins `facts` in the manifest.
+        """Streams the frame's rows through the engine in that order; returns their number, which
+        the manifest holds together with `facts`.
         """
         if self._ending == ".xlsx":
             rows = self._stream_workbook(engine.batches(frame.sort(*sort_by)))
@@ -86,12 +84,12 @@ class TableWriter:
     def write_batches(
         self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
     ) -> int:
-        """Writes rows that come in batches, never all in memory; their number."""
-        none = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+        """Streams rows in batches; returns their number."""
+        empty = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
         if self._ending == ".xlsx":
-            rows = self._stream_workbook(itertools.chain([none], batches))
+            rows = self._stream_workbook(itertools.chain([empty], batches))
         elif self._ending == ".csv":
-            rows = self._stream_csv(itertools.chain([none], batches))
+            rows = self._stream_csv(itertools.chain([empty], batches))
         else:
             rows = write_batches(batches, schema, self._path, compression="zstd")
         self.facts = {"rows": rows, **facts}
@@ -124,10 +122,11 @@ class TableWriter:
 def writing_table(
     out: Path, *, keep: Iterable[Place] = (), option: str = "--out"
 ) -> Iterator[TableWriter]:
-    """A writer for the file `out`, which appears when the block ends well; before it begins,
-    StorageError where nothing can be written, BusyError while another run writes the same file, and
-    ConfigError where `out` is one of the places to `keep`: what a run reads, it never replaces.
-    `option` is what the user calls `out`.
+    """A writer for the file `out`, which appears if the block succeeds.
+
+    Raises StorageError if it cannot be written, BusyError while another run writes it, and
+    ConfigError if it is one of the places to `keep`, which the run reads. Errors refer to `out` as
+    `option`.
     """
     _check_name(out, keep, option)
     holder: list[TableWriter] = []
@@ -144,7 +143,7 @@ def writing_table(
 def writing_result(
     out: Place, layout: Layout, *, keep: Iterable[Place] = (), option: str = "--out"
 ) -> Iterator[RowWriter]:
-    """The same for a result that may also become rows of a database, where it lies as `layout`."""
+    """Like `writing_table`, for results that may also be written to a database, as `layout`."""
     if isinstance(out, Path):
         with writing_table(out, keep=keep, option=option) as writer:
             yield writer
@@ -163,8 +162,8 @@ def check_out(
     keep: Iterable[Place] = (),
     option: str = "--out",
 ) -> None:
-    """Nothing, or the error for a place where a result cannot be written: to be asked before
-    anything is computed. Without a `layout` only files will do.
+    """Raises an error if a result cannot be written to this place; called before anything is
+    computed. Without a `layout`, only files are allowed.
     """
     _check_name(out, keep, option)
     if isinstance(out, Path):
@@ -178,7 +177,7 @@ def check_out(
 
 
 def file_of(out: Path | str, *, option: str = "--out") -> Path:
-    """The path that a user names; ConfigError where it is a table of a database."""
+    """The path of a file; ConfigError if it is the address of a database table."""
     place = place_of(out)
     if isinstance(place, TableAddress):
         raise _no_file(option)
@@ -187,11 +186,11 @@ def file_of(out: Path | str, *, option: str = "--out") -> Path:
 
 def _no_file(option: str) -> ConfigError:
     rule = f"{option} of this result must be a file"
-    return ConfigError(rule, got="a database", fix="Name a .parquet, .csv or .xlsx.")
+    return ConfigError(rule, got="a database", fix="Pass a .parquet, .csv or .xlsx file.")
 
 
 def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
-    """What was written: the file with its SHA-256, or the table with that of its rows."""
+    """The file with its SHA-256, or the database table with that of its rows."""
     from churn.storage.postgres.target import RowsWriter
 
     if isinstance(writer, RowsWriter):
@@ -201,15 +200,15 @@ def outputs(out: Place, writer: RowWriter) -> dict[Path | str, str]:
 
 def _check_name(out: Place, keep: Iterable[Place], option: str) -> None:
     kind, name = ("file", out.name) if isinstance(out, Path) else ("table", str(out))
-    if _known_as(out) in set(map(_known_as, keep)):
+    if _resolved(out) in set(map(_resolved, keep)):
         rule = f"{option} must not be a {kind} that the command reads"
-        raise ConfigError(rule, got=name, fix=f"Name another {kind}.")
+        raise ConfigError(rule, got=name, fix=f"Pass another {kind}.")
     if isinstance(out, Path) and out.suffix not in ENDINGS:
         rule = f"{option} must end in .parquet, .csv or .xlsx"
         raise ConfigError(rule, got=name, fix="Rename it.")
 
 
-def _known_as(place: Place) -> Path | str:
+def _resolved(place: Place) -> Path | str:
     return place.resolve() if isinstance(place, Path) else str(place)
 
 
@@ -220,10 +219,8 @@ def read_table(
     command: str = "score",
     schema: pa.Schema | None = None,
 ) -> pa.Table:
-    """A file that this product wrote, checked against its manifest: Parquet, or CSV and workbooks
-    where a `schema` tells the types.
-
-    `what` it holds and the command that writes it are what errors speak of.
+    """A written result, verified against its manifest: Parquet, or CSV and workbooks if a `schema`
+    gives the types. Errors mention `what` it contains and the command that writes it.
     """
     if not path.is_file():
         rule = f"there is no file {path.name!r}"
@@ -239,15 +236,15 @@ def read_table(
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError):
-        rule = f"{path.name} must be a whole Parquet file"
+        rule = f"{path.name} must be a complete Parquet file"
         raise DataError(rule, fix=f"Write it again, e.g. with `churn {command}`.") from None
 
 
 def read_result(
     place: Place, layout: Layout, *, what: str = "scores", command: str = "score"
 ) -> tuple[pa.Table, dict[str, Any] | None]:
-    """A result that this product wrote, a file or a run's rows in a database, proved to be that;
-    and what its manifest tells, None for a file without one.
+    """A written result, a file or the rows of a run in a database, verified, and the facts of its
+    manifest, None for a file without one.
     """
     if isinstance(place, TableAddress):
         from churn.storage.postgres.target import read_run
@@ -258,44 +255,44 @@ def read_result(
 
 
 def rounded(column: pa.ChunkedArray) -> pa.Array:
-    """Floats of 9 significant digits, as many as a person or a spreadsheet can use; of large ones
-    four decimals stay, so that no cent is lost.
+    """Floats rounded to 9 significant digits, but to no fewer than four decimals, so that no cent
+    is lost.
     """
     import numpy as np
 
     empty = np.asarray(column.is_null().to_numpy())
     values = np.where(empty, np.nan, column.to_numpy()).astype("float64")
     size = np.abs(values)
-    usual = (size > LEAST_ROUNDED) & (size < MOST_ROUNDED)
+    usual = (size > MIN_ROUNDED) & (size < MAX_ROUNDED)
     decimals = CSV_DIGITS - 1 - np.floor(np.log10(np.where(usual, size, 1.0))).astype(int)
-    up = 10.0 ** np.maximum(decimals, CSV_DECIMALS)
-    found = np.where(usual, np.round(np.where(usual, values, 0.0) * up) / up, values)
-    return pa.array(found, type=pa.float64(), mask=empty)
+    scale = 10.0 ** np.maximum(decimals, CSV_DECIMALS)
+    result = np.where(usual, np.round(np.where(usual, values, 0.0) * scale) / scale, values)
+    return pa.array(result, type=pa.float64(), mask=empty)
 
 
 def guard_notes(writer: RowWriter) -> tuple[str, ...]:
-    """A note where a CSV file holds other customer ids than the data, for a spreadsheet's sake."""
+    """A note if customer ids were changed in a CSV file to be safe in spreadsheets."""
     changed = writer.guarded_ids if isinstance(writer, TableWriter) else 0
     if not changed:
         return ()
     ids = "id begins" if changed == 1 else "ids begin"
     return (
         f"{changed:,} customer {ids} like a formula (=, +, - or @) and got an apostrophe in the "
-        "CSV file, so that no spreadsheet runs them. A program that matches ids should read "
-        "Parquet instead",
+        "CSV file, so that spreadsheets do not execute them. Use Parquet for programs that match "
+        "ids",
     )
 
 
 def _for_spreadsheets(table: pa.Table) -> pa.Table:
-    """Lists as one text, floats with 9 digits, and texts that a spreadsheet would run with an
-    apostrophe before them.
+    """Lists as one text, floats with 9 digits, and texts that a spreadsheet would execute prefixed
+    with an apostrophe.
     """
     columns = [_plain(table.column(name)) for name in table.column_names]
     return pa.table(columns, names=guarded(pa.array(table.column_names, pa.string())).to_pylist())
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """The column as CSV can hold it: what is or holds text as guarded text, floats rounded."""
+    """The column for CSV: texts, and nested values as text, guarded; floats rounded."""
     if pa.types.is_floating(column.type):
         return rounded(column)
     if pa.types.is_dictionary(column.type):
@@ -316,7 +313,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _joined(cell: object) -> str:
-    """The texts of a list, and of lists in it, one after the other."""
+    """The texts of a nested value, separated by spaces."""
     if isinstance(cell, list | tuple):
-        return " ".join(_joined(one) for one in cell if one is not None)
+        return " ".join(_joined(item) for item in cell if item is not None)
     return " ".join(map(_joined, cell.values())) if isinstance(cell, dict) else str(cell)

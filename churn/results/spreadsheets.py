@@ -15,10 +15,10 @@ from churn.results.workbook import cells_of, text_of
 
 Texts: TypeAlias = "pa.Array | pa.ChunkedArray"
 
-# Signs that begin a formula, also as wide, small or raised ones, which some programs take for them.
+# Characters that start a formula, and wide, small and raised forms that some programs accept.
 _SIGNS = r"=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}\x{FE66}\x{FE62}\x{FE63}\x{FE6B}"
 _RAISED = r"\x{207A}\x{207B}\x{207C}\x{208A}\x{208B}\x{208C}\x{2212}"
-# What is not seen before such a sign: spaces, breaks, controls, marks, letters without a shape.
+# Invisible characters before them: spaces, line breaks, controls, marks, blank letters.
 _UNSEEN = r"\pZ\pC\pM\x{115F}\x{1160}\x{3164}\x{FFA0}\x{2800}"
 _FORMULA = rf"(?:[\t\r\n\x00]|[{_UNSEEN}]*[{_SIGNS}{_RAISED}])"
 _GUARDED = rf"^'+{_FORMULA}"
@@ -26,11 +26,11 @@ _NEEDS_GUARD = rf"^'*{_FORMULA}"
 
 TEXT_ENDINGS = (".csv", ".xlsx")
 WORDS = "reason_families"
-"""The column whose lists are of single words, so that they can be parted again."""
+"""The list column of single words, which can be split again."""
 
 
 def begins_formula(texts: Texts) -> Texts:
-    """Whether each text would begin a formula in a spreadsheet, or looks like a guarded one.
+    """Whether each text would start a formula in a spreadsheet, or looks like a guarded one.
 
     >>> begins_formula(pa.array(["=1+1", " +49", "'=x", "anna", "'twas"])).to_pylist()
     [True, True, True, False, False]
@@ -39,7 +39,7 @@ def begins_formula(texts: Texts) -> Texts:
 
 
 def guarded(texts: Texts) -> Texts:
-    """The texts, an apostrophe before those that would begin a formula.
+    """The texts, prefixed with an apostrophe if they would start a formula.
 
     >>> guarded(pa.array(["=1+1", "'=x", "anna"])).to_pylist()
     ["'=1+1", "''=x", 'anna']
@@ -48,7 +48,7 @@ def guarded(texts: Texts) -> Texts:
 
 
 def unguarded(texts: Texts) -> Texts:
-    """The texts as they were before `guarded`.
+    """The inverse of `guarded`.
 
     >>> unguarded(pa.array(["'=1+1", "''=x", "anna", "'twas"])).to_pylist()
     ['=1+1', "'=x", 'anna', "'twas"]
@@ -58,9 +58,9 @@ def unguarded(texts: Texts) -> Texts:
 
 
 def read_text(path: Path, schema: pa.Schema) -> pa.Table:
-    """The rows of the file in the types of the schema; columns that it does not know stay texts.
+    """The rows of the file with the types of the schema; other columns stay texts.
 
-    DataError where a value is not of its column's type.
+    Raises DataError if a value is not of its column's type.
     """
     table = _csv_texts(path) if path.suffix == ".csv" else _workbook_texts(path)
     known = {field.name: field.type for field in schema}
@@ -100,14 +100,14 @@ def _workbook_texts(path: Path) -> pa.Table:
     names, rows = cells_of(path)
     return pa.table(
         {
-            name: pa.array([text_of(row[place]) for row in rows], pa.string())
-            for place, name in enumerate(names)
+            name: pa.array([text_of(row[column]) for row in rows], pa.string())
+            for column, name in enumerate(names)
         }
     )
 
 
 def _typed(texts: pa.ChunkedArray, kind: pa.DataType | None, path: Path, name: str) -> pa.Array:
-    """The texts as values of that type; a list of other than single words is one text."""
+    """The texts as values of that type; a list is one text, except for `WORDS`."""
     if kind is None or pa.types.is_string(kind):
         return texts
     if pa.types.is_list(kind):
@@ -119,5 +119,5 @@ def _typed(texts: pa.ChunkedArray, kind: pa.DataType | None, path: Path, name: s
     try:
         return texts.cast(kind)
     except pa.ArrowInvalid:
-        rule = f"column {name} of {path.name} must hold values of the type {kind}"
-        raise DataError(rule, fix="Take the file as churn wrote it, or a .parquet.") from None
+        rule = f"column {name} of {path.name} must have values of type {kind}"
+        raise DataError(rule, fix="Use the file as churn wrote it, or a .parquet.") from None

@@ -1,4 +1,4 @@
-"""Result tables as Excel workbooks: one sheet, the header frozen, nothing that runs."""
+"""Result tables as Excel workbooks: one sheet, a frozen header, no formulas."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from churn.data.workbooks import open_workbook
 from churn.errors import DataError
 
 MONEY_FIRST = ("expected_value", "value_at_risk")
-"""The columns by which rows are sorted, the largest first: the first of them that is there."""
+"""Rows are sorted by the first of these columns that exists, largest first."""
 
-MOST_ROWS = 1_048_575
-WIDEST = 40
-LONGEST_CELL = 32_767
-SEEN_FOR_WIDTH = 1_000
-MADE = datetime(2000, 1, 1)
+MAX_ROWS = 1_048_575
+MAX_WIDTH = 40
+MAX_CELL = 32_767
+WIDTH_ROWS = 1_000
+CREATED = datetime(2000, 1, 1)
 _FORMATS = {"share": "0.0%", "number": "#,##0.00", "date": "yyyy-mm-dd", "head": "General"}
 
 
 def by_money(table: pa.Table) -> pa.Table:
-    """The rows by the money that is expected of them, the largest first."""
+    """The rows by expected money, largest first."""
     column = next((name for name in MONEY_FIRST if name in table.column_names), None)
     if column is None:
         return table
@@ -37,8 +37,8 @@ def by_money(table: pa.Table) -> pa.Table:
 
 
 def write_workbook(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Writes the rows, never all in memory; their number. Texts stay texts, whatever they begin
-    with. DataError where they are more than a sheet holds.
+    """Streams the rows; returns their number. Texts are never formulas or links. Raises DataError
+    for more rows than a sheet can hold.
     """
     import xlsxwriter
 
@@ -49,57 +49,59 @@ def write_workbook(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -
         "strings_to_numbers": False,
     }
     with path.open("wb") as file, xlsxwriter.Workbook(file, options) as book:
-        book.set_properties({"created": MADE})
+        book.set_properties({"created": CREATED})
         sheet = book.add_worksheet("churn")
-        formats = {name: book.add_format({"num_format": how}) for name, how in _FORMATS.items()}
+        formats = {name: book.add_format({"num_format": code}) for name, code in _FORMATS.items()}
         formats["head"].set_bold()
         sheet.freeze_panes(1, 0)
         rows, widths = 0, [len(name) for name in schema.names]
         for table in batches:
             if not rows:
                 widths = _widths(table)
-                _begin(sheet, schema, widths, formats)
+                _write_header(sheet, schema, widths, formats)
             rows = _write_rows(sheet, table, rows, formats)
         if not rows:
-            _begin(sheet, schema, widths, formats)
+            _write_header(sheet, schema, widths, formats)
         sheet.autofilter(0, 0, rows, len(schema.names) - 1)
     return rows
 
 
-def _begin(sheet: Any, schema: pa.Schema, widths: list[int], formats: dict[str, Any]) -> None:
-    """The widths of the columns and the header; a sheet is written from its top down."""
-    for place, (field, width) in enumerate(zip(schema, widths, strict=True)):
-        sheet.set_column(place, place, min(width, WIDEST) + 2, _format(field, formats))
-        sheet.write_string(0, place, field.name, formats["head"])
+def _write_header(
+    sheet: Any, schema: pa.Schema, widths: list[int], formats: dict[str, Any]
+) -> None:
+    """Column widths and header; a sheet must be written from top to bottom."""
+    for column, (field, width) in enumerate(zip(schema, widths, strict=True)):
+        sheet.set_column(column, column, min(width, MAX_WIDTH) + 2, _format(field, formats))
+        sheet.write_string(0, column, field.name, formats["head"])
 
 
 def _write_rows(sheet: Any, table: pa.Table, done: int, formats: dict[str, Any]) -> int:
-    """Writes the rows of a table below those that are done; how many there are now."""
-    if done + table.num_rows > MOST_ROWS:
-        rule = f"a workbook holds {MOST_ROWS:,} rows at most"
+    """Writes the rows of a table below those written before; returns the new number of rows."""
+    if done + table.num_rows > MAX_ROWS:
+        rule = f"a workbook can hold at most {MAX_ROWS:,} rows"
         raise DataError(rule, got="more", fix="Write .csv or .parquet.")
     for record in table.to_pylist():
         done += 1
-        for place, field in enumerate(table.schema):
-            _write_cell(sheet, done, place, record[field.name], _format(field, formats))
+        for column, field in enumerate(table.schema):
+            _write_cell(sheet, done, column, record[field.name], _format(field, formats))
     return done
 
 
-def _write_cell(sheet: Any, row: int, place: int, value: Any, how: Any) -> None:
+def _write_cell(sheet: Any, row: int, column: int, value: Any, cell_format: Any) -> None:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return
     if isinstance(value, bool):
-        sheet.write_boolean(row, place, value)
+        sheet.write_boolean(row, column, value)
     elif isinstance(value, int | float | Decimal):
-        sheet.write_number(row, place, value, how)
+        sheet.write_number(row, column, value, cell_format)
     elif isinstance(value, date):
-        sheet.write_datetime(row, place, value, how)
+        sheet.write_datetime(row, column, value, cell_format)
     else:
         text = " ".join(value) if isinstance(value, list) else str(value)
-        if len(text) > LONGEST_CELL:
-            rule = f"a cell of a workbook holds {LONGEST_CELL:,} characters at most"
+        if len(text) > MAX_CELL:
+            rule = f"a workbook cell can hold at most {MAX_CELL:,} characters"
             raise DataError(rule, got=f"{len(text):,}", fix="Write .csv or .parquet.")
-        sheet.write_string(row, place, text)
+        sheet.write_string(row, column, text)
 
 
 def _format(field: pa.Field, formats: dict[str, Any]) -> Any:
@@ -112,24 +114,24 @@ def _format(field: pa.Field, formats: dict[str, Any]) -> Any:
 
 
 def _widths(table: pa.Table) -> list[int]:
-    """How many characters a column needs, by its first rows."""
-    first = table.slice(0, SEEN_FOR_WIDTH)
+    """The width of each column in characters, from its first rows."""
+    first = table.slice(0, WIDTH_ROWS)
     return [
-        max([len(name), *(len(_shown(cell)) for cell in first[name].to_pylist())])
+        max([len(name), *(len(_displayed(cell)) for cell in first[name].to_pylist())])
         for name in table.column_names
     ]
 
 
-def _shown(cell: Any) -> str:
+def _displayed(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:,.2f}"
     return "" if cell is None else " ".join(cell) if isinstance(cell, list) else str(cell)
 
 
 def cells_of(path: Path) -> tuple[list[str], list[list[Any]]]:
-    """The header and the rows of a workbook that `write_workbook` made; None for an empty cell.
+    """The header and the rows of a workbook of `write_workbook`; None for an empty cell.
 
-    DataError where it is no whole workbook.
+    Raises DataError if it is not a complete workbook.
     """
     with open_workbook(path) as book:
         sheet = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
@@ -140,7 +142,7 @@ def cells_of(path: Path) -> tuple[list[str], list[list[Any]]]:
 
 
 def text_of(cell: Any) -> str | None:
-    """A cell as text that reads as the value that was written."""
+    """A cell as text, which can be read as the written value."""
     if cell is None:
         return None
     if isinstance(cell, bool):
@@ -151,8 +153,8 @@ def text_of(cell: Any) -> str | None:
 
 
 def as_table(names: list[str], rows: list[list[Any]]) -> pa.Table:
-    """The cells as a table again, in types that are written as they were."""
-    columns = [[row[place] for row in rows] for place in range(len(names))]
+    """The cells as a table, with types that are written in the same way."""
+    columns = [[row[column] for row in rows] for column in range(len(names))]
     return pa.table([_column(cells) for cells in columns], names=names)
 
 

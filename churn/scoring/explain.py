@@ -252,8 +252,8 @@ def _looked_at_lines(
     model: ChurnModel, rows: pd.DataFrame, currency: str, lang: Language
 ) -> Iterator[dict[str, Any]]:
     """One line for each customer whom the trees do not score."""
-    for record, found in zip(_records(rows), _reasons(model, rows, currency, lang), strict=True):
-        for reason in found:
+    for record, own in zip(_records(rows), _reasons(model, rows, currency, lang), strict=True):
+        for reason in own:
             name = record["status"] if reason.family == "status" else model.stand_in
             yield {
                 "customer_id": record["customer_id"],

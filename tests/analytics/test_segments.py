@@ -1,4 +1,4 @@
-"""Every customer belongs to one segment with a plain name."""
+"""Every customer belongs to exactly one segment."""
 
 import numpy as np
 import pandas as pd
@@ -38,16 +38,16 @@ def test_a_segment_follows_from_status_purchase_days_and_spend(
     assert segment(status, purchase_days, net_spend) == name
 
 
-def test_whoever_never_bought_is_new():
+def test_a_customer_without_purchases_is_new():
     assert segment("new", np.nan, np.nan) == "new"
 
 
-def test_bounds_are_the_quantiles_among_those_who_are_learnt_from():
+def test_bounds_are_quantiles_of_the_given_customers():
     days, spend = np.arange(1, 102), np.arange(0.0, 1_010.0, 10.0)
     assert SegmentBounds.learn(days, spend) == SegmentBounds(800.0, 61.0, 41.0)
 
 
-def test_without_anyone_to_learn_from_nobody_is_best_or_loyal():
+def test_bounds_of_no_customers_make_nobody_best_or_loyal():
     bounds = SegmentBounds.learn(np.array([]), np.array([]))
     assert segment("eligible", 1_000, 1e9, bounds) == "occasional"
     assert segment("lapsed", 1_000, 1e9, bounds) == "lapsed"
@@ -62,21 +62,21 @@ rows = st.lists(
 
 
 @given(rows)
-def test_everyone_has_a_segment_of_the_list_and_the_eligible_none_of_the_others(members):
+def test_new_and_lapsed_are_the_segments_of_their_status_only(members):
     frame = pd.DataFrame(members, columns=["status", "purchase_days", "net_spend"])
     bounds = SegmentBounds.learn(frame["purchase_days"].to_numpy(), frame["net_spend"].to_numpy())
-    found = rfm_segments(frame, bounds)
-    assert len(found) == len(frame)
-    assert set(found) <= set(SEGMENTS)
+    segments = rfm_segments(frame, bounds)
+    assert len(segments) == len(frame)
+    assert set(segments) <= set(SEGMENTS)
     other = frame["status"] != "eligible"
-    assert (found[other] == frame.loc[other, "status"]).all()
-    assert not {"new", "lapsed"} & set(found[~other])
+    assert (segments[other] == frame.loc[other, "status"]).all()
+    assert not {"new", "lapsed"} & set(segments[~other])
 
 
 def test_subscribers_without_a_purchase_do_not_move_the_bounds():
     days, spend = np.array([1.0, 5.0, 9.0]), np.array([10.0, 50.0, 90.0])
-    known = SegmentBounds.learn(days, spend)
+    buyers = SegmentBounds.learn(days, spend)
     with_others = SegmentBounds.learn(np.append(days, np.nan), np.append(spend, np.nan))
-    assert with_others == known
-    nobody = SegmentBounds.learn(np.array([np.nan]), np.array([np.nan]))
-    assert nobody.best_net_spend == np.inf
+    assert with_others == buyers
+    no_buyers = SegmentBounds.learn(np.array([np.nan]), np.array([np.nan]))
+    assert no_buyers.best_net_spend == np.inf

@@ -106,8 +106,8 @@ def test_damaged_scores_do_not_stop_a_run(nights, tmp_path):
     found, notes = earlier_scores(out, None, as_of=AS_OF)
     assert found is None
     assert notes == (
-        "not compared with scores.parquet: scores.parquet must be a whole Parquet file. Write it "
-        "again, e.g. with `churn score`.",
+        "not compared with scores.parquet: scores.parquet must be a complete Parquet file. "
+        "Write it again, e.g. with `churn score`.",
     )
 
 

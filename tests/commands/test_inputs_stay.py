@@ -22,7 +22,7 @@ def test_no_command_writes_over_the_orders(tmp_path):
     orders = config.parent / "orders.parquet"
     before = orders.read_bytes()
     for run in runs(config, orders.parent / "." / "orders.parquet"):
-        with pytest.raises(ConfigError, match="Name another file"):
+        with pytest.raises(ConfigError, match="Pass another file"):
             run()
     assert orders.read_bytes() == before
 
@@ -31,6 +31,6 @@ def test_a_plan_does_not_replace_its_scores(tmp_path):
     config = open_shop(tmp_path / "shop", simulated_orders(3))
     scores = tmp_path / "scores.parquet"
     scores.write_bytes(b"here before")
-    with pytest.raises(ConfigError, match="Name another file"):
+    with pytest.raises(ConfigError, match="Pass another file"):
         plan(config, out=scores, scores=scores)
     assert scores.read_bytes() == b"here before"

@@ -108,5 +108,5 @@ def test_only_new_and_only_repeated_exclude_each_other():
 
 
 def test_the_orders_are_never_replaced(shop):
-    with pytest.raises(ConfigError, match="Name another file"):
+    with pytest.raises(ConfigError, match="Pass another file"):
         recommend(shop, out=shop.parent / "lines.parquet")

@@ -91,7 +91,7 @@ def test_each_message_says_whose_it_is_and_how_to_end_it(shop, plan, sink):
         assert link.strip("<>") in text
         assert link.strip("<>") in html
         assert "1 High Street, Anytown" in text
-        assert "agreed to e-mails" in text
+        assert "agreed to receive" in text
 
 
 def test_a_plan_that_went_out_two_ways_is_told_each_time(shop, plan, tmp_path):

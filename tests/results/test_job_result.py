@@ -4,13 +4,13 @@ from churn.results.job_result import JobResult
 ORDERS = TableAudit("orders", 10, {"without a readable amount": 1}, ("a note",), ("a warning",))
 
 
-def test_what_the_tables_warn_of_comes_before_what_the_command_warns_of():
+def test_warnings_of_tables_come_before_those_of_the_command():
     result = JobResult(command="plan", audits={"orders": ORDERS}, warnings=("dry",))
     assert result.all_warnings == ("orders: a warning", "dry")
     assert result.to_dict()["warnings"] == ["orders: a warning", "dry"]
 
 
-def test_rows_that_the_command_left_out_are_counted_beside_those_that_the_tables_lost():
+def test_rows_left_out_by_the_command_are_added_to_those_dropped_from_tables():
     result = JobResult(
         command="score",
         audits={"orders": ORDERS},

@@ -1,4 +1,4 @@
-"""Result files are whole or absent, and safe to open in a spreadsheet."""
+"""Result files are complete or absent, and safe to open in a spreadsheet."""
 
 import csv
 
@@ -26,7 +26,7 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(words | words.map("=".__add__) | words.map("-".__add__), min_size=1, max_size=5))
-def test_no_cell_of_a_csv_file_begins_like_a_formula_and_no_other_is_touched(tmp_path, values):
+def test_only_cells_that_start_like_a_formula_are_changed_in_csv(tmp_path, values):
     cells = written(tmp_path, values)
     assert cells == guarded(pa.array(values, pa.string())).to_pylist()
     assert unguarded(pa.array(cells, pa.string())).to_pylist() == values
@@ -59,13 +59,13 @@ def test_every_type_of_text_is_guarded(tmp_path, kind):
         (pa.struct({"x": pa.string(), "y": pa.string()}), {"x": "=1+1", "y": "b"}),
     ],
 )
-def test_text_within_lists_is_guarded(tmp_path, kind, cell):
+def test_text_in_nested_values_is_guarded(tmp_path, kind, cell):
     with writing_table(tmp_path / "t.csv") as writer:
         writer.write(pa.table({"reasons": pa.array([cell], kind)}), {})
     assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ['"\'=1+1 b"']
 
 
-def test_ids_that_a_csv_file_cannot_hold_as_they_are_are_counted(tmp_path):
+def test_customer_ids_changed_in_a_csv_file_are_counted(tmp_path):
     ids = pa.table({"customer_id": ["+4912345", "anna", "-1"]})
     with writing_table(tmp_path / "t.csv") as writer:
         writer.write(ids, {})
@@ -75,13 +75,13 @@ def test_ids_that_a_csv_file_cannot_hold_as_they_are_are_counted(tmp_path):
     assert guard_notes(writer) == ()
 
 
-def test_numbers_are_never_touched(tmp_path):
+def test_numbers_are_not_guarded(tmp_path):
     with writing_table(tmp_path / "t.csv") as writer:
         writer.write(pa.table({"gain": [-1.5, 2.0]}), {})
     assert (tmp_path / "t.csv").read_text() == '"gain"\n-1.5\n2\n'
 
 
-def test_a_list_becomes_one_text_and_nothing_stays_nothing(tmp_path):
+def test_a_list_becomes_one_text_and_null_stays_null(tmp_path):
     reasons = pa.array([["Came late.", "Buys less."], [], None], pa.list_(pa.string()))
     with writing_table(tmp_path / "t.csv") as writer:
         writer.write(pa.table({"reasons": reasons}), {})
@@ -89,7 +89,7 @@ def test_a_list_becomes_one_text_and_nothing_stays_nothing(tmp_path):
     assert lines[1:] == ['"Came late. Buys less."', '""', ""]
 
 
-def test_parquet_keeps_every_value_and_the_manifest_tells_the_facts(tmp_path):
+def test_parquet_keeps_every_value_and_the_manifest_has_the_facts(tmp_path):
     table = pa.table({"name": ["=1+1"]})
     with writing_table(tmp_path / "t.parquet") as writer:
         writer.write(table, {"run_id": "r-1"})
@@ -97,7 +97,7 @@ def test_parquet_keeps_every_value_and_the_manifest_tells_the_facts(tmp_path):
     assert verify_file(tmp_path / "t.parquet") == {"rows": 1, "run_id": "r-1"}
 
 
-def test_a_failure_leaves_what_was_there_and_no_trace(tmp_path):
+def test_a_failure_leaves_the_existing_file_and_no_temporary_one(tmp_path):
     assert written(tmp_path, ["old"]) == ["old"]
     with pytest.raises(TypeError, match="not iterable"):
         written(tmp_path, 7)
@@ -115,7 +115,7 @@ def test_an_unknown_ending_is_refused(tmp_path, name):
 
 
 def test_an_altered_file_is_refused_before_it_is_read(tmp_path):
-    """Fault 8: a flipped byte in a page reads without an error, so the hash has to tell."""
+    """Fault 8: a flipped byte in a page is read without an error, but changes the hash."""
     path = tmp_path / "t.parquet"
     with writing_table(path) as writer:
         writer.write(pa.table({"n": list(range(1_000))}), {})
@@ -126,9 +126,9 @@ def test_an_altered_file_is_refused_before_it_is_read(tmp_path):
         read_table(path)
 
 
-def test_a_file_that_is_no_parquet_is_named(tmp_path):
+def test_a_file_that_is_not_parquet_is_refused(tmp_path):
     (tmp_path / "t.parquet").write_text("customer_id,x\n")
-    with pytest.raises(DataError, match=r"t\.parquet must be a whole Parquet file"):
+    with pytest.raises(DataError, match=r"t\.parquet must be a complete Parquet file"):
         read_table(tmp_path / "t.parquet")
 
 
@@ -141,12 +141,12 @@ def nine_digits_or_four_decimals(value):
 
 @settings(max_examples=50)
 @given(st.lists(ordinary, min_size=1, max_size=20))
-def test_a_number_of_a_csv_file_is_the_nearest_of_nine_digits_or_four_decimals(values):
-    shown = rounded(pa.chunked_array([pa.array(values, pa.float64())])).to_pylist()
-    for value, found in zip(values, shown, strict=True):
+def test_numbers_in_csv_are_rounded_to_nine_digits_or_four_decimals(values):
+    results = rounded(pa.chunked_array([pa.array(values, pa.float64())])).to_pylist()
+    for value, result in zip(values, results, strict=True):
         nearest = nine_digits_or_four_decimals(value)
-        assert found == nine_digits_or_four_decimals(found)
-        assert abs(found - value) <= abs(nearest - value) + 1e-15 * abs(value)
+        assert result == nine_digits_or_four_decimals(result)
+        assert abs(result - value) <= abs(nearest - value) + 1e-15 * abs(value)
 
 
 def test_a_parquet_file_keeps_every_digit_and_a_csv_file_nine(tmp_path):

@@ -1,4 +1,4 @@
-"""No text of a CSV file runs as a formula, and every text can be read back as it was."""
+"""No text of a CSV file is executed as a formula, and every text can be restored."""
 
 import unicodedata
 
@@ -25,16 +25,17 @@ texts = st.lists(
 
 
 def is_unseen(sign):
-    """Space, control, format sign or mark, by Python's own tables, or a letter without a shape."""
+    """Space, control, format character or mark, by Python's own tables, or a blank letter."""
     return unicodedata.category(sign)[0] in "ZCM" or sign in "\u115f\u1160\u3164\uffa0\u2800"
 
 
 def runs(text):
-    """The oracle: what the first sign is that one sees, or a control at the very beginning."""
-    seen = text
-    while seen and is_unseen(seen[0]):
-        seen = seen[1:]
-    return text[:1] in ("\t", "\r", "\n", "\0") or (seen != "" and seen[0] in SIGNS_OF_ORACLE)
+    """The oracle: whether the first visible character, or a leading control, starts a formula."""
+    visible = text
+    while visible and is_unseen(visible[0]):
+        visible = visible[1:]
+    starts = visible != "" and visible[0] in SIGNS_OF_ORACLE
+    return starts or text[:1] in ("\t", "\r", "\n", "\0")
 
 
 SIGNS_OF_ORACLE = {
@@ -46,7 +47,7 @@ SIGNS_OF_ORACLE = {
 
 
 @given(texts)
-def test_no_guarded_text_begins_a_formula_and_no_other_text_is_touched(values):
+def test_only_texts_that_would_start_a_formula_are_guarded(values):
     for before, after in zip(
         values, guarded(pa.array(values, pa.string())).to_pylist(), strict=True
     ):
@@ -58,17 +59,17 @@ def test_no_guarded_text_begins_a_formula_and_no_other_text_is_touched(values):
 
 
 @given(texts)
-def test_every_text_is_read_back_as_it_was(values):
+def test_unguarded_inverts_guarded(values):
     assert unguarded(guarded(pa.array(values, pa.string()))).to_pylist() == values
 
 
 @given(texts)
-def test_no_two_texts_are_written_alike(values):
+def test_guarding_keeps_distinct_texts_distinct(values):
     distinct = list(dict.fromkeys(values))
     written = guarded(pa.array(distinct, pa.string())).to_pylist()
     assert len(set(written)) == len(distinct)
 
 
 @pytest.mark.parametrize("text", ["\ufe0f\u200b=1+1", "\n\n@x", "'=x", "\u2066+49", "''-1"])
-def test_a_formula_behind_what_is_not_seen_is_found(text):
+def test_a_formula_after_invisible_characters_is_detected(text):
     assert begins_formula(pa.array([text])).to_pylist() == [True]

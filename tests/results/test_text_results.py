@@ -1,4 +1,4 @@
-"""What was written as CSV or as a workbook reads back as it was, whatever its texts begin with."""
+"""Results written as CSV or as a workbook are read back unchanged, whatever their texts."""
 
 from datetime import date
 
@@ -46,21 +46,21 @@ def table_of(rows):
 @pytest.mark.parametrize("ending", [".csv", ".xlsx"])
 @settings(max_examples=20)
 @given(rows=ROWS)
-def test_texts_dates_numbers_and_flags_come_back_as_they_were(tmp_path_factory, ending, rows):
+def test_texts_dates_numbers_and_flags_survive_a_round_trip(tmp_path_factory, ending, rows):
     path = tmp_path_factory.mktemp("back") / f"scores{ending}"
     table = table_of(rows)
     with writing_table(path) as writer:
         writer.write(table, {})
-    found = read_table(path, schema=SCHEMA)
+    result = read_table(path, schema=SCHEMA)
     expected = by_money(table) if ending == ".xlsx" else table
-    money = "value_at_risk"  # of which a workbook keeps 16 digits, and a CSV file 9 and the cents
-    seen, meant = (one[money].fill_null(-1.0).to_pylist() for one in (found, expected))
-    assert seen == pytest.approx(meant, rel=1e-14 if ending == ".xlsx" else 5e-9)
-    assert seen == pytest.approx(meant, rel=0, abs=1e-4)
-    assert found.select(SCHEMA.names).drop([money]).equals(expected.drop([money]))
+    name = "value_at_risk"  # a workbook keeps 16 digits, a CSV file 9 and the cents
+    money, expected_money = (t[name].fill_null(-1.0).to_pylist() for t in (result, expected))
+    assert money == pytest.approx(expected_money, rel=1e-14 if ending == ".xlsx" else 5e-9)
+    assert money == pytest.approx(expected_money, rel=0, abs=1e-4)
+    assert result.select(SCHEMA.names).drop([name]).equals(expected.drop([name]))
 
 
-def test_a_workbook_is_sorted_by_money_with_a_frozen_header_and_nothing_that_runs(tmp_path):
+def test_a_workbook_is_sorted_by_money_with_a_frozen_header_and_no_formulas(tmp_path):
     rows = [
         ("=HYPERLINK(1)", date(2024, 1, 1), 1.0, 1, True, ["a"]),
         ("007", date(2024, 1, 1), None, 1, True, ["a"]),
@@ -76,21 +76,21 @@ def test_a_workbook_is_sorted_by_money_with_a_frozen_header_and_nothing_that_run
     assert sidecar_of(tmp_path / "s.xlsx").exists()
 
 
-def test_batches_and_tables_of_no_rows_make_a_workbook_with_a_header(tmp_path):
+def test_a_workbook_without_rows_has_a_header(tmp_path):
     with writing_table(tmp_path / "b.xlsx") as writer:
         assert writer.write_batches(iter(table_of([]).to_batches()), SCHEMA, {}) == 0
     sheet = openpyxl.load_workbook(tmp_path / "b.xlsx").active
     assert [cell.value for cell in sheet[1]] == SCHEMA.names
 
 
-def test_the_same_rows_make_the_same_workbook(tmp_path):
+def test_the_same_rows_give_identical_workbooks(tmp_path):
     for name in ("a.xlsx", "b.xlsx"):
         with writing_table(tmp_path / name) as writer:
             writer.write(table_of([("a", None, 1.0, 1, None, None)]), {})
     assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
 
 
-def test_a_value_of_another_type_is_told_without_showing_it(tmp_path):
+def test_a_value_of_another_type_is_reported_without_showing_it(tmp_path):
     (tmp_path / "scores.csv").write_text("customer_id,value_at_risk\na,much\n")
-    with pytest.raises(DataError, match=r"column value_at_risk of scores\.csv must hold.*double"):
+    with pytest.raises(DataError, match=r"column value_at_risk of scores\.csv must have.*double"):
         read_table(tmp_path / "scores.csv", schema=SCORE_SCHEMA)

@@ -53,7 +53,7 @@ def spaceless_email(text: str) -> str | None:
 
 
 def gmail_folded(text: str) -> str | None:
-    """The same; for Gmail also without dots and without anything after a plus.
+    """Like `spaceless_email`; for Gmail also without dots and without anything after a plus.
 
     >>> gmail_folded("cloudy.sanfrancisco+shopping@gmail.com")
     'cloudysanfrancisco@gmail.com'
@@ -129,8 +129,8 @@ class Audience:
 
 
 AUDIENCES = {
-    one.name: one
-    for one in (
+    platform.name: platform
+    for platform in (
         Audience("google-ads", "Email", "Phone", spaceless_email, phone_plus=True),
         Audience(
             "google-data-manager", "email_address", "phone_number", gmail_folded, phone_plus=True

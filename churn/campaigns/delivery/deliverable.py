@@ -88,18 +88,18 @@ def deliverable(
     on its last day.
     """
     rows = offered(plan)
-    nobody = np.zeros(rows.num_rows, dtype=bool)
-    objected, granted, refused = nobody, nobody, nobody
+    none = np.zeros(rows.num_rows, dtype=bool)
+    objected, granted, refused = none, none, none
     if consents is not None:
         book = ConsentBook.read(consents, rows["customer_id"])
         objected = book.customers(purpose="profiling", channel=None, granted=False)
         granted, refused = (_on_channel(book, rows["channel"], granted=g) for g in (True, False))
     holds: dict[str, Bools] = {
-        "other_offer": nobody if offer_id is None else _differs(rows["offer_id"], offer_id),
-        "other_channel": nobody if channel is None else _differs(rows["channel"], channel),
+        "other_offer": none if offer_id is None else _differs(rows["offer_id"], offer_id),
+        "other_channel": none if channel is None else _differs(rows["channel"], channel),
         "objected": objected,
         "consent_refused": refused,
-        "consent_unknown": ~granted if consent == "required" else nobody,
+        "consent_unknown": ~granted if consent == "required" else none,
         "preference": _unwanted(rows, preferences, kinds or {}),
         "expired": np.asarray(pc.less(rows["expires_on"], pa.scalar(on)), dtype=bool),
     }
@@ -118,28 +118,28 @@ def _without(rows: pa.Table, holds: dict[str, Bools]) -> Deliverable:
 
 def _on_channel(book: ConsentBook, channels: pa.ChunkedArray, *, granted: bool) -> Bools:
     """Rows whose customer granted, or refused, marketing on the row's channel."""
-    found = np.zeros(len(channels), dtype=bool)
+    rows = np.zeros(len(channels), dtype=bool)
     for channel in pc.unique(channels).to_pylist():
-        said = book.customers(purpose="marketing", channel=channel, granted=granted)
-        found |= said & ~_differs(channels, channel)
-    return found
+        customers = book.customers(purpose="marketing", channel=channel, granted=granted)
+        rows |= customers & ~_differs(channels, channel)
+    return rows
 
 
 def _unwanted(rows: pa.Table, preferences: Sequence[pa.Table], kinds: Mapping[str, str]) -> Bools:
     """Rows whose offer is unwanted according to any of the preferences."""
     books = [PreferenceBook.read(table, rows["customer_id"]) for table in preferences]
-    found = np.zeros(rows.num_rows, dtype=bool)
+    unwanted = np.zeros(rows.num_rows, dtype=bool)
     pairs = rows.select(["offer_id", "channel"]).group_by(["offer_id", "channel"]).aggregate([])
     for pair in pairs.to_pylist() if books else []:
-        here = ~_differs(rows["offer_id"], pair["offer_id"])
-        here &= ~_differs(rows["channel"], pair["channel"])
+        same = ~_differs(rows["offer_id"], pair["offer_id"])
+        same &= ~_differs(rows["channel"], pair["channel"])
         for book in books:
-            found |= here & book.unwanted(pair["channel"], kinds.get(pair["offer_id"]))
-    return found
+            unwanted |= same & book.unwanted(pair["channel"], kinds.get(pair["offer_id"]))
+    return unwanted
 
 
-def _differs(words: pa.ChunkedArray, word: str) -> Bools:
-    return np.asarray(pc.fill_null(pc.not_equal(words, word), True), dtype=bool)
+def _differs(values: pa.ChunkedArray, value: str) -> Bools:
+    return np.asarray(pc.fill_null(pc.not_equal(values, value), True), dtype=bool)
 
 
 def refusers(consents: pa.Table | None, channel: str) -> set[str]:
@@ -178,7 +178,7 @@ def addressed(
     owner = {_same(checked.get(customer)): customer for customer in contacted}
     left_out: Counter[str] = Counter()
     kept, to = [], []
-    for place, customer in enumerate(sent.table["customer_id"].to_pylist()):
+    for row, customer in enumerate(sent.table["customer_id"].to_pylist()):
         address = checked.get(customer)
         if address is None:
             left_out["bad_address" if customer in known else "no_address"] += 1
@@ -187,10 +187,10 @@ def addressed(
         elif owner.setdefault(_same(address), customer) != customer:
             left_out["same_address"] += 1
         else:
-            kept.append(place)
+            kept.append(row)
             to.append(address)
-    rows = sent.table.take(pa.array(kept, pa.int64()))
-    return Deliverable(rows, sent.left_out | dict(left_out)), to
+    table = sent.table.take(pa.array(kept, pa.int64()))
+    return Deliverable(table, sent.left_out | dict(left_out)), to
 
 
 def _same(address: str | None) -> str | None:

@@ -34,7 +34,7 @@ class Tally:
 
     def of(self, state: str) -> int:
         """The messages in that state."""
-        return sum(number for (one, _), number in self.counts.items() if one == state)
+        return sum(number for (counted, _), number in self.counts.items() if counted == state)
 
 
 @dataclass
@@ -90,21 +90,21 @@ class Dispatch:
         if self._tally.stopped or not self._may_send():
             return batch
         with interrupts.held():
-            return self._handed_over(batch)
+            return self._send_now(batch)
 
-    def _handed_over(self, batch: Batch) -> Batch:
-        """The same for a batch that may be sent now."""
-        messages = [one.message for one in batch if self._is_allowed(one)]
+    def _send_now(self, batch: Batch) -> Batch:
+        """Like `_deliver`, without waiting."""
+        messages = [outgoing.message for outgoing in batch if self._is_allowed(outgoing)]
         claimed = claim(self.ledger, messages, since=self.since, before=self._settled)
         self._settled = None
-        may_go = set(claimed)
-        going = [one for one in batch if one.message in may_go]
-        self._tally.counts["withdrawn", None] += len(batch) - len(going)
-        if not going:
+        allowed = set(claimed)
+        sending = [outgoing for outgoing in batch if outgoing.message in allowed]
+        self._tally.counts["withdrawn", None] += len(batch) - len(sending)
+        if not sending:
             return []
-        outcome = self.connection.send(going)
+        outcome = self.connection.send(sending)
         self._settled = Settled(claimed, outcome.state, outcome.cause)
-        return self._counted(going, outcome)
+        return self._counted(sending, outcome)
 
     def _counted(self, batch: Batch, outcome: Outcome) -> Batch:
         if outcome.stop:
@@ -120,13 +120,13 @@ class Dispatch:
         self.progress(self._done)
         return []
 
-    def _is_allowed(self, one: Outgoing) -> bool:
+    def _is_allowed(self, outgoing: Outgoing) -> bool:
         """Whether the customer could be contacted at the last check."""
         if self.ask_again is not None and self.clock.now() - self._asked_at >= ASKED_AGAIN_AFTER:
             self._write_down()
             self._allowed = self.ask_again()
             self._asked_at = self.clock.now()
-        return self._allowed is None or one.message.customer_id in self._allowed
+        return self._allowed is None or outgoing.message.customer_id in self._allowed
 
     def _write_down(self) -> None:
         """Records the outcome of the last batch now, rather than together with the next claim."""
@@ -156,7 +156,7 @@ class Dispatch:
 
 def batches(outgoing: Iterable[Outgoing]) -> list[Batch]:
     """The messages by batch, in the order of each batch's first message."""
-    found: dict[str, list[Outgoing]] = {}
-    for one in outgoing:
-        found.setdefault(one.message.parcel, []).append(one)
-    return list(found.values())
+    by_id: dict[str, list[Outgoing]] = {}
+    for message in outgoing:
+        by_id.setdefault(message.message.parcel, []).append(message)
+    return list(by_id.values())

@@ -28,7 +28,7 @@ from churn.errors import ConfigError
 from churn.offers.catalogue import Offer, Offers
 from churn.scoring.language import load_language
 
-LONGEST_SUBJECT = 200
+MAX_SUBJECT = 200
 HEADERS = frozenset(
     [
         "from",
@@ -129,9 +129,9 @@ def _checked_head(message: bytes) -> bytes:
 
 
 def _checked_subject(text: str) -> str:
-    if text and text.isprintable() and len(text) <= LONGEST_SUBJECT:
+    if text and text.isprintable() and len(text) <= MAX_SUBJECT:
         return text
-    rule = f"a subject must be one line of 1 to {LONGEST_SUBJECT} characters"
+    rule = f"a subject must be one line of 1 to {MAX_SUBJECT} characters"
     fix = "Fix the block `subject` of the template, or the offer's name."
     raise ConfigError(rule, got=f"{len(text)} characters", fix=fix)
 
@@ -154,7 +154,7 @@ class Writer:
         """
         offer = self.offers[outgoing.message.offer_id]
         letter = self.templates.render(template_of(offer), self._values(offer, outgoing))
-        self._check_held(
+        self._check_contents(
             letter,
             template_of(offer),
             unsubscribe_url=self.unsubscribe_url(outgoing.message.token),
@@ -163,8 +163,10 @@ class Writer:
         subject = offer.subject_in(self.settings.language)
         return letter if subject is None else replace(letter, subject=subject)
 
-    def _check_held(self, letter: RenderedMessage, template: str, **wanted: str | None) -> None:
-        for name, text in wanted.items():
+    def _check_contents(
+        self, letter: RenderedMessage, template: str, **required: str | None
+    ) -> None:
+        for name, text in required.items():
             if text is None or (text in letter.text and escape(text) in letter.html):
                 continue
             rule = f"the template {template!r} must contain {name} in text and HTML"

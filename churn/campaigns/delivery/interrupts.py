@@ -21,7 +21,7 @@ class _Hold:
     """The deferred signals; one object per process, as signals are."""
 
     is_on: bool = False
-    came: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
 
 
 _hold = _Hold()
@@ -29,7 +29,7 @@ _hold = _Hold()
 
 def pending() -> bool:
     """Whether a signal is pending: retries should then be abandoned."""
-    return _hold.is_on and bool(_hold.came)
+    return _hold.is_on and bool(_hold.received)
 
 
 def sleep(seconds: float) -> None:
@@ -55,11 +55,11 @@ def held() -> Iterator[None]:
         return
 
     def hold(number: int, frame: FrameType | None) -> None:
-        _hold.came.append(number)
-        if len(_hold.came) > 1:
+        _hold.received.append(number)
+        if len(_hold.received) > 1:
             before[number](number, frame)
 
-    _hold.is_on, _hold.came = True, []
+    _hold.is_on, _hold.received = True, []
     for number in before:
         signal.signal(number, hold)
     try:
@@ -68,13 +68,13 @@ def held() -> Iterator[None]:
         _hold.is_on = False
         for number, handler in before.items():
             signal.signal(number, handler)
-    if _hold.came:
-        signal.raise_signal(_hold.came[0])
+    if _hold.received:
+        signal.raise_signal(_hold.received[0])
 
 
 def _handlers() -> dict[int, Handler]:
     """The current handler of each signal that Python handles."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    found = {number: signal.getsignal(number) for number in HELD}
-    return {number: handler for number, handler in found.items() if callable(handler)}
+    handlers = {number: signal.getsignal(number) for number in HELD}
+    return {number: handler for number, handler in handlers.items() if callable(handler)}

@@ -11,7 +11,7 @@ from churn.errors import ConfigError
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.IGNORECASE)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _NAMED = re.compile(r"([^<>\"]*)<([^<>]*)>")
-LONGEST, LONGEST_LOCAL = 254, 64
+MAX_ADDRESS, MAX_LOCAL = 254, 64
 
 
 def checked_address(text: str) -> str | None:
@@ -24,7 +24,7 @@ def checked_address(text: str) -> str | None:
     ('Jo.Smith@xn--bcher-kva.example', None)
     """
     local, at, domain = text.strip().rpartition("@")
-    if not at or len(local) > LONGEST_LOCAL or not _LOCAL.fullmatch(local):
+    if not at or len(local) > MAX_LOCAL or not _LOCAL.fullmatch(local):
         return None
     try:
         ascii_domain = domain.encode("idna").decode("ascii").lower()
@@ -34,7 +34,7 @@ def checked_address(text: str) -> str | None:
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         return None
     address = f"{local}@{ascii_domain}"
-    return address if len(address) <= LONGEST else None
+    return address if len(address) <= MAX_ADDRESS else None
 
 
 @dataclass(frozen=True)

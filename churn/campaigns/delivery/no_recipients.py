@@ -80,10 +80,10 @@ def why_nobody_gets_one(
 
 
 def _sentence(
-    what: str, counts: Mapping[str, int], told: Mapping[str, str], fixes: Mapping[str, str]
+    what: str, counts: Mapping[str, int], phrases: Mapping[str, str], fixes: Mapping[str, str]
 ) -> str:
     """The counts, most frequent first, and the fix of the first that has one."""
     ordered = sorted((code for code in counts if counts[code]), key=lambda code: -counts[code])
-    reasons = ", ".join(f"{counts[code]:,} {told[code]}" for code in ordered)
+    reasons = ", ".join(f"{counts[code]:,} {phrases[code]}" for code in ordered)
     fix = next((fixes[code] for code in ordered if code in fixes), "")
     return f"{what}: {reasons}" + (f"; {fix}" if fix else "")

@@ -41,7 +41,7 @@ LIST_SCHEMA = pa.schema(
 )
 """The same with their types."""
 
-MOST_PRODUCTS = 3
+MAX_PRODUCTS = 3
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Planned:
         if pc.count_distinct(table["customer_id"]).as_py() < table.num_rows:
             rule = "a plan must contain every customer_id once"
             raise DataError(rule, fix="Export the file that `churn plan` wrote.")
-        one = {name: _single(table, name) for name in ("campaign_id", "as_of", "run_id")}
-        decided = offered(table).select(["customer_id", "offer_id", "channel", "expires_on"])
-        return cls(table, digest=digest_of(decided), **one)
+        common = {name: _single(table, name) for name in ("campaign_id", "as_of", "run_id")}
+        decisions = offered(table).select(["customer_id", "offer_id", "channel", "expires_on"])
+        return cls(table, digest=digest_of(decisions), **common)
 
 
 def digest_of(table: pa.Table) -> str:
@@ -85,36 +85,35 @@ def digest_of(table: pa.Table) -> str:
 def _single(table: pa.Table, name: str) -> Any:
     values = pc.unique(table[name]).to_pylist()
     if len(values) > 1:
-        rule = f"a plan must be of one {name}"
+        rule = f"a plan must have only one {name}"
         raise DataError(rule, got=f"{len(values)}", fix="Export one plan at a time.")
     return values[0]
 
 
-def picks(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:
-    """The first `MOST_PRODUCTS` texts of each of the customers who have rows, by `rank`.
+def product_names(products: pa.Table, customers: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """Up to `MAX_PRODUCTS` distinct names for each of the customers who have rows, by `rank`.
 
-    `products` has customer_id, rank, and name or category. A row is shown by its name, or by its
-    category if it has only that, never by its product_id, which means nothing to a customer;
-    customers with only such rows have no texts. Texts are distinct. Raises DataError if a column is
-    missing.
+    `products` has customer_id, rank, and name or category. A row without a product is named by its
+    category; a product without a name is omitted, because its id means nothing to a customer.
+    Raises DataError if a column is missing.
     """
-    known = {"name", "category"} & set(products.column_names)
-    if not known or not {"customer_id", "rank"} <= set(products.column_names):
+    naming = {"name", "category"} & set(products.column_names)
+    if not naming or not {"customer_id", "rank"} <= set(products.column_names):
         rule = "--products must contain customer_id, rank, and name or category"
         raise DataError(rule, got=products.column_names, fix="Pass the file of recommendations.")
     columns = {"customer_id": products["customer_id"], "rank": products["rank"]}
-    wanted = pc.is_in(products["customer_id"], value_set=pa.array(sorted(customers), pa.string()))
+    ids = pa.array(sorted(customers), pa.string())
     rows = (
         pa.table(columns | {"text": _texts(products)})
-        .filter(wanted)
+        .filter(pc.is_in(products["customer_id"], value_set=ids))
         .sort_by([("customer_id", "ascending"), ("rank", "ascending")])
     )
-    found: dict[str, dict[str, None]] = {}
+    names: dict[str, dict[str, None]] = {}
     for customer, text in zip(
         rows["customer_id"].to_pylist(), rows["text"].to_pylist(), strict=True
     ):
-        found.setdefault(customer, {}).update({text: None} if text else {})
-    return {customer: tuple(texts)[:MOST_PRODUCTS] for customer, texts in found.items()}
+        names.setdefault(customer, {}).update({text: None} if text else {})
+    return {customer: tuple(texts)[:MAX_PRODUCTS] for customer, texts in names.items()}
 
 
 def _texts(products: pa.Table) -> pa.ChunkedArray:

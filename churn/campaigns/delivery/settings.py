@@ -21,11 +21,11 @@ from churn.errors import ConfigError, shown_address
 from churn.scoring.language import DEFAULT_LANGUAGE, language_codes
 
 PREFIX = "whsec_"
-SHORTEST, LONGEST = 24, 64
+MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
 _HTTPS = "https://"
-_ODD = ' <>"'
+_INVALID = ' <>"'
 """Characters that would terminate an address in a header or a text."""
-LONGEST_URL = 500
+MAX_URL = 500
 SECRETS = {
     "delivery.email.password": "SMTP_PASSWORD",
     "delivery.webhook.secret": "WEBHOOK_SECRET",
@@ -67,8 +67,9 @@ def key_of(secret: str) -> bytes:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not secret.startswith(PREFIX) or not SHORTEST <= len(key) <= LONGEST:
-        rule = f'a webhook secret must be "{PREFIX}" and {SHORTEST} to {LONGEST} bytes in base64'
+    if not secret.startswith(PREFIX) or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+        length = f"{MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes"
+        rule = f'a webhook secret must be "{PREFIX}" and {length} in base64'
         fix = f"Create one with `echo {PREFIX}$(openssl rand -base64 32)`."
         raise ConfigError(f"[delivery.webhook] secret: {rule}", fix=fix)
     return key
@@ -203,17 +204,17 @@ def _check_https(key: str, address: str | None) -> None:
     if not address.startswith(_HTTPS):
         fix = f"Mail clients require it; write {_HTTPS}…"
         raise ConfigError(f"{key} must start with {_HTTPS}", got=shown_address(address), fix=fix)
-    odd = sorted({one for one in address if not one.isascii() or one in _ODD})
-    if odd:
-        rule = f"{key} must not contain {' '.join(odd)!r}"
-        raise ConfigError(rule, got=shown_address(address), fix=_spelt(odd, address))
-    if len(address) > LONGEST_URL:
-        rule = f"{key} must have at most {LONGEST_URL} characters"
+    invalid = sorted({sign for sign in address if not sign.isascii() or sign in _INVALID})
+    if invalid:
+        rule = f"{key} must not contain {' '.join(invalid)!r}"
+        raise ConfigError(rule, got=shown_address(address), fix=_encoding_fix(invalid, address))
+    if len(address) > MAX_URL:
+        rule = f"{key} must have at most {MAX_URL} characters"
         raise ConfigError(rule, got=len(address), fix="Use a shorter one.")
 
 
-def _spelt(odd: Sequence[str], address: str) -> str:
+def _encoding_fix(invalid: Sequence[str], address: str) -> str:
     host = address.removeprefix(_HTTPS).partition("/")[0]
     if not host.isascii():
         return "Write the host in its ASCII form, which starts with xn--."
-    return f"Percent-encode: write {' '.join(quote(one, safe='') for one in odd)} instead."
+    return f"Percent-encode: write {' '.join(quote(sign, safe='') for sign in invalid)} instead."

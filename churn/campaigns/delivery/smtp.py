@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _BROKEN = (OSError, smtplib.SMTPException)
 GREETING = 220
-LONGEST_ANSWER = 65_536
-TALK_TIMEOUTS = 5  # a login or a message may take this many timeouts in total
+MAX_REPLY_BYTES = 65_536
+TOTAL_TIMEOUTS = 5  # a login or a message may take this many timeouts in total
 
 
 class MailServer:
@@ -43,7 +43,7 @@ class MailServer:
         self.sleep = sleep
         self._context = _context(ca_file) if settings.security != "none" else None
         self._connection: smtplib.SMTP | None = None
-        self._deadline = Deadline(TALK_TIMEOUTS * settings.timeout_seconds)
+        self._deadline = Deadline(TOTAL_TIMEOUTS * settings.timeout_seconds)
 
     def send(self, data: bytes, *, sender: str, to: str) -> Outcome:
         """The outcome of a message; `stop` if the server itself is unusable."""
@@ -52,10 +52,10 @@ class MailServer:
         except smtplib.SMTPAuthenticationError as refused:
             return Outcome("waiting", f"login refused ({refused.smtp_code})", stop=True)
         except _BROKEN as broken:
-            return Outcome("waiting", _told(broken, self.settings), stop=True)
+            return Outcome("waiting", _cause(broken, self.settings), stop=True)
         try:
             with self._deadline.running():
-                outcome = _handed_over(connection, data, sender=sender, to=to)
+                outcome = _transfer(connection, data, sender=sender, to=to)
         except _BROKEN:
             self._drop()
             return Outcome("waiting", "connection lost")
@@ -105,20 +105,20 @@ class MailServer:
 
     def _unconnected(self, host: str, *, timeout: float) -> Any:
         if self.settings.security == "tls":
-            kind = _patient_with_nobody(smtplib.SMTP_SSL)
+            kind = _bounded_client(smtplib.SMTP_SSL)
             connection = kind(timeout=timeout, context=self._context)
         else:
-            connection = _patient_with_nobody(smtplib.SMTP)(timeout=timeout)
+            connection = _bounded_client(smtplib.SMTP)(timeout=timeout)
         connection._host = host
         return connection
 
     def _greet(self, connection: smtplib.SMTP) -> None:
         """Connects, starts TLS and logs in as configured."""
         options = self.settings
-        code, said = connection.connect(options.host or "", options.port)
+        code, text = connection.connect(options.host or "", options.port)
         if code != GREETING:
-            raise smtplib.SMTPConnectError(code, said)
-        _at_once(connection)
+            raise smtplib.SMTPConnectError(code, text)
+        _disable_nagle(connection)
         if options.security == "starttls":
             connection.starttls(context=self._context)
         if options.username is not None and options.password is not None:
@@ -140,12 +140,12 @@ class MailServer:
         self._connection = None
 
 
-class _Bounded:
+class _BoundedReader:
     """A reader of the server's lines that aborts endless replies."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
-        self.left = LONGEST_ANSWER
+        self.left = MAX_REPLY_BYTES
 
     def readline(self, limit: int = -1) -> bytes:
         """The next line."""
@@ -160,8 +160,8 @@ class _Bounded:
         self.file.close()
 
 
-def _patient_with_nobody(base: Any) -> Any:
-    class Patient(base):  # type: ignore[misc]
+def _bounded_client(base: Any) -> Any:
+    class BoundedClient(base):  # type: ignore[misc]
         """Reads a reply up to a limit; its socket exists before the greeting."""
 
         file: Any
@@ -172,21 +172,21 @@ def _patient_with_nobody(base: Any) -> Any:
             return self.sock
 
         def getreply(self) -> tuple[int, bytes]:
-            lines = self.file or _Bounded(self.sock.makefile("rb"))
-            lines.left, self.file = LONGEST_ANSWER, lines
-            answer: tuple[int, bytes] = super().getreply()
-            return answer
+            lines = self.file or _BoundedReader(self.sock.makefile("rb"))
+            lines.left, self.file = MAX_REPLY_BYTES, lines
+            reply: tuple[int, bytes] = super().getreply()
+            return reply
 
-    return Patient
+    return BoundedClient
 
 
-def _at_once(connection: smtplib.SMTP) -> None:
-    """Disables Nagle's algorithm, which would cost 40 ms per message."""
+def _disable_nagle(connection: smtplib.SMTP) -> None:
+    """Nagle's algorithm would cost 40 ms per message."""
     if connection.sock is not None:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _handed_over(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
+def _transfer(connection: smtplib.SMTP, data: bytes, *, sender: str, to: str) -> Outcome:
     """The outcome of one message.
 
     An exception means that the server cannot have it, because it was not sent completely; silence
@@ -235,21 +235,21 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         ) from None
 
 
-def _told(failure: BaseException, settings: EmailSettings) -> str:
-    """The failure in our own words, because the server's may contain an address."""
+def _cause(failure: BaseException, settings: EmailSettings) -> str:
+    """The failure without the server's words, which may contain an address."""
     if isinstance(failure, ssl.SSLCertVerificationError):
         return "the mail server's certificate is not trusted"
     if isinstance(failure, smtplib.SMTPNotSupportedError):
-        wanted = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's wording
-        return f"the mail server does not offer {wanted}"
+        feature = "STARTTLS" if "STARTTLS" in str(failure) else "a login"  # smtplib's wording
+        return f"the mail server does not offer {feature}"
     if isinstance(failure, smtplib.SMTPResponseException):
         return f"the mail server answered {failure.smtp_code}"
-    return f"no connection to {settings.host}:{settings.port} ({_plainly(failure)})"
+    return f"no connection to {settings.host}:{settings.port} ({_reason(failure)})"
 
 
-def _plainly(failure: BaseException) -> str:
+def _reason(failure: BaseException) -> str:
     """Why the connection failed."""
-    words: dict[type[BaseException], str] = {
+    reasons: dict[type[BaseException], str] = {
         ConnectionRefusedError: "connection refused",
         socket.gaierror: "no such host",
         TimeoutError: "no answer in time",
@@ -258,4 +258,5 @@ def _plainly(failure: BaseException) -> str:
         ConnectionResetError: "connection closed",
         smtplib.SMTPException: "no common login mechanism",
     }
-    return next((told for kind, told in words.items() if isinstance(failure, kind)), "unreachable")
+    matching = (text for kind, text in reasons.items() if isinstance(failure, kind))
+    return next(matching, "unreachable")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jinja2 import Environment
-    from jinja2 import Template as JinjaTemplate
 
     from churn.offers.catalogue import Offer
 
@@ -79,39 +78,39 @@ class Templates:
 
     def render(self, name: str, values: Mapping[str, Any]) -> RenderedMessage:
         """The message of that template. Raises ConfigError if it does not exist or fails."""
-        said = {**values, "language": self.language, "words": words_of(self.language)["letter"]}
+        variables = {
+            **values,
+            "language": self.language,
+            "words": words_of(self.language)["letter"],
+        }
         with _template_errors(name):
             return RenderedMessage(
-                subject=self._subject(name, said),
-                text=_rendered(self._text, name, "txt", said),
-                html=_rendered(self._html, name, "html", said),
+                subject=self._subject(name, variables),
+                text=_rendered(self._text, name, "txt", variables),
+                html=_rendered(self._html, name, "html", variables),
             )
 
     def _subject(self, name: str, values: dict[str, Any]) -> str:
         template = self._text.get_template(f"{name}.j2")
         context = template.new_context({**values, "layout": "layout.txt"})
         if "subject" not in template.blocks:
-            raise _LackingError("subject")
+            raise _MissingBlockError("subject")
         return " ".join("".join(template.blocks["subject"](context)).split())
 
 
 def _rendered(environment: Environment, name: str, ending: str, values: dict[str, Any]) -> str:
-    template = _either(environment, f"{name}.{ending}", f"{name}.j2")
+    template = environment.select_template([f"{name}.{ending}", f"{name}.j2"])
     return template.render(values, layout=f"layout.{ending}").strip() + "\n"
-
-
-def _either(environment: Environment, *names: str) -> JinjaTemplate:
-    return environment.select_template(names)
 
 
 def _environment(language: str, folder: Path | None, *, escape: bool) -> Environment:
     from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    ours = [str(_FOLDER / language), str(_FOLDER)]
-    places = ours if folder is None else [str(folder), *ours]
+    built_in = [str(_FOLDER / language), str(_FOLDER)]
+    folders = built_in if folder is None else [str(folder), *built_in]
     environment = SandboxedEnvironment(
-        loader=ChoiceLoader([FileSystemLoader(place) for place in places]),
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -139,8 +138,8 @@ def _template_errors(name: str) -> Iterator[None]:
         rule = f"there must be a template {missing.name or name!r}"
         fix = f"Built in are {', '.join(TEMPLATES)}; your own go into [delivery.email] templates."
         raise ConfigError(rule, fix=fix) from None
-    except _LackingError as lacking:
-        block = str(lacking)
+    except _MissingBlockError as missing_block:
+        block = str(missing_block)
         rule = f"the template {name!r} must have the block {block}, and {name}.j2 has none"
         fix = f"Write {{% block {block} %}} … {{% endblock %}} into it."
         raise ConfigError(rule, fix=fix) from None
@@ -150,10 +149,10 @@ def _template_errors(name: str) -> Iterator[None]:
         raise ConfigError(rule, got=got, fix="Fix it, then check it with --preview.") from None
 
 
-class _LackingError(Exception):
+class _MissingBlockError(Exception):
     """A required block is missing; holds its name."""
 
 
 def _lacks(block: str) -> NoReturn:
     """Called by a layout for a required block that the template lacks."""
-    raise _LackingError(block)
+    raise _MissingBlockError(block)

@@ -140,7 +140,7 @@ class Transport(Protocol):
 
 
 class Deadline:
-    """Cuts the connection after this many seconds, so that whoever waits for it sees it end."""
+    """Cuts the connection after this many seconds, which ends all waiting for it."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

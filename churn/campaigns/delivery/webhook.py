@@ -24,10 +24,10 @@ from churn.campaigns.delivery.transport import (
 from churn.errors import ConfigError
 
 EVENT = "offers.planned"
-LONGEST_WAIT_SECONDS = 120.0
+MAX_WAIT_SECONDS = 120.0
 ANSWER_TIMEOUTS = 3  # a slow reply may take this many timeouts in total
 UNREACHED = 0
-_OURS = (401, 403, 404, 405, 410)
+_CONFIGURATION = (401, 403, 404, 405, 410)
 """Status codes about the address or the secret rather than the batch: no batch would succeed."""
 
 
@@ -91,7 +91,7 @@ class WebhookConnection:
         body = body_of(batch, at=self.clock.now())
         silent = False
         for attempt in range(self.settings.retries + 1):
-            status, after = self._posted(batch[0].message.parcel, body)
+            status, after = self._post(batch[0].message.parcel, body)
             silent |= status is None
             outcome = _outcome(status)
             if outcome is not None:
@@ -109,7 +109,7 @@ class WebhookConnection:
         """Closes the connections."""
         self._pool.close()
 
-    def _posted(self, message_id: str, body: bytes) -> tuple[int | None, float | None]:
+    def _post(self, message_id: str, body: bytes) -> tuple[int | None, float | None]:
         """The status of the reply and the requested wait; the status is None without a reply, and
         `UNREACHED` if the request was not delivered.
         """
@@ -127,7 +127,7 @@ class WebhookConnection:
         }
         try:
             with self._deadline.running():
-                answer = self._pool.request(
+                reply = self._pool.request(
                     "POST",
                     self._path,
                     body=body,
@@ -139,17 +139,17 @@ class WebhookConnection:
             return UNREACHED, None
         except HTTPError:
             return None, None
-        answer.close()
-        return answer.status, _seconds(answer.headers.get("retry-after"))
+        reply.close()
+        return reply.status, _seconds(reply.headers.get("retry-after"))
 
     def _pause(self, attempt: int) -> float:
         """Seconds before the next attempt: 1, 2, 4 … and up to as much again."""
-        return float(min(2.0**attempt, LONGEST_WAIT_SECONDS) * (1 + self._chance.random()))
+        return float(min(2.0**attempt, MAX_WAIT_SECONDS) * (1 + self._chance.random()))
 
 
 def body_of(batch: Batch, *, at: datetime) -> bytes:
     """The JSON of a batch: the list's columns of each message only."""
-    rows = [{name: _plain(one.row, name) for name in LIST_COLUMNS} for one in batch]
+    rows = [{name: _plain(outgoing.row, name) for name in LIST_COLUMNS} for outgoing in batch]
     payload = {"type": EVENT, "timestamp": at.isoformat(), "data": {"contacts": rows}}
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -164,7 +164,7 @@ def _outcome(status: int | None) -> Outcome | None:
         return None
     if 200 <= status < 300:
         return Outcome("sent")
-    if status in _OURS or status < 400:
+    if status in _CONFIGURATION or status < 400:
         return Outcome("waiting", str(status), stop=True)
     return Outcome("failed", str(status))
 
@@ -173,4 +173,4 @@ def _seconds(text: str | None) -> float | None:
     """The wait in whole seconds of `Retry-After`, within a limit; None without one."""
     if text is None or not text.strip().isdecimal():
         return None
-    return min(float(text), LONGEST_WAIT_SECONDS)
+    return min(float(text), MAX_WAIT_SECONDS)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 OUTCOMES = ("retained", "orders", "margin")
-LEAST_CUSTOMERS = 50  # per group: below it no interval of a mean is reliable
+MIN_CUSTOMERS = 50  # per group; intervals of means of fewer are not reliable
 CLEAR, SMALL = ("more", "less"), "too small to tell"
 
 
@@ -51,17 +51,18 @@ class Effect:
     @property
     def verdict(self) -> str:
         """Whether more or less if the interval excludes zero, else too small to tell."""
-        least = min(self.treated_customers, self.best.customers - self.treated_customers)
-        if least < LEAST_CUSTOMERS or not self.best.is_clear(self.reach):
+        smaller = min(self.treated_customers, self.best.customers - self.treated_customers)
+        if smaller < MIN_CUSTOMERS or not self.best.is_clear(self.reach):
             return SMALL
         return CLEAR[self.best.estimate < 0]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; undefined values are None."""
-        told = {"plain": _plain(self.plain, self.reach), "verdict": self.verdict}
         adjusted = None if self.adjusted is None else _plain(self.adjusted, self.reach)
         needed = self.best.customers_needed
-        return told | {
+        return {
+            "plain": _plain(self.plain, self.reach),
+            "verdict": self.verdict,
             "cuped": adjusted,
             "smallest_shown": _finite(self.best.smallest_shown),
             "customers_needed": math.ceil(needed) if math.isfinite(needed) else None,
@@ -115,10 +116,10 @@ def _mismatch(ratio: SampleRatio) -> str:
 
 def _effect(rows: pd.DataFrame, name: str, treated: np.ndarray, measured: Measured) -> Effect:
     outcome = rows[name].to_numpy(dtype="float64") / (UNITS if name in MONEY else 1)
-    foreseen = rows["churn_probability"].to_numpy(dtype="float64")
+    predicted = rows["churn_probability"].to_numpy(dtype="float64")
     adjusted = None
-    if measured.closed and np.isfinite(foreseen).any():
-        adjusted = difference(cuped(outcome, treated, foreseen), treated)
+    if measured.closed and np.isfinite(predicted).any():
+        adjusted = difference(cuped(outcome, treated, predicted), treated)
     plain = difference(outcome, treated)
     return Effect(plain, adjusted, _reach(name, outcome, measured), int(treated.sum()))
 
@@ -131,12 +132,12 @@ def _reach(name: str, outcome: np.ndarray, measured: Measured) -> float:
     return reach_at_any_look(measured.elapsed)
 
 
-def _plain(found: Difference, reach: float) -> dict[str, float | None]:
-    low, high = found.interval(reach)
+def _plain(effect: Difference, reach: float) -> dict[str, float | None]:
+    low, high = effect.interval(reach)
     values = {
-        "treated": found.treated,
-        "kept": found.kept,
-        "estimate": found.estimate,
+        "treated": effect.treated,
+        "kept": effect.kept,
+        "estimate": effect.estimate,
         "low": low,
         "high": high,
     }

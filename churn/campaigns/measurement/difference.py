@@ -59,13 +59,13 @@ def difference(outcome: Floats, treated: Bools) -> Difference:
 
     Both groups need two customers; otherwise the error is NaN.
 
-    >>> found = difference(np.array([1.0, 0.0, 0.0, 0.0]), np.array([True, True, False, False]))
-    >>> found.estimate, found.error
+    >>> effect = difference(np.array([1.0, 0.0, 0.0, 0.0]), np.array([True, True, False, False]))
+    >>> effect.estimate, effect.error
     (0.5, 0.5)
     """
-    ours, theirs = outcome[treated], outcome[~treated]
-    error = math.sqrt(_variance_of_mean(ours) + _variance_of_mean(theirs))
-    return Difference(_mean(ours), _mean(theirs), error, len(outcome))
+    treatment, control = outcome[treated], outcome[~treated]
+    error = math.sqrt(_variance_of_mean(treatment) + _variance_of_mean(control))
+    return Difference(_mean(treatment), _mean(control), error, len(outcome))
 
 
 def cuped(outcome: Floats, treated: Bools, covariate: Floats) -> Floats:
@@ -78,10 +78,10 @@ def cuped(outcome: Floats, treated: Bools, covariate: Floats) -> Floats:
     known = np.isfinite(covariate)
     if not known.any():
         return outcome
-    away = np.where(known, covariate - covariate[known].mean(), 0.0)
-    inside, response = _within(away, treated), _within(outcome, treated)
-    spread = float(inside @ inside)
-    return outcome if spread == 0 else np.asarray(outcome - (inside @ response / spread) * away)
+    centred = np.where(known, covariate - covariate[known].mean(), 0.0)
+    within, response = _within(centred, treated), _within(outcome, treated)
+    spread = float(within @ within)
+    return outcome if spread == 0 else np.asarray(outcome - (within @ response / spread) * centred)
 
 
 def _within(values: Floats, treated: Bools) -> Floats:

@@ -60,12 +60,12 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
 
 
 def _groups(compared: pd.DataFrame) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for name, group in (
         ("treated", compared[~compared["kept"]]),
         ("kept", compared[compared["kept"]]),
     ):
-        found |= {
+        groups |= {
             f"{name}_customers": len(group),
             f"{name}_offered": int(group["offered"].sum()),
             f"{name}_retained": int(group["retained"].sum()),
@@ -73,17 +73,17 @@ def _groups(compared: pd.DataFrame) -> dict[str, Any]:
             f"{name}_net_spend": _sum(group, "net_spend"),
             f"{name}_margin": _sum(group, "margin"),
         }
-    return found
+    return groups
 
 
 def _earned(groups: dict[str, Any], cost: Decimal, analysis: Analysis) -> dict[str, Decimal | None]:
-    saved, orders, margin = (_more(groups, name) for name in ("retained", "orders", "margin"))
+    saved, orders, margin = (_gap(groups, name) for name in ("retained", "orders", "margin"))
     low, high = _bounds(analysis.effects["margin"])
     net = (margin - cost).quantize(CENT)
     is_saved = analysis.effects["retained"].verdict == "more" and saved > 0
     values = (saved, orders, margin, low, high, net, low - cost, high - cost, _ratio(net, cost))
-    told = dict(zip(EARNED, (*values, _ratio(cost, saved) if is_saved else None), strict=True))
-    return {name: _finite(value) for name, value in told.items()}
+    earned = dict(zip(EARNED, (*values, _ratio(cost, saved) if is_saved else None), strict=True))
+    return {name: _finite(value) for name, value in earned.items()}
 
 
 def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
@@ -104,13 +104,11 @@ def _finite(value: Decimal | None) -> Decimal | None:
     return None if value is None or not value.is_finite() else value
 
 
-def _more(groups: dict[str, Any], name: str) -> Decimal:
+def _gap(groups: dict[str, Any], name: str) -> Decimal:
     """Treated - kept x (treated customers / kept customers), to a hundredth."""
-    ours, theirs = groups["treated_customers"], groups["kept_customers"]
-    gap: Decimal = Decimal(groups[f"treated_{name}"]) - Decimal(groups[f"kept_{name}"]) * ours / (
-        theirs
-    )
-    return gap.quantize(CENT)
+    kept = Decimal(groups[f"kept_{name}"])
+    scaled: Decimal = kept * groups["treated_customers"] / groups["kept_customers"]
+    return (Decimal(groups[f"treated_{name}"]) - scaled).quantize(CENT)
 
 
 def _sum(frame: pd.DataFrame, name: str) -> Decimal:

@@ -85,9 +85,9 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> Samp
     total = sum(counts.values())
     planned = {arm: share * total for arm, share in shares.items()}
     impossible = any(counts[arm] and not planned[arm] for arm in counts)
-    gaps = [(counts[arm] - n) ** 2 / n for arm, n in planned.items() if n]
-    tail = float(chi2.sf(sum(gaps), max(len(gaps) - 1, 1)))
-    return SampleRatio(dict(counts), planned, 0.0 if impossible else tail)
+    terms = [(counts[arm] - n) ** 2 / n for arm, n in planned.items() if n]
+    p_value = float(chi2.sf(sum(terms), max(len(terms) - 1, 1)))
+    return SampleRatio(dict(counts), planned, 0.0 if impossible else p_value)
 
 
 def _reach(level: float) -> float:

@@ -26,14 +26,14 @@ from churn.offers.catalogue import NO_OFFER, Offers
 # In this order: the first that applies to a customer is the response.
 ANSWERS = {
     "not_sent": "find out why it was not delivered",
-    "unsubscribed": "do not write again; see that the consent is withdrawn",
-    "redeemed": "thank; no further discount now",
-    "redeemed_other": "redeemed something else than was sent: look at its offer, campaign or code",
+    "unsubscribed": "do not contact again; make sure that the consent is withdrawn",
+    "redeemed": "thank the customer; no further discount now",
+    "redeemed_other": "redeemed something other than the offer sent: check offer, campaign, code",
     "bought": "bought without redeeming: no discount was needed",
-    "bought_somehow": "whether with the offer is not known: connect [data.redemptions]",
-    "opened": "opened and did not buy: ask what is missing, or remind once",
-    "ignored": "try another channel or offer; the same again will not do",
-    "did_not_buy": "whether it was opened is not known: connect [data.events]",
+    "bought_somehow": "not known whether the offer was used: connect [data.redemptions]",
+    "opened": "opened but did not buy: ask why, or send one reminder",
+    "ignored": "try another channel or another offer",
+    "did_not_buy": "not known whether it was opened: connect [data.events]",
 }
 
 NO_CAMPAIGN = "name a campaign that is neither this one nor one of [data.contacts]"
@@ -94,8 +94,8 @@ def answers_of(rows: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
 
 @dataclass(frozen=True)
 class Redeemed:
-    """By row of a plan: `ours`, redemptions of the offer that was sent; `others`, of anything else;
-    `priced`, those of ours with an order on the same day, and the sum of those orders.
+    """By row of a plan: `ours`, redemptions of the offer sent; `others`, of anything else;
+    `priced`, those of `ours` with an order on the same day, and the sum of those orders.
 
     All are null if redemptions are unknown. `unmatched` counts unmatched redemptions of customers
     with an offer, by what they refer to.
@@ -109,17 +109,17 @@ class Redeemed:
 
 
 def redeemed_by(
-    frame: pd.DataFrame, found: pa.Table | None, codes: Mapping[str, str], offer_ids: set[str]
+    frame: pd.DataFrame, table: pa.Table | None, codes: Mapping[str, str], offer_ids: set[str]
 ) -> Redeemed:
     """Redemptions (see `churn.data.responses`) by row of a plan with customer_id, campaign_id and
     offer_id.
 
     `codes` maps lower-case codes to offers; an offer's id also counts as a code.
     """
-    if found is None:
+    if table is None:
         unknown = pd.Series(pd.NA, index=frame.index, dtype="Int64")
         return Redeemed(unknown, unknown, unknown, unknown.astype("Float64"), {})
-    rows = found.to_pandas()
+    rows = table.to_pandas()
     sent = rows["customer_id"].map(frame.set_index("customer_id")["offer_id"])
     rows = rows.assign(sent=sent)[sent.notna() & (sent != NO_OFFER)]
     named = _named_offer(rows, {**codes, **{name: name for name in offer_ids}})
@@ -263,9 +263,9 @@ def _with_outcomes(
     frame: pd.DataFrame, snapshot: Snapshot, seen: Cutoffs, margin_rate: float
 ) -> pd.DataFrame:
     tables = snapshot.tables
-    came = tables.engine.collect(outcomes(tables, seen)).to_pandas().set_index("customer_id")
+    observed = tables.engine.collect(outcomes(tables, seen)).to_pandas().set_index("customer_id")
     orders, spend = (
-        frame["customer_id"].map(came[name]).fillna(0).astype("float64")
+        frame["customer_id"].map(observed[name]).fillna(0).astype("float64")
         for name in ("horizon_orders", "horizon_net_spend")
     )
     return frame.assign(
@@ -276,10 +276,10 @@ def _with_outcomes(
     )
 
 
-def _reaction(frame: pd.DataFrame, found: pa.Table | None, name: str) -> pd.Series[int]:
-    if found is None:
+def _reaction(frame: pd.DataFrame, reactions: pa.Table | None, name: str) -> pd.Series[int]:
+    if reactions is None:
         return pd.Series(pd.NA, index=frame.index, dtype="Int64")
-    by_customer = found.to_pandas().set_index("customer_id")[name]
+    by_customer = reactions.to_pandas().set_index("customer_id")[name]
     return frame["customer_id"].map(by_customer).fillna(0).astype("Int64")
 
 
@@ -291,19 +291,19 @@ def _costs(
     A share refers to the net amount of the order on the day of the redemption; without one, to the
     customer's mean order since the plan; without any, to the order that the plan expected.
     """
-    known = {offer.offer_id: offer for offer in offers}
-    lacking = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(known))
-    if lacking:
+    by_id = {offer.offer_id: offer for offer in offers}
+    missing = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(by_id))
+    if missing:
         rule = "the catalogue must contain the offers of the plan, with their costs"
-        raise ConfigError(rule, got=f"no {lacking}", fix="Pass the catalogue of that campaign.")
+        raise ConfigError(rule, got=f"no {missing}", fix="Pass the catalogue of that campaign.")
     contact, fixed, share, rate = (
-        frame["offer_id"].map({k: getattr(one, name) for k, one in known.items()}).fillna(0.0)
+        frame["offer_id"].map({k: getattr(offer, name) for k, offer in by_id.items()}).fillna(0.0)
         for name in ("contact_cost", "margin_amount", "margin_share", "redemption_rate")
     )
     planned = (frame["expected_cost"] - contact).clip(lower=0.0)
     mean_order = (frame["net_spend"] / UNITS / frame["orders"].where(frame["orders"] > 0)).clip(0.0)
     assumed = (share * mean_order).fillna((planned / rate.where(rate > 0)).fillna(0.0))
-    times, priced = (one.astype("float64") for one in (redeemed.ours, redeemed.priced))
+    times, priced = redeemed.ours.astype("float64"), redeemed.priced.astype("float64")
     amount = redeemed.order_amount.astype("float64")
     unpriced = (times - priced).clip(lower=0.0) * assumed.where(share > 0, 0.0)
     cost = times * fixed + share * amount + unpriced

@@ -1,4 +1,4 @@
-"""The mail server of the tests, found where other rooms find it, too."""
+"""Settings of e-mail for the tests."""
 
 import pytest
 
@@ -7,10 +7,10 @@ from churn.campaigns.delivery.settings import EmailSettings
 
 @pytest.fixture(scope="session")
 def make_email_settings():
-    """The settings of a shop that sends e-mail, with what a test says otherwise."""
+    """The settings of a shop that sends e-mail, with the changes of a test."""
 
     def make(**changes):
-        least = {
+        defaults = {
             "host": "127.0.0.1",
             "security": "none",
             "sender": "Corner Shop <news@shop.example>",
@@ -20,6 +20,6 @@ def make_email_settings():
             "shop_url": "https://shop.example/",
             "timeout_seconds": 5.0,
         }
-        return EmailSettings(**{**least, **changes})
+        return EmailSettings(**{**defaults, **changes})
 
     return make

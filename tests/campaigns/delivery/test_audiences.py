@@ -1,4 +1,4 @@
-"""An audience is hashes alone, in an order that tells nothing."""
+"""An audience contains only hashes, in an order that reveals nothing."""
 
 import pyarrow as pa
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from churn.campaigns.delivery.audiences import AUDIENCES, hashed_audience
 from churn.campaigns.delivery.deliverable import Deliverable
 
-people = st.lists(
+customers = st.lists(
     st.tuples(
         st.none() | st.emails(), st.none() | st.from_regex(r"\+1650555[0-9]{4}", fullmatch=True)
     ),
@@ -15,45 +15,46 @@ people = st.lists(
 )
 
 
-@given(people, st.sampled_from(sorted(AUDIENCES)))
-def test_nothing_but_hashes_is_in_an_audience_and_everyone_is_counted(people, name):
-    ids = [f"customer {number}" for number in range(len(people))]
+@given(customers, st.sampled_from(sorted(AUDIENCES)))
+def test_an_audience_has_only_hashes_and_everyone_is_counted(customers, name):
+    ids = [f"customer {number}" for number in range(len(customers))]
     sent = Deliverable(pa.table({"customer_id": pa.array(ids, pa.string())}), {"objected": 3})
     addresses = pa.table(
         {
             "customer_id": pa.array(ids, pa.string()),
-            "email": pa.array([email for email, _ in people], pa.string()),
-            "phone": pa.array([phone for _, phone in people], pa.string()),
+            "email": pa.array([email for email, _ in customers], pa.string()),
+            "phone": pa.array([phone for _, phone in customers], pa.string()),
         }
     )
-    made = hashed_audience(sent, addresses, AUDIENCES[name], phone_region=None)
-    cells = [cell for row in made.table.to_pylist() for cell in row.values() if cell is not None]
-    raw = {word for person in people for word in person if word} | set(ids)
+    hashed = hashed_audience(sent, addresses, AUDIENCES[name], phone_region=None)
+    rows = hashed.table.to_pylist()
+    cells = [cell for row in rows for cell in row.values() if cell is not None]
+    raw = {value for customer in customers for value in customer if value} | set(ids)
     assert all(len(cell) == 64 and set(cell) <= set("0123456789abcdef") for cell in cells)
     assert not raw & set(cells)
-    assert made.table.num_rows + sum(made.left_out.values()) == len(people) + 3
-    assert made.table.num_rows == len({tuple(row.values()) for row in made.table.to_pylist()})
+    assert len(rows) + sum(hashed.left_out.values()) == len(customers) + 3
+    assert len(rows) == len({tuple(row.values()) for row in rows})
 
 
-def test_the_columns_are_those_that_each_platform_asks_for():
+def test_the_columns_are_those_of_each_platform():
     sent = Deliverable(pa.table({"customer_id": ["a"]}), {})
-    known = pa.table({"customer_id": ["a"], "email": ["a@x.org"], "phone": ["+16505551212"]})
-    found = {
-        name: hashed_audience(sent, known, kind, phone_region=None).table.column_names
+    addresses = pa.table({"customer_id": ["a"], "email": ["a@x.org"], "phone": ["+16505551212"]})
+    columns = {
+        name: hashed_audience(sent, addresses, kind, phone_region=None).table.column_names
         for name, kind in AUDIENCES.items()
     }
-    assert found == {
+    assert columns == {
         "google-ads": ["Email", "Phone"],
         "google-data-manager": ["email_address", "phone_number"],
         "meta": ["email", "phone"],
     }
 
 
-def test_a_customer_who_is_not_listed_is_counted_as_without_identifier():
+def test_a_customer_without_addresses_is_counted_as_without_identifier():
     sent = Deliverable(pa.table({"customer_id": ["a", "b"]}), {})
-    known = pa.table(
+    addresses = pa.table(
         {"customer_id": ["a"], "email": ["a@x.org"], "phone": pa.nulls(1, pa.string())}
     )
-    made = hashed_audience(sent, known, AUDIENCES["meta"], phone_region=None)
-    assert made.table.num_rows == 1
-    assert made.left_out == {"no_identifier": 1}
+    hashed = hashed_audience(sent, addresses, AUDIENCES["meta"], phone_region=None)
+    assert hashed.table.num_rows == 1
+    assert hashed.left_out == {"no_identifier": 1}

@@ -1,4 +1,4 @@
-"""The loop: each message once, in its pace and outside quiet hours, and what is left is told."""
+"""Sending: each message once, at the allowed rate and outside quiet hours, and all counted."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,7 +19,7 @@ SENT = Outcome("sent")
 
 
 class Time:
-    """A clock that moves when somebody waits."""
+    """A clock that advances by sleeping."""
 
     def __init__(self, now=NOON):
         self.at = now
@@ -32,19 +32,19 @@ class Time:
 
 
 class Script:
-    """A transport that answers as it was told, and then that it was sent."""
+    """A transport with the given outcomes, then "sent"."""
 
     name = "email"
 
     def __init__(self, outcomes=(), during=lambda: None):
         self.outcomes = list(outcomes)
         self.during = during
-        self.carried = []
+        self.delivered = []
         self.closed = False
 
-    def send(self, parcel):
+    def send(self, batch):
         self.during()
-        self.carried.append([one.message.customer_id for one in parcel])
+        self.delivered.append([outgoing.message.customer_id for outgoing in batch])
         return self.outcomes.pop(0) if self.outcomes else SENT
 
     def close(self):
@@ -58,7 +58,7 @@ def ledger(tmp_path):
 
 
 def waiting(ledger, *customers, batch=None):
-    """Messages of these customers on record, as batches; all in one where `batch` names it."""
+    """Recorded messages of these customers, as batches; all in one if `batch` is given."""
     messages = [
         Message(
             campaign_id="spring",
@@ -74,7 +74,7 @@ def waiting(ledger, *customers, batch=None):
         for customer in customers
     ]
     enqueue(ledger, messages)
-    return batches(Outgoing(one, {}) for one in messages)
+    return batches(Outgoing(message, {}) for message in messages)
 
 
 def dispatched(ledger, transport, items, *, time=None, **options):
@@ -85,60 +85,61 @@ def dispatched(ledger, transport, items, *, time=None, **options):
 
 def states(ledger):
     return {
-        one.customer_id: (one.state, one.cause) for one in messages_of(ledger, "spring", NEW_YEAR)
+        message.customer_id: (message.state, message.cause)
+        for message in messages_of(ledger, "spring", NEW_YEAR)
     }
 
 
-def test_each_parcel_goes_out_once_and_is_on_record_while_it_does(ledger):
+def test_each_batch_is_sent_once_and_recorded_before(ledger):
     seen = []
     transport = Script(during=lambda: seen.append(sorted(s for s, _ in states(ledger).values())))
     tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben"))
-    assert transport.carried == [["anna"], ["ben"]]
+    assert transport.delivered == [["anna"], ["ben"]]
     assert transport.closed
     assert seen == [["sending", "waiting"], ["sending", "sent"]]
     assert (tally.of("sent"), tally.of("waiting"), tally.stopped) == (2, 0, None)
 
 
-def test_a_parcel_may_hold_many(ledger):
+def test_a_batch_may_contain_several_messages(ledger):
     transport = Script()
     dispatched(ledger, transport, waiting(ledger, "anna", "ben", batch="msg_1"))
-    assert transport.carried == [["anna", "ben"]]
+    assert transport.delivered == [["anna", "ben"]]
 
 
-def test_what_cannot_go_now_is_tried_after_the_others_and_then_left(ledger):
+def test_a_temporary_failure_is_retried_after_the_others(ledger):
     later = Outcome("waiting", "451")
     transport, time = Script([later, SENT, later, later]), Time()
     tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben"), time=time)
-    assert transport.carried == [["anna"], ["ben"], ["anna"], ["anna"]]
+    assert transport.delivered == [["anna"], ["ben"], ["anna"], ["anna"]]
     assert time.waits == [2.0, 4.0]
     assert states(ledger) == {"anna": ("waiting", "451"), "ben": ("sent", None)}
     assert tally.counts == {("sent", None): 1, ("waiting", "451"): 1, ("withdrawn", None): 0}
 
 
-def test_a_transport_that_can_do_no_more_leaves_the_rest_waiting(ledger):
+def test_an_unusable_transport_leaves_the_rest_waiting(ledger):
     transport = Script([SENT, Outcome("waiting", "no connection", stop=True)])
     tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben", "cleo"))
-    assert transport.carried == [["anna"], ["ben"]]
+    assert transport.delivered == [["anna"], ["ben"]]
     assert tally.stopped == "no connection"
     assert tally.of("waiting") == 2
     assert {state for state, _ in states(ledger).values()} == {"sent", "waiting"}
 
 
-def test_refusal_after_refusal_stops_before_everybody_is_lost(ledger):
+def test_only_rejections_in_a_row_stop_sending(ledger):
     transport = Script([Outcome("failed", "554")] * 40)
     tally = dispatched(ledger, transport, waiting(ledger, *(f"c{n}" for n in range(40))))
     assert (tally.of("failed"), tally.of("waiting")) == (25, 15)
     assert tally.stopped == "the first 25 were all rejected"
 
 
-def test_whoever_withdraws_while_others_are_sent_to_is_left_out(ledger):
+def test_a_customer_who_unsubscribes_during_sending_is_left_out(ledger):
     transport = Script(during=lambda: record_withdrawal(ledger, "ben", "email", source="page"))
     tally = dispatched(ledger, transport, waiting(ledger, "anna", "ben", "cleo"))
-    assert transport.carried == [["anna"], ["cleo"]]
+    assert transport.delivered == [["anna"], ["cleo"]]
     assert (tally.of("sent"), tally.of("withdrawn")) == (2, 1)
 
 
-def test_the_pace_is_kept(ledger):
+def test_the_rate_limit_is_respected(ledger):
     time, at = Time(), []
     transport = Script(during=lambda: at.append(time.at))
     items = waiting(ledger, "anna", "ben", "cleo")
@@ -146,39 +147,39 @@ def test_the_pace_is_kept(ledger):
     assert [moment - NOON for moment in at] == [timedelta(seconds=s) for s in (0, 3, 6)]
 
 
-def test_in_a_long_run_it_is_asked_again_who_may_be_sent_to(ledger):
-    time, asked = Time(), []
+def test_a_long_run_checks_consent_again(ledger):
+    time, checks = Time(), []
     transport = Script(during=lambda: time.sleep(10 * 60))
 
     def ask_again():
-        asked.append(time.at - NOON)
+        checks.append(time.at - NOON)
         return {"anna", "ben", "dora"}
 
     items = waiting(ledger, "anna", "ben", "cleo", "dora")
     tally = dispatched(ledger, transport, items, time=time, ask_again=ask_again)
-    assert transport.carried == [["anna"], ["ben"], ["dora"]]
-    assert asked == [timedelta(minutes=20)]
+    assert transport.delivered == [["anna"], ["ben"], ["dora"]]
+    assert checks == [timedelta(minutes=20)]
     assert (tally.of("sent"), tally.of("withdrawn")) == (3, 1)
 
 
 QUIET_HOURS = QuietHours.parse("21:00-08:00", timezone="UTC")
 
 
-def test_in_quiet_hours_nothing_is_sent(ledger):
+def test_nothing_is_sent_in_quiet_hours(ledger):
     transport, night = Script(), Time(NOON.replace(hour=23))
     tally = dispatched(ledger, transport, waiting(ledger, "anna"), time=night, quiet=QUIET_HOURS)
-    assert (transport.carried, tally.stopped, tally.of("waiting")) == ([], QUIET, 1)
+    assert (transport.delivered, tally.stopped, tally.of("waiting")) == ([], QUIET, 1)
 
 
-def test_quiet_hours_that_begin_in_between_end_the_sending(ledger):
+def test_quiet_hours_that_start_during_sending_end_it(ledger):
     time = Time(NOON.replace(hour=20, minute=59))
     transport = Script(during=lambda: time.sleep(60))
     items = waiting(ledger, "anna", "ben")
     assert dispatched(ledger, transport, items, time=time, quiet=QUIET_HOURS).of("waiting") == 1
-    assert transport.carried == [["anna"]]
+    assert transport.delivered == [["anna"]]
 
 
-def test_quiet_hours_are_waited_for_where_that_is_wished(ledger):
+def test_with_wait_sending_resumes_after_quiet_hours(ledger):
     time = Time(NOON.replace(hour=20, minute=59))
     at = []
     transport = Script(during=lambda: (at.append(time.at), time.sleep(60)))
@@ -188,11 +189,11 @@ def test_quiet_hours_are_waited_for_where_that_is_wished(ledger):
     assert at[1] == NOON.replace(hour=8) + timedelta(days=1)
 
 
-def test_a_transport_that_fails_unexpectedly_leaves_its_parcel_in_doubt(ledger):
-    def burst():
+def test_an_unexpected_failure_leaves_the_batch_with_an_unknown_outcome(ledger):
+    def fail():
         raise RuntimeError("a bug")
 
-    transport = Script(during=burst)
+    transport = Script(during=fail)
     with pytest.raises(RuntimeError, match="a bug"):
         dispatched(ledger, transport, waiting(ledger, "anna", "ben"))
     assert transport.closed
@@ -211,22 +212,20 @@ OUTCOMES = st.sampled_from(
 
 
 @given(st.lists(OUTCOMES, max_size=30), st.integers(1, 8), st.integers(1, 4))
-def test_whatever_the_transport_answers_nobody_gets_two_and_everybody_is_counted(
-    outcomes, customers, attempts
-):
+def test_nobody_gets_two_messages_and_everybody_is_counted(outcomes, customers, attempts):
     from pathlib import Path
 
     with Ledger(Path(":memory:"), now=lambda: NOON) as ledger:
         names = [f"c{number}" for number in range(customers)]
         transport = Script(outcomes)
         tally = dispatched(ledger, transport, waiting(ledger, *names), attempts=attempts)
-        taken = [
+        final = [
             names[0]
-            for names, outcome in zip(transport.carried, [*outcomes, *[SENT] * 99], strict=False)
+            for names, outcome in zip(transport.delivered, [*outcomes, *[SENT] * 99], strict=False)
             if outcome.state != "waiting"
         ]
-        assert len(taken) == len(set(taken))
+        assert len(final) == len(set(final))
         assert sum(tally.counts.values()) == customers
         for state in ("sent", "failed", "unknown", "waiting"):
-            on_record = [one for one, _ in states(ledger).values() if one == state]
-            assert len(on_record) == tally.of(state)
+            recorded = [recorded for recorded, _ in states(ledger).values() if recorded == state]
+            assert len(recorded) == tally.of(state)

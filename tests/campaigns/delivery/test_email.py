@@ -1,4 +1,4 @@
-"""A message keeps what it says and nothing gets into its headers."""
+"""Messages keep their content, and nothing can be injected into their headers."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.campaigns.delivery.email import LONGEST_SUBJECT, compose, message_id
+from churn.campaigns.delivery.email import MAX_SUBJECT, compose, message_id
 from churn.campaigns.delivery.mailbox import Mailbox
 from churn.campaigns.delivery.templates import RenderedMessage
 from churn.errors import ConfigError
@@ -30,7 +30,7 @@ def composed(subject="Hello", text="Some text.\n", html="<p>Some text.</p>\n", *
     return data, message_from_bytes(data, policy=policy.SMTP)
 
 
-def test_one_click_unsubscribes_by_headers_that_are_never_folded():
+def test_the_unsubscribe_headers_are_never_folded():
     data, message = composed()
     lines = data.split(b"\r\n")
     assert f"List-Unsubscribe: <{LINK}>".encode() in lines
@@ -38,7 +38,7 @@ def test_one_click_unsubscribes_by_headers_that_are_never_folded():
     assert message["List-Unsubscribe"] == f"<{LINK}>"
 
 
-def test_the_headers_say_from_whom_to_whom_and_when():
+def test_the_headers_have_sender_recipient_and_date():
     _, message = composed(reply_to=Mailbox("", "help@shop.example"))
     assert message["From"].addresses[0].display_name == "Ann, Böd & Co"
     assert message["From"].addresses[0].addr_spec == "news@shop.example"
@@ -49,7 +49,7 @@ def test_the_headers_say_from_whom_to_whom_and_when():
     assert not message.defects
 
 
-def test_text_comes_before_html_and_both_are_whole():
+def test_text_comes_before_html_and_both_are_complete():
     _, message = composed(text="Größe: 5 €\n.\nlast\n", html="<p>Größe</p>\n")
     text, html = message.iter_parts()
     assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
@@ -60,7 +60,7 @@ def test_text_comes_before_html_and_both_are_whole():
 @given(
     st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=150)
 )
-def test_any_printable_subject_is_read_as_it_was_written(subject):
+def test_any_printable_subject_survives_encoding(subject):
     data, message = composed(subject)
     assert message["Subject"] == subject.replace("=?", "= ?")
     assert max(map(len, data.split(b"\r\n"))) < 998
@@ -74,9 +74,9 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(
-    "subject", ["", "a\r\nBcc: li@mail.example", "a\nb", "a\0b", "a" * (LONGEST_SUBJECT + 1)]
+    "subject", ["", "a\r\nBcc: li@mail.example", "a\nb", "a\0b", "a" * (MAX_SUBJECT + 1)]
 )
-def test_a_subject_that_no_header_can_hold_is_refused(subject):
+def test_an_invalid_subject_is_refused(subject):
     with pytest.raises(ConfigError, match=r"a subject must be one line.*block `subject`"):
         composed(subject)
 
@@ -90,27 +90,28 @@ INJECTIONS = [
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_an_encoded_word_is_no_way_into_the_head(text):
-    """CVE-2024-6923: the library decodes it, line breaks and all."""
+def test_encoded_words_cannot_inject_headers(text):
+    """CVE-2024-6923: the library decodes them, including line breaks."""
     sender, reply = Mailbox(text, "news@shop.example"), Mailbox(text, "help@shop.example")
     data, message = composed(text, sender=sender, reply_to=reply)
     assert set(message.keys()) == HEADERS | {"Reply-To"}
     assert len(message.keys()) == len(HEADERS) + 1
     assert not {"\n", "\r"} & set("".join([message["Subject"], message["From"]]))
     assert b"evil" not in data.partition(b"\r\n\r\n")[2]
-    assert [one.addr_spec for one in message["Reply-To"].addresses] == ["help@shop.example"]
+    addresses = [address.addr_spec for address in message["Reply-To"].addresses]
+    assert addresses == ["help@shop.example"]
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
-def test_no_end_of_a_line_gets_into_a_subject_or_a_sender(end):
+def test_line_breaks_in_subject_or_sender_are_refused(end):
     with pytest.raises(ConfigError, match="a subject must be one line"):
         composed(f"5 euros{end}Bcc: evil@x.example")
     with pytest.raises(ConfigError, match="sender must be one e-mail address"):
         Mailbox.parse(f"Shop{end}Bcc: e@x.example <news@shop.example>", what="sender")
 
 
-def test_a_head_with_a_line_that_is_not_ours_is_refused(monkeypatch):
-    """The last look, should a library let something through that passed all else."""
+def test_a_message_with_an_unexpected_header_is_refused(monkeypatch):
+    """The final check, in case a library lets something through that passed the others."""
     written = EmailMessage.as_bytes
     for line in (b"Bcc: evil@x.example\r\n", b"Subject: two\r\n", b" a\nb: c\r\n"):
         monkeypatch.setattr(EmailMessage, "as_bytes", lambda self, line=line: line + written(self))
@@ -118,7 +119,7 @@ def test_a_head_with_a_line_that_is_not_ours_is_refused(monkeypatch):
             composed()
 
 
-def test_the_id_of_a_message_stays_and_does_not_tell_its_token():
+def test_the_message_id_is_stable_and_does_not_reveal_the_token():
     assert message_id("token", "shop.example") == message_id("token", "shop.example")
     assert message_id("token", "shop.example") != message_id("other", "shop.example")
     assert "token" not in message_id("token", "shop.example")

@@ -1,4 +1,4 @@
-"""What passes as an address can stand in a header and an envelope, and is nothing more."""
+"""Accepted addresses are safe in headers and envelopes."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from churn.errors import ConfigError
         ("a@bücher.example", "a@xn--bcher-kva.example"),
     ],
 )
-def test_an_address_is_kept_with_its_domain_in_lower_case(text, address):
+def test_the_domain_of_an_address_is_lowercased(text, address):
     assert checked_address(text) == address
 
 
@@ -45,12 +45,12 @@ def test_an_address_is_kept_with_its_domain_in_lower_case(text, address):
         ),
     ],
 )
-def test_what_is_no_plain_address_is_none(text):
+def test_invalid_addresses_are_none(text):
     assert checked_address(text) is None
 
 
 @given(st.text(max_size=80))
-def test_no_text_gets_more_than_one_printable_word_into_a_header(text):
+def test_an_accepted_address_is_one_printable_word(text):
     address = checked_address(text)
     if address is not None:
         assert address.isascii()
@@ -59,7 +59,7 @@ def test_no_text_gets_more_than_one_printable_word_into_a_header(text):
         assert address.count("@") == 1
 
 
-def test_a_mailbox_has_a_name_or_none():
+def test_a_mailbox_may_have_a_name():
     assert Mailbox.parse("Ann, Böd & Co <a@shop.example>", what="it") == Mailbox(
         "Ann, Böd & Co", "a@shop.example"
     )
@@ -70,6 +70,6 @@ def test_a_mailbox_has_a_name_or_none():
 @pytest.mark.parametrize(
     "text", ["", "Shop", "Shop <a@b>", "S <a@b.example> <c@d.example>", "S\n<a@b.example>"]
 )
-def test_what_is_no_mailbox_is_told_with_its_setting(text):
+def test_an_invalid_mailbox_is_refused_with_its_setting(text):
     with pytest.raises(ConfigError, match=r"sender must be one e-mail address.*Corner Shop <news@"):
         Mailbox.parse(text, what="sender")

@@ -1,4 +1,4 @@
-"""A plan is known again by what it decided, whatever run wrote it and in whatever order."""
+"""A plan is identified by its offers, whatever run wrote it and in whatever order."""
 
 from datetime import date
 
@@ -25,7 +25,7 @@ def plan(*rows, **every):
     )
 
 
-def test_a_plan_says_its_campaign_its_date_and_its_run():
+def test_a_plan_has_its_campaign_date_and_run():
     planned = Planned.read(plan({}, {}))
     assert (planned.campaign_id, planned.as_of, planned.run_id) == (
         "spring",
@@ -34,24 +34,24 @@ def test_a_plan_says_its_campaign_its_date_and_its_run():
     )
 
 
-def test_order_and_run_do_not_change_what_was_decided_and_an_offer_does():
+def test_the_digest_depends_on_offers_but_not_on_order_or_run():
     first, again = Planned.read(plan({}, {})), Planned.read(plan({}, {}, run_id="r-2"))
     turned = Planned.read(plan({}, {}).take([1, 0]))
     other = Planned.read(plan({}, {"offer_id": "gift"}))
     assert first.digest == again.digest == turned.digest != other.digest
 
 
-def test_who_is_offered_nothing_does_not_change_what_was_decided():
-    nothing = {"offer_id": "none", "channel": None, "expires_on": None, "arm": "holdout"}
-    assert Planned.read(plan({}, nothing)).digest == Planned.read(plan({})).digest
+def test_customers_without_an_offer_do_not_change_the_digest():
+    held_out = {"offer_id": "none", "channel": None, "expires_on": None, "arm": "holdout"}
+    assert Planned.read(plan({}, held_out)).digest == Planned.read(plan({})).digest
 
 
 def test_a_plan_without_rows_is_none():
     assert Planned.read(plan({}).slice(0, 0)) is None
 
 
-def test_a_customer_who_stands_twice_and_mixed_plans_are_refused():
+def test_repeated_customers_and_mixed_plans_are_refused():
     with pytest.raises(DataError, match="a plan must contain every customer_id once"):
         Planned.read(plan({}, {"customer_id": "c0"}))
-    with pytest.raises(DataError, match="a plan must be of one campaign_id, got 2"):
+    with pytest.raises(DataError, match="a plan must have only one campaign_id, got 2"):
         Planned.read(plan({}, {"campaign_id": "summer"}))

@@ -1,4 +1,4 @@
-"""What the settings of sending refuse."""
+"""Invalid settings of delivery are refused."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"host": "mail.shop.example"}, 'security = "none" is only for a server on this machine'),
         ({"username": "jo"}, "username and password must be given together"),
@@ -42,12 +42,12 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         ({"language": "xx"}, r"language must be one of \['de', 'en'\]"),
     ],
 )
-def test_settings_that_cannot_be_kept_are_refused(make_email_settings, changes, told):
-    with pytest.raises(ConfigError, match=told):
+def test_invalid_settings_are_refused(make_email_settings, changes, message):
+    with pytest.raises(ConfigError, match=message):
         make_email_settings(**changes)
 
 
-def test_no_secret_is_shown(make_email_settings):
+def test_secrets_are_not_shown(make_email_settings):
     assert "hunter2" not in repr(make_email_settings(username="jo", password="hunter2"))
     assert SECRET not in repr(WebhookSettings(url="https://a.example", secret=SECRET))
 
@@ -55,12 +55,12 @@ def test_no_secret_is_shown(make_email_settings):
 @pytest.mark.parametrize(
     "url", ["http://a.example", "ftp://localhost", "https://", "http://[", "x"]
 )
-def test_a_webhook_is_reached_encrypted_or_on_this_machine(url):
+def test_a_webhook_url_must_be_https_or_on_this_machine(url):
     with pytest.raises(ConfigError, match="url must start with https"):
         WebhookSettings(url=url, secret=SECRET)
 
 
-def test_this_machine_is_what_can_mean_nothing_else():
+def test_loopback_is_only_what_can_only_be_this_machine():
     assert [is_loopback(host) for host in ("127.0.0.2", "LOCALHOST", "::1")] == [True] * 3
     assert not any(is_loopback(host) for host in ("10.0.0.1", "localhost.a.example", "", "127.1"))
     assert loopback_or_https("http://localhost:8080/x")

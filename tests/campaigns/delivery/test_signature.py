@@ -1,4 +1,4 @@
-"""Signatures are those of Standard Webhooks."""
+"""Signatures follow Standard Webhooks."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from churn.errors import ConfigError
 PUBLISHED = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def test_the_published_example_is_signed_as_published():
-    """The vector in the test suites of the reference libraries."""
+def test_the_signature_of_the_published_example_matches():
+    """The test vector of the reference libraries."""
     signed = signature(
         key_of(PUBLISHED),
         message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -27,7 +27,7 @@ def test_the_published_example_is_signed_as_published():
         "whsec_ü",
     ],
 )
-def test_what_is_no_secret_is_refused_and_not_repeated(secret):
+def test_an_invalid_secret_is_refused_without_showing_it(secret):
     with pytest.raises(ConfigError, match=r"24 to 64 bytes in base64.*openssl rand") as refused:
         key_of(secret)
     assert refused.value.got is None

@@ -1,4 +1,4 @@
-"""Against a real mail server: what arrives, how encrypted, and what is known after a failure."""
+"""Sending to a real mail server: content, encryption, and outcomes after failures."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ UNTRUSTED = Outcome("waiting", "the mail server's certificate is not trusted", s
 
 @pytest.fixture
 def send(make_email_settings):
-    """Sends messages over one connection to a port, and tells what became of each."""
+    """Sends messages over one connection to a port, and returns the outcome of each."""
 
     def run(port, *messages, ca_file=None, **changes):
         settings = make_email_settings(port=port, **changes)
@@ -36,7 +36,7 @@ def send(make_email_settings):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that is its own authority, and its key, as two files."""
+    """A self-signed certificate for 127.0.0.1 and its key, as two files."""
     from ipaddress import ip_address
 
     from cryptography import x509
@@ -47,7 +47,7 @@ def certificate(tmp_path_factory):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a mail server for tests")])
     now = datetime.now(UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -62,7 +62,7 @@ def certificate(tmp_path_factory):
         .sign(key, hashes.SHA256())
     )
     folder = tmp_path_factory.mktemp("certificate")
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -73,32 +73,32 @@ def certificate(tmp_path_factory):
     return folder / "cert.pem", folder / "key.pem"
 
 
-def test_a_message_arrives_byte_for_byte_dots_included(send):
+def test_a_message_arrives_unchanged_including_dots(send):
     sink = MailSink()
     with serving(sink) as server:
         assert send(server.port, DATA, DATA) == [Outcome("sent"), Outcome("sent")]
-    assert [one.original_content for one in sink.envelopes] == [DATA + b"\r\n"] * 2
+    assert [envelope.original_content for envelope in sink.envelopes] == [DATA + b"\r\n"] * 2
     assert (sink.envelopes[0].mail_from, sink.recipients) == (FROM, [TO, TO])
     assert sink.connections == 1
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"),
+    ("reply", "outcome"),
     [
         ("554 no", Outcome("failed", "554")),
         ("451 later", Outcome("waiting", "451")),
         ("421 bye", Outcome("waiting", "421")),
     ],
 )
-def test_a_refusal_is_for_good_by_5xx_and_for_now_by_4xx(send, said, outcome):
-    refusing = MailSink(answer=lambda _: said), MailSink(recipient=lambda _: said)
-    for sink in refusing:
+def test_5xx_is_permanent_and_4xx_temporary(send, reply, outcome):
+    rejecting = MailSink(answer=lambda _: reply), MailSink(recipient=lambda _: reply)
+    for sink in rejecting:
         with serving(sink) as server:
             assert send(server.port, DATA, DATA) == [outcome, outcome]
         assert sink.envelopes == []
 
 
-def test_one_refused_recipient_does_not_hold_up_the_next(send):
+def test_a_rejected_recipient_does_not_affect_the_next(send):
     answers = iter(["550 nobody here", "250 OK"])
     sink = MailSink(recipient=lambda _: next(answers))
     with serving(sink) as server:
@@ -123,7 +123,7 @@ def test_starttls_encrypts_and_logs_in(send, certificate):
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_certificate_that_nobody_vouches_for_gets_no_message(send, certificate, security):
+def test_a_server_with_an_untrusted_certificate_gets_no_message(send, certificate, security):
     sink = MailSink()
     options = (
         {"tls_context": tls_context(*certificate)}
@@ -139,13 +139,13 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_message(send, certificate
     assert len(sink.envelopes) == 1
 
 
-def test_a_certificate_of_another_host_gets_no_message(send, certificate):
+def test_a_server_with_the_certificate_of_another_host_gets_no_message(send, certificate):
     with encrypted(MailSink(), {"tls_context": tls_context(*certificate)}) as port:
         (outcome,) = send(port, security="starttls", host="localhost", ca_file=certificate[0])
     assert outcome == UNTRUSTED
 
 
-def test_a_server_without_starttls_gets_no_message_in_the_clear(send):
+def test_a_server_without_starttls_gets_no_unencrypted_message(send):
     sink = MailSink()
     with serving(sink) as server:
         (outcome,) = send(server.port, security="starttls")
@@ -154,13 +154,13 @@ def test_a_server_without_starttls_gets_no_message_in_the_clear(send):
     assert sink.envelopes == []
 
 
-def test_a_server_without_a_login_is_told_to_have_none(send):
+def test_a_server_without_login_is_reported(send):
     with serving(MailSink()) as server:
         (outcome,) = send(server.port, username="jo", password="hunter2")
     assert outcome == Outcome("waiting", "the mail server does not offer a login", stop=True)
 
 
-def test_nobody_there_stops_the_run_after_the_attempts(make_email_settings):
+def test_an_unreachable_server_stops_the_run_after_the_attempts(make_email_settings):
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         waits, port = [], unheard.getsockname()[1]
@@ -171,7 +171,7 @@ def test_nobody_there_stops_the_run_after_the_attempts(make_email_settings):
     assert waits == [2.0, 4.0]
 
 
-def test_a_file_that_holds_no_certificates_is_told(make_email_settings, tmp_path):
+def test_a_ca_file_without_certificates_is_refused(make_email_settings, tmp_path):
     (tmp_path / "ca.pem").write_text("none")
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(ConfigError, match="ca_file must contain PEM certificates"):
@@ -186,14 +186,14 @@ def test_a_file_that_holds_no_certificates_is_told(make_email_settings, tmp_path
         (".", Outcome("unknown", "no answer")),
     ],
 )
-def test_a_connection_that_breaks_leaves_no_doubt_but_after_the_last_line(send, cut, outcome):
+def test_the_outcome_of_a_lost_connection_is_unknown_only_after_the_last_line(send, cut, outcome):
     with hanging_up(cut) as port:
         assert send(port) == [outcome]
 
 
 @contextmanager
 def encrypted(sink, options):
-    """The port of a sink that speaks TLS; aiosmtpd's own knock at the door is in the clear."""
+    """The port of a sink with TLS; aiosmtpd's own check of the port is unencrypted."""
     if "ssl_context" in options:
         with implicit_tls(sink, options["ssl_context"]) as port:
             yield port
@@ -204,7 +204,7 @@ def encrypted(sink, options):
 
 @contextmanager
 def implicit_tls(sink, context: ssl.SSLContext):
-    """A proxy that takes the encryption off before the sink."""
+    """A proxy that terminates TLS in front of the sink."""
     import asyncio
 
     async def pipe(reader, writer):
@@ -240,7 +240,7 @@ def implicit_tls(sink, context: ssl.SSLContext):
 
 
 async def ended():
-    """Waits until every other task of the loop is done."""
+    """Waits until all other tasks of the loop are done."""
     import asyncio
 
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -249,7 +249,7 @@ async def ended():
 
 @contextmanager
 def hanging_up(at: str):
-    """The port of a server that hangs up, unanswering, at a command."""
+    """The port of a server that closes the connection at a command, without a reply."""
 
     def talk():
         connection, _ = listening.accept()
@@ -283,7 +283,7 @@ def hanging_up(at: str):
         (b"220 hello\r\n250-", b"x", 0.05),
     ],
 )
-def test_a_server_that_never_ends_its_answer_is_given_up(send, begin, more, pause):
+def test_a_server_with_an_endless_reply_is_abandoned(send, begin, more, pause):
     with endless(begin, more, pause) as port:
         (outcome,) = send(port, timeout_seconds=0.5, attempts=1)
     assert outcome.state == "waiting"

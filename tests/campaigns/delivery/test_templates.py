@@ -1,4 +1,4 @@
-"""Templates: each of ours in each language, the shop's own before them, and none that escapes."""
+"""Built-in templates in every language, the shop's own, and the sandbox."""
 
 import pytest
 
@@ -20,7 +20,7 @@ VALUES = {
 
 @pytest.mark.parametrize("language", language_codes())
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_each_of_ours_says_the_same_as_text_and_as_html(name, language):
+def test_built_in_templates_have_the_same_content_as_text_and_html(name, language):
     letter = Templates(language).render(name, VALUES)
     assert "8 € off <today>" in letter.subject + letter.text
     assert "8 € off &lt;today&gt;" in letter.html
@@ -38,7 +38,7 @@ def test_each_of_ours_says_the_same_as_text_and_as_html(name, language):
     assert max(map(len, letter.text.splitlines())) <= 80
 
 
-def test_the_languages_say_the_same_things():
+def test_all_languages_have_the_same_phrases():
     english = words_of("en")
     for code in language_codes():
         assert {k: set(v) for k, v in words_of(code).items()} == {
@@ -46,8 +46,8 @@ def test_the_languages_say_the_same_things():
         }
 
 
-def test_without_end_code_products_or_link_nothing_is_said_of_them():
-    less = {
+def test_without_expiry_code_products_and_link_they_are_not_mentioned():
+    fewer = {
         **VALUES,
         "expires_on": None,
         "code": None,
@@ -55,16 +55,16 @@ def test_without_end_code_products_or_link_nothing_is_said_of_them():
         "link": None,
         "agreed": False,
     }
-    letter = Templates("en").render("offer", less)
+    letter = Templates("en").render("offer", fewer)
     for part in (letter.text, letter.html):
         assert "Valid until" not in part
         assert "Your code" not in part
         assert "Picked" not in part
         assert "Go to the shop" not in part
-        assert "you are a customer of ours" in part
+        assert "because you are our customer" in " ".join(part.split())
 
 
-def test_a_template_of_the_shop_goes_before_ours(tmp_path):
+def test_a_template_of_the_shop_overrides_the_built_in_one(tmp_path):
     text = "{% extends layout %}{% block subject %}Psst{% endblock %}"
     text += "{% block headline %}Oh{% endblock %}"
     (tmp_path / "offer.j2").write_text(
@@ -78,16 +78,17 @@ def test_a_template_of_the_shop_goes_before_ours(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["subject", "headline", "body"])
-def test_a_block_that_is_missing_is_told_with_its_file(tmp_path, missing):
-    blocks = [f"{{% block {one} %}}x{{% endblock %}}" for one in ("subject", "headline", "body")]
+def test_a_missing_block_is_reported_with_its_file(tmp_path, missing):
+    names = ("subject", "headline", "body")
+    blocks = [f"{{% block {name} %}}x{{% endblock %}}" for name in names]
     kept = [block for block in blocks if missing not in block]
     (tmp_path / "offer.j2").write_text("".join(["{% extends layout %}", *kept]))
-    told = f"'offer' must have the block {missing}, and offer.j2 has none. Write {{% block"
-    with pytest.raises(ConfigError, match=told):
+    message = f"'offer' must have the block {missing}, and offer.j2 has none. Write {{% block"
+    with pytest.raises(ConfigError, match=message):
         Templates("en", folder=tmp_path).render("offer", VALUES)
 
 
-def test_html_and_text_of_the_shop_stand_for_the_whole_part(tmp_path):
+def test_html_and_text_files_of_the_shop_replace_the_format(tmp_path):
     (tmp_path / "offer.html").write_text("<b>{{ offer.name }}</b>")
     (tmp_path / "offer.txt").write_text("{{ offer.name }} & more")
     letter = Templates("en", folder=tmp_path).render("offer", VALUES)
@@ -99,7 +100,7 @@ def test_html_and_text_of_the_shop_stand_for_the_whole_part(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{{ nobody }}", "UndefinedError: 'nobody' is undefined"),
         ("{{ offer.colour }}", "UndefinedError"),
@@ -109,21 +110,21 @@ def test_html_and_text_of_the_shop_stand_for_the_whole_part(tmp_path):
         ("{% include '../secret.txt' %}", "there must be a template '../secret.txt'"),
     ],
 )
-def test_a_template_that_fails_is_named_with_its_failure(tmp_path, text, told):
+def test_a_failing_template_is_reported_with_the_failure(tmp_path, text, message):
     (tmp_path.parent / "secret.txt").write_text("secret")
     (tmp_path / "own.j2").write_text("{% block subject %}a{% endblock %}" + text)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         Templates("en", folder=tmp_path).render("own", VALUES)
 
 
-def test_a_missing_template_is_named_with_those_that_there_are():
+def test_a_missing_template_is_reported_with_the_built_in_ones():
     with pytest.raises(
         ConfigError, match=r"a template 'spring\.j2'\. Built in are offer, win_back"
     ):
         Templates("en").render("spring", VALUES)
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="templates must be a folder, got none"):
         Templates("en", folder=tmp_path / "none")
 
@@ -143,7 +144,5 @@ def test_a_missing_folder_is_told(tmp_path):
         ({"kind": "survey", "template": "spring"}, "spring"),
     ],
 )
-def test_the_template_follows_from_the_occasion_the_kind_and_the_objective(
-    make_offer, changes, name
-):
+def test_the_template_depends_on_occasion_kind_and_objective(make_offer, changes, name):
     assert template_of(make_offer(**changes)) == name

@@ -1,4 +1,4 @@
-"""Against a real receiver that checks signatures by itself: signed, tried again, and final."""
+"""The webhook against a real receiver: signatures, retries and final replies."""
 
 import base64
 import hashlib
@@ -32,7 +32,7 @@ ROW = {
 }
 
 
-def parcel(*customers, batch="msg_1"):
+def batch_of(*customers, batch="msg_1"):
     return [
         Outgoing(
             Message(
@@ -53,19 +53,19 @@ def parcel(*customers, batch="msg_1"):
 
 
 def verified(headers, body, *, tolerance_seconds=300):
-    """The payload, if the signature is right: written from the specification, not from our code."""
+    """The payload, after verifying the signature independently, by the specification."""
     headers = {name.lower(): value for name, value in headers.items()}
     key = base64.b64decode(SECRET.split("_", 1)[1])
-    said = ".".join([headers["webhook-id"], headers["webhook-timestamp"], body.decode()])
-    right = base64.b64encode(hmac.new(key, said.encode(), hashlib.sha256).digest()).decode()
+    signed = ".".join([headers["webhook-id"], headers["webhook-timestamp"], body.decode()])
+    expected = base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha256).digest()).decode()
     versions = [part.split(",", 1) for part in headers["webhook-signature"].split(" ")]
-    assert any(v == "v1" and hmac.compare_digest(s, right) for v, s in versions)
+    assert any(v == "v1" and hmac.compare_digest(s, expected) for v, s in versions)
     assert abs(int(headers["webhook-timestamp"]) - NOON.timestamp()) <= tolerance_seconds
     return json.loads(body)
 
 
 def posted(receiver, *batches, **changes):
-    """What became of the batches, and how long was waited."""
+    """The outcomes of the batches, and the waits in seconds."""
     waits = []
     clock = Clock(lambda: NOON, waits.append)
     with receiver.at() as url:
@@ -73,27 +73,27 @@ def posted(receiver, *batches, **changes):
             **{"url": url, "secret": SECRET, "timeout_seconds": 0.5, "retries": 2, **changes}
         )
         hook = WebhookConnection(settings, clock=clock, seed=1)
-        outcomes = [hook.send(one) for one in batches or [parcel("ännä")]]
+        outcomes = [hook.send(batch) for batch in batches or [batch_of("ännä")]]
         hook.close()
     return outcomes, waits
 
 
-def test_a_batch_holds_the_columns_of_the_list_signed_and_no_score():
+def test_a_batch_has_the_columns_of_the_list_signed_and_no_score():
     receiver = Receiver()
-    outcomes, _ = posted(receiver, parcel("ännä", "ben"), parcel("cleo", batch="msg_2"))
+    outcomes, _ = posted(receiver, batch_of("ännä", "ben"), batch_of("cleo", batch="msg_2"))
     assert outcomes == [Outcome("sent")] * 2
     path, headers, body = receiver.requests[0]
     payload = verified(headers, body)
     assert path == "/hook"
     assert (payload["type"], payload["timestamp"]) == ("offers.planned", NOON.isoformat())
     contacts = payload["data"]["contacts"]
-    assert [one["customer_id"] for one in contacts] == ["ännä", "ben"]
-    told = {name: str(value) for name, value in ROW.items() if name != "churn_probability"}
-    assert contacts[0] == told
+    assert [contact["customer_id"] for contact in contacts] == ["ännä", "ben"]
+    expected = {name: str(value) for name, value in ROW.items() if name != "churn_probability"}
+    assert contacts[0] == expected
     assert ids(receiver) == ["msg_1", "msg_2"]
 
 
-def test_a_changed_body_is_found_out():
+def test_a_changed_body_fails_verification():
     receiver = Receiver()
     posted(receiver)
     _, headers, body = receiver.requests[0]
@@ -101,7 +101,7 @@ def test_a_changed_body_is_found_out():
         verified(headers, body.replace(b"coupon", b"gift"))
 
 
-def test_failures_of_the_moment_are_tried_again_under_the_same_id():
+def test_temporary_failures_are_retried_with_the_same_id():
     receiver = Receiver(500, 429, 200)
     outcomes, waits = posted(receiver)
     assert outcomes == [Outcome("sent")]
@@ -111,20 +111,20 @@ def test_failures_of_the_moment_are_tried_again_under_the_same_id():
 
 
 @pytest.mark.parametrize(
-    ("asked", "waited"),
+    ("retry_after", "seconds"),
     [("7", 7.0), ("86400", 120.0), ("soon", None), ("Fri, 31 Dec 2027 23:59:59 GMT", None)],
 )
-def test_the_receiver_may_say_how_long_to_wait_within_reason(asked, waited):
-    _, waits = posted(Receiver((429, {"retry-after": asked})))
-    assert waits == [waited] if waited else 1 <= waits[0] < 2
+def test_retry_after_is_respected_within_a_limit(retry_after, seconds):
+    _, waits = posted(Receiver((429, {"retry-after": retry_after})))
+    assert waits == [seconds] if seconds else 1 <= waits[0] < 2
 
 
-def test_a_receiver_that_never_can_stops_the_run_and_has_nothing():
+def test_a_receiver_that_stays_unavailable_stops_the_run():
     outcomes, _ = posted(Receiver(503, 503, 503))
     assert outcomes == [Outcome("waiting", "503", stop=True)]
 
 
-def test_silence_leaves_in_doubt_whether_it_arrived():
+def test_without_a_reply_the_outcome_is_unknown():
     outcomes, _ = posted(Receiver(0.7, 503), retries=1)
     assert outcomes == [Outcome("unknown", "503", stop=True)]
     outcomes, _ = posted(Receiver(0.7), retries=0)
@@ -133,7 +133,7 @@ def test_silence_leaves_in_doubt_whether_it_arrived():
     assert outcomes == [Outcome("sent")]
 
 
-def test_nobody_there_leaves_no_doubt():
+def test_without_a_connection_the_batch_is_still_waiting():
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         port = unheard.getsockname()[1]
@@ -143,15 +143,15 @@ def test_nobody_there_leaves_no_doubt():
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_an_answer_that_speaks_of_the_batch_is_final_for_it(status):
+def test_a_rejection_of_the_batch_is_final(status):
     receiver = Receiver(status)
-    outcomes, waits = posted(receiver, parcel("anna"), parcel("ben", batch="msg_2"))
+    outcomes, waits = posted(receiver, batch_of("anna"), batch_of("ben", batch="msg_2"))
     assert outcomes == [Outcome("failed", str(status)), Outcome("sent")]
     assert waits == []
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_answer_that_speaks_of_the_address_or_the_secret_stops_the_run(status):
+def test_a_rejection_of_the_address_or_secret_stops_the_run(status):
     outcomes, _ = posted(Receiver(status))
     assert outcomes == [Outcome("waiting", str(status), stop=True)]
 
@@ -179,12 +179,12 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize(("begin", "more", "pause", "state"), ENDLESS.values(), ids=ENDLESS)
-def test_an_answer_without_end_is_not_waited_for(begin, more, pause, state):
-    """Only its status is read, and that within three times the timeout."""
+def test_an_endless_reply_is_cut_off(begin, more, pause, state):
+    """Only the status is read, within three times the timeout."""
     with endless(begin, more, pause) as port:
         settings = WebhookSettings(
             url=f"http://127.0.0.1:{port}/", secret=SECRET, timeout_seconds=0.5, retries=0
         )
         webhook = WebhookConnection(settings)
-        assert webhook.send(parcel("a")).state == state
+        assert webhook.send(batch_of("a")).state == state
         webhook.close()

@@ -1,4 +1,4 @@
-"""The difference of two groups is that of the textbooks, and CUPED that of a regression."""
+"""The difference of two groups equals Welch's test, and CUPED a regression."""
 
 import math
 
@@ -12,7 +12,7 @@ from churn.campaigns.measurement.difference import cuped, difference
 
 
 def two_groups(seed, customers=200, effect=0.0):
-    """An outcome that a covariate tells something of, and a lot."""
+    """An outcome correlated with a covariate, and a random assignment."""
     rng = np.random.default_rng(seed)
     treated = rng.random(customers) < 0.8
     treated[:4] = [True, True, False, False]
@@ -22,24 +22,24 @@ def two_groups(seed, customers=200, effect=0.0):
 
 
 @given(st.integers(0, 10_000))
-def test_the_error_is_welchs(seed):
+def test_the_standard_error_is_that_of_welchs_test(seed):
     outcome, treated, _ = two_groups(seed)
-    found = difference(outcome, treated)
+    effect = difference(outcome, treated)
     oracle = ttest_ind(outcome[treated], outcome[~treated], equal_var=False)
-    assert found.estimate / found.error == pytest.approx(oracle.statistic)
+    assert effect.estimate / effect.error == pytest.approx(oracle.statistic)
 
 
 @given(st.integers(0, 10_000))
-def test_cuped_is_the_coefficient_of_a_regression_on_group_and_covariate(seed):
+def test_cuped_equals_a_regression_on_group_and_covariate(seed):
     outcome, treated, covariate = two_groups(seed)
-    found = difference(cuped(outcome, treated, covariate), treated)
+    effect = difference(cuped(outcome, treated, covariate), treated)
     design = np.column_stack([np.ones(len(outcome)), treated, covariate])
     oracle = np.linalg.lstsq(design, outcome, rcond=None)[0][1]
-    assert found.estimate == pytest.approx(oracle)
+    assert effect.estimate == pytest.approx(oracle)
 
 
-def test_cuped_narrows_what_was_foreseeable_and_nothing_else():
-    """Of a variance of 1.75 the covariate explains .75."""
+def test_cuped_removes_the_variance_that_the_covariate_explains():
+    """The covariate explains .75 of a variance of 1.75."""
     outcome, treated, covariate = two_groups(1, customers=100_000, effect=0.5)
     plain = difference(outcome, treated)
     adjusted = difference(cuped(outcome, treated, covariate), treated)
@@ -47,8 +47,8 @@ def test_cuped_narrows_what_was_foreseeable_and_nothing_else():
     assert adjusted.interval()[0] < 0.5 < adjusted.interval()[1]
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    """Of 600 made-up campaigns with CUPED 95 % cover, give or take three standard errors."""
+def test_intervals_have_their_nominal_coverage():
+    """In 600 simulated campaigns with CUPED, 95 % cover the truth, within three standard errors."""
     inside = 0
     for seed in range(600):
         outcome, treated, covariate = two_groups(seed, effect=0.3)
@@ -66,16 +66,16 @@ def test_customers_without_a_covariate_count_as_average():
     np.testing.assert_array_equal(adjusted[::2], outcome[::2])
 
 
-def test_customers_needed_are_those_at_which_the_difference_would_be_found():
+def test_customers_needed_detect_the_difference_with_the_stated_power():
     outcome, treated, _ = two_groups(3, effect=0.1)
-    found = difference(outcome, treated)
-    grown = found.error * math.sqrt(found.customers / found.customers_needed)
-    assert abs(found.estimate) / grown == pytest.approx(2.8015852)
+    effect = difference(outcome, treated)
+    error = effect.error * math.sqrt(effect.customers / effect.customers_needed)
+    assert abs(effect.estimate) / error == pytest.approx(2.8015852)
 
 
-def test_no_difference_at_all_needs_no_number_of_customers():
+def test_no_number_of_customers_detects_a_difference_of_zero():
     treated = np.array([True, True, False, False])
-    found = difference(np.ones(4), treated)
-    assert found.customers_needed == math.inf
-    assert found.interval() == (0.0, 0.0)
-    assert not found.is_clear()
+    effect = difference(np.ones(4), treated)
+    assert effect.customers_needed == math.inf
+    assert effect.interval() == (0.0, 0.0)
+    assert not effect.is_clear()
