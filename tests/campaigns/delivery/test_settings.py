@@ -1,8 +1,14 @@
-"""Invalid settings of delivery are refused."""
+"""Invalid settings of delivery are refused, and signatures follow Standard Webhooks."""
 
 import pytest
 
-from churn.campaigns.delivery.settings import WebhookSettings, is_loopback, loopback_or_https
+from churn.campaigns.delivery.settings import (
+    WebhookSettings,
+    is_loopback,
+    key_of,
+    loopback_or_https,
+    signature,
+)
 from churn.errors import ConfigError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -65,3 +71,28 @@ def test_loopback_is_only_what_can_only_be_this_machine():
     assert not any(is_loopback(host) for host in ("10.0.0.1", "localhost.a.example", "", "127.1"))
     assert loopback_or_https("http://localhost:8080/x")
     assert not loopback_or_https("http://localhost@a.example/")
+
+
+def test_the_signature_of_the_published_example_matches():
+    """The test vector of the reference libraries."""
+    signed = signature(
+        key_of(SECRET),
+        message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp=1614265330,
+        body=b'{"test": 2432232314}',
+    )
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("", "whsec_", SECRET.removeprefix("whsec_"), "whsec_c2hvcnQ=", SECRET + "!"),
+        "whsec_" + "QUFB" * 30,
+        "whsec_ü",
+    ],
+)
+def test_an_invalid_secret_is_refused_without_showing_it(secret):
+    with pytest.raises(ConfigError, match=r"24 to 64 bytes in base64.*openssl rand") as refused:
+        key_of(secret)
+    assert refused.value.got is None
