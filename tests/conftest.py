@@ -3,7 +3,7 @@
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
+from churn.data.history.blocks import Block
+from churn.data.history.past import Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.offers.catalogue import Offer
 
@@ -94,6 +96,26 @@ def tiny_shop() -> list[dict[str, Any]]:
         {"customer_id": "ben", "ordered_at": at["03-09"], "amount": -50.0},
         {"customer_id": "cleo", "ordered_at": at["04-20"], "amount": 12.5},
     ]
+
+
+@pytest.fixture(scope="session")
+def past_of() -> Callable[..., Past]:
+    """All customers of some tables before a cutoff, as features see them."""
+
+    def build(tables: Tables, cutoff: date, *grains: str, **options: Any) -> Past:
+        (moment,) = moments(tables, [cutoff])
+        blocks: list[Block] = []
+
+        def collect(some: Iterable[Block]) -> Iterator[pa.RecordBatch]:
+            blocks.extend(some)
+            return iter(())
+
+        kept = customer_blocks(tables, ("orders", *grains))
+        assert not list(kept.batches(collect, pa.schema([])))
+        (block,) = blocks
+        return Past(block, moment, **options)
+
+    return build
 
 
 DAYS = ("02-01", "02-15", "03-01", "03-15", "04-01", "03-02", "03-09", "04-20")

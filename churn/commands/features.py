@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
-import narwhals as nw
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.commands.session import Progress, inputs, open_session, resolve_clock, silent
-from churn.data.history import customer_cuts
-from churn.features.builder import build_features
+from churn.features.builder import FeatureBatches, sweep_features
 from churn.features.catalogue import feature_names
 from churn.results.job_result import JobResult, Table, hashed
 from churn.results.output import check_out, file_of, guard_notes
+
+KEYS = (("customer_id", pa.string()), ("as_of", pa.date32()), ("status", pa.string()))
 
 
 def features(
@@ -31,13 +35,10 @@ def features(
         tables = session.tables
         names = feature_names(tables.connected(), session.settings.features.families)
         progress(f"building {len(names)} features")
-        built = build_features(tables, [session.as_of], clock, names=names)
-        dated = built.filter(nw.col("status") == "eligible").select(
-            "customer_id", nw.lit(session.as_of).alias("as_of"), "status", *names
-        )
+        built = sweep_features(tables, [session.as_of], clock, names=names)
         facts = {"run_id": session.run_id, "as_of": str(session.as_of)}
-        cuts = customer_cuts(tables)
-        rows = writer.write_frame(tables.engine, dated, facts, sort_by=["customer_id"], cuts=cuts)
+        schema = pa.schema([*KEYS, *((name, pa.float64()) for name in names)])
+        rows = writer.write_batches(_eligible(built, session.as_of, schema), schema, facts)
     return JobResult(
         command="features",
         run_id=session.run_id,
@@ -49,3 +50,11 @@ def features(
         warnings=guard_notes(writer),
         tables=(Table("Features", ("customers", "features"), ((f"{rows:,}", str(len(names))),)),),
     )
+
+
+def _eligible(built: FeatureBatches, as_of: date, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of the eligible, with the date in place of the cutoff."""
+    for batch in built.batches():
+        rows = batch.filter(pc.equal(batch["status"], "eligible"))
+        dates = pa.repeat(pa.scalar(as_of, pa.date32()), rows.num_rows)
+        yield pa.record_batch([rows.column(0), dates, *rows.columns[2:]], schema=schema)

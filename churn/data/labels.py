@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
 import narwhals as nw
+import numpy as np
+import pyarrow as pa
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number, midnight
 from churn.data.engines.base import Frame
-from churn.data.history import KEYS, history
+from churn.data.history.blocks import Block
+from churn.data.history.columns import arrow_mask, arrow_numbers
+from churn.data.history.past import KEYS, Moment, Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.data.terms import terms
 
@@ -90,5 +97,21 @@ def _settled_terms(tables: Tables, cutoffs: Cutoffs) -> Frame:
 
 
 def _last_expiries(tables: Tables, cutoffs: Cutoffs) -> Frame:
-    past = history(tables, list(cutoffs), grains=("days", "terms")).grain("terms")
-    return past.group_by(*KEYS).agg(last_expiry=nw.col("expires_local_day").max())
+    """customer_id, cutoff, last_expiry (a day number) of everyone who had subscribed."""
+    at = moments(tables, cutoffs)
+    blocks = customer_blocks(tables, ("orders", "terms"))
+    return blocks.stored(partial(_expiries, at), LAST_EXPIRIES, tables.new_name("expiries"))
+
+
+LAST_EXPIRIES = pa.schema(
+    [("customer_id", pa.string()), ("cutoff", pa.int64()), ("last_expiry", pa.float64())]
+)
+
+
+def _expiries(cutoffs: Sequence[Moment], blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
+    for block in blocks:
+        for moment in cutoffs:
+            terms = Past(block, moment).terms
+            ids = block.customer_ids.filter(arrow_mask(terms.has_rows))
+            columns = (np.full(len(ids), moment.day), terms.last_expiry[terms.has_rows])
+            yield pa.record_batch([ids, *map(arrow_numbers, columns)], schema=LAST_EXPIRIES)

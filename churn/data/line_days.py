@@ -1,4 +1,6 @@
-"""Order lines by customer, day and category, and purchases that were returned in full."""
+"""The lines of orders with the customer and day of their order, and purchases that were returned in
+full.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,6 @@ from churn.data.engines.base import Frame
 from churn.data.tables import Tables
 
 OF_THE_ORDER = ("order_id", "customer_id", "local_day", "loaded_day", "superseded_day")
-LEAST_MEASURE = 1_000.0
 OF_THE_LINE = (
     *("order_id", "product_id", "category", "product_name"),
     *("quantity", "amount", "discount"),
@@ -40,73 +41,6 @@ def lines_where(tables: Tables, which: nw.Expr, *, more: Sequence[str] = ()) -> 
     theirs = [name for name in OF_THE_ORDER if name in tables.columns("orders")]
     orders = tables.frame("orders").select(*theirs, *more)
     return lines.select(*named).join(orders, on="order_id", how="inner")
-
-
-def line_days(lines: Frame, keys: Sequence[str]) -> Frame:
-    """`keys`, local_day, lines and spend, one row per category; a missing category counts as one.
-
-    If lines have them: product_lines (with a product) and new_products (products bought for the
-    first time); units (one for a line of `LEAST_MEASURE` or more), counted_lines and price_log_sum
-    (of the logarithms of amount per unit), all for lines with a quantity above zero; discount and
-    discounted_lines. With categories: category_total (spend up to this day), category_gap_days
-    (since the category's previous day, null for its first) and entropy_change (of x ln x, where x
-    is category_total).
-    """
-    columns = lines.collect_schema().names()
-    if "product_id" in columns:
-        lines = lines.with_columns(is_new_product=_is_new_product(keys))
-    by = [*keys, "local_day", *(["category"] if "category" in columns else [])]
-    daily = lines.group_by(*by).agg(**_sums(columns))
-    return _with_categories(daily, keys) if "category" in columns else daily
-
-
-def _is_new_product(keys: Sequence[str]) -> nw.Expr:
-    """True on one line of the first day of each product."""
-    before = nw.col("local_day").shift(1).over(*keys, "product_id", order_by="local_day")
-    return before.is_null() & ~nw.col("product_id").is_null()
-
-
-def _sums(columns: Sequence[str]) -> dict[str, nw.Expr]:
-    amount = nw.col("amount")
-    sums = {"lines": nw.len(), "spend": amount.sum()}
-    if "product_id" in columns:
-        sums["product_lines"] = nw.col("product_id").count()
-        sums["new_products"] = nw.when(nw.col("is_new_product")).then(1).otherwise(0).sum()
-    if "quantity" in columns:
-        counted = nw.when(nw.col("quantity") > 0)
-        units = counted.then(_units(nw.col("quantity").cast(nw.Float64)))
-        log_price = amount.log() - units.otherwise(1.0).log()
-        sums["units"] = units.otherwise(0.0).sum()
-        sums["counted_lines"] = counted.then(1).otherwise(0).sum()
-        sums["price_log_sum"] = counted.then(log_price).otherwise(0.0).sum()
-    if "discount" in columns:
-        given = nw.when(nw.col("discount") > 0)
-        sums["discount"] = given.then(nw.col("discount")).otherwise(0.0).sum()
-        sums["discounted_lines"] = given.then(1).otherwise(0).sum()
-    return sums
-
-
-def _units(quantity: nw.Expr) -> nw.Expr:
-    """The quantity, or one if it is a measure (grams, milligallons) rather than a count."""
-    return nw.when(quantity < LEAST_MEASURE).then(quantity).otherwise(nw.lit(1.0))
-
-
-def _with_categories(daily: Frame, keys: Sequence[str]) -> Frame:
-    within = (*keys, "category")
-    running = daily.with_columns(
-        category_total=nw.col("spend").cum_sum().over(*within, order_by="local_day"),
-        day_before=nw.col("local_day").shift(1).over(*within, order_by="local_day"),
-    )
-    total = nw.col("category_total")
-    return running.with_columns(
-        category_gap_days=nw.col("local_day") - nw.col("day_before"),
-        entropy_change=_x_ln_x(total) - _x_ln_x(total - nw.col("spend")),
-    ).drop("category", "day_before")
-
-
-def _x_ln_x(x: nw.Expr) -> nw.Expr:
-    positive = nw.when(x > 0).then(x).otherwise(nw.lit(1.0))
-    return positive * positive.log()
 
 
 def returned_days(tables: Tables) -> Frame | None:

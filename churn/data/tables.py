@@ -1,6 +1,7 @@
 """A shop's tables behind one engine: checked at import, then seen as of a point in time."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ from churn.data.calendar import OrderDays, noting_the_clock, quiet_warning
 from churn.data.contracts import TABLES
 from churn.data.databases import FetchedTables, fetch
 from churn.data.days import as_date, date_of, day_number, midnight, zone
-from churn.data.engines.base import Engine, Frame, Relation, Sweep, identifier
+from churn.data.engines.base import Engine, Frame, Relation, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
 from churn.data.ids import Guests
@@ -27,15 +28,6 @@ from churn.storage.erasures import Erased
 
 
 @dataclass(frozen=True)
-class Swept:
-    """Rows, and a function over them in the order `by` that holds no more than a batch."""
-
-    frame: Frame
-    function: Sweep
-    by: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Tables:
     """The connected tables of a shop and the audit of what was dropped at import."""
 
@@ -45,6 +37,9 @@ class Tables:
     fetched: FetchedTables | None = None
     copies: Copies | None = None
     _cached: set[str] = field(default_factory=set, repr=False)
+    _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
+    sorted_rows: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
+    """What `churn.data.history` keeps, by the grains that it holds."""
 
     @classmethod
     def from_settings(
@@ -236,18 +231,16 @@ class Tables:
         """The rows of a connected table; for orders of line grain, the orders."""
         return int(str(self.engine.rows(f"SELECT count(*) AS n FROM {identifier(table)}")[0]["n"]))
 
-    def once(self, name: str, frame: Frame, swept: Swept | None = None) -> Frame:
-        """The frame computed once and kept under that name, for as long as the tables live.
-
-        `swept` is a cheaper way to the same rows, used if the engine supports it.
-        """
+    def once(self, name: str, frame: Frame) -> Frame:
+        """The frame computed once and kept under that name, for as long as the tables live."""
         if name not in self._cached:
-            if swept is None or not self.engine.sweep(
-                swept.frame, name, swept.function, by=swept.by
-            ):
-                self.engine.store(frame, name)
+            self.engine.store(frame, name)
             self._cached.add(name)
         return self.engine.lazy(name)
+
+    def new_name(self, prefix: str) -> str:
+        """A name that no other table of the engine has."""
+        return f"{prefix}_{next(self._numbers)}"
 
     def keeps(self, name: str) -> bool:
         """Whether a frame was computed and kept under that name."""

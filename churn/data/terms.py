@@ -39,24 +39,3 @@ def terms(subscriptions: Frame, keys: Sequence[str]) -> Frame:
         expires_local_day=nw.when(expires < OPEN_DAY).then(expires).otherwise(nw.lit(OPEN_DAY)),
         cancelled_local_day=cancelled,
     )
-
-
-def terms_at_cutoffs(past: Frame, keys: Sequence[str]) -> Frame:
-    """The terms that had begun with days_to_expiry (whole days, negative once expired; null if the
-    customer's last term is open), plan_days (from start to expiry; null for an open term),
-    cancelled_days (since the cancellation; null unless before the cutoff) and is_last (no other
-    term of the customer expires later). An open term cancelled before the cutoff expired on that
-    day.
-    """
-    cutoff, expires = nw.col("cutoff"), nw.col("expires_local_day")
-    ago = cutoff - nw.col("cancelled_local_day")
-    ended = nw.when((expires >= OPEN_DAY) & (ago > 0)).then(nw.col("cancelled_local_day"))
-    past = past.with_columns(
-        cancelled_days=nw.when(ago > 0).then(ago), expires_local_day=ended.otherwise(expires)
-    )
-    dated = past.with_columns(last_expiry=expires.max().over(*keys))
-    return dated.with_columns(
-        days_to_expiry=nw.when(nw.col("last_expiry") < OPEN_DAY).then(expires - cutoff),
-        plan_days=nw.when(expires < OPEN_DAY).then(expires - nw.col("local_day")),
-        is_last=expires == nw.col("last_expiry"),
-    ).drop("cancelled_local_day", "last_expiry")

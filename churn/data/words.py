@@ -19,7 +19,7 @@ ALL = "all"
 MARKETING = "marketing"
 PROFILING = "profiling"
 
-# The types of events; churn/data/event_days.py gives each a code.
+# The types of events; churn/data/history/events.py gives each a code.
 EVENT_TYPES = (
     *("email_sent", "email_open", "email_click", "unsubscribe", "visit", "cart"),
     *("ticket_opened", "ticket_closed", "complaint", "delivery_late", "review", "nps"),

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property, partial
 from typing import Any
 
-import narwhals as nw
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from churn.arrays import Bools, Floats
 from churn.data.days import as_date, day_number
-from churn.data.engines.base import Frame
-from churn.data.history import KEYS, History, history
+from churn.data.engines.base import Frame, SortedRows
+from churn.data.history.blocks import Block
+from churn.data.history.columns import arrow_mask, arrow_numbers
+from churn.data.history.past import Moment, Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError, check_type
-from churn.features.arithmetic import with_arithmetic
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
-from churn.features.lifetime_fits import BUYING, buying_histories, expectations, fit_lifetime
-from churn.features.plugins import naming
-from churn.features.population import (
-    SHARED_TEXTS,
-    Population,
-    capped,
-    first_channel,
-    learn_population,
-)
-from churn.features.status import status
+from churn.features.formulas import Row
+from churn.features.lifetime_fits import expectations, fit_lifetime
+from churn.features.plugins import feature_error
+from churn.features.population import SHARED_TEXTS, Population, learn_population
+from churn.features.status import STATUSES, status
 
 GRAINS = ("days", "lines", "events", "terms")
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
@@ -40,33 +40,165 @@ def build_features(
     names: Sequence[str] | None = None,
     undated: bool = False,
     population: Mapping[str, Any] | None = None,
+    customers: Collection[str] | None = None,
 ) -> Frame:
     """customer_id, cutoff (day number), status and features; one row per known customer.
 
     `names` chooses the features (default: all that the connected tables allow), and raises
     ModelError if a table for one of them is not connected. `undated` counts customers whose sign-up
     has no date. `population` replaces the statistics learned from all customers, for a history that
-    holds only some of them.
+    holds only some of them. `customers` limits the rows, not what is learned from everyone.
     """
+    built = sweep_features(
+        tables,
+        cutoffs,
+        clock,
+        names=names,
+        undated=undated,
+        population=population,
+        customers=customers,
+    )
+    return built.stored(tables.new_name("features"))
+
+
+def sweep_features(
+    tables: Tables,
+    cutoffs: Sequence[date],
+    clock: FeatureClock,
+    *,
+    names: Sequence[str] | None = None,
+    undated: bool = False,
+    population: Mapping[str, Any] | None = None,
+    customers: Collection[str] | None = None,
+) -> FeatureBatches:
+    """The rows of `build_features` in batches, so that no result has to fit in memory."""
     check_type(tables, Tables, name="tables", fix="Load them with churn.load_tables(...).")
     check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
     days = _dates(cutoffs)
     wanted = feature_names(tables.connected()) if names is None else _names(names)
-    plan = _Plan.of(wanted, clock)
+    plan = Plan.of(wanted, clock, undated=undated)
     plan.check(tables)
-    known = _prepared(tables, days, plan, undated=undated, population=population)
-    numbers = [day_number(cutoff) for cutoff in days]
-    rows = _aggregated(known.past, plan)
-    rows = rows.join(known.learnt.frame(tables, numbers), on="cutoff", how="left")
-    for text in plan.texts:
-        rows = rows.join(known.learnt.share_frame(tables, text), on=["cutoff", text], how="left")
-    if known.histories is not None:
-        expected = expectations(
-            tables, known.histories, known.learnt.numbers, horizon_days=clock.horizon_days
-        )
-        rows = rows.join(expected, on=["cutoff", *BUYING], how="left")
-    rows = with_arithmetic(rows, plan.over("row"), clock)
-    return rows.with_columns(status=status(clock)).select(*KEYS, "status", *wanted)
+    blocks, at = plan.blocks(tables), moments(tables, days)
+    if population is None:
+        learnt = _learnt(blocks, at, plan)
+    else:
+        learnt = Population.stated([moment.day for moment in at], population)
+    built = FeatureBatches(blocks, at, plan, learnt)
+    return built if customers is None else built.only(customers)
+
+
+@dataclass(frozen=True)
+class FeatureBatches:
+    """Features still to be computed, block by block; sorted by customer if there is one cutoff."""
+
+    blocks: SortedRows[Block]
+    cutoffs: Sequence[Moment]
+    plan: Plan
+    learnt: Population
+    customers: pa.Array | None = None
+
+    def only(self, customers: Collection[str]) -> FeatureBatches:
+        """The same for some customers; what is learned from everyone stays."""
+        return replace(self, customers=_listed(customers))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """customer_id, cutoff, status and the features."""
+        return self.plan.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, one batch per block and cutoff."""
+        return self.blocks.batches(self.sweep, self.schema)
+
+    def stored(self, name: str) -> Frame:
+        """The rows as a table of the engine with that name."""
+        return self.blocks.stored(self.sweep, self.schema, name)
+
+    def table(self) -> pa.Table:
+        """The rows in memory."""
+        return pa.Table.from_batches(self.batches(), schema=self.schema)
+
+    @property
+    def sweep(self) -> Callable[[Iterable[Block]], Iterator[pa.RecordBatch]]:
+        """The function of blocks that an engine runs."""
+        return partial(feature_batches, self.cutoffs, self.plan, self.learnt, self.customers)
+
+
+def feature_batches(
+    cutoffs: Sequence[Moment],
+    plan: Plan,
+    learnt: Population,
+    customers: pa.Array | None,
+    blocks: Iterable[Block],
+) -> Iterator[pa.RecordBatch]:
+    """The rows of some blocks, one batch per block and cutoff; of everyone unless `customers`."""
+    for block in blocks:
+        some = block
+        if customers is not None:
+            some = block.only(_is_in(block.customer_ids, customers))
+        for moment in cutoffs:
+            past = Past(some, moment, learnt.limit(moment.day), undated=plan.undated)
+            known = past.known(subscribers=plan.clock.is_contractual)
+            yield _batch(past, known, _rows(past, plan, learnt), plan)
+
+
+def _listed(customers: Collection[str]) -> pa.Array:
+    return pa.array(sorted(set(customers)), pa.string())
+
+
+def _is_in(ids: pa.Array, listed: pa.Array) -> Bools:
+    found = pc.is_in(ids, value_set=listed).cast(pa.uint8())
+    return np.asarray(np.frombuffer(found.buffers()[1], np.uint8, len(found)) == 1)
+
+
+def _rows(past: Past, plan: Plan, learnt: Population) -> Row:
+    """Every sum and feature of each customer of a block, shape (customers,)."""
+    row: Row = {"cutoff": past.moment.day, **learnt.columns(past, plan.texts)}
+    if "customers.signed_up_at" in plan.needs:
+        row["signed_up_day"] = past.signed_up_day
+    with np.errstate(all="ignore"):  # what is not defined becomes NaN
+        for grain in plan.grains:
+            table = past.of(grain)
+            there = table.has_rows
+            for one in plan.over(grain):
+                empty = np.nan if one.empty is None else one.empty
+                row[one.name] = np.where(there, _values(one, table, plan, len(past)), empty)
+        if plan.has_lifetime:
+            numbers = learnt.numbers.get(past.moment.day, {})
+            row |= expectations(row, numbers, plan.clock.horizon_days)
+        for one in plan.over("row"):
+            row[one.name] = _values(one, row, plan, len(past))
+    return row
+
+
+def _values(one: Feature, table: Any, plan: Plan, customers: int) -> Floats:
+    """A feature's number for each customer."""
+    try:
+        values = np.asarray(one.formula(table, plan.clock), dtype=np.float64)
+        return values if values.shape == (customers,) else np.broadcast_to(values, customers)
+    except Exception as failure:
+        if one.is_shipped:
+            raise
+        raise feature_error(one, failure) from failure
+
+
+def _batch(past: Past, known: Bools, row: Row, plan: Plan) -> pa.RecordBatch:
+    """The rows of those known at the cutoff."""
+    everyone = bool(known.all())
+    ids = past.block.customer_ids
+    columns = [
+        ids if everyone else ids.filter(arrow_mask(known)),
+        arrow_numbers(np.full(int(known.sum()), past.moment.day, dtype=np.int64)),
+        _texts(status(row, plan.clock)[known]),
+    ]
+    for name in plan.wanted:
+        values = row[name] if everyone else row[name][known]
+        columns.append(arrow_numbers(np.where(np.isfinite(values), values, np.nan)))
+    return pa.record_batch(columns, schema=plan.schema)
+
+
+def _texts(codes: Any) -> pa.Array:
+    return pa.array(STATUSES, pa.string()).take(arrow_numbers(codes.astype(np.int64)))
 
 
 def _dates(cutoffs: object) -> list[date]:
@@ -91,49 +223,77 @@ def newest_population(
     """The statistics that those features learn from all customers before a cutoff, as plain JSON:
     the `population` of `build_features`.
     """
-    known = _prepared(tables, [cutoff], _Plan.of(tuple(names), clock))
-    return known.learnt.at(day_number(cutoff))
+    plan = Plan.of(tuple(names), clock)
+    learnt = _learnt(plan.blocks(tables), moments(tables, [cutoff]), plan)
+    return learnt.at(day_number(cutoff))
+
+
+def _learnt(blocks: SortedRows[Block], cutoffs: Sequence[Moment], plan: Plan) -> Population:
+    learnt = learn_population(blocks, cutoffs, texts=plan.texts, undated=plan.undated)
+    if not plan.has_lifetime:
+        return learnt
+    limits = {moment.day: learnt.limit(moment.day) for moment in cutoffs}
+    return learnt.extended(fit_lifetime(blocks, cutoffs, limits))
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """The aggregates and features needed to compute the requested ones.
+class Plan:
+    """The sums and features needed to compute the wanted ones.
 
     A feature may depend on sums, on its own family and on the required families.
     """
 
+    wanted: tuple[str, ...]
     features: tuple[Feature, ...]
     clock: FeatureClock
+    undated: bool = False
 
     @classmethod
-    def of(cls, names: Sequence[str], clock: FeatureClock) -> _Plan:
-        wanted = [_known(name) for name in names]
+    def of(cls, names: Sequence[str], clock: FeatureClock, *, undated: bool = False) -> Plan:
+        """The plan for those features; ModelError if one is unknown."""
+        chosen = [_known(name) for name in names]
         if clock.is_contractual:
-            wanted += [_known(name) for name in STATUS_OF_SUBSCRIBERS]
-        needs = frozenset({"orders"}).union(*(one.needs for one in wanted))
-        families = {"sums", *REQUIRED_FAMILIES, *(one.family for one in wanted)}
-        return cls(
-            tuple(o for o in CATALOGUE.values() if o.needs <= needs and o.family in families), clock
-        )
+            chosen += [_known(name) for name in STATUS_OF_SUBSCRIBERS]
+        needs = frozenset({"orders"}).union(*(one.needs for one in chosen))
+        families = {"sums", *REQUIRED_FAMILIES, *(one.family for one in chosen)}
+        features = [o for o in CATALOGUE.values() if o.needs <= needs and o.family in families]
+        return cls(tuple(names), tuple(features), clock, undated)
 
-    @property
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """customer_id, cutoff, status and the wanted features."""
+        keys = [("customer_id", pa.string()), ("cutoff", pa.int64()), ("status", pa.string())]
+        return pa.schema([*keys, *((name, pa.float64()) for name in self.wanted)])
+
+    @cached_property
     def needs(self) -> frozenset[str]:
+        """What must be connected."""
         return frozenset().union(*(one.needs for one in self.features))
 
-    @property
+    @cached_property
     def grains(self) -> tuple[str, ...]:
+        """The tables whose rows are reduced."""
         return tuple(grain for grain in GRAINS if self.over(grain))
 
     @property
     def texts(self) -> list[str]:
+        """The texts whose shares are needed."""
         return [text for text, need in SHARED_TEXTS.items() if need in self.needs]
 
     @property
     def has_lifetime(self) -> bool:
+        """Whether BG/NBD and Gamma-Gamma are needed."""
         return any(one.family == "lifetime" for one in self.features)
 
     def over(self, grain: str) -> list[Feature]:
+        """The sums and features of that grain."""
         return [one for one in self.features if one.over == grain]
+
+    def blocks(self, tables: Tables) -> SortedRows[Block]:
+        """The rows that these features read."""
+        others = [grain for grain in self.grains if grain != "days"]
+        listed = ["customers"] if tables.has("customers") else []
+        return customer_blocks(tables, ["orders", *others, *listed])
 
     def check(self, tables: Tables) -> None:
         """ModelError if a table or column is missing; an event may not have happened yet."""
@@ -150,70 +310,3 @@ def _known(name: str) -> Feature:
         rule = "features must be among those of this release and of [features] module"
         raise ModelError(rule, got=name, fix="Name the module, or train again.")
     return CATALOGUE[name]
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """The history with winsorised days, population statistics, and histories for lifetimes."""
-
-    past: History
-    learnt: Population
-    histories: Frame | None
-
-
-def _prepared(
-    tables: Tables,
-    cutoffs: Sequence[date],
-    plan: _Plan,
-    *,
-    undated: bool = False,
-    population: Mapping[str, Any] | None = None,
-) -> _Prepared:
-    past = history(
-        tables,
-        cutoffs,
-        undated=undated,
-        subscribers=plan.clock.is_contractual,
-        grains=plan.grains,
-    )
-    numbers = [day_number(cutoff) for cutoff in cutoffs]
-    if population is None:
-        learnt = learn_population(tables, past, texts=plan.texts)
-    else:
-        learnt = Population.stated(numbers, population)
-    limits = learnt.frame(tables, numbers).select("cutoff", "population_day_limit")
-    days = past.days.join(limits, on="cutoff", how="left").with_columns(
-        net_capped=capped(nw.col("net")), spend_capped=capped(nw.col("spend"))
-    )
-    histories = buying_histories(tables, days) if plan.has_lifetime else None
-    if histories is not None and population is None:
-        learnt = learnt.extended(fit_lifetime(tables, histories))
-    return _Prepared(replace(past, days=days), learnt, histories)
-
-
-def _aggregated(past: History, plan: _Plan) -> Frame:
-    """Everyone known, with all aggregates, including customers who have not ordered."""
-    rows = _totals(past.days, plan, "days")
-    if past.listed:
-        rows = past.customers.join(rows, on=list(KEYS), how="left")
-    for grain in plan.grains[1:]:
-        rows = rows.join(_totals(past.grain(grain), plan, grain), on=list(KEYS), how="left")
-        rows = rows.with_columns(
-            nw.col(one.name).fill_null(one.empty)
-            for one in plan.over(grain)
-            if one.empty is not None
-        )
-    return rows
-
-
-def _totals(table: Frame, plan: _Plan, grain: str) -> Frame:
-    for one in plan.over(grain):
-        if not one.is_shipped:
-            with naming(one):
-                table.group_by(*KEYS).agg(one.formula(plan.clock).alias(one.name)).collect_schema()
-    numbers = {one.name: one.formula(plan.clock) for one in plan.over(grain)}
-    texts = {}
-    if grain == "days" and "first_channel" in plan.texts:
-        texts["first_channel"] = first_channel()
-    totals = table.group_by(*KEYS).agg(**numbers, **texts)
-    return totals.with_columns(*(nw.col(name).cast(nw.Float64) for name in numbers))

@@ -1,23 +1,22 @@
-"""The catalogue of features: each is a small function that declares itself and returns an
-expression.
+"""The catalogue of features: each is a small function that declares itself and returns one number
+per customer.
 
-A feature is an aggregate over one of the tables of `History` (`days`, `lines`, `events`, `terms`),
-or, over `row`, arithmetic on features and sums declared before it. `sums` are internal aggregates
-that other features need. A feature declares what must be connected: if that is missing, the feature
-does not exist; it is never zero.
+A feature over `days`, `lines`, `events` or `terms` reduces the rows of that table before the cutoff
+(`churn.data.history`), one over `row` calculates with features and sums declared before it. `sums`
+are internal aggregates that other features need. A feature declares what must be connected: if that
+is missing, the feature does not exist; it is never zero.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal
+from typing import Any, Literal
 
-import narwhals as nw
-
+from churn.arrays import Floats
 from churn.errors import ConfigError
 from churn.features.clock import FeatureClock
 
-Formula = Callable[[FeatureClock], nw.Expr]
+Formula = Callable[[Any, FeatureClock], Floats]
 Family = tuple[str, str, Formula]
 Grain = Literal["days", "lines", "events", "terms", "row"]
 Families = Literal["all"] | Collection[str]
@@ -196,7 +195,8 @@ def sums(
     _check_grain(over)
     for name, formula in formulas.items():
         if not callable(formula):
-            rule, fix = "a sum must be a function of the clock", "Pass e.g. paid=lambda clock: ..."
+            rule = "a sum must be a function of the rows and the clock"
+            fix = "Pass e.g. paid=lambda days, clock: days.total(days.spend)."
             raise ConfigError(rule, got=type(formula).__name__, fix=fix)
         one = Feature(
             name=name,

@@ -1,33 +1,34 @@
 """Predictions of purchase and dropout models, fitted to the customers before the cutoff.
 
-The builder joins the BG/NBD expectations of each history; see `lifetime_fits`.
+The builder computes the BG/NBD expectations of each history; see `lifetime_fits`.
 """
 
-import narwhals as nw
+import numpy as np
 
+from churn.arrays import Floats
 from churn.features.catalogue import feature
 from churn.features.clock import FeatureClock
-from churn.features.expressions import ratio
+from churn.features.formulas import Row, ratio
 
 FADER = "Fader, Hardie and Lee (2005)"
 
 
 @feature(family="lifetime", unit="probability", over="row", source=FADER)
-def p_alive(_: FeatureClock) -> nw.Expr:
+def p_alive(row: Row, _: FeatureClock) -> Floats:
     """BG/NBD: the probability of not having dropped out; 1 without a repeat purchase."""
-    return nw.col("bg_nbd_alive")
+    return np.asarray(row["bg_nbd_alive"])
 
 
 @feature(family="lifetime", unit="probability", over="row", source=FADER)
-def p_no_purchase_in_horizon(_: FeatureClock) -> nw.Expr:
+def p_no_purchase_in_horizon(row: Row, _: FeatureClock) -> Floats:
     """BG/NBD: the probability of no purchase in the next H."""
-    return nw.col("bg_nbd_no_purchase")
+    return np.asarray(row["bg_nbd_no_purchase"])
 
 
 @feature(family="lifetime", unit="days", over="row", source=FADER)
-def expected_purchase_days(_: FeatureClock) -> nw.Expr:
+def expected_purchase_days(row: Row, _: FeatureClock) -> Floats:
     """BG/NBD: the mean number of purchase days in the next H."""
-    return nw.col("bg_nbd_purchase_days")
+    return np.asarray(row["bg_nbd_purchase_days"])
 
 
 @feature(
@@ -36,14 +37,14 @@ def expected_purchase_days(_: FeatureClock) -> nw.Expr:
     over="row",
     source="Fader and Hardie (2013)",
 )
-def expected_day_spend(_: FeatureClock) -> nw.Expr:
+def expected_day_spend(row: Row, _: FeatureClock) -> Floats:
     """Gamma-Gamma: the mean spend of future purchase days, from the winsorised ones so far."""
-    p, q, gamma = (nw.col(f"gamma_gamma_{name}") for name in ("p", "q", "gamma"))
-    own = p * (gamma + nw.col("spend_capped_total"))
-    return ratio(own, p * nw.col("purchase_days") + q - 1)
+    p, q, gamma = (row[f"gamma_gamma_{name}"] for name in ("p", "q", "gamma"))
+    own = p * (gamma + row["spend_capped_total"])
+    return ratio(own, p * row["purchase_days"] + q - 1)
 
 
 @feature(family="lifetime", unit="currency", over="row")
-def expected_spend_in_horizon(_: FeatureClock) -> nw.Expr:
+def expected_spend_in_horizon(row: Row, _: FeatureClock) -> Floats:
     """Expected purchase days times the expected spend per purchase day."""
-    return nw.col("expected_purchase_days") * nw.col("expected_day_spend")
+    return np.asarray(row["expected_purchase_days"] * row["expected_day_spend"])

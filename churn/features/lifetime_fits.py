@@ -4,88 +4,131 @@ A fit uses at most `MOST_CUSTOMERS`, every k-th in the order of their histories:
 every engine.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from churn.arrays import Floats
-from churn.data.engines.base import Frame
-from churn.data.history import customer_key
-from churn.data.tables import Tables
+from churn.arrays import Floats, Ints
+from churn.data.engines.base import SortedRows
+from churn.data.history.blocks import Block
+from churn.data.history.columns import arrow_numbers, whole_numbers
+from churn.data.history.past import Moment, Past
 from churn.errors import GateError
 
 MOST_CUSTOMERS = 50_000
 BUYING = ("purchase_days", "tenure_days", "recency_days")
+SPENDING = ("purchase_days", "spend_cents")
 BG_NBD = {name: f"bg_nbd_{name}" for name in ("r", "alpha", "a", "b")}
 GAMMA_GAMMA = {name: f"gamma_gamma_{name}" for name in ("p", "q", "gamma")}
 LIFETIME_NUMBERS = (*BG_NBD.values(), *GAMMA_GAMMA.values())
+EXPECTED = ("bg_nbd_alive", "bg_nbd_no_purchase", "bg_nbd_purchase_days")
+
+HISTORIES = pa.schema(
+    [(name, pa.int64()) for name in ("cutoff", *BUYING, "spend_cents", "customers")]
+)
 
 Numbers = Mapping[str, float | None]
 
 
-def buying_histories(tables: Tables, days: Frame) -> Frame:
-    """cutoff, `BUYING`, spend_cents of everyone who bought; `days` are winsorised."""
-    purchases = days.filter(nw.col("is_purchase"))
-    histories = purchases.group_by(customer_key(days), "cutoff").agg(
-        purchase_days=nw.len(),
-        tenure_days=nw.col("age_days").max(),
-        recency_days=nw.col("age_days").min(),
-        spend=nw.col("spend_capped").sum(),
-    )
-    # a ten-millionth of a cent: no rounding error of a sum tips half a cent
-    cents = (nw.col("spend") * 100 + 0.5 + 1e-7).floor()
-    histories = histories.with_columns(
-        spend_cents=nw.when(cents < 1).then(nw.lit(1.0)).otherwise(cents)
-    )
-    tables.engine.store(histories.select("cutoff", *BUYING, "spend_cents"), "buying_histories")
-    return tables.engine.lazy("buying_histories")
+def fit_lifetime(
+    blocks: SortedRows[Block], cutoffs: Sequence[Moment], limits: Mapping[int, float | None]
+) -> dict[int, dict[str, float | None]]:
+    """`LIFETIME_NUMBERS` by cutoff; `limits` winsorises the spend of a day at each cutoff."""
+    batches = list(blocks.batches(partial(_histories, cutoffs, limits), HISTORIES))
+    if not batches:
+        return {}
+    table = pa.Table.from_batches(batches)
+    rows = {name: whole_numbers(table[name]) for name in table.column_names}
+    found = {}
+    for cutoff in np.unique(rows["cutoff"]).tolist():
+        here = {name: values[rows["cutoff"] == cutoff] for name, values in rows.items()}
+        found[cutoff] = _bg_nbd(_counted(here, BUYING)) | _gamma_gamma(_counted(here, SPENDING))
+    return found
 
 
-def fit_lifetime(tables: Tables, histories: Frame) -> dict[int, dict[str, float | None]]:
-    """`LIFETIME_NUMBERS` by cutoff."""
-    buying = _counted(tables, histories, BUYING)
-    spending = _counted(tables, histories, ("purchase_days", "spend_cents"))
-    return {
-        int(cutoff): _bg_nbd(_at(buying, cutoff)) | _gamma_gamma(_at(spending, cutoff))
-        for cutoff in np.unique(buying["cutoff"])
-    }
+def expectations(row: Mapping[str, Any], numbers: Numbers, horizon_days: int) -> dict[str, Floats]:
+    """`EXPECTED` for the history of each customer; NaN without a purchase or without a fit.
 
-
-def expectations(
-    tables: Tables, histories: Frame, numbers: Mapping[int, Numbers], *, horizon_days: int
-) -> Frame:
-    """cutoff, `BUYING`, and the BG/NBD expectations of such a history: p_alive,
-    p_no_purchase_in_horizon, expected_purchase_days.
+    Each distinct history is evaluated once.
     """
-    counted = _counted(tables, histories, BUYING)
-    parts = [
-        _expected(_at(counted, cutoff), numbers.get(int(cutoff), {}), horizon_days)
-        for cutoff in np.unique(counted["cutoff"])
-    ]
-    columns = parts[0].keys() if parts else ()
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in columns}
-    if not parts:
-        joined = _expected(dict.fromkeys(("cutoff", *BUYING), np.zeros(1)), {}, horizon_days)
-    return tables.engine.values(
-        {name: pa.array(values, from_pandas=True) for name, values in joined.items()}
+    from churn.features.lifetime import BGNBD
+
+    columns = [np.asarray(row[name], dtype=np.float64) for name in BUYING]
+    bought = columns[0] > 0
+    parameters = {name: numbers.get(number) for name, number in BG_NBD.items()}
+    if any(value is None for value in parameters.values()) or not bought.any():
+        return dict.fromkeys(EXPECTED, np.full(len(bought), np.nan))
+    whole = {
+        name: values[bought].astype(np.int64) for name, values in zip(BUYING, columns, strict=True)
+    }
+    places, distinct = _distinct(whole)
+    model = BGNBD.from_dict({name: value or 0.0 for name, value in parameters.items()})
+    history = _as_of_age({name: values.astype(np.float64) for name, values in distinct.items()})
+    values = (
+        model.probability_alive(*history),
+        model.probability_no_purchase(horizon_days, *history),
+        model.expected_purchases(horizon_days, *history),
     )
+    found = {}
+    for name, value in zip(EXPECTED, values, strict=True):
+        found[name] = np.full(len(bought), np.nan)
+        found[name][bought] = value[places]
+    return found
 
 
-def _counted(tables: Tables, histories: Frame, columns: tuple[str, ...]) -> dict[str, Floats]:
-    """The distinct values of those columns at each cutoff, in order, with their counts."""
-    counted = histories.group_by("cutoff", *columns).agg(customers=nw.len())
-    table = tables.engine.collect(counted)
-    arrays = {name: table.column(name).to_numpy().astype(np.float64) for name in table.column_names}
-    order = np.lexsort([arrays[name] for name in reversed(("cutoff", *columns))])
-    return {name: values[order] for name, values in arrays.items()}
+def _histories(
+    cutoffs: Sequence[Moment], limits: Mapping[int, float | None], blocks: Iterable[Block]
+) -> Iterator[pa.RecordBatch]:
+    """The distinct histories of those who bought in each block, and how many customers share one.
+
+    `spend_cents` is the winsorised spend in whole cents, at least 1.
+    """
+    for block in blocks:
+        for moment in cutoffs:
+            days = Past(block, moment, limits.get(moment.day)).days
+            count = days.count(days.bought)
+            # a ten-millionth of a cent: no rounding error of a sum tips half a cent
+            cents = np.floor(days.total(days.spend_capped, days.bought) * 100 + 0.5 + 1e-7)
+            ages = days.most(days.age_days, days.bought), days.least(days.age_days, days.bought)
+            columns = (count, *ages, np.maximum(cents, 1.0))
+            some = count > 0
+            names = (*BUYING, "spend_cents")
+            whole = {
+                name: values[some].astype(np.int64)
+                for name, values in zip(names, columns, strict=True)
+            }
+            places, distinct = _distinct(whole)
+            shared = {"customers": np.bincount(places, minlength=len(distinct["spend_cents"]))}
+            made = {"cutoff": np.full(len(shared["customers"]), moment.day)} | distinct | shared
+            yield pa.record_batch(
+                [arrow_numbers(made[name]) for name in HISTORIES.names], schema=HISTORIES
+            )
 
 
-def _at(columns: Mapping[str, Floats], cutoff: float) -> dict[str, Floats]:
-    here = columns["cutoff"] == cutoff
-    return {name: values[here] for name, values in columns.items()}
+def _distinct(rows: Mapping[str, Ints]) -> tuple[Ints, dict[str, Ints]]:
+    """The place of each row among the distinct ones, and these, in order."""
+    order = np.lexsort(list(rows.values())[::-1])
+    ordered = {name: values[order] for name, values in rows.items()}
+    begins = np.zeros(len(order), dtype=bool)
+    begins[:1] = True
+    for values in ordered.values():
+        begins[1:] |= values[1:] != values[:-1]
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.cumsum(begins) - 1
+    return places, {name: values[begins] for name, values in ordered.items()}
+
+
+def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats]:
+    """The distinct values of those columns, in order, and the customers of each."""
+    places, distinct = _distinct({name: rows[name] for name in names})
+    floats = {name: values.astype(np.float64) for name, values in distinct.items()}
+    customers: Floats = np.bincount(places, rows["customers"]).astype(np.float64)
+    return {**floats, "customers": customers}
 
 
 def _sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
@@ -127,26 +170,3 @@ def _as_of_age(rows: Mapping[str, Floats]) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and age as BG/NBD counts them, in days."""
     age = rows["tenure_days"]
     return rows["purchase_days"] - 1, age - rows["recency_days"], age
-
-
-def _expected(rows: Mapping[str, Floats], numbers: Numbers, horizon: int) -> dict[str, Any]:
-    """Those histories with their expectations; NaN without a fit."""
-    from churn.features.lifetime import BGNBD
-
-    found = {name: rows[name] for name in ("cutoff", *BUYING)}
-    found["cutoff"] = found["cutoff"].astype(np.int64)
-    parameters = {name: numbers.get(number) for name, number in BG_NBD.items()}
-    if any(value is None for value in parameters.values()):
-        nothing = np.full(rows["cutoff"].shape, np.nan)
-        return found | dict.fromkeys(_EXPECTED, nothing)
-    model = BGNBD.from_dict({name: value or 0.0 for name, value in parameters.items()})
-    history = _as_of_age(rows)
-    values = (
-        model.probability_alive(*history),
-        model.probability_no_purchase(horizon, *history),
-        model.expected_purchases(horizon, *history),
-    )
-    return found | dict(zip(_EXPECTED, values, strict=True))
-
-
-_EXPECTED = ("bg_nbd_alive", "bg_nbd_no_purchase", "bg_nbd_purchase_days")

@@ -1,8 +1,6 @@
 """A user's own features: a Python file that declares them as this room does."""
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from churn.errors import ConfigError
@@ -40,14 +38,21 @@ def load_own_features(path: Path) -> tuple[str, ...]:
     return tuple(name for name in CATALOGUE if name not in before)
 
 
-@contextmanager
-def naming(one: Feature) -> Iterator[None]:
-    """Converts an engine's error in a user's own feature into ours, which names the feature."""
-    try:
-        yield
-    except Exception as failure:
-        if one.is_shipped:
-            raise
-        rule = f"your feature {one.name!r} must be an expression over the columns of {one.over!r}"
-        said = " ".join(str(failure).split())[:SAID_AT_MOST] or type(failure).__name__
-        raise ConfigError(rule, got=said, fix="CONTRIBUTING lists them.") from failure
+def feature_error(one: Feature, failure: Exception) -> ConfigError:
+    """An error in a user's own feature as ours, which names the feature and shows the form."""
+    rule = f"your feature {one.name!r} must return one number per customer"
+    cause = " ".join(str(failure).split())[:SAID_AT_MOST]
+    fix = (
+        f"Write it as def my_feature({one.over}, clock) with NumPy, for instance "
+        f"{EXAMPLES[one.over]}; CONTRIBUTING lists the columns."
+    )
+    return ConfigError(rule, got=f"{type(failure).__name__}: {cause}", fix=fix)
+
+
+EXAMPLES = {
+    "days": "return days.most(days.spend)",
+    "lines": "return lines.products.count()",
+    "events": 'return events.count(events.of("visit", 30))',
+    "terms": "return terms.most(terms.plan_days)",
+    "row": 'return row["net_spend"] / row["tenure_days"]',
+}

@@ -2,17 +2,24 @@
 shares of acquisition sources, and purchase and dropout parameters.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import exp
 from typing import Any
 
-import narwhals as nw
+import numpy as np
+import pyarrow as pa
 
-from churn.data.engines.base import Frame
+from churn.arrays import Floats
+from churn.data.engines.base import SortedRows
 from churn.data.fences import log_normal_fence, moments, steady
-from churn.data.history import KEYS, History
-from churn.data.tables import Tables
+from churn.data.history.blocks import Block
+from churn.data.history.columns import NO_TEXT, Column
+from churn.data.history.days import Days
+from churn.data.history.past import Moment, Past
 from churn.errors import ModelError
 from churn.features.lifetime_fits import LIFETIME_NUMBERS
 
@@ -29,6 +36,17 @@ SHARED_TEXTS = {
     "acquisition_source": "customers.acquisition_source",
     "first_channel": "orders.channel",
 }
+CODED_IN = {
+    "acquisition_source": ("customers", "acquisition_source"),
+    "first_channel": ("orders", "channel"),
+}
+"""The grain and column in whose texts the codes of `Past` point."""
+
+SUMS = ("gaps", "gap_sum", "gap_squares", "orders", "spend", "days", "log_sum", "log_squares")
+SUMS_SCHEMA = pa.schema([("cutoff", pa.int64()), *((name, pa.float64()) for name in SUMS)])
+COUNTS_SCHEMA = pa.schema(
+    [("cutoff", pa.int64()), ("text", pa.string()), ("value", pa.string()), ("n", pa.int64())]
+)
 
 Numbers = dict[str, float | None]
 Shares = dict[str, dict[str, float]]
@@ -42,7 +60,7 @@ class Population:
     shares: Mapping[int, Shares] = field(default_factory=dict)
 
     @classmethod
-    def stated(cls, cutoffs: Sequence[int], learnt: Mapping[str, Any]) -> "Population":
+    def stated(cls, cutoffs: Sequence[int], learnt: Mapping[str, Any]) -> Population:
         """The population returned by `at` earlier, e.g. from a bundle, used for every cutoff.
 
         Raises ModelError if a number is missing.
@@ -61,91 +79,122 @@ class Population:
         shares = self.shares.get(cutoff, {})
         return {**{name: numbers.get(name) for name in NUMBERS}, "shares": shares}
 
-    def extended(self, numbers: Mapping[int, Numbers]) -> "Population":
+    def extended(self, numbers: Mapping[int, Numbers]) -> Population:
         """The same with further numbers at each cutoff."""
         both = {
             cutoff: {**self.numbers.get(cutoff, {}), **more} for cutoff, more in numbers.items()
         }
         return Population({**self.numbers, **both}, self.shares)
 
-    def frame(self, tables: Tables, cutoffs: Sequence[int]) -> Frame:
-        """The numbers as a table: cutoff and `NUMBERS`."""
-        columns = {name: [self.at(cutoff)[name] for cutoff in cutoffs] for name in NUMBERS}
-        numbers = tables.engine.values({"cutoff": list(cutoffs), **columns})
-        return numbers.with_columns(*(nw.col(name).cast(nw.Float64) for name in NUMBERS))
+    def limit(self, cutoff: int) -> float | None:
+        """The largest spend of a day that counts in full; None if none is known."""
+        return self.numbers.get(cutoff, {}).get("population_day_limit")
 
-    def share_frame(self, tables: Tables, text: str) -> Frame:
-        """The shares of a text as a table: cutoff, the text, and `<text>_share`."""
-        rows = [
-            (cutoff, value, share)
-            for cutoff, shares in self.shares.items()
-            for value, share in shares.get(text, {}).items()
-        ] or [(0, "", 0.0)]  # no engine infers a type from no rows
-        names = ("cutoff", text, f"{text}_share")
-        return tables.engine.values(
-            dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-        )
+    def columns(self, past: Past, texts: Collection[str]) -> dict[str, Any]:
+        """The numbers as floats, NaN if unknown, and `<text>_share` of each customer."""
+        known = self.numbers.get(past.moment.day, {})
+        numbers = {name: _or_nan(known.get(name)) for name in NUMBERS}
+        return numbers | {f"{text}_share": self._share(past, text) for text in texts}
+
+    def _share(self, past: Past, text: str) -> Floats:
+        shares = self.shares.get(past.moment.day, {}).get(text, {})
+        names = past.block.texts[CODED_IN[text]].to_pylist()
+        of_code = np.array([*(shares.get(name, np.nan) for name in names), np.nan])
+        return of_code[text_of(past, text)]  # the code of a missing text is -1: the last
 
 
-def learn_population(tables: Tables, past: History, *, texts: Collection[str] = ()) -> Population:
+def learn_population(
+    blocks: SortedRows[Block],
+    cutoffs: Sequence[Moment],
+    *,
+    texts: Collection[str] = (),
+    undated: bool = False,
+) -> Population:
     """The population's numbers, and the shares of `texts`, per cutoff, from earlier data only.
 
     A day is capped at the upper fence of the log-normal: exp(mean + 3 standard deviations) of the
-    logarithm of the spend of purchase days.
+    logarithm of the spend of purchase days. `undated` as in `Past`.
     """
-    gap, log_spend = nw.col("gap_days"), nw.col("log_spend")
-    bought = past.days.with_columns(
-        log_spend=nw.when(nw.col("is_purchase")).then(nw.col("spend").log())
-    )
-    totals = bought.group_by("cutoff").agg(
-        gaps=gap.count(),
-        gap_sum=gap.sum(),
-        gap_squares=(gap * gap).sum(),
-        orders=nw.col("orders").sum(),
-        spend=nw.col("spend").sum(),
-        days=log_spend.count(),
-        log_sum=log_spend.sum(),
-        log_squares=(log_spend * log_spend).sum(),
-    )
-    rows = tables.engine.collect(totals).to_pylist()
-    numbers = {int(row["cutoff"]): _numbers(row) for row in rows}
+    totals: dict[int, dict[str, float]] = {}
+    for batch in blocks.batches(partial(_sums, cutoffs), SUMS_SCHEMA):
+        for row in batch.to_pylist():
+            total = totals.setdefault(row["cutoff"], dict.fromkeys(SUMS, 0.0))
+            for name in SUMS:
+                total[name] += row[name]
+    numbers = {cutoff: _numbers(total) for cutoff, total in totals.items() if total["days"]}
     shares: dict[int, Shares] = {}
-    for text in texts:
-        for cutoff, found in _shares(tables, past, text).items():
-            shares.setdefault(cutoff, {})[text] = found
+    if texts:
+        for cutoff, counted in _counts(blocks, cutoffs, texts, undated=undated).items():
+            shares[cutoff] = {text: _normed(counts) for text, counts in counted.items()}
     return Population(numbers, shares)
 
 
-def first_channel() -> nw.Expr:
-    """The channel of the first purchase day, over a customer's days."""
-    first = nw.col("is_purchase") & nw.col("gap_days").is_null()
-    return nw.when(first).then(nw.col("channel")).min()
+def text_of(past: Past, text: str) -> Column:
+    """The code of each customer's text; `NO_TEXT` if it is unknown."""
+    found: Column = getattr(past, text)
+    return found
 
 
-def _shares(tables: Tables, past: History, text: str) -> dict[int, dict[str, float]]:
-    """By cutoff, the share of each value among the customers who have one."""
-    rows = past.customers
-    if text == "first_channel":
-        rows = past.days.group_by(*KEYS).agg(first_channel=first_channel())
-    counted = rows.filter(~nw.col(text).is_null()).group_by("cutoff", text).agg(n=nw.len())
-    counts: dict[int, dict[str, int]] = {}
-    for row in tables.engine.collect(counted).to_pylist():
-        counts.setdefault(int(row["cutoff"]), {})[str(row[text])] = int(row["n"])
-    return {
-        cutoff: {value: n / sum(found.values()) for value, n in sorted(found.items())}
-        for cutoff, found in counts.items()
-    }
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
-def capped(day: nw.Expr) -> nw.Expr:
-    """A day's money, winsorised: within the population's limit on both sides of zero."""
-    limit = nw.col("population_day_limit")
-    low = nw.when(day < -limit).then(-limit).otherwise(day)
-    return nw.when(day > limit).then(limit).otherwise(low)
+def _sums(cutoffs: Sequence[Moment], blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
+    """The sums over each block's days before each cutoff."""
+    for block in blocks:
+        rows = [
+            {"cutoff": moment.day, **_sums_of_days(Past(block, moment).days)} for moment in cutoffs
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema=SUMS_SCHEMA)
 
 
-def _numbers(row: Mapping[str, Any]) -> Numbers:
-    total = {name: 0.0 if value is None else float(value) for name, value in row.items()}
+def _sums_of_days(days: Days) -> dict[str, float]:
+    gap = days.gap_days[days.has_gap]
+    log_spend = np.log(days.spend[days.bought])
+    of_gaps = (len(gap), gap.sum(), (gap * gap).sum())
+    of_logs = (len(log_spend), log_spend.sum(), (log_spend * log_spend).sum())
+    sums = (*of_gaps, days.orders.sum(), days.spend.sum(), *of_logs)
+    return dict(zip(SUMS, map(float, sums), strict=True))
+
+
+def _counts(
+    blocks: SortedRows[Block], cutoffs: Sequence[Moment], texts: Collection[str], *, undated: bool
+) -> dict[int, dict[str, dict[str, int]]]:
+    """By cutoff and text, how many customers have each value."""
+    found: dict[int, dict[str, dict[str, int]]] = {}
+    sweep = partial(_counts_of_blocks, cutoffs, tuple(texts), undated)
+    for batch in blocks.batches(sweep, COUNTS_SCHEMA):
+        for row in batch.to_pylist():
+            counts = found.setdefault(row["cutoff"], {}).setdefault(row["text"], {})
+            counts[row["value"]] = counts.get(row["value"], 0) + row["n"]
+    return found
+
+
+def _counts_of_blocks(
+    cutoffs: Sequence[Moment], texts: Sequence[str], undated: bool, blocks: Iterable[Block]
+) -> Iterator[pa.RecordBatch]:
+    for block in blocks:
+        rows = []
+        for moment in cutoffs:
+            past = Past(block, moment, undated=undated)
+            for text in texts:
+                codes = text_of(past, text)
+                names = block.texts[CODED_IN[text]].to_pylist()
+                counts = np.bincount(codes[codes != NO_TEXT], minlength=len(names)).tolist()
+                rows += [
+                    {"cutoff": moment.day, "text": text, "value": name, "n": n}
+                    for name, n in zip(names, counts, strict=True)
+                    if n
+                ]
+        yield pa.RecordBatch.from_pylist(rows, schema=COUNTS_SCHEMA)
+
+
+def _normed(counts: Mapping[str, int]) -> dict[str, float]:
+    total = sum(counts.values())
+    return {value: n / total for value, n in sorted(counts.items())}
+
+
+def _numbers(total: Mapping[str, float]) -> Numbers:
     gap, gap_deviation = moments(total["gaps"], total["gap_sum"], total["gap_squares"])
     logs = total["days"], total["log_sum"], total["log_squares"]
     order = _usual_order(total["spend"], total["orders"], *moments(*logs))

@@ -1,33 +1,33 @@
 """Returns: orders with an amount below zero."""
 
-import narwhals as nw
-
+from churn.arrays import Floats
+from churn.data.history.days import Days
 from churn.features.catalogue import feature, sums
 from churn.features.clock import FeatureClock
-from churn.features.expressions import ratio, within
+from churn.features.formulas import Row, ratio
 
-sums(returned_total=lambda _: nw.col("returned").sum())
+sums(returned_total=lambda days, _: days.total(days.returned))
 
 
 @feature(family="returns", unit="share", over="row")
-def return_share(_: FeatureClock) -> nw.Expr:
+def return_share(row: Row, _: FeatureClock) -> Floats:
     """Value of all returns divided by that of all purchases; null without a purchase."""
-    return ratio(nw.col("returned_total"), nw.col("spend_total"))
+    return ratio(row["returned_total"], row["spend_total"])
 
 
 @feature(family="returns", unit="currency", over="days")
-def returned_90d(_: FeatureClock) -> nw.Expr:
+def returned_90d(days: Days, _: FeatureClock) -> Floats:
     """Value of the returns in the last 90 days."""
-    return within(90, nw.col("returned"), 0.0).sum()
+    return days.total(days.returned, days.within(90))
 
 
 @feature(family="returns", unit="days", over="days")
-def return_days(_: FeatureClock) -> nw.Expr:
+def return_days(days: Days, _: FeatureClock) -> Floats:
     """Distinct days with a return."""
-    return nw.when(nw.col("returned") > 0).then(1).otherwise(0).sum()
+    return days.count(days.returned > 0)
 
 
 @feature(family="returns", unit="days", over="days")
-def last_return_days(_: FeatureClock) -> nw.Expr:
+def last_return_days(days: Days, _: FeatureClock) -> Floats:
     """Whole days from the last return to the cutoff; null if there was none."""
-    return nw.when(nw.col("returned") > 0).then(nw.col("age_days")).min()
+    return days.least(days.age_days, days.returned > 0)

@@ -1,70 +1,70 @@
 """Recency, frequency and monetary value, some of them with exponential decay."""
 
-import narwhals as nw
-
+from churn.arrays import Floats
+from churn.data.history.days import Days
 from churn.features.catalogue import Family, feature, features_over, sums
 from churn.features.clock import WINDOWS_DAYS, FeatureClock
-from churn.features.expressions import bought, decay, ratio, within
+from churn.features.formulas import Row, decay, ratio
 
 sums(
-    spend_total=lambda _: nw.col("spend").sum(),
-    spend_capped_total=lambda _: nw.col("spend_capped").sum(),
-    last_spend=lambda _: nw.col("spend_change").sum(),
+    spend_total=lambda days, _: days.total(days.spend),
+    spend_capped_total=lambda days, _: days.total(days.spend_capped),
+    last_spend=lambda days, _: days.last(days.spend, days.bought),
 )
 
 
 @feature(family="recency", unit="days", over="days")
-def recency_days(_: FeatureClock) -> nw.Expr:
+def recency_days(days: Days, _: FeatureClock) -> Floats:
     """Whole days from the last purchase day to the cutoff."""
-    return bought(nw.col("age_days")).min()
+    return days.least(days.age_days, days.bought)
 
 
 @feature(family="frequency", unit="days", over="days")
-def purchase_days(_: FeatureClock) -> nw.Expr:
+def purchase_days(days: Days, _: FeatureClock) -> Floats:
     """Distinct days with a purchase."""
-    return bought(nw.lit(1), otherwise=0).sum()
+    return days.count(days.bought)
 
 
 @feature(family="frequency", unit="orders", over="days")
-def orders_count(_: FeatureClock) -> nw.Expr:
+def orders_count(days: Days, _: FeatureClock) -> Floats:
     """Orders with an amount above zero."""
-    return nw.col("orders").sum()
+    return days.total(days.orders)
 
 
 @feature(family="tenure", unit="days", over="days")
-def tenure_days(_: FeatureClock) -> nw.Expr:
+def tenure_days(days: Days, _: FeatureClock) -> Floats:
     """Whole days from the first purchase day to the cutoff."""
-    return bought(nw.col("age_days")).max()
+    return days.most(days.age_days, days.bought)
 
 
 @feature(family="money", unit="currency", over="days")
-def net_spend(_: FeatureClock) -> nw.Expr:
+def net_spend(days: Days, _: FeatureClock) -> Floats:
     """All purchases minus all returns."""
-    return nw.col("net").sum()
+    return days.total(days.net)
 
 
 @feature(family="money", unit="currency per purchase day", over="row")
-def average_basket(_: FeatureClock) -> nw.Expr:
+def average_basket(row: Row, _: FeatureClock) -> Floats:
     """Net spend divided by distinct purchase days."""
-    return ratio(nw.col("net_spend"), nw.col("purchase_days"))
+    return ratio(row["net_spend"], row["purchase_days"])
 
 
 @feature(family="money", unit="ratio", over="row")
-def last_basket_over_average(_: FeatureClock) -> nw.Expr:
+def last_basket_over_average(row: Row, _: FeatureClock) -> Floats:
     """Purchases of the last purchase day divided by those of the average purchase day."""
-    return ratio(nw.col("last_spend") * nw.col("purchase_days"), nw.col("spend_total"))
+    return ratio(row["last_spend"] * row["purchase_days"], row["spend_total"])
 
 
 @feature(family="money", unit="currency per purchase day", over="row")
-def typical_basket(_: FeatureClock) -> nw.Expr:
+def typical_basket(row: Row, _: FeatureClock) -> Floats:
     """Purchases of the average purchase day, each day winsorised against wholesale orders."""
-    return ratio(nw.col("spend_capped_total"), nw.col("purchase_days"))
+    return ratio(row["spend_capped_total"], row["purchase_days"])
 
 
 @feature(family="money", unit="currency", over="days")
-def net_spend_three_horizons(clock: FeatureClock) -> nw.Expr:
+def net_spend_three_horizons(days: Days, clock: FeatureClock) -> Floats:
     """Net spend in the last three horizons: the reference for a decline."""
-    return within(3 * clock.horizon_days, nw.col("net"), 0.0).sum()
+    return days.total(days.net, days.within(3 * clock.horizon_days))
 
 
 def _half_lives(clock: FeatureClock) -> dict[str, float]:
@@ -76,7 +76,7 @@ def _decayed_days(speed: str, halves: str) -> Family:
     return (
         f"decayed_days_{speed}",
         f"Purchase days, each halved for every {halves} of its age.",
-        lambda clock: bought(decay(_half_lives(clock)[speed]), otherwise=0.0).sum(),
+        lambda days, clock: days.total(decay(days, _half_lives(clock)[speed]), days.bought),
     )
 
 
@@ -84,23 +84,23 @@ def _decayed_spend(speed: str, halves: str) -> Family:
     return (
         f"decayed_spend_{speed}",
         f"Net spend of each day, winsorised, halved for every {halves} of its age.",
-        lambda clock: (nw.col("net_capped") * decay(_half_lives(clock)[speed])).sum(),
+        lambda days, clock: days.total(days.net_capped * decay(days, _half_lives(clock)[speed])),
     )
 
 
-def _days_in_window(days: int) -> Family:
+def _days_in_window(window: int) -> Family:
     return (
-        f"purchase_days_{days}d",
-        f"Distinct purchase days in the last {days} days.",
-        lambda _: bought(within(days, nw.lit(1), 0), otherwise=0).sum(),
+        f"purchase_days_{window}d",
+        f"Distinct purchase days in the last {window} days.",
+        lambda days, _: days.count(days.bought & days.within(window)),
     )
 
 
-def _spend_in_window(days: int) -> Family:
+def _spend_in_window(window: int) -> Family:
     return (
-        f"net_spend_{days}d",
-        f"Net spend in the last {days} days.",
-        lambda _: within(days, nw.col("net"), 0.0).sum(),
+        f"net_spend_{window}d",
+        f"Net spend in the last {window} days.",
+        lambda days, _: days.total(days.net, days.within(window)),
     )
 
 
@@ -119,8 +119,8 @@ features_over(
     unit="decayed currency",
 )
 features_over(
-    "days", (_days_in_window(days) for days in WINDOWS_DAYS), family="frequency", unit="days"
+    "days", (_days_in_window(window) for window in WINDOWS_DAYS), family="frequency", unit="days"
 )
 features_over(
-    "days", (_spend_in_window(days) for days in WINDOWS_DAYS), family="money", unit="currency"
+    "days", (_spend_in_window(window) for window in WINDOWS_DAYS), family="money", unit="currency"
 )

@@ -1,11 +1,19 @@
 """Service quality and feedback: tickets, complaints, late deliveries, ratings."""
 
-import narwhals as nw
+import numpy as np
 
+from churn.arrays import Floats
+from churn.data.history.events import Events
 from churn.features.catalogue import feature, features_over, sums
 from churn.features.clock import FeatureClock
-from churn.features.event_aggregates import amounts, counts, counts_in_windows, last_days
-from churn.features.expressions import ratio
+from churn.features.formulas import (
+    Row,
+    event_amount,
+    event_count,
+    event_counts,
+    last_event_days,
+    ratio,
+)
 
 OPENED = ("events.ticket_opened",)
 PAIRED = ("events.ticket_opened", "events.ticket_closed", "events.ref")
@@ -18,36 +26,30 @@ sums(
     "events",
     needs=PAIRED,
     empty=0.0,
-    tickets_begun=counts("ticket_begun"),
-    tickets_ended=counts("ticket_ended"),
-    ticket_days=amounts("ticket_ended"),
+    tickets_begun=lambda events, _: events.tickets.count(events.tickets.opened),
+    tickets_ended=lambda events, _: events.tickets.count(events.tickets.closed),
+    ticket_days=lambda events, _: events.tickets.total(
+        events.tickets.days_to_close, events.tickets.closed
+    ),
 )
-sums("events", needs=LATE, empty=0.0, late_deliveries=counts("delivery_late"))
+sums("events", needs=LATE, empty=0.0, late_deliveries=event_count("delivery_late"))
 sums(
     "events",
     needs=REVIEWED,
     empty=0.0,
-    reviews=counts("review"),
-    review_sum=amounts("review"),
-    review_change=amounts("review_change"),
-)
-sums(
-    "events",
-    needs=ANSWERED,
-    empty=0.0,
-    nps_answers=counts("nps"),
-    nps_change=amounts("nps_change"),
+    reviews=event_count("review"),
+    review_sum=event_amount("review"),
 )
 for _needs, _members, _unit in (
     (
         OPENED,
-        counts_in_windows("tickets_opened", "Tickets opened", "ticket_opened", [90]),
+        event_counts("tickets_opened", "Tickets opened", "ticket_opened", [90]),
         "tickets",
     ),
-    (COMPLAINED, counts_in_windows("complaints", "Complaints", "complaint", [90]), "complaints"),
+    (COMPLAINED, event_counts("complaints", "Complaints", "complaint", [90]), "complaints"),
     (
         LATE,
-        counts_in_windows("late_deliveries", "Late deliveries", "delivery_late", [90]),
+        event_counts("late_deliveries", "Late deliveries", "delivery_late", [90]),
         "deliveries",
     ),
 ):
@@ -55,72 +57,72 @@ for _needs, _members, _unit in (
 
 
 @feature(family="service", unit="tickets", over="row", needs=PAIRED)
-def tickets_open(_: FeatureClock) -> nw.Expr:
+def tickets_open(row: Row, _: FeatureClock) -> Floats:
     """Tickets opened and not yet closed: closing a ticket on the day of its first opening, or
     later, ends it. Tickets without a reference are ignored.
     """
-    return nw.col("tickets_begun") - nw.col("tickets_ended")
+    return np.asarray(row["tickets_begun"] - row["tickets_ended"])
 
 
 @feature(family="service", unit="days", over="row", needs=PAIRED)
-def mean_days_to_close(_: FeatureClock) -> nw.Expr:
+def mean_days_to_close(row: Row, _: FeatureClock) -> Floats:
     """Mean whole days from a ticket's first opening to its first closing; null without a closed
     one.
     """
-    return ratio(nw.col("ticket_days"), nw.col("tickets_ended"))
+    return ratio(row["ticket_days"], row["tickets_ended"])
 
 
 @feature(family="service", unit="days", over="events", needs=OPENED)
-def last_ticket_days(clock: FeatureClock) -> nw.Expr:
+def last_ticket_days(events: Events, clock: FeatureClock) -> Floats:
     """Whole days from the last opening of a ticket to the cutoff; null if there was none."""
-    return last_days("ticket_opened")(clock)
+    return last_event_days("ticket_opened")(events, clock)
 
 
 @feature(family="service", unit="days", over="events", needs=COMPLAINED)
-def last_complaint_days(clock: FeatureClock) -> nw.Expr:
+def last_complaint_days(events: Events, clock: FeatureClock) -> Floats:
     """Whole days from the last complaint to the cutoff; null if there was none."""
-    return last_days("complaint")(clock)
+    return last_event_days("complaint")(events, clock)
 
 
 @feature(family="service", unit="days", over="events", needs=LATE)
-def last_late_delivery_days(clock: FeatureClock) -> nw.Expr:
+def last_late_delivery_days(events: Events, clock: FeatureClock) -> Floats:
     """Whole days from the last late delivery to the cutoff; null if there was none."""
-    return last_days("delivery_late")(clock)
+    return last_event_days("delivery_late")(events, clock)
 
 
 @feature(family="service", unit="late deliveries per order", over="row", needs=LATE)
-def late_delivery_share(_: FeatureClock) -> nw.Expr:
+def late_delivery_share(row: Row, _: FeatureClock) -> Floats:
     """Late deliveries divided by all orders; null without an order."""
-    return ratio(nw.col("late_deliveries"), nw.col("orders_count"))
+    return ratio(row["late_deliveries"], row["orders_count"])
 
 
-@feature(family="service", unit="rating", over="row", needs=REVIEWED)
-def last_review(_: FeatureClock) -> nw.Expr:
+@feature(family="service", unit="rating", over="events", needs=REVIEWED)
+def last_review(events: Events, _: FeatureClock) -> Floats:
     """The rating of the last review, the mean if a day has several; null without one."""
-    return nw.when(nw.col("reviews") > 0).then(nw.col("review_change"))
+    return events.last_mean("review")
 
 
 @feature(family="service", unit="days", over="events", needs=REVIEWED)
-def last_review_days(clock: FeatureClock) -> nw.Expr:
+def last_review_days(events: Events, clock: FeatureClock) -> Floats:
     """Whole days from the last review with a rating to the cutoff; null if there was none."""
-    return last_days("review")(clock)
+    return last_event_days("review")(events, clock)
 
 
 @feature(family="service", unit="rating", over="row", needs=REVIEWED)
-def mean_review(_: FeatureClock) -> nw.Expr:
+def mean_review(row: Row, _: FeatureClock) -> Floats:
     """Mean rating of all reviews; null without one."""
-    return ratio(nw.col("review_sum"), nw.col("reviews"))
+    return ratio(row["review_sum"], row["reviews"])
 
 
-@feature(family="service", unit="0 to 10", over="row", needs=ANSWERED)
-def last_nps(_: FeatureClock) -> nw.Expr:
+@feature(family="service", unit="0 to 10", over="events", needs=ANSWERED)
+def last_nps(events: Events, _: FeatureClock) -> Floats:
     """The last answer to "would you recommend us?", the mean if a day has several; null without
     one.
     """
-    return nw.when(nw.col("nps_answers") > 0).then(nw.col("nps_change"))
+    return events.last_mean("nps")
 
 
 @feature(family="service", unit="days", over="events", needs=ANSWERED)
-def last_nps_days(clock: FeatureClock) -> nw.Expr:
+def last_nps_days(events: Events, clock: FeatureClock) -> Floats:
     """Whole days from the last such answer to the cutoff; null if there was none."""
-    return last_days("nps")(clock)
+    return last_event_days("nps")(events, clock)

@@ -3,56 +3,53 @@
 The "last" subscription is the one that expires last among those that had begun.
 """
 
-import narwhals as nw
+import numpy as np
 
+from churn.arrays import Floats
+from churn.data.history.terms import Terms
 from churn.features.catalogue import feature
 from churn.features.clock import FeatureClock
 
 CANCELLED = ("subscriptions.cancelled_at",)
 
 
-def _of_last(value: nw.Expr) -> nw.Expr:
-    return nw.when(nw.col("is_last")).then(value)
-
-
 @feature(family="subscription", unit="days", over="terms")
-def days_to_expiry(_: FeatureClock) -> nw.Expr:
+def days_to_expiry(terms: Terms, _: FeatureClock) -> Floats:
     """Whole days from the cutoff to the last expiry; negative once all have expired; null without a
     subscription, and if one has no end.
     """
-    return nw.col("days_to_expiry").max()
+    return terms.most(terms.days_to_expiry)
 
 
 @feature(family="subscription", unit="days", over="terms")
-def subscription_tenure_days(_: FeatureClock) -> nw.Expr:
+def subscription_tenure_days(terms: Terms, _: FeatureClock) -> Floats:
     """Whole days since the first subscription began; null without one."""
-    return nw.col("age_days").max()
+    return terms.most(terms.age_days)
 
 
 @feature(family="subscription", unit="renewals", over="terms", empty=0.0)
-def renewals_so_far(_: FeatureClock) -> nw.Expr:
+def renewals_so_far(terms: Terms, _: FeatureClock) -> Floats:
     """Days on which a subscription began, without the first one."""
-    return nw.col("local_day").n_unique() - 1
+    return terms.distinct_starts() - 1
 
 
 @feature(family="subscription", unit="days", over="terms")
-def plan_days(_: FeatureClock) -> nw.Expr:
+def plan_days(terms: Terms, _: FeatureClock) -> Floats:
     """Whole days from start to expiry of the last subscription, the longest if there are several;
     null if it has no end.
     """
-    return _of_last(nw.col("plan_days")).max()
+    return terms.most(terms.plan_days, terms.is_last)
 
 
 @feature(family="subscription", unit="yes or no", over="terms", needs=CANCELLED, empty=0.0)
-def is_cancelled(_: FeatureClock) -> nw.Expr:
+def is_cancelled(terms: Terms, _: FeatureClock) -> Floats:
     """1 if the last subscription was cancelled before the cutoff, else 0; if several are last, all
     of them must be cancelled.
     """
-    cancelled = nw.when(nw.col("cancelled_days").is_null()).then(0).otherwise(1)
-    return _of_last(cancelled).min()
+    return terms.least(np.where(np.isnan(terms.cancelled_days), 0.0, 1.0), terms.is_last)
 
 
 @feature(family="subscription", unit="days", over="terms", needs=CANCELLED)
-def last_cancellation_days(_: FeatureClock) -> nw.Expr:
+def last_cancellation_days(terms: Terms, _: FeatureClock) -> Floats:
     """Whole days since the last cancellation of any subscription; null without one."""
-    return nw.col("cancelled_days").min()
+    return terms.least(terms.cancelled_days)

@@ -17,7 +17,7 @@ from churn.data.fences import order_fence
 from churn.data.labels import outcomes, renewals
 from churn.data.tables import Snapshot, Tables
 from churn.errors import ConfigError, check_type
-from churn.features.builder import build_features
+from churn.features.builder import sweep_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
@@ -117,12 +117,10 @@ def build_dataset(
     _check_lead(cutoffs, clock)
     chosen = feature_names(source.connected()) if names is None else tuple(names)
     needed = tuple(dict.fromkeys((*chosen, *LABELS_NEED)))
-    built = build_features(source, list(cutoffs), clock, names=needed)
     sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
-    if sample is not None:
-        built = sample.of(built)
-    features = source.engine.collect(built).to_pandas()
-    rows = features
+    sampled = None if sample is None else sample.customers
+    built = sweep_features(source, list(cutoffs), clock, names=needed, customers=sampled)
+    rows = built.table().to_pandas()
     for came_next in _labels(source, cutoffs, clock):
         table = source.engine.collect(came_next).to_pandas()
         rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")

@@ -4,21 +4,23 @@ repurchase gaps of a shop: weighted, censored, and the quantile that defines a l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import partial
 from math import isfinite
 from typing import Literal
 
-import narwhals as nw
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from churn.arrays import Floats
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import day_number
-from churn.data.engines.base import Frame
-from churn.data.history import customer_key, history
+from churn.data.history.blocks import Block
+from churn.data.history.columns import arrow_numbers, numbers
+from churn.data.history.past import Moment, Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.features.clock import FeatureClock, Mode
@@ -257,27 +259,31 @@ def repurchase_gap_days(tables: Tables, before: date, *, q: float) -> float:
 
     See `quantile_of_votes`; inf also if there are no purchases.
     """
-    gaps = tables.engine.collect(_weighed_gaps(history(tables, [before]).days))
-    days, votes = (gaps[name].to_numpy() for name in ("days", "votes"))
-    return quantile_of_votes(days, gaps["ended"].to_numpy() == 1, votes, q)
+    (moment,) = moments(tables, [before])
+    batches = customer_blocks(tables).batches(partial(_gaps, moment), GAPS)
+    gaps = pa.Table.from_batches(batches, schema=GAPS)
+    days, ended, votes = (numbers(gaps[name]) for name in GAPS.names)
+    return quantile_of_votes(days, ended == 1, votes, q)
 
 
-def _weighed_gaps(days: Frame) -> Frame:
+GAPS = pa.schema([(name, pa.float64()) for name in ("days", "ended", "votes")])
+
+
+def _gaps(moment: Moment, blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
     """days, ended (0: by the cutoff), votes: each gap's share of its customer's single vote."""
-    key = customer_key(days)
-    purchases = days.filter(nw.col("is_purchase"))
-    customers = purchases.group_by(key).agg(days=nw.col("age_days").min(), gaps=nw.len())
-    customers = customers.with_columns(vote=1.0 / nw.col("gaps"))
-    closed = purchases.filter(~nw.col("gap_days").is_null()).select(key, "gap_days")
-    closed = closed.join(customers.select(key, "vote"), on=key, how="inner")
-    return nw.concat(
-        [
-            _counted(closed.with_columns(days=nw.col("gap_days")), ended=1),
-            _counted(customers, ended=0),
-        ]
-    )
+    for block in blocks:
+        days = Past(block, moment).days
+        count = days.count(days.bought)
+        vote = np.divide(1.0, count, out=np.zeros(len(count)), where=count > 0)
+        closed = _summed(days.gap_days[days.has_gap], vote[days.customer[days.has_gap]], ended=1)
+        since_last = days.least(days.age_days, days.bought)
+        yield closed
+        yield _summed(since_last[count > 0], vote[count > 0], ended=0)
 
 
-def _counted(gaps: Frame, *, ended: int) -> Frame:
-    counted = gaps.group_by("days").agg(votes=nw.col("vote").sum())
-    return counted.select(nw.col("days").cast(nw.Float64), nw.lit(ended).alias("ended"), "votes")
+def _summed(gap_days: Floats, votes: Floats, *, ended: int) -> pa.RecordBatch:
+    """The votes of each number of days."""
+    days, place = np.unique(gap_days, return_inverse=True)
+    sums = np.bincount(place, votes, minlength=len(days))
+    columns = (days, np.full(len(days), float(ended)), sums)
+    return pa.record_batch([arrow_numbers(column) for column in columns], schema=GAPS)

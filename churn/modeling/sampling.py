@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churn.data.engines.base import Frame
 from churn.data.ids import id_hashes
 from churn.data.tables import Tables
 
@@ -18,14 +17,10 @@ MOST_ROWS = 3_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """The sampled customers as a one-column table, and the number of those left out."""
+    """The ids of the sampled customers, and the number of those left out."""
 
-    customers: Frame
+    customers: Sequence[str]
     left_out: int
-
-    def of(self, frame: Frame) -> Frame:
-        """The frame's rows of those customers."""
-        return frame.join(self.customers, on="customer_id", how="semi")
 
 
 def draw_sample(tables: Tables, cutoffs: int, most_rows: int) -> Sample | None:
@@ -37,7 +32,7 @@ def draw_sample(tables: Tables, cutoffs: int, most_rows: int) -> Sample | None:
     if len(known) <= most:
         return None
     kept = pick_customers(known, most)
-    return Sample(tables.engine.values({"customer_id": kept}), len(known) - len(kept))
+    return Sample(kept, len(known) - len(kept))
 
 
 def pick_customers(customer_ids: Sequence[str], most: int) -> list[str]:

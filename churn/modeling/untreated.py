@@ -16,7 +16,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from churn.data.event_days import NOT_CONTACTED
+from churn.data.history.rows import NOT_CONTACTED
 from churn.data.tables import Tables
 from churn.modeling.dataset import WEIGHT, Dataset
 

@@ -5,7 +5,7 @@ manifest) or as database rows.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from churn.data.engines.base import Engine, Frame
 from churn.data.engines.parquet import write_batches
 from churn.errors import ConfigError, DataError
 from churn.results.job_result import hashed
@@ -59,27 +58,6 @@ class TableWriter:
             pa_csv.write_csv(self._for_spreadsheets(table), self._path)
         else:
             pq.write_table(table, self._path, compression="zstd")
-
-    def write_frame(
-        self,
-        engine: Engine,
-        frame: Frame,
-        facts: Mapping[str, Any],
-        *,
-        sort_by: Sequence[str],
-        cuts: Sequence[str] = (),
-    ) -> int:
-        """Streams the frame's rows through the engine in that order; returns their number, which
-        the manifest holds together with `facts`.
-        """
-        if self._ending == ".xlsx":
-            rows = self._stream_workbook(engine.batches(frame.sort(*sort_by)))
-        elif self._ending == ".csv":
-            rows = self._stream_csv(engine.batches(frame.sort(*sort_by)))
-        else:
-            rows = engine.write_parquet(frame, self._path, sort_by=sort_by, cuts=cuts)
-        self.facts = {"rows": rows, **facts}
-        return rows
 
     def write_batches(
         self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]

@@ -15,10 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from churn.data.consent import objectors
-from churn.data.engines.base import Engine, Frame
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, check_type
-from churn.features.builder import build_features
+from churn.features.builder import FeatureBatches, sweep_features
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
 from churn.scoring.language import DEFAULT_LANGUAGE, Language, load_language
@@ -113,21 +112,18 @@ def feature_rows(
     """The model's features of these customers at the snapshot's date, in batches; customers
     unknown at that date have no row.
     """
+    for batch in model_features(model, snapshot).only(customers).batches():
+        yield batch.to_pandas()
+
+
+def model_features(model: ChurnModel, snapshot: Snapshot) -> FeatureBatches:
+    """The model's features of every customer known at the snapshot's date: what scores are made of
+    and explained by. Customers of the customer list without a date of sign-up count as known.
+    """
     tables = snapshot.tables
     tables.within(snapshot.as_of)
-    built = build_features(
-        tables, [snapshot.as_of], model.clock_, names=model.feature_names_, undated=True
-    )
-    yield from rows_of(tables.engine, built, customers)
-
-
-def rows_of(engine: Engine, frame: Frame, customers: Collection[str]) -> Iterator[pd.DataFrame]:
-    """The rows of these customers, selected by the engine, in batches."""
-    if customers:
-        ids = pa.table({"customer_id": pa.array(sorted(customers), pa.string())})
-        listed = engine.lazy(engine.accept(ids))
-        selected = frame.join(listed, on="customer_id", how="semi")
-        yield from (batch.to_pandas() for batch in engine.batches(selected))
+    names = model.feature_names_
+    return sweep_features(tables, [snapshot.as_of], model.clock_, names=names, undated=True)
 
 
 def reasons(

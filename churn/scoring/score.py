@@ -13,14 +13,13 @@ import pyarrow as pa
 
 from churn.analytics.segments import SegmentBounds, rfm_segments
 from churn.data.consent import objectors
-from churn.data.engines.base import Frame
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError, check_type
-from churn.features.builder import build_features
+from churn.features.builder import FeatureBatches
 from churn.modeling.capacity import Rank, at_risk_count, ranked_by, top_positions
 from churn.modeling.model import ChurnModel
 from churn.scoring.changes import EarlierScores, compare_scores, largest_rises
-from churn.scoring.explain import reasons, rows_of
+from churn.scoring.explain import model_features, reasons
 from churn.scoring.language import DEFAULT_LANGUAGE, Language, load_language
 
 Explained: TypeAlias = Literal["all", "at_risk", "none"] | Collection[str]
@@ -119,14 +118,8 @@ def score_snapshot(
         raise ConfigError(rule, got=earlier.as_of, fix="Pass earlier scores, or none.")
     tables.within(snapshot.as_of)
     objecting = objectors(snapshot)
-    features = build_features(
-        tables, [snapshot.as_of], model.clock_, names=model.feature_names_, undated=True
-    )
-    tables.engine.store(features, "scored_features")
-    stored = tables.engine.lazy("scored_features")
-    parts = [
-        _predicted(model, batch.to_pandas(), objecting) for batch in tables.engine.batches(stored)
-    ]
+    features = model_features(model, snapshot)
+    parts = [_predicted(model, batch.to_pandas(), objecting) for batch in features.batches()]
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows()
     rows = rows.sort_values("customer_id", ignore_index=True)
     _check_probabilities(rows)
@@ -136,7 +129,7 @@ def score_snapshot(
         [flagged, rows["churn_probability"] > model.base_rate_], ["high", "medium"], default="low"
     )
     rows["segment"] = rfm_segments(rows, _bounds(rows))
-    explainer = _Explainer(model, snapshot, load_language(language), stored)
+    explainer = _Explainer(model, snapshot, load_language(language), features)
     rows = rows.assign(**explainer.reasons(rows, explain), **explainer.changes(rows, earlier))
     facts = _facts(model, snapshot, run_id) | {"since": earlier and earlier.as_of}
     dropped = {"objected to profiling": len(objecting)} if objecting else {}
@@ -145,12 +138,12 @@ def score_snapshot(
 
 @dataclass(frozen=True)
 class _Explainer:
-    """The columns of the scores that are texts, from the stored features of a scoring run."""
+    """The columns of the scores that are texts, from the features that were scored."""
 
     model: ChurnModel
     snapshot: Snapshot
     lang: Language
-    stored: Frame
+    features: FeatureBatches
 
     def reasons(self, rows: pd.DataFrame, explain: Explained) -> dict[str, Any]:
         """The columns `reasons`, labelled sentences, and `reason_families`, those that raise the
@@ -190,7 +183,8 @@ class _Explainer:
         return {**compared, "moved": rows["customer_id"].map(rises.get)}
 
     def _features(self, customers: set[str]) -> Iterator[pd.DataFrame]:
-        return rows_of(self.snapshot.tables.engine, self.stored, customers)
+        for batch in self.features.only(customers).batches():
+            yield batch.to_pandas()
 
 
 def _selected(rows: pd.DataFrame, explain: Explained) -> set[str]:

@@ -16,11 +16,11 @@ from churn.arrays import Bools, Floats
 from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
 from churn.data.days import date_of, day_number
-from churn.data.event_days import NOT_CONTACTED
+from churn.data.history.rows import NOT_CONTACTED
 from churn.data.labels import outcomes
 from churn.data.tables import Tables
 from churn.errors import DataError
-from churn.features.builder import build_features
+from churn.features.builder import sweep_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.offers.catalogue import NO_OFFER
@@ -266,11 +266,10 @@ def _with_outcomes(
     keys = ["customer_id", "cutoff"]
     parts = []
     for cutoffs in _panels(contacts["cutoff"], as_of, clock, tables.arrival_lag_days()):
-        built = build_features(tables, list(cutoffs), clock, names=names)
-        features, observed = (
-            tables.engine.collect(frame).to_pandas() for frame in (built, outcomes(tables, cutoffs))
-        )
-        joined = contacts.merge(features, on=keys, how="inner")
+        named = set(contacts["customer_id"])
+        built = sweep_features(tables, list(cutoffs), clock, names=names, customers=named)
+        observed = tables.engine.collect(outcomes(tables, cutoffs)).to_pandas()
+        joined = contacts.merge(built.table().to_pandas(), on=keys, how="inner")
         parts.append(joined.merge(observed, on=keys, how="left"))
     if not parts:
         return contacts.reindex(columns=[*contacts.columns, *OUTCOMES, *names])

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from churn.arrays import Floats
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError
-from churn.features.builder import build_features
+from churn.features.builder import sweep_features
 from churn.features.clock import FeatureClock
 from churn.modeling.boosting import predict_booster
 from churn.modeling.manifest import check_signature, signed
@@ -189,13 +189,11 @@ def _feature_batches(
     learnt: LearntEffects, scores: pa.Table, snapshot: Snapshot, clock: FeatureClock
 ) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
     """Features of the scored customers in batches, with their positions in the scores."""
-    engine = snapshot.tables.engine
-    built = build_features(
+    built = sweep_features(
         snapshot.tables, [snapshot.as_of], clock, names=learnt.feature_names, undated=True
     )
-    engine.store(built, "planned_features")
     ids = scores["customer_id"].combine_chunks()
-    for batch in engine.batches(engine.lazy("planned_features")):
+    for batch in built.batches():
         rows = batch.to_pandas()
         position = pc.index_in(pa.array(rows["customer_id"], ids.type), value_set=ids)
         scored = np.asarray(position.is_valid())

@@ -28,7 +28,7 @@ from churn.features.population import NUMBERS
 from churn.features.status import STATUSES
 from churn.modeling.dataset import build_dataset
 from churn.modeling.model import ChurnModel
-from churn.scoring.score import score
+from churn.scoring.explain import model_features
 
 ORACLE = importlib.util.spec_from_file_location("oracle", Path(__file__).with_name("oracle.py"))
 oracle = importlib.util.module_from_spec(ORACLE)
@@ -429,8 +429,7 @@ def test_on_real_purchases_training_and_scoring_see_the_same_features(journey):
     model = ChurnModel(rounds=3, num_leaves=3, threads=1).fit(dataset)
     wanted = ["customer_id", "cutoff", "status", *feature_names(journey.connected())]
     for cutoff in cutoffs:
-        score(model, journey.as_of(cutoff), capacity=1)
-        seen = journey.engine.collect(journey.engine.lazy("scored_features")).to_pandas()
+        seen = model_features(model, journey.as_of(cutoff)).table().to_pandas()
         seen = seen.sort_values("customer_id", ignore_index=True)[wanted]
         trained = dataset.rows[dataset.rows["cutoff"] == day_number(cutoff)]
         trained = trained[wanted].reset_index(drop=True)

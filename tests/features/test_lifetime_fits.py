@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import narwhals as nw
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from churn.data.days import day_number
-from churn.data.history import history
+from churn.data.history.past import customer_blocks, moments
 from churn.data.tables import Tables
 from churn.features import lifetime_fits
 from churn.features.builder import build_features, newest_population
@@ -19,7 +20,6 @@ from churn.features.lifetime import BGNBD
 from churn.features.lifetime_fits import (
     BUYING,
     LIFETIME_NUMBERS,
-    buying_histories,
     expectations,
     fit_lifetime,
 )
@@ -49,9 +49,9 @@ def regulars() -> list[Row]:
     ]
 
 
-def histories_of(tables: Tables, *cutoffs: date) -> nw.LazyFrame:
-    days = history(tables, cutoffs).days
-    return buying_histories(tables, days.with_columns(spend_capped=nw.col("spend")))
+def fitted(tables: Tables, *cutoffs: date) -> dict[int, dict[str, float | None]]:
+    """The numbers at those cutoffs, without a limit for a day's spend."""
+    return fit_lifetime(customer_blocks(tables), moments(tables, cutoffs), {})
 
 
 def rows_of(tables: Tables, frame: nw.LazyFrame) -> list[Row]:
@@ -86,8 +86,11 @@ def test_a_history_is_purchase_days_tenure_recency_and_whole_cents(open_shop):
 
 
 def rows_of_histories(tables: Tables) -> list[Row]:
-    rows = rows_of(tables, histories_of(tables, CUTOFF))
-    return [{name: row[name] for name in row if name != "cutoff"} for row in rows]
+    sweep = partial(lifetime_fits._histories, moments(tables, [CUTOFF]), {})
+    batches = customer_blocks(tables).batches(sweep, lifetime_fits.HISTORIES)
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert all(row.pop("cutoff") == DAY and row.pop("customers") == 1 for row in rows)
+    return rows
 
 
 def test_half_a_cent_goes_up_though_the_sum_falls_short_of_it(open_shop):
@@ -99,7 +102,7 @@ def test_half_a_cent_goes_up_though_the_sum_falls_short_of_it(open_shop):
 def test_the_fits_are_those_of_one_row_a_customer(open_shop, regulars):
     """Counting equal histories once with a weight changes no more than the search's last digits."""
     tables = open_shop(regulars)
-    numbers = fit_lifetime(tables, histories_of(tables, CUTOFF))[DAY]
+    numbers = fitted(tables, CUTOFF)[DAY]
     days, tenure, recency, spend = np.array(buying(regulars)).T
     bg_nbd = BGNBD.fit(days - 1, tenure - recency, tenure).to_dict()
     gamma_gamma = GammaGamma.fit(days, spend / days).to_dict()
@@ -115,29 +118,24 @@ def test_of_many_customers_a_fit_takes_every_kth_in_the_order_of_their_histories
     """Each customer has a twin: half of all are one of each."""
     twins = [row | {"customer_id": f"twin {row['customer_id']}"} for row in regulars]
     one, two = open_shop(regulars), open_shop([*regulars, *twins])
-    alone = fit_lifetime(one, histories_of(one, CUTOFF))[DAY]
+    alone = fitted(one, CUTOFF)[DAY]
     monkeypatch.setattr("churn.features.lifetime_fits.MOST_CUSTOMERS", 60)
-    assert fit_lifetime(two, histories_of(two, CUTOFF))[DAY] == pytest.approx(alone)
+    assert fitted(two, CUTOFF)[DAY] == pytest.approx(alone)
 
 
 def test_each_cutoff_learns_from_what_precedes_it(open_shop, regulars):
     early = CUTOFF - timedelta(days=90)
     before = [row for row in regulars if row["ordered_at"].date() < early]
     tables, alone = open_shop(regulars), open_shop(before)
-    both = fit_lifetime(tables, histories_of(tables, early, CUTOFF))
+    both = fitted(tables, early, CUTOFF)
     assert set(both) == {day_number(early), DAY}
-    assert (
-        both[day_number(early)]
-        == fit_lifetime(alone, histories_of(alone, early))[day_number(early)]
-    )
+    assert both[day_number(early)] == fitted(alone, early)[day_number(early)]
     assert both[day_number(early)] != both[DAY]
 
 
 def test_the_fits_are_the_same_whatever_the_order_of_the_rows(open_shop, regulars):
     forth, back = open_shop(regulars), open_shop(regulars[::-1])
-    assert fit_lifetime(forth, histories_of(forth, CUTOFF)) == fit_lifetime(
-        back, histories_of(back, CUTOFF)
-    )
+    assert fitted(forth, CUTOFF) == fitted(back, CUTOFF)
 
 
 def test_a_large_base_is_learnt_from_every_kth_of_its_ordered_histories(
@@ -146,7 +144,7 @@ def test_a_large_base_is_learnt_from_every_kth_of_its_ordered_histories(
     """Of sixty, twenty: each stands in the middle of three neighbours."""
     monkeypatch.setattr(lifetime_fits, "MOST_CUSTOMERS", 20)
     tables = open_shop(regulars)
-    numbers = fit_lifetime(tables, histories_of(tables, CUTOFF))[DAY]
+    numbers = fitted(tables, CUTOFF)[DAY]
     middle = Counter(sorted(one[:3] for one in buying(regulars))[1::3])
     assert middle.total() == 20
     rows = [(days - 1, tenure - recency, tenure) for days, tenure, recency in sorted(middle)]
@@ -155,34 +153,31 @@ def test_a_large_base_is_learnt_from_every_kth_of_its_ordered_histories(
     assert {name: numbers[f"bg_nbd_{name}"] for name in model} == pytest.approx(model, rel=1e-6)
 
 
-def test_each_distinct_history_has_what_the_model_expects_of_it(open_shop, regulars):
-    tables = open_shop(regulars)
-    histories = histories_of(tables, CUTOFF)
-    numbers = fit_lifetime(tables, histories)
-    rows = rows_of(tables, expectations(tables, histories, numbers, horizon_days=28))
-    model = BGNBD(**{name: numbers[DAY][f"bg_nbd_{name}"] for name in ("r", "alpha", "a", "b")})
-    assert len(rows) == len({one[:3] for one in buying(regulars)})
-    for row in rows:
-        days, tenure, recency = (row[name] for name in BUYING)
-        past = (days - 1, tenure - recency, tenure)
-        assert row["bg_nbd_alive"] == pytest.approx(model.probability_alive(*past))
-        assert row["bg_nbd_no_purchase"] == pytest.approx(model.probability_no_purchase(28, *past))
-        assert row["bg_nbd_purchase_days"] == pytest.approx(model.expected_purchases(28, *past))
+def test_each_history_has_what_the_model_expects_of_it(open_shop, regulars):
+    numbers = fitted(open_shop(regulars), CUTOFF)[DAY]
+    days, tenure, recency = np.array(buying(regulars)).T[:3]
+    row = dict(zip(BUYING, (days, tenure, recency), strict=True))
+    found = expectations(row, numbers, horizon_days=28)
+    model = BGNBD(**{name: numbers[f"bg_nbd_{name}"] for name in ("r", "alpha", "a", "b")})
+    past = (days - 1, tenure - recency, tenure)
+    assert found["bg_nbd_alive"] == pytest.approx(model.probability_alive(*past))
+    assert found["bg_nbd_no_purchase"] == pytest.approx(model.probability_no_purchase(28, *past))
+    assert found["bg_nbd_purchase_days"] == pytest.approx(model.expected_purchases(28, *past))
 
 
-def test_without_a_fit_nothing_is_expected(open_shop, regulars):
-    tables = open_shop(regulars[:9])
-    unknown = {DAY: dict.fromkeys(LIFETIME_NUMBERS)}
-    for numbers in (unknown, {}):
-        found = expectations(tables, histories_of(tables, CUTOFF), numbers, horizon_days=28)
-        for row in rows_of(tables, found):
-            expected = [row[name] for name in row if name.startswith("bg_nbd")]
-            assert expected == [None, None, None]
+def test_without_a_fit_or_a_purchase_nothing_is_expected(open_shop, regulars):
+    numbers = fitted(open_shop(regulars), CUTOFF)[DAY]
+    row = {"purchase_days": [3.0, 0.0], "tenure_days": [9.0, np.nan], "recency_days": [2.0, np.nan]}
+    for unknown in (dict.fromkeys(LIFETIME_NUMBERS), {}):
+        found = expectations(row, unknown, horizon_days=28)
+        assert all(np.isnan(values).all() for values in found.values())
+    found = expectations(row, numbers, horizon_days=28)
+    assert [np.isnan(values).tolist() for values in found.values()] == [[False, True]] * 3
 
 
 def test_where_nobody_bought_there_is_no_fit_and_every_row_stays(open_shop):
     tables = open_shop([order("anna", 5, -3.0), order("ben", 5, 0.0)])
-    assert fit_lifetime(tables, histories_of(tables, CUTOFF)) == {}
+    assert fitted(tables, CUTOFF) == {}
     rows = rows_of(tables, build_features(tables, [CUTOFF], CLOCK, names=LIFETIME))
     assert {row["customer_id"] for row in rows} == {"anna", "ben"}
     assert all(row["p_alive"] is row["expected_day_spend"] is None for row in rows)

@@ -1,5 +1,7 @@
 """A user's own features: a file of theirs, loaded once, in features, model and scores like ours."""
 
+import re
+
 import pytest
 from simulated_shop import copied_shop, trained_shop
 
@@ -18,22 +20,30 @@ from churn.modeling.manifest import read_manifest
 MODULE = '''
 """Features of ours."""
 
+import churn
+
+
+@churn.feature(family="ours", unit="currency", over="days")
+def largest_day_spend(days, clock):
+    """Spend of the largest purchase day."""
+    return days.most(days.spend)
+
+
+@churn.feature(family="ours", unit="ratio", over="row")
+def largest_day_share(row, clock):
+    """Spend of the largest purchase day over all spend."""
+    return row["largest_day_spend"] / row["spend_total"]
+'''
+OLD = """
 import narwhals as nw
 
 import churn
 
 
 @churn.feature(family="ours", unit="currency", over="days")
-def largest_day_spend(_: churn.FeatureClock) -> nw.Expr:
-    """Spend of the largest purchase day."""
+def largest_day_spend(clock):
     return nw.col("spend").max()
-
-
-@churn.feature(family="ours", unit="ratio", over="row")
-def largest_day_share(_: churn.FeatureClock) -> nw.Expr:
-    """Spend of the largest purchase day over all spend."""
-    return nw.col("largest_day_spend") / nw.col("spend_total")
-'''
+"""
 NAMES = ("largest_day_spend", "largest_day_share")
 
 
@@ -117,10 +127,20 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         load_own_features(tmp_path / "gone.py")
 
 
-def test_a_feature_that_names_no_column_of_the_history_is_named(shop):
-    path = shop.with_name("ours.py")
-    path.write_text(MODULE.replace('nw.col("spend").max()', 'nw.col("spent").max()'))
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (MODULE.replace("days.spend", "days.spent"), "no attribute 'spent'"),
+        (MODULE.replace('row["spend_total"]', 'row["spent"]'), "'spent'"),
+        (MODULE.replace("days.most(days.spend)", "days.spend"), "shape"),
+        (OLD, "takes 1 positional argument"),
+    ],
+    ids=["no such column", "no such sum", "one number a row", "an expression of 0.1"],
+)
+def test_a_feature_that_does_not_give_a_number_per_customer_is_named(shop, text, cause):
+    shop.with_name("ours.py").write_text(text)
     tables = load_tables(shop)
     clock = FeatureClock(horizon_days=28, lookback_days=56)
-    with pytest.raises(ConfigError, match="largest_day_spend"):
+    with pytest.raises(ConfigError, match=rf"your feature 'largest_day_\w+' .*{cause}") as raised:
         build_features(tables, [tables.end()], clock)
+    assert re.search(r"def my_feature\((days|row), clock\)", str(raised.value))

@@ -2,12 +2,12 @@
 
 import json
 from datetime import date, timedelta
-from math import exp, log, sqrt
+from math import exp, isnan, log, sqrt
 
 import pytest
 
 from churn.data.days import day_number
-from churn.data.history import history
+from churn.data.history.past import customer_blocks, moments
 from churn.errors import ModelError
 from churn.features.population import NUMBERS, Population, learn_population
 
@@ -21,7 +21,9 @@ IN_ONE_PASS = (
 
 
 def learnt(tables, *cutoffs: date, texts=()) -> Population:
-    return learn_population(tables, history(tables, cutoffs), texts=texts)
+    grains = ("orders", "customers") if tables.has("customers") else ("orders",)
+    blocks = customer_blocks(tables, grains)
+    return learn_population(blocks, moments(tables, cutoffs), texts=texts)
 
 
 def numbers(tables, cutoff: date) -> list[float | None]:
@@ -145,26 +147,27 @@ def test_a_source_has_the_share_of_the_customers_known_by_then(open_shop, as_tab
     assert shares == pytest.approx({"friend": 1 / 3, "search": 2 / 3})
 
 
-def test_what_is_stated_holds_at_every_cutoff_and_survives_json(open_shop, tiny_shop):
+def test_what_is_stated_holds_at_every_cutoff_and_survives_json():
     stated = {**dict.fromkeys(NUMBERS), "population_gap_days": 14.0}
     stated["shares"] = {"first_channel": {"web": 0.25}}
     found = Population.stated([1, 2], json.loads(json.dumps(stated)))
     assert found.at(1) == found.at(2) == stated
-    tables = open_shop(tiny_shop)
-    rows = tables.engine.collect(found.frame(tables, [1, 2])).to_pylist()
-    assert [row["cutoff"] for row in rows] == [1, 2]
-    assert all({name: row[name] for name in NUMBERS} == stated_numbers(stated) for row in rows)
 
 
-def stated_numbers(stated: dict) -> dict:
-    return {name: stated[name] for name in NUMBERS}
-
-
-def test_shares_come_as_a_table_of_cutoff_text_and_share(open_shop, tiny_shop):
-    tables = open_shop(tiny_shop)
-    found = Population({}, {3: {"first_channel": {"web": 0.75, "app": 0.25}}})
-    rows = tables.engine.collect(found.share_frame(tables, "first_channel")).to_pylist()
-    assert sorted(map(tuple, map(dict.values, rows))) == [(3, "app", 0.25), (3, "web", 0.75)]
+def test_each_customer_has_the_share_of_their_text_and_the_numbers_are_floats(
+    open_shop, past_of, tiny_shop
+):
+    channels = {"anna": "web", "ben": "app", "cleo": None}
+    tables = open_shop([row | {"channel": channels[row["customer_id"]]} for row in tiny_shop])
+    past = past_of(tables, CUTOFF)
+    shares = {"first_channel": {"web": 0.75}}
+    found = Population({past.moment.day: {"population_gap_days": 2.0}}, {past.moment.day: shares})
+    columns = found.columns(past, ["first_channel"])
+    assert columns["first_channel_share"].tolist() == pytest.approx(
+        [0.75, float("nan"), float("nan")], nan_ok=True
+    )
+    assert columns["population_gap_days"] == 2.0
+    assert isnan(columns["bg_nbd_r"])
 
 
 def test_a_population_without_one_of_its_numbers_is_refused():

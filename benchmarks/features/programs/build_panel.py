@@ -1,4 +1,4 @@
-"""Feature rows of a panel, built into the engine through the Python interface.
+"""Feature rows of a panel, built batch by batch through the Python interface.
 
 python build_panel.py CONFIG END CUTOFFS
 """
@@ -9,7 +9,7 @@ import time
 from datetime import date, timedelta
 
 import churn
-from churn.features.builder import build_features
+from churn.features.builder import sweep_features
 from churn.features.clock import FeatureClock
 
 config, end, count = sys.argv[1], date.fromisoformat(sys.argv[2]), int(sys.argv[3])
@@ -19,10 +19,10 @@ cutoffs = [end - timedelta(days=28 * k) for k in reversed(range(count))]
 begin = time.process_time()
 tables = churn.load_tables(config)
 opened = time.process_time()
-tables.engine.store(build_features(tables, cutoffs, clock), "panel")
+rows = sum(batch.num_rows for batch in sweep_features(tables, cutoffs, clock).batches())
 built = time.process_time()
 facts = {
-    "rows": tables.engine.rows("SELECT count(*) AS n FROM panel")[0]["n"],
+    "rows": rows,
     "open_seconds": opened - begin,
     "build_seconds": built - opened,
 }

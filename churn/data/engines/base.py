@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import narwhals as nw
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
-RowFunction: TypeAlias = "Callable[[pa.Table], pa.Table]"
-Sweep: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Table]]"
+Block = TypeVar("Block")
+Kept_co = TypeVar("Kept_co", covariant=True)
+Cut: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[Block]]"
+Sweep: TypeAlias = "Callable[[Iterable[Block]], Iterator[pa.RecordBatch]]"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Relation:
     pieces: Callable[[], Sequence[str]] = tuple
     unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class SortedRows(Protocol[Kept_co]):
+    """Blocks of sorted rows that an engine keeps, to be swept several times."""
+
+    def batches(self, sweep: Sweep[Kept_co], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """What the function makes of the blocks, each block once, in Arrow batches."""
+
+    def stored(self, sweep: Sweep[Kept_co], schema: pa.Schema, name: str) -> Frame:
+        """The same as a table of that name."""
 
 
 class Engine(Protocol):
@@ -76,9 +88,10 @@ class Engine(Protocol):
     def store(self, frame: Frame, name: str) -> None:
         """Creates a table of that name with the frame's rows, computed once."""
 
-    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """Creates a table of that name with the frame's rows after a function that receives them
-        sorted, batch by batch; False, creating nothing, if the engine is faster without.
+    def sorted(self, frame: Frame, by: Sequence[str], cut: Cut[Block]) -> SortedRows[Block]:
+        """The frame's rows in that order, kept in the blocks into which `cut` makes them.
+
+        The rows that agree in the first of `by` reach `cut` together.
         """
 
     def accept(self, frame: object) -> str:
@@ -87,34 +100,11 @@ class Engine(Protocol):
     def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
         """A small table of constants, as a lazy frame."""
 
-    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """The frame's rows after a function that maps Arrow tables to Arrow tables.
-
-        The function receives the rows in tables of any size and order; `columns` are the names and
-        Arrow types of its result.
-        """
-
     def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """The frame's rows in Arrow batches, so that no result has to fit in memory."""
 
     def collect(self, frame: Frame) -> pa.Table:
         """The frame's rows as one Arrow table."""
-
-    def write_parquet(
-        self,
-        frame: Frame,
-        path: Path,
-        *,
-        sort_by: Sequence[str] = (),
-        cuts: Sequence[str] = (),
-        compression: str = "zstd",
-    ) -> int:
-        """Writes the frame's rows in that order to one Parquet file, batch by batch; returns their
-        number.
-
-        `cuts` are values of the first of `sort_by`, in order: an engine that computes a frame
-        separately for each range between them needs only the memory of the largest range.
-        """
 
     def reading(self, source: str) -> AbstractContextManager[None]:
         """Converts the engine's errors while a source is read into our own, naming the source."""

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import narwhals as nw
@@ -19,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 
 from churn.data.engines.base import (
+    Block,
+    Cut,
     Frame,
     Relation,
-    RowFunction,
-    Sweep,
     agreeing,
     identifier,
     literal,
 )
-from churn.data.engines.parquet import write_batches
+from churn.data.engines.kept import KeptBlocks
 from churn.errors import DataError, StorageError
 from churn.storage.locks import Process
 
@@ -42,7 +41,7 @@ DAMAGED = (
     duckdb.SerializationException,
 )
 HASHES_AT_ONCE = 16_000_000
-SWEPT_AT_ONCE = 250_000
+SORTED_AT_ONCE = 250_000
 
 
 def new_spill_folder() -> str:
@@ -169,25 +168,17 @@ class DuckDBEngine:
         with self._connection_errors(name):
             self.create(name, frame.to_native().sql_query())
 
-    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """Creates a table of that name with the frame's rows after a function that receives them
-        sorted, batch by batch; False if there is none.
-        """
-        with self._connection_errors(name):
-            ordered = self.stream(frame.sort(*by).to_native().sql_query(), rows=SWEPT_AT_ONCE)
-            made = _Remembering(function(ordered))
-            first = next(made, None)
-            if first is None:
-                return False
-            batches = itertools.chain.from_iterable(
-                table.to_batches() for table in itertools.chain([first], made)
-            )
-            try:
-                with self._seen(pa.RecordBatchReader.from_batches(first.schema, batches)) as view:
-                    self.create(name, f"SELECT * FROM {view}")
-            except duckdb.Error as failure:
-                raise made.failure or failure from None
-        return True
+    def sorted(self, frame: Frame, by: Sequence[str], cut: Cut[Block]) -> KeptBlocks[Block]:
+        """The frame's rows in that order, kept in the blocks into which `cut` makes them."""
+        with self._connection_errors("history"):
+            ordered = self.stream(frame.sort(*by).to_native().sql_query(), rows=SORTED_AT_ONCE)
+            return KeptBlocks(cut(ordered), self._import)
+
+    def _import(self, batches: pa.RecordBatchReader, name: str) -> Frame:
+        """A table of that name with those rows."""
+        with self._seen(batches) as view:
+            self.create(name, f"SELECT * FROM {view}")
+        return self.lazy(name)
 
     def accept(self, frame: object) -> str:
         """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
@@ -205,15 +196,6 @@ class DuckDBEngine:
     def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
         """A small table of constants, as a lazy frame."""
         return self.lazy(self.accept(constants(columns)))
-
-    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """A new table of the frame's rows after the function, built batch by batch."""
-        schema = pa.schema(columns)
-        name = self.accept(schema.empty_table())
-        for batch in self.batches(frame):
-            with self._seen(function(pa.Table.from_batches([batch])).select(schema.names)) as view:
-                self._connection.execute(f"INSERT INTO {identifier(name)} SELECT * FROM {view}")
-        return self.lazy(name)
 
     @contextmanager
     def _seen(self, table: pa.Table | pa.RecordBatchReader) -> Iterator[str]:
@@ -242,29 +224,6 @@ class DuckDBEngine:
         with self._connection_errors("result"):
             return frame.to_native().to_arrow_table()
 
-    def write_parquet(
-        self,
-        frame: Frame,
-        path: Path,
-        *,
-        sort_by: Sequence[str] = (),
-        cuts: Sequence[str] = (),
-        compression: str = "zstd",
-    ) -> int:
-        """Writes the frame's rows in that order to one Parquet file, batch by batch; returns their
-        number.
-
-        The ranges between `cuts` are computed one after another: their filter reaches the tables
-        that the frame reads.
-        """
-        ordered = frame.sort(*sort_by) if sort_by else frame
-        ranges = _ranges(ordered, sort_by[0], cuts) if cuts else [ordered]
-        with self._connection_errors("result"):
-            first = self._reader(ranges[0], 100_000)
-            others = (self._reader(one, 100_000) for one in ranges[1:])
-            batches = itertools.chain.from_iterable(itertools.chain([first], others))
-            return write_batches(batches, first.schema, path, compression=compression)
-
     def close(self) -> None:
         """Closes the connections and removes their spilled files."""
         self._streaming.close()
@@ -290,35 +249,6 @@ class DuckDBEngine:
             if type(failure) not in DAMAGED:
                 raise
             raise damaged(source, str(failure)) from None
-
-
-def _ranges(frame: Frame, column: str, cuts: Sequence[str]) -> list[Frame]:
-    """The frame's rows before the first cut, between consecutive cuts, and from the last one on."""
-    value = nw.col(column)
-    inner = [
-        frame.filter((value >= low) & (value < high)) for low, high in itertools.pairwise(cuts)
-    ]
-    return [frame.filter(value < cuts[0]), *inner, frame.filter(value >= cuts[-1])]
-
-
-class _Remembering:
-    """An iterator of tables that keeps its own error: DuckDB loses the cause on the way through."""
-
-    def __init__(self, tables: Iterator[pa.Table]) -> None:
-        self._tables = tables
-        self.failure: BaseException | None = None
-
-    def __iter__(self) -> _Remembering:
-        return self
-
-    def __next__(self) -> pa.Table:
-        try:
-            return next(self._tables)
-        except StopIteration:
-            raise
-        except BaseException as failure:
-            self.failure = failure
-            raise
 
 
 def damaged(source: str, said: str) -> DataError:

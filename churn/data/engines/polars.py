@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import narwhals as nw
 import polars as pl
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, identifier
-from churn.data.engines.duck import DuckDBEngine, as_arrow, constants
-from churn.data.engines.parquet import plain_schema, write_batches
+from churn.data.engines.base import Block, Cut, Frame, Relation, identifier
+from churn.data.engines.duck import SORTED_AT_ONCE, DuckDBEngine, as_arrow, constants
+from churn.data.engines.kept import KeptBlocks
+from churn.data.engines.parquet import plain_schema
 
 
 class PolarsEngine:
@@ -85,9 +85,14 @@ class PolarsEngine:
         """Creates a table of that name with the frame's rows, computed once, in memory."""
         self._keep(name, frame.to_native().collect(engine="streaming"))
 
-    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """False: Polars groups faster than it hands rows over."""
-        return False
+    def sorted(self, frame: Frame, by: Sequence[str], cut: Cut[Block]) -> KeptBlocks[Block]:
+        """The frame's rows in that order, kept in the blocks into which `cut` makes them."""
+        return KeptBlocks(cut(self.batches(frame.sort(*by), rows=SORTED_AT_ONCE)), self._import)
+
+    def _import(self, batches: pa.RecordBatchReader, name: str) -> Frame:
+        """A table of that name with those rows."""
+        self._keep(name, _frame(batches.read_all()))
+        return self.lazy(name)
 
     def accept(self, frame: object) -> str:
         """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
@@ -99,15 +104,6 @@ class PolarsEngine:
     def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
         """A small table of constants, as a lazy frame."""
         return nw.from_native(_frame(constants(columns)).lazy())
-
-    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """The frame's rows after the function, computed batch by batch and held in memory."""
-        schema = pa.schema(columns)
-        made = [
-            function(pa.Table.from_batches([batch])).select(schema.names).cast(schema)
-            for batch in self.batches(frame)
-        ]
-        return nw.from_native(_frame(pa.concat_tables([schema.empty_table(), *made])).lazy())
 
     def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """The frame's rows in Arrow batches, from Polars' streaming engine."""
@@ -121,20 +117,6 @@ class PolarsEngine:
         """The frame's rows as one Arrow table."""
         collected = _arrow(frame.to_native().collect(engine="streaming"))
         return collected.cast(plain_schema(collected.schema))
-
-    def write_parquet(
-        self,
-        frame: Frame,
-        path: Path,
-        *,
-        sort_by: Sequence[str] = (),
-        cuts: Sequence[str] = (),
-        compression: str = "zstd",
-    ) -> int:
-        """Writes the frame's rows in that order to one Parquet file; returns their number."""
-        ordered = frame.sort(*sort_by) if sort_by else frame
-        schema = _schema(ordered.to_native())
-        return write_batches(self.batches(ordered), schema, path, compression=compression)
 
     def reading(self, source: str) -> AbstractContextManager[None]:
         """Converts DuckDB's errors while a source is read into our own, naming the source."""

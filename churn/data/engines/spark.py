@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import narwhals as nw
 import pyarrow as pa
 
-from churn.data.engines.base import Frame, Relation, RowFunction, Sweep, agreeing
+from churn.data.engines.base import Block, Cut, Frame, Relation, Sweep, agreeing
 from churn.data.engines.duck import DuckDBEngine, as_arrow, constants, damaged
-from churn.data.engines.parquet import plain_schema, write_batches
+from churn.data.engines.parquet import plain_schema
 from churn.data.engines.sessions import open_session, release_session
-from churn.data.engines.tasks import PACKED, apply, pack, read_pieces, unpack
+from churn.data.engines.tasks import PACKED, pack, read_pieces, swept, unpack
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,6 +41,7 @@ class SparkEngine:
         self._reader = DuckDBEngine(files)
         self._kept: dict[str, DataFrame] = {}
         self._accepted = 0
+        self._sorted: list[DataFrame] = []
 
     @property
     def reader(self) -> DuckDBEngine:
@@ -109,9 +110,14 @@ class SparkEngine:
         """Creates a table of that name with the frame's rows, computed once, spilled if large."""
         self._keep(name, frame.to_native())
 
-    def sweep(self, frame: Frame, name: str, function: Sweep, *, by: Sequence[str]) -> bool:
-        """False: the driver never receives all rows."""
-        return False
+    def sorted(self, frame: Frame, by: Sequence[str], cut: Cut[Block]) -> SparkBlocks[Block]:
+        """The frame's rows in that order within partitions, kept in memory and on disk; workers cut
+        them into blocks.
+        """
+        rows = frame.to_native()
+        ordered = rows.repartitionByRange(_quoted(by[0])).sortWithinPartitions(*map(_quoted, by))
+        self._sorted.append(ordered.persist())
+        return SparkBlocks(self, ordered, cut)
 
     def accept(self, frame: object) -> str:
         """Creates a table from an Arrow, pandas or Polars frame; returns its name."""
@@ -123,12 +129,6 @@ class SparkEngine:
     def values(self, columns: Mapping[str, Sequence[object]]) -> Frame:
         """A small table of constants, as a lazy frame."""
         return nw.from_native(self._local(constants(columns)))
-
-    def mapped(self, frame: Frame, function: RowFunction, columns: Mapping[str, Any]) -> Frame:
-        """The frame's rows after the function, which the workers run when the rows are needed."""
-        schema = pa.schema(columns)
-        run = partial(apply, function, schema)
-        return nw.from_native(_map_in_arrow(frame.to_native(), run, schema))
 
     def batches(self, frame: Frame, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """The frame's rows in Arrow batches, one partition after another."""
@@ -142,22 +142,6 @@ class SparkEngine:
     def collect(self, frame: Frame) -> pa.Table:
         """The frame's rows as one Arrow table, in the driver's memory."""
         return _plain(frame.to_native().toArrow())
-
-    def write_parquet(
-        self,
-        frame: Frame,
-        path: Path,
-        *,
-        sort_by: Sequence[str] = (),
-        cuts: Sequence[str] = (),
-        compression: str = "zstd",
-    ) -> int:
-        """Writes the frame's rows in that order to one Parquet file, in the driver; returns their
-        number.
-        """
-        ordered = frame.sort(*sort_by) if sort_by else frame
-        schema = _arrow_schema(ordered.to_native())
-        return write_batches(self.batches(ordered), schema, path, compression=compression)
 
     @contextmanager
     def reading(self, source: str) -> Iterator[None]:
@@ -178,8 +162,31 @@ class SparkEngine:
         for name, frame in self._kept.items():
             frame.unpersist()
             self._session.catalog.dropTempView(name)
+        for frame in self._sorted:
+            frame.unpersist()
         self._reader.close()
         release_session(self._session)
+
+
+class SparkBlocks(Generic[Block]):
+    """Sorted rows in Spark, cut into blocks anew by each sweep, which the workers run."""
+
+    def __init__(self, engine: SparkEngine, ordered: DataFrame, cut: Cut[Block]) -> None:
+        self._engine = engine
+        self._ordered = ordered
+        self._cut = cut
+
+    def batches(self, sweep: Sweep[Block], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """What the function makes of the blocks, one partition after another."""
+        return self._engine.batches(nw.from_native(self._swept(sweep, schema)))
+
+    def stored(self, sweep: Sweep[Block], schema: pa.Schema, name: str) -> Frame:
+        """The same as a table of that name."""
+        self._engine.store(nw.from_native(self._swept(sweep, schema)), name)
+        return self._engine.lazy(name)
+
+    def _swept(self, sweep: Sweep[Block], schema: pa.Schema) -> DataFrame:
+        return _map_in_arrow(self._ordered, partial(swept, self._cut, sweep, schema), schema)
 
 
 def _quoted(name: str) -> str:

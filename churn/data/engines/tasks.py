@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from churn.data.engines.base import RowFunction
+from churn.data.engines.base import Block, Cut, Sweep
 
 PACKED = pa.schema({"batch": pa.binary()})
 
@@ -27,13 +27,12 @@ def read_pieces(
         engine.close()
 
 
-def apply(
-    function: RowFunction, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+def swept(
+    cut: Cut[Block], sweep: Sweep[Block], schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Applies a function of tables to each batch."""
-    for batch in batches:
-        made = function(pa.Table.from_batches([batch]))
-        yield from made.select(schema.names).cast(schema).to_batches()
+    """What the sweep makes of the blocks of a partition."""
+    for made in sweep(cut(batches)):
+        yield made.cast(schema)
 
 
 def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -37,10 +37,6 @@ CLOCK = datetime(2024, 6, 1, tzinfo=UTC)
 CUTOFFS = [date(2024, 2, 1), date(2024, 4, 1)]
 
 
-def with_doubled(table: pa.Table) -> pa.Table:
-    return pa.table({"doubled": pc.multiply(table["n"], 2), "n": table["n"], "spare": table["n"]})
-
-
 def test_a_query_makes_a_table_and_takes_the_place_of_an_earlier_one(engine):
     engine.create("t", "SELECT 1 AS a, 'x' AS b")
     engine.create("t", "SELECT a + 1 AS a, b FROM t")
@@ -92,50 +88,55 @@ def test_results_come_in_batches_of_the_size_that_was_asked_for(engine):
     assert sorted(n for batch in batches for n in batch["n"].to_pylist()) == list(range(10_000))
 
 
-def test_no_rows_are_no_rows_but_keep_their_columns(engine, tmp_path):
+def test_no_rows_are_no_rows_but_keep_their_columns(engine):
     lazy = engine.values({"n": [1], "t": ["x"]}).filter(nw.col("n") > 1)
     assert engine.collect(lazy).column_names == ["n", "t"]
     assert sum(batch.num_rows for batch in engine.batches(lazy)) == 0
-    assert engine.write_parquet(lazy, tmp_path / "none.parquet") == 0
-    assert pq.read_table(tmp_path / "none.parquet").to_pydict() == {"n": [], "t": []}
-    columns = {"n": pa.int64(), "doubled": pa.int64()}
-    assert engine.collect(engine.mapped(lazy, with_doubled, columns)).num_rows == 0
 
 
-def test_a_plain_function_maps_the_rows_whatever_their_batches(engine):
-    lazy = engine.lazy(engine.accept(pa.table({"n": range(250_000)})))
-    mapped = engine.mapped(lazy, with_doubled, {"n": pa.int64(), "doubled": pa.float64()})
-    again = mapped.with_columns(more=nw.col("doubled") + 1).filter(nw.col("n") < 3).sort("n")
-    assert engine.collect(again).to_pydict() == {
-        "n": [0, 1, 2],
-        "doubled": [0.0, 2.0, 4.0],
-        "more": [1.0, 3.0, 5.0],
+PAIRS = pa.schema([("id", pa.string()), ("n", pa.int64())])
+
+
+def whole_ids(batches):
+    """Blocks of rows: each ends where an id ends."""
+    rows = pa.Table.from_batches(batches, schema=PAIRS) if (batches := list(batches)) else None
+    return iter([] if rows is None else [rows])
+
+
+def with_doubled(blocks):
+    for rows in blocks:
+        columns = [rows["id"], pc.multiply(rows["n"], 2)]
+        yield from pa.table(columns, schema=PAIRS).to_batches()
+
+
+def test_sorted_rows_are_swept_in_order_as_often_as_asked(engine):
+    """All rows of one id come to the same block; the result is in order throughout."""
+    ids = [f"\u00e9{n % 977:03}" for n in range(20_000)]
+    frame = engine.lazy(engine.accept(pa.table({"id": ids, "n": range(20_000)})))
+    kept = engine.sorted(frame, ["id", "n"], whole_ids)
+    pairs = sorted((name, 2 * n) for name, n in zip(ids, range(20_000), strict=True))
+    for _ in range(2):
+        rows = pa.Table.from_batches(kept.batches(with_doubled, PAIRS), schema=PAIRS).to_pylist()
+        assert [(row["id"], row["n"]) for row in rows] == pairs
+    stored = kept.stored(with_doubled, PAIRS, "doubled")
+    assert engine.collect(stored.filter(nw.col("n") < 4).sort("n")).to_pydict() == {
+        "id": ["\u00e9000", "\u00e9001"],
+        "n": [0, 2],
     }
-    assert sum(batch.num_rows for batch in engine.batches(mapped)) == 250_000
 
 
-def test_one_sorted_parquet_file_is_written(engine, tmp_path):
-    path = tmp_path / "out.parquet"
-    ids = [f"é{n % 977:03}" for n in range(200_000)]
-    lazy = engine.lazy(engine.accept(pa.table({"id": ids, "n": range(200_000)})))
-    assert engine.write_parquet(lazy, path, sort_by=["id", "n"], compression="zstd") == 200_000
-    rows = pq.read_table(path)
-    pairs = list(zip(rows["id"].to_pylist(), rows["n"].to_pylist(), strict=True))
-    assert pairs == sorted(zip(ids, range(200_000), strict=True))
-    file = pq.ParquetFile(path)
-    assert file.metadata.num_row_groups == 2
-    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
-    assert file.schema_arrow.field("id").type == pa.string()
+@pytest.mark.parametrize("local", ["duckdb", "polars"])
+def test_an_error_in_a_sweep_keeps_its_cause(local):
+    def failing(blocks):
+        for _ in blocks:
+            raise ConfigError("a rule that is broken", fix="Fix it.")
+        yield
 
-
-def test_a_file_written_range_by_range_is_the_same_file(engine, tmp_path):
-    ids = [f"\u00e9{n % 977:03}" for n in range(5_000)]
-    lazy = engine.lazy(engine.accept(pa.table({"id": ids, "n": range(5_000)})))
-    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
-    engine.write_parquet(lazy, whole, sort_by=["id", "n"])
-    cuts = ["a", "\u00e9100", "\u00e9100a", "\u00e9900", "\u00ff"]
-    assert engine.write_parquet(lazy, cut, sort_by=["id", "n"], cuts=cuts) == 5_000
-    assert pq.read_table(cut).equals(pq.read_table(whole))
+    engine = open_engine(local)
+    kept = engine.sorted(engine.values({"id": ["a"], "n": [1]}), ["id"], whole_ids)
+    with pytest.raises(ConfigError, match="a rule that is broken"):
+        kept.stored(failing, PAIRS, "failed")
+    engine.close()
 
 
 def test_rows_that_agree_in_some_columns_are_noticed(engine):
