@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.commands.session import Progress, inputs, open_session, resolve_clock, silent
+from churn.data.days import day_number
+from churn.data.history.columns import arrow_numbers, arrow_texts
 from churn.features.builder import FeatureBatches, sweep_features
 from churn.features.catalogue import feature_names
 from churn.results.job_result import JobResult, Table, hashed
 from churn.results.output import check_out, file_of, guard_notes
 
+ELIGIBLE = arrow_texts(["eligible"])
 KEYS = (("customer_id", pa.string()), ("as_of", pa.date32()), ("status", pa.string()))
 
 
@@ -55,6 +59,7 @@ def features(
 def _eligible(built: FeatureBatches, as_of: date, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows of the eligible, with the date in place of the cutoff."""
     for batch in built.batches():
-        rows = batch.filter(pc.equal(batch["status"], "eligible"))
-        dates = pa.repeat(pa.scalar(as_of, pa.date32()), rows.num_rows)
-        yield pa.record_batch([rows.column(0), dates, *rows.columns[2:]], schema=schema)
+        rows = batch.filter(pc.is_valid(pc.index_in(batch["status"], value_set=ELIGIBLE)))
+        dates = arrow_numbers(np.full(rows.num_rows, day_number(as_of), np.int32))
+        columns = [rows.column(0), dates.cast(pa.date32()), *rows.columns[2:]]
+        yield pa.record_batch(columns, schema=schema)

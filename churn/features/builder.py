@@ -16,7 +16,7 @@ from churn.arrays import Bools, Floats
 from churn.data.days import as_date, day_number
 from churn.data.engines.base import Frame, SortedRows
 from churn.data.history.blocks import Block
-from churn.data.history.columns import arrow_mask, arrow_numbers
+from churn.data.history.columns import arrow_mask, arrow_numbers, arrow_texts
 from churn.data.history.past import Moment, Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError, check_type
@@ -29,6 +29,7 @@ from churn.features.population import SHARED_TEXTS, Population, learn_population
 from churn.features.status import STATUSES, status
 
 GRAINS = ("days", "lines", "events", "terms")
+STATUS_TEXTS = arrow_texts(STATUSES)
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
 
 
@@ -198,7 +199,7 @@ def _batch(past: Past, known: Bools, row: Row, plan: Plan) -> pa.RecordBatch:
 
 
 def _texts(codes: Any) -> pa.Array:
-    return pa.array(STATUSES, pa.string()).take(arrow_numbers(codes.astype(np.int64)))
+    return STATUS_TEXTS.take(arrow_numbers(codes.astype(np.int64)))
 
 
 def _dates(cutoffs: object) -> list[date]:

@@ -17,7 +17,7 @@ from churn.arrays import Floats
 from churn.data.engines.base import SortedRows
 from churn.data.fences import log_normal_fence, moments, steady
 from churn.data.history.blocks import Block
-from churn.data.history.columns import NO_TEXT, Column
+from churn.data.history.columns import NO_TEXT, Column, arrow_numbers
 from churn.data.history.days import Days
 from churn.data.history.past import Moment, Past
 from churn.errors import ModelError
@@ -45,7 +45,7 @@ CODED_IN = {
 SUMS = ("gaps", "gap_sum", "gap_squares", "orders", "spend", "days", "log_sum", "log_squares")
 SUMS_SCHEMA = pa.schema([("cutoff", pa.int64()), *((name, pa.float64()) for name in SUMS)])
 COUNTS_SCHEMA = pa.schema(
-    [("cutoff", pa.int64()), ("text", pa.string()), ("value", pa.string()), ("n", pa.int64())]
+    [("cutoff", pa.int64()), ("text", pa.int64()), ("value", pa.string()), ("n", pa.int64())]
 )
 
 Numbers = dict[str, float | None]
@@ -142,19 +142,19 @@ def _or_nan(value: float | None) -> float:
 def _sums(cutoffs: Sequence[Moment], blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
     """The sums over each block's days before each cutoff."""
     for block in blocks:
-        rows = [
-            {"cutoff": moment.day, **_sums_of_days(Past(block, moment).days)} for moment in cutoffs
-        ]
-        yield pa.RecordBatch.from_pylist(rows, schema=SUMS_SCHEMA)
+        sums = np.array([_sums_of_days(Past(block, moment).days) for moment in cutoffs])
+        days = np.array([moment.day for moment in cutoffs], dtype=np.int64)
+        columns = [days, *sums.reshape(len(days), len(SUMS)).T]
+        yield pa.record_batch([arrow_numbers(one) for one in columns], schema=SUMS_SCHEMA)
 
 
-def _sums_of_days(days: Days) -> dict[str, float]:
+def _sums_of_days(days: Days) -> tuple[float, ...]:
+    """`SUMS` over all rows."""
     gap = days.gap_days[days.has_gap]
     log_spend = np.log(days.spend[days.bought])
     of_gaps = (len(gap), gap.sum(), (gap * gap).sum())
     of_logs = (len(log_spend), log_spend.sum(), (log_spend * log_spend).sum())
-    sums = (*of_gaps, days.orders.sum(), days.spend.sum(), *of_logs)
-    return dict(zip(SUMS, map(float, sums), strict=True))
+    return (*of_gaps, days.orders.sum(), days.spend.sum(), *of_logs)
 
 
 def _counts(
@@ -165,7 +165,8 @@ def _counts(
     sweep = partial(_counts_of_blocks, cutoffs, tuple(texts), undated)
     for batch in blocks.batches(sweep, COUNTS_SCHEMA):
         for row in batch.to_pylist():
-            counts = found.setdefault(row["cutoff"], {}).setdefault(row["text"], {})
+            text = tuple(texts)[row["text"]]
+            counts = found.setdefault(row["cutoff"], {}).setdefault(text, {})
             counts[row["value"]] = counts.get(row["value"], 0) + row["n"]
     return found
 
@@ -173,20 +174,18 @@ def _counts(
 def _counts_of_blocks(
     cutoffs: Sequence[Moment], texts: Sequence[str], undated: bool, blocks: Iterable[Block]
 ) -> Iterator[pa.RecordBatch]:
+    """The customers with each value of the texts, by cutoff and place of the text."""
     for block in blocks:
-        rows = []
         for moment in cutoffs:
             past = Past(block, moment, undated=undated)
-            for text in texts:
-                codes = text_of(past, text)
-                names = block.texts[CODED_IN[text]].to_pylist()
-                counts = np.bincount(codes[codes != NO_TEXT], minlength=len(names)).tolist()
-                rows += [
-                    {"cutoff": moment.day, "text": text, "value": name, "n": n}
-                    for name, n in zip(names, counts, strict=True)
-                    if n
-                ]
-        yield pa.RecordBatch.from_pylist(rows, schema=COUNTS_SCHEMA)
+            for place, text in enumerate(texts):
+                codes, names = text_of(past, text), block.texts[CODED_IN[text]]
+                counts = np.bincount(codes[codes != NO_TEXT], minlength=len(names))
+                some = np.flatnonzero(counts)
+                same = (np.full(len(some), number, np.int64) for number in (moment.day, place))
+                columns = [*map(arrow_numbers, same), names.take(arrow_numbers(some))]
+                columns.append(arrow_numbers(counts[some]))
+                yield pa.record_batch(columns, schema=COUNTS_SCHEMA)
 
 
 def _normed(counts: Mapping[str, int]) -> dict[str, float]:

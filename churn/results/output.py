@@ -63,13 +63,12 @@ class TableWriter:
         self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, facts: Mapping[str, Any]
     ) -> int:
         """Streams rows in batches; returns their number."""
-        empty = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
-        if self._ending == ".xlsx":
-            rows = self._stream_workbook(itertools.chain([empty], batches))
-        elif self._ending == ".csv":
-            rows = self._stream_csv(itertools.chain([empty], batches))
-        else:
+        if self._ending == ".parquet":
             rows = write_batches(batches, schema, self._path, compression="zstd")
+        else:
+            empty = pa.RecordBatch.from_pylist([], schema=schema)  # a header even without rows
+            stream = self._stream_workbook if self._ending == ".xlsx" else self._stream_csv
+            rows = stream(itertools.chain([empty], batches))
         self.facts = {"rows": rows, **facts}
         return rows
 

@@ -152,7 +152,10 @@ class DuckDBEngine:
 
     @staticmethod
     def _hashes_differ(hashes: pa.Table) -> bool:
-        ordered = np.sort(hashes["h"].to_numpy())
+        # PyArrow's own conversion would import pandas
+        chunks = [c for c in hashes["h"].chunks if len(c)]
+        parts = [np.frombuffer(c.buffers()[1], np.uint64, len(c), c.offset * 8) for c in chunks]
+        ordered = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
         return not (ordered[1:] == ordered[:-1]).any()
 
     def drop_column(self, name: str, column: str) -> None:
@@ -269,6 +272,8 @@ def _quiet_and_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
 
 def as_arrow(frame: object) -> pa.Table:
     """An Arrow, pandas or Polars frame as an Arrow table."""
+    if isinstance(frame, pa.Table):
+        return frame
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pandas 3 warns about the way pyarrow reads it

@@ -5,6 +5,7 @@ PyArrow's own conversions import pandas, which takes longer than many a command.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,8 +21,7 @@ NO_TEXT = -1
 
 def numbers(column: pa.ChunkedArray) -> Floats:
     """The values as floats, NaN for null."""
-    known = pc.fill_null(column.cast(pa.float64()), float("nan"))
-    return np.asarray(_values(known, np.dtype(np.float64)))
+    return np.asarray(_values(column.cast(pa.float64()), np.dtype(np.float64), np.nan))
 
 
 def whole_numbers(column: pa.ChunkedArray) -> Ints:
@@ -39,7 +39,7 @@ def text_codes(column: pa.ChunkedArray) -> tuple[Column, pa.Array]:
     places = np.empty(len(order) + 1, dtype=np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)
     places[-1] = NO_TEXT
-    codes = _values(pc.fill_null(coded.indices, len(order)), np.dtype(np.int32))
+    codes = _values(coded.indices, np.dtype(np.int32), len(order))
     return places[codes], coded.dictionary.take(arrow_numbers(order))
 
 
@@ -69,6 +69,18 @@ def arrow_numbers(values: Column) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [known, pa.py_buffer(values)])
 
 
+def arrow_texts(texts: Sequence[str]) -> pa.Array:
+    """An Arrow array of those texts.
+
+    >>> arrow_texts(["eligible", "new"]).to_pylist()
+    ['eligible', 'new']
+    """
+    coded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, coded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(coded))]
+    return pa.Array.from_buffers(pa.string(), len(coded), buffers)
+
+
 def arrow_mask(mask: Bools) -> pa.Array:
     """An Arrow array of true and false."""
     bits = pa.py_buffer(np.packbits(mask, bitorder="little").tobytes())
@@ -84,16 +96,22 @@ TYPES = {
 }
 
 
-def _values(column: pa.ChunkedArray | pa.Array, kind: np.dtype[Any]) -> Any:
-    """The values of a column without nulls."""
+def _values(
+    column: pa.ChunkedArray | pa.Array, kind: np.dtype[Any], missing: float | None = None
+) -> Any:
+    """The values of a column of that type; `missing` takes the place of null."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    parts = [_chunk(chunk, kind) for chunk in chunks if len(chunk)]
+    parts = [_chunk(chunk, kind, missing) for chunk in chunks if len(chunk)]
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
 
 
-def _chunk(chunk: pa.Array, kind: np.dtype[Any]) -> Any:
-    buffer = chunk.buffers()[1]
-    start = chunk.offset * kind.itemsize
-    return np.frombuffer(buffer, dtype=kind, count=len(chunk), offset=start)
+def _chunk(chunk: pa.Array, kind: np.dtype[Any], missing: float | None) -> Any:
+    valid, buffer = chunk.buffers()
+    start, rows = chunk.offset, len(chunk)
+    values = np.frombuffer(buffer, dtype=kind, count=rows, offset=start * kind.itemsize)
+    if missing is None or valid is None:
+        return values
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[start : start + rows]
+    return np.where(bits == 1, values, np.asarray(missing, dtype=kind))
