@@ -1,30 +1,11 @@
 """Discounts: their share of the full price, and when they were last taken."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
-
 import pytest
+from anna import features_of, order
 
-from churn.features.builder import build_features
-from churn.features.catalogue import CATALOGUE, feature_names
-from churn.features.clock import FeatureClock
+from churn.features.catalogue import CATALOGUE
 
-CUTOFF = date(2024, 5, 1)
-CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
-
-
-def order(days_ago: int, amount: float = 10.0, **columns: Any) -> dict[str, Any]:
-    at = datetime(2024, 5, 1, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    return {"customer_id": "anna", "ordered_at": at, "amount": amount, **columns}
-
-
-def features(open_shop, *orders: dict[str, Any], clock: FeatureClock = CLOCK) -> dict[str, Any]:
-    """Anna's features of the family on 2024-05-01."""
-    tables = open_shop(orders)
-    names = feature_names(tables.connected(), families=["discount"])
-    rows = tables.engine.collect(build_features(tables, [CUTOFF], clock, names=names)).to_pylist()
-    (anna,) = [row for row in rows if row["customer_id"] == "anna"]
-    return {name: anna[name] for name in names if CATALOGUE[name].family == "discount"}
+features = features_of("discount")
 
 
 def test_a_discount_is_measured_against_what_the_purchases_would_have_cost(open_shop):

@@ -1,28 +1,8 @@
 """The first purchase day: its basket, its discount, its channel, what followed."""
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from anna import features_of, order
 
-from churn.features.builder import build_features
-from churn.features.catalogue import CATALOGUE, feature_names
-from churn.features.clock import FeatureClock
-
-CUTOFF = date(2024, 5, 1)
-CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
-
-
-def order(days_ago: int, amount: float = 10.0, **columns: Any) -> dict[str, Any]:
-    at = datetime(2024, 5, 1, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    return {"customer_id": "anna", "ordered_at": at, "amount": amount, **columns}
-
-
-def features(open_shop, *orders: dict[str, Any], clock: FeatureClock = CLOCK) -> dict[str, Any]:
-    """Anna's features of the family on 2024-05-01."""
-    tables = open_shop(orders)
-    names = feature_names(tables.connected(), families=["first_order"])
-    rows = tables.engine.collect(build_features(tables, [CUTOFF], clock, names=names)).to_pylist()
-    (anna,) = [row for row in rows if row["customer_id"] == "anna"]
-    return {name: anna[name] for name in names if CATALOGUE[name].family == "first_order"}
+features = features_of("first_order")
 
 
 def test_the_first_basket_is_held_against_the_average_one(open_shop):

@@ -1,31 +1,14 @@
 """Habits: days of the week, and this season last year."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import log
-from typing import Any
 
 import pytest
+from anna import CUTOFF, features_of, order
 
-from churn.features.builder import build_features
-from churn.features.catalogue import CATALOGUE, feature_names
 from churn.features.clock import FeatureClock
 
-CUTOFF = date(2024, 5, 1)  # a Wednesday
-CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
-
-
-def order(days_ago: int, amount: float = 10.0, **columns: Any) -> dict[str, Any]:
-    at = datetime(2024, 5, 1, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    return {"customer_id": "anna", "ordered_at": at, "amount": amount, **columns}
-
-
-def features(open_shop, *orders: dict[str, Any], clock: FeatureClock = CLOCK) -> dict[str, Any]:
-    """Anna's features of the family on 2024-05-01."""
-    tables = open_shop(orders)
-    names = feature_names(tables.connected(), families=["habits"])
-    rows = tables.engine.collect(build_features(tables, [CUTOFF], clock, names=names)).to_pylist()
-    (anna,) = [row for row in rows if row["customer_id"] == "anna"]
-    return {name: anna[name] for name in names if CATALOGUE[name].family == "habits"}
+features = features_of("habits")
 
 
 def test_days_of_the_week_are_those_of_the_calendar(open_shop):
