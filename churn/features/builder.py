@@ -167,6 +167,8 @@ def _rows(past: Past, plan: Plan, learnt: Population) -> Row:
         if plan.has_lifetime:
             numbers = learnt.numbers.get(past.moment.day, {})
             row |= expectations(row, numbers, plan.clock.horizon_days)
+        if plan.has_own:
+            row["customer_id"] = np.array(past.block.customer_ids.to_pylist(), dtype=object)
         for one in plan.over("row"):
             row[one.name] = _values(one, row, plan, len(past))
     return row
@@ -285,6 +287,11 @@ class Plan:
     def has_lifetime(self) -> bool:
         """Whether BG/NBD and Gamma-Gamma are needed."""
         return any(one.family == "lifetime" for one in self.features)
+
+    @property
+    def has_own(self) -> bool:
+        """Whether there are features of a user's own."""
+        return not all(one.is_shipped for one in self.features)
 
     def over(self, grain: str) -> list[Feature]:
         """The sums and features of that grain."""

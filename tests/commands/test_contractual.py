@@ -145,6 +145,6 @@ def test_contractual_mode_without_subscriptions_is_rejected_early(trained):
     config, _ = trained
     gone = '[data.subscriptions]\nsource = "subscriptions.parquet"\n'
     with pytest.raises(
-        ConfigError, match=r"needs the table of subscriptions.*mode = \"purchases\""
+        ConfigError, match=r"requires the table of subscriptions.*mode = \"purchases\""
     ):
         train(changed(config, gone, ""), as_of=TRAINED_AS_OF)

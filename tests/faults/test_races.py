@@ -17,7 +17,7 @@ from churn.storage.ledger import Ledger
 READ = "churn.commands.session:_resolved"  # the tables and the list of the erased have been read
 ASKED = {
     "send": "churn.commands.send:fill_outbox",
-    "export": "churn.commands.export:still_sendable",
+    "export": "churn.campaigns.delivery.consents:ConsentRecords.deliverable",
 }
 
 
