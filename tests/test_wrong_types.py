@@ -49,6 +49,9 @@ WRONG = {
     "build: a text": lambda: churn.build_features(shop_tables(), "2024-01-01", CLOCK),
     "build: numbers": lambda: churn.build_features(shop_tables(), [3], CLOCK),
     "build: no clock": lambda: churn.build_features(shop_tables(), [AS_OF], 28),
+    "build: one customer": lambda: churn.build_features(
+        shop_tables(), [AS_OF], CLOCK, customers="ann"
+    ),
     "build: one name": lambda: churn.build_features(
         shop_tables(), [AS_OF], CLOCK, names="recency_days"
     ),

@@ -144,6 +144,10 @@ def feature_batches(
 
 
 def _listed(customers: Collection[str]) -> pa.Array:
+    """The ids as an Arrow array; raises ConfigError for a single one, whose letters are not ids."""
+    if isinstance(customers, (str, bytes)) or not isinstance(customers, Collection):
+        rule, fix = "customers must be a list of ids", 'Pass e.g. ["4711"].'
+        raise ConfigError(rule, got=type(customers).__name__, fix=fix)
     return pa.array(sorted(set(customers)), pa.string())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 import pyarrow as pa
@@ -35,7 +37,7 @@ def customer_features(
     `discount` and `channel`; orders on `as_of` or later are ignored. `population` is what
     `newest_population` learned from all customers. Equal to the row that `build_features` gives the
     customer. Raises ModelError for features that need more than orders, ConfigError without orders
-    before `as_of`.
+    before `as_of`, or for an order without a time or a finite amount.
     """
     plan = Plan.of(tuple(names), clock)
     _check(plan)
@@ -62,7 +64,7 @@ def _check(plan: Plan) -> None:
 def _rows(orders: Sequence[Mapping[str, Any]], day_timezone: str) -> pa.Table:
     """The orders as `block_of` reads them, oldest first."""
     local = zone(day_timezone)
-    days = [_day(order["ordered_at"], local) for order in orders]
+    days = [_day(_checked(order)["ordered_at"], local) for order in orders]
     places = sorted(range(len(orders)), key=days.__getitem__)
     columns = {
         "customer_id": pa.array([""] * len(orders), pa.string()),
@@ -72,6 +74,16 @@ def _rows(orders: Sequence[Mapping[str, Any]], day_timezone: str) -> pa.Table:
     for name, kind in COLUMNS.items():
         columns[name] = pa.array([orders[place].get(name) for place in places], kind)
     return pa.table(columns)
+
+
+def _checked(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The order; ConfigError unless it has a time and a finite amount: neither may be unknown."""
+    at, amount = order.get("ordered_at"), order.get("amount")
+    if not isinstance(at, datetime) or not isinstance(amount, Real) or not isfinite(amount):
+        rule = "an order needs ordered_at, a datetime, and amount, a finite number"
+        got = f"{type(at).__name__} and {amount if isinstance(amount, Real) else type(amount)}"
+        raise ConfigError(rule, got=got, fix="Leave out orders of which either is unknown.")
+    return order
 
 
 def _day(at: datetime, local: Any) -> int:

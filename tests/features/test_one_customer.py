@@ -62,6 +62,10 @@ def test_features_of_other_tables_and_customers_without_a_past_are_rejected(open
     for none in ([], [shop()[0] | {"ordered_at": datetime(2024, 5, 1, tzinfo=UTC)}]):
         with pytest.raises(ConfigError, match="an order before 2024-05-01"):
             customer_features(none, CUTOFF, CLOCK, **options)
+    fine = shop()[0]
+    for broken in ({"amount": None}, {"amount": float("nan")}, {"ordered_at": "2024-01-01"}):
+        with pytest.raises(ConfigError, match=r"a finite number.*Leave out orders"):
+            customer_features([fine, fine | broken], CUTOFF, CLOCK, **options)
     naive = [{"ordered_at": datetime(2024, 1, 1), "amount": 1.0}]
     with pytest.raises(ConfigError, match="carry its zone"):
         customer_features(naive, CUTOFF, CLOCK, **options)
