@@ -12,6 +12,10 @@ DATA   := data/complete_journey/redemptions.parquet
 # BLAS threads spin while they wait: twice the processor time, and nothing gained.
 export OPENBLAS_NUM_THREADS ?= 1
 
+# Bytecode is compiled once: without it each command spends up to ten seconds compiling libraries.
+unexport PYTHONDONTWRITEBYTECODE
+UV     := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+
 .DEFAULT_GOAL := help
 .PHONY: help install train demo evaluate score plan mlflow spark test quick coverage check mutants kills docs format pins clean
 
@@ -24,13 +28,13 @@ $(READY): pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(UV) -r requirements.txt
+	$(UV) --no-deps -e .
 	@touch $@
 
 # Spark is large, and only the tests and those who ask for it need it.
 $(SPARK): requirements-spark.txt | $(READY)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-spark.txt
+	$(UV) -r requirements-spark.txt
 	@touch $@
 
 $(DATA): | $(READY)
