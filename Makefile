@@ -98,7 +98,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-EXTRAS := examples phone polars postgres serve tune dev
+EXTRAS := examples phone polars postgres report serve tune dev
 PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
   --python-version 3.11 --upgrade
 

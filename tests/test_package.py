@@ -171,6 +171,11 @@ USES = {
         "uvicorn",
         "from churn.commands.serve import serve; serve(None, host='', port=0, announce=print)",
     ),
+    "report": (
+        "altair",
+        "from pathlib import Path; from churn.commands.evaluate import evaluate; "
+        "evaluate(Path('churn.toml'))",
+    ),
     "phone": (
         "phonenumbers",
         "from churn.campaigns.delivery.audiences import e164; e164('1', region='US')",

@@ -19,7 +19,7 @@ from churn.commands.summaries.judgements import (
     report_tables,
 )
 from churn.data.cutoffs import Cutoffs
-from churn.errors import GateError
+from churn.errors import GateError, check_extra
 from churn.modeling.audit import audit_days, purchase_days_ahead, sample_customers
 from churn.modeling.card import evaluation_card
 from churn.modeling.dataset import Dataset, build_dataset
@@ -59,8 +59,10 @@ def evaluate(
     data whose label is mature at `as_of`, as a folder of figures, charts and a report.
 
     `out` (default: `reports/<model_id>-<run_id>` next to the model) must not exist yet. `extras`
-    are some of `EXTRAS`. Raises GateError if there is no such cutoff yet.
+    are some of `EXTRAS`. Raises GateError if there is no such cutoff yet, and ConfigError without
+    the packages that draw the charts.
     """
+    check_extra("report", "altair", what="a report with charts")
     with open_session("evaluate", config, as_of=as_of, progress=progress) as session:
         fitted = load_named_model(session, model)
         later = _later_cutoffs(fitted, session.as_of)

@@ -28,6 +28,7 @@ from churn.modeling.bundle import check_canaries, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
 from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.feasible import feasibility_notes
+from churn.modeling.judgement.drawing import INSTALL, can_draw
 from churn.modeling.judgement.pictures import judgement_files
 from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
@@ -312,6 +313,12 @@ def _publish(
     return won, tuple(warnings)
 
 
+def _without_charts() -> tuple[str, ...]:
+    if can_draw():
+        return ()
+    return (f"the model card has no charts: {INSTALL} draws them",)
+
+
 def _result(
     session: Session,
     trained: Trained,
@@ -335,7 +342,7 @@ def _result(
         },
         gate=gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
         files=hashed(bundle / "manifest.json", bundle / "card.md"),
-        warnings=(*trained.gate.warnings, *warnings),
+        warnings=(*trained.gate.warnings, *warnings, *_without_charts()),
         tables=(
             _resolved_table(trained),
             *judgement_tables(trained.evaluation),

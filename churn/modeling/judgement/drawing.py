@@ -7,6 +7,7 @@ dashes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ CONFIG: dict[str, Any] = {
     },
     "view": {"stroke": None},
 }
+
+
+INSTALL = "pip install 'churnwise[report]'"
+
+
+def can_draw() -> bool:
+    """Whether the extra `report`, which draws the charts, is installed."""
+    return all(find_spec(package) is not None for package in ("altair", "vl_convert"))
 
 
 def data_of(rows: Iterable[Mapping[str, object]]) -> altair.Data:

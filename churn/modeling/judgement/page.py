@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from churn.modeling.capacity import ranked_by
+from churn.modeling.judgement.drawing import INSTALL, can_draw
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.pictures import capacity_in_words
 from churn.modeling.judgement.reliability import Reliability
@@ -274,7 +275,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _picture(says: str, folder: str, name: str) -> str:
-    return f"![{says}]({folder}{name}.svg)"
+    """The chart, or how to get it where the extra `report` is not installed."""
+    return f"![{says}]({folder}{name}.svg)" if can_draw() else f"{says}: no chart, `{INSTALL}`"
 
 
 def _reliability(one: Reliability) -> list[str]:

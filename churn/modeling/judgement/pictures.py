@@ -12,6 +12,7 @@ from churn.modeling.judgement.drawing import (
     GREY,
     PALE,
     VERMILION,
+    can_draw,
     data_of,
     titled,
     to_svg,
@@ -383,5 +384,6 @@ def capacity_in_words(capacity: float) -> str:
 
 
 def judgement_files(judgement: Judgement) -> dict[str, bytes]:
-    """`judgement.json` and the charts: contents by file name."""
-    return {"judgement.json": judgement.to_json().encode(), **pictures(judgement)}
+    """Contents by file name: `judgement.json`, and with the extra `report` the charts."""
+    figures = {"judgement.json": judgement.to_json().encode()}
+    return figures | (pictures(judgement) if can_draw() else {})

@@ -1,5 +1,6 @@
 """The page and the pictures: what a person must find there, whole and in plain words."""
 
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -51,6 +52,14 @@ def test_the_page_links_every_picture_there_is_and_no_other(files):
     page = "\n".join(judgement_page(shop_judgement(), pictures="report/"))
     linked = {part.split(")")[0] for part in page.split("](")[1:]}
     assert linked == {f"report/{name}" for name in files if name.endswith(".svg")}
+
+
+def test_without_the_extra_there_are_figures_and_how_to_get_charts(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    assert set(judgement_files(shop_judgement())) == {"judgement.json"}
+    page = "\n".join(judgement_page(shop_judgement(), pictures="report/"))
+    assert ".svg" not in page
+    assert page.count("pip install 'churnwise[report]'") == len(ALWAYS)
 
 
 def test_the_page_tells_every_part_with_intervals():
