@@ -71,11 +71,11 @@ def _smoothed(
     weight = row_weights(rows)
     weight = np.ones(len(rows)) if weight is None else weight
     stayed = weight * (rows["lapse"] == 0).to_numpy()
-    lapse = (rows["lapse"].to_numpy(float) @ weight + prior_rows * prior["lapse"]) / (weight.sum() + prior_rows)
+    lapse = (rows["lapse"] @ weight + prior_rows * prior["lapse"]) / (weight.sum() + prior_rows)
     retained = stayed.sum() + prior_rows
     orders = (rows["horizon_orders"] @ stayed + prior_rows * prior["orders"]) / retained
     spend = (rows[AMOUNTS["spend"]] @ stayed + prior_rows * prior["spend"]) / retained
-    return {"lapse": float(lapse), "orders": float(orders), "spend": float(max(spend, 0.0))}
+    return {"lapse": float(lapse), "orders": float(orders), "spend": max(float(spend), 0.0)}
 
 
 def fit_baselines(
