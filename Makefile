@@ -91,6 +91,7 @@ kills: $(READY) ## Kill commands at each of their commit points, and count what 
 
 docs: $(READY) ## Write the generated pages of docs/, and build the site into site/
 	$(BIN)/python -m churn.features.docs > docs/features.md
+	$(BIN)/python -m churn.analytics.docs > docs/retention.md
 	$(BIN)/python -m churn.cli.reference > docs/commands.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 

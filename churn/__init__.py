@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churn.analytics.metrics import metrics
     from churn.config import load_settings, load_tables
     from churn.data.cutoffs import Cutoffs
     from churn.data.tables import Snapshot, Tables
@@ -58,6 +59,7 @@ __all__ = [
     "load_model",
     "load_settings",
     "load_tables",
+    "metrics",
     "plan_offers",
     "recommend",
     "score",
@@ -67,6 +69,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "churn.analytics.metrics": ("metrics",),
     "churn.config": ("load_settings", "load_tables"),
     "churn.data.cutoffs": ("Cutoffs",),
     "churn.data.tables": ("Snapshot", "Tables"),

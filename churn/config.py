@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from churn.analytics.settings import MetricsSettings
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.campaigns.delivery.settings import SECRETS as DELIVERY_SECRETS
 from churn.campaigns.delivery.settings import DeliverySettings
@@ -159,6 +160,7 @@ class Settings:
     features: FeatureSettings = field(default_factory=FeatureSettings)
     panel: PanelSettings = field(default_factory=PanelSettings)
     value: ValueSettings = field(default_factory=ValueSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     scoring: ScoringSettings = field(default_factory=ScoringSettings)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,18 +60,32 @@ class Activity:
         """Who had bought before the date at that place."""
         return np.asarray(self.before[:, date] > 0)
 
+    @cached_property
+    def active_matrix(self) -> Bools:
+        """Who had bought in the last `active_days` before each date, shape (customers, dates)."""
+        return np.asarray(self.last_day >= self.dates - self.active_days)
+
     def active(self, date: int) -> Bools:
-        """Who had bought in the last `active_days` before the date at that place."""
-        return np.asarray(self.last_day[:, date] >= self.dates[date] - self.active_days)
+        """The same before the date at that place."""
+        return np.asarray(self.active_matrix[:, date])
 
     def balance(self, start: int, end: int) -> Balance:
         """The balance between the dates at two places."""
         return Balance(self.active(start), self.active(end), self.ever(start))
 
+    @cached_property
+    def balances(self) -> Balance:
+        """The balances between all consecutive dates, shape (customers, dates - 1)."""
+        active = self.active_matrix
+        return Balance(active[:, :-1], active[:, 1:], self.before[:, :-1] > 0)
+
 
 @dataclass(frozen=True)
 class Balance:
-    """Of each customer: active at the start, active at the end, and known before the start."""
+    """Of each customer: active at the start, active at the end, and known before the start.
+
+    The arrays may have a further dimension, of periods.
+    """
 
     start: Bools
     end: Bools

@@ -7,6 +7,7 @@ configuration, 3 data contract, 4 quality gate, 5 model integrity, 6 busy, 7 inp
 # Importing a module registers its commands, in this order.
 from churn.cli import (  # isort: skip
     shops,
+    analytics,
     modelling,
     offers,
     sending,
@@ -17,6 +18,7 @@ from churn.cli.options import app
 from churn.cli.running import main
 
 __all__ = [
+    "analytics",
     "app",
     "main",
     "modelling",

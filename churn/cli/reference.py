@@ -43,6 +43,12 @@ NOTES = {
         "what they really changed: [simulator.md](simulator.md#advancing-the-simulation)."
     ),
     "check": "Writes no table. [data.md](data.md) explains what is counted and why.",
+    "metrics": (
+        "Every number is defined in [retention.md](retention.md). `--json` has all periods and the "
+        "definitions; `--out` writes one row per split, value and period. `--customers` writes the "
+        "list of customers behind a number instead: "
+        "[retention.md](retention.md#from-a-number-to-its-customers)."
+    ),
     "features": "All features: [features.md](features.md).",
     "train": (
         "Trains, evaluates, records the run in MLflow, writes a bundle, and promotes it if "

@@ -68,7 +68,7 @@ def expectations(row: Mapping[str, Any], numbers: Numbers, horizon_days: int) ->
     }
     places, distinct = _distinct(whole)
     model = BGNBD.from_dict({name: value or 0.0 for name, value in parameters.items()})
-    history = _as_of_age({name: values.astype(np.float64) for name, values in distinct.items()})
+    history = as_of_age({name: values.astype(np.float64) for name, values in distinct.items()})
     values = (
         model.probability_alive(*history),
         model.probability_no_purchase(horizon_days, *history),
@@ -90,24 +90,28 @@ def _histories(
     """
     for block in blocks:
         for moment in cutoffs:
-            days = Past(block, moment, limits.get(moment.day)).days
-            count = days.count(days.bought)
-            # a ten-millionth of a cent: no rounding error of a sum tips half a cent
-            cents = np.floor(days.total(days.spend_capped, days.bought) * 100 + 0.5 + 1e-7)
-            ages = days.most(days.age_days, days.bought), days.least(days.age_days, days.bought)
-            columns = (count, *ages, np.maximum(cents, 1.0))
-            some = count > 0
-            names = (*BUYING, "spend_cents")
-            whole = {
-                name: values[some].astype(np.int64)
-                for name, values in zip(names, columns, strict=True)
-            }
-            places, distinct = _distinct(whole)
-            shared = {"customers": np.bincount(places, minlength=len(distinct["spend_cents"]))}
-            made = {"cutoff": np.full(len(shared["customers"]), moment.day)} | distinct | shared
-            yield pa.record_batch(
-                [arrow_numbers(made[name]) for name in HISTORIES.names], schema=HISTORIES
-            )
+            yield purchase_histories(Past(block, moment, limits.get(moment.day)))
+
+
+def purchase_histories(past: Past) -> pa.RecordBatch:
+    """The distinct histories of the buyers of a block, and the customers of each: `HISTORIES`."""
+    days = past.days
+    count = days.count(days.bought)
+    # a ten-millionth of a cent: no rounding error of a sum tips half a cent
+    cents = np.floor(days.total(days.spend_capped, days.bought) * 100 + 0.5 + 1e-7)
+    ages = days.most(days.age_days, days.bought), days.least(days.age_days, days.bought)
+    columns = (count, *ages, np.maximum(cents, 1.0))
+    some = count > 0
+    names = (*BUYING, "spend_cents")
+    whole = {
+        name: values[some].astype(np.int64) for name, values in zip(names, columns, strict=True)
+    }
+    places, distinct = _distinct(whole)
+    shared = {"customers": np.bincount(places, minlength=len(distinct["spend_cents"]))}
+    made = {"cutoff": np.full(len(shared["customers"]), past.moment.day)} | distinct | shared
+    return pa.record_batch(
+        [arrow_numbers(made[name]) for name in HISTORIES.names], schema=HISTORIES
+    )
 
 
 def _distinct(rows: Mapping[str, Ints]) -> tuple[Ints, dict[str, Ints]]:
@@ -131,7 +135,7 @@ def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats
     return {**floats, "customers": customers}
 
 
-def _sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
+def sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
     """The histories of every k-th customer, so that `MOST_CUSTOMERS` remain."""
     total = rows["customers"].sum()
     if total <= MOST_CUSTOMERS:
@@ -139,16 +143,16 @@ def _sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
     chosen = (np.arange(MOST_CUSTOMERS) + 0.5) * total / MOST_CUSTOMERS
     places = np.searchsorted(np.cumsum(rows["customers"]), chosen, side="right")
     kept, customers = np.unique(places, return_counts=True)
-    sampled = {name: values[kept] for name, values in rows.items()}
-    return {**sampled, "customers": customers.astype(np.float64)}
+    chosen_rows = {name: values[kept] for name, values in rows.items()}
+    return {**chosen_rows, "customers": customers.astype(np.float64)}
 
 
 def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.lifetime import BGNBD
 
-    rows = _sampled(rows)
+    rows = sampled(rows)
     try:
-        model = BGNBD.fit(*_as_of_age(rows), weights=rows["customers"])
+        model = BGNBD.fit(*as_of_age(rows), weights=rows["customers"])
     except GateError:
         return dict.fromkeys(BG_NBD.values())
     return {BG_NBD[name]: value for name, value in model.to_dict().items()}
@@ -157,7 +161,7 @@ def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
 def _gamma_gamma(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.spend import GammaGamma
 
-    rows = _sampled(rows)
+    rows = sampled(rows)
     days, mean_spend = rows["purchase_days"], rows["spend_cents"] / 100 / rows["purchase_days"]
     try:
         model = GammaGamma.fit(days, mean_spend, weights=rows["customers"])
@@ -166,7 +170,7 @@ def _gamma_gamma(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     return {GAMMA_GAMMA[name]: value for name, value in model.to_dict().items()}
 
 
-def _as_of_age(rows: Mapping[str, Floats]) -> tuple[Floats, Floats, Floats]:
+def as_of_age(rows: Mapping[str, Floats]) -> tuple[Floats, Floats, Floats]:
     """Frequency, recency and age as BG/NBD counts them, in days."""
     age = rows["tenure_days"]
     return rows["purchase_days"] - 1, age - rows["recency_days"], age

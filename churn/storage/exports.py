@@ -10,6 +10,7 @@ from datetime import date
 from churn.errors import ConfigError
 from churn.storage.database import Record
 from churn.storage.ledger import Ledger, check_started
+from churn.storage.records import TREATED
 
 _PLAN = "campaign_id = ? AND as_of = ?"
 _REACHED = "state IN ('sending', 'sent', 'unknown')"
@@ -82,6 +83,23 @@ def exported_to(ledger: Ledger, campaign_id: str, as_of: str) -> dict[str, str]:
             (campaign_id, as_of),
         )
         return dict(found.fetchall())
+
+
+def campaign_costs(ledger: Ledger, *, before: date) -> list[tuple[date, float]]:
+    """The dates of plans before that date, and the expected cost of their offers to customers whom
+    an export or a message reached: what campaigns cost by the ledger.
+    """
+    with ledger.reading() as connection:
+        found = connection.execute(
+            f"SELECT as_of, sum(expected_cost) FROM plans WHERE {TREATED} AND as_of < ? "  # noqa: S608
+            "AND (EXISTS (SELECT 1 FROM exported_plans e WHERE e.campaign_id = plans.campaign_id "
+            "AND e.as_of = plans.as_of AND e.run_id = plans.run_id) "
+            "OR EXISTS (SELECT 1 FROM messages m WHERE m.campaign_id = plans.campaign_id "
+            f"AND m.as_of = plans.as_of AND m.customer_id = plans.customer_id AND m.{_REACHED})) "
+            "GROUP BY as_of ORDER BY as_of",
+            (before.isoformat(),),
+        )
+        return [(date.fromisoformat(day), float(cost)) for day, cost in found]
 
 
 def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:

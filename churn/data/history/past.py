@@ -96,6 +96,15 @@ class Past:
         codes = self._list["acquisition_source"]
         return _codes(self._listed.least(codes, codes != NO_TEXT))
 
+    def profile(self, column: str) -> Column:
+        """The code of that column of the customer list, the first by name; `NO_TEXT` without."""
+        rows = self.block.grains["profiles"]
+        codes = rows[column]
+        known = codes != NO_TEXT
+        if "loaded_day" in rows:
+            known = known & ~(rows["loaded_day"] >= self.moment.instant)
+        return _codes(Segments(rows["customer"], len(self)).least(codes, known))
+
     @property
     def first_channel(self) -> Column:
         """The code of the channel of each customer's first purchase day; `NO_TEXT` without one."""

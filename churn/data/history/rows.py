@@ -1,7 +1,7 @@
 """The rows of all tables that features see, as one frame to be sorted by customer.
 
 Each row is of one grain (`GRAINS`): an order, an order line that was bought, an event, a term of a
-subscription, or an entry of the customer list.
+subscription, an entry of the customer list, or what that list says of a customer (a profile).
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from churn.data.line_days import lines_of_orders
 from churn.data.tables import Tables
 from churn.data.words import EVENT_TYPES
 
-GRAINS = ("orders", "lines", "events", "terms", "customers")
+GRAINS = ("orders", "lines", "events", "terms", "customers", "profiles")
 """In the order of their codes in the column `grain`."""
 
-TEXTS = ("channel", "product_id", "category", "ref", "acquisition_source")
+TEXTS = (
+    *("channel", "product_id", "category", "ref"),
+    *("acquisition_source", "region", "loyalty_tier"),
+)
 WHOLE = ("kind", "expires_local_day")
 ARRIVALS = ("loaded_day", "line_loaded_day", "superseded_day")
 NUMBERS = ("amount", "discount", "quantity", "value", "day", "cancelled_local_day", "signed_up_day")
@@ -32,7 +35,9 @@ READ = {
     "events": ("kind", "value", "ref", "loaded_day"),
     "terms": ("day", "expires_local_day", "cancelled_local_day", "loaded_day"),
     "customers": ("signed_up_day", "acquisition_source", "loaded_day"),
+    "profiles": ("region", "acquisition_source", "loyalty_tier", "loaded_day"),
 }
+UNDATED = ("customers", "profiles")
 NOT_CONTACTED = ("control", "holdout")
 KEPT = ("customer_id", "local_day", "loaded_day")
 
@@ -59,7 +64,7 @@ def _columns(grain: str, rows: Frame) -> tuple[str, ...]:
 
 def _typed(rows: Frame, grain: str, every: Collection[str], own: Collection[str]) -> Frame:
     """The rows with all columns, null where this grain has none, each of one type."""
-    day = nw.col("local_day") if grain != "customers" else nw.lit(0)
+    day = nw.lit(0) if grain in UNDATED else nw.col("local_day")
     return rows.select(
         nw.col("customer_id"),
         nw.lit(GRAINS.index(grain)).cast(nw.Int32).alias("grain"),
@@ -141,4 +146,5 @@ SOURCES: dict[str, Callable[[Tables], Frame]] = {
     "events": _events,
     "terms": _terms,
     "customers": _customers,
+    "profiles": _customers,
 }

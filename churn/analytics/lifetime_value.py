@@ -1,0 +1,120 @@
+"""Customer lifetime value over a horizon: BG/NBD for purchases, Gamma-Gamma for their spend.
+
+The interval is that of the mean per customer: the uncertainty of the seven fitted parameters (from
+the curvature of the two likelihoods, by the delta method), and that customers differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from churn.analytics.customer_base import CustomerBase
+from churn.analytics.survival import Z_95
+from churn.arrays import Floats, dot
+from churn.data.history.columns import whole_numbers
+from churn.data.history.past import Past
+from churn.errors import GateError
+from churn.features.lifetime_fits import HISTORIES, as_of_age, purchase_histories, sampled
+
+NAN = float("nan")
+STEP = 1e-3
+"""Of the logarithm of a parameter, for differences."""
+
+
+@dataclass(frozen=True)
+class LifetimeValue:
+    """Per customer who has bought: the margin so far, and that expected in `horizon_days` with its
+    95 % interval; NaN if the models cannot be fitted.
+    """
+
+    customers: int
+    realised: float
+    expected: float
+    low: float
+    high: float
+    horizon_days: int
+
+
+def lifetime_value(base: CustomerBase, *, horizon_days: int, margin_rate: float) -> LifetimeValue:
+    """The value at the base's date; `margin_rate` turns spend into margin."""
+    rows = base.sweep(_histories, HISTORIES)
+    found = {name: whole_numbers(rows[name]).astype(np.float64) for name in rows.column_names}
+    customers = int(found["customers"].sum())
+    if not customers:
+        return LifetimeValue(0, NAN, NAN, NAN, NAN, horizon_days)
+    realised = margin_rate * dot(found["spend_cents"], found["customers"]) / 100 / customers
+    try:
+        expected, error = _expected(found, horizon_days)
+    except GateError:
+        expected, error = NAN, NAN
+    expected, half = margin_rate * expected, margin_rate * Z_95 * error
+    low, high = max(expected - half, 0.0), expected + half
+    return LifetimeValue(customers, realised, expected, low, high, horizon_days)
+
+
+def _histories(pasts: Iterable[Past]) -> Iterator[pa.RecordBatch]:
+    return (purchase_histories(past) for past in pasts)
+
+
+def _expected(rows: Mapping[str, Floats], horizon_days: int) -> tuple[float, float]:
+    """The mean spend expected per customer, and its standard error."""
+    from churn.features.lifetime import BGNBD
+    from churn.features.spend import GammaGamma
+
+    order = np.lexsort([rows[name] for name in HISTORIES.names[1:-1]])
+    rows = {name: values[order] for name, values in rows.items()}
+    some = sampled(rows)
+    history, mean = as_of_age(some), some["spend_cents"] / 100 / some["purchase_days"]
+    weight, days = some["customers"], some["purchase_days"]
+    buying = BGNBD.fit(*history, weights=weight)
+    spending = GammaGamma.fit(days, mean, weights=weight)
+
+    def values(parameters: Floats) -> Floats:
+        bought = BGNBD(*parameters[:4].tolist()).expected_purchases(horizon_days, *history)
+        return np.asarray(
+            bought * GammaGamma(*parameters[4:].tolist()).expected_mean_spend(days, mean)
+        )
+
+    def mean_value(parameters: Floats) -> float:
+        return dot(weight, values(parameters)) / float(weight.sum())
+
+    fitted = np.array([*buying.to_dict().values(), *spending.to_dict().values()])
+    slope = _slope(mean_value, fitted)
+    variance = _variance(
+        lambda p: BGNBD(*p.tolist()).log_likelihood(*history, weights=weight), fitted[:4], slope[:4]
+    ) + _variance(
+        lambda p: GammaGamma(*p.tolist()).log_likelihood(days, mean, weights=weight),
+        fitted[4:],
+        slope[4:],
+    )
+    each, count = values(fitted), float(weight.sum())
+    expected = dot(weight, each) / count
+    spread = dot(weight, (each - expected) ** 2) / count
+    return expected, float(np.sqrt(variance + spread / count))
+
+
+def _slope(function: Callable[[Floats], float], at: Floats) -> Floats:
+    """The derivative by the logarithm of each parameter."""
+    steps = np.exp(STEP * np.eye(len(at)))
+    return np.array([(function(at * s) - function(at / s)) / (2 * STEP) for s in steps])
+
+
+def _variance(function: Callable[[Floats], float], at: Floats, slope: Floats) -> float:
+    """The variance of a value with that slope, from the curvature of a log-likelihood."""
+    places = range(len(at))
+    curvature = np.array([_slope(partial(_slope_along, function, one), at) for one in places])
+    values, vectors = np.linalg.eigh(-(curvature + curvature.T) / 2)
+    along = (vectors.T @ slope) ** 2
+    known = values > 1e-9 * max(float(values.max()), 1e-300)  # a flat direction says nothing
+    return float((along[known] / values[known]).sum())
+
+
+def _slope_along(function: Callable[[Floats], float], one: int, at: Floats) -> float:
+    step = np.ones(len(at))
+    step[one] = np.exp(STEP)
+    return (function(at * step) - function(at / step)) / (2 * STEP)

@@ -1,0 +1,234 @@
+"""The sums that retention metrics are made of: per cell of a split and period, exact.
+
+One sweep over the base counts everything; rates are made of the sums afterwards, so that a rate is
+never averaged. Money is in whole millionths.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from churn.analytics.balance import Activity
+from churn.analytics.customer_base import CustomerBase, added_up, millionths
+from churn.analytics.splits import Split, Values, redeemed_between
+from churn.arrays import Bools, Floats, Ints
+from churn.data.history.columns import arrow_numbers
+from churn.data.history.past import Past
+
+EVERYONE = ("all", "all")
+"""Split and value of the cell that holds everyone."""
+
+COUNTS = (
+    *("active_at_start", "kept", "lost", "new", "won_back", "active_at_end"),
+    *("bought_before", "repeat_customers", "buyers", "orders", "redeemers"),
+)
+MONEY = ("gross_revenue", "refunds", "realised_revenue", "revenue_before", "revenue_again")
+MONEY_MORE = ("revenue_retained",)
+MEASURES = (*COUNTS, *MONEY, *MONEY_MORE)
+KEYS = ("split", "value", "period")
+SUMS = pa.schema(
+    [
+        ("split", pa.string()),
+        ("value", pa.string()),
+        ("period", pa.int64()),
+        *((name, pa.int64()) for name in MEASURES),
+    ]
+)
+GAPS = pa.schema(
+    [
+        ("split", pa.string()),
+        ("value", pa.string()),
+        *((name, pa.int64()) for name in ("period", "days", "events", "censored")),
+    ]
+)
+
+
+def metric_sums(
+    base: CustomerBase, bounds: Sequence[int], splits: Sequence[Split], *, redemptions: bool
+) -> pa.Table:
+    """One row of `SUMS` per split, value and period between consecutive bounds (day numbers)."""
+    sweep = partial(_sums, tuple(bounds), base.active_days, tuple(splits), redemptions)
+    return added_up(base.sweep(sweep, SUMS, grains=_grains(splits, redemptions)), KEYS)
+
+
+def gap_counts(base: CustomerBase, bounds: Sequence[int], splits: Sequence[Split]) -> pa.Table:
+    """One row of `GAPS` per split, value, period and length: purchase gaps that began in the active
+    days before the period's end, seen until that end: those that ended, and those still open.
+    """
+    sweep = partial(_gaps, tuple(bounds), base.active_days, tuple(splits))
+    rows = base.sweep(sweep, GAPS, grains=_grains(splits, redemptions=False))
+    return added_up(rows, (*KEYS, "days"))
+
+
+def _grains(splits: Sequence[Split], redemptions: bool) -> set[str]:
+    own = {grain for split in splits for grain in split.grains}
+    return own | ({"events"} if redemptions else set())
+
+
+class CellSums:
+    """Sums by split and value, shape (periods, measures) each."""
+
+    def __init__(self, periods: int, measures: int) -> None:
+        self._shape = (periods, measures)
+        self.cells: dict[tuple[str, str], Ints] = {}
+
+    def add(self, split: str, names: Sequence[str], sums: Ints) -> None:
+        """Adds sums of shape (names, periods, measures)."""
+        for name, cell in zip(names, sums, strict=True):
+            key = (split, name)
+            if key not in self.cells:
+                self.cells[key] = np.zeros(self._shape, dtype=np.int64)
+            self.cells[key] += cell
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """One batch per cell, without those of a split that are all zero."""
+        periods = np.arange(self._shape[0], dtype=np.int64)
+        for (split, value), sums in self.cells.items():
+            if split != EVERYONE[0] and not sums.any():
+                continue
+            keys = [pa.array([text] * len(periods), pa.string()) for text in (split, value)]
+            columns = [arrow_numbers(column) for column in sums.T]
+            yield pa.record_batch([*keys, arrow_numbers(periods), *columns], schema=schema)
+
+
+def _sums(
+    bounds: tuple[int, ...],
+    active_days: int,
+    splits: tuple[Split, ...],
+    redemptions: bool,
+    pasts: Iterable[Past],
+) -> Iterator[pa.RecordBatch]:
+    periods = len(bounds) - 1
+    found = CellSums(periods, len(MEASURES))
+    for past in pasts:
+        activity = Activity(past, bounds, active_days)
+        measures = _measures(past, activity, redemptions)
+        cells = [(split.name, split.values(past, activity)) for split in splits]
+        everyone = np.zeros((1, periods, len(MEASURES)), dtype=np.int64)
+        parts = [np.zeros((len(v.names), periods, len(MEASURES)), np.int64) for _, v in cells]
+        for place, matrix in enumerate(measures):
+            everyone[0, :, place] = matrix.sum(axis=0, dtype=np.int64)
+            for (_, values), part in zip(cells, parts, strict=True):
+                _add_by_cell(part[:, :, place], values, matrix)
+        found.add(EVERYONE[0], EVERYONE[1:], everyone)
+        for (name, values), part in zip(cells, parts, strict=True):
+            found.add(name, values.names, part)
+    yield from found.batches(SUMS)
+
+
+def _add_by_cell(sums: Ints, values: Values, matrix: Ints | Bools) -> None:
+    """Adds each customer's values to their cell, shapes (cells, periods), (customers, periods)."""
+    customer, period = np.nonzero(matrix)
+    codes = values.in_periods(matrix.shape[1])[customer, period]
+    np.add.at(sums, (codes, period), matrix[customer, period].astype(np.int64))
+
+
+def _measures(past: Past, activity: Activity, redemptions: bool) -> Iterator[Ints | Bools]:
+    """The measures in the order of `MEASURES`, shape (customers, periods)."""
+    balance = activity.balances
+    bought = np.diff(activity.before, axis=1) > 0
+    twice = activity.nth_last_day(2)[:, 1:] >= activity.dates[1:] - activity.active_days
+    yield from (balance.start, balance.kept, balance.lost, balance.new, balance.won_back)
+    yield from (balance.end, activity.before[:, 1:] > 0, twice, bought)
+    orders, gross, refunds = _by_slot(past, activity)
+    yield orders[:, 1:-1].astype(np.int64)
+    yield _redeemers(past, activity, bought) if redemptions else np.zeros_like(bought)
+    spent, returned = millionths(gross), millionths(refunds)
+    yield from (spent[:, 1:-1], returned[:, 1:-1])
+    net = spent - returned
+    yield np.where(activity.before[:, 1:] > 0, np.cumsum(net, axis=1)[:, 1:-1], 0)
+    yield from _retained(net[:, 1:-1], bought)
+
+
+def _by_slot(past: Past, activity: Activity) -> tuple[Floats, Floats, Floats]:
+    """Orders, spend and refunds of each customer before, in and after the periods, shape
+    (customers, periods + 2).
+    """
+    days, width = past.days, len(activity.dates) + 1
+    slot = np.searchsorted(activity.dates, days.local_day, side="right")
+    place = days.customer * width + slot
+
+    def sums(values: Floats | Ints) -> Floats:
+        counted = np.bincount(place, values.astype(np.float64), len(past) * width)
+        return np.asarray(counted, dtype=np.float64).reshape(len(past), width)
+
+    return sums(days.orders), sums(days.spend), sums(days.returned)
+
+
+def _redeemers(past: Past, activity: Activity, bought: Bools) -> Bools:
+    """Who bought and redeemed something in each period."""
+    bounds = activity.dates.tolist()
+    columns = [redeemed_between(past, *pair) for pair in itertools.pairwise(bounds)]
+    return bought & np.stack(columns, axis=1)
+
+
+def _retained(net: Ints, bought: Bools) -> Iterator[Ints]:
+    """Of the buyers of the period before: their net revenue then, in this period, and what they
+    spent again, at most as much as then. Nothing in the first period.
+    """
+    before, earlier = np.zeros_like(net), np.zeros_like(bought)
+    before[:, 1:], earlier[:, 1:] = net[:, :-1], bought[:, :-1]
+    before = np.where(earlier, np.maximum(before, 0), 0)
+    again = np.where(before > 0, net, 0)
+    yield from (before, again, np.clip(again, 0, before))
+
+
+def _gaps(
+    bounds: tuple[int, ...], active_days: int, splits: tuple[Split, ...], pasts: Iterable[Past]
+) -> Iterator[pa.RecordBatch]:
+    periods, width = len(bounds) - 1, 2 * (active_days + 1)
+    found = CellSums(periods, width)
+    for past in pasts:
+        activity = Activity(past, bounds, active_days)
+        cells = [(EVERYONE[0], Values(np.zeros(len(past), np.int64), EVERYONE[1:]))]
+        cells += [(split.name, split.values(past, activity)) for split in splits]
+        rows = _Gaps.of(activity)
+        for name, values in cells:
+            codes, count = values.in_periods(periods), len(values.names)
+            sums = np.zeros((count, periods, width), dtype=np.int64)
+            for period, end in enumerate(bounds[1:]):
+                customer, place = rows.before(end, active_days)
+                key = codes[customer, period] * width + place
+                counted = np.bincount(key, minlength=count * width)
+                sums[:, period] = counted.reshape(count, width)
+            found.add(name, values.names, sums)
+    yield from _gap_batches(found, active_days)
+
+
+class _Gaps:
+    """Purchase days in the order of their date, each with the customer's next one."""
+
+    def __init__(self, day: Ints, next_day: Ints, customer: Ints) -> None:
+        self.day, self.next_day, self.customer = day, next_day, customer
+
+    @classmethod
+    def of(cls, activity: Activity) -> _Gaps:
+        day, customer = activity.day.astype(np.int64), activity.customer
+        next_day = np.full(len(day), np.iinfo(np.int64).max)
+        follows = customer[1:] == customer[:-1]
+        next_day[:-1][follows] = day[1:][follows]
+        order = np.argsort(day, kind="stable")
+        return cls(day[order], next_day[order], customer[order])
+
+    def before(self, end: int, active_days: int) -> tuple[Ints, Ints]:
+        """Customer and place (the length, in the second half if still open) of each gap."""
+        low, high = np.searchsorted(self.day, [end - active_days, end])
+        day, next_day = self.day[low:high], self.next_day[low:high]
+        is_open = next_day >= end
+        length = np.where(is_open, end, next_day) - day
+        return self.customer[low:high], length + is_open * (active_days + 1)
+
+
+def _gap_batches(found: CellSums, active_days: int) -> Iterator[pa.RecordBatch]:
+    """The lengths that occur, one batch per cell."""
+    for (split, value), sums in found.cells.items():
+        ended, still_open = sums[:, : active_days + 1], sums[:, active_days + 1 :]
+        period, days = np.nonzero(ended + still_open)
+        keys = [pa.array([text] * len(period), pa.string()) for text in (split, value)]
+        columns = (period, days, ended[period, days], still_open[period, days])
+        yield pa.record_batch([*keys, *map(arrow_numbers, columns)], schema=GAPS)
