@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churn.analytics.cohorts import cohorts
     from churn.analytics.metrics import metrics
     from churn.config import load_settings, load_tables
     from churn.data.cutoffs import Cutoffs
@@ -51,6 +52,7 @@ __all__ = [
     "Tables",
     "build_dataset",
     "build_features",
+    "cohorts",
     "evaluate",
     "explain",
     "feature",
@@ -69,6 +71,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "churn.analytics.cohorts": ("cohorts",),
     "churn.analytics.metrics": ("metrics",),
     "churn.config": ("load_settings", "load_tables"),
     "churn.data.cutoffs": ("Cutoffs",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from churn.analytics.cohorts import COHORTS
 from churn.analytics.definitions import Definition
 from churn.analytics.metric_cells import NAMES
 from churn.analytics.metric_definitions import METRICS
@@ -83,7 +84,21 @@ def _splits() -> str:
     return "\n".join(["| split | cell of a customer | needs |", "|---|---|---|", *rows])
 
 
-SECTIONS = (Section("Metrics", METRICS_TEXT, METRICS),)
+COHORTS_TEXT = """\
+`churn cohorts` follows customers from their first purchase: a triangle with a row per cohort and
+age in periods (`[metrics] period`), and two survival curves. An open cell, whose period has not
+ended, is empty and carries the date on which it closes. There are no averages over cohorts, because
+they would mix cohorts of different maturity. Cohorts of the first active days of the data also hold
+customers who had bought before the data begins; they are marked with an asterisk.
+
+Python: `churn.cohorts(tables, active_days=…)`; the tables are `cohorts`, `second_purchase`, `lapse`
+and `frequency`.
+"""
+
+SECTIONS = (
+    Section("Metrics", METRICS_TEXT, METRICS),
+    Section("Cohorts", COHORTS_TEXT, COHORTS),
+)
 
 
 def page() -> str:
@@ -91,7 +106,8 @@ def page() -> str:
     sections = [_section(one) for one in SECTIONS]
     sections[0] += f"\n\n### Splits\n\n{_splits()}"
     names = ", ".join(f"`{name}`" for name in NAMES)
-    cells = f"## From a number to its customers\n\n{CELLS_TEXT}\nMetrics: {names}."
+    named = f"Metrics: {names}. Cohorts: `cohort_size`, `customers`."
+    cells = f"## From a number to its customers\n\n{CELLS_TEXT}\n{named}"
     return "\n\n".join([INTRODUCTION.rstrip(), *sections, cells])
 
 

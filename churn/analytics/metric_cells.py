@@ -56,7 +56,8 @@ def metric_customers(
     bounds = seen_bounds([chosen], base.as_of)
     sweep = partial(_listed, cell.name, bounds, active_days, wanted)
     grains = {grain for split in splits for grain in split.grains}
-    return listed(cell, base.sweep(sweep, LISTED, grains=grains))
+    named = Cell(cell.name, {**cell.keys, PERIOD: chosen.label})
+    return listed(named, base.sweep(sweep, LISTED, grains=grains))
 
 
 def _period(periods: Sequence[Period], label: str | None) -> Period:

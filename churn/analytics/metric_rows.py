@@ -16,6 +16,14 @@ from churn.analytics.survival import Z_95, kaplan_meier
 from churn.arrays import Bools, Floats, Ints
 from churn.data.history.columns import arrow_mask, arrow_numbers, whole_numbers
 
+COUNTED = ("new", "won_back", "redeemers")
+"""Counts that may be unknown."""
+
+
+def arrow_counts(values: Floats | Ints) -> pa.Array:
+    """Whole numbers, null where a count is NaN."""
+    return arrow_numbers(np.asarray(values, dtype=np.float64)).cast(pa.int64())
+
 
 class Rows:
     """The rows of the table `periods`, made of sums."""
@@ -49,7 +57,7 @@ class Rows:
             **self._period_columns(),
         }
         for name, values in {**self._balance(), **self._purchases(), **self._money()}.items():
-            columns[name] = arrow_numbers(values)
+            columns[name] = arrow_counts(values) if name in COUNTED else arrow_numbers(values)
         return pa.table(columns)
 
     def _period_columns(self) -> dict[str, pa.Array]:

@@ -135,7 +135,7 @@ def _measures(past: Past, activity: Activity, redemptions: bool) -> Iterator[Int
     twice = activity.nth_last_day(2)[:, 1:] >= activity.dates[1:] - activity.active_days
     yield from (balance.start, balance.kept, balance.lost, balance.new, balance.won_back)
     yield from (balance.end, activity.before[:, 1:] > 0, twice, bought)
-    orders, gross, refunds = _by_slot(past, activity)
+    orders, gross, refunds = by_slot(past, activity)
     yield orders[:, 1:-1].astype(np.int64)
     yield _redeemers(past, activity, bought) if redemptions else np.zeros_like(bought)
     spent, returned = millionths(gross), millionths(refunds)
@@ -145,7 +145,7 @@ def _measures(past: Past, activity: Activity, redemptions: bool) -> Iterator[Int
     yield from _retained(net[:, 1:-1], bought)
 
 
-def _by_slot(past: Past, activity: Activity) -> tuple[Floats, Floats, Floats]:
+def by_slot(past: Past, activity: Activity) -> tuple[Floats, Floats, Floats]:
     """Orders, spend and refunds of each customer before, in and after the periods, shape
     (customers, periods + 2).
     """

@@ -50,15 +50,18 @@ class Period:
         return not (self.is_partial or self.is_truncated)
 
 
-def periods_of(length: str, *, first: date, as_of: date, active_days: int) -> tuple[Period, ...]:
+def periods_of(
+    length: str, *, first: date, as_of: date, active_days: int, covering: bool = False
+) -> tuple[Period, ...]:
     """All periods from the first order to `as_of`, oldest first.
 
     `length` is a number of days, month, quarter or year. Raises ConfigError for anything else.
+    With `covering`, a first period of days that begins before the first order is there, too.
     """
     spans = (
         _calendar(MONTHS[length], first, as_of)
         if length in MONTHS
-        else _days(_whole(length), first, as_of)
+        else _days(_whole(length), first, as_of, covering=covering)
     )
     bare = [
         Period(
@@ -85,10 +88,11 @@ def _whole(length: str) -> int:
     return int(length)
 
 
-def _days(length: int, first: date, as_of: date) -> list[tuple[date, date]]:
-    """Periods that end at `as_of`; one that begins before the first order is left out."""
+def _days(length: int, first: date, as_of: date, *, covering: bool) -> list[tuple[date, date]]:
+    """Periods that end at `as_of`; one that begins before the first order only if `covering`."""
     end, begin = day_number(as_of), day_number(first)
-    count = max((end - begin) // length, 1)
+    whole, rest = divmod(max(end - begin, 0), length)
+    count = max(whole + (covering and rest > 0), 1)
     starts = [end - length * place for place in range(count, 0, -1)]
     return [(date_of(start), date_of(start + length)) for start in starts]
 

@@ -73,3 +73,30 @@ def metrics(
         as_of=as_of,
         progress=progress,
     )
+
+
+@command()
+def cohorts(
+    progress: Reporter,
+    config: Config = CHURN_TOML,
+    as_of: AsOf = None,
+    period: PeriodLength = None,
+    active_days: ActiveDays = None,
+    out: OptionalOut = None,
+    customers: Cell = None,
+) -> JobResult:
+    """Follow customers from their first purchase.
+
+    Customers, revenue and margin by cohort; survival until the second purchase and the lapse.
+    """
+    from churn.commands.cohorts import cohorts as run
+
+    return run(
+        config,
+        out=out,
+        customers=customers,
+        period=period,
+        active=active_days,
+        as_of=as_of,
+        progress=progress,
+    )

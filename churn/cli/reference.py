@@ -49,6 +49,10 @@ NOTES = {
         "list of customers behind a number instead: "
         "[retention.md](retention.md#from-a-number-to-its-customers)."
     ),
+    "cohorts": (
+        "Every number is defined in [retention.md](retention.md#cohorts). `--out` writes one row "
+        "per cohort and age. `--customers` takes cells such as `customers,cohort=2017-02-27,age=3`."
+    ),
     "features": "All features: [features.md](features.md).",
     "train": (
         "Trains, evaluates, records the run in MLflow, writes a bundle, and promotes it if "
