@@ -32,6 +32,9 @@ $(READY): pyproject.toml requirements.txt
 	$(UV) --no-deps -e .
 	@touch $@
 
+# Files go to the workers in the order of tests/conftest.py, which begins with the slow ones.
+TESTS := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 # Spark is large, and only the tests and those who ask for it need it.
 $(SPARK): requirements-spark.txt | $(READY)
 	$(UV) -r requirements-spark.txt
@@ -68,13 +71,13 @@ mlflow: $(READY) ## Open MLflow with the recorded runs
 spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
 
 test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(TESTS)
 
 quick: $(READY) ## Run the tests without servers and training: under two minutes
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not spark and not postgres"
+	$(TESTS) -m "not slow and not spark and not postgres"
 
 coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show the lines that none of them reaches
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(TESTS) --cov --cov-report=term:skip-covered
 
 check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 	$(BIN)/ruff check .

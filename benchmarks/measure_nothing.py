@@ -1,62 +1,155 @@
-"""How often `churn measure` finds an effect where nothing was done, on real customers.
+"""A/A tests: how often `churn measure` finds an effect where nothing was done.
 
-python benchmarks/measure_nothing.py CONFIG SCORES AS_OF
+    .venv/bin/python benchmarks/measure_nothing.py [SHOP ...] [--draws N]
 
-SCORES are of a date a horizon and more before AS_OF. Their eligible customers are divided by lot,
-2,000 times, a tenth kept; no campaign took place, so every effect that is called clear is false.
+Shops: complete_journey (after `make train`), online_retail, cdnow (both from ../shared/data, which
+is no part of the project) and simulated. Customers who bought in the horizon before a date are
+divided at random, 2,000 times, with a tenth held out; no campaign took place, so every effect that
+is called clear is false. Covariate of CUPED: the margin of the horizon before. Prints Markdown;
+`normal` is what Welch's interval with normal quantiles would have called clear.
 """
 
-import sys
-from dataclasses import replace
-from pathlib import Path
+from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 import pandas as pd
 
-from churn.campaigns.measurement.analysis import OUTCOMES, Analysis, analyse
+import churn
+from churn.campaigns.measurement.analysis import OUTCOMES, Effect, analyse
+from churn.campaigns.measurement.difference import Difference, Z
 from churn.campaigns.measurement.rows import Measured, measured_rows
-from churn.commands.session import open_session, silent
+from churn.commands.simulate import simulate
+from churn.data.labels import outcomes
 from churn.offers.arms import hash_position
 
-DRAWS, SHARE, HORIZON_DAYS = 2_000, 0.1, 28
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+SHARE = 0.1
 
 
-def nothing_done(config: Path, scores: Path, as_of: str) -> Measured:
-    """What came of a plan that gave nobody anything."""
-    known = pd.read_parquet(scores).query("status == 'eligible'")
-    planned = known[["customer_id", "as_of"]].assign(
-        campaign_id="nothing", offer_id="none", arm="treatment", propensity=0.9, expected_cost=0.0
+def complete_journey() -> tuple[churn.Tables, date, int]:
+    """Grocery: 28 days from 2017-11-27."""
+    return churn.load_tables(ROOT / "churn.toml"), date(2017, 11, 27), 28
+
+
+def online_retail() -> tuple[churn.Tables, date, int]:
+    """Gift wholesaler with very unequal customers: 84 days from 2011-09-10."""
+    lines = pd.read_parquet(SHARED / "online_retail_ii" / "online_retail_ii.parquet")
+    lines = lines[lines["CustomerID"].notna()]
+    orders = pd.DataFrame(
+        {
+            "customer_id": lines["CustomerID"].astype(str),
+            "order_id": lines["InvoiceNo"].astype(str),
+            "ordered_at": lines["InvoiceDate"],
+            "amount": lines["Quantity"] * lines["UnitPrice"],
+        }
     )
-    with open_session("measure", config, as_of=as_of, progress=silent) as session:
-        settings = session.settings
-        return measured_rows(
-            planned,
-            session.snapshot,
-            session.offers,
-            horizon_days=HORIZON_DAYS,
-            margin_rate=settings.value.margin_rate,
-            probability=dict(zip(known["customer_id"], known["churn_probability"], strict=True)),
-        )
+    by_order = orders.groupby(["customer_id", "order_id"], as_index=False)
+    orders = by_order.agg(ordered_at=("ordered_at", "min"), amount=("amount", "sum"))
+    return churn.Tables.from_frames(orders, currency="GBP"), date(2011, 9, 10), 84
 
 
-def drawn(measured: Measured, number: int) -> Analysis:
-    """The reading of one draw."""
+def cdnow() -> tuple[churn.Tables, date, int]:
+    """Compact discs: 84 days from 1997-10-01."""
+    found = pd.read_parquet(SHARED / "cdnow_sample" / "cdnow_sample.parquet")
+    orders = found.rename(columns={"date": "ordered_at"})[["customer_id", "ordered_at", "amount"]]
+    orders = orders.assign(
+        customer_id=orders["customer_id"].astype(str),
+        ordered_at=pd.to_datetime(orders["ordered_at"].astype(str)),
+    )
+    return churn.Tables.from_frames(orders), date(1997, 10, 1), 84
+
+
+def simulated() -> tuple[churn.Tables, date, int]:
+    """A simulated shop of 5,000 customers: the newest 28 days."""
+    with TemporaryDirectory() as folder:
+        simulate(Path(folder) / "shop", customers=5_000, seed=1)
+        tables = churn.load_tables(Path(folder) / "shop/churn.toml")
+        return tables, tables.end() - timedelta(days=28), 28
+
+
+SHOPS: dict[str, Callable[[], tuple[churn.Tables, date, int]]] = {
+    "complete_journey": complete_journey,
+    "online_retail": online_retail,
+    "cdnow": cdnow,
+    "simulated": simulated,
+}
+
+
+def nothing_done(tables: churn.Tables, start: date, horizon_days: int) -> Measured:
+    """The outcome of a plan that gave nobody anything."""
+    before = start - timedelta(days=horizon_days)
+    past = tables.engine.collect(
+        outcomes(tables, churn.Cutoffs((before,), horizon_days, start))
+    ).to_pandas()
+    past = past[past["horizon_orders"] > 0].set_index("customer_id")
+    planned = pd.DataFrame({"customer_id": past.index}).assign(
+        campaign_id="nothing",
+        as_of=start,
+        offer_id="none",
+        arm="treatment",
+        propensity=1 - SHARE,
+        expected_cost=0.0,
+    )
+    end = start + timedelta(days=horizon_days + tables.arrival_lag_days())
+    return measured_rows(
+        planned,
+        tables.as_of(end),
+        churn.Offers.load(ROOT / "examples/offers.toml"),
+        horizon_days=horizon_days,
+        margin_rate=1.0,
+        scores=past[["horizon_net_spend"]].set_axis(["expected_margin"], axis="columns"),
+    )
+
+
+def drawn(measured: Measured, number: int) -> dict[str, Effect]:
+    """The effects of one random division; none if the sample ratio check rejects it."""
     kept = hash_position(measured.frame["customer_id"], salt=f"draw {number}") < SHARE
-    return analyse(replace(measured, frame=measured.frame.assign(kept=kept)), {"holdout": SHARE})
+    frame = measured.frame.assign(kept=kept)
+    return dict(analyse(replace(measured, frame=frame), {"holdout": SHARE}).effects)
+
+
+def report(name: str, draws: int) -> None:
+    """Prints a row of Markdown for each outcome of the shop."""
+    measured = nothing_done(*SHOPS[name]())
+    found = [effects for n in range(draws) if (effects := drawn(measured, n))]
+    customers = f"{len(measured.frame):,}"
+    for outcome in OUTCOMES:
+        plain = [effects[outcome].plain for effects in found]
+        best = [effects[outcome].best for effects in found]
+        normal = np.mean([abs(one.estimate) > Z * one.error for one in plain])
+        sides = [f"{_share(some, side)}" for some in (plain, best) for side in (-1, 1)]
+        widths = [np.subtract(*reversed(one.interval())) for one in plain]
+        narrower = np.mean([np.subtract(*reversed(one.interval())) for one in best])
+        print(
+            f"| {name} | {customers} | {outcome} | {normal:.1%} | {' | '.join(sides)} "
+            f"| {narrower / np.mean(widths):.2f} |"
+        )
+    print(f"\n{name}: {draws - len(found)} of {draws:,} draws rejected for their group sizes\n")
+
+
+def _share(differences: list[Difference], side: int) -> str:
+    clear = [one.is_clear() and one.estimate * side > 0 for one in differences]
+    return f"{np.mean(clear):.1%}"
 
 
 def main() -> None:
-    """Prints, by outcome: false effects without and with CUPED, and how much narrower it is."""
-    config, scores, as_of = sys.argv[1:]
-    measured = nothing_done(Path(config), Path(scores), as_of)
-    readings = [drawn(measured, number) for number in range(DRAWS)]
-    read_ones = [reading for reading in readings if reading.effects]
-    print(f"{len(measured.frame):,} customers; the guard refused {DRAWS - len(read_ones)} draws")
-    for name in OUTCOMES:
-        effects = [reading.effects[name] for reading in read_ones]
-        plain = sum(effect.plain.is_clear() for effect in effects) / len(effects)
-        adjusted = sum(effect.best.is_clear() for effect in effects) / len(effects)
-        width = sum(e.best.error / e.plain.error for e in effects) / len(effects)
-        print(f"{name}: false {plain:.3f}, with CUPED {adjusted:.3f}; width x {width:.3f}")
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shops", nargs="*", default=[*SHOPS])
+    parser.add_argument("--draws", type=int, default=2_000)
+    given = parser.parse_args()
+    print("| shop | customers | outcome | normal | less | more | CUPED less | more | width |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in given.shops:
+        report(name, given.draws)
 
 
 if __name__ == "__main__":

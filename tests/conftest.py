@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if "spark" in map(str, parameters.values()):
             item.add_marker(pytest.mark.spark)
+    # Long files first: the last worker would otherwise be alone with one of them for minutes.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from churn.campaigns.delivery.coupon_codes import known_codes
-from churn.campaigns.measurement.analysis import Analysis, analyse
+from churn.campaigns.measurement.analysis import PREDICTED, Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
 from churn.commands.previous_results import PLANS, SCORES
@@ -105,13 +105,14 @@ def _shares(summary: Mapping[str, Any] | None, what: str) -> Mapping[str, float]
     return shares
 
 
-def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
-    """churn_probability by customer when the plan was made; empty without scores.
+def predictions(place: Place | None, plan: MadePlan) -> pd.DataFrame | None:
+    """churn_probability and, if present, expected_margin by customer_id when the plan was made;
+    None without scores.
 
     DataError for scores of another date: later ones depend on the result of the campaign.
     """
     if place is None:
-        return {}
+        return None
     scores, _ = read_result(place, SCORES)
     planned = set(plan.rows["as_of"])
     dates = set(scores.column("as_of").unique().to_pylist())
@@ -119,8 +120,9 @@ def probabilities(place: Place | None, plan: MadePlan) -> dict[str, float]:
         rule = f"scores must be as of the plan's date, {', '.join(sorted(map(str, planned)))}"
         got = ", ".join(sorted(map(str, dates)))
         raise DataError(rule, got=got, fix="Pass the scores that the plan is based on.")
-    known = scores.select(["customer_id", "churn_probability"]).to_pandas().dropna()
-    return dict(zip(known["customer_id"], known["churn_probability"], strict=True))
+    present = [name for name in PREDICTED if name in scores.column_names]
+    known: pd.DataFrame = scores.select(["customer_id", *present]).to_pandas()
+    return known.drop_duplicates("customer_id", keep="last").set_index("customer_id")
 
 
 def measure(
@@ -157,7 +159,7 @@ def measure(
             offers,
             horizon_days=resolve_clock(session).horizon_days,
             margin_rate=session.settings.value.margin_rate,
-            probability=probabilities(scored, made),
+            scores=predictions(scored, made),
             codes=known_codes(session.ledger, offers),
         )
         analysis = analyse(measured, made.shares)

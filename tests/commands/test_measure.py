@@ -211,12 +211,20 @@ def test_money_can_be_recomputed_to_the_cent_from_the_exported_files(shop):
 
 
 @pytest.mark.parametrize("as_of", [None, "2024-03-15"])
-def test_the_interval_of_the_money_is_centred_on_the_money(shop, as_of):
+def test_the_intervals_of_the_money_are_those_of_the_differences(shop, as_of):
     folder, files, _ = shop
-    money = measure(folder / "connected.toml", **files, as_of=as_of).metrics["money"]
-    for name in ("incremental_margin", "net"):
-        middle = (Decimal(money[f"{name}_low"]) + Decimal(money[f"{name}_high"])) / 2
-        assert abs(middle - Decimal(money[name])) <= Decimal("0.02")
+    metrics = measure(folder / "connected.toml", **files, as_of=as_of).metrics
+    money, effect = metrics["money"], metrics["effects"]["margin"]
+    hows = {"": "plain", "_cuped": "cuped"} if as_of is None else {"": "plain"}
+    for suffix, how in hows.items():
+        for bound, figure in (("", "estimate"), ("_low", "low"), ("_high", "high")):
+            margin = Decimal(money[f"incremental_margin{suffix}{bound}"])
+            expected = effect[how][figure] * money["treated_customers"]
+            assert float(margin) == pytest.approx(expected, abs=0.011)
+            assert margin - Decimal(money[f"net{suffix}{bound}"]) == pytest.approx(
+                Decimal(money["cost"]), abs=Decimal("0.01")
+            )
+    assert (money["net_cuped"] is None) == (as_of is not None)
 
 
 def test_each_margin_is_net_spend_times_the_rate_of_the_shop(measured):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from churn.arrays import Bools, Floats
 from churn.campaigns.measurement.difference import (
     Difference,
     Z,
@@ -18,6 +19,7 @@ from churn.campaigns.measurement.difference import (
     reach_at_any_look,
 )
 from churn.campaigns.measurement.power import SampleRatio, sample_ratio
+from churn.campaigns.measurement.randomisation import randomisation_tails
 from churn.campaigns.measurement.rows import MONEY, UNITS
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 
 OUTCOMES = ("retained", "orders", "margin")
+PREDICTED = ("churn_probability", "expected_margin")  # covariates of CUPED, by the scores
 MIN_CUSTOMERS = 50  # per group; intervals of means of fewer are not reliable
 CLEAR, SMALL = ("more", "less"), "too small to tell"
 
@@ -35,12 +38,12 @@ CLEAR, SMALL = ("more", "less"), "too small to tell"
 class Effect:
     """Effect per customer, treated minus control: `plain`, and `adjusted` by CUPED if possible.
 
-    `reach` is the half-width of the intervals in standard errors.
+    `widening` is that of the intervals: above 1 before the window closes.
     """
 
     plain: Difference
     adjusted: Difference | None
-    reach: float
+    widening: float
     treated_customers: int
 
     @property
@@ -52,16 +55,16 @@ class Effect:
     def verdict(self) -> str:
         """Whether more or less if the interval excludes zero, else too small to tell."""
         smaller = min(self.treated_customers, self.best.customers - self.treated_customers)
-        if smaller < MIN_CUSTOMERS or not self.best.is_clear(self.reach):
+        if smaller < MIN_CUSTOMERS or not self.best.is_clear(self.widening):
             return SMALL
         return CLEAR[self.best.estimate < 0]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; undefined values are None."""
-        adjusted = None if self.adjusted is None else _plain(self.adjusted, self.reach)
+        adjusted = None if self.adjusted is None else _plain(self.adjusted, self.widening)
         needed = self.best.customers_needed
         return {
-            "plain": _plain(self.plain, self.reach),
+            "plain": _plain(self.plain, self.widening),
             "verdict": self.verdict,
             "cuped": adjusted,
             "smallest_shown": _finite(self.best.smallest_shown),
@@ -85,8 +88,9 @@ def analyse(measured: Measured, shares: Mapping[str, float]) -> Analysis:
     """The effects among customers for whom the draw made a difference: intention to treat.
 
     `shares` are those of the plan; everyone had the same probability of being a control, so no
-    weights are needed. Before the window closes the intervals are anytime-valid, and without CUPED,
-    for which validity is not established.
+    weights are needed. Intervals come from the randomisation, so that they hold for margins with
+    heavy tails, too. Before the window closes they are anytime-valid, and without CUPED, for which
+    validity is not established.
     """
     rows = measured.frame[measured.frame["compared"]]
     kept = rows["kept"].to_numpy(dtype=bool)
@@ -95,7 +99,7 @@ def analyse(measured: Measured, shares: Mapping[str, float]) -> Analysis:
     ratio = _guard(kept, shares)
     if not ratio.as_planned:
         return Analysis(ratio, {}, _mismatch(ratio))
-    return Analysis(ratio, {name: _effect(rows, name, ~kept, measured) for name in OUTCOMES})
+    return Analysis(ratio, _effects(rows, ~kept, measured))
 
 
 def _guard(kept: np.ndarray, shares: Mapping[str, float]) -> SampleRatio:
@@ -114,26 +118,53 @@ def _mismatch(ratio: SampleRatio) -> str:
     )
 
 
-def _effect(rows: pd.DataFrame, name: str, treated: np.ndarray, measured: Measured) -> Effect:
-    outcome = rows[name].to_numpy(dtype="float64") / (UNITS if name in MONEY else 1)
-    predicted = rows["churn_probability"].to_numpy(dtype="float64")
-    adjusted = None
-    if measured.closed and np.isfinite(predicted).any():
-        adjusted = difference(cuped(outcome, treated, predicted), treated)
-    plain = difference(outcome, treated)
-    return Effect(plain, adjusted, _reach(name, outcome, measured), int(treated.sum()))
+def _effects(rows: pd.DataFrame, treated: Bools, measured: Measured) -> dict[str, Effect]:
+    plain = {
+        name: rows[name].to_numpy(dtype="float64") / (UNITS if name in MONEY else 1)
+        for name in OUTCOMES
+    }
+    predicted = [rows[name].to_numpy(dtype="float64") for name in PREDICTED]
+    adjusted = {}
+    if measured.closed and any(np.isfinite(known).any() for known in predicted):
+        adjusted = {name: cuped(values, treated, *predicted) for name, values in plain.items()}
+    found = _differences([*plain.values(), *adjusted.values()], treated)
+    by_cuped = dict(zip(adjusted, found[len(OUTCOMES) :], strict=True))
+    return {
+        name: Effect(
+            difference,
+            by_cuped.get(name),
+            _widening(name, plain[name], measured),
+            int(treated.sum()),
+        )
+        for name, difference in zip(OUTCOMES, found, strict=False)
+    }
 
 
-def _reach(name: str, outcome: np.ndarray, measured: Measured) -> float:
+def _differences(outcomes: Sequence[Floats], treated: Bools) -> list[Difference]:
+    """The differences, with the tails that the randomisation gives them."""
+    found = [difference(outcome, treated) for outcome in outcomes]
+    without_effect = np.column_stack(
+        [outcome - one.estimate * treated for outcome, one in zip(outcomes, found, strict=True)]
+    )
+    tails = randomisation_tails(without_effect, treated)
+    return [
+        replace(one, tails=(float(low), float(high)))
+        for one, (low, high) in zip(found, tails, strict=True)
+    ]
+
+
+def _widening(name: str, outcome: Floats, measured: Measured) -> float:
+    """How much wider an interval must be to hold at all looks before the window closes."""
     if measured.closed:
-        return Z
+        return 1.0
+    information = measured.elapsed
     if name == "retained":
-        return reach_at_any_look(odds(float(outcome.mean()), len(outcome)))
-    return reach_at_any_look(measured.elapsed)
+        information = odds(float(outcome.mean()), len(outcome))
+    return reach_at_any_look(information) / Z
 
 
-def _plain(effect: Difference, reach: float) -> dict[str, float | None]:
-    low, high = effect.interval(reach)
+def _plain(effect: Difference, widening: float) -> dict[str, float | None]:
+    low, high = effect.interval(widening)
     values = {
         "treated": effect.treated,
         "kept": effect.kept,

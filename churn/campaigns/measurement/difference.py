@@ -18,33 +18,40 @@ NARROWEST = 8.2  # the information, in units of the mixture's, at which the reac
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of treated minus mean of control customers; `error` is its standard error."""
+    """Mean of treated minus mean of control customers; `error` is its standard error.
+
+    `tails` are the 2.5 and 97.5 % quantiles of the studentised difference without an effect: those
+    of the normal distribution, or of `churn.campaigns.measurement.randomisation`.
+    """
 
     treated: float
     kept: float
     error: float
     customers: int
+    tails: tuple[float, float] = (-Z, Z)
 
     @property
     def estimate(self) -> float:
         """The effect per customer, treated minus control."""
         return self.treated - self.kept
 
-    def interval(self, reach: float = Z) -> tuple[float, float]:
-        """The bounds at `reach` standard errors; by default 95 % for one look."""
+    def interval(self, widening: float = 1.0) -> tuple[float, float]:
+        """The 95 % bounds for one look, or those `widening` times as far from the estimate."""
         if self.error == 0:
             return self.estimate, self.estimate
-        return self.estimate - reach * self.error, self.estimate + reach * self.error
+        lower, upper = (widening * tail * self.error for tail in self.tails)
+        return self.estimate - upper, self.estimate - lower
 
-    def is_clear(self, reach: float = Z) -> bool:
+    def is_clear(self, widening: float = 1.0) -> bool:
         """Whether the interval excludes zero."""
-        low, high = self.interval(reach)
+        low, high = self.interval(widening)
         return low > 0 or high < 0
 
     @property
     def smallest_shown(self) -> float:
         """The minimum detectable difference with 80 % power, at 5 %."""
-        return POWERED * self.error
+        lower, upper = self.tails
+        return POWERED * self.error * (upper - lower) / (2 * Z)
 
     @property
     def customers_needed(self) -> float:
@@ -68,20 +75,24 @@ def difference(outcome: Floats, treated: Bools) -> Difference:
     return Difference(_mean(treatment), _mean(control), error, len(outcome))
 
 
-def cuped(outcome: Floats, treated: Bools, covariate: Floats) -> Floats:
-    """The outcome adjusted by a covariate: same expected difference, smaller error.
+def cuped(outcome: Floats, treated: Bools, *covariates: Floats) -> Floats:
+    """The outcome adjusted by covariates: same expected difference, smaller error.
 
-    outcome - theta (covariate - its mean), theta the slope within the groups. A missing covariate
-    counts as average. It must be known before the randomisation. Source: Deng, Xu, Kohavi and
-    Walker (2013).
+    outcome - sum of theta (covariate - its mean), theta the slopes within the groups. A missing
+    value counts as average. Covariates must be known before the randomisation. Source: Deng, Xu,
+    Kohavi and Walker (2013).
     """
+    centred = np.column_stack([_centred(covariate) for covariate in covariates])
+    within = np.column_stack([_within(column, treated) for column in centred.T])
+    slopes = np.linalg.lstsq(within, _within(outcome, treated))[0]
+    return np.asarray(outcome - (centred * slopes).sum(axis=1))
+
+
+def _centred(covariate: Floats) -> Floats:
+    """Minus its mean, 0 where it is missing."""
     known = np.isfinite(covariate)
-    if not known.any():
-        return outcome
-    centred = np.where(known, covariate - covariate[known].mean(), 0.0)
-    within, response = _within(centred, treated), _within(outcome, treated)
-    spread = float(within @ within)
-    return outcome if spread == 0 else np.asarray(outcome - (within @ response / spread) * centred)
+    mean = covariate[known].mean() if known.any() else 0.0
+    return np.where(known, covariate - mean, 0.0)
 
 
 def _within(values: Floats, treated: Bools) -> Floats:

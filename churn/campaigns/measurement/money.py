@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churn.campaigns.measurement.analysis import Analysis, Effect
+    from churn.campaigns.measurement.difference import Difference
     from churn.campaigns.measurement.rows import Measured
 
 
@@ -27,6 +28,14 @@ EARNED = (
     "roi",
     "cost_per_saved",
 )
+ADJUSTED = (
+    "incremental_margin_cuped",
+    "incremental_margin_cuped_low",
+    "incremental_margin_cuped_high",
+    "net_cuped",
+    "net_cuped_low",
+    "net_cuped_high",
+)
 
 CENT = Decimal("0.01")
 PLACES = Decimal("0.0001")
@@ -38,8 +47,9 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
     Sums are those of the rows. `incremental_*` refer to `compared` customers: the total of the
     treated minus that of as many controls, by plain means. `net` is incremental margin less cost,
     `roi` net over cost, `crc` cost over the retained among those who were sent an offer. `*_low`
-    and `*_high` bound the same plain difference, at the reach of the analysis; `cost_per_saved`,
-    cost divided by incremental retained customers, is given if these are significantly above zero.
+    and `*_high` bound the same plain difference, as in the analysis, and `*_cuped` are the margin
+    and the net by the adjusted one, None without scores; `cost_per_saved`, cost divided by
+    incremental retained customers, is given if these are significantly above zero.
     Without a reportable effect, values are None.
     """
     frame = measured.frame
@@ -56,6 +66,7 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
         "crc": _ratio(cost, int(sent["retained"].sum())),
         **groups,
         **(_earned(groups, cost, analysis) if analysis.effects else dict.fromkeys(EARNED)),
+        **_adjusted(cost, analysis),
     }
 
 
@@ -78,7 +89,8 @@ def _groups(compared: pd.DataFrame) -> dict[str, Any]:
 
 def _earned(groups: dict[str, Any], cost: Decimal, analysis: Analysis) -> dict[str, Decimal | None]:
     saved, orders, margin = (_gap(groups, name) for name in ("retained", "orders", "margin"))
-    low, high = _bounds(analysis.effects["margin"])
+    margins = analysis.effects["margin"]
+    low, high = _bounds(margins, margins.plain)
     net = (margin - cost).quantize(CENT)
     is_saved = analysis.effects["retained"].verdict == "more" and saved > 0
     values = (saved, orders, margin, low, high, net, low - cost, high - cost, _ratio(net, cost))
@@ -86,12 +98,20 @@ def _earned(groups: dict[str, Any], cost: Decimal, analysis: Analysis) -> dict[s
     return {name: _finite(value) for name, value in earned.items()}
 
 
-def _bounds(effect: Effect) -> tuple[Decimal, Decimal]:
-    """The interval of the incremental margin of all treated customers, to the cent if finite.
+def _adjusted(cost: Decimal, analysis: Analysis) -> dict[str, Decimal | None]:
+    """The incremental margin and the net by the difference that CUPED adjusted."""
+    effect = analysis.effects.get("margin")
+    if effect is None or effect.adjusted is None:
+        return dict.fromkeys(ADJUSTED)
+    margin = _cents(effect.adjusted.estimate * effect.treated_customers)
+    margins = (margin, *_bounds(effect, effect.adjusted))
+    values = (*margins, *(money - cost for money in margins))
+    return {name: _finite(value) for name, value in zip(ADJUSTED, values, strict=True)}
 
-    It is the plain one, because the money is a plain difference; that of CUPED has another centre.
-    """
-    low, high = effect.plain.interval(effect.reach)
+
+def _bounds(effect: Effect, by: Difference) -> tuple[Decimal, Decimal]:
+    """The interval of the incremental margin of all treated customers, to the cent if finite."""
+    low, high = by.interval(effect.widening)
     customers = effect.treated_customers
     return _cents(low * customers), _cents(high * customers)
 

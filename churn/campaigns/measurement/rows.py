@@ -55,6 +55,7 @@ MEASURED_SCHEMA = pa.schema(
         ("kept", pa.bool_()),
         ("sent", pa.bool_()),
         ("churn_probability", pa.float64()),
+        ("expected_margin", pa.float64()),
         ("retained", pa.int64()),
         ("orders", pa.int64()),
         ("net_spend", _DECIMAL),
@@ -195,16 +196,17 @@ def measured_rows(
     *,
     horizon_days: int,
     margin_rate: float,
-    probability: Mapping[str, float] | None = None,
+    scores: pd.DataFrame | None = None,
     codes: Mapping[str, str] | None = None,
 ) -> Measured:
     """The outcomes of a plan (`PLANNED`, one campaign and date) as known at the snapshot.
 
     Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
     catalogue: a contact for each who was sent an offer, and the margin of each redemption; if the
-    tables have no redemptions, the expected cost of the plan. `codes` maps lower-case codes to
-    offers. Raises DataError if a customer is repeated, ConfigError if no day has passed or the
-    catalogue lacks an offer.
+    tables have no redemptions, the expected cost of the plan. `scores` (indexed by customer_id, any
+    of churn_probability, expected_margin) are those of the plan's date, for CUPED. `codes` maps
+    lower-case codes to offers. Raises DataError if a customer is repeated, ConfigError if no day
+    has passed or the catalogue lacks an offer.
     """
     plan_as_of, campaign = _one_plan(planned)
     lag = snapshot.tables.arrival_lag_days()
@@ -219,7 +221,10 @@ def measured_rows(
     frame = planned[[*PLANNED]].reset_index(drop=True)
     frame["kept"] = frame["arm"].isin(KEPT)
     frame["compared"] = frame["propensity"] < 1
-    frame["churn_probability"] = frame["customer_id"].map(probability or {}).astype("float64")
+    for name in ("churn_probability", "expected_margin"):
+        frame[name] = np.nan
+        if scores is not None and name in scores:
+            frame[name] = frame["customer_id"].map(scores[name]).astype("float64")
     frame = _with_outcomes(frame, snapshot, seen, margin_rate)
     sent = contacted(snapshot, window)
     frame["offered"] = frame["offer_id"] != NO_OFFER

@@ -15,9 +15,11 @@ PER_CUSTOMER = {
 }
 MONEY = {
     "incremental_margin": "incremental margin",
+    "incremental_margin_cuped": "  with CUPED",
     "contact_cost": "contact cost",
     "redemption_cost": "redemption cost",
     "net": "net: incremental margin - costs",
+    "net_cuped": "  with CUPED",
     "roi": "return on investment (ROI)",
     "crc": "cost per retained contacted customer (CRC)",
     "cost_per_saved": "cost per saved customer",
