@@ -24,6 +24,7 @@ from churn.offers.catalogue import Offers
 from churn.results.job_result import JobResult, hashed
 from churn.results.output import TableWriter, check_out, file_of, read_result
 from churn.storage.erasures import Erased
+from churn.storage.exports import Delivered, delivered
 from churn.storage.ledger import Ledger
 from churn.storage.postgres.address import Place, place_of
 
@@ -161,6 +162,7 @@ def measure(
             margin_rate=session.settings.value.margin_rate,
             scores=predictions(scored, made),
             codes=known_codes(session.ledger, offers),
+            delivered=_delivered(session.ledger, made),
         )
         analysis = analyse(measured, made.shares)
         metrics = _metrics(session, made, measured, analysis)
@@ -168,6 +170,14 @@ def measure(
         if writer is not None:
             writer.write(measured.table, metrics)
     return _result(session, made, measured, analysis, metrics, file)
+
+
+def _delivered(ledger: Ledger, made: MadePlan) -> Delivered:
+    """What the ledger says was sent of the plan."""
+    first = made.rows.iloc[0] if len(made.rows) else None
+    if first is None:
+        return Delivered(frozenset(), frozenset())
+    return delivered(ledger, str(first["campaign_id"]), first["as_of"])
 
 
 def _writing(
@@ -192,7 +202,7 @@ def _metrics(
         "margin_rate": session.settings.value.margin_rate,
         "currency": session.tables.settings.currency,
         "costs": "redeemed" if measured.redemptions_known else "expected",
-        "sent": "contacts" if measured.contacts_known else "planned",
+        "sent": measured.sent_by,
         "sample_ratio": None
         if ratio is None
         else {**ratio.counts, "planned_kept": ratio.planned["kept"], "p_value": ratio.p_value},
@@ -242,8 +252,14 @@ def _notes(session: Session, measured: Measured, analysis: Analysis) -> Iterator
             "complete; the intervals are wider, so that they stay valid at repeated looks; "
             f"the final result is available from {measured.ends} on"
         )
-    if not measured.contacts_known:
-        yield "no contacts of the campaign are on record: every planned offer counts as sent"
+    if measured.sent_by == "ledger":
+        yield "no contacts of the campaign are on record: sent is what `send` and `export` recorded"
+    if measured.sent_by == "nothing" and measured.frame["offered"].any():
+        yield (
+            "nothing says that the offers were sent: no contacts of the campaign, no `churn send` "
+            "and no `churn export` of this plan are on record. The cost of contacts and the net "
+            "result are not reported; connect [data.contacts]"
+        )
     if not measured.redemptions_known:
         yield "redemptions are not connected: their cost is the expected cost of the plan"
     yield from _unmatched(measured)

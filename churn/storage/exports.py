@@ -102,6 +102,36 @@ def campaign_costs(ledger: Ledger, *, before: date) -> list[tuple[date, float]]:
         return [(date.fromisoformat(day), float(cost)) for day, cost in found]
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """Whom a plan reached by the ledger: customers with a message, and the offers whose lists were
+    exported, None among them for lists of all offers.
+    """
+
+    customers: frozenset[str]
+    listed_offers: frozenset[str | None]
+
+    def __bool__(self) -> bool:
+        return bool(self.customers or self.listed_offers)
+
+
+def delivered(ledger: Ledger, campaign_id: str, as_of: date) -> Delivered:
+    """What was sent, or may have been, and exported of a campaign's plan of that date."""
+    plan = (campaign_id, as_of.isoformat())
+    with ledger.reading() as connection:
+        reached = connection.execute(
+            f"SELECT DISTINCT customer_id FROM messages WHERE {_PLAN} AND {_REACHED}",  # noqa: S608
+            plan,
+        ).fetchall()
+        lists = connection.execute(
+            f"SELECT DISTINCT offer_id FROM exports WHERE {_PLAN} AND {_STANDING}",  # noqa: S608
+            plan,
+        ).fetchall()
+    return Delivered(
+        frozenset(str(customer) for (customer,) in reached), frozenset(offer for (offer,) in lists)
+    )
+
+
 def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:
     """Exports of that campaign and date to that audience that were not replaced."""
     found = connection.execute(

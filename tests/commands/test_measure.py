@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from churn.campaigns.measurement.rows import MEASURED_SCHEMA
+from churn.commands.export import export
 from churn.commands.measure import measure
 from churn.commands.plan import plan
 from churn.errors import ConfigError, DataError
@@ -331,11 +333,28 @@ def test_a_discount_of_a_share_costs_a_share_of_the_order_that_redeems_it(shop, 
         assert float(row["redemption_cost"]) == pytest.approx(cost, abs=1e-4)
 
 
-def test_without_contacts_and_redemptions_costs_are_expected_with_a_note(shop):
-    folder, files, planned = shop
+def test_what_nobody_sent_is_not_sent_and_has_no_net_result(shop):
+    folder, files, _ = shop
     result = measure(folder / "churn.toml", plan=files["plan"])
+    money = result.metrics["money"]
+    assert (result.metrics["sent"], money["sent"]) == ("nothing", 0)
+    assert money["incremental_margin"] is not None
+    assert {money[name] for name in ("cost", "net", "net_low", "net_cuped", "roi", "crc")} == {None}
+    assert any("nothing says that the offers were sent" in note for note in result.warnings)
+    assert "net" not in " ".join(row[0] for row in result.tables[3].rows)
+
+
+@pytest.mark.parametrize("offer", [None, "coupon"])
+def test_an_exported_list_counts_as_sent_at_the_expected_cost(shop, tmp_path, offer):
+    folder, files, planned = shop
+    shutil.copytree(folder, tmp_path / "shop")
+    config = tmp_path / "shop/churn.toml"
+    day = str(PLANNED_ON)
+    export(config, plan=files["plan"], out=tmp_path / "list.csv", on=day, offer=offer)
+    result = measure(config, plan=files["plan"])
     assert result.metrics["costs"] == "expected"
-    assert result.metrics["sent"] == "planned"
+    assert result.metrics["sent"] == "ledger"
+    assert result.metrics["money"]["sent"] == (planned["offer_id"] == "coupon").sum()
     cost = planned["expected_cost"].sum()
     assert float(result.metrics["money"]["cost"]) == pytest.approx(cost)
     assert any("their cost is the expected cost of the plan" in note for note in result.warnings)
@@ -403,7 +422,7 @@ def test_a_plan_without_a_holdout_has_nothing_to_compare(shop, tmp_path):
     result = measure(shop[0] / "churn.toml", plan=path)
     assert result.warnings[0].startswith("no controls, or nobody was treated")
     assert result.metrics["money"]["net"] is None
-    assert Decimal(result.metrics["money"]["cost"]) > 0
+    assert Decimal(result.metrics["money"]["treated_margin"]) > 0
 
 
 def test_few_customers_are_too_small_to_tell_and_the_needed_number_is_given(shop, tmp_path):

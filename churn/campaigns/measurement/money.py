@@ -36,6 +36,11 @@ ADJUSTED = (
     "net_cuped_low",
     "net_cuped_high",
 )
+COSTS = (
+    *("contact_cost", "cost", "crc", "roi", "cost_per_saved"),
+    *("net", "net_low", "net_high", "net_cuped", "net_cuped_low", "net_cuped_high"),
+)
+"""What depends on the cost of contacts."""
 
 CENT = Decimal("0.01")
 PLACES = Decimal("0.0001")
@@ -50,13 +55,14 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
     and `*_high` bound the same plain difference, as in the analysis, and `*_cuped` are the margin
     and the net by the adjusted one, None without scores; `cost_per_saved`, cost divided by
     incremental retained customers, is given if these are significantly above zero.
-    Without a reportable effect, values are None.
+    Without a reportable effect, values are None; so are the cost of contacts, and what is net of
+    it, if nothing says that the offers of the plan were sent.
     """
     frame = measured.frame
     cost = _sum(frame, "contact_cost") + _sum(frame, "redemption_cost")
     sent = frame[frame["sent"]]
     groups = _groups(frame[frame["compared"]])
-    return {
+    money = {
         "sent": len(sent),
         "contact_cost": _sum(frame, "contact_cost"),
         "redemption_cost": _sum(frame, "redemption_cost"),
@@ -68,6 +74,8 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
         **(_earned(groups, cost, analysis) if analysis.effects else dict.fromkeys(EARNED)),
         **_adjusted(cost, analysis),
     }
+    unsent = measured.sent_by == "nothing" and bool(frame["offered"].any())
+    return money | dict.fromkeys(COSTS if unsent else ())
 
 
 def _groups(compared: pd.DataFrame) -> dict[str, Any]:

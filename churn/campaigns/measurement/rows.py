@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from churn.data.tables import Snapshot
 from churn.errors import ConfigError, DataError
 from churn.offers.arms import ARMS, CONTROL, HOLDOUT
 from churn.offers.catalogue import NO_OFFER, Offers
+from churn.storage.exports import Delivered
 
 # In this order: the first that applies to a customer is the response.
 ANSWERS = {
@@ -152,6 +154,10 @@ def _sums(frame: pd.DataFrame, rows: pd.DataFrame, name: str) -> pd.Series[float
     return frame["customer_id"].map(rows.groupby("customer_id")[name].sum()).fillna(0)
 
 
+SentBy = Literal["contacts", "ledger", "nothing"]
+"""The shop's contacts that name the campaign; else messages and exports; else nothing on record."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The rows, with money in ten-thousandths, and facts about the campaign.
@@ -159,7 +165,7 @@ class Measured:
     `unmatched` counts redemptions that match no offer or campaign, by what they refer to.
     `compared`: customers for whom the draw of holdout and control made a difference. Days before
     `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
-    `ends` and later.
+    `ends` and later. `sent_by` is what states which offers were sent.
     """
 
     frame: pd.DataFrame
@@ -168,7 +174,7 @@ class Measured:
     horizon_days: int
     closed: bool
     ends: date
-    contacts_known: bool
+    sent_by: SentBy
     redemptions_known: bool
     events_known: bool
     unmatched: Mapping[str, int]
@@ -198,12 +204,14 @@ def measured_rows(
     margin_rate: float,
     scores: pd.DataFrame | None = None,
     codes: Mapping[str, str] | None = None,
+    delivered: Delivered | None = None,
 ) -> Measured:
     """The outcomes of a plan (`PLANNED`, one campaign and date) as known at the snapshot.
 
-    Counted are the days from the plan's date on, `horizon_days` at most. Costs are those of the
-    catalogue: a contact for each who was sent an offer, and the margin of each redemption; if the
-    tables have no redemptions, the expected cost of the plan. `scores` (indexed by customer_id, any
+    Counted are the days from the plan's date on, `horizon_days` at most. Sent is what contacts of
+    the campaign say, else what was `delivered` by the ledger. Costs are those of the catalogue: a
+    contact for each who was sent an offer, and the margin of each redemption; if the tables have no
+    redemptions, the expected cost of the plan. `scores` (indexed by customer_id, any
     of churn_probability, expected_margin) are those of the plan's date, for CUPED. `codes` maps
     lower-case codes to offers. Raises DataError if a customer is repeated, ConfigError if no day
     has passed or the catalogue lacks an offer.
@@ -226,9 +234,8 @@ def measured_rows(
         if scores is not None and name in scores:
             frame[name] = frame["customer_id"].map(scores[name]).astype("float64")
     frame = _with_outcomes(frame, snapshot, seen, margin_rate)
-    sent = contacted(snapshot, window)
     frame["offered"] = frame["offer_id"] != NO_OFFER
-    frame["sent"] = frame["offered"] & (sent is None or frame["customer_id"].isin(sent or set()))
+    frame["sent"], sent_by = _sent(frame, contacted(snapshot, window), delivered)
     reacted = reactions(snapshot, window)
     redeemed = redeemed_by(
         frame, redemptions(snapshot, window), codes or {}, {offer.offer_id for offer in offers}
@@ -237,7 +244,8 @@ def measured_rows(
     for name in ("opened", "unsubscribed"):
         frame[name] = _reaction(frame, reacted, name)
     frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers, redeemed)
-    frame["answer"], frame["next_step"] = answers_of(frame)
+    answered = frame if sent_by != "nothing" else frame.assign(sent=frame["offered"])
+    frame["answer"], frame["next_step"] = answers_of(answered)
     return Measured(
         frame=frame,
         plan_as_of=plan_as_of,
@@ -245,11 +253,24 @@ def measured_rows(
         horizon_days=horizon_days,
         closed=days == horizon_days,
         ends=plan_as_of + timedelta(horizon_days + lag),
-        contacts_known=sent is not None,
+        sent_by=sent_by,
         redemptions_known=snapshot.tables.has("redemptions"),
         events_known=reacted is not None,
         unmatched=redeemed.unmatched,
     )
+
+
+def _sent(
+    frame: pd.DataFrame, contacts: set[str] | None, delivered: Delivered | None
+) -> tuple[pd.Series[bool], SentBy]:
+    """Whether each row's offer was sent, and what says so."""
+    if contacts is not None:
+        return frame["offered"] & frame["customer_id"].isin(contacts), "contacts"
+    if not delivered:
+        return frame["offered"] & False, "nothing"
+    listed = frame["offer_id"].isin(delivered.listed_offers - {None})
+    reached = frame["customer_id"].isin(delivered.customers) | listed
+    return frame["offered"] & (reached | (None in delivered.listed_offers)), "ledger"
 
 
 def _one_plan(planned: pd.DataFrame) -> tuple[date, str]:
