@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +33,22 @@ class SegmentBounds:
         )
 
 
-def rfm_segments(rows: pd.DataFrame, bounds: SegmentBounds) -> np.ndarray:
+def rfm_segments(
+    rows: pd.DataFrame | Mapping[str, np.ndarray], bounds: SegmentBounds
+) -> np.ndarray:
     """One of `SEGMENTS` per row of status, purchase_days and net_spend.
 
     `best` spend most and buy often, `loyal` buy often, `occasional` rarely, `regular` in between;
     `one-time` bought on a single day; `lapsed` and `new` are those of `status`, and `new` also
     includes subscribers without a purchase.
     """
-    days, spend = rows["purchase_days"], rows["net_spend"]
+    days, spend, status = (
+        np.asarray(rows[name]) for name in ("purchase_days", "net_spend", "status")
+    )
     often = days >= bounds.loyal_purchase_days
     tests = [
-        rows["status"] == "new",
-        rows["status"] == "lapsed",
+        status == "new",
+        status == "lapsed",
         ~(days > 0),
         days <= 1,
         often & (spend >= bounds.best_net_spend),
@@ -51,4 +56,4 @@ def rfm_segments(rows: pd.DataFrame, bounds: SegmentBounds) -> np.ndarray:
         days <= bounds.occasional_purchase_days,
     ]
     names = ["new", "lapsed", "new", "one-time", "best", "loyal", "occasional"]
-    return np.select([test.to_numpy() for test in tests], names, default="regular")
+    return np.select(tests, names, default="regular")

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from churn.commands.score import load_named_model, score_session
 from churn.commands.session import Progress, Session, inputs, on_record, open_session, silent
 from churn.config import load_settings
@@ -156,7 +158,7 @@ def _score(session: Session, customer: str, objects: bool) -> tuple[Row | None, 
     except ModelError as failure:
         return None, f"no model is active: {failure.rule}"
     scores = score_session(session, fitted, explain={customer}).table
-    rows = [row for row in scores.to_pylist() if row["customer_id"] == customer]
+    rows = scores.filter(pc.equal(scores["customer_id"], customer)).to_pylist()
     if not rows:
         return None, f"no purchase before {session.as_of}"
     return explained({name: plain(value) for name, value in rows[0].items()}), None

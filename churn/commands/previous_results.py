@@ -96,19 +96,21 @@ class Figures:
 
 
 def figures_of(session: Session, scores: pa.Table, horizon_days: int) -> Figures:
-    """The figures of a run that is about to write its scores."""
+    """The figures of a run that is about to write its scores; of these, `status` and
+    `churn_probability` are read.
+    """
     columns = f"count(*) AS n, {TYPICAL}, max(local_day) AS last_day"
     instant = session.snapshot.instant
     sql = f"SELECT {columns} FROM orders WHERE day < {instant!r}"  # noqa: S608 - a number
     counted = session.tables.engine.rows(sql)[0]
     last = None if counted["last_day"] is None else date_of(int(str(counted["last_day"])))
-    eligible = scores.filter(pc.equal(scores["status"], "eligible"))
-    risk = pc.mean(eligible["churn_probability"]).as_py()
+    is_eligible = pc.equal(scores["status"], "eligible")
+    risk = pc.mean(scores["churn_probability"].filter(is_eligible)).as_py()
     typical = counted["typical"]
     return Figures(
         as_of=str(session.as_of),
         customers=scores.num_rows,
-        eligible=eligible.num_rows,
+        eligible=pc.sum(is_eligible).as_py() or 0,
         orders=int(str(counted["n"])),
         median_order=None if typical is None else round(float(str(typical)), 6),
         mean_risk=None if risk is None else round(risk, 6),
@@ -202,7 +204,7 @@ def _of_risk(now: Figures, then: Figures) -> Iterator[str]:
 def guarded(
     session: Session,
     out: Place,
-    scores: pa.Table,
+    customer_ids: pa.ChunkedArray,
     now: Figures,
     *,
     asked: bool,
@@ -214,7 +216,7 @@ def guarded(
     then, replaces = _last_figures(session, out)
     if then is None:
         return now, ()
-    gone = _share_gone(out, scores) if replaces else 0.0
+    gone = _share_gone(out, customer_ids) if replaces else 0.0
     changed = changes_between(
         now, then, gone=gone, asked=asked, quiet_days=session.tables.quiet_days
     )
@@ -240,13 +242,14 @@ def guarded_rows(
     return _accepted(changed, when or "an older release", accept_change)
 
 
-def _share_gone(out: Place, scores: pa.Table) -> float:
+def _share_gone(out: Place, customer_ids: pa.ChunkedArray) -> float:
     """The share of the customers in the scores at `out` that are not scored now."""
     if isinstance(out, Path) and out.suffix not in (".parquet", ".csv"):
         return 0.0
-    ids = customers_in(out) if isinstance(out, Path) else customers_of_run(out)
-    gone = ids - set(scores.column("customer_id").to_pylist())
-    return len(gone) / max(len(ids), 1)
+    before = customers_in(out) if isinstance(out, Path) else customers_of_run(out)
+    ids = pa.array(before, pa.string())
+    found = pc.sum(pc.is_in(ids, value_set=customer_ids)).as_py() or 0
+    return (len(ids) - found) / max(len(ids), 1)
 
 
 def _accepted(changed: str, when: str, accept_change: bool) -> tuple[str, ...]:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.commands.customer_lists import customers_to_explain
 from churn.commands.previous_results import SCORES, earlier_scores, figures_of, guarded
 from churn.commands.session import Progress, Session, inputs, open_session, silent
-from churn.commands.summaries.scores import base_table, change_counts, changes_table
+from churn.commands.summaries.scores import (
+    BASE,
+    CHANGED,
+    base_table,
+    change_counts,
+    changes_table,
+)
 from churn.config import Settings
 from churn.errors import ConfigError
 from churn.modeling.bundle import load_bundle
@@ -17,9 +27,9 @@ from churn.modeling.manifest import CHAMPION
 from churn.modeling.model import ChurnModel
 from churn.modeling.registry.versions import bundle_from_registry
 from churn.results.job_result import JobResult
-from churn.results.output import check_out, guard_notes, outputs
+from churn.results.output import RowWriter, TableWriter, check_out, guard_notes, outputs
 from churn.scoring.changes import EarlierScores
-from churn.scoring.score import Explained, Scores, score_snapshot
+from churn.scoring.score import SCORE_SCHEMA, Explained, Scores, score_snapshot
 from churn.storage.postgres.address import Place, place_of
 
 
@@ -61,14 +71,14 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
         figures, changed = guarded(
             session,
             target,
-            scores.table,
-            figures_of(session, scores.table, fitted.clock_.horizon_days),
+            scores.customer_ids,
+            figures_of(session, scores.predicted, fitted.clock_.horizon_days),
             asked=as_of is not None,
             accept_change=accept_change,
         )
         facts = {"figures": figures.to_dict()}
         session.facts |= facts
-        writer.write(scores.table, {**_facts(session, fitted, scores, earlier), **facts})
+        _write(writer, scores, {**_facts(session, fitted, scores, earlier), **facts})
     notes += (
         *changed,
         *guard_notes(writer),
@@ -78,6 +88,14 @@ def score(  # noqa: PLR0913 - the options of the command, each by its own name
     notes += _rank_note(session, earlier)
     notes += foreknowledge(fitted, session.as_of)
     return _result(session, fitted, scores, outputs(target, writer), notes)
+
+
+def _write(writer: RowWriter, scores: Scores, facts: dict[str, Any]) -> None:
+    """Writes the scores; batch by batch where the place allows it."""
+    if isinstance(writer, TableWriter) and writer.streams:
+        writer.write_batches(scores.batches(), SCORE_SCHEMA, facts)
+    else:
+        writer.write(scores.table, facts)
 
 
 def score_session(
@@ -99,7 +117,7 @@ def score_session(
         earlier=earlier,
         run_id=session.run_id,
     )
-    session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": scores.table.num_rows}
+    session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": len(scores)}
     return scores
 
 
@@ -180,7 +198,8 @@ def _unknown(scores: Scores, asked: Explained) -> tuple[str, ...]:
     """A note if customers to explain are not among the scored."""
     if isinstance(asked, str):
         return ()
-    unknown = len(set(asked) - set(scores.table.column("customer_id").to_pylist()))
+    listed = pa.array(sorted(set(asked)), pa.string())
+    unknown = len(listed) - (pc.sum(pc.is_in(listed, value_set=scores.customer_ids)).as_py() or 0)
     return (f"{unknown:,} of the customers to explain are not scored",) if unknown else ()
 
 
@@ -216,13 +235,13 @@ def _result(
     files: dict[Path | str, str],
     notes: tuple[str, ...],
 ) -> JobResult:
-    if not scores.table.num_rows:
+    if not len(scores):
         notes = (f"no customers are known before {session.as_of}: the scores are empty", *notes)
     stand_in = fitted.stand_in
     if stand_in is not None:
         notes = (f"the baseline {stand_in} is used as fallback model", *notes)
     currency = session.settings.data.currency
-    changes = change_counts(scores.table)
+    changes = change_counts(scores.select(CHANGED))
     return JobResult(
         command="score",
         run_id=session.run_id,
@@ -232,12 +251,15 @@ def _result(
             "at_risk_from": scores.threshold,
             "rank": session.settings.scoring.rank,
         },
-        rows={"scores": scores.table.num_rows},
+        rows={"scores": len(scores)},
         audits=session.tables.audits,
         left_out={"customers": scores.dropped},
         model_id=fitted.manifest_["model_id"],
         metrics={"changes": changes} if changes else {},
         files=files,
         warnings=notes,
-        tables=(base_table(scores.table, session.as_of, currency), *changes_table(scores.table)),
+        tables=(
+            base_table(scores.select(BASE), session.as_of, currency),
+            *changes_table(scores.select(CHANGED)),
+        ),
     )

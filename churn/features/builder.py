@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,7 @@ from churn.features.population import SHARED_TEXTS, Population, learn_population
 from churn.features.status import STATUSES, status
 
 GRAINS = ("days", "lines", "events", "terms")
+Rows: TypeAlias = "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]"
 STATUS_TEXTS = arrow_texts(STATUSES)
 STATUS_OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
 
@@ -98,8 +100,10 @@ class FeatureBatches:
     learnt: Population
     customers: pa.Array | None = None
 
-    def only(self, customers: Collection[str]) -> FeatureBatches:
-        """The same for some customers; what is learned from everyone stays."""
+    def only(self, customers: Collection[str] | pa.ChunkedArray) -> FeatureBatches:
+        """The same for some customers, as Arrow in the order of their ids; what is learned from
+        everyone stays.
+        """
         return replace(self, customers=_listed(customers))
 
     @property
@@ -110,6 +114,11 @@ class FeatureBatches:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, one batch per block and cutoff."""
         return self.blocks.batches(self.sweep, self.schema)
+
+    def swept(self, function: Rows, schema: pa.Schema) -> pa.Table:
+        """What a function makes of the batches of rows, wherever the engine computes these."""
+        sweep = partial(_then, self.sweep, function)
+        return pa.Table.from_batches(self.blocks.batches(sweep, schema), schema=schema)
 
     def stored(self, name: str) -> Frame:
         """The rows as a table of the engine with that name."""
@@ -137,14 +146,26 @@ def feature_batches(
         some = block
         if customers is not None:
             some = block.only(_is_in(block.customer_ids, customers))
+            if not len(some):
+                continue
         for moment in cutoffs:
             past = Past(some, moment, learnt.limit(moment.day), undated=plan.undated)
             known = past.known(subscribers=plan.clock.is_contractual)
             yield _batch(past, known, _rows(past, plan, learnt), plan)
 
 
-def _listed(customers: Collection[str]) -> pa.Array:
+def _then(
+    sweep: Callable[[Iterable[Block]], Iterator[pa.RecordBatch]],
+    function: Rows,
+    blocks: Iterable[Block],
+) -> Iterator[pa.RecordBatch]:
+    return function(sweep(blocks))
+
+
+def _listed(customers: Collection[str] | pa.ChunkedArray) -> pa.Array:
     """The ids as an Arrow array; raises ConfigError for a single one, whose letters are not ids."""
+    if isinstance(customers, pa.ChunkedArray):
+        return customers.combine_chunks()
     if isinstance(customers, (str, bytes)) or not isinstance(customers, Collection):
         rule, fix = "customers must be a list of ids", 'Pass e.g. ["4711"].'
         raise ConfigError(rule, got=type(customers).__name__, fix=fix)
@@ -152,8 +173,16 @@ def _listed(customers: Collection[str]) -> pa.Array:
 
 
 def _is_in(ids: pa.Array, listed: pa.Array) -> Bools:
+    """Which of the ids are listed; both are sorted."""
+    low = bisect_left(listed, ids[0].as_py(), key=_text)
+    high = bisect_right(listed, ids[-1].as_py(), key=_text)
+    listed = listed.slice(low, high - low)
     found = pc.is_in(ids, value_set=listed).cast(pa.uint8())
     return np.asarray(np.frombuffer(found.buffers()[1], np.uint8, len(found)) == 1)
+
+
+def _text(scalar: pa.Scalar) -> str:
+    return str(scalar.as_py())
 
 
 def _rows(past: Past, plan: Plan, learnt: Population) -> Row:

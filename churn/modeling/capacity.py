@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from churn.data.ids import id_hashes
@@ -42,9 +43,19 @@ def at_risk_count(capacity: float, eligible: int) -> int:
 
 
 def top_positions(
-    customer_id: NDArray[np.object_], score: NDArray[np.float64], count: int
+    customer_id: pa.Array | pa.ChunkedArray, score: NDArray[np.float64], count: int
 ) -> NDArray[np.intp]:
-    """Positions of the `count` highest scores, highest first; ties broken by a hash of the
-    customer.
+    """Positions of the `count` highest scores, in the order of rows.
+
+    Of those that tie at the lowest of them, the customers with the smallest hash are in.
     """
-    return np.lexsort((id_hashes(customer_id), -np.asarray(score)))[:count]
+    score = np.asarray(score)
+    if count <= 0 or count >= len(score):
+        return np.arange(max(count, 0) and len(score))
+    bar = -np.partition(-score, count - 1)[count - 1]
+    above, tied = np.flatnonzero(score > bar), np.flatnonzero(score == bar)
+    missing = count - len(above)
+    if missing < len(tied):
+        hashes = id_hashes(customer_id.take(tied).to_pylist())
+        tied = tied[np.argsort(hashes, kind="stable")[:missing]]
+    return np.sort(np.concatenate([above, tied]))

@@ -167,7 +167,7 @@ def _lapsed(model: ChurnModel, test: Dataset) -> tuple[pd.DataFrame, dict[str, n
     if rows.empty:
         return rows, {}
     features = rows[["customer_id", "status", *model.feature_names_]]
-    rate = group_rates(model.fallback_, rows)["lapse"].to_numpy()
+    rate = group_rates(model.fallback_, rows)["lapse"]
     return rows, {"model": model.predict_proba(features)[:, 1], "group_rate": rate}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from numbers import Integral, Real
 from pathlib import Path
@@ -134,6 +134,13 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         try:
             return self.portable().predict(rows)
+        except RowsError as failure:
+            raise ModelError(str(failure)) from None
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The same as arrays, from one array for each feature and for `status`."""
+        try:
+            return self.portable().predict_columns(columns)
         except RowsError as failure:
             raise ModelError(str(failure)) from None
 

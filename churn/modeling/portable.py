@@ -5,6 +5,8 @@ so that the same code predicts here, in an MLflow model and in any other service
 """
 
 import math
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,9 @@ OUTPUTS = (
     "expected_margin",
     "value_at_risk",
 )
+
+Rows: TypeAlias = "pd.DataFrame | Mapping[str, np.ndarray]"
+"""Rows as a data frame, or as one array for each column."""
 
 
 class RowsError(ValueError):
@@ -50,25 +55,38 @@ class PortableModel:
         """
         check_rows(rows, self.feature_names)
         rows = as_numbers(rows, self.feature_names)
-        status, matrix = statuses(rows), self.matrix(rows)
+        columns = {name: floats(rows, name) for name in self.feature_names}
+        return pd.DataFrame(
+            self.predict_columns({**columns, "status": statuses(rows)}), index=rows.index
+        )
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The arrays of `OUTPUTS` by name, from arrays of the features (NaN if unknown) and of
+        `status`, each of shape (rows,).
+        """
+        status, matrix = columns["status"], self.matrix(columns)
         check_numbers(matrix, status)
         by_model, lapsed = status == "eligible", status == "lapsed"
         if self.spec["win_back"]["kind"] == "rate":
-            lapsed = np.zeros(len(rows), dtype=bool)
+            lapsed = np.zeros(len(status), dtype=bool)
         speakers = (
             (by_model, self._modelled),
             (lapsed, self._win_back),
             (~by_model & ~lapsed, self._fallback),
         )
-        parts = [speak(*chosen(rows, matrix, who)) for who, speak in speakers if who.any()]
-        if not parts:
-            return pd.DataFrame(columns=list(OUTPUTS), index=rows.index)
-        return pd.concat(parts).sort_index().set_index(rows.index)
+        found = {name: np.full(len(status), np.nan) for name in OUTPUTS}
+        found["probability_source"] = np.full(len(status), None, dtype=object)
+        for who, speak in speakers:
+            if who.any():
+                for name, values in speak(*chosen(columns, matrix, who)).items():
+                    found[name][who] = values
+        return found
 
-    def matrix(self, rows: pd.DataFrame) -> np.ndarray:
+    def matrix(self, rows: Rows) -> np.ndarray:
         """The features as seen by the trees: float32, shape (rows, features)."""
         with np.errstate(over="ignore"):  # values beyond float32 become infinite and are rejected
-            return rows[self.feature_names].to_numpy(dtype="float32", na_value=np.nan)
+            columns = [floats(rows, name).astype("float32") for name in self.feature_names]
+        return np.column_stack(columns)
 
     def head(self, name: str, matrix: np.ndarray) -> np.ndarray:
         """The calibrated prediction of one head."""
@@ -80,44 +98,39 @@ class PortableModel:
         line = self.spec["calibration"].get(name)
         return raw if line is None else corrected(line, raw)
 
-    def _modelled(
-        self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
-    ) -> pd.DataFrame:
+    def _modelled(self, rows: dict[str, np.ndarray], matrix: np.ndarray) -> dict[str, object]:
         stand_in = self.spec["stand_in"]
         if stand_in is None:
             lapse, source = self.head("lapse", matrix), "model"
         else:
             lapse, source = baseline(self.spec["baselines"][stand_in], rows), "stand_in:" + stand_in
         decline = np.maximum(self.head("decline", matrix), lapse)
-        thin = rows["purchase_days"].to_numpy() <= self.spec["amounts"]["thin_days"]
+        thin = rows["purchase_days"] <= self.spec["amounts"]["thin_days"]
         scale = self.spec["amounts"]["scale"]
         trees = tuple(scale[name] * self.head(name, matrix) for name in ("orders", "spend"))
         amounts = self._with_lifetime(rows, thin, trees)
         shares = self.spec["amounts"]["lapsed_share"]
-        return self._outputs(positions, lapse, decline, amounts, shares=shares, source=source)
+        return self._outputs(lapse, decline, amounts, shares=shares, source=source)
 
-    def _win_back(
-        self, rows: pd.DataFrame, matrix: np.ndarray, positions: np.ndarray
-    ) -> pd.DataFrame:
+    def _win_back(self, rows: dict[str, np.ndarray], matrix: np.ndarray) -> dict[str, object]:
         """1 - P(buys again) by the model of lapsed customers; amounts are those of their group."""
         spec = self.spec["win_back"]
         if spec["kind"] == "trees":
             again = self.head("win_back", matrix)
         else:
             again = self.calibrated("win_back", baseline(spec["line"], rows))
-        rates, unknown = group_rates(self.spec["fallback"], rows), np.full(len(rows), np.nan)
-        amounts = rates["orders"].to_numpy(), rates["spend"].to_numpy()
-        return self._outputs(positions, 1 - again, unknown, amounts, source="win_back")
+        rates = group_rates(self.spec["fallback"], rows)
+        amounts = rates["orders"], rates["spend"]
+        return self._outputs(1 - again, np.nan, amounts, source="win_back")
 
-    def _fallback(self, rows: pd.DataFrame, _: np.ndarray, positions: np.ndarray) -> pd.DataFrame:
-        rates, unknown = group_rates(self.spec["fallback"], rows), np.full(len(rows), np.nan)
-        of_group = rates["orders"].to_numpy(), rates["spend"].to_numpy()
-        amounts = self._with_lifetime(rows, statuses(rows) == "new", of_group)
-        lapse = rates["lapse"].to_numpy()
-        return self._outputs(positions, lapse, unknown, amounts, source="fallback")
+    def _fallback(self, rows: dict[str, np.ndarray], _: np.ndarray) -> dict[str, object]:
+        rates = group_rates(self.spec["fallback"], rows)
+        of_group = rates["orders"], rates["spend"]
+        amounts = self._with_lifetime(rows, rows["status"] == "new", of_group)
+        return self._outputs(rates["lapse"], np.nan, amounts, source="fallback")
 
     def _with_lifetime(
-        self, rows: pd.DataFrame, chosen: np.ndarray, amounts: tuple[np.ndarray, ...]
+        self, rows: dict[str, np.ndarray], chosen: np.ndarray, amounts: tuple[np.ndarray, ...]
     ) -> tuple[np.ndarray, ...]:
         """Orders and spend if retained, replaced by the lifetime models in rows where these were
         better and have data.
@@ -135,14 +148,13 @@ class PortableModel:
 
     def _outputs(
         self,
-        positions: np.ndarray,
         lapse: np.ndarray,
-        decline: np.ndarray,
+        decline: np.ndarray | float,
         if_retained: tuple[np.ndarray, ...],
         *,
         source: str,
         shares: dict[str, float] | None = None,
-    ) -> pd.DataFrame:
+    ) -> dict[str, object]:
         """`shares`: orders and spend of lapsing customers relative to retained ones."""
         shares = shares or NO_SHARES
         whole = self.spec["margin_rate"] * self.spec["amounts"].get("tail_factor", 1.0)
@@ -155,21 +167,27 @@ class PortableModel:
             (1 - lapse + lapse * shares["spend"]) * margin,
             lapse * (1 - shares["spend"]) * margin,
         )
-        return pd.DataFrame(dict(zip(OUTPUTS, columns, strict=True)), index=positions)
+        return dict(zip(OUTPUTS, columns, strict=True))
 
 
 NO_SHARES = {"orders": 0.0, "spend": 0.0}
 
 
 def chosen(
-    rows: pd.DataFrame, matrix: np.ndarray, who: np.ndarray
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """The rows of a mask, their matrix and their positions; no copy if the mask selects all
-    rows.
-    """
+    columns: Mapping[str, np.ndarray], matrix: np.ndarray, who: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The columns and the matrix of the rows of a mask; no copy if it selects all rows."""
     if who.all():
-        return rows, matrix, np.arange(len(rows))
-    return rows[who], matrix[who], np.flatnonzero(who)
+        return dict(columns), matrix
+    return {name: values[who] for name, values in columns.items()}, matrix[who]
+
+
+def floats(rows: Rows, name: str) -> np.ndarray:
+    """A column of a data frame, or of arrays by name, as floats; NaN if missing."""
+    column = rows[name]
+    if isinstance(column, np.ndarray):
+        return column.astype("float64", copy=False)
+    return column.to_numpy(dtype="float64", na_value=np.nan)
 
 
 def check_rows(rows: pd.DataFrame, wanted: list[str]) -> None:
@@ -209,11 +227,11 @@ def check_numbers(matrix: np.ndarray, status: np.ndarray) -> None:
         )
 
 
-def statuses(rows: pd.DataFrame) -> np.ndarray:
-    """The status of each row; eligible without such a column."""
+def statuses(rows: Rows) -> np.ndarray:
+    """The status of each row; eligible in a data frame without such a column."""
     if "status" not in rows:
         return np.full(len(rows), "eligible", dtype=object)
-    return rows["status"].to_numpy(dtype=object)
+    return np.asarray(rows["status"], dtype=object)
 
 
 def as_numbers(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -256,31 +274,40 @@ def fallback_group(edges_days: list[float], status: str, recency_days: float) ->
     return f"{status}:{bins}"
 
 
-def group_rates(table: dict, rows: pd.DataFrame) -> pd.DataFrame:  # type: ignore[type-arg]
-    """The fixed lapse rate, orders and spend of each row's group, shape (rows, 3)."""
-    groups = [
-        fallback_group(table["edges_days"], status, days)
-        for status, days in zip(statuses(rows), rows["recency_days"], strict=True)
-    ]
-    return pd.DataFrame([table["groups"].get(group, table["default"]) for group in groups])
+def group_rates(
+    table: dict,  # type: ignore[type-arg]
+    rows: Rows,
+) -> dict[str, np.ndarray]:
+    """The fixed lapse rate, orders and spend of each row's group, each of shape (rows,)."""
+    status, days = statuses(rows), floats(rows, "recency_days")
+    edges = table["edges_days"]
+    bins = np.where(np.isnan(days), -1, np.searchsorted(np.sort(edges), days))
+    found = {name: np.full(len(days), float(rate)) for name, rate in table["default"].items()}
+    for one in STATUSES:
+        for number in np.unique(bins[status == one]):
+            own = (status == one) & (bins == number)
+            group = fallback_group(edges, one, days[own][0])
+            for name, rate in table["groups"].get(group, table["default"]).items():
+                found[name][own] = rate
+    return found
 
 
-def lifetime_amounts(spec: dict, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def lifetime_amounts(spec: dict, rows: Rows) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
     """Orders and spend in the horizon given at least one order, by BG/NBD and Gamma-Gamma: their
     expectation divided by BG/NBD's probability of a purchase.
     """
-    days, spend, silent = (rows[name].to_numpy(dtype="float64") for name in LIFETIME_FEATURES)
+    days, spend, silent = (floats(rows, name) for name in LIFETIME_FEATURES)
     buys = np.maximum(1 - silent, 1e-6)
     return spec["orders_per_day"] * days / buys, spend / buys
 
 
-def baseline(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
+def baseline(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """A baseline's calibrated lapse probability: a logistic regression on its terms."""
     terms = baseline_terms(spec, rows)
     return sigmoid(spec["intercept"] + terms @ np.asarray(spec["coefficients"]))
 
 
-def baseline_terms(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
+def baseline_terms(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """The inputs of a baseline, shape (rows, terms)."""
     if "bg_nbd" in spec:
         silent = bg_nbd_no_purchase(spec["bg_nbd"], spec["horizon_days"], rows)
@@ -289,17 +316,17 @@ def baseline_terms(spec: dict, rows: pd.DataFrame) -> np.ndarray:  # type: ignor
         )  # subscribers may never have bought
     columns = []
     for name, transform in spec["terms"]:
-        value = rows[name].to_numpy(dtype="float64", na_value=np.nan)
+        value = floats(rows, name)
         columns.append(np.log1p(np.maximum(value, 0.0)) if transform == "log1p" else value)
     return np.asarray(np.nan_to_num(np.column_stack(columns)))
 
 
-def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: pd.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
+def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """BG/NBD's probability of no purchase in the horizon (Fader, Hardie, Lee 2005)."""
     r, alpha, a, b = (spec[name] for name in ("r", "alpha", "a", "b"))
-    age = rows["tenure_days"].to_numpy(dtype="float64")
-    last = age - rows["recency_days"].to_numpy(dtype="float64")
-    repeats = rows["purchase_days"].to_numpy(dtype="float64") - 1
+    age = floats(rows, "tenure_days")
+    last = age - floats(rows, "recency_days")
+    repeats = floats(rows, "purchase_days") - 1
     log_odds_dead = (r + repeats) * np.log((alpha + age) / (alpha + last)) + np.log(
         a / (b + np.maximum(repeats, 1) - 1)
     )

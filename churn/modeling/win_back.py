@@ -93,7 +93,7 @@ def _calibrate(
         again = predict_booster(str(text), _matrix(unseen, settings))
     target, customer = 1 - unseen["lapse"].to_numpy(), unseen["customer_id"]
     rates = group_rates(fit_fallback(earlier.rows, dataset.clock), unseen)
-    rate = 1 - rates["lapse"].to_numpy()
+    rate = 1 - rates["lapse"]
     weight = row_weights(unseen)
     worse = paired_log_loss_difference(
         target, again, rate, customer.to_numpy(), weights=weight, seed=seed

@@ -49,6 +49,11 @@ class TableWriter:
         self.facts: dict[str, Any] = {}
         self.guarded_ids = 0
 
+    @property
+    def streams(self) -> bool:
+        """Whether rows can be written in batches in any order that they have."""
+        return self._ending != ".xlsx"  # a workbook is sorted by money
+
     def write(self, table: pa.Table, facts: Mapping[str, Any]) -> None:
         """Writes the rows; the manifest holds their number and `facts`."""
         self.facts = {"rows": table.num_rows, **facts}

@@ -9,12 +9,15 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from churn.arrays import Floats, Ints
+from churn.data.history.columns import Column
 from churn.data.tables import Snapshot
 from churn.modeling.model import ChurnModel
-from churn.scoring.explain import MIN_LOG_ODDS, Contributions, contributions, feature_rows
-from churn.scoring.language import Language
-from churn.scoring.sentences import family_name, sentence_pair, sentence_values
+from churn.scoring.explain import MIN_LOG_ODDS, contributions, feature_columns
+from churn.scoring.language import Language, Texts
+from churn.scoring.sentences import family_name, rows_of, sentence_pairs, sentence_values
 
 # Values of `change`; the first that applies is used. A customer who returned had lapsed. Customers
 # no longer at risk have recovered only if they bought since; otherwise they lapsed or were
@@ -92,89 +95,106 @@ def _text(value: object) -> str | None:
 
 
 def compare_scores(
-    rows: pd.DataFrame, earlier: EarlierScores, *, as_of: date, horizon_days: int
-) -> pd.DataFrame:
-    """`change` and `probability_before` of every row, in the same order.
+    rows: Mapping[str, Column], earlier: EarlierScores, *, as_of: date, horizon_days: int
+) -> tuple[Texts, Floats]:
+    """`change` and `probability_before` of every row, each of shape (rows,).
 
-    `rows` has customer_id, status, at_risk and recency_days. `probability_before` is empty if the
-    horizons differ, as the probabilities are then not comparable.
+    `rows` has customer_id (in Arrow), and status, at_risk and recency_days as arrays.
+    `probability_before` is empty if the horizons differ, as the probabilities are then not
+    comparable.
     """
-    before = earlier.rows.set_index("customer_id").reindex(rows["customer_id"])
-    was, lapsed = (before[name].eq(other=True).to_numpy() for name in ("at_risk", "lapsed"))
-    now = rows["at_risk"].to_numpy(dtype=bool)
-    bought_since = (rows["recency_days"] <= (as_of - earlier.as_of).days).to_numpy()
+    place = _places(rows["customer_id"], earlier.rows["customer_id"])
+    scored = place >= 0
+    was, lapsed = (
+        scored & np.append(earlier.rows[name].eq(other=True).to_numpy(), values=False)[place]
+        for name in ("at_risk", "lapsed")
+    )
+    now = rows["at_risk"]
+    bought_since = rows["recency_days"] <= (as_of - earlier.as_of).days
     cases = {
         "returned": lapsed & bought_since,
         "newly_at_risk": now & ~was,
         "still_at_risk": now & was,
-        "lapsed": was & (rows["status"] == "lapsed").to_numpy(),
+        "lapsed": was & (rows["status"] == "lapsed"),
         "recovered": was & bought_since,
         "outranked": was,
-        "unchanged": rows["customer_id"].isin(earlier.rows["customer_id"]).to_numpy(),
+        "unchanged": scored,
     }
-    change = np.select(list(cases.values()), list(cases), default="new")
-    known = before["probability"].to_numpy(dtype=float)
-    probability = known if horizon_days == earlier.horizon_days else np.full(len(rows), np.nan)
-    return pd.DataFrame({"change": change, "probability_before": probability}, index=rows.index)
+    change = np.full(len(place), "new", dtype=object)
+    for name in reversed(cases):
+        change[cases[name]] = name
+    probability = np.append(earlier.rows["probability"].to_numpy(dtype=float), np.nan)[place]
+    if horizon_days != earlier.horizon_days:
+        probability = np.full(len(place), np.nan)
+    return change, probability
+
+
+def _places(ids: pa.ChunkedArray, known: pd.Series[str]) -> Ints:
+    """The place of each id among the known ones; -1 for none."""
+    places = pc.index_in(ids, value_set=pa.array(known, pa.string()))
+    return np.asarray(pc.fill_null(places, -1).to_numpy()).astype(np.int64)
 
 
 def largest_rises(
     model: ChurnModel,
     snapshot: Snapshot,
     earlier: EarlierScores,
-    newly: pd.DataFrame,
+    newly: Mapping[str, Column],
     lang: Language,
-) -> dict[str, str]:
-    """Per customer, the family whose log-odds rose most, and its sentence then and now.
+) -> tuple[Texts, Texts]:
+    """The customers for whom a family's log-odds rose, and for each the family that rose most and
+    its sentence then and now.
 
-    `newly` are today's feature rows of the customers newly at risk. Today's model explains both
-    days, so a new model moves nothing. Customers who were not eligible then are left out.
+    `newly` are today's features of the customers newly at risk, in the order of their ids. Today's
+    model explains both days, so a new model moves nothing. Customers who were not eligible then
+    are left out.
     """
+    nobody = np.empty(0, dtype=object)
+    if model.stand_in is not None or not len(newly["customer_id"]):
+        return nobody, nobody
     then = snapshot.tables.as_of(earlier.as_of)
-    parts = [*feature_rows(model, then, set(newly["customer_id"]))]
-    if not parts or model.stand_in is not None:
-        return {}
-    before = pd.concat(parts, ignore_index=True).query("status == 'eligible'")
-    both = before[["customer_id"]].merge(newly, on="customer_id").reset_index(drop=True)
-    before = both[["customer_id"]].merge(before, on="customer_id")
-    if len(both) == 0:
-        return {}
-    old, new = (_Side.of(model, rows, snapshot) for rows in (before, both))
-    since = lang.short_date(earlier.as_of)
-    texts = (_rise(old, new, row, since, lang) for row in range(len(both)))
-    return {name: text for name, text in zip(both["customer_id"], texts, strict=True) if text}
+    before = feature_columns(model, then, set(newly["customer_id"].tolist()))
+    before = rows_of(before, before["status"] == "eligible")
+    now = rows_of(newly, np.isin(newly["customer_id"], before["customer_id"]))
+    if not len(now["customer_id"]):
+        return nobody, nobody
+    texts = _rises(model, (before, now), snapshot.tables.settings.currency, earlier.as_of, lang)
+    found = texts != np.array(None)
+    return now["customer_id"][found], texts[found]
 
 
-@dataclass(frozen=True)
-class _Side:
-    """The rows of one of the two days, as sentence values and as contributions."""
+def _rises(
+    model: ChurnModel,
+    days: tuple[Mapping[str, Column], Mapping[str, Column]],
+    currency: str,
+    since: date,
+    lang: Language,
+) -> Texts:
+    """What rose most from the first day to the second for the same customers; None if nothing."""
+    old, new = (contributions(model, columns) for columns in days)
+    before, now = (sentence_values(columns, model.clock_, currency) for columns in days)
+    explained = np.array(new.explained, dtype=int)
+    rise = (new.by_family - old.by_family)[:, explained]
+    most = rise.argmax(axis=1)
+    has_risen = rise[np.arange(len(rise)), most] >= MIN_LOG_ODDS
+    texts = np.full(len(rise), None, dtype=object)
+    for place in np.unique(most[has_risen]):
+        own = np.flatnonzero(has_risen & (most == place))
+        family = new.families[explained[place]]
+        weights = dict(zip(new.features, (new.by_feature - old.by_feature)[own].T, strict=True))
+        pair = sentence_pairs(
+            family, rows_of(before, own), rows_of(now, own), weights, lang, rows=len(own)
+        )
+        texts[own] = _moved(family, pair, lang.short_date(since), lang)
+    return texts
 
-    values: list[dict[str, object]]
-    parts: Contributions
 
-    @classmethod
-    def of(cls, model: ChurnModel, rows: pd.DataFrame, snapshot: Snapshot) -> _Side:
-        currency = snapshot.tables.settings.currency
-        records = rows.to_dict("records")
-        values = [
-            sentence_values({str(k): v for k, v in record.items()}, model.clock_, currency)
-            for record in records
-        ]
-        return cls(values, contributions(model, rows))
-
-
-def _rise(old: _Side, new: _Side, row: int, since: str, lang: Language) -> str | None:
-    rise = new.parts.by_family[row] - old.parts.by_family[row]
-    most = max(new.parts.explained, key=lambda i: float(rise[i]), default=None)
-    if most is None or rise[most] < MIN_LOG_ODDS:
-        return None
-    family = new.parts.families[most]
-    weights = dict(
-        zip(new.parts.features, new.parts.by_feature[row] - old.parts.by_feature[row], strict=True)
-    )
-    values = {"since": since, "family": family_name(family, lang)}
-    pair = sentence_pair(family, old.values[row], new.values[row], weights, lang)
-    if pair is None or pair[0] == pair[1]:
-        return lang.render(lang.texts["changes"]["moved_alike"], values)
-    values |= dict(zip(("before", "now"), pair, strict=True))
-    return lang.render(lang.texts["changes"]["moved"], values)
+def _moved(family: str, pair: tuple[Texts, Texts], since: str, lang: Language) -> Texts:
+    """What moved, with both sentences where there are two different ones."""
+    named = {"since": since, "family": family_name(family, lang)}
+    templates = lang.texts["changes"]
+    texts = lang.rendered(templates["moved_alike"], named, len(pair[0]))
+    differs = (pair[0] != np.array(None)) & (pair[0] != pair[1])
+    values = named | {"before": pair[0][differs], "now": pair[1][differs]}
+    texts[differs] = lang.rendered(templates["moved"], values, int(differs.sum()))
+    return texts

@@ -12,12 +12,17 @@ from math import isfinite
 from string import Formatter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from churn.arrays import Bools
 from churn.errors import ConfigError
 
 DEFAULT_LANGUAGE = "en"
 _FOLDER = files("churn.scoring") / "languages"
 
 Values = Mapping[str, Any]
+Texts = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,26 @@ class Language:
                 return None
             sentence += literal + value
         return sentence[:1].upper() + sentence[1:]
+
+    def known(self, template: str, values: Values, rows: int) -> Bools:
+        """For which rows `values` knows everything that the template mentions, shape (rows,).
+
+        Values are arrays with a number or a text per row, or one for all rows.
+        """
+        found = np.ones(rows, dtype=bool)
+        for _, name, _ in parts_of(template):
+            if name is not None:
+                found &= _is_known(values.get(name))
+        return found
+
+    def rendered(self, template: str, values: Values, rows: int) -> Texts:
+        """`render` for rows whose values are all known, shape (rows,)."""
+        texts = np.full(rows, "", dtype=object)
+        for literal, name, form in parts_of(template):
+            texts = texts + literal
+            if name is not None:
+                texts = texts + self._each_formatted(form, values[name], values)
+        return np.array([text[:1].upper() + text[1:] for text in texts], dtype=object)
 
     def short_date(self, day: date) -> str:
         """A date in digits."""
@@ -111,6 +136,16 @@ class Language:
                 return str(rule["form"])
         return "other"
 
+    def _each_formatted(self, form: str, value: Any, values: Values) -> Any:
+        """The numbers of all rows in their form, each distinct one formatted once."""
+        if not isinstance(value, np.ndarray):
+            return self._formatted(form, value, values)
+        if value.dtype == object:
+            return value
+        distinct, place = np.unique(value, return_inverse=True)
+        texts = [self._formatted(form, number, values) for number in distinct.tolist()]
+        return np.array(texts, dtype=object)[place]
+
     def _formatted(self, form: str, value: Any, values: Values) -> str | None:
         """The number in its form; None if it is unknown. Texts are returned unchanged."""
         if isinstance(value, str):
@@ -151,6 +186,13 @@ def parts_of(template: str) -> tuple[tuple[str, str | None, str], ...]:
 @cache
 def _read(code: str) -> Language:
     return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text(encoding="utf-8")))
+
+
+def _is_known(value: Any) -> Any:
+    """Whether there is a value: a finite number or a text."""
+    if isinstance(value, np.ndarray):
+        return value != np.array(None) if value.dtype == object else np.isfinite(value)
+    return isinstance(value, str) or (value is not None and isfinite(value))
 
 
 def _plural_matches(rule: Mapping[str, Any], count: int) -> bool:

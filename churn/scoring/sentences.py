@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from churn.arrays import Bools, Floats, Ints
 from churn.features.clock import WINDOWS_DAYS, FeatureClock
-from churn.scoring.language import Language, Values
+from churn.scoring.language import Language, Texts, Values
 
 MANY = float("inf")
 
@@ -40,16 +43,18 @@ class Topic:
     features: tuple[str, ...]
     when: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-    def applies(self, values: Values) -> bool:
-        """Whether the sentence is true for a customer with these values.
+    def applies(self, values: Values, rows: int) -> Bools:
+        """For which rows of values the sentence is true, shape (rows,).
 
-        >>> Topic("none", ("return_days",), {"return_days": (0, 0)}).applies({"return_days": 2.0})
-        False
+        >>> topic = Topic("none", ("return_days",), {"return_days": (0, 0)})
+        >>> topic.applies({"return_days": np.array([2.0, 0.0])}, 2)
+        array([False,  True])
         """
-        return all(
-            values.get(name) is not None and low <= values[name] <= high
-            for name, (low, high) in self.when.items()
-        )
+        found = np.ones(rows, dtype=bool)
+        for name, (low, high) in self.when.items():
+            value = values.get(name, np.nan)
+            found &= (low <= value) & (value <= high)
+        return found
 
 
 def _windows(prefix: str, days: tuple[int, ...] = WINDOWS_DAYS) -> tuple[str, ...]:
@@ -198,40 +203,49 @@ TOPICS: dict[str, tuple[Topic, ...]] = {
 }
 
 
-def sentence(family: str, values: Values, weights: Mapping[str, float], lang: Language) -> str:
-    """The family's sentence whose features contribute most, among those that are true and known.
+def sentences(
+    family: str, values: Values, weights: Mapping[str, Floats], lang: Language, *, rows: int
+) -> Texts:
+    """For each row the family's sentence whose features contribute most, among those that are true
+    and known, shape (rows,).
 
+    `values` are the customers' numbers, an array per feature, and what all rows have in common.
     `weights` are the features' log-odds in the direction of the reason. If no sentence has a
     positive weight, the family as a whole is named.
 
     >>> from churn.scoring.language import load_language
-    >>> values = {"return_days": 1.0, "return_share": 0.2}
-    >>> sentence("returns", values, {"return_share": 0.3}, load_language("en"))
-    'Returned goods on 1 day, 20% of the value bought.'
+    >>> values = {"return_days": np.array([1.0]), "return_share": np.array([0.2])}
+    >>> weights = {"return_share": np.array([0.3])}
+    >>> sentences("returns", values, weights, load_language("en"), rows=1).tolist()
+    ['Returned goods on 1 day, 20% of the value bought.']
     """
-    for _, text in _candidates(family, values, weights, lang):
-        return text
-    name = {"family": family_name(family, lang)}
-    return str(lang.render(lang.texts["labels"]["general"], name))
+    general = lang.render(lang.texts["labels"]["general"], {"family": family_name(family, lang)})
+    chosen = _chosen_topics(family, (values,), weights, lang, rows)
+    (texts,) = _texts(family, (values,), chosen, lang)
+    texts[chosen < 0] = general
+    return texts
 
 
-def sentence_pair(
-    family: str, before: Values, now: Values, weights: Mapping[str, float], lang: Language
-) -> tuple[str, str] | None:
-    """The same sentence for two rows of a customer; None if no sentence is true for both.
+def sentence_pairs(
+    family: str,
+    before: Values,
+    now: Values,
+    weights: Mapping[str, Floats],
+    lang: Language,
+    *,
+    rows: int,
+) -> tuple[Texts, Texts]:
+    """The same sentence for two days of each customer; None where no sentence is true for both.
 
     >>> from churn.scoring.language import load_language
-    >>> before, now = {"return_days": 1.0, "return_share": 0.2}, {"return_days": 0.0}
-    >>> sentence_pair("returns", before, now, {"return_share": 0.3}, load_language("en")) is None
-    True
+    >>> before = {"return_days": np.array([1.0]), "return_share": np.array([0.2])}
+    >>> now, weights = {"return_days": np.array([0.0])}, {"return_share": np.array([0.3])}
+    >>> sentence_pairs("returns", before, now, weights, load_language("en"), rows=1)
+    (array([None], dtype=object), array([None], dtype=object))
     """
-    earlier = dict(_candidates(family, before, weights, lang))
-    pairs = (
-        (earlier[key], text)
-        for key, text in _candidates(family, now, weights, lang)
-        if key in earlier
-    )
-    return next(pairs, None)
+    chosen = _chosen_topics(family, (before, now), weights, lang, rows)
+    earlier, later = _texts(family, (before, now), chosen, lang)
+    return earlier, later
 
 
 def family_name(family: str, lang: Language) -> str:
@@ -245,21 +259,30 @@ def family_name(family: str, lang: Language) -> str:
     return family.replace("_", " ") if texts is None else str(texts["name"])
 
 
-def baseline_sentence(baseline: str, values: Values, lang: Language) -> str | None:
-    """What a baseline that is used as fallback model looks at, with the customer's values."""
-    return lang.render(lang.texts["baselines"][baseline], values)
+def baseline_sentences(baseline: str, values: Values, lang: Language, *, rows: int) -> Texts:
+    """What a baseline that is used as fallback model looks at, with each customer's values; None
+    where one of them is unknown.
+    """
+    return _first_known([lang.texts["baselines"][baseline]], values, lang, rows)
 
 
-def status_sentence(status: str, values: Values, lang: Language) -> str | None:
-    """What is known about a customer whom the model does not score."""
+def status_sentences(status: str, values: Values, lang: Language, *, rows: int) -> Texts:
+    """What is known about customers of that status, whom the model does not score."""
     templates = lang.texts["statuses"]
     keys = [status, "young", "new"] if status != "new" else ["young", "new"]
-    texts = (lang.render(templates[key], values) for key in keys if key in templates)
-    return next((text for text in texts if text is not None), None)
+    return _first_known([templates[key] for key in keys if key in templates], values, lang, rows)
 
 
-def sentence_values(record: Values, clock: FeatureClock, currency: str) -> dict[str, Any]:
-    """A row of features with the periods in days and the currency that sentences mention."""
+def rows_of(values: Values, rows: Any) -> dict[str, Any]:
+    """The values of some rows, by a mask or by their places."""
+    return {
+        name: value[rows] if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }
+
+
+def sentence_values(columns: Values, clock: FeatureClock, currency: str) -> dict[str, Any]:
+    """Columns of features with the periods in days and the currency that sentences mention."""
     lengths = {
         "horizon_days": clock.horizon_days,
         "lookback_days": clock.lookback_days,
@@ -267,20 +290,52 @@ def sentence_values(record: Values, clock: FeatureClock, currency: str) -> dict[
         "earlier_days": round(1.5 * clock.horizon_days),
         "two_horizons_days": 2 * clock.horizon_days,
     }
-    return {**record, **lengths, "currency": currency}
+    return {**columns, **lengths, "currency": currency}
 
 
-def _candidates(
-    family: str, values: Values, weights: Mapping[str, float], lang: Language
-) -> Iterator[tuple[str, str]]:
-    """Key and sentence of the topics with a positive weight that are true and known, by weight."""
+def _chosen_topics(
+    family: str,
+    days: Sequence[Values],
+    weights: Mapping[str, Floats],
+    lang: Language,
+    rows: int,
+) -> Ints:
+    """The place in `TOPICS` of the topic with the largest positive weight among those that are true
+    and known on each of the days; -1 for none, shape (rows,).
+    """
     templates = lang.texts["families"].get(family, {})
-    for topic in sorted(TOPICS.get(family, ()), key=lambda topic: -_weight(topic, weights)):
-        if _weight(topic, weights) > 0 and topic.applies(values):
-            text = lang.render(templates[topic.key], values)
-            if text is not None:
-                yield topic.key, text
+    best, chosen = np.zeros(rows), np.full(rows, -1)
+    for place, topic in enumerate(TOPICS.get(family, ())):
+        weight = _weight(topic, weights)
+        usable = weight > best
+        for values in days if np.any(usable) else ():
+            usable &= topic.applies(values, rows) & lang.known(templates[topic.key], values, rows)
+        best, chosen = np.where(usable, weight, best), np.where(usable, place, chosen)
+    return chosen
 
 
-def _weight(topic: Topic, weights: Mapping[str, float]) -> float:
-    return sum(weights.get(name, 0.0) for name in topic.features)
+def _weight(topic: Topic, weights: Mapping[str, Floats]) -> Any:
+    return sum((weights[name] for name in topic.features if name in weights), 0.0)
+
+
+def _texts(family: str, days: Sequence[Values], chosen: Ints, lang: Language) -> list[Texts]:
+    """The chosen topics' sentences on each of the days; None where none was chosen."""
+    found = [np.full(len(chosen), None, dtype=object) for _ in days]
+    for place in np.unique(chosen[chosen >= 0]):
+        own = np.flatnonzero(chosen == place)
+        template = lang.texts["families"][family][TOPICS[family][place].key]
+        for texts, values in zip(found, days, strict=True):
+            texts[own] = lang.rendered(template, rows_of(values, own), len(own))
+    return found
+
+
+def _first_known(templates: Sequence[str], values: Values, lang: Language, rows: int) -> Texts:
+    """Each row's first template of which all values are known; None without one."""
+    texts = np.full(rows, None, dtype=object)
+    is_open = np.ones(rows, dtype=bool)
+    for template in templates:
+        own = np.flatnonzero(is_open & lang.known(template, values, rows))
+        if len(own):
+            texts[own] = lang.rendered(template, rows_of(values, own), len(own))
+        is_open[own] = False
+    return texts

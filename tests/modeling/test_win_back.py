@@ -91,7 +91,7 @@ def test_the_probability_of_staying_away_is_one_less_that_of_coming_back():
     model, lapsed = shop_model(), shop_dataset().rows.query("status == 'lapsed'")
     said = model.predict_frame(lapsed[["status", *model.feature_names_]])
     assert (said["probability_source"] == "win_back").all()
-    orders = group_rates(model.fallback_, lapsed)["orders"].to_numpy()
+    orders = group_rates(model.fallback_, lapsed)["orders"]
     np.testing.assert_allclose(
         said["expected_orders"], (1 - said["churn_probability"]) * orders, rtol=1e-12
     )
@@ -102,7 +102,7 @@ def test_a_model_whose_lapsed_are_too_few_gives_them_the_rate_of_their_group(dev
     lapsed = lapsed_shop(development, back=5, away=5).rows.query("status == 'lapsed'")
     said = model.predict_frame(lapsed[["status", *model.feature_names_]])
     assert said["probability_source"].unique().tolist() == ["fallback"]
-    rate = group_rates(model.fallback_, lapsed)["lapse"].to_numpy()
+    rate = group_rates(model.fallback_, lapsed)["lapse"]
     np.testing.assert_array_equal(said["churn_probability"], rate)
 
 
@@ -110,7 +110,7 @@ def test_it_is_judged_out_of_time_against_the_rate_of_the_group():
     found, test = shop_evaluation(), shop_dataset().only(shop_panel().blocks.test)
     lapsed = test.rows.query("status == 'lapsed'")
     judged = {name: found.of(name, "lapsed") for name in ("model", "group_rate")}
-    rate = group_rates(shop_model().fallback_, lapsed)["lapse"].to_numpy()
+    rate = group_rates(shop_model().fallback_, lapsed)["lapse"]
     assert judged["group_rate"].metrics["log_loss"].estimate == log_loss(lapsed["lapse"], rate)
     assert judged["model"].rows == len(lapsed)
     losses = [judged[name].metrics["log_loss"].estimate for name in ("model", "group_rate")]

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,13 @@ def before():
 @pytest.fixture(scope="module")
 def now(before):
     return score(shop_model(), shop_tables().as_of(AS_OF), since=before)
+
+
+def compared_with(now, then, *, as_of=AS_OF):
+    """`compare_scores` of a data frame."""
+    columns = {name: now[name].to_numpy() for name in ("status", "at_risk", "recency_days")}
+    ids = pa.chunked_array([pa.array(now["customer_id"], pa.string())])
+    return compare_scores({**columns, "customer_id": ids}, then, as_of=as_of, horizon_days=28)
 
 
 def today(status, *, at_risk=False, recency=3.0):
@@ -62,16 +70,16 @@ def earlier(*, at_risk=False, lapsed=False, name="ann", horizon_days=28):
 )
 def test_change_compares_risk_status_and_purchases(now, then, change):
     """A customer recovers by buying, not by being outranked."""
-    assert compare_scores(now, then, as_of=AS_OF, horizon_days=28)["change"].item() == change
+    assert compared_with(now, then)[0].item() == change
     assert change in CHANGES
 
 
 def test_probabilities_of_different_horizons_are_not_compared():
     then = earlier(at_risk=True, horizon_days=56)
     now = today("eligible", at_risk=True)
-    compared = compare_scores(now, then, as_of=AS_OF, horizon_days=28)
-    assert compared["change"].item() == "still_at_risk"
-    assert np.isnan(compared["probability_before"].item())
+    change, probability = compared_with(now, then)
+    assert change.item() == "still_at_risk"
+    assert np.isnan(probability.item())
 
 
 def test_changes_account_for_every_customer_at_risk_then_or_now(before, now):
@@ -188,11 +196,11 @@ def test_earlier_scores_rebuilt_from_changes_give_the_same_changes(customers):
         }
     )
     then = EarlierScores(date(2023, 12, 1), 28, "m", rows)
-    options = {"as_of": date(2023, 12, 20), "horizon_days": 28}
-    first = compare_scores(now, then, **options)
-    state = now.assign(change=first["change"])
+    as_of = date(2023, 12, 20)
+    first, _ = compared_with(now, then, as_of=as_of)
+    state = now.assign(change=first)
     state["at_risk"] = ~state["change"].isin(["returned", "newly_at_risk", "unchanged", "new"])
     state["lapsed"] = state["change"] == "returned"
     state = state[state["change"] != "new"].assign(probability=0.3)
     behind = EarlierScores(then.as_of, 28, "m", state)
-    assert compare_scores(now, behind, **options)["change"].tolist() == first["change"].tolist()
+    assert compared_with(now, behind, as_of=as_of)[0].tolist() == first.tolist()

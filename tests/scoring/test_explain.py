@@ -92,12 +92,6 @@ def test_reasons_do_not_depend_on_the_other_rows(rows):
     assert [reasons_of(rows.iloc[[i]])[0] for i in range(5)] == reasons_of(rows)[:5]
 
 
-def test_explaining_in_batches_changes_nothing(rows, monkeypatch):
-    together = reasons_of(rows)
-    monkeypatch.setattr("churn.scoring.explain.ROWS_AT_ONCE", 7)
-    assert reasons_of(rows) == together
-
-
 @pytest.mark.parametrize(
     ("baseline", "begins"),
     [

@@ -1,5 +1,6 @@
 """The selected sentence is true for the customer and describes what contributes most."""
 
+import numpy as np
 import pytest
 
 from churn.features import builder  # noqa: F401 - fills the catalogue
@@ -9,12 +10,12 @@ from churn.scoring.language import load_language
 from churn.scoring.sentences import (
     TOPICS,
     Topic,
-    baseline_sentence,
+    baseline_sentences,
     family_name,
-    sentence,
-    sentence_pair,
+    sentence_pairs,
     sentence_values,
-    status_sentence,
+    sentences,
+    status_sentences,
 )
 
 EN, DE = load_language("en"), load_language("de")
@@ -22,8 +23,20 @@ CLOCK = FeatureClock(horizon_days=28, lookback_days=56)
 RECENCY = {"recency_days": 0.4}
 
 
+def values_of(*customers):
+    """The numbers of some customers as columns; what is not said of one is unknown."""
+    names = dict.fromkeys(name for customer in customers for name in customer)
+    columns = {name: np.array([one.get(name, np.nan) for one in customers]) for name in names}
+    return sentence_values(columns, CLOCK, "EUR")
+
+
+def weights_of(weights):
+    return {name: np.array([weight]) for name, weight in weights.items()}
+
+
 def text_of(family, weights, lang=EN, **features):
-    return sentence(family, sentence_values(features, CLOCK, "EUR"), weights, lang)
+    values = values_of(features)
+    return sentences(family, values, weights_of(weights), lang, rows=1).item()
 
 
 @pytest.mark.parametrize(
@@ -87,15 +100,38 @@ def test_a_family_of_the_user_is_called_by_its_own_name():
     assert family_name("shoe_sizes", DE) == "shoe sizes"
 
 
+def pair_of(before, now):
+    weights, both = weights_of(RECENCY), (values_of(before), values_of(now))
+    return tuple(text.item() for text in sentence_pairs("recency", *both, weights, EN, rows=1))
+
+
+def test_sentences_of_many_customers_are_those_of_each_alone():
+    customers = [
+        {"purchase_days": 1.0, "recency_days": 1.0},
+        {"purchase_days": 9.0, "recency_days": 74.0, "mean_gap_days": 31.2},
+        {"purchase_days": 2.0, "recency_days": 74.0, "mean_gap_days": 31.2},
+        {"purchase_days": 9.0, "recency_days": float("nan"), "mean_gap_days": 31.2},
+        {"purchase_days": 9.0, "recency_days": 74.0, "mean_gap_days": 31.2},
+    ]
+    weights = {"recency_days": np.array([0.3, 0.3, 0.3, 0.3, -0.3])}
+    together = sentences("recency", values_of(*customers), weights, DE, rows=5)
+    alone = [
+        text_of("recency", {"recency_days": weight}, DE, **one)
+        for one, weight in zip(customers, weights["recency_days"], strict=True)
+    ]
+    assert together.tolist() == alone
+    assert len(set(alone)) == 4
+
+
 def test_a_pair_is_one_sentence_that_is_true_on_both_days():
     before = {"purchase_days": 3.0, "recency_days": 2.0, "mean_gap_days": 9.0}
     now = before | {"recency_days": 16.0}
-    assert sentence_pair("recency", before, now, RECENCY, EN) == (
+    assert pair_of(before, now) == (
         "Last order 2 days ago; usually every 9 days.",
         "Last order 16 days ago; usually every 9 days.",
     )
     once = {"purchase_days": 1.0, "recency_days": 2.0}
-    assert sentence_pair("recency", once, now, RECENCY, EN) == (
+    assert pair_of(once, now) == (
         "Last order 2 days ago.",
         "Last order 16 days ago.",
     )
@@ -106,7 +142,7 @@ def test_a_pair_is_one_sentence_that_is_true_on_both_days():
 def test_every_baseline_has_a_sentence(baseline, lang):
     row = {"recency_days": 3.0, "purchase_days": 1.0, "tenure_days": 3.0}
     row |= {"active_window_share": 0.2, "average_basket": 9.0}
-    text = baseline_sentence(baseline, sentence_values(row, CLOCK, "EUR"), lang)
+    text = baseline_sentences(baseline, values_of(row), lang, rows=1).item()
     assert text is not None
     assert text.endswith(".")
 
@@ -120,7 +156,7 @@ def test_every_baseline_has_a_sentence(baseline, lang):
     ],
 )
 def test_lapsed_and_new_customers_have_a_sentence_of_their_status(status, features, text):
-    assert status_sentence(status, sentence_values(features, CLOCK, "EUR"), EN) == text
+    assert status_sentences(status, values_of(features), EN, rows=1).item() == text
 
 
 SHIPPED = [spec for spec in CATALOGUE.values() if spec.is_shipped and not spec.hidden]
@@ -149,6 +185,6 @@ def test_topics_use_only_features_of_the_catalogue():
 
 def test_a_topic_does_not_apply_if_its_number_is_unknown_or_out_of_range():
     topic = Topic("single", (), {"purchase_days": (1, 1)})
-    assert topic.applies({"purchase_days": 1.0})
-    assert not any(topic.applies({"purchase_days": n}) for n in (2.0, None, float("nan")))
-    assert not topic.applies({})
+    days = np.array([1.0, 2.0, np.nan])
+    assert topic.applies({"purchase_days": days}, 3).tolist() == [True, False, False]
+    assert not topic.applies({}, 1).any()

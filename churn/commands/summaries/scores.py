@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.results.job_result import Line, Table
 from churn.scoring.changes import CHANGES
 from churn.scoring.score import RISK_BANDS
+
+BASE = ("status", "risk_band", "value_at_risk")
+CHANGED = ("change", "since", "churn_probability", "probability_before")
+"""The columns of the scores that the tables are made from."""
 
 # The meaning of each change, in display order.
 MEANINGS = {
@@ -26,13 +30,14 @@ MEANINGS = {
 
 def base_table(scores: pa.Table, as_of: date, currency: str) -> Table:
     """Customers and value at risk by status and risk band."""
-    frame = scores.select(["status", "risk_band", "value_at_risk"]).to_pandas()
-    frame["risk_band"] = pd.Categorical(frame["risk_band"], categories=RISK_BANDS, ordered=True)
-    groups = frame.groupby(["status", "risk_band"], observed=True)
-    counts = groups["value_at_risk"].agg(["size", "sum"])
+    keys = ["status", "risk_band"]
+    groups = scores.group_by(keys).aggregate([([], "count_all"), ("value_at_risk", "sum")])
+    found = {(row["status"], row["risk_band"]): row for row in groups.to_pylist()}
     rows: list[Line] = [
-        (status, band, f"{int(row['size']):,}", f"{row['sum']:,.2f}")
-        for (status, band), row in counts.iterrows()
+        (status, band, f"{row['count_all']:,}", f"{row['value_at_risk_sum'] or 0:,.2f}")
+        for status in sorted({status for status, _ in found})
+        for band in RISK_BANDS
+        if (row := found.get((status, band)))
     ]
     header = ("status", "risk", "customers", f"value at risk, {currency}")
     return Table(f"{scores.num_rows:,} customers as of {as_of}", header, tuple(rows))
@@ -47,20 +52,21 @@ def change_counts(scores: pa.Table) -> dict[str, int]:
 
 def changes_table(scores: pa.Table) -> tuple[Table, ...]:
     """Changes since the earlier scores, with the mean change of probability; or nothing."""
-    names = ["change", "since", "churn_probability", "probability_before"]
-    frame = scores.select(names).to_pandas().dropna(subset=["change"])
-    if frame.empty:
+    changed = scores.filter(pc.is_valid(scores["change"]))
+    if not changed.num_rows:
         return ()
-    frame["rise"] = frame["churn_probability"] - frame["probability_before"]
-    means = frame.groupby("change")["rise"].mean()
+    rise = pc.subtract(changed["churn_probability"], changed["probability_before"])
+    groups = pa.table({"change": changed["change"], "rise": rise}).group_by("change")
+    mean = groups.aggregate([("rise", "mean")]).to_pylist()
+    means = {row["change"]: row["rise_mean"] for row in mean}
     rows: list[Line] = [
         (change.replace("_", " "), f"{count:,}", _signed(means.get(change)), MEANINGS[change])
         for change, count in change_counts(scores).items()
         if count
     ]
     header = ("", "customers", "mean change of churn probability", "")
-    return (Table(f"What changed since {frame['since'].iloc[0]}", header, tuple(rows)),)
+    return (Table(f"What changed since {changed['since'][0].as_py()}", header, tuple(rows)),)
 
 
 def _signed(change: float | None) -> str:
-    return "" if change is None or pd.isna(change) else f"{change:+.3f}"
+    return "" if change is None else f"{change:+.3f}"

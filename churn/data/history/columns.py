@@ -55,6 +55,16 @@ def changes(column: pa.ChunkedArray) -> Bools:
     return np.concatenate([first, _values(differs.cast(pa.uint8()), np.dtype(np.uint8)) == 1])
 
 
+def equal_to(column: pa.ChunkedArray, text: str) -> Bools:
+    """Whether each value of a column without nulls is that text.
+
+    >>> equal_to(pa.chunked_array([["new", "lapsed"]]), "lapsed")
+    array([False,  True])
+    """
+    places = pc.index_in(column, value_set=arrow_texts([text]))
+    return np.asarray(_values(places, np.dtype(np.int32), NO_TEXT) == 0)
+
+
 def arrow_numbers(values: Column) -> pa.Array:
     """An Arrow array of those numbers; NaN becomes null.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from churn.arrays import Floats
@@ -68,7 +69,7 @@ def listed_rows(tested: TestPredictions, score: Floats, capacity: float) -> Mask
     for date in np.unique(cutoff):
         there = np.flatnonzero(cutoff == date)
         count = at_risk_count(capacity, len(there))
-        top = top_positions(tested.customer[there], score[there], count)
+        top = top_positions(pa.array(tested.customer[there]), score[there], count)
         found[there[top]] = True
     return found
 

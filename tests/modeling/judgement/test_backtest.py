@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from judged_shop import shop_predictions
 
 from churn.modeling.capacity import at_risk_count
 from churn.modeling.judgement.backtest import EVERY_CUTOFF, backtest
-from churn.scoring.score import _flag
+from churn.scoring.score import at_risk_rows
 
 CAPACITY = 0.15
 
@@ -23,8 +24,9 @@ def by_hand(rows, score):
     counts = dict.fromkeys(("listed", "caught", "lapsed", "spend", "spend_caught"), 0.0)
     for cutoff in set(rows["cutoff"]):
         there = rows[rows["cutoff"] == cutoff].assign(score=score[rows["cutoff"] == cutoff])
-        flagged = there.assign(churn_probability=there["score"]).reset_index(drop=True)
-        mask, _ = _flag(flagged, CAPACITY, by="churn_probability")
+        flagged = there.reset_index(drop=True)
+        listed = pa.Table.from_pandas(flagged[["customer_id", "score"]])
+        mask, _ = at_risk_rows(listed, np.ones(len(flagged), bool), CAPACITY, by="score")
         for listed, (_, row) in zip(mask, flagged.iterrows(), strict=True):
             seen = min(row["tenure_days"], 84)
             usual = max(row["net_spend_three_horizons"], 0) * 28 / seen
