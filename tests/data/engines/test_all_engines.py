@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from simulated_shop import AS_OF, shop_model, simulated_orders
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.engines.base import identifier, literal
@@ -30,6 +31,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
+from churn.scoring.score import score
 from churn.storage.erasures import Erased, hashed
 
 HOSTILE = """x"; DROP TABLE t; -- '\\n`$"""
@@ -385,6 +387,26 @@ def test_versions_lines_and_features_are_the_same(other, opened, written):
         assert_close(found, expected)
     mine.engine.close()
     tables.engine.close()
+
+
+def test_scores_and_those_at_risk_are_the_same_even_where_nine_of_ten_tie(other):
+    """Workers of Spark predict and explain; ranking and ties are the driver's."""
+    orders = simulated_orders(40)
+    twin = orders[orders["customer_id"] == "c0003"]
+    twins = [twin.assign(customer_id=f"t{number:03}") for number in range(400)]
+    both = pd.concat([orders, *twins], ignore_index=True)
+    tables = [Tables.from_frames(both, currency="EUR", engine=e) for e in ("duckdb", other)]
+    expected, found = (
+        score(shop_model(), one.as_of(AS_OF), capacity=0.5, explain="all").to_pandas()
+        for one in tables
+    )
+    eligible = expected[expected["status"] == "eligible"]
+    assert eligible["churn_probability"].value_counts().max() >= 0.9 * len(eligible)
+    assert found["at_risk"].sum() == round(0.5 * len(eligible))
+    assert found["reasons"].map(len).gt(0).mean() > 0.9
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
+    for one in tables:
+        one.engine.close()
 
 
 def test_what_was_bought_on_which_day_is_the_same(other, opened, tmp_path):
