@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 class Decided:
     """The choice of each customer, the choice without arms, and the allocation behind it.
 
-    `left` is what exploration leaves of the plan's `limits`.
+    Offers are chosen by `ranked`; `value` is what they are expected to earn. `left` is what
+    exploration leaves of the plan's `limits`.
     """
 
     choice: Ints
     intended: Ints
     crowded_out: Bools
     allocation: Allocation
+    ranked: Floats
     value: Floats
     cost: Floats
     limits: PlanLimits
@@ -60,7 +62,8 @@ def decide(
         intended=intended,
         crowded_out=_crowded_out(everyone, allocation) & treated,
         allocation=allocation,
-        value=ranked,
+        ranked=ranked,
+        value=worth.value,
         cost=worth.cost,
         limits=limits,
         left=left,

@@ -40,19 +40,27 @@ MOST_ROWS = 50_000
 
 
 def value_curve(
-    value: Floats, cost: Floats, limits: Limits, *, budget: float, spent: float, earned: float
+    ranked: Floats,
+    value: Floats,
+    cost: Floats,
+    limits: Limits,
+    *,
+    budget: float,
+    spent: float,
+    earned: float,
 ) -> list[Point]:
     """Expected cost and value at multiples of the `budget`, and without one (`budget` None).
 
-    `spent` and `earned` are the cost and value of exploration, independent of the budget. Without a
-    budget the multiples refer to the cost of the plan. Bases of over 50,000 customers are estimated
-    from every k-th customer, with proportional limits.
+    Offers are chosen by `ranked` and counted at their `value`, as in the plan. `spent` and `earned`
+    are the cost and value of exploration, independent of the budget. Without a budget the multiples
+    refer to the cost of the plan. Bases of over 50,000 customers are estimated from every k-th
+    customer, with proportional limits.
     """
-    value, cost = checked_worth(value, cost, limits.budget)
-    rows = len(value)
+    ranked, cost = checked_worth(ranked, cost, limits.budget)
+    rows = len(ranked)
     sample = np.arange(rows)[:: max(1, -(-rows // MOST_ROWS))]
     share = len(sample) / rows if rows else 1.0
-    part = Problem(value, cost, limits).part(sample, share=share)
+    part = Problem(ranked, cost, limits).part(sample, share=share)
 
     def point(money: float | None) -> Point:
         left = np.inf if money is None else max(money - spent, 0.0) * share
@@ -60,7 +68,7 @@ def value_curve(
         return {
             "budget": money,
             "expected_cost": spent + found.cost / share,
-            "expected_value": earned + found.value / share,
+            "expected_value": earned + float(picked(value[sample], found.choice).sum()) / share,
         }
 
     free = point(None)
@@ -90,7 +98,8 @@ def totals_of(
         "effect_sources": sorted(set(table["effect_source"].drop_null().unique().to_pylist())),
         "shares": {"holdout": shares.holdout, "control": shares.control, "explore": shares.explore},
         "value_curve": value_curve(
-            np.where(arms.is_in(TREATMENT)[:, None], decided.value, np.nan),
+            np.where(arms.is_in(TREATMENT)[:, None], decided.ranked, np.nan),
+            decided.value,
             decided.cost,
             decided.left,
             budget=decided.limits.budget,

@@ -16,7 +16,7 @@ def shop(customers):
 
 def test_more_budget_never_earns_less_and_each_unit_earns_less_than_the_one_before():
     value, cost = shop(2_000)
-    points = value_curve(value, cost, Limits(), budget=400.0, spent=0.0, earned=0.0)
+    points = value_curve(value, value, cost, Limits(), budget=400.0, spent=0.0, earned=0.0)
     spent = np.array([point["expected_cost"] for point in points])
     earned = np.array([point["expected_value"] for point in points])
     assert (np.diff(earned) >= 0).all()
@@ -28,7 +28,7 @@ def test_more_budget_never_earns_less_and_each_unit_earns_less_than_the_one_befo
 def test_at_the_plans_own_budget_it_is_the_plan():
     value, cost = shop(2_000)
     limits = Limits(budget=390.0)
-    points = value_curve(value, cost, limits, budget=400.0, spent=10.0, earned=-2.0)
+    points = value_curve(value, value, cost, limits, budget=400.0, spent=10.0, earned=-2.0)
     here = next(point for point in points if point["budget"] == 400.0)
     plan = allocate(value, cost, limits)
     assert here["expected_value"] == pytest.approx(plan.value - 2.0)
@@ -37,7 +37,7 @@ def test_at_the_plans_own_budget_it_is_the_plan():
 
 def test_a_large_base_is_estimated_from_a_part_of_it():
     value, cost = shop(120_000)
-    points = value_curve(value, cost, Limits(), budget=20_000.0, spent=0.0, earned=0.0)
+    points = value_curve(value, value, cost, Limits(), budget=20_000.0, spent=0.0, earned=0.0)
     here = next(point for point in points if point["budget"] == 20_000.0)
     plan = allocate(value, cost, Limits(budget=20_000.0))
     assert here["expected_value"] == pytest.approx(plan.value, rel=0.02)
@@ -45,5 +45,5 @@ def test_a_large_base_is_estimated_from_a_part_of_it():
 
 def test_without_a_budget_the_curve_leads_to_what_the_plan_spends():
     value, cost = shop(500)
-    points = value_curve(value, cost, Limits(), budget=np.inf, spent=0.0, earned=0.0)
+    points = value_curve(value, value, cost, Limits(), budget=np.inf, spent=0.0, earned=0.0)
     assert points[-1]["expected_cost"] == points[3]["budget"]

@@ -296,10 +296,13 @@ def test_measured_effects_rank_by_their_lower_bound_and_are_called_measured(make
         high=np.full(shape, 0.1),
         source=("measured", "measured"),
     )
-    table = _plan_of(catalogue, _scores(_average(3)), measured=measured).table
-    row = table.to_pylist()[0]
+    plan = _plan_of(catalogue, _scores(_average(3)), measured=measured)
+    row = plan.table.to_pylist()[0]
     assert (row["offer_id"], row["effect_source"]) == ("sure", "measured")
     assert (row["effect"], row["effect_low"]) == (0.02, 0.015)
+    unlimited = plan.summary["value_curve"][-1]
+    for total in ("expected_cost", "expected_value"):
+        assert unlimited[total] == pytest.approx(plan.summary[total])
 
 
 def test_a_cap_on_a_group_is_kept_and_no_group_changes_what_an_offer_is_worth(offers):
