@@ -14,7 +14,7 @@ import pandas as pd
 from churn.campaigns.delivery.coupon_codes import known_codes
 from churn.campaigns.measurement.analysis import PREDICTED, Analysis, analyse
 from churn.campaigns.measurement.money import money_of
-from churn.campaigns.measurement.rows import PLANNED, Measured, measured_rows
+from churn.campaigns.measurement.rows import INTENDED, PLANNED, Measured, measured_rows
 from churn.commands.previous_results import PLANS, SCORES
 from churn.commands.session import Progress, Session, inputs, open_session, resolve_clock, silent
 from churn.commands.summaries.measurements import measure_tables
@@ -60,7 +60,8 @@ def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan
         fix = "Pass --plan FILE, or make one with `churn plan`."
         raise ConfigError(rule, got=f"none before {session.as_of}", fix=fix)
     run, rows = last
-    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in PLANNED})
+    names = (*PLANNED, INTENDED)
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in names})
     return MadePlan(frame, run.run_id, _shares(run.facts.get("summary"), "the ledger's plan"))
 
 
@@ -73,7 +74,8 @@ def _given(place: Place, erased: Erased | None) -> MadePlan:
         raise DataError(rule, fix="Pass the file written by `churn plan --out`.")
     facts = manifest or {}
     run_id = str(facts.get("run_id", ""))
-    rows = without_erased(table.select([*PLANNED]), erased)
+    present = [name for name in (*PLANNED, INTENDED) if name in table.column_names]
+    rows = without_erased(table.select(present), erased)
     return MadePlan(rows.to_pandas(), run_id, _shares(facts, name))
 
 
@@ -262,9 +264,20 @@ def _notes(session: Session, measured: Measured, analysis: Analysis) -> Iterator
         )
     if not measured.redemptions_known:
         yield "redemptions are not connected: their cost is the expected cost of the plan"
+    yield from _explored_elsewhere(measured)
     yield from _unmatched(measured)
     if session.settings.churn.mode == "contractual":
         yield "retained means a purchase; renewals of subscriptions are not measured"
+
+
+def _explored_elsewhere(measured: Measured) -> Iterator[str]:
+    """Offers of exploration to customers whom the plan would not serve."""
+    elsewhere = int((measured.frame["sent"] & ~measured.frame["compared"]).sum())
+    if elsewhere:
+        yield (
+            f"{elsewhere:,} offers were sent to customers whom the plan would not have served "
+            "without exploration: their cost counts, their margin is not compared"
+        )
 
 
 def _unmatched(measured: Measured) -> Iterator[str]:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 class Decided:
     """The choice of each customer, the choice without arms, and the allocation behind it.
 
+    `priced` is what each customer would get at the prices of the allocation, whatever the arm.
     Offers are chosen by `ranked`; `value` is what they are expected to earn. `left` is what
     exploration leaves of the plan's `limits`.
     """
 
     choice: Ints
     intended: Ints
+    priced: Ints
     crowded_out: Bools
     allocation: Allocation
     ranked: Floats
@@ -55,11 +57,13 @@ def decide(
     left = limits.after(arms.drawn, worth.cost, payable=treated & (ranked > 0).any(axis=1))
     allocation = allocate(np.where(treated[:, None], ranked, np.nan), worth.cost, left, ties=ties)
     everyone = Problem(*checked_worth(ranked, worth.cost, left.budget), left)
-    intended = np.where(treated, allocation.choice, everyone.respond(allocation.prices))
+    priced = everyone.respond(allocation.prices)
+    intended = np.where(treated, allocation.choice, priced)
     choice = np.where(treated, allocation.choice, arms.drawn)
     return Decided(
         choice=np.where(arms.is_in(HOLDOUT, CONTROL), NOTHING, choice),
         intended=intended,
+        priced=priced,
         crowded_out=_crowded_out(everyone, allocation) & treated,
         allocation=allocation,
         ranked=ranked,

@@ -76,6 +76,7 @@ PLAN_SCHEMA = pa.schema(
         ("expected_value", pa.float64()),
         ("suppression", pa.string()),
         ("expires_on", pa.date32()),
+        ("intended_offer_id", pa.string()),
     ]
 )
 
@@ -185,6 +186,7 @@ def plan_table(
         "lot": pa.array(choice_sets(arms, explorable, intended, names), pa.string()),
         **_expectations(worth, choice),
         "suppression": suppression,
+        "intended_offer_id": _offer_ids(offers, decided.priced),
     }
     table = pa.table([columns[name] for name in PLAN_SCHEMA.names], names=PLAN_SCHEMA.names)
     return table.cast(PLAN_SCHEMA)
@@ -195,10 +197,15 @@ def _terms(offers: Offers, choice: Ints, *, as_of: date) -> dict[str, pa.Array]:
     chosen = pa.array(np.where(choice == NOTHING, len(offers), choice))
     expires_on = [as_of + timedelta(days=offer.expires_after_days) for offer in offers]
     return {
-        "offer_id": pa.array([*(offer.offer_id for offer in offers), NO_OFFER]).take(chosen),
+        "offer_id": _offer_ids(offers, choice),
         "channel": pa.array([*(offer.channel for offer in offers), None]).take(chosen),
         "expires_on": pa.array([*expires_on, None], pa.date32()).take(chosen),
     }
+
+
+def _offer_ids(offers: Offers, choice: Ints) -> pa.Array:
+    names = pa.array([*(offer.offer_id for offer in offers), NO_OFFER])
+    return names.take(pa.array(np.where(choice == NOTHING, len(offers), choice)))
 
 
 def _expectations(worth: Worth, choice: Ints) -> dict[str, pa.Array]:

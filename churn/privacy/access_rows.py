@@ -124,6 +124,7 @@ FIELDS = {
     "suppression": "why there is no offer, as a code",
     "suppression_means": "meaning of the code",
     "expires_on": "last day of the offer",
+    "intended_offer_id": 'the offer that the plan would make without any random draw; "none": none',
     "experiment": "global: no offers in any campaign; otherwise the campaign",
     "member": "1: held out; 0: not",
     "member_means": "meaning of member",

@@ -127,6 +127,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             only_one INTEGER PRIMARY KEY CHECK (only_one = 1), moment TEXT NOT NULL
         )""",
     ),
+    ("ALTER TABLE plans ADD COLUMN intended_offer_id TEXT",),
 )
 
 EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
@@ -149,7 +150,10 @@ class Run(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanRow(Record):
-    """What a plan decided for one customer; `expected_cost` is in the currency of the plan."""
+    """What a plan decided for one customer; `expected_cost` is in the currency of the plan.
+
+    `intended_offer_id` is the offer without any randomisation, None in plans of earlier releases.
+    """
 
     customer_id: str
     campaign_id: str
@@ -159,6 +163,7 @@ class PlanRow(Record):
     arm: str
     propensity: float
     expected_cost: float
+    intended_offer_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

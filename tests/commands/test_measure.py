@@ -407,6 +407,30 @@ def altered(shop, tmp_path, change):
     return path
 
 
+def test_customers_whom_the_plan_would_not_serve_are_not_compared(shop, tmp_path):
+    """As exploration leaves them: in every arm, some with an offer."""
+    unserved = np.arange(CUSTOMERS) % 5 == 0
+
+    def change(planned):
+        ids = np.where(unserved, "none", planned["intended_offer_id"])
+        return planned.assign(intended_offer_id=ids)
+
+    folder, files, planned = shop
+    path, out = altered(shop, tmp_path, change), tmp_path / "measured.parquet"
+    result = measure(folder / "connected.toml", plan=path, scores=files["scores"], out=out)
+    compared = pd.read_parquet(out)["compared"]
+    assert (compared == ((planned["propensity"] < 1) & ~unserved)).all()
+    assert any("whom the plan would not have served" in note for note in result.warnings)
+    assert result.metrics["effects"]["retained"]["verdict"] == "more"
+
+
+def test_plans_of_earlier_releases_compare_all_whose_draw_made_a_difference(shop, tmp_path):
+    folder, _, planned = shop
+    path = altered(shop, tmp_path, lambda p: p.drop(columns="intended_offer_id"))
+    result = measure(folder / "churn.toml", plan=path)
+    assert result.rows["compared"] == (planned["propensity"] < 1).sum()
+
+
 def test_groups_that_differ_from_the_plan_show_no_effect(shop, tmp_path):
     """Half of the controls are lost, so the rest is not comparable."""
     path = altered(shop, tmp_path, lambda p: p[(p["arm"] == "treatment") | (p.index % 2 == 0)])

@@ -82,6 +82,17 @@ def test_every_plan_keeps_its_promises(plan, rows, budget, share, consent):
     json.dumps(found.summary, allow_nan=False)
 
 
+@given(customers, st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_what_the_plan_intends_does_not_depend_on_the_draw(plan, rows, key):
+    scores = _scores([*_average(10), *rows])
+    certain = plan(scores, shares=Shares(holdout=0.0)).table
+    shares = Shares(holdout=0.3, control=0.2, explore=0.5, key=f"key {key}")
+    drawn = plan(scores, shares=shares).table
+    assert drawn["intended_offer_id"].equals(certain["intended_offer_id"])
+    assert certain["intended_offer_id"].equals(certain["offer_id"])
+
+
 def test_the_table_has_the_columns_of_the_design():
     assert PLAN_SCHEMA.names == [
         "customer_id",
@@ -101,6 +112,7 @@ def test_the_table_has_the_columns_of_the_design():
         "expected_value",
         "suppression",
         "expires_on",
+        "intended_offer_id",
     ]
 
 

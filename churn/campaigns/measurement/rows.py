@@ -44,6 +44,8 @@ ANOTHER_OFFER = "name another offer of the catalogue than the customer was sent"
 UNITS = 10_000
 MONEY = ("net_spend", "margin", "contact_cost", "redemption_cost")
 PLANNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "expected_cost")
+INTENDED = "intended_offer_id"
+"""A column of plans since they state whom they would serve without any randomisation."""
 KEPT = (ARMS[HOLDOUT], ARMS[CONTROL])
 _DECIMAL = pa.decimal128(18, 4)
 MEASURED_SCHEMA = pa.schema(
@@ -163,7 +165,8 @@ class Measured:
     """The rows, with money in ten-thousandths, and facts about the campaign.
 
     `unmatched` counts redemptions that match no offer or campaign, by what they refer to.
-    `compared`: customers for whom the draw of holdout and control made a difference. Days before
+    `compared`: customers whom the plan would serve, and for whom the draw of holdout and control
+    made a difference. Days before
     `closes` are counted; the window is over, and its orders have arrived, where `closed`: as of
     `ends` and later. `sent_by` is what states which offers were sent.
     """
@@ -208,6 +211,9 @@ def measured_rows(
 ) -> Measured:
     """The outcomes of a plan (`PLANNED`, one campaign and date) as known at the snapshot.
 
+    Compared are customers for whom the draw made a difference and whom the plan would serve without
+    it (`INTENDED`, if the plan has it): others would add noise around zero.
+
     Counted are the days from the plan's date on, `horizon_days` at most. Sent is what contacts of
     the campaign say, else what was `delivered` by the ledger. Costs are those of the catalogue: a
     contact for each who was sent an offer, and the margin of each redemption; if the tables have no
@@ -226,9 +232,9 @@ def measured_rows(
         raise ConfigError(rule, got=snapshot.as_of, fix="Pass a later --as-of, or newer data.")
     seen = Cutoffs((plan_as_of,), days, snapshot.as_of, arrival_lag_days=lag)
     window = Window(campaign, plan_as_of, seen.label_end(plan_as_of))
-    frame = planned[[*PLANNED]].reset_index(drop=True)
+    frame = planned.reindex(columns=[*PLANNED, INTENDED]).reset_index(drop=True)
     frame["kept"] = frame["arm"].isin(KEPT)
-    frame["compared"] = frame["propensity"] < 1
+    frame["compared"] = (frame["propensity"] < 1) & (frame[INTENDED] != NO_OFFER)
     for name in ("churn_probability", "expected_margin"):
         frame[name] = np.nan
         if scores is not None and name in scores:
