@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -22,48 +23,75 @@ from churn.data.history.past import Past
 NEVER = np.iinfo(np.int32).min // 2
 """The day of the last purchase of those who had bought nothing."""
 
+
 STATES = ("kept", "lost", "new", "won_back", "inactive")
+
+
+def slots(dates: Ints, days: Ints) -> Ints:
+    """How many of the ascending dates are at or before each day."""
+    if not len(days):
+        return np.zeros(0, dtype=np.int64)
+    least, most = int(days.min()), int(days.max())
+    table = np.searchsorted(dates, np.arange(least, most + 1), side="right")
+    return np.asarray(table[days - least])
 
 
 class Activity:
     """The purchase days of a block's customers at dates (day numbers, ascending).
 
-    `before`: the purchase days before each date, shape (customers, dates). `last_day`: the last of
-    them, `NEVER` without one. A purchase is an order with an amount above zero.
+    `customer` and `day` are the purchase days, oldest first within a customer; a purchase is an
+    order with an amount above zero. Matrices of shape (customers, dates) lie in memory date by date
+    and are computed when they are first used.
     """
 
     def __init__(self, past: Past, dates: Sequence[int], active_days: int) -> None:
         self.dates = np.asarray(dates, dtype=np.int64)
         self.active_days = active_days
+        self.customers = len(past)
         bought = past.days.bought
         self.customer: Ints = past.days.customer[bought]
         self.day: Ints = past.days.local_day[bought]
-        customers, width = len(past), len(self.dates) + 1
-        slot = np.searchsorted(self.dates, self.day, side="right")
-        counts = np.bincount(self.customer * width + slot, minlength=customers * width)
-        counts = counts.reshape(customers, width).astype(np.int32)
-        self.before: Ints = np.cumsum(counts[:, :-1], axis=1, dtype=np.int32)
-        self.first_row: Ints = np.cumsum(counts.sum(axis=1)) - counts.sum(axis=1)
-        self.last_day: Ints = self.nth_last_day(1)
 
-    def nth_last_day(self, place: int) -> Ints:
-        """The day of the last (1), last but one (2) … purchase day before each date, `NEVER`
-        without one, shape (customers, dates).
-        """
-        row = self.first_row[:, None] + self.before - place
+    @cached_property
+    def first_row(self) -> Ints:
+        """The place among the purchase days of each customer's first, shape (customers,)."""
+        counts = np.bincount(self.customer, minlength=self.customers)
+        return np.cumsum(counts) - counts
+
+    @cached_property
+    def before(self) -> Ints:
+        """The purchase days before each date."""
+        return self._days_before(self.dates)
+
+    @cached_property
+    def within(self) -> Ints:
+        """The purchase days in the last `active_days` before each date."""
+        return self.before - self._days_before(self.dates - self.active_days)
+
+    @cached_property
+    def last_day(self) -> Ints:
+        """The day of the last purchase before each date, `NEVER` without one."""
+        row = self.first_row[:, None] + self.before - 1
         found = np.full(row.shape, NEVER, dtype=np.int64)
-        there = self.before >= place
+        there = self.before > 0
         found[there] = self.day[row[there]]
         return found
+
+    @cached_property
+    def active_matrix(self) -> Bools:
+        """Who had bought in the last `active_days` before each date."""
+        return np.asarray(self.within > 0)
+
+    def _days_before(self, dates: Ints) -> Ints:
+        key = slots(dates, self.day) * self.customers + self.customer
+        shape = (len(dates) + 1, self.customers)
+        counts = np.bincount(key, minlength=shape[0] * shape[1]).reshape(shape)[:-1]
+        before: Any = np.cumsum(counts, axis=0, dtype=np.int32)
+        return np.asarray(before.T)
 
     def ever(self, date: int) -> Bools:
         """Who had bought before the date at that place."""
         return np.asarray(self.before[:, date] > 0)
-
-    @cached_property
-    def active_matrix(self) -> Bools:
-        """Who had bought in the last `active_days` before each date, shape (customers, dates)."""
-        return np.asarray(self.last_day >= self.dates - self.active_days)
 
     def active(self, date: int) -> Bools:
         """The same before the date at that place."""

@@ -8,9 +8,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from churn.analytics.balance import Activity
+from churn.analytics.balance import Activity, slots
 from churn.analytics.customer_base import CustomerBase, added_up, millionths
-from churn.analytics.metric_sums import by_slot
 from churn.arrays import Bools, Floats, Ints
 from churn.data.history.columns import arrow_numbers
 from churn.data.history.past import Past
@@ -67,15 +66,21 @@ def _add_cohorts(
     cohorts: Ints, past: Past, activity: Activity, cohort: Ints, bought: Bools
 ) -> None:
     """Adds buyers and net revenue by cohort and age, the periods since its own."""
-    _, gross, refunds = by_slot(past, activity)
-    net = (millionths(gross) - millionths(refunds))[:, 1:-1]
-    buyers = np.diff(activity.before, axis=1) > 0
-    for sums, values in zip(cohorts, (buyers, net), strict=True):
-        customer, period = np.nonzero(values)
-        age = period - cohort[customer]
-        kept = bought[customer] & (age >= 0) & (cohort[customer] >= 0)
-        customer, period, age = customer[kept], period[kept], age[kept]
-        np.add.at(sums, (cohort[customer], age), values[customer, period].astype(np.int64))
+    days, periods = past.days, cohorts.shape[1]
+    period = slots(activity.dates, days.local_day) - 1
+    own = cohort[days.customer]
+    counts = bought[days.customer] & (period >= own) & (own >= 0) & (period < periods)
+    key = own * periods + period - own
+    rows = np.flatnonzero(counts & days.bought)
+    customer, when = days.customer[rows], period[rows]
+    begins = np.ones(len(rows), dtype=bool)
+    begins[1:] = (customer[1:] != customer[:-1]) | (when[1:] != when[:-1])
+    size = periods * periods
+    buyers = np.bincount(key[rows[begins]], minlength=size)
+    cohorts[0] += buyers.reshape(periods, periods)
+    net = millionths(days.spend) - millionths(days.returned)
+    money = np.bincount(key[counts], net[counts].astype(np.float64), size)
+    cohorts[1] += np.rint(money).astype(np.int64).reshape(periods, periods)
 
 
 def second_purchases(

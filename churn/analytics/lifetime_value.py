@@ -22,6 +22,12 @@ from churn.errors import GateError
 from churn.features.lifetime_fits import HISTORIES, as_of_age, purchase_histories, sampled
 
 NAN = float("nan")
+FITTED_TO, CURVED_BY = 20_000, 4_000
+"""At most so many customers are used for the parameters, and for their uncertainty."""
+
+LONGEST = 1 << 17
+"""More days than there are in any history."""
+
 STEP = 1e-3
 """Of the logarithm of a parameter, for differences."""
 
@@ -66,36 +72,58 @@ def _expected(rows: Mapping[str, Floats], horizon_days: int) -> tuple[float, flo
     from churn.features.lifetime import BGNBD
     from churn.features.spend import GammaGamma
 
-    order = np.lexsort([rows[name] for name in HISTORIES.names[1:-1]])
-    rows = {name: values[order] for name, values in rows.items()}
-    some = sampled(rows)
-    history, mean = as_of_age(some), some["spend_cents"] / 100 / some["purchase_days"]
-    weight, days = some["customers"], some["purchase_days"]
-    buying = BGNBD.fit(*history, weights=weight)
-    spending = GammaGamma.fit(days, mean, weights=weight)
+    history = (rows["purchase_days"] * LONGEST + rows["tenure_days"]) * LONGEST
+    order = np.lexsort([rows["spend_cents"], history + rows["recency_days"]])
+    ordered = {name: values[order] for name, values in rows.items()}
+    some = _Histories.of(sampled(ordered, FITTED_TO))
+    few = _Histories.of(sampled(some.rows, CURVED_BY))
+    buying = BGNBD.fit(*some.history, weights=some.weight)
+    spending = GammaGamma.fit(some.days, some.mean, weights=some.weight)
 
-    def values(parameters: Floats) -> Floats:
-        bought = BGNBD(*parameters[:4].tolist()).expected_purchases(horizon_days, *history)
-        return np.asarray(
-            bought * GammaGamma(*parameters[4:].tolist()).expected_mean_spend(days, mean)
-        )
+    def values(parameters: Floats, of: _Histories) -> Floats:
+        bought = BGNBD(*parameters[:4].tolist()).expected_purchases(horizon_days, *of.history)
+        model = GammaGamma(*parameters[4:].tolist())
+        return np.asarray(bought * model.expected_mean_spend(of.days, of.mean))
 
-    def mean_value(parameters: Floats) -> float:
-        return dot(weight, values(parameters)) / float(weight.sum())
+    def buying_fit(p: Floats) -> float:
+        return BGNBD(*p.tolist()).log_likelihood(*few.history, weights=few.scaled(some))
+
+    def spending_fit(p: Floats) -> float:
+        model = GammaGamma(*p.tolist())
+        return model.log_likelihood(few.days, few.mean, weights=few.scaled(some))
 
     fitted = np.array([*buying.to_dict().values(), *spending.to_dict().values()])
-    slope = _slope(mean_value, fitted)
-    variance = _variance(
-        lambda p: BGNBD(*p.tolist()).log_likelihood(*history, weights=weight), fitted[:4], slope[:4]
-    ) + _variance(
-        lambda p: GammaGamma(*p.tolist()).log_likelihood(days, mean, weights=weight),
-        fitted[4:],
-        slope[4:],
-    )
-    each, count = values(fitted), float(weight.sum())
-    expected = dot(weight, each) / count
-    spread = dot(weight, (each - expected) ** 2) / count
-    return expected, float(np.sqrt(variance + spread / count))
+    slope = _slope(lambda p: few.averaged(values(p, few)), fitted)
+    variance = _variance(buying_fit, fitted[:4], slope[:4])
+    variance += _variance(spending_fit, fitted[4:], slope[4:])
+    each = values(fitted, some)
+    expected = some.averaged(each)
+    spread = some.averaged((each - expected) ** 2)
+    return expected, float(np.sqrt(variance + spread / some.weight.sum()))
+
+
+@dataclass(frozen=True)
+class _Histories:
+    """Distinct histories, and the customers of each as `weight`."""
+
+    rows: Mapping[str, Floats]
+    history: tuple[Floats, Floats, Floats]
+    days: Floats
+    mean: Floats
+    weight: Floats
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Floats]) -> _Histories:
+        mean = rows["spend_cents"] / 100 / rows["purchase_days"]
+        return cls(rows, as_of_age(rows), rows["purchase_days"], mean, rows["customers"])
+
+    def averaged(self, values: Floats) -> float:
+        """The mean over customers."""
+        return dot(self.weight, values) / float(self.weight.sum())
+
+    def scaled(self, other: _Histories) -> Floats:
+        """The weights, for as many customers as the other has."""
+        return np.asarray(self.weight * (other.weight.sum() / self.weight.sum()))
 
 
 def _slope(function: Callable[[Floats], float], at: Floats) -> Floats:

@@ -95,7 +95,6 @@ def _members(name: str, activity: Activity) -> Bools:
     if name == "buyers":
         return np.asarray(activity.before[:, 1] > activity.before[:, 0])
     if name == "repeat_customers":
-        earliest = activity.dates[1] - activity.active_days
-        return np.asarray(activity.nth_last_day(2)[:, 1] >= earliest)
+        return np.asarray(activity.within[:, 1] > 1)
     attribute = {"active_at_start": "start", "active_at_end": "end"}.get(name, name)
     return np.array(getattr(balance, attribute))

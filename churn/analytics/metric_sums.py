@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from churn.analytics.balance import Activity
+from churn.analytics.balance import Activity, slots
 from churn.analytics.customer_base import CustomerBase, added_up, millionths
 from churn.analytics.splits import Split, Values, redeemed_between
-from churn.arrays import Bools, Floats, Ints
+from churn.arrays import Bools, Ints
 from churn.data.history.columns import arrow_numbers
 from churn.data.history.past import Past
 
@@ -112,13 +112,20 @@ def _sums(
         everyone = np.zeros((1, periods, len(MEASURES)), dtype=np.int64)
         parts = [np.zeros((len(v.names), periods, len(MEASURES)), np.int64) for _, v in cells]
         for place, matrix in enumerate(measures):
-            everyone[0, :, place] = matrix.sum(axis=0, dtype=np.int64)
+            everyone[0, :, place] = _column_sums(matrix)
             for (_, values), part in zip(cells, parts, strict=True):
                 _add_by_cell(part[:, :, place], values, matrix)
         found.add(EVERYONE[0], EVERYONE[1:], everyone)
         for (name, values), part in zip(cells, parts, strict=True):
             found.add(name, values.names, part)
     yield from found.batches(SUMS)
+
+
+def _column_sums(matrix: Ints | Bools) -> Ints:
+    """The sum over customers, shape (periods,)."""
+    if matrix.dtype == np.bool_:
+        return np.array([np.count_nonzero(column) for column in matrix.T], dtype=np.int64)
+    return np.asarray(matrix.sum(axis=0, dtype=np.int64))
 
 
 def _add_by_cell(sums: Ints, values: Values, matrix: Ints | Bools) -> None:
@@ -132,32 +139,30 @@ def _measures(past: Past, activity: Activity, redemptions: bool) -> Iterator[Int
     """The measures in the order of `MEASURES`, shape (customers, periods)."""
     balance = activity.balances
     bought = np.diff(activity.before, axis=1) > 0
-    twice = activity.nth_last_day(2)[:, 1:] >= activity.dates[1:] - activity.active_days
+    twice = activity.within[:, 1:] > 1
     yield from (balance.start, balance.kept, balance.lost, balance.new, balance.won_back)
     yield from (balance.end, activity.before[:, 1:] > 0, twice, bought)
-    orders, gross, refunds = by_slot(past, activity)
-    yield orders[:, 1:-1].astype(np.int64)
+    orders, spent, returned = by_slot(past, activity)
+    yield orders[:, 1:-1]
     yield _redeemers(past, activity, bought) if redemptions else np.zeros_like(bought)
-    spent, returned = millionths(gross), millionths(refunds)
     yield from (spent[:, 1:-1], returned[:, 1:-1])
     net = spent - returned
     yield np.where(activity.before[:, 1:] > 0, np.cumsum(net, axis=1)[:, 1:-1], 0)
     yield from _retained(net[:, 1:-1], bought)
 
 
-def by_slot(past: Past, activity: Activity) -> tuple[Floats, Floats, Floats]:
-    """Orders, spend and refunds of each customer before, in and after the periods, shape
-    (customers, periods + 2).
+def by_slot(past: Past, activity: Activity) -> tuple[Ints, Ints, Ints]:
+    """Orders, spend and refunds (in millionths) of each customer before, in and after the periods,
+    shape (customers, periods + 2).
     """
-    days, width = past.days, len(activity.dates) + 1
-    slot = np.searchsorted(activity.dates, days.local_day, side="right")
-    place = days.customer * width + slot
+    days, shape = past.days, (len(activity.dates) + 1, len(past))
+    place = slots(activity.dates, days.local_day) * shape[1] + days.customer
 
-    def sums(values: Floats | Ints) -> Floats:
-        counted = np.bincount(place, values.astype(np.float64), len(past) * width)
-        return np.asarray(counted, dtype=np.float64).reshape(len(past), width)
+    def sums(values: Ints) -> Ints:
+        counted = np.bincount(place, values.astype(np.float64), shape[0] * shape[1])
+        return np.asarray(counted.astype(np.int64).reshape(shape).T)
 
-    return sums(days.orders), sums(days.spend), sums(days.returned)
+    return sums(days.orders), sums(millionths(days.spend)), sums(millionths(days.returned))
 
 
 def _redeemers(past: Past, activity: Activity, bought: Bools) -> Bools:
@@ -171,11 +176,10 @@ def _retained(net: Ints, bought: Bools) -> Iterator[Ints]:
     """Of the buyers of the period before: their net revenue then, in this period, and what they
     spent again, at most as much as then. Nothing in the first period.
     """
-    before, earlier = np.zeros_like(net), np.zeros_like(bought)
-    before[:, 1:], earlier[:, 1:] = net[:, :-1], bought[:, :-1]
-    before = np.where(earlier, np.maximum(before, 0), 0)
-    again = np.where(before > 0, net, 0)
-    yield from (before, again, np.clip(again, 0, before))
+    before = np.zeros_like(net)
+    before[:, 1:] = np.maximum(net[:, :-1] * bought[:, :-1], 0)
+    again = net * (before > 0)
+    yield from (before, again, np.minimum(np.maximum(again, 0), before))
 
 
 def _gaps(

@@ -135,12 +135,12 @@ def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats
     return {**floats, "customers": customers}
 
 
-def sampled(rows: Mapping[str, Floats]) -> Mapping[str, Floats]:
-    """The histories of every k-th customer, so that `MOST_CUSTOMERS` remain."""
+def sampled(rows: Mapping[str, Floats], most: int = MOST_CUSTOMERS) -> Mapping[str, Floats]:
+    """The histories of every k-th customer, so that `most` remain."""
     total = rows["customers"].sum()
-    if total <= MOST_CUSTOMERS:
+    if total <= most:
         return rows
-    chosen = (np.arange(MOST_CUSTOMERS) + 0.5) * total / MOST_CUSTOMERS
+    chosen = (np.arange(most) + 0.5) * total / most
     places = np.searchsorted(np.cumsum(rows["customers"]), chosen, side="right")
     kept, customers = np.unique(places, return_counts=True)
     chosen_rows = {name: values[kept] for name, values in rows.items()}
