@@ -17,37 +17,39 @@ from churn.data.history.past import Past
 COUNTS = pa.schema(
     [("kind", pa.string()), *((name, pa.int64()) for name in ("row", "column", "one", "other"))]
 )
-"""Rows of several kinds: `cohort` (cohort, age, customers, revenue in millionths), `second` and
+"""Rows of several kinds: `cohort` (cohort, age, customers, revenue in millionths), `margin`
+(cohort, age, margin in millionths, 0), `second` and
 `lapse` (days, 0, events, censored), `frequency` (repeat purchase days, 0, customers, 0).
 """
 
 MOST_REPEATS = 7
 
 
-def cohort_sums(base: CustomerBase, bounds: Sequence[int]) -> pa.Table:
+def cohort_sums(base: CustomerBase, bounds: Sequence[int], *, margin_rate: float) -> pa.Table:
     """The rows of `COUNTS` for periods between consecutive bounds (day numbers)."""
-    sweep = partial(_counts, tuple(bounds), base.active_days)
+    sweep = partial(_counts, tuple(bounds), base.active_days, margin_rate)
     return added_up(base.sweep(sweep, COUNTS), ("kind", "row", "column"))
 
 
 def _counts(
-    bounds: tuple[int, ...], active_days: int, pasts: Iterable[Past]
+    bounds: tuple[int, ...], active_days: int, margin_rate: float, pasts: Iterable[Past]
 ) -> Iterator[pa.RecordBatch]:
     periods = len(bounds) - 1
-    cohorts = np.zeros((2, periods, periods), dtype=np.int64)
+    cohorts = np.zeros((3, periods, periods), dtype=np.int64)
     curves = np.zeros((2, 2, bounds[-1] - bounds[0] + active_days + 2), dtype=np.int64)
     repeats = np.zeros(MOST_REPEATS + 1, dtype=np.int64)
     for past in pasts:
         activity = Activity(past, bounds, active_days)
         first, bought = _first_days(activity)
         cohort = np.searchsorted(activity.dates, first, side="right") - 1
-        _add_cohorts(cohorts, past, activity, cohort, bought)
+        _add_cohorts(cohorts, past, activity, np.where(bought, cohort, -1), margin_rate)
         last = past.moment.day
         _add(curves[0], *second_purchases(activity, first, bought, last))
         _add(curves[1], *lapses(activity, first, bought, last))
         count = np.bincount(activity.customer, minlength=len(past))[bought] - 1
         repeats += np.bincount(np.minimum(count, MOST_REPEATS), minlength=MOST_REPEATS + 1)
-    yield _batch("cohort", *cohorts)
+    yield _batch("cohort", *cohorts[:2])
+    yield _batch("margin", cohorts[2], np.zeros_like(cohorts[2]))
     yield _batch("second", *curves[0][:, :, None])
     yield _batch("lapse", *curves[1][:, :, None])
     yield _batch("frequency", repeats[:, None], np.zeros_like(repeats)[:, None])
@@ -63,13 +65,15 @@ def _first_days(activity: Activity) -> tuple[Ints, Bools]:
 
 
 def _add_cohorts(
-    cohorts: Ints, past: Past, activity: Activity, cohort: Ints, bought: Bools
+    cohorts: Ints, past: Past, activity: Activity, cohort: Ints, margin_rate: float
 ) -> None:
-    """Adds buyers and net revenue by cohort and age, the periods since its own."""
+    """Adds buyers, net revenue and margin by cohort (-1: none) and age, the periods since its
+    own.
+    """
     days, periods = past.days, cohorts.shape[1]
     period = slots(activity.dates, days.local_day) - 1
     own = cohort[days.customer]
-    counts = bought[days.customer] & (period >= own) & (own >= 0) & (period < periods)
+    counts = (period >= own) & (own >= 0) & (period < periods)
     key = own * periods + period - own
     rows = np.flatnonzero(counts & days.bought)
     customer, when = days.customer[rows], period[rows]
@@ -79,8 +83,9 @@ def _add_cohorts(
     buyers = np.bincount(key[rows[begins]], minlength=size)
     cohorts[0] += buyers.reshape(periods, periods)
     net = millionths(days.spend) - millionths(days.returned)
-    money = np.bincount(key[counts], net[counts].astype(np.float64), size)
-    cohorts[1] += np.rint(money).astype(np.int64).reshape(periods, periods)
+    for sums, values in zip(cohorts[1:], (net, millionths(days.margin(margin_rate))), strict=True):
+        money = np.bincount(key[counts], values[counts].astype(np.float64), size)
+        sums += np.rint(money).astype(np.int64).reshape(periods, periods)  # noqa: PLW2901
 
 
 def second_purchases(

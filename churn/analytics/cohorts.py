@@ -98,10 +98,10 @@ def cohorts(
     """
     base = CustomerBase.of(tables, as_of=as_of, active_days=active_days)
     periods = _periods(base, period)
-    sums = cohort_sums(base, seen_bounds(periods, base.as_of))
+    sums = cohort_sums(base, seen_bounds(periods, base.as_of), margin_rate=margin_rate)
     curves = {name: _curve(sums, kind) for name, kind in CURVES.items()}
     found = {
-        "cohorts": _triangle(sums, periods, base.as_of, margin_rate),
+        "cohorts": _triangle(sums, periods, base.as_of),
         **{name: _curve_table(curve) for name, curve in curves.items()},
         "frequency": _frequency(sums),
     }
@@ -156,21 +156,22 @@ def _kind(sums: pa.Table, kind: str) -> tuple[Ints, Ints, Ints, Ints]:
     return row, column, one, other
 
 
-def _triangle(
-    sums: pa.Table, periods: Sequence[Period], as_of: date, margin_rate: float
-) -> pa.Table:
+def _triangle(sums: pa.Table, periods: Sequence[Period], as_of: date) -> pa.Table:
     """One row per cohort with customers and age, open cells included up to the current period."""
     row, column, customers, revenue = _kind(sums, "cohort")
     shape = (len(periods), len(periods))
     bought, spent = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     bought[row, column], spent[row, column] = customers, revenue
-    size, total = bought[:, 0], np.cumsum(spent, axis=1)
+    row, column, earned, _ = _kind(sums, "margin")
+    margins = np.zeros(shape, dtype=np.int64)
+    margins[row, column] = earned
+    size, total = bought[:, 0], np.cumsum(margins, axis=1)
     places = [(c, k) for c in range(len(periods)) for k in range(len(periods) - c) if size[c]]
     cohort, age = (np.array([one[n] for one in places], dtype=np.int64) for n in (0, 1))
     closes = [periods[c + k].end for c, k in places]
     is_open = np.array([one > as_of for one in closes], dtype=bool)
     hidden = np.where(is_open, np.nan, 1.0)
-    margin = margin_rate * total[cohort, age] / MILLIONTHS * hidden
+    margin = total[cohort, age] / MILLIONTHS * hidden
     numbers: dict[str, Floats | Ints] = {
         "cohort_size": size[cohort],
         "age": age,

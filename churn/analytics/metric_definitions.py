@@ -56,6 +56,12 @@ METRICS = defined(
         ),
         Definition("net_revenue", "currency", "gross revenue - refunds"),
         Definition(
+            "margin",
+            "currency",
+            "net revenue - cost of goods (unit_cost of the lines); [value] margin_rate x net "
+            "revenue where that is unknown",
+        ),
+        Definition(
             "repeat_purchase_rate_percent",
             "%",
             "of the customers active at the end, those who bought on at least two of the active "

@@ -35,7 +35,6 @@ class Rows:
         gaps: pa.Table,
         costs: PeriodCosts,
         late: Ints,
-        margin_rate: float,
         redemptions: bool,
     ) -> None:
         self.periods = periods
@@ -46,7 +45,6 @@ class Rows:
         self.gaps = gaps
         self.costs = costs
         self.late = late
-        self.margin_rate = margin_rate
         self.redemptions = redemptions
 
     def table(self) -> pa.Table:
@@ -59,6 +57,21 @@ class Rows:
         for name, values in {**self._balance(), **self._purchases(), **self._money()}.items():
             columns[name] = arrow_counts(values) if name in COUNTED else arrow_numbers(values)
         return pa.table(columns)
+
+    def margin_share(self, otherwise: float) -> float:
+        """The margin of everyone in all periods as a share of net revenue."""
+        net, margin = self._net(), int(self.sums["margin"][self._everyone].sum())
+        return margin / net if net > 0 else otherwise
+
+    @property
+    def uncosted_share(self) -> float:
+        """The share of net revenue whose cost of goods is unknown."""
+        net = self._net()
+        return int(self.sums["uncosted"][self._everyone].sum()) / net if net > 0 else 0.0
+
+    def _net(self) -> int:
+        net = self.sums["gross_revenue"] - self.sums["refunds"]
+        return int(net[self._everyone].sum())
 
     def _period_columns(self) -> dict[str, pa.Array]:
         chosen = [self.periods[place] for place in self.place.tolist()]
@@ -119,8 +132,9 @@ class Rows:
         before = sums["revenue_before"] * self._follows()
         retention, acquisition = self._costs()
         new = sums["new"] * np.where(self._flag("is_truncated"), np.nan, 1.0)
-        realised = self.margin_rate * sums["realised_revenue"] / MILLIONTHS
+        realised = sums["realised_margin"] / MILLIONTHS
         return {
+            "margin": np.asarray(sums["margin"] / MILLIONTHS),
             "customers": sums["bought_before"],
             "realised_value": divided(realised, sums["bought_before"]),
             "revenue_before": before / MILLIONTHS,

@@ -7,7 +7,7 @@ never averaged. Money is in whole millionths.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -27,9 +27,11 @@ COUNTS = (
     *("active_at_start", "kept", "lost", "new", "won_back", "active_at_end"),
     *("bought_before", "repeat_customers", "buyers", "orders", "redeemers"),
 )
-MONEY = ("gross_revenue", "refunds", "realised_revenue", "revenue_before", "revenue_again")
-MONEY_MORE = ("revenue_retained",)
-MEASURES = (*COUNTS, *MONEY, *MONEY_MORE)
+MONEY = (
+    *("gross_revenue", "refunds", "margin", "realised_margin", "uncosted"),
+    *("revenue_before", "revenue_again", "revenue_retained"),
+)
+MEASURES = (*COUNTS, *MONEY)
 KEYS = ("split", "value", "period")
 SUMS = pa.schema(
     [
@@ -49,10 +51,16 @@ GAPS = pa.schema(
 
 
 def metric_sums(
-    base: CustomerBase, bounds: Sequence[int], splits: Sequence[Split], *, redemptions: bool
+    base: CustomerBase,
+    bounds: Sequence[int],
+    splits: Sequence[Split],
+    *,
+    margin_rate: float,
+    redemptions: bool,
 ) -> pa.Table:
     """One row of `SUMS` per split, value and period between consecutive bounds (day numbers)."""
-    sweep = partial(_sums, tuple(bounds), base.active_days, tuple(splits), redemptions)
+    counted = partial(_measures, margin_rate=margin_rate, redemptions=redemptions)
+    sweep = partial(_sums, tuple(bounds), base.active_days, tuple(splits), counted)
     return added_up(base.sweep(sweep, SUMS, grains=_grains(splits, redemptions)), KEYS)
 
 
@@ -100,14 +108,14 @@ def _sums(
     bounds: tuple[int, ...],
     active_days: int,
     splits: tuple[Split, ...],
-    redemptions: bool,
+    counted: Callable[[Past, Activity], Iterator[Ints | Bools]],
     pasts: Iterable[Past],
 ) -> Iterator[pa.RecordBatch]:
     periods = len(bounds) - 1
     found = CellSums(periods, len(MEASURES))
     for past in pasts:
         activity = Activity(past, bounds, active_days)
-        measures = _measures(past, activity, redemptions)
+        measures = counted(past, activity)
         cells = [(split.name, split.values(past, activity)) for split in splits]
         everyone = np.zeros((1, periods, len(MEASURES)), dtype=np.int64)
         parts = [np.zeros((len(v.names), periods, len(MEASURES)), np.int64) for _, v in cells]
@@ -135,34 +143,44 @@ def _add_by_cell(sums: Ints, values: Values, matrix: Ints | Bools) -> None:
     np.add.at(sums, (codes, period), matrix[customer, period].astype(np.int64))
 
 
-def _measures(past: Past, activity: Activity, redemptions: bool) -> Iterator[Ints | Bools]:
+def _measures(
+    past: Past, activity: Activity, *, margin_rate: float, redemptions: bool
+) -> Iterator[Ints | Bools]:
     """The measures in the order of `MEASURES`, shape (customers, periods)."""
     balance = activity.balances
     bought = np.diff(activity.before, axis=1) > 0
     twice = activity.within[:, 1:] > 1
     yield from (balance.start, balance.kept, balance.lost, balance.new, balance.won_back)
     yield from (balance.end, activity.before[:, 1:] > 0, twice, bought)
-    orders, spent, returned = by_slot(past, activity)
+    days, by_slot = past.days, slot_sums(past, activity)
+    orders, spent, returned = (
+        by_slot(days.orders),
+        by_slot(millionths(days.spend)),
+        by_slot(millionths(days.returned)),
+    )
     yield orders[:, 1:-1]
     yield _redeemers(past, activity, bought) if redemptions else np.zeros_like(bought)
     yield from (spent[:, 1:-1], returned[:, 1:-1])
     net = spent - returned
-    yield np.where(activity.before[:, 1:] > 0, np.cumsum(net, axis=1)[:, 1:-1], 0)
+    margin = by_slot(millionths(days.margin(margin_rate)))
+    yield margin[:, 1:-1]
+    yield np.where(activity.before[:, 1:] > 0, np.cumsum(margin, axis=1)[:, 1:-1], 0)
+    yield by_slot(millionths(days.uncosted))[:, 1:-1]
     yield from _retained(net[:, 1:-1], bought)
 
 
-def by_slot(past: Past, activity: Activity) -> tuple[Ints, Ints, Ints]:
-    """Orders, spend and refunds (in millionths) of each customer before, in and after the periods,
-    shape (customers, periods + 2).
+def slot_sums(past: Past, activity: Activity) -> Callable[[Ints], Ints]:
+    """A function that adds up whole numbers of days with orders for each customer before, in and
+    after the periods, shape (customers, periods + 2).
     """
-    days, shape = past.days, (len(activity.dates) + 1, len(past))
-    place = slots(activity.dates, days.local_day) * shape[1] + days.customer
+    shape = (len(activity.dates) + 1, len(past))
+    place = slots(activity.dates, past.days.local_day) * shape[1] + past.days.customer
 
     def sums(values: Ints) -> Ints:
         counted = np.bincount(place, values.astype(np.float64), shape[0] * shape[1])
         return np.asarray(counted.astype(np.int64).reshape(shape).T)
 
-    return sums(days.orders), sums(millionths(days.spend)), sums(millionths(days.returned))
+    return sums
 
 
 def _redeemers(past: Past, activity: Activity, bought: Bools) -> Bools:

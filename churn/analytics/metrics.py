@@ -72,16 +72,17 @@ def metrics(
     periods = periods_of(options.period, first=first, as_of=base.as_of, active_days=active_days)
     bounds = seen_bounds(periods, base.as_of)
     redemptions = tables.has("redemptions")
-    sums = metric_sums(base, bounds, splits, redemptions=redemptions)
+    sums = metric_sums(
+        base, bounds, splits, margin_rate=options.margin_rate, redemptions=redemptions
+    )
     costs = period_costs(tables.as_of(base.as_of), bounds, options.costs, options.campaigns)
     late = late_orders(base, [min(one.end, base.as_of) for one in periods])
     gaps = gap_counts(base, bounds, splits)
-    rows = Rows(periods, sums, gaps, costs, late, options.margin_rate, redemptions)
+    rows = Rows(periods, sums, gaps, costs, late, redemptions)
     found, value = {"periods": rows.table()}, None
     if options.value_days is not None:
-        value = lifetime_value(
-            base, horizon_days=options.value_days, margin_rate=options.margin_rate
-        )
+        share = rows.margin_share(options.margin_rate)
+        value = lifetime_value(base, horizon_days=options.value_days, margin_rate=share)
         found["value"] = _value_table(value)
     resolved = {
         "active_days": active_days,
@@ -101,7 +102,7 @@ def metrics(
         key=("split", "value", "period"),
         resolved=resolved,
         displays=displays(found["periods"], value, resolved),
-        notes=tuple(_notes(periods, costs, late, active_days)),
+        notes=(*_notes(periods, costs, late, active_days), *_cost_note(base, rows)),
         left_out={"customers": base.left_out} if base.left_out else {},
     )
 
@@ -121,6 +122,14 @@ def seen_bounds(periods: Sequence[Period], as_of: date) -> list[int]:
     """The day numbers between periods; the last period ends at `as_of` at the latest."""
     ends = [day_number(min(one.end, as_of)) for one in periods]
     return [day_number(periods[0].start), *ends]
+
+
+def _cost_note(base: CustomerBase, rows: Rows) -> tuple[str, ...]:
+    """A note on the revenue whose cost of goods is unknown, where some is known."""
+    share = rows.uncosted_share
+    if "cost" not in base.tables.columns("orders") or not share:
+        return ()
+    return (f"{share:.1%} of net revenue has no unit_cost: the margin rate applies to it",)
 
 
 def _value_table(value: LifetimeValue) -> pa.Table:

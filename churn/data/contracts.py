@@ -75,6 +75,7 @@ TABLES = {
             category="?text",
             product_name="?text",
             quantity="?number",
+            unit_cost="?number",
         ),
         _table(
             "order_lines",
@@ -86,6 +87,7 @@ TABLES = {
             quantity="number",
             amount="number",
             discount="?number",
+            unit_cost="?number",
         ),
         _table(
             "customers",
@@ -150,7 +152,14 @@ TABLES = {
             cap_days="?number",
             changed_at="time",
         ),
-        _table("costs", "date", date="time", category="text", amount="number"),
+        _table(
+            "costs",
+            "date",
+            date="time",
+            category="text",
+            amount="number",
+            acquisition_source="?text",
+        ),
         _table(
             "subscriptions",
             "started_at",
@@ -159,6 +168,7 @@ TABLES = {
             started_at="time",
             expires_at="time",
             cancelled_at="?time",
+            amount="?number",
         ),
     )
 }

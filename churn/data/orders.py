@@ -11,6 +11,7 @@ from churn.data.audit import TableAudit
 from churn.data.calendar import without_strays
 from churn.data.engines.base import Engine
 from churn.data.fences import far_orders_warning
+from churn.data.goods_costs import UNCOSTED, cost_sql
 from churn.data.order_numbers import separate_orders
 from churn.data.refunds import without_cancelled
 from churn.data.settings import DataSettings
@@ -78,8 +79,10 @@ def _orders_sql(columns: set[str]) -> str:
     """One row per order, or per order and batch, with what had arrived of it by then."""
     batched = "loaded_day" in columns
     keys = "customer_id, order_id" + (", loaded_day" if batched else "")
-    amounts = [name for name in ("amount", "discount") if name in columns]
-    sums = [f"sum({_millionths(name)}) AS {name}" for name in amounts]
+    amounts: dict[str, str] = {name: name for name in ("amount", "discount") if name in columns}
+    if "unit_cost" in columns:
+        amounts |= {"cost": f"coalesce({cost_sql(columns)}, 0)", "uncosted": UNCOSTED}
+    sums = [f"sum({_millionths(sql)}) AS {name}" for name, sql in amounts.items()]
     firsts = [f"min({name}) AS {name}" for name in ("day", "local_day")]
     details = [name for name in DETAILS if name in columns]
     shown = ", ".join([keys, *firsts, *sums, *(f"min({name}) AS {name}" for name in details)])
@@ -92,7 +95,7 @@ def _orders_sql(columns: set[str]) -> str:
 
 def _millionths(name: str) -> str:
     """A value in whole millionths: their sum does not depend on the order of the rows."""
-    return f"CAST(round({name} * 1e6) AS DECIMAL(38, 0))"
+    return f"CAST(round(({name}) * 1e6) AS DECIMAL(38, 0))"
 
 
 def _units(millionths: str, name: str) -> str:

@@ -16,6 +16,7 @@ from churn.data.days import as_date, date_of, day_number, midnight, zone
 from churn.data.engines.base import Engine, Frame, Relation, identifier
 from churn.data.engines.choice import EngineName, open_engine
 from churn.data.erased import ErasedRows
+from churn.data.goods_costs import add_costs
 from churn.data.ids import Guests
 from churn.data.ingest import TableImporter, day_begins_sql
 from churn.data.order_numbers import lines_of_one_order
@@ -181,6 +182,9 @@ class Tables:
             if table == "order_lines" and audits["orders"].shared_order_ids:
                 audit = lines_of_one_order(engine, audit, limit=settings.bad_row_limit)
             audits[table] = audit
+        costs = add_costs(engine, audits)
+        orders = audits["orders"]
+        audits["orders"] = replace(orders, warnings=(*orders.warnings, *costs))
         return cls(engine, settings, compare_ids(engine, settings, audits), fetched)
 
     def close(self) -> None:

@@ -68,6 +68,7 @@ FIELDS = {
     "category": "category of a product or cost",
     "product_name": "name of the product",
     "quantity": "quantity",
+    "unit_cost": "cost of goods of one unit",
     "loaded_at": "when the row was loaded",
     "superseded_at": "when a newer version of the order was loaded",
     "signed_up_at": "when the customer signed up",

@@ -17,7 +17,7 @@ LATEST = np.iinfo(np.int32).max
 def day_sums(orders: Mapping[str, Column]) -> dict[str, Column]:
     """One row per customer and day of orders sorted by both: customer, local_day, orders (with an
     amount above zero), spend, returned; if orders have them, discount and discounted_orders (of
-    purchases) and channel (the code of the first by name, of purchases).
+    purchases), cost and uncosted, and channel (the code of the first by name, of purchases).
     """
     amount = orders["amount"]
     bought = amount > 0
@@ -32,6 +32,8 @@ def day_sums(orders: Mapping[str, Column]) -> dict[str, Column]:
         given = np.where(bought, orders["discount"], 0.0)
         days["discount"] = np.where(given > 0, given, 0.0)
         days["discounted_orders"] = (given > 0).astype(np.int32)
+    if "cost" in orders:
+        days |= {name: np.nan_to_num(orders[name]) for name in ("cost", "uncosted")}
     if "channel" in orders:
         days["channel"] = np.where(bought, orders["channel"], NO_TEXT)
     return joined_days(days)
@@ -117,6 +119,17 @@ class Days(Segments):
     def net(self) -> Floats:
         """Purchases minus returns."""
         return np.asarray(self.spend - self.returned)
+
+    def margin(self, rate: float) -> Floats:
+        """Net minus the cost of goods; where that is unknown, the share `rate` of net."""
+        if "cost" not in self._columns:
+            return rate * self.net
+        return np.asarray(self.net - self._columns["cost"] - (1 - rate) * self._columns["uncosted"])
+
+    @property
+    def uncosted(self) -> Floats:
+        """The net amounts whose cost of goods is unknown."""
+        return self._columns["uncosted"] if "cost" in self._columns else self.net
 
     @cached_property
     def net_capped(self) -> Floats:

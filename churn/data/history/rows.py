@@ -25,15 +25,21 @@ TEXTS = (
 )
 WHOLE = ("kind", "expires_local_day")
 ARRIVALS = ("loaded_day", "line_loaded_day", "superseded_day")
-NUMBERS = ("amount", "discount", "quantity", "value", "day", "cancelled_local_day", "signed_up_day")
+NUMBERS = (
+    *("amount", "discount", "cost", "uncosted", "quantity", "value"),
+    *("day", "cancelled_local_day", "signed_up_day"),
+)
 COLUMNS = (*TEXTS, *WHOLE, *ARRIVALS, *NUMBERS)
 SORTED_BY = ("customer_id", "grain", "local_day")
 
 READ = {
-    "orders": ("amount", "discount", "channel", "loaded_day", "superseded_day"),
+    "orders": (
+        *("amount", "discount", "channel", "loaded_day", "superseded_day"),
+        *("cost", "uncosted"),
+    ),
     "lines": ("product_id", "category", "quantity", "amount", "discount", *ARRIVALS),
     "events": ("kind", "value", "ref", "loaded_day"),
-    "terms": ("day", "expires_local_day", "cancelled_local_day", "loaded_day"),
+    "terms": ("day", "expires_local_day", "cancelled_local_day", "amount", "loaded_day"),
     "customers": ("signed_up_day", "acquisition_source", "loaded_day"),
     "profiles": ("region", "acquisition_source", "loyalty_tier", "loaded_day"),
 }
