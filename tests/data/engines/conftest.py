@@ -18,7 +18,9 @@ def running_spark() -> Iterator[Engine]:
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java")
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYSPARK_SUBMIT_ARGS", "--master local[2] pyspark-shell")
+        # Tests end before Java's second compiler has paid off.
+        options = "--conf spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1"
+        environment.setenv("PYSPARK_SUBMIT_ARGS", f"--master local[2] {options} pyspark-shell")
         engine = open_engine("spark")
     yield engine
     engine.close()
