@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from churn.arrays import Bools, Floats
@@ -46,8 +46,10 @@ class Estimate:
         return {"estimate": self.estimate, "low": self.low, "high": self.high}
 
 
-def mean_by_customer(values: ArrayLike, customer: ArrayLike) -> Estimate:
-    """The mean over rows, with its standard error clustered by customer.
+def mean_by_customer(
+    values: ArrayLike, customer: ArrayLike, weight: Floats | None = None
+) -> Estimate:
+    """The mean over rows, weighted if asked, with its standard error clustered by customer.
 
     >>> mean_by_customer([0.0, 1.0, 0.0, 1.0], ["a", "b", "c", "d"]).estimate
     0.5
@@ -55,8 +57,10 @@ def mean_by_customer(values: ArrayLike, customer: ArrayLike) -> Estimate:
     value = np.asarray(values, dtype=float)
     if not len(value):
         return Estimate(float("nan"), float("nan"))
-    mean = float(value.mean())
-    return Estimate(mean, float(np.sqrt(_clustered(value - mean, customer))) / len(value))
+    weight = np.ones(len(value)) if weight is None else weight
+    total = float(weight.sum())
+    mean = float((weight * value).sum()) / total
+    return Estimate(mean, float(np.sqrt(_clustered(weight * (value - mean), customer))) / total)
 
 
 def _clustered(residual: Floats, customer: ArrayLike) -> float:
@@ -81,16 +85,20 @@ class EffectLine:
     centre: float
 
     @classmethod
-    def fit(cls, pseudo: Floats, predicted: Floats, customer: ArrayLike) -> Self:
+    def fit(
+        cls, pseudo: Floats, predicted: Floats, customer: ArrayLike, weight: Floats | None = None
+    ) -> Self:
         """The line from pseudo-outcomes and out-of-fold predictions of the same rows."""
-        average, centre = mean_by_customer(pseudo, customer), float(predicted.mean())
+        weight = np.ones(len(pseudo)) if weight is None else weight
+        average = mean_by_customer(pseudo, customer, weight)
+        centre = float(np.average(predicted, weights=weight))
         deviation = predicted - centre
-        spread = float(deviation @ deviation)
+        spread = float((weight * deviation) @ deviation)
         if not spread > 0:
             return cls(average, 0.0, 0.0, centre)
-        raw = float(deviation @ pseudo) / spread
+        raw = float((weight * deviation) @ pseudo) / spread
         residual = pseudo - average.estimate - raw * deviation
-        error = np.sqrt(_clustered(deviation * residual, customer)) / spread
+        error = np.sqrt(_clustered(weight * deviation * residual, customer)) / spread
         shrinkage = max(0.0, 1 - (error / raw) ** 2) if raw > 0 else 0.0
         return cls(average, min(raw * shrinkage, 1.0), float(error), centre)
 
@@ -121,7 +129,7 @@ class Group:
 
 
 def responsive_groups(
-    features: pd.DataFrame, pseudo: Floats, customer: ArrayLike
+    features: pd.DataFrame, pseudo: Floats, customer: ArrayLike, weight: Floats | None = None
 ) -> Mapping[str, tuple[Group, ...]]:
     """`works`: groups whose effect is above zero and above the average; `harms`: below zero.
 
@@ -129,12 +137,14 @@ def responsive_groups(
     group of their own. The intervals hold simultaneously for all groups examined, at 95 %
     (Bonferroni). Of each kind, the three groups with the most extreme bounds are returned.
     """
-    customers, average = np.asarray(customer), float(np.mean(pseudo))
+    customers, weight = np.asarray(customer), np.ones(len(pseudo)) if weight is None else weight
+    average = float(np.average(pseudo, weights=weight))
     cells = [cell for name in features.columns for cell in _cells(str(name), features[name])]
     large = [cell for cell in cells if cell[2].sum() >= MIN_GROUP_CUSTOMERS]
     z = float(norm.ppf(1 - (1 - GROUP_LEVEL) / 2 / max(len(large), 1)))
     groups = [
-        _group(name, rule, pseudo[inside], customers[inside], z) for name, rule, inside in large
+        _group(name, rule, (pseudo[some], customers[some], weight[some]), z)
+        for name, rule, some in large
     ]
     works = [group for group in groups if group.low > max(average, 0.0)]
     harms = [group for group in groups if group.high < 0]
@@ -144,10 +154,11 @@ def responsive_groups(
     }
 
 
-def _group(feature: str, rule: str, pseudo: Floats, customer: ArrayLike, z: float) -> Group:
-    mean = mean_by_customer(pseudo, customer)
+def _group(feature: str, rule: str, rows: tuple[Floats, NDArray[Any], Floats], z: float) -> Group:
+    """The group of those pseudo-outcomes, customers and weights."""
+    mean = mean_by_customer(*rows)
     half = z * mean.error
-    count = len(np.unique(np.asarray(customer)))
+    count = len(np.unique(rows[1]))
     return Group(feature, rule, count, mean.estimate, mean.estimate - half, mean.estimate + half)
 
 

@@ -129,6 +129,23 @@ class ExperimentData:
         rows: Bools = self.compared & np.asarray(self.rows["lot"].isin(lots))
         return rows
 
+    def overlap_weights(self, offer: str) -> Floats:
+        """The weight of each row in averages of an offer's effect, 0 to 1; 0 outside its choice
+        sets.
+
+        Of each choice set 1 / mean(1 / e_j + 1 / e_0), e_j and e_0 being the propensities of the
+        offer and of none, estimated from the rows assigned to them. Choice sets that hardly vary
+        the offer then do not drown the others in noise, so that more rows do not widen an interval
+        as they may with the plain mean. Source: overlap weights, Li, Morgan and Zaslavsky (2018).
+        """
+        rows = self.in_choice_set(offer)
+        shown = rows & (self.assigned(offer) | self.assigned(NO_OFFER))
+        noise = pd.Series(np.where(shown, 1 / self.propensity**2, 0.0)[rows])
+        lots = self.rows.loc[rows, "lot"].to_numpy()
+        weights = np.zeros(len(self))
+        weights[rows] = 1 / noise.groupby(lots).transform("mean").to_numpy()
+        return weights / weights.max(initial=0.0) if rows.any() else weights
+
     def only(self, which: NDArray[Any]) -> ExperimentData:
         """Some of the rows, by a mask or positions."""
         return replace(self, rows=self.rows.iloc[np.arange(len(self))[which]])

@@ -47,16 +47,21 @@ class LearnerSettings:
     seed: int = 0
     threads: int = 0
 
-    def fit_effect(self, matrix: np.ndarray, pseudo: Floats) -> str:
-        """Trees for pseudo-outcomes under squared error, as LightGBM text."""
-        return self._fit("regression", self.effect, matrix, pseudo)
+    def fit_effect(self, matrix: np.ndarray, pseudo: Floats, weight: Floats) -> str:
+        """Trees for weighted pseudo-outcomes under squared error, as LightGBM text."""
+        return self._fit("regression", self.effect, matrix, pseudo, weight)
 
     def fit_outcome(self, matrix: np.ndarray, retained: Floats) -> str:
         """Trees for P(retained), as LightGBM text."""
         return self._fit("binary", self.outcome, matrix, retained)
 
     def _fit(
-        self, objective: str, growth: GrowthSettings, matrix: np.ndarray, target: Floats
+        self,
+        objective: str,
+        growth: GrowthSettings,
+        matrix: np.ndarray,
+        target: Floats,
+        weight: Floats | None = None,
     ) -> str:
         leaf = max(growth.min_rows_in_leaf, int(growth.leaf_share * len(matrix)))
         settings = BoosterSettings(
@@ -72,7 +77,7 @@ class LearnerSettings:
             seed=self.seed,
             threads=self.threads,
         )
-        return fit_booster(matrix, target, settings)
+        return fit_booster(matrix, target, settings, weight=weight)
 
 
 @dataclass(frozen=True)
@@ -151,8 +156,8 @@ class DRLearner:
         pseudo = pseudo_outcomes(data, offers, outcomes)
         matrix, texts = data.matrix, {}
         for column, offer in enumerate(offers):
-            rows = data.in_choice_set(offer)
-            texts[offer] = learning.fit_effect(matrix[rows], pseudo[rows, column])
+            rows, weight = data.in_choice_set(offer), data.overlap_weights(offer)
+            texts[offer] = learning.fit_effect(matrix[rows], pseudo[rows, column], weight[rows])
         return cls(offers, SLearner.fit(data, offers, learning), texts)
 
     def effects(self, matrix: np.ndarray) -> Floats:

@@ -90,18 +90,21 @@ class RobustRanking(Ranking):
 
     steps: Steps
     pseudo: Floats
+    weight: Floats
 
     @classmethod
-    def of(cls, pseudo: ArrayLike, score: ArrayLike) -> Self:
-        """Pseudo-outcomes ranked by an out-of-fold score."""
-        steps = Steps.of(score)
-        return cls(steps, np.asarray(pseudo, dtype=float)[steps.order])
+    def of(cls, pseudo: ArrayLike, score: ArrayLike, weight: Floats | None = None) -> Self:
+        """Pseudo-outcomes, weighted if asked, ranked by an out-of-fold score."""
+        steps, values = Steps.of(score), np.asarray(pseudo, dtype=float)
+        weight = np.ones(len(values)) if weight is None else weight
+        return cls(steps, values[steps.order], weight[steps.order])
 
     def uplift_at(self, shares: Floats, drawn: Floats | None = None) -> Floats:
         """See `Ranking`."""
-        rows, total = self.steps.totals(self.pseudo[None, :], shares, drawn)
+        columns = np.stack([self.weight * self.pseudo, self.weight])
+        _, total, weight = self.steps.totals(columns, shares, drawn)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(total / rows)
+            return np.asarray(total / weight)
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,8 @@ def _finding(
         return _plain_finding(data, offer, customers)
     column = unseen.offers.index(offer)
     pseudo, customer = unseen.pseudo[rows, column], data.customer[rows]
-    line = EffectLine.fit(pseudo, unseen.effects["dr"][rows, column], customer)
+    weight = data.overlap_weights(offer)[rows]
+    line = EffectLine.fit(pseudo, unseen.effects["dr"][rows, column], customer, weight)
     report = _report(data, offer, unseen, settings)
     reached, reasons = verdict(line.average, min(customers), report)
     features = data.rows.loc[rows, list(data.feature_names)]
@@ -192,7 +193,7 @@ def _finding(
         shift=_shifts(line, with_mean(rate, unseen.outcomes[rows, 0])),
         needed_per_arm=customers_per_arm(line.average.estimate, rate),
         uplift=report,
-        groups=responsive_groups(features, pseudo, customer),
+        groups=responsive_groups(features, pseudo, customer, weight),
     )
 
 
@@ -202,7 +203,10 @@ def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int])
     rate = _retained_without(part)
     flat = np.full((len(part), 2), rate)
     line = EffectLine.fit(
-        pseudo_outcomes(part, (offer,), flat)[:, 0], np.zeros(len(part)), part.customer
+        pseudo_outcomes(part, (offer,), flat)[:, 0],
+        np.zeros(len(part)),
+        part.customer,
+        part.overlap_weights(offer),
     )
     reached, reasons = verdict(line.average, min(customers), None)
     return Finding(
@@ -231,9 +235,9 @@ def _report(
     rows, column = data.in_choice_set(offer), unseen.offers.index(offer)
     scores = {name: effects[rows, column] for name, effects in unseen.effects.items()}
     scores["risk"] = -unseen.outcomes[rows, 0]
-    pseudo = unseen.pseudo[rows, column]
+    pseudo, weight = unseen.pseudo[rows, column], data.overlap_weights(offer)[rows]
     return evaluate_rankings(
-        {name: RobustRanking.of(pseudo, score) for name, score in scores.items()},
+        {name: RobustRanking.of(pseudo, score, weight) for name, score in scores.items()},
         data.customer[rows],
         share=settings.share,
         replicates=settings.replicates,
