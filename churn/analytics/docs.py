@@ -13,6 +13,7 @@ from churn.analytics.definitions import Definition
 from churn.analytics.metric_cells import NAMES
 from churn.analytics.metric_definitions import METRICS
 from churn.analytics.splits import SPLITS
+from churn.analytics.subscriptions import SUBSCRIPTIONS
 
 INTRODUCTION = """\
 # Retention
@@ -95,8 +96,16 @@ Python: `churn.cohorts(tables, active_days=…)`; the tables are `cohorts`, `sec
 and `frequency`.
 """
 
+SUBSCRIPTIONS_TEXT = """\
+If `[data.subscriptions]` is connected, `churn metrics` also shows the balance of subscribers and of
+monthly recurring revenue (the table `subscriptions` in `--json` and Python). A subscription that is
+renewed within `[churn] grace_days` is not lost. A customer has one price at a time: the `amount` of
+the term that began last, per 30.4375 days; of a term without an end, the `amount` itself.
+"""
+
 SECTIONS = (
     Section("Metrics", METRICS_TEXT, METRICS),
+    Section("Subscriptions", SUBSCRIPTIONS_TEXT, SUBSCRIPTIONS),
     Section("Cohorts", COHORTS_TEXT, COHORTS),
 )
 

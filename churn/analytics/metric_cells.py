@@ -12,9 +12,11 @@ import pyarrow as pa
 from churn.analytics.balance import Activity
 from churn.analytics.cells import LISTED, Cell, listed
 from churn.analytics.customer_base import CustomerBase
+from churn.analytics.metric_sums import grains_of
 from churn.analytics.metrics import seen_bounds
 from churn.analytics.periods import DEFAULT_PERIOD, Period, periods_of
 from churn.analytics.splits import SPLITS, Split, chosen_splits
+from churn.analytics.subscriptions import STATES, subscription_balance
 from churn.arrays import Bools
 from churn.data.history.columns import arrow_mask
 from churn.data.history.past import Past
@@ -24,6 +26,7 @@ from churn.errors import ConfigError
 NAMES = (
     *("active_at_start", "kept", "lost", "arrived", "new", "won_back", "active_at_end"),
     *("buyers", "repeat_customers"),
+    *STATES,
 )
 PERIOD = "period"
 
@@ -35,6 +38,7 @@ def metric_customers(
     active_days: int,
     as_of: date | str | None = None,
     period: str = DEFAULT_PERIOD,
+    grace_days: int = 7,
 ) -> pa.Table:
     """`customer_id` and `cell` of the customers of a cell, e.g. `lost,period=2011-11,channel=web`.
 
@@ -54,8 +58,11 @@ def metric_customers(
     splits = chosen_splits([key for key, _ in asked], tables)
     wanted = [(split, value) for split, (_, value) in zip(splits, asked, strict=True)]
     bounds = seen_bounds([chosen], base.as_of)
-    sweep = partial(_listed, cell.name, bounds, active_days, wanted)
-    grains = {grain for split in splits for grain in split.grains}
+    sweep = partial(_listed, cell.name, bounds, active_days, grace_days, wanted)
+    grains = grains_of(splits) | ({"terms"} if cell.name in STATES else set())
+    if cell.name in STATES and not tables.has("subscriptions"):
+        rule = f"{cell.name} needs the table of subscriptions"
+        raise ConfigError(rule, fix="Connect it in [data.subscriptions].")
     named = Cell(cell.name, {**cell.keys, PERIOD: chosen.label})
     return listed(named, base.sweep(sweep, LISTED, grains=grains))
 
@@ -75,12 +82,13 @@ def _listed(
     name: str,
     bounds: Sequence[int],
     active_days: int,
+    grace_days: int,
     wanted: Sequence[tuple[Split, str]],
     pasts: Iterable[Past],
 ) -> Iterator[pa.RecordBatch]:
     for past in pasts:
         activity = Activity(past, bounds, active_days)
-        chosen = _members(name, activity)
+        chosen = _members(name, activity, past, grace_days)
         for split, value in wanted:
             values = split.values(past, activity)
             places = [place for place, one in enumerate(values.names) if one == value]
@@ -89,8 +97,11 @@ def _listed(
         yield pa.record_batch([ids], schema=LISTED)
 
 
-def _members(name: str, activity: Activity) -> Bools:
+def _members(name: str, activity: Activity, past: Past, grace_days: int) -> Bools:
     """Who belongs to that number in the one period."""
+    if name in STATES:
+        subscribers, _ = subscription_balance(past, activity.dates.tolist(), grace_days)
+        return np.array(getattr(subscribers, STATES[name])[:, 0])
     balance = activity.balance(0, 1)
     if name == "buyers":
         return np.asarray(activity.before[:, 1] > activity.before[:, 0])

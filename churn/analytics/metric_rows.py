@@ -25,6 +25,18 @@ def arrow_counts(values: Floats | Ints) -> pa.Array:
     return arrow_numbers(np.asarray(values, dtype=np.float64)).cast(pa.int64())
 
 
+def period_columns(periods: Sequence[Period], places: Ints) -> dict[str, pa.Array]:
+    """The period of each row: its label, its bounds, and whether it is partial or truncated."""
+    chosen = [periods[place] for place in places.tolist()]
+    return {
+        "period": pa.array([one.label for one in chosen], pa.string()),
+        "start": pa.array([one.start for one in chosen], pa.date32()),
+        "end": pa.array([one.end for one in chosen], pa.date32()),
+        "is_partial": arrow_mask(np.array([one.is_partial for one in chosen], dtype=bool)),
+        "is_truncated": arrow_mask(np.array([one.is_truncated for one in chosen], dtype=bool)),
+    }
+
+
 class Rows:
     """The rows of the table `periods`, made of sums."""
 
@@ -52,7 +64,7 @@ class Rows:
         columns: dict[str, pa.Array] = {
             "split": pa.array(self.split, pa.string()),
             "value": pa.array(self.value, pa.string()),
-            **self._period_columns(),
+            **period_columns(self.periods, self.place),
         }
         for name, values in {**self._balance(), **self._purchases(), **self._money()}.items():
             columns[name] = arrow_counts(values) if name in COUNTED else arrow_numbers(values)
@@ -72,16 +84,6 @@ class Rows:
     def _net(self) -> int:
         net = self.sums["gross_revenue"] - self.sums["refunds"]
         return int(net[self._everyone].sum())
-
-    def _period_columns(self) -> dict[str, pa.Array]:
-        chosen = [self.periods[place] for place in self.place.tolist()]
-        return {
-            "period": pa.array([one.label for one in chosen], pa.string()),
-            "start": pa.array([one.start for one in chosen], pa.date32()),
-            "end": pa.array([one.end for one in chosen], pa.date32()),
-            "is_partial": arrow_mask(np.array([one.is_partial for one in chosen], dtype=bool)),
-            "is_truncated": arrow_mask(np.array([one.is_truncated for one in chosen], dtype=bool)),
-        }
 
     def _balance(self) -> dict[str, Floats | Ints]:
         sums, rated = self.sums, ~self._flag("is_truncated")

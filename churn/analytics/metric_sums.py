@@ -60,8 +60,10 @@ def metric_sums(
 ) -> pa.Table:
     """One row of `SUMS` per split, value and period between consecutive bounds (day numbers)."""
     counted = partial(_measures, margin_rate=margin_rate, redemptions=redemptions)
-    sweep = partial(_sums, tuple(bounds), base.active_days, tuple(splits), counted)
-    return added_up(base.sweep(sweep, SUMS, grains=_grains(splits, redemptions)), KEYS)
+    sweep = partial(summed, tuple(bounds), base.active_days, tuple(splits), counted, SUMS)
+    return added_up(
+        base.sweep(sweep, SUMS, grains=grains_of(splits, redemptions=redemptions)), KEYS
+    )
 
 
 def gap_counts(base: CustomerBase, bounds: Sequence[int], splits: Sequence[Split]) -> pa.Table:
@@ -69,11 +71,12 @@ def gap_counts(base: CustomerBase, bounds: Sequence[int], splits: Sequence[Split
     days before the period's end, seen until that end: those that ended, and those still open.
     """
     sweep = partial(_gaps, tuple(bounds), base.active_days, tuple(splits))
-    rows = base.sweep(sweep, GAPS, grains=_grains(splits, redemptions=False))
+    rows = base.sweep(sweep, GAPS, grains=grains_of(splits))
     return added_up(rows, (*KEYS, "days"))
 
 
-def _grains(splits: Sequence[Split], redemptions: bool) -> set[str]:
+def grains_of(splits: Sequence[Split], *, redemptions: bool = False) -> set[str]:
+    """The grains that those splits, and redemptions, read."""
     own = {grain for split in splits for grain in split.grains}
     return own | ({"events"} if redemptions else set())
 
@@ -104,21 +107,25 @@ class CellSums:
             yield pa.record_batch([*keys, arrow_numbers(periods), *columns], schema=schema)
 
 
-def _sums(
+def summed(
     bounds: tuple[int, ...],
     active_days: int,
     splits: tuple[Split, ...],
     counted: Callable[[Past, Activity], Iterator[Ints | Bools]],
+    schema: pa.Schema,
     pasts: Iterable[Past],
 ) -> Iterator[pa.RecordBatch]:
-    periods = len(bounds) - 1
-    found = CellSums(periods, len(MEASURES))
+    """Rows of the schema: `KEYS`, and the sums over customers of what `counted` yields, matrices of
+    shape (customers, periods) in the order of the other columns.
+    """
+    periods, width = len(bounds) - 1, len(schema) - len(KEYS)
+    found = CellSums(periods, width)
     for past in pasts:
         activity = Activity(past, bounds, active_days)
         measures = counted(past, activity)
         cells = [(split.name, split.values(past, activity)) for split in splits]
-        everyone = np.zeros((1, periods, len(MEASURES)), dtype=np.int64)
-        parts = [np.zeros((len(v.names), periods, len(MEASURES)), np.int64) for _, v in cells]
+        everyone = np.zeros((1, periods, width), dtype=np.int64)
+        parts = [np.zeros((len(v.names), periods, width), np.int64) for _, v in cells]
         for place, matrix in enumerate(measures):
             everyone[0, :, place] = _column_sums(matrix)
             for (_, values), part in zip(cells, parts, strict=True):
@@ -126,7 +133,7 @@ def _sums(
         found.add(EVERYONE[0], EVERYONE[1:], everyone)
         for (name, values), part in zip(cells, parts, strict=True):
             found.add(name, values.names, part)
-    yield from found.batches(SUMS)
+    yield from found.batches(schema)
 
 
 def _column_sums(matrix: Ints | Bools) -> Ints:

@@ -24,6 +24,7 @@ from churn.analytics.metric_sums import gap_counts, metric_sums
 from churn.analytics.metrics_shown import displays
 from churn.analytics.periods import DEFAULT_PERIOD, Period, periods_of
 from churn.analytics.splits import chosen_splits
+from churn.analytics.subscriptions import SUBSCRIPTIONS, subscription_rows
 from churn.arrays import Ints
 from churn.data.days import day_number
 from churn.data.history.columns import arrow_numbers
@@ -39,7 +40,8 @@ class MetricOptions:
 
     `campaigns`: dates and costs of campaigns on record. `margin_rate`: share of net spend that is
     margin. Without `value_days` no lifetime value is computed. `target_percent`: bounds of the
-    retention rate that the shop set itself.
+    retention rate that the shop set itself. `grace_days`: how long after its expiry a subscription
+    can still be renewed.
     """
 
     period: str = DEFAULT_PERIOD
@@ -49,6 +51,7 @@ class MetricOptions:
     costs: CostRules = field(default_factory=CostRules)
     campaigns: Iterable[tuple[date, float]] = ()
     target_percent: tuple[float, float] | None = None
+    grace_days: int = 7
 
 
 def metrics(
@@ -60,7 +63,8 @@ def metrics(
     **more: Any,
 ) -> Analysis:
     """The metrics of all periods up to `as_of` (default: the end of the data), as tables `periods`
-    (one row per split, value and period) and `value` (customer lifetime value at `as_of`).
+    (one row per split, value and period), `value` (customer lifetime value at `as_of`) and, if they
+    are connected, `subscriptions` (one row per split, value and period).
 
     `more` are fields of `MetricOptions`, e.g. `period="month", by=["channel"]`. Raises ConfigError
     for an unknown period, split or date.
@@ -84,6 +88,10 @@ def metrics(
         share = rows.margin_share(options.margin_rate)
         value = lifetime_value(base, horizon_days=options.value_days, margin_rate=share)
         found["value"] = _value_table(value)
+    if tables.has("subscriptions"):
+        found["subscriptions"] = subscription_rows(
+            base, periods, bounds, splits, grace_days=options.grace_days
+        )
     resolved = {
         "active_days": active_days,
         "period": options.period,
@@ -97,11 +105,11 @@ def metrics(
         name="metrics",
         as_of=base.as_of,
         tables=found,
-        definitions=METRICS,
+        definitions={**METRICS, **SUBSCRIPTIONS},
         main="periods",
         key=("split", "value", "period"),
         resolved=resolved,
-        displays=displays(found["periods"], value, resolved),
+        displays=displays(found, value, resolved),
         notes=(*_notes(periods, costs, late, active_days), *_cost_note(base, rows)),
         left_out={"customers": base.left_out} if base.left_out else {},
     )

@@ -17,9 +17,10 @@ NOTHING = "-"
 
 
 def displays(
-    rows: pa.Table, value: LifetimeValue | None, resolved: Mapping[str, Any]
+    tables: Mapping[str, pa.Table], value: LifetimeValue | None, resolved: Mapping[str, Any]
 ) -> tuple[Table, ...]:
     """The newest periods of everyone, the newest period by split, and the lifetime value."""
+    rows = tables["periods"]
     everyone = [row for row in rows.to_pylist() if row["split"] == "all"][-SHOWN:]
     newest = everyone[-1]["period"] if everyone else ""
     cells = [r for r in rows.to_pylist() if r["split"] != "all" and r["period"] == newest]
@@ -33,6 +34,7 @@ def displays(
         _purchases(everyone, currency),
         _money(everyone, currency),
         *([_split(cells, newest)] if cells else []),
+        *([_subscriptions(tables["subscriptions"], currency)] if "subscriptions" in tables else []),
         *([] if value is None else [_value(value, currency)]),
     )
 
@@ -129,6 +131,30 @@ def _money(rows: Sequence[Mapping[str, Any]], currency: str) -> Table:
         for row in rows
     )
     return Table(f"Revenue retention and costs ({currency})", header, lines)
+
+
+def _subscriptions(table: pa.Table, currency: str) -> Table:
+    header = (
+        *("period", "at start", "kept", "lost", "new", "won back", "at end", "kept, %"),
+        *("MRR at start", "lost", "contraction", "expansion", "won", "MRR at end"),
+        *("gross kept, %", "net kept, %"),
+    )
+    states = ("at_start", "kept", "lost", "new", "won_back", "at_end")
+    money = ("at_start", "lost", "contraction", "expansion", "won", "at_end")
+    lines = tuple(
+        (
+            row["period"],
+            *(count(row[f"subscribers_{name}"]) for name in states),
+            number(row["subscription_retention_percent"], 1),
+            *(number(row[f"mrr_{name}"], 0) for name in money),
+            number(row["gross_mrr_retention_percent"], 1),
+            number(row["net_mrr_retention_percent"], 1),
+        )
+        for row in table.to_pylist()
+        if row["split"] == "all"
+    )
+    title = f"Subscriptions and monthly recurring revenue (MRR, {currency})"
+    return Table(title, header, lines[-SHOWN:])
 
 
 def _split(rows: Sequence[Mapping[str, Any]], period: str) -> Table:

@@ -55,6 +55,7 @@ def metrics(
             active_days=_active_days(session, active),
             as_of=session.as_of,
             period=_options(session, period, by).period,
+            grace_days=session.settings.churn.grace_days,
         )
 
     return run_analysis(
@@ -86,4 +87,5 @@ def _options(session: Session, period: str | None, by: Sequence[str]) -> MetricO
         ),
         campaigns=campaign_costs(session.ledger, before=session.as_of),
         target_percent=settings.target_percent,
+        grace_days=session.settings.churn.grace_days,
     )

@@ -18,8 +18,8 @@ class Terms(Segments):
 
     Columns: `local_day` (of the start) and `age_days` as in `Days`, `days_to_expiry` (whole days,
     negative once expired; NaN if the customer's last term is open), `plan_days` (from start to
-    expiry; NaN for an open term), `cancelled_days` (since the cancellation; NaN unless before the
-    cutoff), `is_last` (no other term of the customer expires later). An open term that was
+    expiry; NaN for an open term), `expires` (the day), `cancelled_days` (since the cancellation;
+    NaN unless before the cutoff), `is_last` (no other term of the customer expires later). An open term that was
     cancelled before the cutoff expired on that day.
     """
 
@@ -31,20 +31,29 @@ class Terms(Segments):
         ago = cutoff - columns.get("cancelled_local_day", np.full(len(self), np.nan))
         self.cancelled_days: Floats = np.where(ago > 0, ago, np.nan)
         expires = np.minimum(columns["expires_local_day"], OPEN_DAY)
-        self._expires: Floats = np.where(
+        self.expires: Floats = np.where(
             (expires >= OPEN_DAY) & (ago > 0), cutoff - self.cancelled_days, expires
         )
+        self._amount = columns.get("amount")
         last = self.last_expiry[self.customer]
-        self.is_last: Bools = self._expires == last
-        self.days_to_expiry: Floats = np.where(last < OPEN_DAY, self._expires - cutoff, np.nan)
+        self.is_last: Bools = self.expires == last
+        self.days_to_expiry: Floats = np.where(last < OPEN_DAY, self.expires - cutoff, np.nan)
         self.plan_days: Floats = np.where(
-            self._expires < OPEN_DAY, self._expires - self.local_day, np.nan
+            self.expires < OPEN_DAY, self.expires - self.local_day, np.nan
         )
 
     @property
     def last_expiry(self) -> Floats:
         """The day on which each customer's last term expires, shape (customers,)."""
-        return self.most(self._expires)
+        return self.most(self.expires)
+
+    def monthly_price(self, month_days: float) -> Floats:
+        """The amount per month, of an open term the amount itself; NaN without one."""
+        if self._amount is None:
+            return np.full(len(self), np.nan)
+        days = self.expires - self.local_day
+        months = np.where((self.expires < OPEN_DAY) & (days > 0), days / month_days, 1.0)
+        return np.asarray(self._amount / months)
 
     def distinct_starts(self) -> Floats:
         """The days on which a term began, for each customer."""
