@@ -19,8 +19,8 @@ class Terms(Segments):
     Columns: `local_day` (of the start) and `age_days` as in `Days`, `days_to_expiry` (whole days,
     negative once expired; NaN if the customer's last term is open), `plan_days` (from start to
     expiry; NaN for an open term), `expires` (the day), `cancelled_days` (since the cancellation;
-    NaN unless before the cutoff), `is_last` (no other term of the customer expires later). An open term that was
-    cancelled before the cutoff expired on that day.
+    NaN unless before the cutoff), `is_last` (no other term of the customer expires later). An open
+    term that was cancelled before the cutoff expired on that day.
     """
 
     def __init__(self, columns: Mapping[str, Column], customers: int, cutoff: int) -> None:
