@@ -19,17 +19,27 @@ from churn.data.tables import Tables
 from churn.data.terms import terms
 
 
-def outcomes(tables: Tables, cutoffs: Cutoffs, *, fence: float | None = None) -> Frame:
+def outcomes(
+    tables: Tables,
+    cutoffs: Cutoffs,
+    *,
+    fence: float | None = None,
+    customers: Sequence[str] | None = None,
+) -> Frame:
     """customer_id, cutoff, horizon_orders (amount > 0), horizon_net_spend; customers who neither
     bought nor returned anything in the window have no row. With a `fence` also
     horizon_fenced_spend, in which each order is capped at the fence, and each return at minus the
-    fence.
+    fence. `customers` limits the rows.
 
     The window is [c + lead, c + lead + horizon), in the version of each order last loaded
     before the panel's `until`.
     """
     days = [day_number(cutoff) for cutoff in cutoffs]
-    joined = _settled(tables, cutoffs).join(tables.engine.values({"cutoff": days}), how="cross")
+    orders = _settled(tables, cutoffs)
+    if customers is not None:
+        wanted = tables.engine.values({"customer_id": customers})
+        orders = orders.join(wanted, on="customer_id", how="semi")
+    joined = orders.join(tables.engine.values({"cutoff": days}), how="cross")
     opens = nw.col("cutoff") + cutoffs.lead_days
     closes = nw.col("cutoff") + cutoffs.reach_days
     sums = {

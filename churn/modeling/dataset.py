@@ -120,10 +120,12 @@ def build_dataset(
     sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
     sampled = None if sample is None else sample.customers
     built = sweep_features(source, list(cutoffs), clock, names=needed, customers=sampled)
-    rows = built.table().to_pandas()
-    for came_next in _labels(source, cutoffs, clock):
+    rows = built.table().to_pandas(split_blocks=True, self_destruct=True)
+    keys = rows[["customer_id", "cutoff"]]
+    for came_next in _labels(source, cutoffs, clock, sampled):
         table = source.engine.collect(came_next).to_pandas()
-        rows = rows.merge(table, on=["customer_id", "cutoff"], how="left")
+        labels = keys.merge(table, on=list(keys), how="left").drop(columns=list(keys))
+        rows = pd.concat([rows, labels], axis=1)
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
     rows, objecting = _without_objectors(rows, source)
     return Dataset(
@@ -164,8 +166,11 @@ def _check_lead(cutoffs: Cutoffs, clock: FeatureClock) -> None:
         )
 
 
-def _labels(tables: Tables, cutoffs: Cutoffs, clock: FeatureClock) -> list[Frame]:
-    found = [outcomes(tables, cutoffs, fence=order_fence(tables.engine) or 0.0)]
+def _labels(
+    tables: Tables, cutoffs: Cutoffs, clock: FeatureClock, customers: Sequence[str] | None
+) -> list[Frame]:
+    fence = order_fence(tables.engine) or 0.0
+    found = [outcomes(tables, cutoffs, fence=fence, customers=customers)]
     return [*found, renewals(tables, cutoffs)] if clock.is_contractual else found
 
 

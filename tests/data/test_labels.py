@@ -19,6 +19,9 @@ def begin(when: date, zone: str = "UTC") -> datetime:
     return datetime.combine(when, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
+AMOUNTS = {"anna": 3.0, "ben": 4.0, "cleo": 5.0}
+
+
 def order(at: datetime, amount: float = 1.0, **more) -> dict:
     return {"customer_id": "anna", "ordered_at": at, "amount": amount, **more}
 
@@ -48,6 +51,17 @@ def test_the_window_opens_at_its_first_midnight_and_closes_before_its_last(open_
     ):
         tables = open_shop([order(moment)], day_timezone=zone)
         assert bool(seen(tables, panel(lead=lead))) is inside, moment
+
+
+def test_outcomes_of_some_customers_are_those_rows_of_all(open_shop):
+    day = begin(CUTOFF) + timedelta(days=2)
+    rows = [{**order(day, amount), "customer_id": name} for name, amount in AMOUNTS.items()]
+    tables = open_shop(rows)
+    every = tables.engine.collect(outcomes(tables, panel())).to_pylist()
+    some = outcomes(tables, panel(), customers=["ben", "nobody"])
+    assert tables.engine.collect(some).to_pylist() == [
+        row for row in every if row["customer_id"] == "ben"
+    ]
 
 
 def test_returns_lower_the_spend_and_are_no_orders(open_shop):
