@@ -96,6 +96,7 @@ docs: $(READY) ## Write the generated pages of docs/, and build the site into si
 	$(BIN)/python -m churn.features.docs > docs/features.md
 	$(BIN)/python -m churn.analytics.docs > docs/retention.md
 	$(BIN)/python -m churn.cli.reference > docs/commands.md
+	$(BIN)/python -m churn.analytics.customer_docs > docs/segments.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(READY) ## Format the code

@@ -9,6 +9,7 @@ from churn.cli import (  # isort: skip
     shops,
     analytics,
     modelling,
+    customers,
     offers,
     sending,
     privacy,
@@ -20,6 +21,7 @@ from churn.cli.running import main
 __all__ = [
     "analytics",
     "app",
+    "customers",
     "main",
     "modelling",
     "offers",

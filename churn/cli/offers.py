@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,6 +35,12 @@ def plan(
     budget: Annotated[
         float | None, typer.Option("--budget", help="Budget in money; default: [offers] budget.")
     ] = None,
+    worklist: Annotated[
+        Path | None,
+        typer.Option(
+            "--worklist", metavar="FILE", help="Customers owed service, as from churn feedback."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do not record the plan; no cooldown starts.")
     ] = False,
@@ -52,6 +59,7 @@ def plan(
         as_of=as_of,
         scores=scores,
         budget=budget,
+        worklist=worklist,
         dry_run=dry_run,
         run_id=run_id,
         accept_change=accept_change,

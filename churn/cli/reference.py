@@ -71,6 +71,13 @@ NOTES = {
         "with one customer per line, or a `.csv` or `.parquet` with a column `customer_id`. "
         "Columns: [outputs.md](outputs.md#scores)."
     ),
+    "segments": (
+        "Bounds and clusters are learnt once and frozen in `segments.json`: "
+        "[segments.md](segments.md#segments)."
+    ),
+    "journey": "Stages and frictions: [segments.md](segments.md#journey).",
+    "signals": "How changes are tested: [segments.md](segments.md#signals).",
+    "feedback": "NPS, CSAT and the worklist: [segments.md](segments.md#feedback).",
     "plan": (
         "One offer, or `none` with the reason, for every customer: "
         "[outputs.md](outputs.md#offer-plan). `--scores` reads `.parquet`, `.csv`, `.xlsx` "

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from churn.campaigns.delivery.no_recipients import why_nobody_gets_one
+from churn.commands.customer_lists import customers_on
 from churn.commands.delivery.notes import consent_notes
 from churn.commands.effects import known_effects
 from churn.commands.previous_results import PLANS, SCORES, guarded_rows
@@ -41,6 +42,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     as_of: str | None = None,
     scores: Place | str | None = None,
     budget: float | None = None,
+    worklist: Path | None = None,
     dry_run: bool = False,
     run_id: str | None = None,
     accept_change: bool = False,
@@ -51,16 +53,22 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     Scores and `out` are files or tables, `postgresql://…#table`. The plan is written and recorded
     in the ledger, from which later cooldowns are read; a `dry_run` is not recorded. A run with the
     same `run_id` replaces an earlier one in a table. A plan with far fewer customers than the one
-    in `out` does not replace it, unless `accept_change`.
+    in `out` does not replace it, unless `accept_change`. Customers on the `worklist`, a file as
+    written by `churn feedback`, get offers with the objective `service` only.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
+    if worklist is not None:
+        kept.append(worklist)
     check_out(target, PLANS, keep=kept)
+    owed = set() if worklist is None else customers_on(worklist)
     with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
         settings = session.settings
         offers = session.offers
         with session.writing_result(target, PLANS, keep=kept) as writer:
             scored, notes = _scores(session, given)
+            owed = {session.settings.same_customer(name) for name in owed}
+            notes += _worklist_notes(owed, scored)
             progress("choosing offers")
             planned = plan_offers(
                 scored,
@@ -78,6 +86,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 planned_before=_planned_before(session, offers),
                 frequency_cap=settings.offers.frequency_cap,
                 withdrawn=session.consents.withdrawn(),
+                worklist=owed,
             )
             rows = planned.table.num_rows
             asked = as_of is not None
@@ -97,6 +106,17 @@ def _scores(session: Session, scores: Place | None) -> tuple[pa.Table, tuple[str
     fitted = load_named_model(session, None)
     scored = score_session(session, fitted).table
     return scored, foreknowledge(fitted, session.as_of)
+
+
+def _worklist_notes(owed: set[str], scored: pa.Table) -> tuple[str, ...]:
+    """How many customers on the worklist the plan knows."""
+    if not owed:
+        return ()
+    known = len(owed & set(scored["customer_id"].to_pylist()))
+    note = f"{known:,} customers of the worklist get offers with the objective service only"
+    if known < len(owed):
+        note += f"; {len(owed) - known:,} others on it are not in the scores"
+    return (note,)
 
 
 def _measured(session: Session, scored: pa.Table, offers: Offers) -> Effects | None:

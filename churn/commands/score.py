@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.analytics.segmentation import Segmentation
 from churn.commands.customer_lists import customers_to_explain
 from churn.commands.previous_results import SCORES, earlier_scores, figures_of, guarded
+from churn.commands.segment_bounds import freeze, frozen_bounds
 from churn.commands.session import Progress, Session, inputs, open_session, silent
 from churn.commands.summaries.scores import (
     BASE,
@@ -107,6 +109,7 @@ def score_session(
 ) -> Scores:
     """The scores of all customers at the session's date."""
     session.progress("scoring")
+    bounds = frozen_bounds(session)
     scores = score_snapshot(
         fitted,
         session.snapshot,
@@ -116,7 +119,10 @@ def score_session(
         explain=explain,
         earlier=earlier,
         run_id=session.run_id,
+        bounds=bounds,
     )
+    if bounds is None:
+        freeze(session, Segmentation(scores.bounds))
     session.facts |= {"model_id": fitted.manifest_["model_id"], "rows": len(scores)}
     return scores
 

@@ -80,6 +80,11 @@ class Session:
         )
 
     @property
+    def segments_file(self) -> Path:
+        """The file of the frozen bounds of the segments."""
+        return self.settings.path("segments.json")
+
+    @property
     def signing_key(self) -> str | None:
         """The key that signs models and estimated effects; None without one."""
         return self.settings.model.signing_key

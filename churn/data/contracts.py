@@ -170,5 +170,26 @@ TABLES = {
             cancelled_at="?time",
             amount="?number",
         ),
+        _table(
+            "surveys",
+            "surveyed_at",
+            customer_id="id",
+            surveyed_at="time",
+            score="?number",  # empty: asked, but no response
+            scale="?text",
+            wave="?text",
+            answered="?flag",  # whether the shop has replied to the customer
+        ),
+        _table(
+            "reviews",
+            "reviewed_at",
+            customer_id="id",
+            reviewed_at="time",
+            score="number",
+            scale="?text",
+            wave="?text",
+            product_id="?id",
+            answered="?flag",
+        ),
     )
 }

@@ -5,8 +5,8 @@ kept as the file with the most of them contains (with `loaded_at`, the batch): t
 one file were bought twice. If a column numbers the lines of an order, equal rows with equal
 numbers are copies within one file, too.
 - Orders without an order_id are treated likewise, if they have a time of day.
-- Contacts, redemptions and events that agree in every column, to the second, are one. Those that
-have only a date are repeats.
+- Contacts, redemptions, events, surveys and reviews that agree in every column, to the second, are
+one. Those that have only a date are repeats.
 - Terms of subscriptions that agree in every column are one.
 
 All columns of the source are compared, mapped or not, except the column of `loaded_at`.
@@ -22,7 +22,7 @@ from churn.data.audit import TableAudit
 from churn.data.engines.base import Engine, identifier, literal
 
 COPIES = "copies of another row"
-ONCE = ("contacts", "redemptions", "events", "subscriptions")
+ONCE = ("contacts", "redemptions", "events", "surveys", "reviews", "subscriptions")
 LINE_NUMBER = re.compile(
     r"(order )?(line ?item|line|item|position|pos|zeile|row)( ?(number|num|no|nr|id|index|nummer))?"
 )

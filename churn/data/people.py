@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,14 +19,16 @@ COMPLAINT_DAYS = 14
 TICKET_DAYS = 90
 
 
-def people(snapshot: Snapshot, *, group_by: str | None = None) -> pa.Table | None:
+def people(
+    snapshot: Snapshot, *, group_by: str | None = None, worklist: Collection[str] = ()
+) -> pa.Table | None:
     """customer_id with birth_date and, if requested, group (a column of the customer list) and
-    owed_service; None if neither customers nor events are connected.
+    owed_service, also of those on the `worklist`; None if there is nobody and no list.
 
     These attributes have no time: they are as of now, not as of a date.
     """
     listed = _listed(snapshot, group_by)
-    owed = owed_service(snapshot)
+    owed = owed_service(snapshot) | set(worklist)
     if listed is None and not owed:
         return None
     ids: list[str] = [] if listed is None else listed["customer_id"].to_pylist()

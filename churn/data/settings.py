@@ -85,6 +85,8 @@ class DataSettings:
     preferences: TableSource | None = None
     costs: TableSource | None = None
     subscriptions: TableSource | None = None
+    surveys: TableSource | None = None
+    reviews: TableSource | None = None
 
     def sources(self) -> dict[str, TableSource]:
         """The connected tables, orders first."""
@@ -92,5 +94,7 @@ class DataSettings:
         for name in ("order_lines", "customers", "events", "contacts", "redemptions"):
             found[name] = getattr(self, name)
         for name in ("consents", "preferences", "costs", "subscriptions"):
+            found[name] = getattr(self, name)
+        for name in ("surveys", "reviews"):
             found[name] = getattr(self, name)
         return {name: source for name, source in found.items() if source is not None}

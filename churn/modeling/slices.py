@@ -16,7 +16,8 @@ Masks = dict[str, NDArray[np.bool_]]
 def slices_of(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
     """Masks over eligible rows, by name: tenure, segment, month of the cutoff, one-time buyers.
 
-    `rows` has cutoff, status, tenure_days, purchase_days and net_spend. Empty slices are omitted;
+    `rows` has cutoff, status and the features tenure_days, recency_days, purchase_days and
+    net_spend. Empty slices are omitted;
     slices of one kind do not overlap.
     """
     found = {**_tenures(rows, clock), **_segments(rows), **_months(rows)}
@@ -35,7 +36,7 @@ def _tenures(rows: pd.DataFrame, clock: FeatureClock) -> Masks:
 
 
 def _segments(rows: pd.DataFrame) -> Masks:
-    bounds = SegmentBounds.learn(rows["purchase_days"].to_numpy(), rows["net_spend"].to_numpy())
+    bounds = SegmentBounds.learn(rows)
     names = rfm_segments(rows, bounds)
     # One-time buyers are a separate slice already.
     return {f"segment {name}": names == name for name in np.unique(names) if name != "one-time"}

@@ -61,7 +61,7 @@ class Offer(Table):
     statuses: Annotated[tuple[str, ...], rules.STATUS] = ("eligible",)
     objective: Annotated[str, rules.OBJECTIVE] | None = None
     value: Annotated[float, rules.MONEY] | None = None
-    segments: Annotated[tuple[str, ...], rules.TEXTS] = ()
+    segments: Annotated[tuple[str, ...], rules.SEGMENT] = ()
     reason_families: Annotated[tuple[str, ...], rules.TEXTS] = ()
     birthday_within_days: Annotated[int, rules.NEARNESS] | None = None
     holiday: Annotated[str, rules.TEXT] | None = None

@@ -117,6 +117,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     planned_before: pa.Table | None = None,
     frequency_cap: FrequencyCap | None = None,
     withdrawn: pa.Table | None = None,
+    worklist: Collection[str] = (),
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
@@ -126,8 +127,9 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     (customer_id, offer_id, days_since, and campaign_id if known) from plans: one that is also in
     the shop's tables counts once. `frequency_cap` limits all of them. `withdrawn` (customer_id,
     channel, day) are withdrawals outside the tables; they count regardless of when they were
-    received. `measured` replaces the assumed effects of the catalogue. Raises DataError if the
-    scores are of another date.
+    received. `measured` replaces the assumed effects of the catalogue. Customers on the `worklist`
+    are owed service, like those with an open complaint. Raises DataError if the scores are of
+    another date.
     """
     check_type(scores, pa.Table, name="scores", fix="Pass the result of churn.score.")
     check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
@@ -146,7 +148,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         contacts=_joined(contacts, planned_before),
         contacted_enough=contacted_enough(frequency_cap, made) if frequency_cap else (),
         preference_mask=_preference_mask(scores, snapshot, offers, made),
-        people=_people(scores, snapshot, groups),
+        people=_people(scores, snapshot, groups, worklist),
         order_amounts=_order_amounts(snapshot, offers),
         measured=measured,
     )
@@ -266,12 +268,14 @@ def _preference_mask(
     return PreferenceMask.of(preferences, scores["customer_id"], offers.offers, made)
 
 
-def _people(scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None) -> pa.Table | None:
+def _people(
+    scores: pa.Table, snapshot: Snapshot, groups: GroupRules | None, worklist: Collection[str]
+) -> pa.Table | None:
     """Other attributes of customers; the group may be a column of the scores."""
     by = None if groups is None else groups.by
     if by not in OF_SCORES:
-        return people(snapshot, group_by=by)
-    known = people(snapshot)
+        return people(snapshot, group_by=by, worklist=worklist)
+    known = people(snapshot, worklist=worklist)
     grouped = pa.table({"customer_id": scores["customer_id"], "group": scores[by]})
     if known is None:
         return grouped

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
+from churn.analytics.segments import SEGMENTS
 from churn.errors import ConfigError, DataError
 
 LONGEST_CODE = 100
@@ -230,6 +231,11 @@ STATUS = Rule(
     f"one or more of {list(STATUSES)}",
     'Write e.g. ["eligible"] in brackets.',
     lambda v: v and set(v) <= set(STATUSES),
+)
+SEGMENT = Rule(
+    f"a list of {list(SEGMENTS)}",
+    'Write e.g. ["loyal", "best"] in brackets.',
+    lambda v: set(v) <= set(SEGMENTS),
 )
 TEXTS = Rule(
     "a list of texts", 'Write e.g. ["loyal"] in brackets.', lambda v: all(map(str.strip, v))

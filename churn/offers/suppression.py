@@ -45,7 +45,7 @@ class Suppression(StrEnum):
     STATUS_NOT_SERVED = "status_not_served", "no offer in the catalogue applies to this status"
     SERVICE_FIRST = (
         "service_first",
-        "a complaint or ticket is open: service takes precedence",
+        "a complaint or ticket is open, or the customer is on the worklist: service comes first",
     )
     NO_OCCASION = "no_occasion", "no offer applies to this segment, reason or date"
     CONSENT_REFUSED = "consent_refused", "refused marketing on a channel, and no other is permitted"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.analytics.segments import SegmentBounds, rfm_segments
+from churn.analytics.segments import MEASURES, SegmentBounds, rfm_segments
 from churn.arrays import Bools, Ints
 from churn.data.consent import objectors
 from churn.data.history.columns import Column, arrow_mask, arrow_numbers, equal_to, numbers
@@ -72,8 +72,8 @@ REASON_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores, the lowest probability (or value at risk) of those at risk, and the number of
-    customers left out, by reason.
+    """The scores, the lowest probability (or value at risk) of those at risk, the number of
+    customers left out, by reason, and the bounds of the segments.
 
     `predicted` holds what was predicted (`PREDICTED_SCHEMA`), `facts` what all rows have in common.
     The other columns are made batch by batch: no table of all columns has to fit in memory.
@@ -179,13 +179,15 @@ def score(
     explain: Explained = "at_risk",
     language: str = DEFAULT_LANGUAGE,
     since: pa.Table | None = None,
+    bounds: SegmentBounds | None = None,
 ) -> pa.Table:
     """One row for every known customer, `SCORE_SCHEMA`; objectors to profiling have none.
 
     `capacity` is how many eligible customers count as at risk: a share below 1, or a whole
     number. They are ranked by `rank`: `"probability"` of lapsing, or `"value"` at risk.
     `explain` selects the customers with `reasons`: `"at_risk"`, `"all"`, `"none"`, or customer
-    ids. `since` are scores of an earlier date to compare with, for the column `change`.
+    ids. `since` are scores of an earlier date to compare with, for the column `change`. `bounds`
+    are those of the segments; by default they are learnt from the eligible customers scored here.
     """
     if since is not None:
         check_type(since, pa.Table, name="since", fix="Pass an earlier result of churn.score.")
@@ -197,10 +199,11 @@ def score(
         explain=explain,
         language=language,
         earlier=None if since is None else EarlierScores.of(since),
+        bounds=bounds,
     ).table
 
 
-def score_snapshot(
+def score_snapshot(  # noqa: PLR0913 - the arguments of `score`, and those of the command
     model: ChurnModel,
     snapshot: Snapshot,
     *,
@@ -210,6 +213,7 @@ def score_snapshot(
     language: str = DEFAULT_LANGUAGE,
     earlier: EarlierScores | None = None,
     run_id: str = "",
+    bounds: SegmentBounds | None = None,
 ) -> Scores:
     """Like `score`, with the threshold and the number of customers left out.
 
@@ -241,7 +245,7 @@ def score_snapshot(
         {"objected to profiling": len(objecting)} if objecting else {},
         at_risk,
         model.base_rate_,
-        _bounds(predicted, eligible),
+        bounds or _bounds(predicted, eligible, snapshot.as_of, model.clock_.lookback_days),
         _Lists.of(explained, texts["reasons"]),
         _Lists.of(explained, texts["reason_families"]),
         _changes(model, snapshot, features, predicted, at_risk, earlier, lang),
@@ -357,9 +361,10 @@ def at_risk_rows(
     return at_risk, float(values[top].min())
 
 
-def _bounds(predicted: pa.Table, eligible: Bools) -> SegmentBounds:
-    names = ("purchase_days", "net_spend")
-    return SegmentBounds.learn(*(numbers(predicted[name])[eligible] for name in names))
+def _bounds(predicted: pa.Table, eligible: Bools, as_of: date, lookback_days: int) -> SegmentBounds:
+    """The bounds of the segments among the eligible."""
+    measures = {name: numbers(predicted[name])[eligible] for name in MEASURES}
+    return SegmentBounds.learn(measures, learnt_as_of=as_of, lookback_days=lookback_days)
 
 
 def _facts(model: ChurnModel, snapshot: Snapshot, run_id: str) -> dict[str, object]:

@@ -16,7 +16,7 @@ ROW = st.tuples(
 
 def rows_of(members):
     columns = ["tenure_days", "purchase_days", "net_spend", "cutoff"]
-    return pd.DataFrame(members, columns=columns).assign(status="eligible")
+    return pd.DataFrame(members, columns=columns).assign(status="eligible", recency_days=3)
 
 
 @given(st.lists(ROW, min_size=1, max_size=30))

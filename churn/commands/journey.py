@@ -1,0 +1,103 @@
+"""`churn journey`: stages, transitions, time in stage, leaks and frictions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from churn.analytics.analysis import Analysis
+from churn.analytics.cells import Cell
+from churn.analytics.customer_base import CustomerBase
+from churn.analytics.feedback_data import unhappy_days
+from churn.analytics.friction_data import frictions_before_lapses, window_of
+from churn.analytics.journey import journey as analyse_journey
+from churn.analytics.journey import journey_customers
+from churn.analytics.periods import Period
+from churn.analytics.segmentation import Segmentation, segment_rows
+from churn.analytics.segments import learnt_bounds
+from churn.commands.analyses import active_days, run_analysis
+from churn.commands.segment_bounds import freeze, frozen_bounds
+from churn.commands.session import Progress, Session, resolve_clock, silent
+from churn.data.days import as_date, date_of
+from churn.errors import ConfigError
+from churn.results.job_result import JobResult
+from churn.storage.postgres.address import Place
+
+DEFAULT_DAYS = 28
+
+
+def journey(
+    config: Path,
+    *,
+    out: Place | str | None = None,
+    as_of: str | None = None,
+    since: str | None = None,
+    customers: str | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """The journey from an earlier date, by default 28 days before, to `as_of`."""
+
+    def analyse(session: Session) -> Analysis:
+        base = _base(session)
+        loyal_days = _loyal_days(session)
+        progress("following the customers")
+        period = period_between(base, since)
+        window = window_of(
+            base,
+            horizon_days=resolve_clock(session).horizon_days,
+            feedback=unhappy_days(session.snapshot),
+        )
+        found = frictions_before_lapses(base, window)
+        return analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
+
+    def list_cell(session: Session, cell: Cell) -> pa.Table:
+        base = _base(session)
+        period = period_between(base, since)
+        return journey_customers(base, period, cell, loyal_days=_loyal_days(session))
+
+    return run_analysis(
+        "journey",
+        config,
+        analyse,
+        list_cell,
+        out=out,
+        customers=customers,
+        as_of=as_of,
+        progress=progress,
+    )
+
+
+def _base(session: Session) -> CustomerBase:
+    days = active_days(session, session.settings.metrics.active_days)
+    return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
+
+
+def _loyal_days(session: Session) -> float:
+    """The purchase days from which a customer is loyal, by the frozen bounds of the segments."""
+    bounds = frozen_bounds(session)
+    if bounds is None:
+        clock = resolve_clock(session)
+        (rows,), _ = segment_rows(session.tables, [session.as_of], clock)
+        bounds = learnt_bounds(rows, session.as_of, clock)
+        freeze(session, Segmentation(bounds))
+    return bounds.purchase_days[2]
+
+
+def period_between(base: CustomerBase, since: str | None) -> Period:
+    """The period from `since`, by default 28 days before, to the base's date."""
+    start = base.as_of - timedelta(days=DEFAULT_DAYS)
+    if since is not None:
+        start = as_date(since, name="since")
+    if start >= base.as_of:
+        rule = f"--since must be before {base.as_of}"
+        raise ConfigError(rule, got=start, fix="Pass an earlier date.")
+    first: date = date_of(base.first_day)
+    return Period(
+        label=f"{start} to {base.as_of}",
+        start=start,
+        end=base.as_of,
+        is_partial=start < first,
+        is_truncated=(start - first).days < base.active_days,
+    )

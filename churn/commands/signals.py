@@ -1,0 +1,60 @@
+"""`churn signals`: what moved against the same period of last year, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from churn.analytics.analysis import Analysis
+from churn.analytics.cells import Cell
+from churn.analytics.customer_base import CustomerBase
+from churn.analytics.signals import signal_customers
+from churn.analytics.signals import signals as analyse_signals
+from churn.commands.analyses import active_days as resolved_active_days
+from churn.commands.analyses import run_analysis
+from churn.commands.session import Progress, Session, silent
+from churn.results.job_result import JobResult
+from churn.storage.postgres.address import Place
+
+
+def signals(
+    config: Path,
+    *,
+    out: Place | str | None = None,
+    as_of: str | None = None,
+    period: str | None = None,
+    active_days: int | None = None,
+    customers: str | None = None,
+    progress: Progress = silent,
+) -> JobResult:
+    """What moved in the last complete period against that of last year.
+
+    `period` and `active_days` default to those of `[metrics]`.
+    """
+
+    def length(session: Session) -> str:
+        return str(session.settings.metrics.period) if period is None else period
+
+    def base(session: Session) -> CustomerBase:
+        stated = session.settings.metrics.active_days if active_days is None else active_days
+        days = resolved_active_days(session, stated)
+        progress("comparing with last year")
+        return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
+
+    def analyse(session: Session) -> Analysis:
+        return analyse_signals(base(session), length(session))
+
+    def list_cell(session: Session, cell: Cell) -> pa.Table:
+        return signal_customers(base(session), length(session), cell)
+
+    return run_analysis(
+        "signals",
+        config,
+        analyse,
+        list_cell,
+        out=out,
+        customers=customers,
+        as_of=as_of,
+        progress=progress,
+    )
