@@ -44,6 +44,12 @@ def init(
         str | None,
         typer.Option("--consent", metavar="RULE", help="required (opt-in) or assumed (opt-out)."),
     ] = None,
+    surveys: Annotated[
+        Path | None, typer.Option("--surveys", metavar="FILE", help="Answers to surveys, too.")
+    ] = None,
+    reviews: Annotated[
+        Path | None, typer.Option("--reviews", metavar="FILE", help="Reviews, too.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions.")] = False,
 ) -> JobResult:
     """Write a churn.toml for your orders.
@@ -59,6 +65,11 @@ def init(
         columns=pairs(mapped or []),
         answers=given_answers(currency=currency, margin=margin, consent=consent),
         ask=progress.ask if progress.can_ask and not yes else None,
+        feedback={
+            table: path
+            for table, path in (("surveys", surveys), ("reviews", reviews))
+            if path is not None
+        },
     )
 
 

@@ -12,11 +12,13 @@ from churn.commands.starter_files import (
     other_money,
     starter_offers,
     with_consents,
+    with_feedback,
 )
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.config import load_settings
 from churn.data.databases import is_address
 from churn.data.overview import overview
+from churn.data.profiling.feedback import profile_feedback
 from churn.data.profiling.guess import OrdersGuess, profile_orders
 from churn.data.tables import Tables
 from churn.errors import ChurnError, ConfigError
@@ -49,8 +51,11 @@ def init(
     columns: Mapping[str, str] | None = None,
     answers: Answers | None = None,
     ask: Ask | None = None,
+    feedback: Mapping[str, Path] | None = None,
 ) -> InitResult:
     """Settings for the orders in files, folders or globs, and `offers.toml` if there is none.
+
+    `feedback` names the files of the tables `surveys` and `reviews`.
 
     `columns`, ours → theirs, are taken as given; what neither they, the files nor `answers` state
     is asked with `ask`, if given. ConfigError if `out` exists, unless `force`; DataError if the
@@ -70,6 +75,8 @@ def init(
         guess = profile_orders(*paths, given=given) if given != (columns or {}) else guess
     settings = config_text(guess, folder=out.parent, answers=answers)
     settings, consents = with_consents(settings, guess, folder=out.parent)
+    for table, path in (feedback or {}).items():
+        settings = with_feedback(settings, profile_feedback(table, path), folder=out.parent)
     _write(out, settings)
     text = _offers_text(guess, answers or Answers())
     return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess, consents)
@@ -159,11 +166,20 @@ def init_result(
     columns: Mapping[str, str] | None = None,
     answers: Answers | None = None,
     ask: Ask | None = None,
+    feedback: Mapping[str, Path] | None = None,
 ) -> JobResult:
     """`init` as a command's result: the guesses with their evidence, the files, and the result of
     reading the orders with these settings.
     """
-    done = init(paths, out=out, force=force, columns=columns, answers=answers, ask=ask)
+    done = init(
+        paths,
+        out=out,
+        force=force,
+        columns=columns,
+        answers=answers,
+        ask=ask,
+        feedback=feedback,
+    )
     guess = done.guess
     files = [done.config] if done.offers is None else [done.config, done.offers]
     result = JobResult(

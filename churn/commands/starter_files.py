@@ -12,6 +12,7 @@ from math import floor, log10
 from pathlib import Path
 
 from churn.data.profiling.columns import ConsentColumn, consent_column
+from churn.data.profiling.feedback import FeedbackGuess
 from churn.data.profiling.guess import OrdersGuess
 
 COMMENT_COLUMN = 42
@@ -280,6 +281,35 @@ def _consent_lines(column: ConsentColumn, guess: OrdersGuess, folder: Path) -> l
         "",
         key_line("[data.consents.columns]", None, "ours = theirs; a condition is possible"),
         *(key_line(ours, theirs, comment) for ours, (theirs, comment) in columns.items()),
+    ]
+
+
+def with_feedback(text: str, guess: FeedbackGuess, *, folder: Path) -> str:
+    """The text with the section of surveys or reviews."""
+    section = "\n".join(["", *_feedback_lines(guess, folder), ""])
+    return text.replace(NEXT_SECTION, section + NEXT_SECTION, 1)
+
+
+def _feedback_lines(guess: FeedbackGuess, folder: Path) -> list[str]:
+    seen = f"seen: {guess.rows:,} rows"
+    if guess.least is not None:
+        seen += f", scores of {guess.least:g} to {guess.most:g}"
+    written = [
+        key_line(key, value, "as seen")
+        for key, value in (("delimiter", guess.delimiter), ("encoding", guess.encoding))
+        if value not in WRITTEN[key]
+    ]
+    constant = {"scale": "in single quotes: a constant"} if "scale" in guess.columns else {}
+    return [
+        key_line(f"[data.{guess.table}]", None, "for churn feedback"),
+        key_line("source", _place(guess.source, folder), seen),
+        *written,
+        "",
+        key_line(f"[data.{guess.table}.columns]", None, "ours = theirs"),
+        *(
+            key_line(ours, theirs, constant.get(ours, "") if theirs.startswith("'") else "")
+            for ours, theirs in guess.columns.items()
+        ),
     ]
 
 

@@ -263,3 +263,47 @@ def test_the_costs_of_the_first_offers_are_scaled_to_the_shop(tmp_path):
     assert offers["come-back"].margin_cost == 150.0
     assert "your mean order is 800.00" in (tmp_path / "offers.toml").read_text()
     assert result.files == hashed(tmp_path / "churn.toml", tmp_path / "offers.toml")
+
+
+def test_surveys_and_reviews_are_guessed_and_read(tmp_path):
+    orders, surveys, reviews = (tmp_path / f"{name}.csv" for name in ("o", "nps", "stars"))
+    orders.write_text("client,date,amount\n1,2024-01-01,2\n2,2024-01-02,2\n")
+    surveys.write_text("Customer ID;Submitted at;NPS Score\n1;2024-01-03;0\n2;2024-01-04;9\n")
+    reviews.write_text("user,review_date,stars,sku\n1,2024-01-03,5,p\n")
+    result = init(
+        [orders],
+        out=tmp_path / "churn.toml",
+        feedback={"surveys": surveys, "reviews": reviews},
+    )
+    written = tomllib.loads(result.config.read_text())["data"]
+    assert written["surveys"] == {
+        "source": "nps.csv",
+        "delimiter": ";",
+        "columns": {
+            "customer_id": "Customer ID",
+            "surveyed_at": "Submitted at",
+            "score": "NPS Score",
+            "scale": "'nps'",
+        },
+    }
+    assert written["reviews"]["columns"]["product_id"] == "sku"
+    audits = check(result.config).audits
+    assert (audits["surveys"].rows_kept, audits["reviews"].rows_kept) == (2, 1)
+
+
+def test_a_scale_that_is_not_unmistakable_is_left_open(tmp_path):
+    orders, surveys = tmp_path / "o.csv", tmp_path / "s.csv"
+    orders.write_text("client,date,amount\n1,2024-01-01,2\n1,2024-01-02,2\n")
+    surveys.write_text("customer,date,score\n1,2024-01-03,1\n1,2024-01-04,10\n")
+    result = init([orders], out=tmp_path / "churn.toml", feedback={"surveys": surveys})
+    columns = tomllib.loads(result.config.read_text())["data"]["surveys"]["columns"]
+    assert "scale" not in columns
+
+
+def test_a_file_of_surveys_without_a_score_is_refused_before_anything_is_written(tmp_path):
+    orders, surveys = tmp_path / "o.csv", tmp_path / "s.csv"
+    orders.write_text("client,date,amount\n1,2024-01-01,2\n1,2024-01-02,2\n")
+    surveys.write_text("customer,date,text\n1,2024-01-03,hello\n")
+    with pytest.raises(DataError, match=r"s.csv must have recognisable columns for score"):
+        init([orders], out=tmp_path / "churn.toml", feedback={"surveys": surveys})
+    assert not (tmp_path / "churn.toml").exists()
