@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from churn.analytics.cohorts import cohorts
+    from churn.analytics.from_tables import feedback, journey, segments, signals
     from churn.analytics.metrics import metrics
     from churn.config import load_settings, load_tables
     from churn.data.cutoffs import Cutoffs
@@ -58,6 +59,8 @@ __all__ = [
     "feature",
     "feature_names",
     "features_over",
+    "feedback",
+    "journey",
     "load_model",
     "load_settings",
     "load_tables",
@@ -65,6 +68,8 @@ __all__ = [
     "plan_offers",
     "recommend",
     "score",
+    "segments",
+    "signals",
     "sums",
 ]
 
@@ -72,6 +77,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "churn.analytics.cohorts": ("cohorts",),
+    "churn.analytics.from_tables": ("feedback", "journey", "segments", "signals"),
     "churn.analytics.metrics": ("metrics",),
     "churn.config": ("load_settings", "load_tables"),
     "churn.data.cutoffs": ("Cutoffs",),

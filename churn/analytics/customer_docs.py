@@ -20,6 +20,17 @@ their main table as `.parquet`, `.csv`, `.xlsx` or to a PostgreSQL table; `--jso
 tables and definitions. `--customers CELL --out FILE` writes the customers behind a number instead.
 Consent is read when such a list is exported, not here. Erased customers are not in the tables;
 customers who object to profiling are left out and counted.
+
+In Python, `churn.segments`, `churn.journey`, `churn.signals` and `churn.feedback` return an
+`Analysis`: `found.table("migration")` is an Arrow table, `found.definitions` what its numbers mean.
+`churn.segments` also returns what is to be frozen:
+
+```python
+clock = churn.FeatureClock(horizon_days=28, lookback_days=56)
+found, frozen = churn.segments(tables, clock, as_of="2017-11-01")
+later, _ = churn.segments(tables, clock, as_of="2017-12-01", frozen=frozen)
+moved = churn.journey(tables, clock, as_of="2017-12-01", frozen=frozen)
+```
 """
 
 SEGMENTS_TEXT = """\

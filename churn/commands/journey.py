@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,20 +11,16 @@ from churn.analytics.cells import Cell
 from churn.analytics.customer_base import CustomerBase
 from churn.analytics.feedback_data import unhappy_days
 from churn.analytics.friction_data import frictions_before_lapses, window_of
+from churn.analytics.from_tables import period_between
 from churn.analytics.journey import journey as analyse_journey
 from churn.analytics.journey import journey_customers
-from churn.analytics.periods import Period
 from churn.analytics.segmentation import Segmentation, segment_rows
 from churn.analytics.segments import learnt_bounds
 from churn.commands.analyses import active_days, run_analysis
 from churn.commands.segment_bounds import freeze, frozen_bounds
 from churn.commands.session import Progress, Session, resolve_clock, silent
-from churn.data.days import as_date, date_of
-from churn.errors import ConfigError
 from churn.results.job_result import JobResult
 from churn.storage.postgres.address import Place
-
-DEFAULT_DAYS = 28
 
 
 def journey(
@@ -83,21 +78,3 @@ def _loyal_days(session: Session) -> float:
         bounds = learnt_bounds(rows, session.as_of, clock)
         freeze(session, Segmentation(bounds))
     return bounds.purchase_days[2]
-
-
-def period_between(base: CustomerBase, since: str | None) -> Period:
-    """The period from `since`, by default 28 days before, to the base's date."""
-    start = base.as_of - timedelta(days=DEFAULT_DAYS)
-    if since is not None:
-        start = as_date(since, name="since")
-    if start >= base.as_of:
-        rule = f"--since must be before {base.as_of}"
-        raise ConfigError(rule, got=start, fix="Pass an earlier date.")
-    first: date = date_of(base.first_day)
-    return Period(
-        label=f"{start} to {base.as_of}",
-        start=start,
-        end=base.as_of,
-        is_partial=start < first,
-        is_truncated=(start - first).days < base.active_days,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,15 @@ import pyarrow as pa
 
 from churn.analytics.analysis import Analysis
 from churn.analytics.cells import Cell
+from churn.analytics.from_tables import earlier_date
 from churn.analytics.segmentation import Segmentation, customers_of, segment_base, segment_rows
 from churn.analytics.segments import crosswalk, rfm_segments
 from churn.commands.analyses import run_analysis
 from churn.commands.segment_bounds import freeze, frozen_segments
 from churn.commands.session import Progress, Session, resolve_clock, silent
-from churn.data.days import as_date
 from churn.errors import ConfigError
 from churn.results.job_result import JobResult, Table
 from churn.storage.postgres.address import Place
-
-DEFAULT_DAYS = 28
 
 
 def segments(
@@ -43,9 +41,9 @@ def segments(
     def analyse(session: Session) -> Analysis:
         frozen = frozen_segments(session)
         if refit:
-            return _refitted(session, frozen, _since(session, since))
+            return _refitted(session, frozen, earlier_date(session.as_of, since))
         progress("segmenting")
-        found, fixed = _base(session, frozen, _since(session, since))
+        found, fixed = _base(session, frozen, earlier_date(session.as_of, since))
         if frozen is None or frozen.clusters is None:
             freeze(session, fixed)
         return found
@@ -55,7 +53,7 @@ def segments(
         if frozen is None:
             rule = "customers can be listed once the segments are frozen"
             raise ConfigError(rule, fix="Run `churn segments` without --customers first.")
-        when, clock = _since(session, since), resolve_clock(session)
+        when, clock = earlier_date(session.as_of, since), resolve_clock(session)
         return customers_of(session.tables, session.as_of, when, clock, frozen, cell)
 
     if refit and customers is not None:
@@ -84,17 +82,6 @@ def _base(
         frozen=frozen,
         seed=session.settings.model.seed,
     )
-
-
-def _since(session: Session, stated: str | None) -> date:
-    """The earlier date; ConfigError unless it is before the session's."""
-    if stated is None:
-        return session.as_of - timedelta(days=DEFAULT_DAYS)
-    when = as_date(stated, name="since")
-    if when >= session.as_of:
-        rule = f"--since must be before {session.as_of}"
-        raise ConfigError(rule, got=when, fix="Pass an earlier date.")
-    return when
 
 
 def _refitted(session: Session, frozen: Segmentation | None, since: date) -> Analysis:

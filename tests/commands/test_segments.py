@@ -76,7 +76,7 @@ def test_customers_of_a_segment_are_written_with_the_cell(shop, tmp_path):
 
 def test_an_earlier_date_must_be_earlier(shop):
     for command in (segments, journey):
-        with pytest.raises(ConfigError, match="--since must be before"):
+        with pytest.raises(ConfigError, match="since must be before"):
             command(shop, since=str(AS_OF))
     with pytest.raises(ConfigError, match="--customers writes a list and needs --out"):
         journey(shop, customers="stage,stage=lapsed")
