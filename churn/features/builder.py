@@ -17,7 +17,7 @@ from churn.arrays import Bools, Floats
 from churn.data.days import as_date, day_number
 from churn.data.engines.base import Frame, SortedRows
 from churn.data.history.blocks import Block
-from churn.data.history.columns import arrow_mask, arrow_numbers, arrow_texts
+from churn.data.history.columns import arrow_mask, arrow_numbers, arrow_rows, arrow_texts
 from churn.data.history.past import Moment, Past, customer_blocks, moments
 from churn.data.tables import Tables
 from churn.errors import ConfigError, ModelError, check_type
@@ -227,9 +227,8 @@ def _batch(past: Past, known: Bools, row: Row, plan: Plan) -> pa.RecordBatch:
         arrow_numbers(np.full(int(known.sum()), past.moment.day, dtype=np.int64)),
         _texts(status(row, plan.clock)[known]),
     ]
-    for name in plan.wanted:
-        values = row[name] if everyone else row[name][known]
-        columns.append(arrow_numbers(np.where(np.isfinite(values), values, np.nan)))
+    values = np.stack([row[name] for name in plan.wanted]) if plan.wanted else np.empty((0, 0))
+    columns += arrow_rows(values if everyone else values[:, known])
     return pa.record_batch(columns, schema=plan.schema)
 
 

@@ -146,7 +146,8 @@ class BGNBD:
             series = np.exp(-power * np.log1p(y)) * hyp2f1(other, power, c, y / (1.0 + y))
             expected = np.asarray(np.maximum(c / drift * (1.0 - series), 0.0))
         overflown = ~np.isfinite(expected) | ~np.isfinite(series)
-        expected[overflown] = self._expected_by_quantiles(y[overflown], x[overflown])
+        if overflown.any():
+            expected[overflown] = self._expected_by_quantiles(y[overflown], x[overflown])
         return expected
 
     def _expected_by_quantiles(self, y: Floats, x: Floats) -> Floats:

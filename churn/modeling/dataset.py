@@ -120,7 +120,7 @@ def build_dataset(
     sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
     sampled = None if sample is None else sample.customers
     built = sweep_features(source, list(cutoffs), clock, names=needed, customers=sampled)
-    rows = built.table().to_pandas(split_blocks=True, self_destruct=True)
+    rows = built.table().to_pandas(self_destruct=True)
     keys = rows[["customer_id", "cutoff"]]
     for came_next in _labels(source, cutoffs, clock, sampled):
         table = source.engine.collect(came_next).to_pandas()

@@ -79,6 +79,23 @@ def arrow_numbers(values: Column) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [known, pa.py_buffer(values)])
 
 
+def arrow_rows(values: Floats) -> list[pa.Array]:
+    """An Arrow array for each row of a matrix; what is not finite becomes null.
+
+    >>> [row.to_pylist() for row in arrow_rows(np.array([[1.5, np.inf], [0.0, 2.0]]))]
+    [[1.5, None], [0.0, 2.0]]
+    """
+    values = np.ascontiguousarray(values)
+    known = np.isfinite(values)
+    bits = np.packbits(known, axis=1, bitorder="little")
+    return [
+        pa.Array.from_buffers(
+            pa.float64(), len(row), [None if whole else pa.py_buffer(valid), pa.py_buffer(row)]
+        )
+        for row, valid, whole in zip(values, bits, known.all(axis=1), strict=True)
+    ]
+
+
 def arrow_texts(texts: Sequence[str]) -> pa.Array:
     """An Arrow array of those texts.
 
