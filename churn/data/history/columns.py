@@ -92,7 +92,7 @@ def arrow_rows(values: Floats) -> list[pa.Array]:
         pa.Array.from_buffers(
             pa.float64(), len(row), [None if whole else pa.py_buffer(valid), pa.py_buffer(row)]
         )
-        for row, valid, whole in zip(values, bits, known.all(axis=1), strict=True)
+        for row, valid, whole in zip(values, bits, np.atleast_1d(known.all(axis=1)), strict=True)
     ]
 
 

@@ -74,19 +74,6 @@ class Segments:
         places = self._reduced(np.minimum, self._places(where, late), late)
         return self._picked(values, np.where(places == late, -1, places))
 
-    def median(self, values: Column, where: Bools | None = None) -> Floats:
-        """The median of the values, the mean of the middle two of an even number; NaN without."""
-        where = np.ones(len(self), dtype=bool) if where is None else where
-        chosen, customer = values[where].astype(np.float64), self.customer[where]
-        chosen = chosen[np.lexsort((chosen, customer))]
-        count = np.bincount(customer, minlength=self.customers)
-        start = np.cumsum(count) - count
-        found = np.full(self.customers, np.nan)
-        some = count > 0
-        low, high = start[some] + (count[some] - 1) // 2, start[some] + count[some] // 2
-        found[some] = (chosen[low] + chosen[high]) / 2
-        return found
-
     def _places(self, where: Bools | None, otherwise: int) -> Ints:
         places = np.arange(len(self), dtype=np.int64)
         return places if where is None else np.where(where, places, otherwise)
