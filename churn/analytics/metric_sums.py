@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -111,7 +113,7 @@ def summed(
     bounds: tuple[int, ...],
     active_days: int,
     splits: tuple[Split, ...],
-    counted: Callable[[Past, Activity], Iterator[Ints | Bools]],
+    counted: Callable[[Past, Activity], Iterator[Measure]],
     schema: pa.Schema,
     pasts: Iterable[Past],
 ) -> Iterator[pa.RecordBatch]:
@@ -126,54 +128,76 @@ def summed(
         cells = [(split.name, split.values(past, activity)) for split in splits]
         everyone = np.zeros((1, periods, width), dtype=np.int64)
         parts = [np.zeros((len(v.names), periods, width), np.int64) for _, v in cells]
-        for place, matrix in enumerate(measures):
-            everyone[0, :, place] = _column_sums(matrix)
+        for place, measure in enumerate(measures):
+            everyone[0, :, place] = _column_sums(measure, periods)
             for (_, values), part in zip(cells, parts, strict=True):
-                _add_by_cell(part[:, :, place], values, matrix)
+                _add_by_cell(part[:, :, place], values, measure)
         found.add(EVERYONE[0], EVERYONE[1:], everyone)
         for (name, values), part in zip(cells, parts, strict=True):
             found.add(name, values.names, part)
     yield from found.batches(schema)
 
 
-def _column_sums(matrix: Ints | Bools) -> Ints:
+@dataclass(frozen=True)
+class Sparse:
+    """Values of some customers and periods, which add up; shape (values,) each."""
+
+    customer: Ints
+    period: Ints
+    values: Ints
+
+
+Measure: TypeAlias = Ints | Bools | Sparse
+"""A matrix of shape (customers, periods), or its values that are not zero."""
+
+
+def _column_sums(measure: Measure, periods: int) -> Ints:
     """The sum over customers, shape (periods,)."""
-    if matrix.dtype == np.bool_:
-        return np.array([np.count_nonzero(column) for column in matrix.T], dtype=np.int64)
-    return np.asarray(matrix.sum(axis=0, dtype=np.int64))
+    if isinstance(measure, Sparse):
+        sums = np.bincount(measure.period, measure.values.astype(np.float64), periods)
+        return np.rint(sums).astype(np.int64)
+    if measure.dtype == np.bool_:
+        return np.array([np.count_nonzero(column) for column in measure.T], dtype=np.int64)
+    return np.asarray(measure.sum(axis=0, dtype=np.int64))
 
 
-def _add_by_cell(sums: Ints, values: Values, matrix: Ints | Bools) -> None:
-    """Adds each customer's values to their cell, shapes (cells, periods), (customers, periods)."""
-    customer, period = np.nonzero(matrix)
-    codes = values.in_periods(matrix.shape[1])[customer, period]
-    np.add.at(sums, (codes, period), matrix[customer, period].astype(np.int64))
+def _add_by_cell(sums: Ints, values: Values, measure: Measure) -> None:
+    """Adds each customer's values to their cell, shape (cells, periods)."""
+    if not isinstance(measure, Sparse):
+        customer, period = np.nonzero(measure)
+        measure = Sparse(customer, period, measure[customer, period].astype(np.int64))
+    codes = values.in_periods(sums.shape[1])[measure.customer, measure.period]
+    np.add.at(sums, (codes, measure.period), measure.values)
 
 
 def _measures(
     past: Past, activity: Activity, *, margin_rate: float, redemptions: bool
-) -> Iterator[Ints | Bools]:
+) -> Iterator[Measure]:
     """The measures in the order of `MEASURES`, shape (customers, periods)."""
     balance = activity.balances
     bought = np.diff(activity.before, axis=1) > 0
     twice = activity.within[:, 1:] > 1
     yield from (balance.start, balance.kept, balance.lost, balance.new, balance.won_back)
     yield from (balance.end, activity.before[:, 1:] > 0, twice, bought)
-    days, by_slot = past.days, slot_sums(past, activity)
-    orders, spent, returned = (
-        by_slot(days.orders),
-        by_slot(millionths(days.spend)),
-        by_slot(millionths(days.returned)),
-    )
-    yield orders[:, 1:-1]
+    days, rows = past.days, _rows(past, activity)
+    yield rows(days.orders)
     yield _redeemers(past, activity, bought) if redemptions else np.zeros_like(bought)
-    yield from (spent[:, 1:-1], returned[:, 1:-1])
-    net = spent - returned
-    margin = by_slot(millionths(days.margin(margin_rate)))
-    yield margin[:, 1:-1]
-    yield np.where(activity.before[:, 1:] > 0, np.cumsum(margin, axis=1)[:, 1:-1], 0)
-    yield by_slot(millionths(days.uncosted))[:, 1:-1]
+    spent, returned = millionths(days.spend), millionths(days.returned)
+    margin = millionths(days.margin(margin_rate))
+    yield from (rows(spent), rows(returned), rows(margin))
+    by_slot = slot_sums(past, activity)
+    yield np.where(activity.before[:, 1:] > 0, np.cumsum(by_slot(margin), axis=1)[:, 1:-1], 0)
+    yield rows(millionths(days.uncosted))
+    net = by_slot(spent - returned)
     yield from _retained(net[:, 1:-1], bought)
+
+
+def _rows(past: Past, activity: Activity) -> Callable[[Ints], Sparse]:
+    """A function that takes whole numbers of days with orders to their customer and period."""
+    period = slots(activity.dates, past.days.local_day) - 1
+    inside = (period >= 0) & (period < len(activity.dates) - 1)
+    customer, period = past.days.customer[inside], period[inside]
+    return lambda values: Sparse(customer, period, values[inside])
 
 
 def slot_sums(past: Past, activity: Activity) -> Callable[[Ints], Ints]:

@@ -18,10 +18,10 @@ from churn.analytics.balance import Activity, Balance
 from churn.analytics.customer_base import MILLIONTHS, CustomerBase, added_up, millionths
 from churn.analytics.definitions import Definition, defined
 from churn.analytics.metric_rows import arrow_counts, percent, period_columns
-from churn.analytics.metric_sums import KEYS, grains_of, summed
+from churn.analytics.metric_sums import KEYS, Measure, grains_of, summed
 from churn.analytics.periods import Period
 from churn.analytics.splits import Split
-from churn.arrays import Bools, Floats, Ints
+from churn.arrays import Floats
 from churn.data.history.columns import arrow_numbers, whole_numbers
 from churn.data.history.past import Past
 
@@ -139,7 +139,7 @@ def subscription_balance(
     return Balance(active[:, :-1], active[:, 1:], known[:, :-1]), np.stack(columns, axis=1)
 
 
-def _measures(past: Past, activity: Activity, *, grace_days: int) -> Iterator[Ints | Bools]:
+def _measures(past: Past, activity: Activity, *, grace_days: int) -> Iterator[Measure]:
     """The measures in the order of `MEASURES`, shape (customers, periods)."""
     balance, price = subscription_balance(past, activity.dates.tolist(), grace_days)
     for part in STATES.values():
