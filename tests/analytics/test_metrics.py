@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from churn.analytics.cells import Cell
 from churn.analytics.costs import CostRules
+from churn.analytics.customer_base import CustomerBase
 from churn.analytics.docs import page
 from churn.analytics.metric_cells import metric_customers
+from churn.analytics.metric_sums import metric_sums
 from churn.analytics.metrics import metrics
 from churn.analytics.splits import SPLITS
+from churn.data.days import day_number
 from churn.data.tables import Tables
 from churn.errors import ConfigError
 
@@ -279,7 +282,11 @@ def test_what_cannot_be_split_or_listed_is_refused(open_shop):
 @pytest.mark.parametrize("engine", ["polars", "spark"])
 def test_every_engine_counts_the_same(open_shop, engine):
     rows = [order(f"c{n % 7}", 5 * n % 120, 0.1 * n, channel="ab"[n % 2]) for n in range(60)]
-    options = {"active_days": 20, "period": "month", "by": ["channel"], "value_days": None}
-    one = metrics(open_shop(rows), **options)
-    other = metrics(open_shop(rows, engine=engine), **options)
-    assert one.table().to_pylist() == other.table().to_pylist()
+    bounds = [day_number(date(2024, month, 1)) for month in (1, 2, 3, 4)]
+
+    def sums(tables):
+        base = CustomerBase.of(tables, active_days=20)
+        splits = [SPLITS["channel"]]
+        return metric_sums(base, bounds, splits, margin_rate=0.3, redemptions=False).to_pylist()
+
+    assert sums(open_shop(rows, engine=engine)) == sums(open_shop(rows))
