@@ -13,6 +13,7 @@ from churn.commands.session import (
     resolve_from_settings,
     silent,
 )
+from churn.commands.summaries.judgements import cutoffs_in_words
 from churn.commands.summaries.overview import audit_table, overview_tables
 from churn.data.overview import overview
 from churn.data.terms import share_renewed
@@ -37,10 +38,11 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
         resolved: dict[str, object] = {}
         try:
             panel = _panel(session)
-            dataset = build_dataset(session.tables, panel.cutoffs, panel.clock, names=())
-            check_feasible(dataset, panel)
+            judged = panel.judged
+            dataset = build_dataset(session.tables, judged.cutoffs, judged.clock, names=())
+            check_feasible(dataset, judged)
             feasible, resolved = _feasible(session, panel, dataset), panel.to_dict()
-            warnings = feasibility_notes(session.tables, dataset, panel)
+            warnings = feasibility_notes(session.tables, dataset, judged)
         except GateError as failure:
             warnings = (f"training is not feasible yet: {failure}",)
         audits = session.tables.audits
@@ -78,18 +80,23 @@ def _panel(session: Session) -> Panel:
 
 
 def _feasible(session: Session, panel: Panel, dataset: Dataset) -> tuple[Line, ...]:
-    newest = panel.cutoffs.only(panel.cutoffs.dates[-1:])
+    judged = panel.judged
+    newest = judged.cutoffs.only(judged.cutoffs.dates[-1:])
     rows = dataset.only(newest).eligible
     lapsed, eligible = int(rows["lapse"].sum()), len(rows)
-    blocks = panel.blocks
+    blocks = judged.blocks
     first, last = session.tables.span()
     return (
         ("orders", f"{session.tables.count('orders'):,} from {first} to {last}"),
         ("horizon, lookback", f"{panel.clock.horizon_days} days, {panel.clock.lookback_days} days"),
-        ("usable cutoffs", f"{len(panel.cutoffs)}, {panel.cutoffs.dates[0]} .. {newest.dates[0]}"),
+        ("usable cutoffs", cutoffs_in_words(panel.cutoffs)),
         (
-            "training, calibration, test",
-            f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
+            ("judged", f"provisionally, with {judged.clock.horizon_days} days at {newest.dates[0]}")
+            if panel.trial is not None
+            else (
+                "training, calibration, test",
+                f"{len(blocks.train)}, {len(blocks.calibrate)}, {len(blocks.test)} cutoffs",
+            )
         ),
         ("eligible at the newest cutoff", f"{eligible:,}, of which {lapsed:,} lapsed"),
         _smallest_effect(session.settings.offers.holdout, eligible, lapsed),

@@ -14,7 +14,7 @@ from churn.errors import ConfigError, GateError, ModelError, shown_address
 from churn.features.catalogue import CATALOGUE
 from churn.features.plugins import load_own_features
 from churn.modeling.bundle import check_canaries
-from churn.modeling.manifest import gate_open
+from churn.modeling.manifest import gate_open, judged_provisionally
 from churn.results.job_result import JobResult, Table
 from churn.storage.ledger import Ledger
 from churn.storage.records import Cause
@@ -192,13 +192,15 @@ def _listed(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, 
         "best_rule_log_loss": None if best is None else losses[best],
         "gate_open": gate_open(manifest),
         "stand_in": manifest.get("gate", {}).get("stand_in"),
+        "provisional": judged_provisionally(manifest),
         "signed": "signature" in manifest,
     }
 
 
 def _row(model: Mapping[str, Any]) -> tuple[str, ...]:
     """The name, date, metrics, and the gate with the status, in at most 80 columns."""
-    gate = "fallback" if model["stand_in"] else "passed" if model["gate_open"] else "failed"
+    passed = "provisional" if model["provisional"] else "passed"
+    gate = "fallback" if model["stand_in"] else passed if model["gate_open"] else "failed"
     return (
         model["model_id"],
         model["as_of"] or "-",

@@ -25,7 +25,7 @@ from churn.commands.summaries.scores import (
 from churn.config import Settings
 from churn.errors import ConfigError
 from churn.modeling.bundle import load_bundle
-from churn.modeling.manifest import CHAMPION
+from churn.modeling.manifest import CHAMPION, judged_provisionally
 from churn.modeling.model import ChurnModel
 from churn.modeling.registry.versions import bundle_from_registry
 from churn.results.job_result import JobResult
@@ -33,6 +33,12 @@ from churn.results.output import RowWriter, TableWriter, check_out, guard_notes,
 from churn.scoring.changes import EarlierScores
 from churn.scoring.score import SCORE_SCHEMA, Explained, Scores, score_snapshot
 from churn.storage.postgres.address import Place, place_of
+
+PROVISIONAL = (
+    "the model was judged provisionally, in a history too short for the gate: `churn train` judges "
+    "it fully from about five and a half horizons of orders on"
+)
+"""A note on every scoring by such a model."""
 
 
 def score(  # noqa: PLR0913 - the options of the command, each by its own name
@@ -192,6 +198,7 @@ def _facts(
         "run_id": session.run_id,
         "as_of": str(session.as_of),
         "model_id": fitted.manifest_["model_id"],
+        "model_judged": "provisionally" if judged_provisionally(fitted.manifest_) else "fully",
         "at_risk_from": scores.threshold,
         "rank": session.settings.scoring.rank,
         "language": session.settings.scoring.language,
@@ -246,6 +253,8 @@ def _result(
     stand_in = fitted.stand_in
     if stand_in is not None:
         notes = (f"the baseline {stand_in} is used as fallback model", *notes)
+    if judged_provisionally(fitted.manifest_):
+        notes = (PROVISIONAL, *notes)
     currency = session.settings.data.currency
     changes = change_counts(scores.select(CHANGED))
     return JobResult(

@@ -15,6 +15,8 @@ from churn.commands.model_store import ModelStore, followed, record
 from churn.commands.session import Progress, Session, open_session, resolve_from_settings, silent
 from churn.commands.summaries.judgements import (
     amount_notes,
+    apart_table,
+    cutoffs_in_words,
     gate_dict,
     gate_table,
     judgement_tables,
@@ -26,11 +28,10 @@ from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, S
 from churn.features.catalogue import feature_names
 from churn.modeling.bundle import check_canaries, write_bundle
 from churn.modeling.card import campaigns_in_words, model_card
-from churn.modeling.dataset import canary_rows, reference_rows
 from churn.modeling.feasible import feasibility_notes
 from churn.modeling.judgement.drawing import INSTALL, can_draw
 from churn.modeling.judgement.pictures import judgement_files
-from churn.modeling.manifest import CHAMPION
+from churn.modeling.manifest import CHAMPION, judged_provisionally
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.registry.store import check_driver
@@ -56,6 +57,9 @@ def train(
     The bundle is always written to `models` (default: [model] directory). It becomes the champion
     if it passes the gate; if it does not and there is no champion, the best baseline becomes the
     fallback model, unless its own tables leak. If a feature leaks, the exit code is 4 in any case.
+
+    In a history too short for the gate, the model is judged provisionally: it becomes the champion
+    unless a feature leaks, or the present champion passed the full gate.
     """
     with open_session("train", config, as_of=as_of, progress=progress) as session:
         settings = session.settings
@@ -84,6 +88,8 @@ def train(
         )
         if unreadable is not None and champion is not None:
             trained = replace(trained, gate=trained.gate.without_champion(champion, unreadable))
+        elif trained.gate.provisional and active is not None and _passed_fully(active):
+            trained = replace(trained, gate=trained.gate.kept_by(str(champion)))
         is_fallback = outdated or (active is not None and active.stand_in is not None)
         stand_in = trained.gate.stand_in(champion, stands_in=is_fallback)
         promoted = trained.gate.open or stand_in is not None
@@ -97,7 +103,7 @@ def train(
         check_canaries(bundle)
         progress("recording in MLflow")
         won, published = _publish(session, store, bundle, expected=champion, promote=promoted)
-        feasibility = feasibility_notes(session.tables, trained.dataset, panel)
+        feasibility = feasibility_notes(session.tables, trained.judged_rows, panel.judged)
         incomparable = (OUTDATED.format(name=champion),) if outdated else ()
         warnings = (
             *(*published, *refused, *feasibility, *incomparable),
@@ -122,6 +128,11 @@ def _champion(session: Session, store: ModelStore) -> tuple[ChurnModel | None, s
         if isinstance(failure, OutdatedModelError) and store.signing_key is None:
             return None, None, True
         return None, failure.rule, False
+
+
+def _passed_fully(champion: ChurnModel) -> bool:
+    """Whether the champion is a model that passed a full gate, or that a person chose."""
+    return champion.stand_in is None and not judged_provisionally(champion.manifest_)
 
 
 def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> dict[str, Any]:
@@ -171,8 +182,10 @@ def _resolved_table(trained: Trained) -> Table:
     rows = [
         ("lapsed", lapsed),
         ("eligible", eligible),
-        ("cutoffs", f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"),
+        ("cutoffs", cutoffs_in_words(cutoffs)),
     ]
+    if trained.panel.trial is not None:
+        rows.append(("judged", "provisionally: the history is too short for the gate"))
     if trained.dataset.customers_left_out:
         sampled = f"{trained.dataset.customers_left_out:,} customers left out by most_rows"
         rows.append(("sample", sampled))
@@ -201,6 +214,7 @@ def _write(
     suffix: str = "",
 ) -> Path:
     model_id = f"churn-{session.run_id}{suffix}"
+    samples = trained.model.samples
     currency = session.settings.data.currency
     return write_bundle(
         trained.model,
@@ -208,8 +222,8 @@ def _write(
         model_id=model_id,
         facts=_facts(session, trained, promoted=promoted, lineage=lineage),
         population=trained.population,
-        canaries=canary_rows(trained.dataset),
-        reference=reference_rows(trained.dataset),
+        canaries=samples["canaries"],
+        reference=samples["reference"],
         card=model_card(trained, model_id=model_id, currency=currency),
         report=judgement_files(trained.judgement),
         signing_key=session.signing_key,
@@ -260,10 +274,17 @@ def _facts(
         },
         "evaluation": trained.judgement.evaluation.to_dict(),
         "judgement": trained.judgement.metrics(),
+        "apart": None if trained.apart is None else trained.apart.to_dict(),
         "folds": [fold.to_dict() for fold in trained.folds],
         "tuning": None if trained.tuned is None else trained.tuned.to_dict(),
         "gate": gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
     }
+
+
+def _trial_horizon(trained: Trained) -> int | None:
+    """The horizon of the forward test, if it is a trial."""
+    trial = trained.panel.trial
+    return None if trial is None else trial.clock.horizon_days
 
 
 def label_in_words(panel: Panel) -> dict[str, object]:
@@ -339,13 +360,15 @@ def _result(
         metrics={
             **trained.evaluation.to_dict(),
             "judgement": trained.judgement.to_dict(),
+            "apart": None if trained.apart is None else trained.apart.to_dict(),
         },
         gate=gate_dict(trained.gate, promoted=promoted, stand_in=trained.model.stand_in),
         files=hashed(bundle / "manifest.json", bundle / "card.md"),
         warnings=(*trained.gate.warnings, *warnings, *_without_charts()),
         tables=(
             _resolved_table(trained),
-            *judgement_tables(trained.evaluation),
+            *apart_table(trained.apart),
+            *judgement_tables(trained.evaluation, horizon_days=_trial_horizon(trained)),
             gate_table(trained.gate),
         ),
         exit_code=0 if promoted and not trained.gate.leaking else GateError.exit_code,

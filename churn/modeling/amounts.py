@@ -10,14 +10,15 @@ restores the totals.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from churn.modeling.dataset import AMOUNTS, Dataset, row_weights
-from churn.modeling.portable import LIFETIME_FEATURES, lifetime_amounts
+from churn.modeling.portable import LIFETIME_FEATURES, NO_LEVEL, lifetime_amounts
+from churn.modeling.seasons import Season
 
 THIN_DAYS = 3
 LEAST_ROWS = 30
@@ -32,23 +33,50 @@ def choose_amounts(dataset: Dataset, feature_names: list[str], predict: Head) ->
     """How the trees' amounts are corrected, and which of them the lifetime models predict instead.
 
     Everything is evaluated on retained customers at the newest cutoff, with models fitted before
-    it; `predict` fits a head on the first rows and predicts the second. `scale` corrects the level,
-    `lifetime` names the amounts that BG/NBD and Gamma-Gamma predict better for customers with
-    little history.
+    it; `predict` fits a head on the first rows and predicts the second. `checked` tells whether
+    there are such rows, `scale` corrects the level, and `lifetime` names the amounts that BG/NBD
+    and Gamma-Gamma predict better for customers with little history.
     """
     buying = dataset.eligible
     per_day = float(buying["orders_count"].sum() / max(buying["purchase_days"].sum(), 1.0))
     spec: dict[str, Any] = {"thin_days": THIN_DAYS, "orders_per_day": per_day}
-    spec |= {"lifetime": [], "scale": dict.fromkeys(AMOUNTS, 1.0)}
+    spec |= {"lifetime": [], "scale": dict.fromkeys(AMOUNTS, 1.0), "checked": False}
     learnt, unseen = _held_back(dataset)
     if not len(learnt) or len(unseen) < LEAST_ROWS:
         return spec
+    spec["checked"] = True
     trees = {name: predict(name, learnt, unseen) for name in AMOUNTS}
     spec["scale"] = {name: _scale(_actual(unseen, name), trees[name]) for name in AMOUNTS}
     if set(LIFETIME_FEATURES) <= set(feature_names):
         scaled = {name: spec["scale"][name] * trees[name] for name in AMOUNTS}
         spec["lifetime"] = _better_by_lifetime(spec, unseen, scaled)
     return spec
+
+
+def level_of_sums(
+    spec: Mapping[str, Any],
+    season: Season | None,
+    rows: pd.DataFrame,
+    totals: Mapping[str, float],
+) -> dict[str, float]:
+    """The factors on the amounts that move the model's `totals` of these rows to the expected sums;
+    the model only distributes them among customers. 1 if the lifetime features are missing.
+
+    The sum is that of BG/NBD and Gamma-Gamma, times what came of their forecast one year earlier.
+    Without a season it is the geometric mean with the model's own sum, if that could be checked on
+    a later cutoff.
+    """
+    if not set(LIFETIME_FEATURES) <= set(rows.columns) or min(totals.values()) <= 0:
+        return dict(NO_LEVEL)
+    days, spend = (float(rows[name].sum()) for name in LIFETIME_FEATURES[:2])
+    expected = {"orders": spec["orders_per_day"] * days, "spend": spend}
+    if min(expected.values()) <= 0:
+        return dict(NO_LEVEL)
+    power = 0.5 if spec["checked"] else 1.0
+    if season is not None and not season.is_odd:
+        expected = {name: getattr(season, name) * total for name, total in expected.items()}
+        power = 1.0
+    return {name: (expected[name] / totals[name]) ** power for name in totals}
 
 
 def lapsed_shares(rows: pd.DataFrame, predict: Callable[[str], np.ndarray]) -> dict[str, float]:

@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from churn.arrays import one_blas_thread
 from churn.features.clock import FeatureClock
-from churn.features.lifetime import BGNBD
 from churn.modeling.dataset import AMOUNTS, row_weights
+from churn.modeling.level import fit_bg_nbd
 from churn.modeling.portable import baseline, baseline_terms, fallback_group
 
 PRIOR_ROWS = 20.0
@@ -70,7 +70,7 @@ def _smoothed(
 ) -> dict[str, float]:
     weight = row_weights(rows)
     weight = np.ones(len(rows)) if weight is None else weight
-    stayed = weight * (rows["lapse"] == 0).to_numpy()
+    stayed = weight * (1 - rows["lapse"]).to_numpy()
     lapse = (rows["lapse"] @ weight + prior_rows * prior["lapse"]) / (weight.sum() + prior_rows)
     retained = stayed.sum() + prior_rows
     orders = (rows["horizon_orders"] @ stayed + prior_rows * prior["orders"]) / retained
@@ -88,7 +88,8 @@ def fit_baselines(
     specs: dict[str, dict[str, Any]] = {
         name: {"terms": terms} for name, terms in LINEAR_TERMS.items()
     }
-    specs["bg_nbd"] = {"bg_nbd": _fit_bg_nbd(buyers), "horizon_days": clock.horizon_days}
+    newest = buyers[buyers["cutoff"] == buyers["cutoff"].max()]
+    specs["bg_nbd"] = {"bg_nbd": fit_bg_nbd(newest), "horizon_days": clock.horizon_days}
     known = [term for term in RENEWAL_TERMS if term[0] in rows]
     if clock.is_contractual and known:
         specs[RENEWALS] = {"terms": known}
@@ -106,16 +107,6 @@ def fit_line(spec: dict[str, Any], rows: pd.DataFrame, target: np.ndarray) -> di
 def predict_baseline(spec: dict[str, Any], rows: pd.DataFrame) -> np.ndarray:
     """The lapse probability of every row, shape (rows,)."""
     return baseline(spec, rows)
-
-
-def _fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
-    """The population's parameters, in days, at the newest cutoff of the rows."""
-    newest = rows[rows["cutoff"] == rows["cutoff"].max()]
-    age = newest["tenure_days"].to_numpy()
-    fitted = BGNBD.fit(
-        newest["purchase_days"].to_numpy() - 1, age - newest["recency_days"].to_numpy(), age
-    )
-    return fitted.to_dict()
 
 
 def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, Any]:

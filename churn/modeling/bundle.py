@@ -32,7 +32,7 @@ from churn.storage.publish import publish_directory
 
 REPORT = "report"
 TOLERANCE = 1e-9
-JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts")
+JSON_PARTS = ("calibration", "baselines", "fallback", "win_back", "amounts", "blend")
 CANARY_SECONDS = 300
 WRITTEN_ANEW = frozenset(
     {
@@ -156,7 +156,7 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
     if not set(texts.values()) <= set(manifest["files"]):
         raise not_whole(folder)  # a name that points to an unverified file
     model = ChurnModel(**{**manifest["parameters"], "threads": threads})
-    parts = {name: _read_json(folder / f"{name}.json") for name in JSON_PARTS}
+    parts = {name: _read_json(folder / f"{name}.json") for name in _parts_of(manifest)}
     model.feature_names_ = [feature["name"] for feature in manifest["features"]]
     model.clock_ = FeatureClock(**manifest["clock"])
     model.cutoffs_ = _cutoffs(manifest["cutoffs"])
@@ -164,7 +164,7 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
         name: (folder / text).read_text(encoding="utf-8") for name, text in texts.items()
     }
     for name in JSON_PARTS:
-        setattr(model, f"{name}_", parts[name])
+        setattr(model, f"{name}_", parts.get(name))
     model.base_rate_ = float(manifest["base_rate"])
     model.classes_ = np.array([0, 1])
     model.population_ = _read_json(folder / "population.json")
@@ -172,6 +172,11 @@ def _rebuilt(folder: Path, manifest: dict[str, Any], threads: int) -> ChurnModel
     model._samples_, model._folder_ = None, folder
     model._portable_ = None
     return model
+
+
+def _parts_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The JSON parts of a bundle; the oldest readable schema has no blend."""
+    return JSON_PARTS if manifest["schema"] == SCHEMA else JSON_PARTS[:-1]
 
 
 def check_canaries(path: Path) -> None:

@@ -40,7 +40,7 @@ def choose_calibration(
     the customers. `weight` is the weight of each forecast.
     """
     weight = np.ones(len(target)) if weight is None else weight
-    trials = _halves(customer) if fold is None else _forward(fold)
+    trials = halves(customer) if fold is None else _forward(fold)
     if not trials:
         return dict(IDENTITY)
     tried = np.any([asked for _, asked in trials], axis=0)
@@ -62,7 +62,8 @@ def choose_calibration(
     return fit_calibration(best, target, probability, weight)
 
 
-def _halves(customer: pd.Series[str]) -> list[tuple[Mask, Mask]]:
+def halves(customer: pd.Series[str]) -> list[tuple[Mask, Mask]]:
+    """Two splits of the rows by a hash of the customer: known and asked, and the reverse."""
     half = np.array([zlib.crc32(str(name).encode()) % 2 for name in customer], dtype=bool)
     return [(~half, half), (half, ~half)]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from churn.modeling.bundle import REPORT
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.page import judgement_page
 from churn.modeling.model import ChurnModel
 from churn.modeling.training import Trained
-from churn.results.figures import interval
+from churn.results.figures import difference, interval
 
 AS_OBSERVED = (
     "Some customers were treated with campaigns in the past; the outcomes counted here include "
@@ -17,7 +18,7 @@ AS_OBSERVED = (
 )
 RANDOMISED = (
     "Some past offers were randomised, so the model predicts what customers do without offers: "
-    "{rows}. The evaluation counts each remaining row once."
+    "{rows}. The evaluation weighs them in the same way."
 )
 REASONS = (
     "Reasons describe what is associated with lapsing, not what causes it: they are TreeSHAP "
@@ -49,12 +50,11 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
             *_fallback(trained.model.stand_in),
             f"{_predicts(trained.model)} Money is in {currency}.",
             "",
+            *_recipe(trained.model),
             f"Verdict: {trained.gate.reasons[0]}.",
             "",
             *_rejected(trained),
-            "The figures are those of the same recipe, fitted on rows whose labels had closed "
-            "before the first of these cutoffs; the published model was fitted on all rows.",
-            "",
+            *_judged(trained),
             *judgement_page(trained.judgement, pictures=f"{REPORT}/"),
             *_limits(trained.campaigns),
         ]
@@ -116,6 +116,65 @@ def _others(model: ChurnModel) -> str:
     if model.win_back_["kind"] == "rate":
         lapsed = "All others get"
     return f"{lapsed} the lapse rate of their group."
+
+
+def _judged(trained: Trained) -> list[str]:
+    """What the figures are those of."""
+    figures = (
+        "The figures are those of the same recipe, fitted on rows whose labels had closed before "
+        "the first of these cutoffs; the published model was fitted on all rows."
+    )
+    trial = trained.panel.trial
+    if trial is None:
+        return [figures, ""]
+    horizon, model = trial.clock.horizon_days, trained.model.clock_.horizon_days
+    lines = [
+        "**Judged provisionally.** The history is too short for the gate, which needs about five "
+        "and a half horizons. Two figures show what can be known; they do not decide.",
+        "",
+        f"- Forward test: one cutoff with a horizon of {horizon} days, the longest that allows "
+        f"one; the model predicts {model} days. All tables and charts below are from this test.",
+    ]
+    apart = trained.apart
+    if apart is None:
+        lines.append(f"- Customers apart: none, no label window of {model} days has closed.")
+    else:
+        lines.append(
+            f"- Customers apart, time not tested: at {apart.cutoff} with {model} days, log loss "
+            f"{apart.log_loss:.4f}, BG/NBD {apart.bg_nbd_log_loss:.4f}, difference "
+            f"{difference(apart.difference)}."
+        )
+    return [*lines, "", figures, ""]
+
+
+def _recipe(model: ChurnModel) -> list[str]:
+    """How the probability is made: the weights, and the season."""
+    blend = model.blend_
+    if blend is None or model.stand_in is not None:
+        return []
+    simple, season = blend["weight"] / 2, blend["season"]
+    lines = (
+        f"Weights in the log-odds: BG/NBD {simple:.0%}, logistic RFM {simple:.0%}, trees "
+        f"{1 - blend['weight']:.0%}. The mean is halfway between BG/NBD's and the trees'."
+    )
+    return [lines, "", season_in_words(season), ""]
+
+
+def season_in_words(season: Mapping[str, Any]) -> str:
+    """What is assumed of the season, and why.
+
+    >>> season_in_words({"last_year": None, "factor": 1.0, "because": "a short history"})
+    'Season: none assumed (a short history).'
+    """
+    if season["factor"] == 1.0:
+        return f"Season: none assumed ({season['because']})."
+    year = season["last_year"]
+    return (
+        f"Season: one year earlier customers bought at {year['hazard']:.2f} times the rate that "
+        f"BG/NBD had expected, orders came to {year['orders']:.2f} and spend to "
+        f"{year['spend']:.2f} times the expectation; BG/NBD's rate is multiplied by "
+        f"{season['factor']:.2f}, and the totals follow last year's."
+    )
 
 
 def _fallback(name: str | None) -> list[str]:

@@ -21,6 +21,8 @@ from churn.features.builder import sweep_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
+from churn.modeling.seasons import NAMES as SEASON_NEEDS
+from churn.modeling.seasons import YEAR_DAYS, Season, season_of, year_ago
 
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
@@ -44,6 +46,10 @@ class Dataset:
     dropped because their label window was still open; `customers_left_out` are those outside a
     sample, `objectors_left_out` those who have objected to profiling, at all cutoffs. An optional
     column `weight` holds sample weights.
+
+    `current` has the features, without labels, at the date from which predictions are made:
+    `cutoffs.until`, or the first date after a split. `seasons` has, by day number of a cutoff or of
+    that date, what happened one year before it.
     """
 
     rows: pd.DataFrame
@@ -53,6 +59,8 @@ class Dataset:
     dropped_rows: Mapping[str, int] = field(default_factory=dict)
     customers_left_out: int = 0
     objectors_left_out: int = 0
+    current: pd.DataFrame | None = None
+    seasons: Mapping[int, Season] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,9 +71,29 @@ class Dataset:
         return self.rows[self.rows["status"] == "eligible"]
 
     def only(self, cutoffs: Cutoffs) -> Dataset:
-        """The rows at those cutoffs."""
+        """The rows at those cutoffs, without the `current` features."""
         wanted = [day_number(cutoff) for cutoff in cutoffs]
-        return replace(self, rows=self.rows[self.rows["cutoff"].isin(wanted)], cutoffs=cutoffs)
+        rows = self.rows[self.rows["cutoff"].isin(wanted)]
+        return replace(self, rows=rows, cutoffs=cutoffs, current=None)
+
+    def before(self, at: date) -> Dataset:
+        """What was known at that cutoff: the rows whose labels had closed and arrived by then, and
+        its features as the `current` ones.
+        """
+        known = self.rows[self.rows["cutoff"] == day_number(at)].drop(columns=list(LABELS))
+        return replace(self.only(self.cutoffs.before(at)), current=known)
+
+    @property
+    def newest(self) -> pd.DataFrame:
+        """The newest features known: the `current` ones, otherwise those of the newest cutoff."""
+        if self.current is not None and len(self.current):
+            return self.current
+        is_newest = self.rows["cutoff"] == self.rows["cutoff"].max()
+        return pd.DataFrame(self.rows[is_newest])
+
+    def season(self, rows: pd.DataFrame) -> Season | None:
+        """The season of rows of one cutoff, if it is known."""
+        return self.seasons.get(int(rows["cutoff"].iloc[0])) if len(rows) else None
 
     def split(self, at: date | str) -> tuple[Dataset, Dataset]:
         """Rows whose labels close by `at`, and rows from `at` on; those in between are dropped.
@@ -81,7 +109,8 @@ class Dataset:
                 f"{self.cutoffs.horizon_days}-day horizon",
                 fix="Pick a date inside that range.",
             )
-        left, right = self.only(earlier), self.only(later)
+        left = replace(self.only(earlier), current=self.before(later.dates[0]).current)
+        right = self.only(later)
         purged = len(self.rows) - len(left.rows) - len(right.rows)
         dropped = {**self.dropped_rows, "label window open at the split": purged}
         return replace(left, dropped_rows=dropped), right
@@ -119,23 +148,59 @@ def build_dataset(
     needed = tuple(dict.fromkeys((*chosen, *LABELS_NEED)))
     sample = None if most_rows is None else draw_sample(source, len(cutoffs), most_rows)
     sampled = None if sample is None else sample.customers
-    built = sweep_features(source, list(cutoffs), clock, names=needed, customers=sampled)
+    dates = [*cutoffs, cutoffs.until]
+    built = sweep_features(source, dates, clock, names=needed, customers=sampled)
     rows = built.table().to_pandas(self_destruct=True)
-    keys = rows[["customer_id", "cutoff"]]
-    for came_next in _labels(source, cutoffs, clock, sampled):
-        table = source.engine.collect(came_next).to_pandas()
-        labels = keys.merge(table, on=list(keys), how="left").drop(columns=list(keys))
-        rows = pd.concat([rows, labels], axis=1)
     rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
     rows, objecting = _without_objectors(rows, source)
+    is_current = rows["cutoff"] == day_number(cutoffs.until)
     return Dataset(
-        _labelled(rows, clock),
+        _labelled(_with_outcomes(rows[~is_current], source, cutoffs, clock, sampled), clock),
         cutoffs,
         clock,
         chosen,
         customers_left_out=0 if sample is None else sample.left_out,
         objectors_left_out=objecting,
+        current=rows[is_current].reset_index(drop=True),
+        seasons=_seasons(source, cutoffs, clock, sampled),
     )
+
+
+def _with_outcomes(
+    rows: pd.DataFrame,
+    tables: Tables,
+    cutoffs: Cutoffs,
+    clock: FeatureClock,
+    customers: Sequence[str] | None,
+) -> pd.DataFrame:
+    """The rows with what came in the label window of each; NaN if nothing did."""
+    rows = rows.reset_index(drop=True)
+    keys = rows[["customer_id", "cutoff"]]
+    for came_next in _labels(tables, cutoffs, clock, customers):
+        table = tables.engine.collect(came_next).to_pandas()
+        labels = keys.merge(table, on=list(keys), how="left").drop(columns=list(keys))
+        rows = pd.concat([rows, labels], axis=1)
+    return rows
+
+
+def _seasons(
+    tables: Tables, cutoffs: Cutoffs, clock: FeatureClock, customers: Sequence[str] | None
+) -> dict[int, Season]:
+    """What happened one year before each cutoff, and before the end of the panel."""
+    first, _ = tables.span()
+    dates = year_ago([*cutoffs, cutoffs.until], first, clock)
+    if not dates:
+        return {}
+    earlier = replace(cutoffs, dates=dates)
+    built = sweep_features(tables, list(dates), clock, names=SEASON_NEEDS, customers=customers)
+    rows = _with_outcomes(built.table().to_pandas(), tables, earlier, clock, customers)
+    for name in AMOUNT_LABELS:
+        rows[name] = rows[name].astype("float64").fillna(0.0)
+    found = {
+        int(day) + YEAR_DAYS: season_of(rows[rows["cutoff"] == day], clock)
+        for day in rows["cutoff"].unique()
+    }
+    return {day: season for day, season in found.items() if season is not None}
 
 
 def _without_objectors(rows: pd.DataFrame, tables: Tables) -> tuple[pd.DataFrame, int]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn.errors import ConfigError
 from churn.modeling.baselines import predict_baseline
-from churn.modeling.dataset import Dataset, cutoff_dates
+from churn.modeling.dataset import Dataset, cutoff_dates, row_weights
 from churn.modeling.expectations import JudgedAmount, judge_amounts
 from churn.modeling.metrics import Interval, bootstrap_metrics, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
@@ -92,7 +92,8 @@ def evaluate(
 
     Strata are customers with three or more purchase days, with one, and with a tenure under one
     horizon. Lapsed customers are a separate group, compared with the fixed rate of their group
-    (`group_rate`). The intervals resample customers with all their rows.
+    (`group_rate`). The intervals resample customers with all their rows. Rows with a sample weight
+    count by it, as in training.
     """
     check_is_judgeable(model, test)
     rows = test.eligible
@@ -110,7 +111,12 @@ def evaluate(
     customer = rows["customer_id"].to_numpy()
     against = {
         name: paired_log_loss_difference(
-            rows["lapse"].to_numpy(), predictions["model"], predictions[name], customer, seed=seed
+            rows["lapse"].to_numpy(),
+            predictions["model"],
+            predictions[name],
+            customer,
+            weights=row_weights(rows),
+            seed=seed,
         )
         for name in model.baselines_
     }
@@ -178,7 +184,9 @@ def _win_back(
         return None
     customer = rows["customer_id"].to_numpy()
     said, rate = rates["model"], rates["group_rate"]
-    return paired_log_loss_difference(rows["lapse"].to_numpy(), said, rate, customer, seed=seed)
+    return paired_log_loss_difference(
+        rows["lapse"].to_numpy(), said, rate, customer, weights=row_weights(rows), seed=seed
+    )
 
 
 def predictions_of(
@@ -213,8 +221,11 @@ def _judge(
 ) -> Judged:
     outcome = rows[target].to_numpy()
     customer = rows["customer_id"].to_numpy()
-    metrics = bootstrap_metrics(outcome, prediction, customer, replicates=replicates, seed=seed)
-    base_rate = float(outcome.mean()) if len(outcome) else float("nan")
+    weight = row_weights(rows)
+    metrics = bootstrap_metrics(
+        outcome, prediction, customer, weights=weight, replicates=replicates, seed=seed
+    )
+    base_rate = float(np.average(outcome, weights=weight)) if len(outcome) else float("nan")
     return Judged(group, predictor, len(rows), len(np.unique(customer)), base_rate, metrics)
 
 

@@ -9,7 +9,7 @@ from math import isfinite
 import numpy as np
 import pandas as pd
 
-from churn.modeling.dataset import BASE_HORIZONS, Dataset
+from churn.modeling.dataset import BASE_HORIZONS, Dataset, row_weights
 from churn.modeling.metrics import Interval, bootstrap
 from churn.modeling.model import ChurnModel
 from churn.modeling.portable import LIFETIME_FEATURES
@@ -67,12 +67,14 @@ def judge_amounts(
         "orders": rows["horizon_orders"].to_numpy(),
         "margin": model.margin_rate * rows["horizon_net_spend"].to_numpy(),
     }
-    excess = float((rows["horizon_net_spend"] - rows["horizon_fenced_spend"]).sum())
+    weight = _sample_weights(rows)
+    excess = float(weight @ (rows["horizon_net_spend"] - rows["horizon_fenced_spend"]))
     beyond = {"orders": 0.0, "margin": model.margin_rate * excess}
     draw = _draw(rows, replicates, seed)
     return tuple(
         replace(
-            _judged(amount, name, expected[amount], came[amount], draw), beyond_fence=beyond[amount]
+            _judged(amount, name, weight, expected[amount], came[amount], draw),
+            beyond_fence=beyond[amount],
         )
         for amount in AMOUNTS
         for name, expected in _expectations(model, rows).items()
@@ -115,13 +117,25 @@ def _own_rate(model: ChurnModel, rows: pd.DataFrame) -> Expected:
     }
 
 
+def _sample_weights(rows: pd.DataFrame) -> np.ndarray:
+    weight = row_weights(rows)
+    return np.ones(len(rows)) if weight is None else weight
+
+
 def _draw(rows: pd.DataFrame, replicates: int, seed: int) -> Draw:
-    customer = pd.factorize(rows["customer_id"])[0]
-    return lambda statistic: bootstrap(statistic, customer, replicates=replicates, seed=seed)
+    customer, sample = pd.factorize(rows["customer_id"])[0], _sample_weights(rows)
+    return lambda statistic: bootstrap(
+        lambda weights: statistic(weights * sample), customer, replicates=replicates, seed=seed
+    )
 
 
 def _judged(
-    amount: str, predictor: str, expected: np.ndarray, came: np.ndarray, draw: Draw
+    amount: str,
+    predictor: str,
+    weight: np.ndarray,
+    expected: np.ndarray,
+    came: np.ndarray,
+    draw: Draw,
 ) -> JudgedAmount:
     def ratio(weights: np.ndarray) -> float:
         total = float(weights @ came)
@@ -131,5 +145,5 @@ def _judged(
         total = weights.sum()
         return float(weights @ np.abs(expected - came) / total) if total > 0 else float("nan")
 
-    sums = float(expected.sum()), float(came.sum())
+    sums = float(weight @ expected), float(weight @ came)
     return JudgedAmount(amount, predictor, *sums, draw(ratio), draw(error))

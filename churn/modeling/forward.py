@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from math import isfinite
 
+import numpy as np
 import pandas as pd
 
 from churn.modeling.baselines import fit_baselines, predict_baseline
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import WEIGHT, Dataset, row_weights
 from churn.modeling.metrics import log_loss, roc_auc
 from churn.modeling.model import ChurnModel, has_classes
 from churn.modeling.panel import Fold, forward_folds
@@ -44,7 +45,7 @@ class JudgedFold:
             "cutoff": str(self.cutoff),
             "learnt_cutoffs": self.learnt_cutoffs,
             "rows": len(self.rows),
-            "base_rate": float(self.rows["lapse"].mean()),
+            "base_rate": float(np.average(self.rows["lapse"], weights=row_weights(self.rows))),
             "best_baseline": self.best_baseline,
             **{
                 f"{who}_{name}": value if isfinite(value) else None
@@ -64,22 +65,23 @@ def judge_folds(recipe: ChurnModel, dataset: Dataset) -> tuple[JudgedFold, ...]:
 
 
 def _judged(recipe: ChurnModel, dataset: Dataset, fold: Fold) -> JudgedFold | None:
-    learnt, later = dataset.only(fold.learn), dataset.only(fold.judge).eligible
+    learnt, later = dataset.before(fold.judge.dates[0]), dataset.only(fold.judge).eligible
     if later.empty or not has_classes(learnt.eligible["lapse"]):
         return None
     rows = _forecast(recipe, learnt, later)
     metrics = {
         name: {
-            "roc_auc": roc_auc(rows["lapse"], rows[name]),
-            "log_loss": log_loss(rows["lapse"], rows[name]),
+            "roc_auc": roc_auc(rows["lapse"], rows[name], weights=row_weights(rows)),
+            "log_loss": log_loss(rows["lapse"], rows[name], weights=row_weights(rows)),
         }
-        for name in rows.columns.drop([*KNOWN, "lapse"])
+        for name in rows.columns.drop([*KNOWN, "lapse", WEIGHT], errors="ignore")
     }
     return JudgedFold(fold.judge.dates[0], len(fold.learn), rows, metrics)
 
 
 def _forecast(recipe: ChurnModel, learnt: Dataset, later: pd.DataFrame) -> pd.DataFrame:
-    rows = later[[*KNOWN, "lapse"]].reset_index(drop=True)
+    kept = [name for name in (*KNOWN, "lapse", WEIGHT) if name in later]
+    rows = later[kept].reset_index(drop=True)
     rows["model"] = recipe.forecast_lapse(learnt, later)
     buyers = learnt.rows[learnt.rows["purchase_days"] > 0]
     for name, spec in fit_baselines(learnt.eligible, buyers, learnt.clock).items():

@@ -20,7 +20,7 @@ from churn.features.catalogue import CATALOGUE
 from churn.features.clock import FeatureClock
 from churn.modeling.audit import Leak, is_of
 from churn.modeling.baselines import RENEWALS, predict_baseline
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import Dataset, row_weights
 from churn.modeling.evaluate import Evaluation
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
@@ -34,6 +34,10 @@ NOT_RECIPE = ("threads", "stand_in", "margin_rate")
 
 SUSPICIOUS_AUC = 0.9
 MARGIN = 0.005
+PROVISIONAL = (
+    "judged provisionally: the history is too short for the gate, so the model is used without "
+    "having passed it"
+)
 SHOWN_LEAKS = 5
 TABLES_OF_BASELINES = frozenset({"orders", "order_lines"})
 
@@ -108,8 +112,9 @@ def forecast_champion(
         probability = _lapse_predictions(candidate, rows)
     else:
         learnt = replace(dataset, feature_names=tuple(champion.feature_names_))
-        refitted = clone(champion).set_params(threads=candidate.threads)
-        probability = _lapse_predictions(refitted.fit(learnt.only(panel.development)), rows)
+        known = learnt.before(panel.blocks.test.dates[0])
+        refitted = clone(champion).set_params(threads=candidate.threads).fit(known)
+        probability = _lapse_predictions(refitted, rows)
     return Rival(name, "recipe refitted", everywhere, probability, stand_in)
 
 
@@ -131,18 +136,23 @@ Masks = Mapping[str, NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Check:
-    """One check of the gate: whether the model passed, the reason as text, and the figures."""
+    """One check of the gate: whether the model passed, the reason as text, and the figures.
+
+    A check that does not decide is shown only.
+    """
 
     name: str
     passed: bool
     reason: str
     figures: Mapping[str, Any] = field(default_factory=dict)
+    decides: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {
             "name": self.name,
             "passed": self.passed,
+            "decides": self.decides,
             "reason": self.reason,
             "figures": dict(self.figures),
         }
@@ -150,22 +160,38 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The checks made, in order of importance, and the best baseline."""
+    """The checks made, in order of importance, and the best baseline.
+
+    In a history too short for a full judgement it is `provisional`: only leaks, and a champion that
+    passed a full one, can reject the model.
+    """
 
     best_baseline: str
     checks: tuple[Check, ...]
     warnings: tuple[str, ...] = ()
+    provisional: bool = False
 
     @property
     def open(self) -> bool:
         """Whether every check passed."""
-        return all(check.passed for check in self.checks)
+        return all(check.passed for check in self.checks if check.decides)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the gate is closed or, if it is open, what the model beats."""
-        refused = tuple(check.reason for check in self.checks if not check.passed)
-        return refused or (self.checks[0].reason,)
+        refused = tuple(check.reason for check in self.checks if check.decides and not check.passed)
+        return refused or (PROVISIONAL if self.provisional else self.checks[0].reason,)
+
+    def kept_by(self, champion: str) -> Gate:
+        """The provisional gate closed because the champion of that name passed a full judgement."""
+        reason = (
+            f"the champion {champion} passed the full gate, and this model could only be judged "
+            "provisionally: pass a longer history, or choose with `churn models promote ID "
+            "--force --reason TEXT`"
+        )
+        others = tuple(check for check in self.checks if check.name != "champion")
+        first, *rest = others
+        return replace(self, checks=(first, Check("champion", False, reason), *rest))
 
     def without_champion(self, name: str, why: str) -> Gate:
         """The gate closed because the champion of that name cannot be read, so the model cannot be
@@ -232,6 +258,7 @@ def judge(
     champion: Rival | None = None,
     leaks: Sequence[Leak] | None = None,
     seed: int = 0,
+    provisional: bool = False,
 ) -> Gate:
     """Up to four checks on later cutoffs; a check whose input is missing is left out.
 
@@ -239,13 +266,15 @@ def judge(
     more cutoffs. `champion`: the upper bound of the difference is under .5 % of its log loss; a
     fallback champion is a baseline and has to be beaten like one. `slices`: none with 100 or more
     lapsed customers is worse than with the champion or, without one, with the best baseline.
-    `leaks`: none found.
+    `leaks`: none found. If `provisional`, the first three are shown without deciding.
     """
     checks = [_baselines(evaluation)]
     if test is not None and champion is not None:
         checks.append(_champion(test, champion, seed))
     if test is not None:
         checks.append(_slices(test, champion, evaluation.best_baseline, seed))
+    if provisional:
+        checks = [replace(check, decides=False) for check in checks]
     if leaks is not None:
         checks.append(_leaks(leaks))
     auc = evaluation.of("model").metrics["roc_auc"].estimate
@@ -254,7 +283,7 @@ def judge(
         "fixed rhythm; otherwise look for a feature that leaks"
     )
     warnings = (suspicion,) if auc > SUSPICIOUS_AUC else ()
-    return Gate(evaluation.best_baseline, tuple(checks), warnings)
+    return Gate(evaluation.best_baseline, tuple(checks), warnings, provisional)
 
 
 def _baselines(evaluation: Evaluation) -> Check:
@@ -273,9 +302,12 @@ def _champion(test: Forecasts, champion: Rival, seed: int) -> Check:
     rows, probability = test.rows[champion.chosen], test.model[champion.chosen]
     target = rows["lapse"].to_numpy()
     customer = rows["customer_id"].to_numpy()
-    gap = paired_log_loss_difference(target, probability, champion.probability, customer, seed=seed)
+    weight = row_weights(rows)
+    gap = paired_log_loss_difference(
+        target, probability, champion.probability, customer, weights=weight, seed=seed
+    )
     fallback = champion.stand_in is not None
-    bound = 0.0 if fallback else MARGIN * log_loss(target, champion.probability)
+    bound = 0.0 if fallback else MARGIN * log_loss(target, champion.probability, weights=weight)
     passed = gap.high < bound
     verb = _verb(passed, fallback=fallback)
     result = f"log loss difference {difference(gap)}, required below {bound:+.4f}"
@@ -301,6 +333,7 @@ def _slices(test: Forecasts, champion: Rival | None, baseline: str, seed: int) -
         rival,
         rows["customer_id"].to_numpy(),
         {slice_of: mask[chosen] for slice_of, mask in test.slices.items()},
+        weights=row_weights(rows),
         seed=seed,
     )
     worse = [one for one in found if one.is_worse]

@@ -19,7 +19,9 @@ ALGORITHM = "hmac-sha256"
 LEAST_KEY_LENGTH = 32
 
 CHAMPION = "champion"
-SCHEMA = 2
+SCHEMA = 3
+READABLE = frozenset({2, SCHEMA})
+"""Bundles of schema 2 have no blend: their probabilities are those of the trees."""
 
 
 def signed(manifest: Mapping[str, Any], key: str | None) -> dict[str, Any]:
@@ -120,8 +122,8 @@ def read_unverified(folder: Path) -> dict[str, Any]:
         known, manifest["files"] = manifest["schema"], dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise not_whole(folder) from None
-    if known != SCHEMA:
-        rule = f"this release reads bundles of schema {SCHEMA}"
+    if known not in READABLE:
+        rule = f"this release reads bundles of schema {' and '.join(map(str, sorted(READABLE)))}"
         fix = "Train again, or use the release that wrote it."
         raise OutdatedModelError(rule, got=known, fix=fix)
     return manifest
@@ -135,6 +137,11 @@ def gate_open(manifest: Mapping[str, Any]) -> bool:
     if gate.get("checks"):
         return all(check.get("passed") for check in gate["checks"])
     return bool(gate.get("promoted")) and gate.get("stand_in") is None
+
+
+def judged_provisionally(manifest: Mapping[str, Any]) -> bool:
+    """Whether the history was too short for the gate when the model was trained."""
+    return bool(manifest.get("gate", {}).get("judged") == "provisionally")
 
 
 def not_whole(folder: Path) -> ModelError:

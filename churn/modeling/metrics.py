@@ -111,15 +111,22 @@ def score_all(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
 
 
 def bootstrap_metrics(
-    y: ArrayLike, p: ArrayLike, customer: ArrayLike, *, replicates: int = 200, seed: int
+    y: ArrayLike,
+    p: ArrayLike,
+    customer: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    replicates: int = 200,
+    seed: int,
 ) -> dict[str, Interval]:
     """The metrics of `score_all` with intervals from resampling customers with all their rows.
 
-    Replicates in which a metric is undefined are left out of its interval.
+    `weights` are sample weights. Replicates in which a metric is undefined are left out of its
+    interval.
     """
-    score = _scorer(y, p)
-    estimates = score(_weights(None, y))
-    draws = [score(w) for w in customer_draws(customer, y, replicates, seed)]
+    score, weight = _scorer(y, p), _weights(weights, y)
+    estimates = score(weight)
+    draws = [score(w * weight) for w in customer_draws(customer, y, replicates, seed)]
     return {
         name: Interval.of(estimate, [draw[name] for draw in draws])
         for name, estimate in estimates.items()

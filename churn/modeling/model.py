@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from churn.data.cutoffs import Cutoffs
 from churn.errors import ConfigError, GateError, ModelError, check_type
 from churn.features.clock import FeatureClock
-from churn.modeling.amounts import choose_amounts, lapsed_shares, tail_factor
+from churn.modeling.amounts import (
+    choose_amounts,
+    lapsed_shares,
+    level_of_sums,
+    tail_factor,
+)
 from churn.modeling.baselines import BASELINES, RENEWALS, fit_baselines, fit_fallback
+from churn.modeling.blend import fit_blend, fit_level
 from churn.modeling.boosting import BoosterSettings, fit_booster, predict_booster
 from churn.modeling.calibration import IDENTITY, choose_calibration
 from churn.modeling.dataset import (
@@ -29,11 +36,16 @@ from churn.modeling.dataset import (
     row_weights,
 )
 from churn.modeling.panel import Fold, separate_folds
-from churn.modeling.portable import PortableModel, RowsError, corrected
+from churn.modeling.portable import NO_LEVEL, PortableModel, RowsError, blended, corrected
+from churn.modeling.unlabelled import (
+    can_forecast,
+    forecast_outcomes,
+    lifetime_alone,
+    without_labels,
+)
 from churn.modeling.win_back import fit_win_back
 
 HEADS = ("lapse", "decline", "orders", "spend")
-CALIBRATED = ("lapse", "decline")
 LEAST_PER_CLASS = 30
 MOST_LEAVES = 31
 
@@ -41,12 +53,14 @@ MOST_LEAVES = 31
 class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts lapse, decline, orders and spend of retained customers, and win-back.
 
-    `fit` first forecasts up to three earlier cutoffs to choose a calibration, then trains on all
-    rows. It trains on eligible customers, and a separate model on lapsed ones if there are enough;
-    all others get the lapse rate of their group. Class weights are never used. The defaults
-    performed best on forward folds of real purchases (benchmarks/README.md). `margin_rate` converts
-    net spend into margin; `stand_in` names a baseline that is active instead of the model. The same
-    `seed` gives the same model with any number of `threads` (0: all).
+    P(lapse) is the average, in log-odds, of BG/NBD, a logistic regression on recency, frequency and
+    monetary value, and trees, which weigh more the more outcomes there are; its mean is moved
+    halfway to that of BG/NBD. All heads train on eligible customers, and a separate model on
+    lapsed ones if there are enough; all others get the lapse rate of their group. Class weights are
+    never used. The defaults performed best on forward folds of real purchases
+    (benchmarks/README.md). `margin_rate` converts net spend into margin; `stand_in` names a
+    baseline that is active instead of the model. The same `seed` gives the same model with any
+    number of `threads` (0: all).
     """
 
     def __init__(  # noqa: PLR0913 - scikit-learn's contract: one argument per parameter
@@ -85,8 +99,9 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_ = list(dataset.feature_names)
         self.clock_: FeatureClock = dataset.clock
         self.cutoffs_: Cutoffs = dataset.cutoffs
-        self.calibration_ = self._calibrate(dataset)
         self.heads_ = {name: self._fit_head(name, rows) for name in HEADS}
+        self._fit_lapse(dataset)
+        self.calibration_["decline"] = self._calibrate("decline", dataset)
         self.amounts_ = self._amounts(dataset)
         self._fit_win_back(dataset)
         weight = row_weights(rows)
@@ -95,7 +110,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         buyers = dataset.rows[dataset.rows["purchase_days"] > 0]
         self.baselines_ = fit_baselines(rows, buyers, dataset.clock)
-        self.fallback_ = fit_fallback(dataset.rows, dataset.clock)
+        self.fallback_ = self._fit_fallback(dataset)
         self.classes_ = np.array([0, 1])
         self._samples_: dict[str, pd.DataFrame] | None = {
             "canaries": canary_rows(dataset),
@@ -103,6 +118,35 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         self._folder_: Path | None = None
         self._portable_: PortableModel | None = None
+        self.amounts_["level"] = self._level_of_sums(dataset)
+        self._portable_ = None
+        return self
+
+    def fit_without_labels(self, dataset: Dataset) -> Self:
+        """BG/NBD and Gamma-Gamma alone, fitted on the newest histories: what can be said before
+        the first label window has closed. `stand_in` becomes `bg_nbd`.
+
+        Raises GateError if nobody has bought, or the features of the lifetime models are missing.
+        """
+        self._check_parameters()
+        check_is_dataset(dataset)
+        self.stand_in = "bg_nbd"
+        self.feature_names_ = list(dataset.feature_names)
+        self.clock_, self.cutoffs_ = dataset.clock, dataset.cutoffs
+        self.heads_ = {}
+        self.calibration_: dict[str, dict[str, Any]] = {}
+        self.blend_: dict[str, Any] | None = None
+        self.win_back_ = {"kind": "rate", "rows": 0, "back": 0}
+        rows = forecast_outcomes(dataset)
+        eligible = rows[rows["status"] == "eligible"]
+        self.baselines_ = {"bg_nbd": without_labels(dataset)}
+        self.base_rate_ = float(eligible["lapse"].mean())
+        self.fallback_ = fit_fallback(rows, dataset.clock)
+        self.amounts_ = lifetime_alone(eligible)
+        self.classes_ = np.array([0, 1])
+        newest = replace(dataset, rows=dataset.newest)
+        self._samples_ = {"canaries": canary_rows(newest), "reference": reference_rows(newest)}
+        self._folder_, self._portable_ = None, None
         return self
 
     def save(self, path: Path | str, *, signing_key: str | None = None) -> Path:
@@ -144,32 +188,17 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except RowsError as failure:
             raise ModelError(str(failure)) from None
 
-    def forecast(self, head: str, dataset: Dataset, fold: Fold) -> pd.DataFrame:
-        """Uncalibrated forecast of `lapse` or `decline`, fitted on a fold's past, for eligible
-        customers at its cutoff: customer_id, cutoff, the label, `weight` if rows have one,
-        `probability`.
-
-        The model itself is unchanged.
-        """
-        learnt, later = dataset.only(fold.learn).eligible, dataset.only(fold.judge).eligible
-        later = later[later[head].notna()]
-        once = clone(self)
-        once.feature_names_ = list(dataset.feature_names)
-        said = predict_booster(once._fit_head(head, learnt), once._matrix(later))
-        kept = [name for name in ("customer_id", "cutoff", head, WEIGHT) if name in later]
-        return later[kept].assign(probability=said)
-
     def forecast_lapse(self, learnt: Dataset, later: pd.DataFrame) -> np.ndarray:
-        """Calibrated P(lapse) of eligible rows by a fit of the lapse head on `learnt`, shape
-        (rows,).
+        """P(lapse) of eligible rows by a fit of the lapse head alone on `learnt`, shape (rows,).
 
         The model itself is unchanged.
         """
         model = clone(self)
-        model.feature_names_ = list(learnt.feature_names)
-        line = model._calibrate(learnt, heads=("lapse",))["lapse"]
-        raw = predict_booster(model._fit_head("lapse", learnt.eligible), model._matrix(later))
-        return corrected(line, raw)
+        model.feature_names_, model.clock_ = list(learnt.feature_names), learnt.clock
+        model.heads_ = {"lapse": model._fit_head("lapse", learnt.eligible)}
+        model._fit_lapse(learnt)
+        raw = predict_booster(model.heads_["lapse"], model._matrix(later))
+        return corrected(model.calibration_["lapse"], blended(model.blend_, later, raw))
 
     def portable(self) -> PortableModel:
         """The predictor that also runs in other services."""
@@ -177,6 +206,12 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._portable_ is None:
             self._portable_ = PortableModel(self.spec(), self.heads_, self.threads)
         return self._portable_
+
+    @property
+    def samples(self) -> dict[str, pd.DataFrame]:
+        """`canaries` and `reference` of the rows that the model was fitted on, without ids."""
+        check_is_fitted(self, "_samples_")
+        return dict(self._samples_ or {})
 
     def with_baseline(self, rule: str | None) -> Self:
         """The same fitted model with that baseline active instead; None: the model itself.
@@ -201,31 +236,52 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "fallback": self.fallback_,
             "win_back": self.win_back_,
             "amounts": self.amounts_,
+            "blend": self.blend_,
         }
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_portable_": None}
 
-    def _calibrate(
-        self, dataset: Dataset, *, heads: Sequence[str] = CALIBRATED
-    ) -> dict[str, dict[str, Any]]:
-        """The calibration of the probabilities, chosen on forward folds without shared outcomes."""
-        folds = separate_folds(dataset.cutoffs)
-        return {name: self._calibrate_head(name, dataset, folds) for name in heads}
+    def _fit_lapse(self, dataset: Dataset) -> None:
+        """The blend around the trees of the lapse head, and its level.
 
-    def _calibrate_head(self, name: str, dataset: Dataset, folds: Sequence[Fold]) -> dict[str, Any]:
-        usable = [fold for fold in folds if _varies(name, dataset, fold)]
-        if not usable:
+        Renewals of subscriptions are not purchases at a rate, so in contractual mode the trees
+        predict alone, with a calibration chosen on forward folds.
+        """
+        self.blend_ = None
+        if dataset.clock.is_contractual:
+            self.calibration_ = {"lapse": self._calibrate("lapse", dataset)}
+            return
+        blend = self.blend_ = fit_blend(dataset, seed=self.seed)
+        newest = dataset.newest[dataset.newest["status"] == "eligible"]
+        trees = predict_booster(self.heads_["lapse"], self._matrix(newest))
+        level = fit_level(blend, newest, trees) if len(newest) else dict(IDENTITY)
+        self.calibration_ = {"lapse": level}
+
+    def _calibrate(self, head: str, dataset: Dataset) -> dict[str, Any]:
+        """The calibration of a head, chosen on forward folds without shared outcomes."""
+        folds = [fold for fold in separate_folds(dataset.cutoffs) if _varies(head, dataset, fold)]
+        if not folds:
             return dict(IDENTITY)
-        seen = pd.concat([self.forecast(name, dataset, fold) for fold in usable])
+        seen = pd.concat([self._forecast(head, dataset, fold) for fold in folds])
         return choose_calibration(
-            seen[name].to_numpy(),
+            seen[head].to_numpy(),
             seen["probability"].to_numpy(),
             seen["customer_id"],
             seed=self.seed,
             fold=seen["cutoff"].to_numpy(),
             weight=row_weights(seen),
         )
+
+    def _forecast(self, head: str, dataset: Dataset, fold: Fold) -> pd.DataFrame:
+        """The trees' forecast of a fold's cutoff, fitted on its past: eligible rows with the label
+        and `probability`.
+        """
+        learnt, later = dataset.only(fold.learn).eligible, dataset.only(fold.judge).eligible
+        later = later[later[head].notna()]
+        said = predict_booster(self._fit_head(head, learnt), self._matrix(later))
+        kept = [name for name in ("customer_id", "cutoff", head, WEIGHT) if name in later]
+        return later[kept].assign(probability=said)
 
     def _fit_win_back(self, dataset: Dataset) -> None:
         found = fit_win_back(dataset, self._settings("win_back"), seed=self.seed)
@@ -234,6 +290,15 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.calibration_["win_back"] = found.calibration
         if found.text is not None:
             self.heads_["win_back"] = found.text
+
+    def _fit_fallback(self, dataset: Dataset) -> dict[str, Any]:
+        """The rates of groups; for lapsed customers by BG/NBD if none of them has been observed."""
+        found = fit_fallback(dataset.rows, dataset.clock)
+        seen = (dataset.rows["status"] == "lapsed").any()
+        if seen or dataset.clock.is_contractual or not can_forecast(dataset):
+            return found
+        forecast = fit_fallback(forecast_outcomes(dataset), dataset.clock)["groups"]
+        return found | {"groups": forecast | found["groups"]}
 
     def _amounts(self, dataset: Dataset) -> dict[str, Any]:
         """Which model predicts the amounts of whom, and the share of lapsing customers."""
@@ -248,6 +313,19 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chosen = choose_amounts(dataset, self.feature_names_, predicted)
         shares = lapsed_shares(dataset.eligible, fitted)
         return chosen | {"lapsed_share": shares, "tail_factor": tail_factor(dataset.rows)}
+
+    def _level_of_sums(self, dataset: Dataset) -> dict[str, float]:
+        """`amounts.level_of_sums` for the eligible of the newest date."""
+        newest = dataset.newest[dataset.newest["status"] == "eligible"]
+        if newest.empty or self.clock_.is_contractual:
+            return dict(NO_LEVEL)
+        said = self.predict_frame(newest[["customer_id", "status", *self.feature_names_]])
+        whole = self.margin_rate * self.amounts_["tail_factor"] or 1.0
+        totals = {
+            "orders": float(said["expected_orders"].sum()),
+            "spend": float(said["expected_margin"].sum()) / whole,
+        }
+        return level_of_sums(self.amounts_, dataset.season(dataset.newest), newest, totals)
 
     def _fit_head(self, name: str, rows: pd.DataFrame) -> str:
         """LightGBM's text of one head: probabilities fitted on all rows, amounts on retained

@@ -39,6 +39,7 @@ def slice_differences(
     customer: NDArray[np.object_],
     masks: Mapping[str, NDArray[np.bool_]],
     *,
+    weights: Floats | None = None,
     replicates: int = 1000,
     seed: int,
 ) -> tuple[SliceDifference, ...]:
@@ -46,12 +47,14 @@ def slice_differences(
 
     With many slices, one in twenty looks worse at 95 % by chance alone. So k slices share the error
     of 5 % (Bonferroni): each interval has level 1 - .05 / k and comes from the bootstrap standard
-    error, because 1,000 replicates have too few values that far out in the tail.
+    error, because 1,000 replicates have too few values that far out in the tail. `weights` are
+    sample weights.
     """
     judged = {name: mask for name, mask in masks.items() if target[mask].sum() >= LEAST_POSITIVES}
     if not judged:
         return ()
-    inside = np.column_stack(list(judged.values())).astype(float)
+    weight = np.ones(len(target)) if weights is None else weights
+    inside = weight[:, None] * np.column_stack(list(judged.values()))
     losses = (row_log_losses(target, model) - row_log_losses(target, rival))[:, None] * inside
     level = 1 - FAMILY_ERROR / len(judged)
     width = float(norm.ppf((1 + level) / 2)) * _errors(losses, inside, customer, replicates, seed)

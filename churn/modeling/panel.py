@@ -5,10 +5,10 @@ repurchase gaps of a shop: weighted, censored, and the quantile that defines a l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import partial
-from math import isfinite
+from math import ceil, isfinite
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,10 @@ HORIZONS_DAYS = (28, 56, 84, 182)
 GAP_QUANTILE = 0.8
 TEST_CUTOFFS = 2
 LEAST_TRAINING_CUTOFFS = 3
+LEAST_TRIAL_DAYS = 7
+LANDMARKS = 100
+"""More than closed cutoffs, a quarter of a horizon apart, fit into a history too short for the
+gate."""
 _ROUNDING = 1e-9  # slack when the curve is compared with q
 
 
@@ -96,6 +100,14 @@ class Panel:
     clock: FeatureClock
     blocks: Blocks
     gap_quantile_days: float | None
+    trial: Panel | None = None
+    """In a history too short for the gate: the panel of the forward test, with the longest horizon
+    that allows one."""
+
+    @property
+    def judged(self) -> Panel:
+        """The panel on which the recipe is evaluated."""
+        return self.trial or self
 
     def to_dict(self) -> dict[str, object]:
         """The resolved settings as plain JSON."""
@@ -103,7 +115,8 @@ class Panel:
         return {
             **asdict(self.clock),
             "cutoffs": [str(cutoff) for cutoff in self.cutoffs],
-            "test_cutoffs": [str(cutoff) for cutoff in self.blocks.test],
+            "test_cutoffs": [str(cutoff) for cutoff in self.judged.blocks.test],
+            "test_horizon_days": self.judged.clock.horizon_days,
             # None also if the repurchase curve never reaches the quantile
             "gap_quantile_days": quantile if quantile and isfinite(quantile) else None,
         }
@@ -137,15 +150,20 @@ def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by n
     count: int = 13,
     mode: Mode = "purchases",
     grace_days: int = 0,
+    complete: bool = False,
 ) -> Panel:
     """The panel of a training at `as_of` (exclusive).
 
     `auto` horizon: the smallest of 28, 56, 84, 182 at or above the 80 % quantile of the repurchase
     gap, capped at the largest that leaves three training, one calibration and two test cutoffs.
     `auto` spacing: half a horizon. `auto` lookback: twice the horizon. Only data before the first
-    test cutoff is used. Raises GateError if the history is too short. In `contractual` mode an
-    `auto` horizon is 28 days: the renewals of the next four weeks. `grace_days` is how long after
-    its expiry a subscription may still be renewed.
+    test cutoff is used. In `contractual` mode an `auto` horizon is 28 days: the renewals of the
+    next four weeks. `grace_days` is how long after its expiry a subscription may still be renewed.
+
+    A history too short for these cutoffs has a `trial`; its own cutoffs are then a quarter of a
+    horizon apart, all that are closed, perhaps none. Raises GateError instead if the panel must be
+    `complete`, in contractual mode, if only `every_days` or `count` leave too few cutoffs, and with
+    less than three weeks of orders.
     """
     grace = grace_days if mode == "contractual" else 0
     lag = _arrival_lag_days(tables, mode)
@@ -160,8 +178,6 @@ def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by n
     else:
         horizon, quantile = horizon_days, None
     panel = cutoffs(horizon)
-    if not blocks(panel).complete:
-        raise _too_short(tables, as_of, horizon, panel)
     lookback = 2 * horizon if lookback_days == "auto" else lookback_days
     clock = FeatureClock(
         horizon_days=horizon,
@@ -170,7 +186,56 @@ def resolve_panel(  # noqa: PLR0913 - settings of [churn] and [panel], each by n
         lead_days=lead_days,
         mode=mode,
     )
-    return Panel(panel, clock, blocks(panel), quantile)
+    if blocks(panel).complete:
+        return Panel(panel, clock, blocks(panel), quantile)
+    possible = _cutoffs(tables, as_of, horizon, (lead_days, grace), "auto", LANDMARKS, lag)
+    if complete or clock.is_contractual or blocks(possible).complete:
+        raise _too_short(tables, as_of, horizon, panel)
+    landmarks = _landmarks(tables, panel, horizon, every_days)
+    trial = _trial(tables, panel, clock)
+    return Panel(landmarks, clock, blocks(landmarks), quantile, trial)
+
+
+def _landmarks(tables: Tables, panel: Cutoffs, horizon: int, every: int | Auto = "auto") -> Cutoffs:
+    """All closed cutoffs with a horizon of history before them, a quarter of it apart."""
+    first, _ = tables.span()
+    return Cutoffs.every(
+        ceil(horizon / 4) if every == "auto" else every,
+        until=panel.until,
+        horizon_days=horizon,
+        count=LANDMARKS,
+        lead_days=panel.lead_days,
+        arrival_lag_days=panel.arrival_lag_days,
+        first=first + timedelta(days=horizon),
+    )
+
+
+def _trial(tables: Tables, panel: Cutoffs, clock: FeatureClock) -> Panel:
+    """The panel of one forward test: its newest cutoff, with the longest horizon for which labels
+    have closed before it. Lengths keep their proportion to the horizon.
+    """
+    first, _ = tables.span()
+    waiting = panel.lead_days + panel.arrival_lag_days
+    days = (panel.until - first).days
+    horizon = min(clock.horizon_days, (days - 2 * waiting) // 3)
+    if horizon < LEAST_TRIAL_DAYS:
+        raise GateError(
+            f"a model needs at least {3 * LEAST_TRIAL_DAYS + 2 * waiting} days of orders",
+            got=f"{days}",
+            fix="Pass a longer history.",
+        )
+    share = horizon / clock.horizon_days
+    scaled = replace(
+        clock,
+        horizon_days=horizon,
+        lookback_days=max(1, round(share * clock.lookback_days)),
+        min_tenure_days=round(share * clock.min_tenure_days),
+    )
+    test = panel.until - timedelta(days=waiting + horizon)
+    known = _landmarks(tables, replace(panel, dates=(), until=test), horizon)
+    both = replace(known, dates=(*known, test), until=panel.until)
+    blocks = Blocks(both.before(test), both.only(()), both.only((test,)))
+    return Panel(both, scaled, blocks, None)
 
 
 def _cutoffs(

@@ -18,6 +18,7 @@ LIFETIME_FEATURES = (
     "expected_spend_in_horizon",
     "p_no_purchase_in_horizon",
 )
+AMOUNTS = ("orders", "spend")
 OUTPUTS = (
     "churn_probability",
     "probability_source",
@@ -93,6 +94,13 @@ class PortableModel:
         raw = self.boosters[name].predict(matrix, num_threads=self.threads)
         return self.calibrated(name, np.asarray(raw))
 
+    def lapse(self, rows: Rows, matrix: np.ndarray) -> np.ndarray:
+        """P(lapse) of eligible rows: BG/NBD, logistic RFM and the trees averaged in log-odds, and
+        the correction of their level; shape (rows,).
+        """
+        raw = np.asarray(self.boosters["lapse"].predict(matrix, num_threads=self.threads))
+        return self.calibrated("lapse", blended(self.spec.get("blend"), rows, raw))
+
     def calibrated(self, name: str, raw: np.ndarray) -> np.ndarray:
         """The raw prediction of that head after calibration."""
         line = self.spec["calibration"].get(name)
@@ -101,16 +109,27 @@ class PortableModel:
     def _modelled(self, rows: dict[str, np.ndarray], matrix: np.ndarray) -> dict[str, object]:
         stand_in = self.spec["stand_in"]
         if stand_in is None:
-            lapse, source = self.head("lapse", matrix), "model"
+            lapse, source = self.lapse(rows, matrix), "model"
         else:
             lapse, source = baseline(self.spec["baselines"][stand_in], rows), "stand_in:" + stand_in
-        decline = np.maximum(self.head("decline", matrix), lapse)
-        thin = rows["purchase_days"] <= self.spec["amounts"]["thin_days"]
-        scale = self.spec["amounts"]["scale"]
-        trees = tuple(scale[name] * self.head(name, matrix) for name in ("orders", "spend"))
-        amounts = self._with_lifetime(rows, thin, trees)
         shares = self.spec["amounts"]["lapsed_share"]
+        decline, amounts = lapse, self._amounts(rows, matrix)
+        if "decline" in self.boosters:
+            decline = np.maximum(self.head("decline", matrix), lapse)
         return self._outputs(lapse, decline, amounts, shares=shares, source=source)
+
+    def _amounts(self, rows: dict[str, np.ndarray], matrix: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Orders and spend of eligible rows if retained: from the trees, or from the lifetime
+        models for customers with little history, and for all if there are no trees.
+        """
+        spec = self.spec["amounts"]
+        if "orders" not in self.boosters:
+            return tuple(np.nan_to_num(part) for part in lifetime_amounts(spec, rows))
+        thin = rows["purchase_days"] <= spec["thin_days"]
+        trees = tuple(spec["scale"][name] * self.head(name, matrix) for name in AMOUNTS)
+        amounts = self._with_lifetime(rows, thin, trees)
+        level = spec.get("level", NO_LEVEL)
+        return tuple(level[name] * part for name, part in zip(AMOUNTS, amounts, strict=True))
 
     def _win_back(self, rows: dict[str, np.ndarray], matrix: np.ndarray) -> dict[str, object]:
         """1 - P(buys again) by the model of lapsed customers; amounts are those of their group."""
@@ -138,7 +157,7 @@ class PortableModel:
         spec = self.spec["amounts"]
         if not spec["lifetime"] or not chosen.any():
             return amounts
-        expected = dict(zip(("orders", "spend"), lifetime_amounts(spec, rows), strict=True))
+        expected = dict(zip(AMOUNTS, lifetime_amounts(spec, rows), strict=True))
         return tuple(
             np.where(chosen & np.isfinite(expected[name]), expected[name], trees)
             if name in spec["lifetime"]
@@ -171,6 +190,7 @@ class PortableModel:
 
 
 NO_SHARES = {"orders": 0.0, "spend": 0.0}
+NO_LEVEL = {"orders": 1.0, "spend": 1.0}
 
 
 def chosen(
@@ -301,6 +321,35 @@ def lifetime_amounts(spec: dict, rows: Rows) -> tuple[np.ndarray, np.ndarray]:  
     return spec["orders_per_day"] * days / buys, spend / buys
 
 
+def blended(spec: dict | None, rows: Rows, trees: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """The probabilities of the trees averaged in log-odds with those of BG/NBD and of the logistic
+    RFM, which share the weight `spec["weight"]`.
+    """
+    if spec is None:
+        return trees
+    both = logit(bg_nbd_in_season(spec, rows)) + logit(baseline(spec["logistic_rfm"], rows))
+    return sigmoid(spec["weight"] * both / 2 + (1 - spec["weight"]) * logit(trees))
+
+
+def bg_nbd_in_season(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
+    """BG/NBD's probability of no purchase, its hazard multiplied by the factor of the season."""
+    silent = bg_nbd_no_purchase(spec["bg_nbd"], spec["horizon_days"], rows)
+    inside = np.clip(np.nan_to_num(silent, nan=0.5), 1e-7, 1.0)  # 0.5 says nothing, in log-odds
+    return np.asarray(inside ** spec["season"]["factor"])
+
+
+def simple_parts(spec: dict, rows: Rows) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """What the two simple models of a blend add to each row's log-odds, relative to the average
+    customer, by feature; BG/NBD counts as the feature `p_no_purchase_in_horizon`.
+    """
+    line, share = spec["logistic_rfm"], spec["weight"] / 2
+    terms = share * (baseline_terms(line, rows) * np.asarray(line["coefficients"]))
+    silent = share * logit(bg_nbd_in_season(spec, rows))
+    centre = spec["centre"]
+    parts = {name: terms[:, i] - share * centre[name] for i, (name, _) in enumerate(line["terms"])}
+    return parts | {LIFETIME_FEATURES[2]: silent - share * centre[LIFETIME_FEATURES[2]]}
+
+
 def baseline(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """A baseline's calibrated lapse probability: a logistic regression on its terms."""
     terms = baseline_terms(spec, rows)
@@ -316,7 +365,7 @@ def baseline_terms(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-a
         )  # subscribers may never have bought
     columns = []
     for name, transform in spec["terms"]:
-        value = floats(rows, name)
+        value = single(rows, name)
         columns.append(np.log1p(np.maximum(value, 0.0)) if transform == "log1p" else value)
     return np.asarray(np.nan_to_num(np.column_stack(columns)))
 
@@ -324,15 +373,23 @@ def baseline_terms(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-a
 def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """BG/NBD's probability of no purchase in the horizon (Fader, Hardie, Lee 2005)."""
     r, alpha, a, b = (spec[name] for name in ("r", "alpha", "a", "b"))
-    age = floats(rows, "tenure_days")
-    last = age - floats(rows, "recency_days")
-    repeats = floats(rows, "purchase_days") - 1
+    age = single(rows, "tenure_days")
+    last = np.maximum(age - single(rows, "recency_days"), 0.0)
+    repeats = single(rows, "purchase_days") - 1
     log_odds_dead = (r + repeats) * np.log((alpha + age) / (alpha + last)) + np.log(
         a / (b + np.maximum(repeats, 1) - 1)
     )
     alive = np.where(repeats > 0, sigmoid(-log_odds_dead), 1.0)
     silent = np.exp((r + repeats) * np.log((alpha + age) / (alpha + age + horizon_days)))
     return np.asarray(1 - alive * (1 - silent))
+
+
+def single(rows: Rows, name: str) -> np.ndarray:
+    """A feature in the precision that the trees see, so that the last bit of a parallel sum cannot
+    move a score.
+    """
+    with np.errstate(over="ignore"):  # beyond float32, see `PortableModel.matrix`
+        return floats(rows, name).astype("float32").astype("float64")
 
 
 def corrected(line: dict, probability: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from churn.data.tables import Tables
 from churn.features.builder import newest_population
 from churn.features.catalogue import feature_names
+from churn.modeling.apart import Apart, customers_apart
 from churn.modeling.audit import (
     Leak,
     audit_alone,
@@ -37,12 +38,12 @@ from churn.modeling.gate import (
 )
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.model import ChurnModel
+from churn.modeling.model import ChurnModel, has_classes
 from churn.modeling.panel import Panel
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.slices import slices_of
 from churn.modeling.tuning import Tuned, tune
-from churn.modeling.untreated import treatments, untreated
+from churn.modeling.untreated import Untreated, treatments, untreated
 
 Progress = Callable[[str], None]
 
@@ -55,6 +56,9 @@ class Trained:
     any. `judgement` is `evaluation` with everything else in the report. `campaigns` counts the rows
     with offers, see `untreated`; it is empty without randomisation. `candidate` is the recipe as
     evaluated, fitted on the past of the test cutoffs.
+
+    In a history too short for the gate, `evaluation` is the forward test of `panel.trial`, whose
+    rows are `tested`, and `apart` the comparison on customers apart, if a label window has closed.
     """
 
     model: ChurnModel
@@ -68,6 +72,13 @@ class Trained:
     folds: tuple[JudgedFold, ...] = ()
     tuned: Tuned | None = None
     campaigns: Mapping[str, int] = field(default_factory=dict)
+    tested: Dataset | None = None
+    apart: Apart | None = None
+
+    @property
+    def judged_rows(self) -> Dataset:
+        """The rows on which the recipe was evaluated."""
+        return self.dataset if self.tested is None else self.tested
 
 
 def train_model(  # noqa: PLR0913 - independent settings
@@ -94,53 +105,59 @@ def train_model(  # noqa: PLR0913 - independent settings
     test cutoffs have only one outcome.
     """
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
-    unlike = why_not_comparable(champion, panel, tables.connected())
+    judged = panel.judged
+    unlike = why_not_comparable(champion, judged, tables.connected())
     rival = champion if unlike is None else None
     progress("building features and labels")
-    built = build_dataset(
-        tables,
-        panel.cutoffs,
-        panel.clock,
-        names=_union(chosen, rival),
-        most_rows=most_rows,
-    )
-    without_us = untreated(built, treatments(tables))
+
+    def built(of: Panel, features: Sequence[str]) -> Untreated:
+        rows = build_dataset(tables, of.cutoffs, of.clock, names=features, most_rows=most_rows)
+        return untreated(rows, treatments(tables))
+
+    without_us = built(judged, _union(chosen, rival))
     wide = without_us.dataset
-    dataset = replace(wide, feature_names=chosen)
-    check_feasible(dataset, panel)
-    development = dataset.only(panel.development)
+    tested = replace(wide, feature_names=chosen)
+    check_feasible(tested, judged)
+    test = tested.only(judged.blocks.test)
+    development = tested.before(judged.blocks.test.dates[0])
     tuned = None
-    if tune_trials:
+    if tune_trials and panel.trial is None:
         tuned = tune(recipe, development, trials=tune_trials, progress=progress)
         recipe = tuned.recipe
     progress("fitting on data before the test cutoffs")
     candidate = clone(recipe).fit(development)
     progress("evaluating on the test cutoffs")
-    evaluation = evaluate(candidate, dataset.only(panel.blocks.test), seed=recipe.seed)
+    evaluation = evaluate(candidate, test, seed=recipe.seed)
     progress("evaluating on earlier cutoffs")
     folds = judge_folds(recipe, development)
     progress("comparing with the champion, auditing for leakage")
     gate = judge(
         evaluation,
-        forecasts_of(candidate, dataset.only(panel.blocks.test), evaluation.best_baseline),
-        champion=None if rival is None else forecast_champion(rival, candidate, wide, panel),
-        leaks=find_leaks(tables, dataset, panel, evaluation),
+        forecasts_of(candidate, test, evaluation.best_baseline),
+        champion=None if rival is None else forecast_champion(rival, candidate, wide, judged),
+        leaks=find_leaks(tables, tested, judged, evaluation),
         seed=recipe.seed,
+        provisional=panel.trial is not None,
     )
-    if unlike is not None:
+    if unlike is not None and panel.trial is None:
         gate = replace(gate, warnings=(*gate.warnings, f"not compared with the champion: {unlike}"))
     judgement = judge_run(
         candidate,
-        dataset.only(panel.blocks.test),
+        test,
         evaluation,
-        history=dataset,
+        history=tested,
         forecasts=pd.concat([fold.rows for fold in folds]) if folds else None,
         capacity=capacity,
         rank=rank,
         seed=recipe.seed,
     )
+    dataset = tested
+    if panel.trial is not None:
+        progress("building features and labels for the whole horizon")
+        without_us = built(panel, chosen)
+        dataset = without_us.dataset
     progress("fitting on all mature cutoffs")
-    model = clone(recipe).fit(dataset)
+    model = _fitted(clone(recipe), dataset)
     population = newest_population(tables, panel.cutoffs.until, panel.clock, dataset.feature_names)
     return Trained(
         model,
@@ -154,7 +171,18 @@ def train_model(  # noqa: PLR0913 - independent settings
         folds,
         tuned,
         without_us.counts,
+        None if panel.trial is None else tested,
+        None if panel.trial is None else customers_apart(recipe, dataset),
     )
+
+
+def _fitted(recipe: ChurnModel, dataset: Dataset) -> ChurnModel:
+    """The recipe fitted on everything; on the newest histories alone if too few labels are closed,
+    which happens only in a short history.
+    """
+    if not dataset.clock.is_contractual and not has_classes(dataset.eligible["lapse"]):
+        return recipe.fit_without_labels(dataset)
+    return recipe.fit(dataset)
 
 
 def with_fallback(trained: Trained, rule: str) -> Trained:
@@ -166,9 +194,10 @@ def with_fallback(trained: Trained, rule: str) -> Trained:
     """
     if trained.gate.leaking:
         trained = _without_leaks(trained, tables_of_baseline(rule))
-    panel, dataset = trained.panel, trained.dataset
+    panel, dataset = trained.panel.judged, trained.judged_rows
     candidate, seed = trained.candidate.with_baseline(rule), trained.model.seed
-    development, test = dataset.only(panel.development), dataset.only(panel.blocks.test)
+    test = dataset.only(panel.blocks.test)
+    development = dataset.before(panel.blocks.test.dates[0])
     judgement = judge_run(
         candidate,
         test,
@@ -186,9 +215,15 @@ def with_fallback(trained: Trained, rule: str) -> Trained:
 def _without_leaks(trained: Trained, tables: Collection[str]) -> Trained:
     names = tuple(name for name in trained.dataset.feature_names if is_of(name, tables))
     dataset = replace(trained.dataset, feature_names=names)
-    candidate = clone(trained.model).fit(dataset.only(trained.panel.development))
-    model = clone(trained.model).fit(dataset)
-    return replace(trained, dataset=dataset, candidate=candidate, model=model)
+    judged = replace(trained.judged_rows, feature_names=names)
+    known = judged.before(trained.panel.judged.blocks.test.dates[0])
+    return replace(
+        trained,
+        dataset=dataset,
+        tested=None if trained.tested is None else judged,
+        candidate=clone(trained.candidate).fit(known),
+        model=_fitted(clone(trained.candidate), dataset),
+    )
 
 
 def find_leaks(

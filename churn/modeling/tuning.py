@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from churn.errors import ConfigError, GateError, check_extra
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import WEIGHT, Dataset, row_weights
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference
 from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Fold, forward_folds
@@ -118,8 +118,9 @@ class _Search:
         candidate = clone(self._recipe).set_params(**parameters)
         told, losses = [], list[float]()
         for step, fold in enumerate(self._folds):
-            told.append(candidate.forecast("lapse", self._development, fold))
-            losses.append(log_loss(told[-1]["lapse"], told[-1]["probability"]))
+            told.append(_forecast(candidate, self._development, fold))
+            weight = row_weights(told[-1])
+            losses.append(log_loss(told[-1]["lapse"], told[-1]["probability"], weights=weight))
             trial.report(float(np.mean(losses)), step)
             if step < len(self._folds) - 1 and trial.should_prune():
                 self._report(trial, f"pruned after {step + 1} of {len(self._folds)} folds")
@@ -136,6 +137,7 @@ class _Search:
             other["probability"],
             first["probability"],
             first["customer_id"],
+            weights=row_weights(first),
             seed=self._recipe.seed,
         )
         parameters = self._tried[best if gap.high < 0 else 0]
@@ -144,6 +146,14 @@ class _Search:
 
     def _report(self, trial: optuna.Trial, outcome: str) -> None:
         self._progress(f"tuning: trial {trial.number + 1} of {self._trials}, {outcome}")
+
+
+def _forecast(candidate: ChurnModel, development: Dataset, fold: Fold) -> pd.DataFrame:
+    """customer_id, lapse and `probability` of eligible rows at the fold's cutoff."""
+    later = development.only(fold.judge).eligible
+    said = candidate.forecast_lapse(development.before(fold.judge.dates[0]), later)
+    kept = [name for name in ("customer_id", "lapse", WEIGHT) if name in later]
+    return later[kept].assign(probability=said)
 
 
 def _drawn(trial: optuna.Trial, recipe: ChurnModel) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reasons for a customer's score: contributions of the feature families, as sentences.
 
-Contributions are TreeSHAP in log-odds, summed by family. They describe associations with the
+Contributions are in log-odds, summed by family. They describe associations with the
 risk, not causes.
 """
 
@@ -22,7 +22,7 @@ from churn.errors import ConfigError, check_type
 from churn.features.builder import FeatureBatches, sweep_features
 from churn.features.catalogue import CATALOGUE
 from churn.modeling.model import ChurnModel
-from churn.modeling.portable import Rows, statuses
+from churn.modeling.portable import Rows, simple_parts, statuses
 from churn.scoring.language import DEFAULT_LANGUAGE, Language, Texts, load_language
 from churn.scoring.sentences import (
     baseline_sentences,
@@ -118,7 +118,7 @@ class ReasonColumns:
 
 @dataclass(frozen=True)
 class Contributions:
-    """TreeSHAP in log-odds: `by_feature` has the shape (rows, features), `by_family` (rows,
+    """Contributions in log-odds: `by_feature` has the shape (rows, features), `by_family` (rows,
     families). What the shop controls is one family of its own.
     """
 
@@ -138,13 +138,18 @@ class Contributions:
         return [i for i, family in enumerate(self.families) if family != CONTROLLED]
 
 
-def contributions(model: ChurnModel, rows: Rows) -> Contributions:
-    """Contributions of the features to the lapse head, for every row of features."""
+from churn.modeling.portable import Rows, simple_parts, statuses
+from churn.scoring.language import DEFAULT_LANGUAGE, Language, Texts, load_language
     portable = model.portable()
     shap = portable.boosters["lapse"].predict(
         portable.matrix(rows), pred_contrib=True, num_threads=portable.threads
     )
     by_feature = np.asarray(shap)[:, :-1]  # the last column is the same for everyone
+    if model.blend_ is not None:
+        by_feature = (1 - model.blend_["weight"]) * by_feature
+        for name, part in simple_parts(model.blend_, rows).items():
+            known = name if name in model.feature_names_ else "recency_days"
+            by_feature[:, model.feature_names_.index(known)] += part
     family_of = [_explained_family(name) for name in model.feature_names_]
     families = list(dict.fromkeys(family_of))
     by_family = np.zeros((len(by_feature), len(families)))

@@ -126,7 +126,10 @@ def test_only_the_thin_and_the_new_are_told_by_the_lifetime_models():
         expected_spend_in_horizon=[50.0] * 4,
         p_no_purchase_in_horizon=[0.5] * 4,
     )
-    trees, lifetime = (changed(lifetime=who).predict(rows) for who in ([], ["orders", "spend"]))
+    level = {"orders": 1.0, "spend": 1.0}
+    trees, lifetime = (
+        changed(lifetime=who, level=level).predict(rows) for who in ([], ["orders", "spend"])
+    )
     told = lifetime["expected_orders"] / (1 - lifetime["churn_probability"])
     per_day = shop_model().amounts_["orders_per_day"]
     assert told.iloc[[0, 2]].tolist() == pytest.approx([2.0 * per_day] * 2)

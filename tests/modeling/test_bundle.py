@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from simulated_shop import shop_dataset, shop_model
@@ -12,12 +13,13 @@ from simulated_shop import shop_dataset, shop_model
 from churn.errors import ConfigError, ModelError
 from churn.modeling.bundle import check_canaries, load_bundle, write_bundle
 from churn.modeling.dataset import canary_rows, reference_rows
-from churn.modeling.manifest import read_manifest, resolve_bundle
+from churn.modeling.manifest import read_manifest, read_unverified, resolve_bundle
 from churn.storage.files import sha256_of
 
 FILES = {
     "amounts.json",
     "baselines.json",
+    "blend.json",
     "calibration.json",
     "canaries.parquet",
     "card.md",
@@ -88,7 +90,7 @@ def test_the_manifest_tells_what_the_model_is_and_the_hash_of_every_file(untouch
         *FILES,
         "manifest.json",
     }
-    assert (manifest["model_id"], manifest["as_of"], manifest["schema"]) == ("m-1", "2023-11-20", 2)
+    assert (manifest["model_id"], manifest["as_of"], manifest["schema"]) == ("m-1", "2023-11-20", 3)
     assert [f["name"] for f in manifest["features"]] == shop_model().feature_names_
     assert set(manifest["features"][0]) == {"name", "type", "family", "unit"}
     assert load_bundle(untouched).manifest_ == manifest
@@ -243,6 +245,18 @@ def test_a_garbled_manifest_is_refused(bundle, text):
         load_bundle(bundle)
 
 
+def test_a_bundle_of_the_release_before_the_blend_predicts_by_its_trees(bundle):
+    (bundle / "blend.json").unlink()
+    files = read_unverified(bundle)["files"]
+    edit_manifest(
+        bundle, schema=2, files={name: sha for name, sha in files.items() if name != "blend.json"}
+    )
+    model = load_bundle(bundle)
+    rows = shop_dataset().eligible.head(50)[["status", *model.feature_names_]]
+    trees = model.portable().head("lapse", model.portable().matrix(rows))
+    np.testing.assert_array_equal(model.predict_proba(rows)[:, 1], trees)
+
+
 @pytest.mark.parametrize("key", ["parameters", "clock", "cutoffs", "features", "base_rate"])
 @pytest.mark.parametrize("value", [None, {"strange": 1}])
 def test_a_manifest_that_lacks_what_a_model_is_made_of_is_refused(bundle, key, value):
@@ -262,7 +276,7 @@ def test_a_head_that_is_no_verified_file_is_refused(bundle, name):
 
 def test_a_bundle_of_another_release_says_so(bundle):
     edit_manifest(bundle, schema=99)
-    with pytest.raises(ModelError, match=r"reads bundles of schema 2, got 99\. Train again"):
+    with pytest.raises(ModelError, match=r"reads bundles of schema 2 and 3, got 99\. Train again"):
         load_bundle(bundle)
 
 

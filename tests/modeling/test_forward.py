@@ -32,8 +32,8 @@ def folds(development):
 @pytest.fixture(scope="module")
 def whole(development, folds):
     """The same recipe, fitted wholly on what the newest fold may learn from."""
-    learnt = development.cutoffs.before(folds[-1].cutoff)
-    return ChurnModel(seed=7, rounds=15, threads=1).fit(development.only(learnt))
+    learnt = development.before(folds[-1].cutoff)
+    return ChurnModel(seed=7, rounds=15, threads=1).fit(learnt)
 
 
 def test_folds_are_the_newest_development_cutoffs_that_have_a_past(folds, development):

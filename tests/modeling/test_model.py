@@ -23,6 +23,7 @@ LEARNT = {
     "amounts_",
     "base_rate_",
     "baselines_",
+    "blend_",
     "calibration_",
     "classes_",
     "clock_",

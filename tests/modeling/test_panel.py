@@ -113,12 +113,12 @@ def test_too_short_a_history_is_refused_with_what_it_would_yield():
         match=r"3 training, 1 calibration and 2 test cutoffs whose labels do not overlap, got "
         r"0, 1 and 2 from \d+ days of orders with a horizon of 28 days\. Pass a longer history",
     ):
-        resolve_panel(tables, tables.end())
+        resolve_panel(tables, tables.end(), complete=True)
 
 
 def test_too_long_a_horizon_is_refused_with_what_it_would_yield():
     with pytest.raises(GateError, match=r"got 0, 1 and 2 from 729 days.*a horizon of 180 days"):
-        resolve_panel(shop_tables(), AS_OF, horizon_days=180)
+        resolve_panel(shop_tables(), AS_OF, horizon_days=180, complete=True)
 
 
 @pytest.mark.skipif(not COMPLETE_JOURNEY.exists(), reason="needs `churn example`'s data")
@@ -141,7 +141,7 @@ def test_the_length_of_cdnow_decides_for_its_curve_never_reaches_80_percent():
     assert panel.to_dict()["gap_quantile_days"] is None
     longer = HORIZONS_DAYS[HORIZONS_DAYS.index(panel.clock.horizon_days) + 1]
     with pytest.raises(GateError, match=f"a horizon of {longer} days"):
-        resolve_panel(tables, tables.end(), horizon_days=longer)
+        resolve_panel(tables, tables.end(), horizon_days=longer, complete=True)
 
 
 def pairs(cutoffs):

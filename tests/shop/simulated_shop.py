@@ -133,7 +133,7 @@ def shop_dataset() -> Dataset:
 def shop_model() -> ChurnModel:
     """A model fitted on the past of the test cutoffs. Not to be changed by a test."""
     return ChurnModel(seed=7, rounds=40, threads=1).fit(
-        shop_dataset().only(shop_panel().development)
+        shop_dataset().before(shop_panel().blocks.test.dates[0])
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from churn.data.cutoffs import Cutoffs
+from churn.modeling.apart import Apart
 from churn.modeling.evaluate import Evaluation, Judged
 from churn.modeling.expectations import JudgedAmount
 from churn.modeling.gate import LEAST_CUTOFFS, Check, Gate
@@ -40,8 +42,35 @@ QUESTIONS = {
 }
 
 
-def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
-    """The evaluation: every predictor on eligible rows, then the model on its strata."""
+def cutoffs_in_words(cutoffs: Cutoffs) -> str:
+    """How many cutoffs, and from when until when.
+
+    >>> cutoffs_in_words(Cutoffs.every(14, until="2017-11-01", horizon_days=28, count=3))
+    '3, 2017-09-06 .. 2017-10-04'
+    """
+    if not cutoffs.dates:
+        return "none: no label window has closed"
+    return f"{len(cutoffs)}, {cutoffs.dates[0]} .. {cutoffs.dates[-1]}"
+
+
+def apart_table(apart: Apart | None) -> tuple[Table, ...]:
+    """The comparison on customers apart, if there is one."""
+    if apart is None:
+        return ()
+    title = (
+        f"Customers apart at {apart.cutoff}, {apart.horizon_days} days, {apart.rows:,} rows; "
+        "time not tested"
+    )
+    line = (_decimal(apart.log_loss), _decimal(apart.bg_nbd_log_loss), difference(apart.difference))
+    return (Table(title, ("log loss", "BG/NBD", "difference"), (line,)),)
+
+
+def judgement_tables(
+    evaluation: Evaluation, *, horizon_days: int | None = None
+) -> tuple[Table, ...]:
+    """The evaluation: every predictor on eligible rows, then the model on its strata. The horizon
+    is stated if it is that of a trial.
+    """
     shown = [
         (entry.predictor, *(_with_error(entry.metrics[key]) for key in SHOWN))
         for entry in evaluation.judged
@@ -53,6 +82,8 @@ def judgement_tables(evaluation: Evaluation) -> tuple[Table, ...]:
         f"{every.rows:,} eligible rows at {', '.join(evaluation.cutoffs)}; "
         f"{every.base_rate:.2%} lapsed"
     )
+    if horizon_days is not None:
+        title = f"Forward test with a horizon of {horizon_days} days: {title}"
     amounts = [
         (
             entry.amount,
@@ -244,7 +275,8 @@ def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None)
         reasons.append("the champion stays")
     checks = [check.to_dict() for check in gate.checks]
     outcome = {"promoted": promoted, "stand_in": stand_in, "reasons": reasons, "checks": checks}
-    return {"open": gate.open, **outcome}
+    judged = "provisionally" if gate.provisional else "fully"
+    return {"open": gate.open, "judged": judged, **outcome}
 
 
 def gate_table(gate: Gate) -> Table:
@@ -254,6 +286,8 @@ def gate_table(gate: Gate) -> Table:
 
 
 def _outcome(check: Check) -> str:
+    if not check.decides:
+        return "shown"
     return "yes" if check.passed else "NO"
 
 
@@ -261,7 +295,7 @@ def _figures(check: Check) -> str:
     """A one-line summary of the figures; the reason has the details."""
     figures = check.figures
     if check.name == "champion" and not figures:
-        return "it cannot be read"
+        return "it passed the full gate" if "full gate" in check.reason else "it cannot be read"
     if check.name in ("rules", "champion"):
         against = figures.get("baseline") or f"the champion, {figures['how']}"
         bounds = f"[{figures['low']:+.4f}, {figures['high']:+.4f}]"

@@ -74,6 +74,7 @@ def try_horizons(  # noqa: PLR0913 - settings of a panel, each by name
                 lead_days=lead_days,
                 mode=clock.mode,
                 grace_days=grace_days,
+                complete=True,
             )
             dataset = build_dataset(
                 tables, panel.cutoffs, panel.clock, names=names, most_rows=most_rows
@@ -85,7 +86,7 @@ def try_horizons(  # noqa: PLR0913 - settings of a panel, each by name
 
 
 def _tried(recipe: ChurnModel, dataset: Dataset, panel: Panel, seed: int) -> HorizonTrial:
-    learnt = dataset.only(panel.development)
+    learnt = dataset.before(panel.blocks.test.dates[0])
     check_classes(learnt.eligible["lapse"])
     rows = dataset.only(panel.blocks.test).eligible
     said = recipe.forecast_lapse(learnt, rows)

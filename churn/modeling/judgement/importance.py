@@ -53,7 +53,8 @@ def family_importance(
         return ()
     families = families_of(model.feature_names_)
     gains = _gains(model)
-    said = model.portable().head("lapse", model.portable().matrix(tested.rows))
+    portable = model.portable()
+    said = portable.lapse(tested.rows, portable.matrix(tested.rows))
     usual = row_log_losses(tested.outcome, said)
     found = [
         FamilyImportance(
@@ -83,13 +84,12 @@ def _shuffled_losses(
 ) -> NDArray[np.float64]:
     """Log loss of every row, averaged over a few permutations of the family's values."""
     portable, rng = model.portable(), np.random.default_rng(seed)
-    columns = np.array([model.feature_names_.index(name) for name in names])
-    matrix = portable.matrix(tested.rows)
-    losses = np.zeros(len(matrix))
+    losses = np.zeros(len(tested.rows))
     for _ in range(SHUFFLES):
-        dealt = matrix.copy()
-        dealt[:, columns] = matrix[_dealt(tested.rows["cutoff"].to_numpy(), rng)][:, columns]
-        losses += row_log_losses(tested.outcome, portable.head("lapse", dealt))
+        dealt = tested.rows[model.feature_names_].copy()
+        order = _dealt(tested.rows["cutoff"].to_numpy(), rng)
+        dealt[names] = dealt[names].to_numpy()[order]
+        losses += row_log_losses(tested.outcome, portable.lapse(dealt, portable.matrix(dealt)))
     return losses / SHUFFLES
 
 

@@ -72,7 +72,7 @@ def pool_forecasts(
 
 
 def _forecast(recipe: ChurnModel, dataset: Dataset, fold: Fold) -> pd.DataFrame:
-    learnt, later = dataset.only(fold.learn), dataset.only(fold.judge).eligible
+    learnt, later = dataset.before(fold.judge.dates[0]), dataset.only(fold.judge).eligible
     if later.empty or not has_classes(learnt.eligible["lapse"]):
         return pd.DataFrame(columns=[*KEYS, "model"])
     return later[KEYS].assign(model=_probabilities(recipe, learnt, later))
