@@ -33,7 +33,9 @@ TREATED_SHARE, KEPT_BY_LOT = 0.4, 0.1
 LEFT_OF_RISK = 0.4  # an offer takes six tenths of the risk away
 FIRST = date(2024, 1, 1)
 NAMES = ("x0", "x1", "x2")
-CLOCK = FeatureClock(horizon_days=HORIZON_DAYS, lookback_days=2 * HORIZON_DAYS)
+CLOCK = FeatureClock(  # without histories of purchases to blend: the trees alone
+    horizon_days=HORIZON_DAYS, lookback_days=2 * HORIZON_DAYS, mode="contractual"
+)
 
 
 def run_cycles(aware: bool, *, customers: int, seed: int) -> list[float]:

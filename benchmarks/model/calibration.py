@@ -23,8 +23,9 @@ MODEL = ChurnModel(seed=7, threads=1)
 
 
 def calibration(shop: Shop) -> list[list[str]]:
-    """A row for all forward rows as the model says them, one for the worst slice of 2,000 rows or
-    more, and one for each correction, had it been made at every cutoff.
+    """A row for all forward rows of the trees with a calibration chosen on forward folds, one for
+    the worst slice of 2,000 rows or more, one for each correction, had it been made at every
+    cutoff, and one for the shipped blend with its level.
     """
     rows = _forecasts(shop)
     slices = {
@@ -39,6 +40,7 @@ def calibration(shop: Shop) -> list[list[str]]:
         _row(shop, rows, f"all, as chosen ({chosen})"),
         _row(shop, rows[mask], f"worst of {len(slices)} slices: {worst}"),
         *(_row(shop, rows.assign(said=rows[kind]), f"all, always {kind}") for kind in KINDS),
+        _row(shop, rows.assign(said=rows["shipped"]), "all, as shipped"),
     ]
 
 
@@ -78,6 +80,7 @@ def _forecasts(shop: Shop) -> pd.DataFrame:
             )
             for kind in KINDS
         }
+        always["shipped"] = MODEL.forecast_lapse(dataset.before(cutoff), rows)
         found.append(rows.assign(said=corrected(line, said), kind=line["kind"], **always))
     return pd.concat(found, ignore_index=True)
 
@@ -90,8 +93,14 @@ def _panel(shop: Shop) -> Cutoffs:
 def _raw(dataset: Dataset, fold: Fold, heard: dict[str, pd.DataFrame]) -> pd.DataFrame:
     key = str(fold.judge.dates[0])
     if key not in heard:
-        heard[key] = MODEL.forecast("lapse", dataset, fold)
+        heard[key] = _trees(dataset, fold)
     return heard[key]
+
+
+def _trees(dataset: Dataset, fold: Fold) -> pd.DataFrame:
+    model = ChurnModel(seed=MODEL.seed, threads=1)
+    model.feature_names_ = list(dataset.feature_names)
+    return model._forecast("lapse", dataset, fold)
 
 
 def _error(rows: pd.DataFrame) -> float:

@@ -19,7 +19,7 @@ from churn.data.overview import overview
 from churn.data.terms import share_renewed
 from churn.errors import GateError
 from churn.modeling.dataset import Dataset, build_dataset
-from churn.modeling.feasible import check_feasible, feasibility_notes
+from churn.modeling.feasible import check_can_judge, check_feasible, feasibility_notes
 from churn.modeling.panel import Panel
 from churn.results.job_result import JobResult, Line, Table
 
@@ -40,7 +40,10 @@ def check(config: Path, *, as_of: str | None = None, progress: Progress = silent
             panel = _panel(session)
             judged = panel.judged
             dataset = build_dataset(session.tables, judged.cutoffs, judged.clock, names=())
-            check_feasible(dataset, judged)
+            if panel.trial is None:
+                check_feasible(dataset, judged)
+            else:
+                check_can_judge(dataset.only(judged.blocks.test))
             feasible, resolved = _feasible(session, panel, dataset), panel.to_dict()
             warnings = feasibility_notes(session.tables, dataset, judged)
         except GateError as failure:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from churn.modeling.baselines import LINEAR_TERMS, fit_line
 from churn.modeling.dataset import Dataset, row_weights
-from churn.modeling.level import fit_bg_nbd, half_level
+from churn.modeling.level import fit_bg_nbd, shift_to_level
 from churn.modeling.metrics import paired_log_loss_difference
 from churn.modeling.portable import bg_nbd_in_season, bg_nbd_no_purchase, blended, simple_parts
 
@@ -46,8 +46,13 @@ def _centre(spec: dict[str, Any], rows: pd.DataFrame) -> dict[str, float]:
 
 
 def fit_level(spec: dict[str, Any], rows: pd.DataFrame, trees: np.ndarray) -> dict[str, Any]:
-    """The half level on eligible rows of the newest date, given what the trees say of them."""
-    return half_level(blended(spec, rows, trees), trees, bg_nbd_in_season(spec, rows))
+    """The level on eligible rows of the newest date, given what the trees say of them: halfway to
+    BG/NBD's, and all the way if the season is known.
+    """
+    share = 0.5 if spec["season"]["factor"] == 1.0 else 1.0
+    return shift_to_level(
+        blended(spec, rows, trees), trees, bg_nbd_in_season(spec, rows), share=share
+    )
 
 
 def _season(dataset: Dataset, seed: int) -> dict[str, Any]:

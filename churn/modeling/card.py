@@ -47,7 +47,7 @@ def model_card(trained: Trained, *, model_id: str, currency: str) -> str:
         [
             f"# Model {model_id}",
             "",
-            *_fallback(trained.model.stand_in),
+            *(_alone(trained) or _fallback(trained.model.stand_in)),
             f"{_predicts(trained.model)} Money is in {currency}.",
             "",
             *_recipe(trained.model),
@@ -135,6 +135,8 @@ def _judged(trained: Trained) -> list[str]:
         f"- Forward test: one cutoff with a horizon of {horizon} days, the longest that allows "
         f"one; the model predicts {model} days. All tables and charts below are from this test.",
     ]
+    if not trained.candidate.heads_:
+        lines[-1] += " It tests BG/NBD alone, because too few outcomes were known before it."
     apart = trained.apart
     if apart is None:
         lines.append(f"- Customers apart: none, no label window of {model} days has closed.")
@@ -153,9 +155,11 @@ def _recipe(model: ChurnModel) -> list[str]:
     if blend is None or model.stand_in is not None:
         return []
     simple, season = blend["weight"] / 2, blend["season"]
+    known = season["factor"] != 1.0
+    level = "BG/NBD's in this season" if known else "halfway between BG/NBD's and the trees'"
     lines = (
         f"Weights in the log-odds: BG/NBD {simple:.0%}, logistic RFM {simple:.0%}, trees "
-        f"{1 - blend['weight']:.0%}. The mean is halfway between BG/NBD's and the trees'."
+        f"{1 - blend['weight']:.0%}. The mean is {level}."
     )
     return [lines, "", season_in_words(season), ""]
 
@@ -184,9 +188,20 @@ def _fallback(name: str | None) -> list[str]:
     return [text + "was rejected. Tables and charts are those of the baseline.", ""]
 
 
+def _alone(trained: Trained) -> list[str]:
+    """That BG/NBD predicts alone, if it was not put in place of a rejected model."""
+    if trained.model.stand_in is None or trained.model.heads_:
+        return []
+    text = (
+        "**BG/NBD and Gamma-Gamma predict alone**, from the histories known on the last day: no "
+        "label window has closed, or fewer than 30 customers had one of both outcomes."
+    )
+    return [text, ""]
+
+
 def _rejected(trained: Trained) -> list[str]:
     """The performance of the rejected model, if a baseline is active instead."""
-    if trained.model.stand_in is None:
+    if trained.model.stand_in is None or _alone(trained):
         return []
     found = trained.evaluation.of("model").metrics
     loss, auc = found["log_loss"], found["roc_auc"]

@@ -26,14 +26,16 @@ def fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
     return BGNBD.fit(repeats, age - buyers["recency_days"].to_numpy(), age).to_dict()
 
 
-def half_level(blend: np.ndarray, trees: np.ndarray, bg_nbd: np.ndarray) -> dict[str, Any]:
-    """The intercept shift that moves the mean of the blended probabilities halfway between the
-    means of the trees and of BG/NBD, all for the same customers.
+def shift_to_level(
+    blend: np.ndarray, trees: np.ndarray, bg_nbd: np.ndarray, *, share: float = 0.5
+) -> dict[str, Any]:
+    """The intercept shift that moves the mean of the blended probabilities between the means of the
+    trees and of BG/NBD, all for the same customers; by default halfway.
 
     The trees know the past level, BG/NBD extrapolates the newest histories; each errs, and mostly
-    in different directions.
+    in different directions. `share` is the share of BG/NBD's.
     """
-    target = float(trees.mean() + bg_nbd.mean()) / 2
+    target = share * float(bg_nbd.mean()) + (1 - share) * float(trees.mean())
     line = logit(blend)
     intercept = _root(lambda shift: float(sigmoid(line + shift).mean()) - target)
     return {"kind": "shift", "intercept": intercept, "slope": 1.0, "slope_stay": 1.0}

@@ -73,4 +73,4 @@ def season_of(rows: pd.DataFrame, clock: FeatureClock) -> Season | None:
     ]
     if not (orders > 0 and spend > 0):
         return None
-    return Season(hazard, observed[0] / orders, observed[1] / float(spend), len(eligible))
+    return Season(hazard, observed[0] / float(orders), observed[1] / float(spend), len(eligible))

@@ -26,7 +26,7 @@ from churn.modeling.baselines import predict_baseline
 from churn.modeling.capacity import Rank
 from churn.modeling.dataset import Dataset, build_dataset
 from churn.modeling.evaluate import Evaluation, evaluate
-from churn.modeling.feasible import check_feasible
+from churn.modeling.feasible import check_can_judge, check_feasible
 from churn.modeling.forward import JudgedFold, judge_folds
 from churn.modeling.gate import (
     Forecasts,
@@ -107,7 +107,7 @@ def train_model(  # noqa: PLR0913 - independent settings
     chosen = feature_names(tables.connected()) if names is None else tuple(names)
     judged = panel.judged
     unlike = why_not_comparable(champion, judged, tables.connected())
-    rival = champion if unlike is None else None
+    rival = champion if unlike is None and panel.trial is None else None
     progress("building features and labels")
 
     def built(of: Panel, features: Sequence[str]) -> Untreated:
@@ -117,7 +117,10 @@ def train_model(  # noqa: PLR0913 - independent settings
     without_us = built(judged, _union(chosen, rival))
     wide = without_us.dataset
     tested = replace(wide, feature_names=chosen)
-    check_feasible(tested, judged)
+    if panel.trial is None:
+        check_feasible(tested, judged)
+    else:
+        check_can_judge(tested.only(judged.blocks.test))
     test = tested.only(judged.blocks.test)
     development = tested.before(judged.blocks.test.dates[0])
     tuned = None
@@ -125,7 +128,7 @@ def train_model(  # noqa: PLR0913 - independent settings
         tuned = tune(recipe, development, trials=tune_trials, progress=progress)
         recipe = tuned.recipe
     progress("fitting on data before the test cutoffs")
-    candidate = clone(recipe).fit(development)
+    candidate = _fitted(clone(recipe), development)
     progress("evaluating on the test cutoffs")
     evaluation = evaluate(candidate, test, seed=recipe.seed)
     progress("evaluating on earlier cutoffs")
@@ -221,7 +224,7 @@ def _without_leaks(trained: Trained, tables: Collection[str]) -> Trained:
         trained,
         dataset=dataset,
         tested=None if trained.tested is None else judged,
-        candidate=clone(trained.candidate).fit(known),
+        candidate=_fitted(clone(trained.candidate), known),
         model=_fitted(clone(trained.candidate), dataset),
     )
 

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import warnings
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from simulated_shop import (
     CUTOFFS,
     FIRST_DAY,
     MEMORYLESS_AS_OF,
+    copied_shop,
     first_training,
     open_shop,
     simulated_orders,
@@ -235,9 +237,37 @@ def test_one_class_is_refused_with_its_counts_and_nothing_is_written(tmp_path):
 
 
 def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
-    config = open_shop(tmp_path / "shop", simulated_orders(20, days=90, memoryless=True))
-    with pytest.raises(GateError, match="3 training, 1 calibration and 2 test cutoffs"):
+    config = open_shop(tmp_path / "shop", simulated_orders(20, days=15, memoryless=True))
+    with pytest.raises(GateError, match=r"at least 21 days of orders, got 1\d"):
         train(config)
+
+
+def test_a_short_history_gets_a_model_that_says_so_and_replaces_no_fully_judged_one(
+    trained, tmp_path
+):
+    config = copied_shop(trained[0], tmp_path / "shop")
+    weeks = str(FIRST_DAY + timedelta(days=92))
+    kept = train(config, as_of=weeks)
+    assert (kept.exit_code, kept.gate["promoted"], kept.gate["judged"]) == (
+        4,
+        False,
+        "provisionally",
+    )
+    assert f"the champion {trained[1].model_id} passed the full gate" in kept.gate["reasons"][0]
+    assert champion_of(config) == trained[1].model_id
+    first = train(config, as_of=weeks, models=tmp_path / "shop" / "young")
+    assert (first.exit_code, first.gate["promoted"]) == (0, True)
+    assert [table.title for table in first.tables][1].endswith("time not tested")
+    manifest = read_manifest(config.parent / "young" / "champion")
+    assert (manifest["gate"]["judged"], manifest["gate"]["open"]) == ("provisionally", True)
+    assert manifest["apart"]["difference"] == first.metrics["apart"]["difference"]
+    scored = score(
+        config,
+        as_of=weeks,
+        out=tmp_path / "s.parquet",
+        model=str(config.parent / "young" / "champion"),
+    )
+    assert any("judged provisionally" in note for note in scored.warnings)
 
 
 @pytest.mark.parametrize("as_of", ["yesterday", "2024-13-01", "2024-02-30", ""])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_shop import shop_dataset, shop_model, shop_panel
 
-from churn.modeling.level import fit_bg_nbd, half_level, hazard_factor
+from churn.modeling.level import fit_bg_nbd, hazard_factor, shift_to_level
 from churn.modeling.portable import (
     bg_nbd_in_season,
     bg_nbd_no_purchase,
@@ -19,10 +19,16 @@ CHANCES = st.lists(st.floats(0.02, 0.98), min_size=3, max_size=30).map(np.array)
 
 
 @given(CHANCES, CHANCES, CHANCES)
-def test_the_mean_after_half_level_is_the_mean_of_both_means(blend, trees, bg_nbd):
-    line = half_level(blend, trees, bg_nbd)
+def test_the_mean_after_shift_to_level_is_the_mean_of_both_means(blend, trees, bg_nbd):
+    line = shift_to_level(blend, trees, bg_nbd)
     assert corrected(line, blend).mean() == pytest.approx((trees.mean() + bg_nbd.mean()) / 2)
     assert (line["kind"], line["slope"], line["slope_stay"]) == ("shift", 1.0, 1.0)
+
+
+@given(CHANCES, CHANCES)
+def test_with_a_known_season_the_mean_becomes_bg_nbds(blend, bg_nbd):
+    line = shift_to_level(blend, np.full(3, 0.9), bg_nbd, share=1.0)
+    assert corrected(line, blend).mean() == pytest.approx(bg_nbd.mean())
 
 
 @given(CHANCES, st.floats(0.05, 0.95))
@@ -33,11 +39,11 @@ def test_the_hazard_times_the_factor_lets_as_many_lapse_as_did(silent, lapsed):
 
 def test_a_level_that_cannot_be_reached_is_approached_as_far_as_allowed():
     certain = np.ones(4)
-    assert half_level(certain, certain, certain)["intercept"] == pytest.approx(8.0)
+    assert shift_to_level(certain, certain, certain)["intercept"] == pytest.approx(8.0)
     assert hazard_factor(certain, 0.5) == pytest.approx(np.exp(8.0))
 
 
-def test_the_shop_s_model_has_half_level_for_the_eligible_of_its_last_day():
+def test_the_shop_s_model_has_shift_to_level_for_the_eligible_of_its_last_day():
     """Its last day is the first test cutoff, whose labels it has not seen."""
     model, test = shop_model(), shop_panel().blocks.test.dates[0]
     rows = shop_dataset().only(shop_panel().cutoffs.only((test,))).eligible
@@ -45,7 +51,9 @@ def test_the_shop_s_model_has_half_level_for_the_eligible_of_its_last_day():
     trees = portable.boosters["lapse"].predict(portable.matrix(rows))
     bg_nbd = bg_nbd_in_season(model.blend_, rows)
     said = model.predict_proba(rows[["status", *model.feature_names_]])[:, 1]
-    assert said.mean() == pytest.approx((trees.mean() + bg_nbd.mean()) / 2, abs=1e-9)
+    share = 0.5 if model.blend_["season"]["factor"] == 1.0 else 1.0
+    level = share * bg_nbd.mean() + (1 - share) * trees.mean()
+    assert said.mean() == pytest.approx(level, abs=1e-9)
 
 
 def test_bg_nbd_is_fitted_on_everybody_who_had_bought_by_the_last_day():

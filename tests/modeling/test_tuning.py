@@ -49,9 +49,16 @@ def test_its_difference_is_that_of_both_recipes_on_the_forward_folds(tuned, deve
 
     def loss(one):
         folds = forward_folds(development.cutoffs)
-        said = pd.concat([one.forecast("lapse", development, fold) for fold in folds])
-        happened = np.where(said["lapse"] == 1, said["probability"], 1 - said["probability"])
-        return -np.log(happened).mean()
+        later = pd.concat([development.only(fold.judge).eligible for fold in folds])
+        said = np.concatenate(
+            [
+                one.forecast_lapse(
+                    development.before(fold.judge.dates[0]), development.only(fold.judge).eligible
+                )
+                for fold in folds
+            ]
+        )
+        return -np.log(np.where(later["lapse"] == 1, said, 1 - said)).mean()
 
     expected = loss(found.recipe) - loss(recipe(learning_rate=0.05))
     assert found.difference.estimate == pytest.approx(expected, abs=1e-9)

@@ -266,10 +266,15 @@ def _decimal(value: float) -> str:
 def gate_dict(gate: Gate, *, promoted: bool | None, stand_in: str | None = None) -> dict[str, Any]:
     """Plain JSON: the outcome, the reasons as text, and each check with its figures."""
     reasons = list(gate.reasons)
-    if stand_in is not None and promoted:
+    if stand_in is not None and promoted and not gate.open:
         reasons.append(
             f"the model was rejected, and the baseline {stand_in} was promoted as fallback model: "
             "it is active until a model passes"
+        )
+    elif stand_in is not None and promoted:
+        reasons.append(
+            "BG/NBD and Gamma-Gamma predict alone: no label window has closed, or fewer than 30 "
+            "customers had one of both outcomes"
         )
     elif promoted is False:
         reasons.append("the champion stays")

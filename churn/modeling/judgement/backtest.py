@@ -53,7 +53,8 @@ def backtest(
     rankings = {name: tested.lapse[name] for name in tested.shown}
     rankings["value_at_risk"] = tested.value_at_risk
     masks = {name: listed_rows(tested, score, capacity) for name, score in rankings.items()}
-    recency = listed_rows(tested, tested.lapse["recency"], capacity)
+    silence = tested.rows["recency_days"].to_numpy(dtype=np.float64)
+    recency = listed_rows(tested, tested.lapse.get("recency", silence), capacity)
     looked = _Looked(tested, replicates, seed)
     return tuple(
         looked.at(cutoff, name, mask, recency)

@@ -55,7 +55,7 @@ class TestPredictions:
         is shown once.
         """
         named = dict.fromkeys(("model", self.best_baseline, BASELINES[0]))
-        return tuple(name for name in named if name != self.stand_in)
+        return tuple(name for name in named if name != self.stand_in and name in self.lapse)
 
     @cached_property
     def outcome(self) -> Floats:
