@@ -138,8 +138,10 @@ class Contributions:
         return [i for i, family in enumerate(self.families) if family != CONTROLLED]
 
 
-from churn.modeling.portable import Rows, simple_parts, statuses
-from churn.scoring.language import DEFAULT_LANGUAGE, Language, Texts, load_language
+def contributions(model: ChurnModel, rows: Rows) -> Contributions:
+    """Contributions of the features to the log-odds of lapsing, for every row of features: TreeSHAP
+    of the trees, and the terms of the two simple models, each with its weight in the blend.
+    """
     portable = model.portable()
     shap = portable.boosters["lapse"].predict(
         portable.matrix(rows), pred_contrib=True, num_threads=portable.threads
