@@ -373,9 +373,9 @@ def baseline_terms(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-a
 def bg_nbd_no_purchase(spec: dict, horizon_days: float, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
     """BG/NBD's probability of no purchase in the horizon (Fader, Hardie, Lee 2005)."""
     r, alpha, a, b = (spec[name] for name in ("r", "alpha", "a", "b"))
-    age = single(rows, "tenure_days")
+    age = np.maximum(single(rows, "tenure_days"), 0.0)
     last = np.maximum(age - single(rows, "recency_days"), 0.0)
-    repeats = single(rows, "purchase_days") - 1
+    repeats = np.maximum(single(rows, "purchase_days") - 1, 0.0)
     log_odds_dead = (r + repeats) * np.log((alpha + age) / (alpha + last)) + np.log(
         a / (b + np.maximum(repeats, 1) - 1)
     )

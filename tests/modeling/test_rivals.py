@@ -55,7 +55,9 @@ def test_a_champion_that_has_seen_the_test_is_its_recipe_refitted_on_the_same_pa
     found = forecast(champion)
     assert found.how == "recipe refitted"
     learnt = replace(shop_dataset(), feature_names=tuple(champion.feature_names_))
-    again = ChurnModel(seed=7, rounds=10, threads=1).fit(learnt.only(shop_panel().development))
+    again = ChurnModel(seed=7, rounds=10, threads=1).fit(
+        learnt.before(shop_panel().blocks.test.dates[0])
+    )
     said = again.predict_proba(rows[["status", *again.feature_names_]])[:, 1]
     np.testing.assert_array_equal(found.probability, said)
 
