@@ -72,7 +72,13 @@ def _curves(curves: Mapping[str, SurvivalCurve], active_days: int) -> Table:
 def _curve_line(name: str, curve: SurvivalCurve) -> Line:
     customers = int(curve.at_risk[0]) if len(curve.at_risk) else 0
     shares = [_at(curve, day) for day in DAYS]
-    return (name, f"{customers:,}", count(int(curve.events.sum())), *shares, number(curve.median, 0))
+    return (
+        name,
+        f"{customers:,}",
+        count(int(curve.events.sum())),
+        *shares,
+        number(curve.median, 0),
+    )
 
 
 def _at(curve: SurvivalCurve, day: int) -> str:

@@ -51,6 +51,17 @@ those of `acquisition_costs` the acquisition cost. Other categories are reported
 
 **Splits** (`--by`, `[metrics] by`): a customer is in one cell for a whole period, by what was known
 when it began.
+
+**By segment**: the segment that a customer had when the period began, by the frozen bounds
+([segments.md](segments.md#segments)). If none are frozen yet, they are learnt and written to
+`segments.json`, and a note says so. Segments count all orders before their date, and last year's
+customers had had less time to place them: the rate of last year is therefore empty by segment. In
+Python, pass the clock and what `churn.segments` returned:
+
+```python
+found, frozen = churn.segments(tables, clock)
+churn.metrics(tables, active_days=56, by=["segment"], clock=clock, frozen=frozen)
+```
 """
 
 CELLS_TEXT = """\

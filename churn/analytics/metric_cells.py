@@ -15,7 +15,9 @@ from churn.analytics.customer_base import CustomerBase
 from churn.analytics.metric_sums import grains_of
 from churn.analytics.metrics import seen_bounds
 from churn.analytics.periods import DEFAULT_PERIOD, Period, periods_of
-from churn.analytics.splits import SPLITS, Split, chosen_splits
+from churn.analytics.segment_history import NAMES as SEGMENT_NAMES
+from churn.analytics.segment_history import SegmentRule
+from churn.analytics.splits import SEGMENT, SPLITS, Split, chosen_splits
 from churn.analytics.subscriptions import STATES, subscription_balance
 from churn.arrays import Bools
 from churn.data.history.columns import arrow_mask
@@ -39,11 +41,12 @@ def metric_customers(
     as_of: date | str | None = None,
     period: str = DEFAULT_PERIOD,
     grace_days: int = 7,
+    segments: SegmentRule | None = None,
 ) -> pa.Table:
     """`customer_id` and `cell` of the customers of a cell, e.g. `lost,period=2011-11,channel=web`.
 
-    Without a period it is the last complete one. Raises ConfigError for an unknown name, period,
-    split or value.
+    Without a period it is the last complete one. A cell of a segment needs `segments`. Raises
+    ConfigError for an unknown name, period, split or value.
     """
     cell = Cell.parse(cell) if isinstance(cell, str) else cell
     cell.check(names=NAMES, keys=(PERIOD, *SPLITS))
@@ -55,7 +58,8 @@ def metric_customers(
         rule = f"new and won back cannot be told apart in the first {active_days} days of the data"
         raise ConfigError(rule, got=chosen.label, fix="List arrived, or pass a later period.")
     asked = [(key, value) for key, value in cell.keys.items() if key != PERIOD]
-    splits = chosen_splits([key for key, _ in asked], tables)
+    splits = chosen_splits([key for key, _ in asked], tables, segments)
+    _check_segment(cell.keys.get(SEGMENT))
     wanted = [(split, value) for split, (_, value) in zip(splits, asked, strict=True)]
     bounds = seen_bounds([chosen], base.as_of)
     sweep = partial(_listed, cell.name, bounds, active_days, grace_days, wanted)
@@ -65,6 +69,13 @@ def metric_customers(
         raise ConfigError(rule, fix="Connect it in [data.subscriptions].")
     named = Cell(cell.name, {**cell.keys, PERIOD: chosen.label})
     return listed(named, base.sweep(sweep, LISTED, grains=grains))
+
+
+def _check_segment(name: str | None) -> None:
+    """ConfigError for a segment that does not exist."""
+    if name is not None and name not in SEGMENT_NAMES:
+        rule = f"segment must be one of {', '.join(SEGMENT_NAMES)}"
+        raise ConfigError(rule, got=repr(name), fix="Pass one of them.")
 
 
 def _period(periods: Sequence[Period], label: str | None) -> Period:

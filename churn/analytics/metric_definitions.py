@@ -38,7 +38,8 @@ METRICS = defined(
         Definition(
             "retention_rate_last_year_percent",
             "%",
-            "retention rate of the same period of last year; empty without a complete one",
+            "retention rate of the same period of last year; empty without a complete one, and by "
+            "segment",
         ),
         Definition(
             "retention_rate_before_percent",

@@ -12,6 +12,7 @@ from churn.analytics.costs import PeriodCosts
 from churn.analytics.customer_base import MILLIONTHS
 from churn.analytics.metric_sums import EVERYONE, MEASURES
 from churn.analytics.periods import Period
+from churn.analytics.splits import SEGMENT
 from churn.analytics.survival import Z_95, kaplan_meier
 from churn.arrays import Bools, Floats, Ints
 from churn.data.history.columns import arrow_mask, arrow_numbers, whole_numbers
@@ -101,7 +102,9 @@ class Rows:
             "retention_rate_percent_low": low * hidden,
             "retention_rate_percent_high": high * hidden,
             "churn_rate_percent": (100 - rate) * hidden,
-            "retention_rate_last_year_percent": self._of("last_year", rate),
+            "retention_rate_last_year_percent": np.where(
+                self._is_of(SEGMENT), np.nan, self._of("last_year", rate)
+            ),
             "retention_rate_before_percent": self._of("before", rate),
         }
 
@@ -151,7 +154,10 @@ class Rows:
 
     @property
     def _everyone(self) -> Bools:
-        return np.array([split == EVERYONE[0] for split in self.split], dtype=bool)
+        return self._is_of(EVERYONE[0])
+
+    def _is_of(self, split: str) -> Bools:
+        return np.array([one == split for one in self.split], dtype=bool)
 
     def _flag(self, name: str) -> Bools:
         return np.array([getattr(one, name) for one in self.periods], dtype=bool)[self.place]

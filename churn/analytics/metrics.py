@@ -23,13 +23,16 @@ from churn.analytics.metric_rows import Rows
 from churn.analytics.metric_sums import gap_counts, metric_sums
 from churn.analytics.metrics_shown import displays
 from churn.analytics.periods import DEFAULT_PERIOD, Period, periods_of
-from churn.analytics.splits import chosen_splits
+from churn.analytics.segment_history import SegmentRule
+from churn.analytics.segmentation import Segmentation
+from churn.analytics.splits import SEGMENT, chosen_splits
 from churn.analytics.subscriptions import SUBSCRIPTIONS, subscription_rows
 from churn.arrays import Ints
 from churn.data.days import day_number
 from churn.data.history.columns import arrow_numbers
 from churn.data.tables import Tables
 from churn.errors import ConfigError
+from churn.features.clock import FeatureClock
 
 DEFAULT_VALUE_DAYS = 365
 
@@ -41,7 +44,8 @@ class MetricOptions:
     `campaigns`: dates and costs of campaigns on record. `margin_rate`: share of net spend that is
     margin. Without `value_days` no lifetime value is computed. `target_percent`: bounds of the
     retention rate that the shop set itself. `grace_days`: how long after its expiry a subscription
-    can still be renewed.
+    can still be renewed. `frozen` and `clock` are those of `churn.segments`; the split by segment
+    needs them.
     """
 
     period: str = DEFAULT_PERIOD
@@ -52,6 +56,15 @@ class MetricOptions:
     campaigns: Iterable[tuple[date, float]] = ()
     target_percent: tuple[float, float] | None = None
     grace_days: int = 7
+    frozen: Segmentation | None = None
+    clock: FeatureClock | None = None
+
+    @property
+    def segments(self) -> SegmentRule | None:
+        """Who is in which segment; None if that is not known."""
+        if self.frozen is None or self.clock is None:
+            return None
+        return SegmentRule(self.frozen.bounds, self.clock)
 
 
 def metrics(
@@ -71,7 +84,7 @@ def metrics(
     """
     options = _options(options, more)
     base = CustomerBase.of(tables, as_of=as_of, active_days=active_days)
-    splits = chosen_splits(options.by, tables)
+    splits = chosen_splits(options.by, tables, options.segments)
     first, _ = tables.span()
     periods = periods_of(options.period, first=first, as_of=base.as_of, active_days=active_days)
     bounds = seen_bounds(periods, base.as_of)
@@ -101,6 +114,8 @@ def metrics(
         "currency": tables.settings.currency,
         "target_percent": options.target_percent,
     }
+    if SEGMENT in options.by and options.segments is not None:
+        resolved["segment_bounds"] = options.segments.bounds.to_json()
     return Analysis(
         name="metrics",
         as_of=base.as_of,

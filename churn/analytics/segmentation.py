@@ -16,6 +16,7 @@ from churn.analytics.clusters import MEASURES, Clustering, Scaling, stable_clust
 from churn.analytics.customer_base import OBJECTED
 from churn.analytics.definitions import Definition, defined
 from churn.analytics.segments import (
+    NOT_YET,
     SEGMENTS,
     SegmentBounds,
     learnt_bounds,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEATURES = ("tenure_days", "recency_days", "purchase_days", "net_spend")
-NOT_YET = "not a customer"
 NO_CLUSTER = "none"
 DEFINITIONS = defined(
     [

@@ -30,6 +30,8 @@ SEGMENTS = {
     "new": "shorter tenure than the minimum, or no purchase yet",
 }
 """The segments with their definitions; every customer belongs to exactly one."""
+NOT_YET = "not a customer"
+"""In place of a segment at a date before the customer's first order."""
 
 MEASURES = ("recency_days", "purchase_days", "net_spend")
 SHARES = (0.2, 0.4, 0.6, 0.8)
@@ -172,6 +174,11 @@ def _score(values: Any, cuts: Cuts) -> Ints:
 
 def rfm_segments(rows: Rows, bounds: SegmentBounds) -> np.ndarray:
     """One of `SEGMENTS` per row of status, purchase_days and net_spend."""
+    return np.array([*SEGMENTS])[segment_codes(rows, bounds)]
+
+
+def segment_codes(rows: Rows, bounds: SegmentBounds) -> Ints:
+    """The same as places in `SEGMENTS`."""
     days, status = np.asarray(rows["purchase_days"], dtype=np.float64), np.asarray(rows["status"])
     frequency = _score(days, bounds.purchase_days)
     often: Bools = frequency >= 4
@@ -185,7 +192,9 @@ def rfm_segments(rows: Rows, bounds: SegmentBounds) -> np.ndarray:
         "regular": known & (frequency == 3),
         "occasional": days > 1,
     }
-    return np.select([*tests.values()], [*tests], default="new")
+    names = [*SEGMENTS]
+    places = [names.index(name) for name in tests]
+    return np.select([*tests.values()], places, default=names.index("new"))
 
 
 def crosswalk(before: np.ndarray, after: np.ndarray) -> pd.DataFrame:

@@ -11,12 +11,14 @@ module; `needs` is the source that must be connected.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from churn.analytics.balance import Activity
+from churn.analytics.segment_history import NAMES, SegmentRule
 from churn.arrays import Bools, Ints
 from churn.data.history.columns import NO_TEXT, Column
 from churn.data.history.events import KINDS
@@ -25,6 +27,7 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError
 
 UNKNOWN = "unknown"
+SEGMENT = "segment"
 YES_OR_NO = ("no", "yes")
 
 
@@ -57,8 +60,13 @@ class Split:
     grains: tuple[str, ...] = ()
 
 
-def chosen_splits(names: Sequence[str], tables: Tables) -> tuple[Split, ...]:
-    """The splits of those names. ConfigError for an unknown one, or if its source is missing."""
+def chosen_splits(
+    names: Sequence[str], tables: Tables, segments: SegmentRule | None = None
+) -> tuple[Split, ...]:
+    """The splits of those names; that by segment needs the rule of segments.
+
+    ConfigError for an unknown one, or if its source or the rule is missing.
+    """
     for name in names:
         if name not in SPLITS:
             rule = f"metrics can be split by {', '.join(SPLITS)}"
@@ -68,7 +76,18 @@ def chosen_splits(names: Sequence[str], tables: Tables) -> tuple[Split, ...]:
             rule = f"the split by {name} needs {needs}"
             table = needs.partition(".")[0]
             raise ConfigError(rule, got="nothing", fix=f"Connect it in [data.{table}].")
-    return tuple(SPLITS[name] for name in dict.fromkeys(names))
+    return tuple(_with_rule(SPLITS[name], segments) for name in dict.fromkeys(names))
+
+
+def _with_rule(split: Split, segments: SegmentRule | None) -> Split:
+    """The split; that by segment with the rule of segments."""
+    if split.name != SEGMENT:
+        return split
+    if segments is None:
+        rule = "the split by segment needs frozen segments and the clock"
+        fix = "Pass frozen and clock, as to churn.segments."
+        raise ConfigError(rule, got="none", fix=fix)
+    return replace(split, values=partial(_segment, segments), grains=segments.grains)
 
 
 def coded(codes: Column, names: pa.Array) -> Values:
@@ -106,6 +125,17 @@ def _source(past: Past, activity: Activity) -> Values:
 def _tier(past: Past, activity: Activity) -> Values:
     found = _profile("loyalty_tier", past, activity)
     return Values(found.codes, [*found.names[:-1], "no member"])
+
+
+def _segment(rule: SegmentRule, past: Past, activity: Activity) -> Values:
+    """The segment when the period began."""
+    codes = [rule.codes(past, start) for start in activity.dates[:-1].tolist()]
+    return Values(np.stack(codes, axis=1), NAMES)
+
+
+def _without_rule(past: Past, activity: Activity) -> Values:
+    """In place of `_segment` until `chosen_splits` is given the rule."""
+    raise NotImplementedError
 
 
 def _redeemer(past: Past, activity: Activity) -> Values:
@@ -154,6 +184,12 @@ SPLITS: dict[str, Split] = {
             _redeemer,
             "redemptions",
             ("events",),
+        ),
+        Split(
+            SEGMENT,
+            "segment when the period began, by the frozen bounds and the orders before it "
+            "([segments.md](segments.md#segments)); `not a customer` before the first order",
+            _without_rule,
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +15,8 @@ from churn.analytics.friction_data import frictions_before_lapses, window_of
 from churn.analytics.from_tables import period_between
 from churn.analytics.journey import journey as analyse_journey
 from churn.analytics.journey import journey_customers
-from churn.analytics.segmentation import Segmentation, segment_rows
-from churn.analytics.segments import learnt_bounds
 from churn.commands.analyses import active_days, run_analysis
-from churn.commands.segment_bounds import freeze, frozen_bounds
+from churn.commands.segment_bounds import frozen_or_learnt
 from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.results.job_result import JobResult
 from churn.storage.postgres.address import Place
@@ -36,7 +35,7 @@ def journey(
 
     def analyse(session: Session) -> Analysis:
         base = _base(session)
-        loyal_days = _loyal_days(session)
+        frozen, learnt = frozen_or_learnt(session)
         progress("following the customers")
         period = period_between(base, since)
         window = window_of(
@@ -45,12 +44,15 @@ def journey(
             feedback=unhappy_days(session.snapshot),
         )
         found = frictions_before_lapses(base, window)
-        return analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
+        loyal_days = frozen.bounds.purchase_days[2]
+        moved = analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
+        return replace(moved, notes=(*moved.notes, *learnt))
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         base = _base(session)
         period = period_between(base, since)
-        return journey_customers(base, period, cell, loyal_days=_loyal_days(session))
+        frozen, _ = frozen_or_learnt(session)
+        return journey_customers(base, period, cell, loyal_days=frozen.bounds.purchase_days[2])
 
     return run_analysis(
         "journey",
@@ -67,14 +69,3 @@ def journey(
 def _base(session: Session) -> CustomerBase:
     days = active_days(session, session.settings.metrics.active_days)
     return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
-
-
-def _loyal_days(session: Session) -> float:
-    """The purchase days from which a customer is loyal, by the frozen bounds of the segments."""
-    bounds = frozen_bounds(session)
-    if bounds is None:
-        clock = resolve_clock(session)
-        (rows,), _ = segment_rows(session.tables, [session.as_of], clock)
-        bounds = learnt_bounds(rows, session.as_of, clock)
-        freeze(session, Segmentation(bounds))
-    return bounds.purchase_days[2]

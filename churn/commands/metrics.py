@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +14,11 @@ from churn.analytics.costs import CostRules
 from churn.analytics.metric_cells import metric_customers
 from churn.analytics.metrics import MetricOptions
 from churn.analytics.metrics import metrics as analyse
+from churn.analytics.segment_history import SegmentRule
+from churn.analytics.splits import SEGMENT
 from churn.commands.analyses import active_days, run_analysis
-from churn.commands.session import Progress, Session, silent
+from churn.commands.segment_bounds import frozen_for_lists, frozen_or_learnt
+from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.results.job_result import JobResult
 from churn.storage.exports import campaign_costs
 from churn.storage.postgres.address import Place
@@ -33,22 +37,32 @@ def metrics(
 ) -> JobResult:
     """The metrics of all periods before `as_of`.
 
-    `period` is a number of days, month, quarter or year; `by` are splits; `active` is the number of
+    `period` is a number of days, month, quarter or year; `by` are splits, of which segment freezes
+    the bounds of the segments if that has not happened yet; `active` is the number of
     days in which a customer who bought is active. The defaults are those of `[metrics]`, and for
     `active` the lookback. `out` receives one row per split, value and period, or with `customers`,
     a cell such as `lost,period=2011-11`, the list of its customers.
     """
 
     def analysis(session: Session) -> Analysis:
+        options = _options(session, period, by)
+        notes: tuple[str, ...] = ()
+        if SEGMENT in options.by:
+            frozen, notes = frozen_or_learnt(session)
+            options = replace(options, frozen=frozen, clock=resolve_clock(session))
         progress("counting customers")
-        return analyse(
+        found = analyse(
             session.tables,
             as_of=session.as_of,
             active_days=_active_days(session, active),
-            options=_options(session, period, by),
+            options=options,
         )
+        return replace(found, notes=(*found.notes, *notes))
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
+        segments = None
+        if SEGMENT in cell.keys:
+            segments = SegmentRule(frozen_for_lists(session).bounds, resolve_clock(session))
         return metric_customers(
             session.tables,
             cell,
@@ -56,6 +70,7 @@ def metrics(
             as_of=session.as_of,
             period=_options(session, period, by).period,
             grace_days=session.settings.churn.grace_days,
+            segments=segments,
         )
 
     return run_analysis(

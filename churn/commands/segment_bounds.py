@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
-from churn.analytics.segmentation import Segmentation
-from churn.analytics.segments import SegmentBounds
-from churn.commands.session import Session
-from churn.errors import DataError
+from churn.analytics.segmentation import Segmentation, segment_rows
+from churn.analytics.segments import SegmentBounds, learnt_bounds
+from churn.commands.session import Session, resolve_clock
+from churn.errors import ConfigError, DataError
 from churn.storage.publish import publish_file
 
 
@@ -32,6 +32,36 @@ def frozen_bounds(session: Session) -> SegmentBounds | None:
     """The bounds on file; None if there are none yet."""
     found = frozen_segments(session)
     return None if found is None else found.bounds
+
+
+def frozen_or_learnt(session: Session) -> tuple[Segmentation, tuple[str, ...]]:
+    """What is on file; without a file, bounds learnt now and frozen, and a note that says so."""
+    frozen = frozen_segments(session)
+    if frozen is not None:
+        return frozen, ()
+    clock = resolve_clock(session)
+    (rows,), _ = segment_rows(session.tables, [session.as_of], clock)
+    learnt = Segmentation(learnt_bounds(rows, session.as_of, clock))
+    freeze(session, learnt)
+    customers = learnt.bounds.customers
+    if not customers:
+        return learnt, ("nobody is eligible yet, so the bounds of the segments cannot be learnt",)
+    note = (
+        f"the bounds of the segments were learnt from {customers:,} customers as of "
+        f"{session.as_of} and frozen in {session.segments_file.name}"
+    )
+    return learnt, (note,)
+
+
+def frozen_for_lists(session: Session) -> Segmentation:
+    """What is on file; ConfigError if there is no file yet, because a list is to have the segments
+    of the numbers that it belongs to.
+    """
+    frozen = frozen_segments(session)
+    if frozen is None:
+        rule = "customers can be listed once the segments are frozen"
+        raise ConfigError(rule, fix="Run the command without --customers first.")
+    return frozen
 
 
 def freeze(session: Session, segments: Segmentation) -> None:

@@ -15,7 +15,7 @@ from churn.analytics.from_tables import earlier_date
 from churn.analytics.segmentation import Segmentation, customers_of, segment_base, segment_rows
 from churn.analytics.segments import crosswalk, rfm_segments
 from churn.commands.analyses import run_analysis
-from churn.commands.segment_bounds import freeze, frozen_segments
+from churn.commands.segment_bounds import freeze, frozen_for_lists, frozen_segments
 from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.errors import ConfigError
 from churn.results.job_result import JobResult, Table
@@ -49,10 +49,7 @@ def segments(
         return found
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
-        frozen = frozen_segments(session)
-        if frozen is None:
-            rule = "customers can be listed once the segments are frozen"
-            raise ConfigError(rule, fix="Run `churn segments` without --customers first.")
+        frozen = frozen_for_lists(session)
         when, clock = earlier_date(session.as_of, since), resolve_clock(session)
         return customers_of(session.tables, session.as_of, when, clock, frozen, cell)
 

@@ -16,10 +16,14 @@ from churn.analytics.docs import page
 from churn.analytics.metric_cells import metric_customers
 from churn.analytics.metric_sums import metric_sums
 from churn.analytics.metrics import metrics
-from churn.analytics.splits import SPLITS
+from churn.analytics.segment_history import SegmentRule
+from churn.analytics.segmentation import Segmentation, segment_base
+from churn.analytics.segments import SegmentBounds
+from churn.analytics.splits import SPLITS, chosen_splits
 from churn.data.days import day_number
 from churn.data.tables import Tables
 from churn.errors import ConfigError
+from churn.features.clock import FeatureClock
 
 ROOT = Path(__file__).parents[2]
 RETAIL = ROOT.parent / "shared/data/online_retail_ii/online_retail_ii.parquet"
@@ -97,6 +101,10 @@ def customers(**regions):
     )
 
 
+CLOCK = FeatureClock(horizon_days=28, lookback_days=30, min_tenure_days=7)
+BOUNDS = SegmentBounds(purchase_days=(2, 3, 4, 6), net_spend=(9, 14, 20, 30), customers=4)
+
+
 ORDERS = st.lists(
     st.tuples(
         st.sampled_from(["ann", "bob", "cyd", "dan"]),
@@ -127,6 +135,8 @@ def test_the_balance_holds_in_every_cell_of_every_split(open_shop, orders, activ
         period=period,
         by=list(SPLITS),
         value_days=None,
+        frozen=Segmentation(BOUNDS),
+        clock=CLOCK,
     ).table()
     sums = {}
     for row in found.to_pylist():
@@ -189,6 +199,55 @@ def test_numbers_by_hand(open_shop):
     assert (last["purchase_gaps"], last["purchase_gaps_ended"]) == (5, 1)
     assert last["redeemers"] is None
     assert last["retention_cost"] is None
+
+
+def segment_rows_of(tables, **more):
+    options = {"active_days": 30, "period": "28", "value_days": None, **more}
+    found = metrics(
+        tables, by=["segment"], frozen=Segmentation(BOUNDS), clock=CLOCK, **options
+    ).table()
+    return [row for row in found.to_pylist() if row["split"] == "segment"]
+
+
+def test_a_segment_is_that_of_churn_segments_at_the_start_of_the_period(open_shop):
+    """Also of customers who only returned something, and of a minimum tenure."""
+    rows = [order(f"c{n}", day, 3.0 + n) for n in range(12) for day in range(n, 112, 3 * n + 5)]
+    rows += [order("zoe", 70, -5.0), order("zed", 111, 1.0), order("fay", 50), order("fay", 79)]
+    rows += [order("eve", day) for day in (30, 51, 55, 82)]
+    tables = open_shop(rows)
+    shown = segment_rows_of(tables, as_of="2024-04-22")
+    assert {row["start"] for row in shown} > {date(2024, 2, 26), date(2024, 3, 25)}
+    for start in (date(2024, 2, 26), date(2024, 3, 25)):
+        found, _ = segment_base(
+            tables, start, date(2024, 1, 29), CLOCK, frozen=Segmentation(BOUNDS, None, None)
+        )
+        active = {row["segment"]: row["active"] for row in found.table().to_pylist()}
+        cells = {
+            row["value"]: row["active_at_start"]
+            for row in shown
+            if row["start"] == start and row["active_at_start"]
+        }
+        assert cells == {name: count for name, count in active.items() if count}
+        assert len(cells) > 2
+
+
+def test_a_segment_does_not_see_what_follows_and_can_be_listed(open_shop):
+    """Ann buys most after the period began; the cell is that of before."""
+    rows = [order("ann", 20), *(order("ann", 30 + day, 99.0) for day in range(0, 20, 2))]
+    rows += [order("bob", day) for day in (3, 10, 17, 24, 40)]
+    rows += [order("cyd", 35), order("zed", 55, 0.0)]
+    tables = open_shop(rows)
+    shown = segment_rows_of(tables, as_of="2024-02-26")
+    last = {row["value"]: row for row in shown if row["start"] == date(2024, 1, 29)}
+    assert last["one-time"]["kept"] == 1  # ann
+    assert last["not a customer"]["arrived"] == 1  # cyd
+    assert last["best"]["active_at_start"] == 1  # bob
+    assert {row["retention_rate_last_year_percent"] for row in shown} == {None}
+    options = {"active_days": 30, "as_of": "2024-02-26", "segments": SegmentRule(BOUNDS, CLOCK)}
+    cell = "kept,period=2024-01-29,segment=one-time"
+    assert metric_customers(tables, cell, **options)["customer_id"].to_pylist() == ["ann"]
+    with pytest.raises(ConfigError, match=r"segment must be one of best, loyal"):
+        metric_customers(tables, "kept,segment=golden", **options)
 
 
 def test_costs_are_divided_by_those_they_were_spent_on(open_shop):
@@ -271,6 +330,8 @@ def test_what_cannot_be_split_or_listed_is_refused(open_shop):
         metrics(tables, active_days=10, by=["region"])
     with pytest.raises(ConfigError, match=r"can be split by channel"):
         metrics(tables, active_days=10, by=["colour"])
+    with pytest.raises(ConfigError, match=r"needs frozen segments and the clock.*Pass frozen"):
+        metrics(tables, active_days=10, by=["segment"])
     with pytest.raises(ConfigError, match=r"options of metrics are period"):
         metrics(tables, active_days=10, colour="red")
     with pytest.raises(ConfigError, match=r"period must be one of 2024-01 to 2024-02, got 2031"):
@@ -286,7 +347,7 @@ def test_every_engine_counts_the_same(open_shop, engine):
 
     def sums(tables):
         base = CustomerBase.of(tables, active_days=20)
-        splits = [SPLITS["channel"]]
+        splits = chosen_splits(["channel", "segment"], tables, SegmentRule(BOUNDS, CLOCK))
         return metric_sums(base, bounds, splits, margin_rate=0.3, redemptions=False).to_pylist()
 
     assert sums(open_shop(rows, engine=engine)) == sums(open_shop(rows))

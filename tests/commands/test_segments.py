@@ -10,6 +10,7 @@ from simulated_shop import AS_OF, copied_shop, open_shop, simulated_orders
 
 from churn.commands.feedback import feedback
 from churn.commands.journey import journey
+from churn.commands.metrics import metrics
 from churn.commands.plan import plan
 from churn.commands.segments import segments
 from churn.commands.signals import signals
@@ -72,6 +73,25 @@ def test_customers_of_a_segment_are_written_with_the_cell(shop, tmp_path):
     rows = pa_csv.read_csv(out)
     assert rows.num_rows == counts["best"] > 0
     assert set(rows["cell"].to_pylist()) == {"customers,segment=best"}
+
+
+def test_metrics_by_segment_use_the_frozen_bounds_or_freeze_them_and_say_so(shop, tmp_path):
+    frozen = bounds_of(shop)
+    result = metrics(shop, by=["segment"])
+    assert result.metrics["resolved"]["segment_bounds"] == frozen == bounds_of(shop)
+    rows = [row for row in result.metrics["periods"] if row["split"] == "segment"]
+    last = max(row["period"] for row in rows if not row["is_partial"])
+    (loyal,) = (row for row in rows if (row["period"], row["value"]) == (last, "loyal"))
+    cell = f"active_at_start,period={last},segment=loyal"
+    listed = metrics(shop, customers=cell, out=tmp_path / "loyal.csv")
+    assert listed.rows["customers"] == loyal["active_at_start"] > 0
+    assert not any("learnt" in note for note in result.warnings)
+
+    shop.with_name("segments.json").unlink()
+    with pytest.raises(ConfigError, match="once the segments are frozen"):
+        metrics(shop, customers=cell, out=tmp_path / "loyal.csv")
+    assert any("frozen in segments.json" in note for note in metrics(shop, by=["segment"]).warnings)
+    assert bounds_of(shop)["learnt_as_of"] == str(AS_OF)
 
 
 def test_an_earlier_date_must_be_earlier(shop):
