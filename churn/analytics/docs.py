@@ -75,7 +75,16 @@ churn metrics --by channel --customers "kept,period=2017-12-04,channel=web" --ou
 
 The list has the columns `run_id`, `as_of`, `customer_id` and `cell`. It says nothing about consent:
 that is checked when a list is exported or sent. `churn score --explain FILE` gives the reasons of
-its customers.
+its customers, and `churn plan --customers FILE` plans for them alone:
+
+```sh
+churn metrics --customers lost --out lost.csv
+churn plan --customers lost.csv --out plan.parquet
+churn export plan.parquet --to win_back.csv
+```
+
+Consent, the holdout, cooldowns and caps apply as in any plan. Everyone else is left out and
+counted. A campaign has one plan per date: give each list a campaign of its own.
 """
 
 

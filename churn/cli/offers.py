@@ -41,6 +41,14 @@ def plan(
             "--worklist", metavar="FILE", help="Customers owed service, as from churn feedback."
         ),
     ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(
+            "--customers",
+            metavar="FILE",
+            help="Plan for these customers only, as from --customers CELL of churn metrics.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do not record the plan; no cooldown starts.")
     ] = False,
@@ -60,6 +68,7 @@ def plan(
         scores=scores,
         budget=budget,
         worklist=worklist,
+        customers=customers,
         dry_run=dry_run,
         run_id=run_id,
         accept_change=accept_change,

@@ -76,18 +76,18 @@ def customers_in(path: Path) -> set[str]:
     return {str(name) for name in table.column("customer_id").to_pylist() if name is not None}
 
 
-def customers_on(worklist: Path) -> set[str]:
-    """The customers on a worklist, a .parquet, .csv or .txt; ConfigError if there is no such file,
-    because a list that is not read would restrict nobody.
+def customers_on(path: Path, *, option: str, example: str) -> set[str]:
+    """The customers on a list, a .parquet, .csv or .txt; ConfigError if there is no such file,
+    because a list that is not read would restrict nobody. `example` writes such a list.
     """
-    if not worklist.is_file() or worklist.suffix not in (".parquet", ".csv", ".txt"):
-        rule = "--worklist must be an existing .parquet, .csv or .txt file"
-        got = worklist.name if worklist.is_file() else "no such file"
-        raise ConfigError(rule, got=got, fix="Write it with `churn feedback --out worklist.csv`.")
+    if not path.is_file() or path.suffix not in (".parquet", ".csv", ".txt"):
+        rule = f"{option} must be an existing .parquet, .csv or .txt file"
+        got = path.name if path.is_file() else "no such file"
+        raise ConfigError(rule, got=got, fix=f"Write it with `{example}`.")
     try:
-        return customers_in(worklist)
+        return customers_in(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
-        rule = f"{worklist.name} must be a readable file of customers"
+        rule = f"{path.name} must be a readable file of customers"
         raise DataError(rule, fix=FORMAT) from None
 
 

@@ -18,6 +18,7 @@ from churn.commands.session import Progress, Session, inputs, open_session, reso
 from churn.commands.summaries.plans import plan_tables
 from churn.data.consent import longest_cap_days, preference_state
 from churn.data.erased import without_erased
+from churn.errors import ConfigError
 from churn.offers.catalogue import GLOBAL_HOLDOUT, NO_OFFER, Offers
 from churn.offers.effects import Effects
 from churn.offers.plan import Plan, plan_offers
@@ -34,6 +35,13 @@ NO_CONSENTS = (
     '[offers] consent = "assumed" where the law permits it'
 )
 
+NOT_LISTED = "customers who are not in the file of --customers"
+WORKLIST = {"option": "--worklist", "example": "churn feedback --out worklist.csv"}
+CUSTOMERS = {
+    "option": "--customers",
+    "example": "churn metrics --customers lost --out lost.csv",
+}
+
 
 def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
@@ -43,6 +51,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     scores: Place | str | None = None,
     budget: float | None = None,
     worklist: Path | None = None,
+    customers: Path | None = None,
     dry_run: bool = False,
     run_id: str | None = None,
     accept_change: bool = False,
@@ -54,21 +63,26 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     in the ledger, from which later cooldowns are read; a `dry_run` is not recorded. A run with the
     same `run_id` replaces an earlier one in a table. A plan with far fewer customers than the one
     in `out` does not replace it, unless `accept_change`. Customers on the `worklist`, a file as
-    written by `churn feedback`, get offers with the objective `service` only.
+    written by `churn feedback`, get offers with the objective `service` only. With `customers`, a
+    file as written by `--customers CELL`, the plan is of these alone; all others are left out and
+    counted.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
-    if worklist is not None:
-        kept.append(worklist)
+    kept += [path for path in (worklist, customers) if path is not None]
     check_out(target, PLANS, keep=kept)
-    owed = set() if worklist is None else customers_on(worklist)
+    owed = set() if worklist is None else customers_on(worklist, **WORKLIST)
+    listed = None if customers is None else customers_on(customers, **CUSTOMERS)
     with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
         settings = session.settings
         offers = session.offers
         with session.writing_result(target, PLANS, keep=kept) as writer:
             scored, notes = _scores(session, given)
-            owed = {session.settings.same_customer(name) for name in owed}
+            owed = {settings.same_customer(name) for name in owed}
             notes += _worklist_notes(owed, scored)
+            if listed is not None:
+                listed = {settings.same_customer(name) for name in listed}
+                notes += _list_notes(listed, scored)
             progress("choosing offers")
             planned = plan_offers(
                 scored,
@@ -87,16 +101,19 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 frequency_cap=settings.offers.frequency_cap,
                 withdrawn=session.consents.withdrawn(),
                 worklist=owed,
+                customers=listed,
             )
+            left_out = scored.num_rows - planned.table.num_rows
             rows = planned.table.num_rows
             asked = as_of is not None
             notes += guarded_rows(session, target, rows, asked=asked, accept_change=accept_change)
             writer.write(planned.table, {**planned.summary, **_run(session)})
-        session.facts |= {"summary": planned.summary, "dry_run": dry_run}
+        session.facts |= {"summary": planned.summary, "dry_run": dry_run, "left_out": left_out}
         if not dry_run:
             _remember(session, planned, offers)
         notes += (*_notes(session, planned.summary, dry_run=dry_run), *guard_notes(writer))
-    return _result(session, planned, offers, outputs(target, writer), notes=notes)
+    files = outputs(target, writer)
+    return _result(session, planned, offers, files, left_out=left_out, notes=notes)
 
 
 def _scores(session: Session, scores: Place | None) -> tuple[pa.Table, tuple[str, ...]]:
@@ -116,6 +133,19 @@ def _worklist_notes(owed: set[str], scored: pa.Table) -> tuple[str, ...]:
     note = f"{known:,} customers of the worklist get offers with the objective service only"
     if known < len(owed):
         note += f"; {len(owed) - known:,} others on it are not in the scores"
+    return (note,)
+
+
+def _list_notes(listed: set[str], scored: pa.Table) -> tuple[str, ...]:
+    """How many customers the list leaves in the plan; ConfigError if it leaves none."""
+    known = len(listed & set(scored["customer_id"].to_pylist()))
+    if not known:
+        rule = "--customers must list at least one customer who is in the scores"
+        fix = "Check that the list and the scores are of the same shop."
+        raise ConfigError(rule, got=f"{len(listed):,} customers, none of them scored", fix=fix)
+    note = f"this plan is of the {known:,} scored customers on the list alone"
+    if known < len(listed):
+        note += f"; {len(listed) - known:,} others on it are not in the scores"
     return (note,)
 
 
@@ -185,6 +215,7 @@ def _result(
     offers: Offers,
     files: dict[Path | str, str],
     *,
+    left_out: int,
     notes: tuple[str, ...],
 ) -> JobResult:
     summary = planned.summary
@@ -196,6 +227,7 @@ def _result(
         rows={"plan": planned.table.num_rows},
         audits=session.tables.audits,
         model_id=session.facts.get("model_id"),
+        left_out={"scores": {NOT_LISTED: left_out}} if left_out else {},
         metrics=summary,
         files=files,
         warnings=notes,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, logit
 
-from churn.arrays import Floats
+from churn.arrays import Bools, Floats
 from churn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Effects:
     low: Floats
     high: Floats
     source: tuple[str, ...]
+
+    def of(self, customers: Bools) -> Effects:
+        """Those of some of the customers, a mask of shape (n,)."""
+        return Effects(self.mean[customers], self.low[customers], self.high[customers], self.source)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from churn.arrays import Floats
+from churn.arrays import Bools
 from churn.data.consent import consent_to_plan, earlier_contacts, preference_state
 from churn.data.people import mean_order_amounts, people
 from churn.data.tables import Snapshot
@@ -118,6 +118,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     frequency_cap: FrequencyCap | None = None,
     withdrawn: pa.Table | None = None,
     worklist: Collection[str] = (),
+    customers: Collection[str] | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
@@ -128,8 +129,9 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     the shop's tables counts once. `frequency_cap` limits all of them. `withdrawn` (customer_id,
     channel, day) are withdrawals outside the tables; they count regardless of when they were
     received. `measured` replaces the assumed effects of the catalogue. Customers on the `worklist`
-    are owed service, like those with an open complaint. Raises DataError if the scores are of
-    another date.
+    are owed service, like those with an open complaint. With `customers`, the plan is of these
+    alone; effects still refer to the mean churn probability of all scored customers. Raises
+    DataError if the scores are of another date.
     """
     check_type(scores, pa.Table, name="scores", fix="Pass the result of churn.score.")
     check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
@@ -140,6 +142,11 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         got = ", ".join(sorted(str(day) for day in dates))
         rule = f"scores must be as of the plan's date, {snapshot.as_of}"
         raise DataError(rule, got=got, fix="Score again, or pass the same as_of.")
+    base_rate = _base_rate(scores)
+    if customers is not None:
+        listed = _is_in(scores["customer_id"], customers)
+        scores = scores.filter(pa.array(listed))
+        measured = None if measured is None else measured.of(listed)
     contacts = earlier_contacts(snapshot)
     made = contacts_made(contacts, planned_before)
     shares = Shares(holdout=holdout, control=control, explore=explore, key=key)
@@ -160,6 +167,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
         run_id=run_id,
+        base_rate=base_rate,
     )
 
 
@@ -172,12 +180,14 @@ def assign_offers(
     as_of: date,
     currency: str,
     run_id: str,
+    base_rate: float | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
     The value of an offer is its effect on P(retained) times the margin at stake, minus what
     redemptions and the contact cost. Arms are drawn by the policy's shares: holdout and control get
-    nothing, exploring customers get a permitted offer or none at random, before anyone else. Raises
+    nothing, exploring customers get a permitted offer or none at random, before anyone else.
+    Effects refer to `base_rate`, by default the mean churn probability of these scores. Raises
     DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
     currency.
     """
@@ -196,7 +206,7 @@ def assign_offers(
         preference_mask=facts.preference_mask,
     )
     probability = scores["churn_probability"].to_numpy()
-    base_rate = _base_rate(probability, scores["status"])
+    base_rate = _base_rate(scores) if base_rate is None else base_rate
     amounts = None
     if facts.order_amounts is not None:
         amounts = order_amount_of(scores, facts.order_amounts)
@@ -244,9 +254,17 @@ def _conforming(table: pa.Table | None, schema: pa.Schema, *, what: str) -> pa.T
     return None if table is None else conform(table, schema, what=what)
 
 
-def _base_rate(probability: Floats, status: pa.ChunkedArray) -> float:
+def _is_in(customer_ids: pa.ChunkedArray, listed: Collection[str]) -> Bools:
+    found = pc.is_in(customer_ids, value_set=pa.array(sorted(listed), pa.string()))
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _base_rate(scores: pa.Table) -> float:
     """The mean churn probability of eligible customers; of everyone if nobody is eligible."""
-    eligible = np.asarray(pc.fill_null(pc.equal(status, "eligible"), False), dtype=bool)
+    scores = conform(scores, SCORES, what="scores")
+    probability = scores["churn_probability"].to_numpy()
+    is_eligible = pc.equal(scores["status"], "eligible")
+    eligible = np.asarray(pc.fill_null(is_eligible, False), dtype=bool)
     known = ~np.isnan(probability)
     chosen = probability[known & eligible] if (known & eligible).any() else probability[known]
     return float(chosen.mean()) if len(chosen) else float("nan")

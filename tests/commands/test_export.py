@@ -15,7 +15,9 @@ from simulated_shop import AS_OF, OFFERS, open_shop, simulated_orders
 from churn.campaigns.delivery.audiences import AUDIENCES
 from churn.campaigns.delivery.planned import LIST_COLUMNS
 from churn.commands.export import export
+from churn.commands.feedback import feedback
 from churn.commands.forget import forget
+from churn.commands.metrics import metrics
 from churn.commands.plan import plan
 from churn.errors import BusyError, ConfigError, DataError
 from churn.storage.ledger import Ledger
@@ -26,6 +28,8 @@ from churn.storage.withdrawals import record_withdrawal
 NIGHT = str(AS_OF)
 CUSTOMERS = [f"c{number:04d}" for number in range(40)]
 ADS = OFFERS.split("[[offers]]")[1].replace("coupon", "banner").replace('"email"', '"ads"')
+APOLOGY = OFFERS.split("[[offers]]")[1].replace("coupon", "apology").replace("discount", "service")
+SERVICE = "[[offers]]" + APOLOGY.replace("effect = 0.05", "effect = 0.02")
 CONSENTS = """
 [data.consents]
 source = "consents.parquet"
@@ -102,6 +106,68 @@ def test_the_list_holds_every_offer_and_nobody_of_the_holdout(shop):
     assert result.rows == {"plan": 40, "exported": len(frame)}
     assert result.metrics["left_out"] == {}
     assert result.as_of == AS_OF
+
+
+def test_the_customers_of_a_number_are_planned_and_exported_alone(shop):
+    """Offers, effects and arms are those of the plan of everyone; a withdrawal counts."""
+    listed, out = shop.parent / "listed.csv", shop.parent / "some.parquet"
+    metrics(shop, customers="active_at_end", out=listed)
+    names = set(pd.read_csv(listed)["customer_id"])
+    assert 3 < len(names) < 37
+    everyone = pd.read_parquet(planned(shop))
+    scores = shop.parent / "scores.parquet"
+    result = plan(shop, out=out, scores=scores, as_of=NIGHT, customers=listed)
+    some = pd.read_parquet(out).drop(columns="run_id")
+    expected = everyone[everyone["customer_id"].isin(names)].drop(columns="run_id")
+    pd.testing.assert_frame_equal(some, expected.reset_index(drop=True))
+    assert some["suppression"].eq("holdout").any()
+    assert list(result.dropped["scores"].values()) == [40 - len(names)]
+    assert any(f"of the {len(names)} scored customers on the list" in n for n in result.warnings)
+
+    gone = sorted(offered(out))[:1]
+    more = words(granted=False, customers=gone, at=AS_OF + timedelta(days=1))
+    consents_of(shop, pd.concat([words(), more]))
+    frame, exported = sent(shop, out)
+    assert set(frame["customer_id"]) == offered(out) - set(gone)
+    assert exported.metrics["left_out"] == {"consent_refused": 1}
+
+
+def test_a_list_that_plans_nobody_is_refused(shop):
+    planned(shop)
+    listed, scores = shop.parent / "listed.txt", shop.parent / "scores.parquet"
+    options = {"out": shop.parent / "none.parquet", "scores": scores, "as_of": NIGHT}
+    with pytest.raises(ConfigError, match=r"--customers must be an existing.*churn metrics"):
+        plan(shop, customers=listed, **options)
+    listed.write_text("nobody\n")
+    with pytest.raises(ConfigError, match=r"list at least one customer who is in the scores"):
+        plan(shop, customers=listed, **options)
+    listed.write_text("nobody\nc0001\n")
+    notes = plan(shop, customers=listed, **options).warnings
+    assert any("1 others on it are not in the scores" in note for note in notes)
+
+
+def test_who_is_unhappy_gets_service_and_no_coupon(shop):
+    """From the survey over the worklist and the plan to the exported list."""
+    unhappy = CUSTOMERS[::4]
+    surveys = pd.DataFrame({"customer_id": CUSTOMERS, "score": [0, 9, 10, 9] * 10})
+    surveys["surveyed_at"] = pd.Timestamp(AS_OF, tz="UTC") - pd.Timedelta("5D")
+    surveys.to_csv(shop.parent / "surveys.csv", index=False)
+    shop.write_text(shop.read_text() + '\n[data.surveys]\nsource = "surveys.csv"\n')
+    planned(shop)
+    worklist, scores = shop.parent / "worklist.csv", shop.parent / "scores.parquet"
+    feedback(shop, out=worklist, scores=scores)
+    assert set(pd.read_csv(worklist)["customer_id"]) == set(unhappy)
+    without = planned(shop, "without.parquet", worklist=worklist)
+    codes = pd.read_parquet(without).set_index("customer_id")["suppression"]
+    assert set(codes[unhappy]) == {"service_first", "holdout"}
+    assert "service_first" not in set(codes.drop(unhappy))
+    assert not set(sent(shop, without)[0]["customer_id"]) & set(unhappy)
+
+    both = planned(shop, "both.parquet", catalogue=OFFERS + SERVICE, worklist=worklist)
+    frame, _ = sent(shop, both, "both_list.parquet", replace=True)
+    offers = frame.set_index("customer_id")["offer_id"]
+    assert set(offers[offers.index.isin(unhappy)]) == {"apology"}
+    assert "coupon" in set(offers[~offers.index.isin(unhappy)])
 
 
 def test_who_explores_is_exported_too(shop):
