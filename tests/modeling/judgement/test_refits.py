@@ -16,7 +16,10 @@ from churn.modeling.judgement.importance import ablate, families_of
 from churn.modeling.metrics import log_loss
 from churn.modeling.panel import resolve_panel
 
-FEW = ("recency_days", "purchase_days", "tenure_days", "net_spend", "net_spend_three_horizons")
+FEW = (
+    *("recency_days", "purchase_days", "tenure_days", "net_spend", "net_spend_three_horizons"),
+    *("average_basket", "expected_gap_days"),
+)
 
 
 @pytest.fixture(scope="module")
