@@ -40,11 +40,12 @@ in `segments` of `offers.toml`, and here.
 
 **Bounds are learnt once.** The first run of `churn score`, `churn plan` or `churn segments` learns
 the cut points of the scores R, F and M from the eligible customers of its date and writes them to
-`segments.json` next to `churn.toml`. Later runs apply them: a customer who buys nothing and crosses
-no cut point keeps the segment. `churn segments --refit` learns them again, raises their version,
-and records the crosswalk from the old segments to the new ones in the ledger. Keep the file with
-the configuration. A cut point lies between two different values, so that ties are never split, and
-no class is empty as long as there are five different values.
+`segments.json` next to `churn.toml`; so do `churn journey`, `churn signals` and `churn metrics --by
+segment`, with a note. Later runs apply them: a customer who buys nothing and crosses no cut point
+keeps the segment. `churn segments --refit` learns them again, raises their version, and records the
+crosswalk from the old segments to the new ones in the ledger. Keep the file with the configuration.
+A cut point lies between two different values, so that ties are never split, and no class is empty
+as long as there are five different values.
 
 **Clusters** are sought by k-means among active customers with two purchase days or more, on the
 winsorised logarithms of purchase days, net spend and recency, and frozen with the bounds. They are
@@ -84,18 +85,23 @@ Cells: `stage,stage=at risk` (at the end); `moved,from=repeat,to=at risk`.
 SIGNALS_TEXT = """\
 `churn signals` compares the share kept in the last complete period (`--period`: a number of days,
 `month`, `quarter` or `year`; default: `[metrics] period`) with the same period of last year, for
-everyone and in every group. The usual answer is that nothing moved beyond chance.
+everyone and in every group. The usual answer is that nothing moved beyond chance. It needs the
+active days, a year and the period in orders: 13 months and more. With less, the error says from
+which date on it will work.
 
 Groups are made from what is known at the start of each period, from the same length of time before
-it, or from attributes that do not change. A group is tested if at least 30 customers kept and 30
-lost are expected in both periods. It is a signal if its change is significant over all groups that
-were looked at and differs from the change of everyone else. Once a signal is found, its customers
-are set aside before the next is sought, so that groups that merely overlap with it are not
-reported. The change of the total is split into mix (who was there) and rate (what the groups did);
-the parts add up exactly.
+it, or from attributes that do not change. For segments that length is what the data has before last
+year's period, so that last year's customers had as much time to become loyal: a segment may
+therefore differ from the one in `churn segments`, which counts all orders. Category needs order
+lines with one, campaign a `campaign_id` of contacts, events or redemptions. A group is tested if at
+least 30 customers kept and 30 lost are expected in both periods. It is a signal if its change is
+significant over all groups that were looked at and differs from the change of everyone else. Once a
+signal is found, its customers are set aside before the next is sought, so that groups that merely
+overlap with it are not reported. The change of the total is split into mix (who was there) and rate
+(what the groups did); the parts add up exactly.
 
-Cells: `lost,split=region,value=north`; `kept,split=channel,value=web`; `start` for everyone active
-at the start.
+Cells: `lost,split=region,value=north`; `kept,split=segment,value=loyal`; `start` for everyone
+active at the start.
 """
 
 FEEDBACK_TEXT = """\

@@ -55,8 +55,9 @@ when it began.
 **By segment**: the segment that a customer had when the period began, by the frozen bounds
 ([segments.md](segments.md#segments)). If none are frozen yet, they are learnt and written to
 `segments.json`, and a note says so. Segments count all orders before their date, and last year's
-customers had had less time to place them: the rate of last year is therefore empty by segment. In
-Python, pass the clock and what `churn.segments` returned:
+customers had had less time to place them: the rate of last year is therefore empty by segment, and
+[`churn signals`](segments.md#signals) compares segments over equal windows. In Python, pass the
+clock and what `churn.segments` returned:
 
 ```python
 found, frozen = churn.segments(tables, clock)

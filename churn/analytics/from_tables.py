@@ -14,6 +14,7 @@ from churn.analytics.feedback_report import feedback as analyse_feedback
 from churn.analytics.friction_data import frictions_before_lapses, window_of
 from churn.analytics.journey import journey as analyse_journey
 from churn.analytics.periods import Period
+from churn.analytics.segment_history import SegmentRule
 from churn.analytics.segmentation import Segmentation, segment_base, segment_rows
 from churn.analytics.segments import learnt_bounds
 from churn.analytics.signals import signals as analyse_signals
@@ -70,10 +71,21 @@ def journey(
 
 
 def signals(
-    tables: Tables, *, active_days: int, as_of: date | str | None = None, period: str = "28"
+    tables: Tables,
+    *,
+    active_days: int,
+    as_of: date | str | None = None,
+    period: str = "28",
+    clock: FeatureClock | None = None,
+    frozen: Segmentation | None = None,
 ) -> Analysis:
-    """What moved in the last complete period against the same period of last year, and where."""
-    return analyse_signals(CustomerBase.of(tables, as_of=as_of, active_days=active_days), period)
+    """What moved in the last complete period against the same period of last year, and where.
+
+    The split by segment needs the clock and the `frozen` segments of `churn.segments`.
+    """
+    base = CustomerBase.of(tables, as_of=as_of, active_days=active_days)
+    rule = None if clock is None or frozen is None else SegmentRule(frozen.bounds, clock)
+    return analyse_signals(base, period, rule)
 
 
 def feedback(

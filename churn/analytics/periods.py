@@ -76,6 +76,27 @@ def periods_of(
     return _with_references(bare, length)
 
 
+def first_comparison(length: str, *, first: date, active_days: int) -> date | None:
+    """The first `as_of` at which the last complete period can be compared with that of last year;
+    None if no whole number of such periods is a year.
+    """
+    ready = day_number(first) + active_days
+    if length not in MONTHS:
+        days = _whole(length)
+        whole = _year_of(days)
+        return None if whole is None else date_of(ready + whole + days)
+    months = MONTHS[length]
+    ready_on = date_of(ready)
+    count = -(-_months(ready_on) // months) * months
+    end = count + 12 + months
+    return date(end // 12, end % 12 + 1, 1)
+
+
+def _months(day: date) -> int:
+    """The months before the first of a month that begins on that day or later."""
+    return day.year * 12 + day.month - 1 + (day.day > 1)
+
+
 def bounds_of(periods: Sequence[Period]) -> list[int]:
     """The day numbers at which they begin and, last, at which the newest ends."""
     return [*(day_number(one.start) for one in periods), day_number(periods[-1].end)]
@@ -140,8 +161,11 @@ def _with_references(bare: Sequence[Period], length: str) -> tuple[Period, ...]:
 def _a_year_before(start: date, length: str) -> date:
     if length in MONTHS:
         return start.replace(year=start.year - 1)
-    days = int(length)
+    whole = _year_of(int(length))
+    return date.min if whole is None else date_of(day_number(start) - whole)
+
+
+def _year_of(days: int) -> int | None:
+    """The days of as many such periods as make a year; None if they do not."""
     whole = round(YEAR_DAYS / days) * days
-    if abs(whole - YEAR_DAYS) > WEEKS_TOLERANCE_DAYS:
-        return date.min
-    return date_of(day_number(start) - whole)
+    return whole if abs(whole - YEAR_DAYS) <= WEEKS_TOLERANCE_DAYS else None

@@ -39,6 +39,21 @@ DEFINITIONS = defined(
         Definition("purchases", "", "split: purchase days in the active days before the start"),
         Definition("spend", "", "split: fifths of the spend in the active days before the start"),
         Definition("channel", "", "split: channel of the last order in the active days before"),
+        Definition(
+            "category", "", "split: category of most spend in the active days before the start"
+        ),
+        Definition(
+            "campaign",
+            "",
+            "split: campaign of the last contact, event or redemption that names one, in the "
+            "active days before the start; none for holdouts and controls",
+        ),
+        Definition(
+            "segment",
+            "",
+            "split: segment at the start, by the frozen bounds and the orders of as many days "
+            "before it as the data has before the start of last year's period",
+        ),
         Definition("region", "", "split: region in the customer list"),
         Definition("acquisition_source", "", "split: acquisition source in the customer list"),
     ]

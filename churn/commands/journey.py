@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +15,9 @@ from churn.analytics.friction_data import frictions_before_lapses, window_of
 from churn.analytics.from_tables import period_between
 from churn.analytics.journey import journey as analyse_journey
 from churn.analytics.journey import journey_customers
+from churn.analytics.segmentation import Segmentation
 from churn.commands.analyses import active_days, run_analysis
-from churn.commands.segment_bounds import frozen_or_learnt
+from churn.commands.segment_bounds import frozen_for_lists, with_segments
 from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.results.job_result import JobResult
 from churn.storage.postgres.address import Place
@@ -34,8 +35,10 @@ def journey(
     """The journey from an earlier date, by default 28 days before, to `as_of`."""
 
     def analyse(session: Session) -> Analysis:
+        return with_segments(session, partial(followed, session))
+
+    def followed(session: Session, frozen: Segmentation) -> Analysis:
         base = _base(session)
-        frozen, learnt = frozen_or_learnt(session)
         progress("following the customers")
         period = period_between(base, since)
         window = window_of(
@@ -45,13 +48,12 @@ def journey(
         )
         found = frictions_before_lapses(base, window)
         loyal_days = frozen.bounds.purchase_days[2]
-        moved = analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
-        return replace(moved, notes=(*moved.notes, *learnt))
+        return analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         base = _base(session)
         period = period_between(base, since)
-        frozen, _ = frozen_or_learnt(session)
+        frozen = frozen_for_lists(session)
         return journey_customers(base, period, cell, loyal_days=frozen.bounds.purchase_days[2])
 
     return run_analysis(

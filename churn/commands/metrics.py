@@ -17,7 +17,7 @@ from churn.analytics.metrics import metrics as analyse
 from churn.analytics.segment_history import SegmentRule
 from churn.analytics.splits import SEGMENT
 from churn.commands.analyses import active_days, run_analysis
-from churn.commands.segment_bounds import frozen_for_lists, frozen_or_learnt
+from churn.commands.segment_bounds import frozen_for_lists, with_segments
 from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.results.job_result import JobResult
 from churn.storage.exports import campaign_costs
@@ -46,18 +46,22 @@ def metrics(
 
     def analysis(session: Session) -> Analysis:
         options = _options(session, period, by)
-        notes: tuple[str, ...] = ()
-        if SEGMENT in options.by:
-            frozen, notes = frozen_or_learnt(session)
-            options = replace(options, frozen=frozen, clock=resolve_clock(session))
-        progress("counting customers")
-        found = analyse(
-            session.tables,
-            as_of=session.as_of,
-            active_days=_active_days(session, active),
-            options=options,
+
+        def counted(options: MetricOptions) -> Analysis:
+            progress("counting customers")
+            return analyse(
+                session.tables,
+                as_of=session.as_of,
+                active_days=_active_days(session, active),
+                options=options,
+            )
+
+        if SEGMENT not in options.by:
+            return counted(options)
+        clock = resolve_clock(session)
+        return with_segments(
+            session, lambda frozen: counted(replace(options, frozen=frozen, clock=clock))
         )
-        return replace(found, notes=(*found.notes, *notes))
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         segments = None

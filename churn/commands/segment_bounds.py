@@ -7,7 +7,10 @@ them, with a crosswalk in the ledger.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 
+from churn.analytics.analysis import Analysis
 from churn.analytics.segmentation import Segmentation, segment_rows
 from churn.analytics.segments import SegmentBounds, learnt_bounds
 from churn.commands.session import Session, resolve_clock
@@ -34,23 +37,25 @@ def frozen_bounds(session: Session) -> SegmentBounds | None:
     return None if found is None else found.bounds
 
 
-def frozen_or_learnt(session: Session) -> tuple[Segmentation, tuple[str, ...]]:
-    """What is on file; without a file, bounds learnt now and frozen, and a note that says so."""
+def with_segments(session: Session, analyse: Callable[[Segmentation], Analysis]) -> Analysis:
+    """The analysis by what is on file; without a file, by bounds learnt now. They are frozen once
+    the analysis has succeeded, and a note says so.
+    """
     frozen = frozen_segments(session)
     if frozen is not None:
-        return frozen, ()
+        return analyse(frozen)
     clock = resolve_clock(session)
     (rows,), _ = segment_rows(session.tables, [session.as_of], clock)
     learnt = Segmentation(learnt_bounds(rows, session.as_of, clock))
+    found = analyse(learnt)
     freeze(session, learnt)
-    customers = learnt.bounds.customers
-    if not customers:
-        return learnt, ("nobody is eligible yet, so the bounds of the segments cannot be learnt",)
-    note = (
-        f"the bounds of the segments were learnt from {customers:,} customers as of "
-        f"{session.as_of} and frozen in {session.segments_file.name}"
-    )
-    return learnt, (note,)
+    note = "nobody is eligible yet, so the bounds of the segments cannot be learnt"
+    if customers := learnt.bounds.customers:
+        note = (
+            f"the bounds of the segments were learnt from {customers:,} customers as of "
+            f"{session.as_of} and frozen in {session.segments_file.name}"
+        )
+    return replace(found, notes=(*found.notes, note))
 
 
 def frozen_for_lists(session: Session) -> Segmentation:

@@ -9,11 +9,14 @@ import pyarrow as pa
 from churn.analytics.analysis import Analysis
 from churn.analytics.cells import Cell
 from churn.analytics.customer_base import CustomerBase
+from churn.analytics.segment_history import SegmentRule
 from churn.analytics.signals import signal_customers
 from churn.analytics.signals import signals as analyse_signals
+from churn.analytics.splits import SEGMENT
 from churn.commands.analyses import active_days as resolved_active_days
 from churn.commands.analyses import run_analysis
-from churn.commands.session import Progress, Session, silent
+from churn.commands.segment_bounds import frozen_for_lists, with_segments
+from churn.commands.session import Progress, Session, resolve_clock, silent
 from churn.results.job_result import JobResult
 from churn.storage.postgres.address import Place
 
@@ -43,10 +46,19 @@ def signals(
         return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
 
     def analyse(session: Session) -> Analysis:
-        return analyse_signals(base(session), length(session))
+        found, clock = base(session), resolve_clock(session)
+        return with_segments(
+            session,
+            lambda frozen: analyse_signals(
+                found, length(session), SegmentRule(frozen.bounds, clock)
+            ),
+        )
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
-        return signal_customers(base(session), length(session), cell)
+        segments = None
+        if cell.keys.get("split") == SEGMENT:
+            segments = SegmentRule(frozen_for_lists(session).bounds, resolve_clock(session))
+        return signal_customers(base(session), length(session), cell, segments)
 
     return run_analysis(
         "signals",

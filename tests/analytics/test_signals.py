@@ -5,15 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import churn
 from churn.analytics.cells import Cell
 from churn.analytics.customer_base import CustomerBase
-from churn.analytics.periods import Period
+from churn.analytics.periods import Period, first_comparison, periods_of
+from churn.analytics.segment_history import SegmentRule
+from churn.analytics.segments import SegmentBounds
+from churn.analytics.signal_groups import groups_of, windows_of
 from churn.analytics.signals import signal_customers, signals
 from churn.analytics.signals_shown import _holiday, easter
+from churn.data.days import day_number
 from churn.errors import ConfigError, DataError
+from churn.features.clock import FeatureClock
 
 ROOT = Path(__file__).parents[2]
 FIRST = datetime(2022, 12, 1, 12, tzinfo=UTC)
@@ -63,8 +71,84 @@ def test_the_region_that_fell_is_named(open_shop, engine):
 
 def test_a_year_that_is_not_in_the_data_is_refused(open_shop, tiny_shop):
     base = CustomerBase.of(open_shop(tiny_shop), active_days=30)
-    with pytest.raises(DataError, match="need 30 days of orders before it"):
+    works = r"need 422 days of orders.*got 79 days, from 2024-02-01.*They will work from 2025-03-29"
+    with pytest.raises(DataError, match=works):
         signals(base, "28")
+    with pytest.raises(ConfigError, match=r"fits whole into a year.*got 100 days.*28"):
+        signals(base, "100")
+
+
+@given(
+    st.dates(date(2020, 1, 1), date(2022, 1, 1)),
+    st.integers(1, 120),
+    st.sampled_from(["7", "28", "30", "91", "month", "quarter", "year"]),
+)
+def test_signals_work_from_the_day_that_is_named_and_not_before(first, active_days, length):
+    def is_comparable(as_of):
+        found = periods_of(length, first=first, as_of=as_of, active_days=active_days)
+        whole = [one for one in found if not one.is_partial]
+        return bool(whole and whole[-1].last_year)
+
+    when = first_comparison(length, first=first, active_days=active_days)
+    if when is None:
+        assert not is_comparable(first + timedelta(days=2_000))
+    else:
+        assert is_comparable(when)
+        assert not is_comparable(when - timedelta(days=1))
+
+
+CLOCK = FeatureClock(horizon_days=28, lookback_days=30)
+RULE = SegmentRule(SegmentBounds(purchase_days=(2, 4, 8, 12), net_spend=(9, 30, 60, 90)), CLOCK)
+HISTORY, YEAR, LENGTH = 100, 364, 28
+EARLIER = day_number(FIRST.date()) + HISTORY
+SPANS = ((EARLIER, EARLIER + LENGTH), (EARLIER + YEAR, EARLIER + YEAR + LENGTH))
+
+
+def later_groups(open_shop, orders):
+    """Customers, by what they are split by in the later period, of (name, day, amount, category,
+    campaign).
+    """
+    at = [FIRST + timedelta(days=day) for _, day, *_ in orders]
+    keys = [f"o{n}" for n in range(len(orders))]
+    names, _, amounts, categories, campaigns = zip(*orders, strict=True)
+    lines = {"order_id": keys, "product_id": keys, "category": categories, "amount": amounts}
+    tables = open_shop(
+        [
+            {"customer_id": name, "ordered_at": when, "amount": amount, "order_id": key}
+            for name, when, amount, key in zip(names, at, amounts, keys, strict=True)
+        ],
+        order_lines=pa.table({**lines, "quantity": [1.0] * len(orders)}),
+        contacts=pa.table({"customer_id": names, "contacted_at": at, "campaign_id": campaigns}),
+    )
+    base = CustomerBase.of(tables, active_days=ACTIVE_DAYS)
+    groups = groups_of(base, windows_of(base, SPANS, RULE))
+    later = (groups.rows["period"] == 1).to_numpy()
+    columns = {"customer_id": groups.rows["customer_id"][later].to_list()}
+    for split, codes in groups.codes.items():
+        values = [*groups.values[split], None]
+        columns[split] = [values[code] for code in codes[later]]
+    return pd.DataFrame(columns).set_index("customer_id").sort_index()
+
+
+def test_groups_are_of_the_window_before_the_start(open_shop):
+    """What was before the window, and what follows the start, changes no group."""
+    start = HISTORY + YEAR
+    known = [
+        ("ann", 0, 5.0, "tea", "spring"),  # the data begins here
+        ("ann", start - 20, 40.0, "tea", "may"),
+        ("ann", start - 5, 15.0, "jam", "june"),
+        *(("bob", start - day, 10.0, "jam", "june") for day in range(1, 14)),
+        ("zed", start + LENGTH, 1.0, "tea", "june"),
+    ]
+    found = later_groups(open_shop, known).drop(columns="spend")
+    assert found.loc["ann", ["category", "campaign"]].to_list() == ["tea", "june"]
+    assert found["segment"].to_dict() == {"ann": "occasional", "bob": "best"}
+    others = [
+        *(("ann", day, 99.0, "wine", "autumn") for day in range(50, YEAR, 9)),
+        *(("ann", start + day, 99.0, "wine", "autumn") for day in range(20)),
+    ]
+    again = later_groups(open_shop, known + others)[found.columns]
+    pd.testing.assert_frame_equal(again, found)
 
 
 def test_an_unknown_group_is_refused(open_shop):

@@ -35,6 +35,11 @@ class Lines(Segments):
         """Units bought, or a measure such as grams; NaN if unknown."""
         return self._columns["quantity"]
 
+    @property
+    def category(self) -> Column:
+        """The code of each line's category; `NO_TEXT` without one."""
+        return self._columns["category"]
+
     @cached_property
     def counted(self) -> Bools:
         """Whether a line has a quantity above zero."""
