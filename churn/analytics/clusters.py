@@ -16,6 +16,8 @@ import numpy as np
 from churn.arrays import Floats, Ints
 
 MEASURES = ("purchase_days", "net_spend", "recency_days")
+NO_CLUSTER = "none"
+"""In place of the cluster of customers who are in none."""
 STABLE = 0.75
 RESAMPLES = 50
 MOST_CLUSTERS = 6

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from churn.analytics import feedback_report, journey, segmentation, signals_shown
+from churn.analytics import feedback_report, journey, segments_shown, signals_shown
 from churn.analytics.definitions import Definition
 
 INTRODUCTION = """\
@@ -35,8 +35,8 @@ moved = churn.journey(tables, clock, as_of="2017-12-01", frozen=frozen)
 
 SEGMENTS_TEXT = """\
 `churn segments` shows the base by segment and by cluster, a persona of each, and the migration
-since an earlier date (`--since`, by default 28 days before). The segments are the same in scores,
-in `segments` of `offers.toml`, and here.
+since an earlier date (`--since`, by default 28 days before). Figures of personas are medians. The
+segments are the same in scores, in `segments` of `offers.toml`, and here.
 
 **Bounds are learnt once.** The first run of `churn score`, `churn plan` or `churn segments` learns
 the cut points of the scores R, F and M from the eligible customers of its date and writes them to
@@ -124,7 +124,7 @@ Cells: `detractors,source=surveys,wave=2024-q1`; likewise `promoters`, `passives
 """
 
 SECTIONS: tuple[tuple[str, str, Mapping[str, Definition]], ...] = (
-    ("Segments", SEGMENTS_TEXT, segmentation.DEFINITIONS),
+    ("Segments", SEGMENTS_TEXT, segments_shown.DEFINITIONS),
     ("Journey", JOURNEY_TEXT, journey.DEFINITIONS),
     ("Signals", SIGNALS_TEXT, signals_shown.DEFINITIONS),
     ("Feedback", FEEDBACK_TEXT, feedback_report.DEFINITIONS),

@@ -12,9 +12,14 @@ import pyarrow as pa
 
 from churn.analytics.analysis import Analysis
 from churn.analytics.cells import Cell, listed
-from churn.analytics.clusters import MEASURES, Clustering, Scaling, stable_clusters
+from churn.analytics.clusters import (
+    MEASURES,
+    NO_CLUSTER,
+    Clustering,
+    Scaling,
+    stable_clusters,
+)
 from churn.analytics.customer_base import OBJECTED
-from churn.analytics.definitions import Definition, defined
 from churn.analytics.segments import (
     NOT_YET,
     SEGMENTS,
@@ -23,6 +28,7 @@ from churn.analytics.segments import (
     rfm_scores,
     rfm_segments,
 )
+from churn.analytics.segments_shown import DEFINITIONS, PERSONAS, displays, personas
 from churn.arrays import Bools
 from churn.data.consent import current_objectors
 from churn.data.days import day_number
@@ -30,36 +36,11 @@ from churn.data.tables import Tables
 from churn.errors import ConfigError, DataError
 from churn.features.builder import build_features
 from churn.features.clock import FeatureClock
-from churn.results.job_result import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEATURES = ("tenure_days", "recency_days", "purchase_days", "net_spend")
-NO_CLUSTER = "none"
-DEFINITIONS = defined(
-    [
-        Definition("customers", "customers", "everyone known before the date, in one segment each"),
-        Definition("share", "%", "customers of the segment, of all customers"),
-        Definition("active", "customers", "not lapsed: bought within the lookback"),
-        Definition("r_score", "1 to 5", "recency: 5 minus the cut points of days exceeded; mean"),
-        Definition("f_score", "1 to 5", "frequency: 1 plus the cut points of days reached; mean"),
-        Definition("m_score", "1 to 5", "money: 1 plus the cut points of net spend reached; mean"),
-        Definition("recency_days", "days", "median days since the last purchase day"),
-        Definition("purchase_days", "days", "median number of days with a purchase"),
-        Definition("net_spend", "currency", "purchases minus returns, total of the segment"),
-        Definition("spend_share", "%", "net spend of the segment, of that of all customers"),
-        Definition("migration", "customers", "by segment at the earlier and at the later date"),
-        Definition(
-            "stability",
-            "0 to 1",
-            "mean Jaccard similarity of a cluster with its like in bootstrap samples; clusters are "
-            "published from 0.75 on, if tighter than those of one normal distribution",
-            "Hennig 2007; Liu et al. 2008",
-        ),
-        *(Definition(f"segment {name}", "", meaning) for name, meaning in SEGMENTS.items()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -178,14 +159,15 @@ def segment_base(
         fixed = fixed.with_clusters(now, seed=seed)
     now, before = fixed.applied(now), fixed.applied(before)
     table, moved = _segment_table(now), migration(before, now)
+    clusters, people = _cluster_table(now, fixed), personas(now)
     found = Analysis(
         "segments",
         as_of,
         {
             "segments": pa.Table.from_pandas(table, preserve_index=False),
             "migration": pa.Table.from_pandas(moved, preserve_index=False),
-            "clusters": pa.Table.from_pandas(_cluster_table(now, fixed), preserve_index=False),
-            "personas": pa.Table.from_pylist(personas(now), schema=PERSONAS),
+            "clusters": pa.Table.from_pandas(clusters, preserve_index=False),
+            "personas": pa.Table.from_pylist(people, schema=PERSONAS),
         },
         DEFINITIONS,
         main="segments",
@@ -196,7 +178,16 @@ def segment_base(
             "bounds": fixed.bounds.to_json(),
             "balance": balance_of(before, now),
         },
-        displays=_displays(table, moved, now, fixed, since, as_of, tables.settings.currency),
+        displays=displays(
+            table,
+            moved,
+            clusters,
+            people,
+            fixed.bounds,
+            since=since,
+            as_of=as_of,
+            currency=tables.settings.currency,
+        ),
         notes=_notes(fixed, clock, now),
         left_out={"customers": left_out} if left_out else {},
     )
@@ -266,36 +257,6 @@ def balance_of(before: pd.DataFrame, now: pd.DataFrame) -> dict[str, int]:
     return {name: int(held.sum()) for name, held in counts.items()}
 
 
-PERSONAS = pa.schema([("group", pa.string()), ("customers", pa.int64()), ("persona", pa.string())])
-
-
-def personas(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """At most three sentences on each segment and cluster, each figure beside that of all who
-    bought.
-    """
-    base = rows[rows["purchase_days"] > 0]
-    groups = [(name, base[base["segment"] == name]) for name in SEGMENTS]
-    numbers = sorted(set(base["cluster"]) - {NO_CLUSTER})
-    groups += [(f"cluster {number}", base[base["cluster"] == number]) for number in numbers]
-    return [
-        {"group": name, "customers": len(own), "persona": " ".join(_sentences(own, base))}
-        for name, own in groups
-        if len(own)
-    ]
-
-
-def _sentences(own: pd.DataFrame, base: pd.DataFrame) -> list[str]:
-    def pair(values: str, digits: int = 0) -> tuple[str, str]:
-        return tuple(f"{rows[values].median():,.{digits}f}" for rows in (own, base))  # type: ignore[return-value]
-
-    days, spend, recency = pair("purchase_days"), pair("net_spend", 2), pair("recency_days")
-    return [
-        f"Bought on {days[0]} days (all: {days[1]}).",
-        f"Spent {spend[0]} (all: {spend[1]}).",
-        f"Last purchase {recency[0]} days ago (all: {recency[1]}).",
-    ]
-
-
 def _cluster_table(rows: pd.DataFrame, fixed: Segmentation) -> pd.DataFrame:
     """cluster, customers, stability and the medians of the measures."""
     import pandas as pd
@@ -323,70 +284,6 @@ def _notes(fixed: Segmentation, clock: FeatureClock, rows: pd.DataFrame) -> tupl
     if fixed.clusters is not None and not len(fixed.clusters):
         notes.append("no stable groups: the customers form no clusters that samples confirm")
     return tuple(notes)
-
-
-def _displays(
-    table: pd.DataFrame,
-    moved: pd.DataFrame,
-    rows: pd.DataFrame,
-    fixed: Segmentation,
-    since: date,
-    as_of: date,
-    currency: str,
-) -> tuple[Table, ...]:
-    header = ("segment", "customers", "share", "R", "F", "M", "last purchase", "days", currency)
-    lines = [
-        (
-            row["segment"],
-            f"{row['customers']:,}",
-            f"{row['share']:.1f} %",
-            *(_number(row[name], ".1f") for name in ("r_score", "f_score", "m_score")),
-            _number(row["recency_days"], ",.0f", " days ago"),
-            _number(row["purchase_days"], ",.0f"),
-            f"{row['net_spend']:,.0f}",
-        )
-        for row in table.to_dict("records")
-    ]
-    shown = [
-        Table(f"Segments as of {as_of}", header, tuple(lines)),
-        _bounds_display(fixed.bounds),
-        _migration_display(moved, since, as_of),
-    ]
-    if fixed.clusters is not None and len(fixed.clusters):
-        lines = [
-            (one["cluster"], f"{one['customers']:,}", f"{one['stability']:.2f}")
-            for one in _cluster_table(rows, fixed).to_dict("records")
-        ]
-        shown.append(Table("Clusters", ("cluster", "customers", "stability"), tuple(lines)))
-    said = [(one["group"], one["persona"]) for one in personas(rows)]
-    shown.append(Table("Personas", ("group", "who they are"), tuple(said)))
-    return tuple(shown)
-
-
-def _bounds_display(bounds: SegmentBounds) -> Table:
-    rows = tuple(
-        (name, *(_number(cut, ",.6g") for cut in getattr(bounds, name)))
-        for name in ("recency_days", "purchase_days", "net_spend")
-    )
-    title = f"Cut points, version {bounds.version}, learnt as of {bounds.learnt_as_of}"
-    return Table(title, ("measure", "1 | 2", "2 | 3", "3 | 4", "4 | 5"), rows)
-
-
-def _migration_display(moved: pd.DataFrame, since: date, as_of: date) -> Table:
-    matrix = moved.pivot(index="from_segment", columns="to_segment", values="customers")
-    matrix = matrix.loc[[*SEGMENTS, NOT_YET], [*SEGMENTS]]
-    lines = [
-        (str(name), *(f"{count:,}" if count else "" for count in row), f"{sum(row):,}")
-        for name, row in zip(matrix.index, matrix.to_numpy().tolist(), strict=True)
-    ]
-    totals = matrix.sum(axis=0)
-    lines.append(("all", *(f"{count:,}" for count in totals), f"{int(totals.sum()):,}"))
-    title = f"Migration from {since} (rows) to {as_of} (columns)"
-    return Table(title, ("segment", *SEGMENTS, "all"), tuple(lines))
-
-
-def _number(value: float, form: str, unit: str = "") -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:{form}}{unit}"
 
 
 def customers_of(

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,14 +13,14 @@ from hypothesis import strategies as st
 import churn
 from churn.analytics.cells import Cell
 from churn.analytics.segmentation import (
-    NOT_YET,
     Segmentation,
     customers_of,
     is_active,
     segment_base,
     segment_rows,
 )
-from churn.analytics.segments import learnt_bounds, rfm_scores, rfm_segments
+from churn.analytics.segments import NOT_YET, learnt_bounds, rfm_scores, rfm_segments
+from churn.analytics.segments_shown import personas
 from churn.errors import ConfigError, DataError
 from churn.features.clock import FeatureClock
 
@@ -101,6 +102,23 @@ def test_personas_stand_beside_the_base_in_three_sentences(shop):
     for row in found.table("personas").to_pylist():
         assert row["persona"].count("(all: ") == 3
         assert row["customers"] > 0
+    assert any("medians" in table.title for table in found.displays)
+
+
+def test_personas_count_days_as_one_would_say_it():
+    rows = pd.DataFrame(
+        {
+            "segment": ["one-time", "occasional", "occasional"],
+            "cluster": "none",
+            "purchase_days": [1, 2, 3],
+            "net_spend": [5.0, 1200.0, 1300.0],
+            "recency_days": [40, 1, 1],
+        }
+    )
+    few, once = (row["persona"] for row in personas(rows))
+    assert once.startswith("Bought on 1 day (all: 2). Spent 5.00 (all: 1,200.00).")
+    assert few.startswith("Bought on 2.5 days (all: 2).")
+    assert few.endswith("Last purchase 1 day ago (all: 1).")
 
 
 def test_everyone_unknown_at_the_earlier_date_was_no_customer(shop):
