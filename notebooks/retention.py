@@ -13,8 +13,8 @@
 # %% [markdown]
 # # How retention stands
 #
-# The balance of customers by period, cohorts and survival curves, and the customers behind a
-# number. The example: 2,469 households of a grocer in 2017.
+# The balance of customers by period and segment, cohorts and survival curves, the journey, and the
+# customers behind a number. The example: 2,469 households of a grocer in 2017.
 
 # %%
 from pathlib import Path
@@ -96,3 +96,55 @@ triangle.pivot(index="cohort", columns="age", values="customers_percent").round(
 # %%
 second = cohorts.table("second_purchase").to_pandas().set_index("days")
 second.loc[[7, 30, 90, 180], ["at_risk", "survival", "survival_low", "survival_high"]].round(3)
+
+# %% [markdown]
+# ## Segments
+#
+# Cut points are learnt once and then frozen: here on 1 November, and applied on 4 December. The
+# figures of a persona are medians.
+
+# %%
+clock = churn.FeatureClock(horizon_days=28, lookback_days=56)
+_, frozen = churn.segments(tables, clock, as_of="2017-11-01")
+segments, frozen = churn.segments(tables, clock, as_of="2017-12-04", frozen=frozen)
+shown = ["segment", "customers", "active", "recency_days", "purchase_days", "spend_share"]
+segments.table().to_pandas()[shown].round(1)
+
+# %%
+segments.table("personas").to_pandas()["persona"].head(3).to_list()
+
+# %% [markdown]
+# Retention by segment. A household is in the segment that it had when the period began, so the
+# cells of the four weeks from 4 December are the active households above.
+
+# %%
+by_segment = churn.metrics(
+    tables, active_days=56, by=["segment"], value_days=None, clock=clock, frozen=frozen
+)
+cells = by_segment.table().to_pandas()
+cells = cells[(cells["split"] == "segment") & (cells["period"] == "2017-12-04")]
+cells[["value", *balance[1:], "retention_rate_percent"]].round(1)
+
+# %% [markdown]
+# ## The journey
+#
+# Where households were on 4 December, and where they were four weeks later. Stages that the tables
+# cannot show are not connected.
+
+# %%
+journey = churn.journey(tables, clock, since="2017-12-04", frozen=frozen)
+transitions = journey.table("transitions").to_pandas()
+transitions.pivot(index="from_stage", columns="to_stage", values="customers")
+
+# %% [markdown]
+# ## Signals
+#
+# What moved against the same period of last year. It needs more than a year of orders; a shorter
+# history is refused, with the date from which on it works.
+
+# %%
+try:
+    answer = churn.signals(tables, active_days=56, clock=clock, frozen=frozen).notes
+except churn.DataError as error:
+    answer = str(error)
+answer
