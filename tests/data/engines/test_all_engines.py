@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from simulated_shop import AS_OF, shop_model, simulated_orders
 
 from churn.data.cutoffs import Cutoffs
 from churn.data.engines.base import identifier, literal
@@ -391,6 +390,9 @@ def test_versions_lines_and_features_are_the_same(other, opened, written):
 
 def test_scores_and_those_at_risk_are_the_same_even_where_nine_of_ten_tie(other):
     """Workers of Spark predict and explain; ranking and ties are the driver's."""
+    # Workers import this module without the tests' path.
+    from simulated_shop import AS_OF, shop_model, simulated_orders
+
     orders = simulated_orders(40)
     twin = orders[orders["customer_id"] == "c0003"]
     twins = [twin.assign(customer_id=f"t{number:03}") for number in range(400)]
