@@ -23,6 +23,8 @@ from churn.features.status import STATUSES, status
 NAMES = (*SEGMENTS, NOT_YET)
 """What the codes are places in."""
 OF_BUYERS = ("tenure_days", "recency_days", "purchase_days", "net_spend")
+UNREAD = ("channel", "discount", "discounted_orders", "cost", "uncosted")
+"""Columns of orders that segments are not made of: they would be copied for every date."""
 OF_SUBSCRIBERS = ("days_to_expiry", "subscription_tenure_days")
 
 
@@ -56,12 +58,13 @@ class SegmentRule:
 
 def _before(past: Past, day: int, window_days: int | None) -> Past:
     """The block before that day, in the versions that the past sees."""
-    block = past.block
+    orders = {
+        name: values for name, values in past.block.grains["orders"].items() if name not in UNREAD
+    }
     if window_days is not None:
-        orders = block.grains["orders"]
         inside = orders["local_day"] >= day - window_days
-        recent = {name: values[inside] for name, values in orders.items()}
-        block = replace(block, grains={**block.grains, "orders": recent})
+        orders = {name: values[inside] for name, values in orders.items()}
+    block = replace(past.block, grains={**past.block.grains, "orders": orders})
     return Past(block, Moment(day, past.moment.instant))
 
 

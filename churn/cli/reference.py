@@ -81,7 +81,8 @@ NOTES = {
     "plan": (
         "One offer, or `none` with the reason, for every customer: "
         "[outputs.md](outputs.md#offer-plan). `--scores` reads `.parquet`, `.csv`, `.xlsx` "
-        "or a PostgreSQL table. A dry run is not recorded in the ledger."
+        "or a PostgreSQL table. `--customers` takes a `.parquet` or `.csv` with a column "
+        "`customer_id`, or a `.txt` with one per line. A dry run is not recorded in the ledger."
     ),
     "effects": (
         "Estimates the treatment effect of each offer from randomised contacts: "

@@ -104,7 +104,7 @@ EARLIER = day_number(FIRST.date()) + HISTORY
 SPANS = ((EARLIER, EARLIER + LENGTH), (EARLIER + YEAR, EARLIER + YEAR + LENGTH))
 
 
-def later_groups(open_shop, orders):
+def later_groups(open_shop, orders, **options):
     """Customers, by what they are split by in the later period, of (name, day, amount, category,
     campaign).
     """
@@ -119,6 +119,7 @@ def later_groups(open_shop, orders):
         ],
         order_lines=pa.table({**lines, "quantity": [1.0] * len(orders)}),
         contacts=pa.table({"customer_id": names, "contacted_at": at, "campaign_id": campaigns}),
+        **options,
     )
     base = CustomerBase.of(tables, active_days=ACTIVE_DAYS)
     groups = groups_of(base, windows_of(base, SPANS, RULE))
@@ -130,7 +131,8 @@ def later_groups(open_shop, orders):
     return pd.DataFrame(columns).set_index("customer_id").sort_index()
 
 
-def test_groups_are_of_the_window_before_the_start(open_shop):
+@pytest.mark.parametrize("engine", ["duckdb", "polars"])
+def test_groups_are_of_the_window_before_the_start(open_shop, engine):
     """What was before the window, and what follows the start, changes no group."""
     start = HISTORY + YEAR
     known = [
@@ -140,14 +142,14 @@ def test_groups_are_of_the_window_before_the_start(open_shop):
         *(("bob", start - day, 10.0, "jam", "june") for day in range(1, 14)),
         ("zed", start + LENGTH, 1.0, "tea", "june"),
     ]
-    found = later_groups(open_shop, known).drop(columns="spend")
+    found = later_groups(open_shop, known, engine=engine).drop(columns="spend")
     assert found.loc["ann", ["category", "campaign"]].to_list() == ["tea", "june"]
     assert found["segment"].to_dict() == {"ann": "occasional", "bob": "best"}
     others = [
         *(("ann", day, 99.0, "wine", "autumn") for day in range(50, YEAR, 9)),
         *(("ann", start + day, 99.0, "wine", "autumn") for day in range(20)),
     ]
-    again = later_groups(open_shop, known + others)[found.columns]
+    again = later_groups(open_shop, known + others, engine=engine)[found.columns]
     pd.testing.assert_frame_equal(again, found)
 
 
