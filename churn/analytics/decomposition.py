@@ -34,8 +34,8 @@ def kitagawa(
     whole contribution is mix.
 
     >>> found = kitagawa(*map(np.array, ([80, 20], [72, 10], [50, 50], [45, 25])))
-    >>> round(found.mix.sum(), 3), round(found.rate.sum(), 3)
-    (-0.12, 0.0)
+    >>> print(found.mix.sum().round(3), found.rate.sum().round(3))
+    -0.12 0.0
     """
     shares = totals_before / totals_before.sum(), totals_now / totals_now.sum()
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -20,7 +20,7 @@ from churn.analytics.segments import learnt_bounds
 from churn.analytics.signals import signals as analyse_signals
 from churn.data.days import as_date, date_of
 from churn.data.tables import Tables
-from churn.errors import ConfigError
+from churn.errors import ConfigError, check_type
 from churn.features.clock import FeatureClock
 
 DEFAULT_DAYS = 28
@@ -39,6 +39,7 @@ def segments(
     `since` is the earlier date of the migration, by default 28 days before `as_of`, which defaults
     to the end of the data. `frozen` can be written with `to_json` and read with `from_json`.
     """
+    _check(tables, clock)
     when = tables.end() if as_of is None else tables.within(as_date(as_of, name="as_of"))
     return segment_base(tables, when, earlier_date(when, since), clock, frozen=frozen)
 
@@ -56,6 +57,7 @@ def journey(
     Customers are active for the clock's lookback, and lapse after its horizon without a purchase.
     Without `frozen` segments, the bound of loyal customers is learnt.
     """
+    _check(tables, clock)
     base = CustomerBase.of(tables, as_of=as_of, active_days=clock.lookback_days)
     if frozen is None:
         (rows,), _ = segment_rows(tables, [base.as_of], clock)
@@ -96,9 +98,14 @@ def feedback(
     scores: pa.Table | None = None,
 ) -> Analysis:
     """NPS, CSAT, and the worklist, by the value at risk in `scores` or by the last year's spend."""
-    when = tables.end() if as_of is None else tables.within(as_date(as_of, name="as_of"))
+    when = CustomerBase.of(tables, as_of=as_of, active_days=active_days).as_of
     worth = None if scores is None else Worth.of_scores(scores)
     return analyse_feedback(tables.as_of(when), active_days=active_days, worth=worth)
+
+
+def _check(tables: Tables, clock: FeatureClock) -> None:
+    check_type(tables, Tables, name="tables", fix="Load them with churn.load_tables(...).")
+    check_type(clock, FeatureClock, name="clock", fix="Pass FeatureClock(horizon_days=28, ...).")
 
 
 def earlier_date(as_of: date, stated: date | str | None) -> date:

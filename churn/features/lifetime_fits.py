@@ -135,7 +135,7 @@ def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats
     return {**floats, "customers": customers}
 
 
-def sampled(rows: Mapping[str, Floats], most: int = MOST_CUSTOMERS) -> Mapping[str, Floats]:
+def sampled(rows: Mapping[str, Floats], most: int) -> Mapping[str, Floats]:
     """The histories of every k-th customer, so that `most` remain."""
     total = rows["customers"].sum()
     if total <= most:
@@ -150,7 +150,7 @@ def sampled(rows: Mapping[str, Floats], most: int = MOST_CUSTOMERS) -> Mapping[s
 def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.lifetime import BGNBD
 
-    rows = sampled(rows)
+    rows = sampled(rows, MOST_CUSTOMERS)
     try:
         model = BGNBD.fit(*as_of_age(rows), weights=rows["customers"])
     except GateError:
@@ -161,7 +161,7 @@ def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
 def _gamma_gamma(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.spend import GammaGamma
 
-    rows = sampled(rows)
+    rows = sampled(rows, MOST_CUSTOMERS)
     days, mean_spend = rows["purchase_days"], rows["spend_cents"] / 100 / rows["purchase_days"]
     try:
         model = GammaGamma.fit(days, mean_spend, weights=rows["customers"])
