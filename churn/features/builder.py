@@ -227,7 +227,9 @@ def _batch(past: Past, known: Bools, row: Row, plan: Plan) -> pa.RecordBatch:
         arrow_numbers(np.full(int(known.sum()), past.moment.day, dtype=np.int64)),
         _texts(status(row, plan.clock)[known]),
     ]
-    values = np.stack([row[name] for name in plan.wanted]) if plan.wanted else np.empty((0, 0))
+    values = np.empty((0, len(known)))
+    if plan.wanted:
+        values = np.stack([row[name] for name in plan.wanted])
     columns += arrow_rows(values if everyone else values[:, known])
     return pa.record_batch(columns, schema=plan.schema)
 

@@ -198,6 +198,13 @@ def test_the_order_of_the_rows_does_not_matter(open_shop, tiny_shop):
     assert_same(built(forth, cutoff), built(back, cutoff), relative=1e-12, absolute=1e-11)
 
 
+def test_without_features_there_is_a_row_of_everyone_known(open_shop, tiny_shop):
+    """Cleo came later."""
+    tables = open_shop(tiny_shop)
+    rows = tables.engine.collect(build_features(tables, [date(2024, 4, 1)], CLOCK, names=()))
+    assert sorted(rows["customer_id"].to_pylist()) == ["anna", "ben"]
+
+
 def test_a_tiny_shop_by_hand(open_shop, tiny_shop):
     """Anna came every fortnight and is overdue; Ben's return leaves him nothing; Cleo is new."""
     clock = FeatureClock(horizon_days=28, lookback_days=56)
