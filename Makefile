@@ -73,7 +73,7 @@ spark: $(SPARK) ## Install Spark for engine = "spark" (needs Java 17 or newer)
 test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(TESTS)
 
-quick: $(READY) ## Run the tests without servers and training: under two minutes
+quick: $(READY) ## Run the tests without servers, training and long searches
 	$(TESTS) -m "not slow and not spark and not postgres"
 
 coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show the lines that none of them reaches

@@ -35,7 +35,15 @@ SLOW = (
     *("tests/test_notebooks.py", "tests/test_readme.py", "tests/test_docs.py"),
     *("tests/modeling/", "tests/uplift/", "tests/recommendations/", "tests/scoring/"),
     *("tests/simulator/", "tests/features/test_builder.py", "tests/features/test_basket.py"),
-    *("tests/data/engines/test_all_engines.py", "tests/campaigns/delivery/test_smtp.py"),
+    *("tests/data/engines/", "tests/data/profiling/", "tests/data/notations/test_reading.py"),
+    *("tests/data/test_casts.py", "tests/data/test_erased.py", "tests/data/test_refusals.py"),
+    *("tests/data/test_cancellations.py", "tests/data/test_consent.py"),
+    *("tests/data/test_databases.py", "tests/data/test_product_days.py"),
+    *("tests/features/test_event_aggregates.py", "tests/features/test_plugins.py"),
+    *("tests/features/test_subscription.py", "tests/offers/allocation/test_allocate.py"),
+    *("tests/campaigns/delivery/test_smtp.py", "tests/campaigns/delivery/test_consents.py"),
+    *("tests/storage/test_exported.py", "tests/storage/test_manifests.py"),
+    *("tests/storage/test_withdrawal_clocks.py", "tests/test_startup.py"),
 )
 """What `make quick` leaves out: files and folders that take more than some seconds."""
 
