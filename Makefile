@@ -114,4 +114,4 @@ pins: ## Update the requirements files from pyproject.toml
 	  | $(PIN) --no-header - --output-file requirements-spark.txt
 
 clean: ## Remove everything the targets created, including models and data
-	rm -rf $(VENV) data out site mlflow.db mlartifacts ledger.db models/champion models/churn-*
+	rm -rf $(VENV) data out site mlflow.db mlartifacts ledger.db* ledger.id segments.json models/champion models/churn-*

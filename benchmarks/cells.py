@@ -20,10 +20,10 @@ from churn.data.cutoffs import Cutoffs
 from churn.data.tables import Tables
 from churn.modeling.baselines import LINEAR_TERMS, fit_line, predict_baseline
 from churn.modeling.boosting import predict_booster
-from churn.modeling.dataset import build_dataset
+from churn.modeling.dataset import build_dataset, has_classes
 from churn.modeling.level import fit_bg_nbd
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference, roc_auc
-from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel, resolve_panel
 from churn.modeling.portable import bg_nbd_no_purchase, blended, corrected
 

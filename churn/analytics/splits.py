@@ -127,15 +127,11 @@ def _tier(past: Past, activity: Activity) -> Values:
     return Values(found.codes, [*found.names[:-1], "no member"])
 
 
-def _segment(rule: SegmentRule, past: Past, activity: Activity) -> Values:
-    """The segment when the period began."""
+def _segment(rule: SegmentRule | None, past: Past, activity: Activity) -> Values:
+    """The segment when the period began, by the rule that `chosen_splits` was given."""
+    assert rule is not None
     codes = [rule.codes(past, start) for start in activity.dates[:-1].tolist()]
     return Values(np.stack(codes, axis=1), NAMES)
-
-
-def _without_rule(past: Past, activity: Activity) -> Values:
-    """In place of `_segment` until `chosen_splits` is given the rule."""
-    raise NotImplementedError
 
 
 def _redeemer(past: Past, activity: Activity) -> Values:
@@ -189,7 +185,7 @@ SPLITS: dict[str, Split] = {
             SEGMENT,
             "segment when the period began, by the frozen bounds and the orders before it "
             "([segments.md](segments.md#segments)); `not a customer` before the first order",
-            _without_rule,
+            partial(_segment, None),
         ),
     )
 }

@@ -12,10 +12,10 @@ from datetime import date
 import numpy as np
 
 from churn.modeling.calibration import halves
-from churn.modeling.dataset import LABELS, Dataset, cutoff_dates, row_weights
+from churn.modeling.dataset import LABELS, Dataset, cutoff_dates, has_classes, row_weights
 from churn.modeling.level import fit_bg_nbd
 from churn.modeling.metrics import Interval, log_loss, paired_log_loss_difference
-from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.portable import bg_nbd_no_purchase
 
 

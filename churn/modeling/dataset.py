@@ -16,7 +16,7 @@ from churn.data.engines.base import Frame
 from churn.data.fences import order_fence
 from churn.data.labels import outcomes, renewals
 from churn.data.tables import Snapshot, Tables
-from churn.errors import ConfigError, check_type
+from churn.errors import ConfigError, GateError, check_type
 from churn.features.builder import sweep_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
@@ -24,6 +24,8 @@ from churn.modeling.sampling import draw_sample
 from churn.modeling.seasons import NAMES as SEASON_NEEDS
 from churn.modeling.seasons import YEAR_DAYS, Season, season_of, year_ago
 
+LEAST_PER_CLASS = 30
+"""Rows of each class that training takes at least."""
 LABELS = ("lapse", "decline", "horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNT_LABELS = ("horizon_orders", "horizon_net_spend", "horizon_fenced_spend")
 AMOUNTS = {"orders": "horizon_orders", "spend": "horizon_fenced_spend"}
@@ -297,3 +299,27 @@ def _steady(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows rounded to the precision that trees see, so that each build is identical."""
     floats = rows.select_dtypes("float64").columns
     return rows.astype(dict.fromkeys(floats, "float32")).astype(dict.fromkeys(floats, "float64"))
+
+
+def has_classes(lapse: pd.Series[float]) -> bool:
+    """Whether each class has the 30 rows needed for training."""
+    lapsed = int(lapse.sum())
+    return min(lapsed, len(lapse) - lapsed) >= LEAST_PER_CLASS
+
+
+def check_classes(lapse: pd.Series[float]) -> None:
+    """Raises GateError if either class has fewer than 30 rows."""
+    if not has_classes(lapse):
+        lapsed = int(lapse.sum())
+        raise GateError(
+            f"a model needs {LEAST_PER_CLASS} eligible rows that lapsed and as many that did not",
+            got=f"{lapsed:,} lapsed and {len(lapse) - lapsed:,} retained",
+            fix="Pass a longer history or another horizon_days.",
+        )
+
+
+def check_amounts(target: pd.Series[float]) -> None:
+    """Raises GateError if retained customers ordered nothing: there is no value to learn."""
+    if not target.sum() > 0:
+        rule = "retained customers must have ordered something in the horizon"
+        raise GateError(rule, got=f"{len(target):,} rows with 0", fix="Check the orders' amounts.")

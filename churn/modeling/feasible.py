@@ -7,8 +7,7 @@ from math import isfinite
 
 from churn.data.tables import Tables
 from churn.errors import GateError
-from churn.modeling.dataset import Dataset
-from churn.modeling.model import check_classes
+from churn.modeling.dataset import Dataset, check_classes
 from churn.modeling.panel import GAP_QUANTILE, HORIZONS_DAYS, Panel, repurchase_gap_days
 
 RARE = 0.01

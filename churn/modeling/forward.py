@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from churn.modeling.baselines import fit_baselines, predict_baseline
-from churn.modeling.dataset import WEIGHT, Dataset, row_weights
+from churn.modeling.dataset import WEIGHT, Dataset, has_classes, row_weights
 from churn.modeling.metrics import log_loss, roc_auc
-from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Fold, forward_folds
 
 KNOWN = ("customer_id", "cutoff")

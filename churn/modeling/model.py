@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from churn.data.cutoffs import Cutoffs
-from churn.errors import ConfigError, GateError, ModelError, check_type
+from churn.errors import ConfigError, ModelError, check_type
 from churn.features.clock import FeatureClock
 from churn.modeling.amounts import (
     choose_amounts,
@@ -32,6 +32,8 @@ from churn.modeling.dataset import (
     WEIGHT,
     Dataset,
     canary_rows,
+    check_amounts,
+    check_classes,
     reference_rows,
     row_weights,
 )
@@ -46,7 +48,6 @@ from churn.modeling.unlabelled import (
 from churn.modeling.win_back import fit_win_back
 
 HEADS = ("lapse", "decline", "orders", "spend")
-LEAST_PER_CLASS = 30
 MOST_LEAVES = 31
 
 
@@ -389,30 +390,6 @@ def _varies(head: str, dataset: Dataset, fold: Fold) -> bool:
     """Whether both classes occur in the training rows and in the test rows of a fold."""
     parts = (dataset.only(fold.learn), dataset.only(fold.judge))
     return all(part.eligible[head].nunique() == 2 for part in parts)
-
-
-def has_classes(lapse: pd.Series[float]) -> bool:
-    """Whether each class has the 30 rows needed for training."""
-    lapsed = int(lapse.sum())
-    return min(lapsed, len(lapse) - lapsed) >= LEAST_PER_CLASS
-
-
-def check_classes(lapse: pd.Series[float]) -> None:
-    """Raises GateError if either class has fewer than 30 rows."""
-    if not has_classes(lapse):
-        lapsed = int(lapse.sum())
-        raise GateError(
-            f"a model needs {LEAST_PER_CLASS} eligible rows that lapsed and as many that did not",
-            got=f"{lapsed:,} lapsed and {len(lapse) - lapsed:,} retained",
-            fix="Pass a longer history or another horizon_days.",
-        )
-
-
-def check_amounts(target: pd.Series[float]) -> None:
-    """Raises GateError if retained customers ordered nothing: there is no value to learn."""
-    if not target.sum() > 0:
-        rule = "retained customers must have ordered something in the horizon"
-        raise GateError(rule, got=f"{len(target):,} rows with 0", fix="Check the orders' amounts.")
 
 
 def check_is_dataset(dataset: object) -> None:

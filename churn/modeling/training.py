@@ -24,7 +24,7 @@ from churn.modeling.audit import (
 )
 from churn.modeling.baselines import predict_baseline
 from churn.modeling.capacity import Rank
-from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.dataset import Dataset, build_dataset, has_classes
 from churn.modeling.evaluate import Evaluation, evaluate
 from churn.modeling.feasible import check_can_judge, check_feasible
 from churn.modeling.forward import JudgedFold, judge_folds
@@ -38,7 +38,7 @@ from churn.modeling.gate import (
 )
 from churn.modeling.judgement.judgement import Judgement, judge_run
 from churn.modeling.judgement.pooled import forward_forecasts
-from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel
 from churn.modeling.sampling import MOST_ROWS
 from churn.modeling.slices import slices_of

@@ -341,6 +341,7 @@ def test_what_nobody_sent_is_not_sent_and_has_no_net_result(shop):
     assert money["incremental_margin"] is not None
     assert {money[name] for name in ("cost", "net", "net_low", "net_cuped", "roi", "crc")} == {None}
     assert any("nothing says that the offers were sent" in note for note in result.warnings)
+    assert set(result.metrics["answers"]) == {"not_sent"}
     assert "net" not in " ".join(row[0] for row in result.tables[3].rows)
 
 

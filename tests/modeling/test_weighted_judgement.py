@@ -15,7 +15,7 @@ from churn.modeling.training import forecasts_of
 
 
 @pytest.fixture(scope="module")
-def test_rows():
+def both_ways():
     """Rows at the test cutoffs, half of which stand for another like it."""
     dataset = shop_dataset().only(shop_panel().blocks.test)
     weight = np.where(np.arange(len(dataset.rows)) % 2, 2.0, 1.0)
@@ -24,8 +24,8 @@ def test_rows():
     return weighted, replace(dataset, rows=repeated.reset_index(drop=True))
 
 
-def test_every_figure_of_the_evaluation_is_that_of_the_repeated_rows(test_rows):
-    weighted, repeated = (evaluate(shop_model(), rows, replicates=5) for rows in test_rows)
+def test_every_figure_of_the_evaluation_is_that_of_the_repeated_rows(both_ways):
+    weighted, repeated = (evaluate(shop_model(), rows, replicates=5) for rows in both_ways)
     for one, other in zip(weighted.judged, repeated.judged, strict=True):
         assert one.base_rate == pytest.approx(other.base_rate, nan_ok=True)
         for name, value in one.metrics.items():
@@ -37,9 +37,9 @@ def test_every_figure_of_the_evaluation_is_that_of_the_repeated_rows(test_rows):
         assert one.ratio.estimate == pytest.approx(other.ratio.estimate)
 
 
-def test_the_gate_weighs_slices_and_the_difference_to_baselines(test_rows):
+def test_the_gate_weighs_slices_and_the_difference_to_baselines(both_ways):
     gates = []
-    for rows in test_rows:
+    for rows in both_ways:
         evaluation = evaluate(shop_model(), rows, replicates=5)
         gates.append(judge(evaluation, forecasts_of(shop_model(), rows, "recency")))
     weighted, repeated = ({check.name: check.figures for check in gate.checks} for gate in gates)

@@ -250,8 +250,8 @@ def measured_rows(
     for name in ("opened", "unsubscribed"):
         frame[name] = _reaction(frame, reacted, name)
     frame["contact_cost"], frame["redemption_cost"] = _costs(frame, offers, redeemed)
-    answered = frame if sent_by != "nothing" else frame.assign(sent=frame["offered"])
-    frame["answer"], frame["next_step"] = answers_of(answered)
+    reached = frame["sent"] if sent_by != "nothing" else frame["offered"] & _reacted(frame)
+    frame["answer"], frame["next_step"] = answers_of(frame.assign(sent=reached))
     return Measured(
         frame=frame,
         plan_as_of=plan_as_of,
@@ -313,6 +313,12 @@ def _reaction(frame: pd.DataFrame, reactions: pa.Table | None, name: str) -> pd.
         return pd.Series(pd.NA, index=frame.index, dtype="Int64")
     by_customer = reactions.to_pandas().set_index("customer_id")[name]
     return frame["customer_id"].map(by_customer).fillna(0).astype("Int64")
+
+
+def _reacted(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Who redeemed, opened or unsubscribed: a response even if nothing says what was sent."""
+    reactions = frame[["redemptions", "other_redemptions", "opened", "unsubscribed"]]
+    return (reactions.fillna(0) > 0).any(axis=1)
 
 
 def _costs(

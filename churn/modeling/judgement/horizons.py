@@ -10,10 +10,10 @@ from math import log
 from churn.data.tables import Tables
 from churn.errors import GateError
 from churn.features.clock import FeatureClock
-from churn.modeling.dataset import Dataset, build_dataset
+from churn.modeling.dataset import Dataset, build_dataset, check_classes
 from churn.modeling.judgement.reliability import Reliability, reliability
 from churn.modeling.metrics import Interval, bootstrap_metrics
-from churn.modeling.model import ChurnModel, check_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.panel import Panel, resolve_panel
 from churn.modeling.sampling import MOST_ROWS
 

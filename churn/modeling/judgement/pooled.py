@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from churn.data.days import date_of
 from churn.modeling.baselines import fit_baselines, predict_baseline
-from churn.modeling.dataset import Dataset
+from churn.modeling.dataset import Dataset, has_classes
 from churn.modeling.judgement.predictions import TestPredictions
 from churn.modeling.judgement.reliability import Reliability, reliability
-from churn.modeling.model import ChurnModel, has_classes
+from churn.modeling.model import ChurnModel
 from churn.modeling.panel import LEAST_TRAINING_CUTOFFS, Fold, forward_folds
 from churn.modeling.slices import slices_of
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from churn.campaigns.measurement.difference import difference
-from churn.campaigns.measurement.randomisation import randomisation_tails
+from churn.campaigns.measurement.randomisation import draws_for, randomisation_tails
 
 
 def heavy(customers: int, seed: int) -> np.ndarray:
@@ -49,6 +49,12 @@ def test_scale_location_and_the_order_of_outcomes_change_nothing(seed, kept, sca
     tails = randomisation_tails(outcomes, treated, draws=199)
     moved = randomisation_tails(7 + scale * outcomes[:, ::-1], treated, draws=199)
     np.testing.assert_allclose(moved, tails[::-1], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("customers", [10, 100_000, 100_001, 10_000_000])
+def test_the_level_is_exact_with_any_number_of_draws(customers):
+    """2.5 % of the draws and the assignment made are a whole number."""
+    assert (draws_for(customers) + 1) * 0.025 % 1 == 0
 
 
 def test_swapping_the_groups_swaps_the_tails():
