@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV     := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install train demo evaluate score plan mlflow spark test quick coverage check mutants kills docs format pins clean
+.PHONY: help install train demo evaluate score plan serve report mlflow spark test quick coverage check mutants kills faults docs format pins clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,9 +51,14 @@ endif
 train: $(READY) $(INPUT) ## Train on the example (or CONFIG=my.toml), evaluate, promote
 	$(CHURN) train --config $(CONFIG)
 
-demo: $(READY) ## Run the complete loop on a simulated shop, in out/demo
+demo: $(READY) ## Run the complete loop on a simulated shop, in out/demo, and show its pages
 	rm -rf out/demo
 	$(CHURN) demo --out out/demo
+	$(CHURN) publish --config out/demo/churn.toml
+# Served until Enter is pressed; not where nobody can press it, nor with SERVE=no.
+	@if [ -t 0 ] && [ -z "$$CI" ] && [ "$(SERVE)" != no ]; then \
+	  CHURN__SERVING__UNSUBSCRIBE=false $(CHURN) serve --config out/demo/churn.toml & served=$$!; \
+	  echo "The pages are at the address that follows. Press Enter to end them."; read -r _; kill $$served; wait $$served; fi
 
 evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, evaluate on the following 28 days
 	$(CHURN) train --as-of 2017-12-03 --models out/evaluate
@@ -62,8 +67,16 @@ evaluate: $(READY) $(DATA) ## Train on the example as of 2017-12-03, evaluate on
 score: $(READY) $(INPUT) ## Score every customer into out/scores.parquet
 	$(CHURN) score --config $(CONFIG) --out out/scores.parquet
 
+serve: $(READY) $(INPUT) ## Publish, and serve the pages on http://127.0.0.1:8080/ (after `make train`)
+	$(CHURN) publish --config $(CONFIG)
+	$(CHURN) serve --config $(CONFIG)
+
 plan: $(READY) $(INPUT) ## Choose an offer or none for every customer into out/plan.parquet
 	$(CHURN) plan --config $(CONFIG) --out out/plan.parquet
+
+report: $(READY) $(INPUT) ## Publish what is known, and write out/report.html
+	$(CHURN) publish --config $(CONFIG)
+	$(CHURN) report --config $(CONFIG) --out out/report.html
 
 mlflow: $(READY) ## Open MLflow with the recorded runs
 	$(BIN)/mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
@@ -74,7 +87,7 @@ test: $(READY) $(SPARK) $(DATA) ## Run the tests and the examples in the docs
 	$(TESTS)
 
 quick: $(READY) ## Run the tests without servers, training and long searches
-	$(TESTS) -m "not slow and not spark and not postgres"
+	$(TESTS) -m "not slow and not spark and not postgres and not faults"
 
 coverage: $(READY) $(SPARK) $(DATA) ## Run all tests, and show the lines that none of them reaches
 	$(TESTS) --cov --cov-report=term:skip-covered
@@ -88,6 +101,9 @@ check: $(READY) $(SPARK) ## Lint, types, layers, then the tests: what CI runs
 
 mutants: $(READY) ## Apply known faults one at a time, and show which the tests catch
 	$(BIN)/python tests/shop/mutants.py
+
+faults: $(READY) ## Run the tests that kill and overload for minutes
+	$(BIN)/pytest -m faults tests/faults
 
 kills: $(READY) ## Kill commands at each of their commit points, and count what is lost
 	$(BIN)/python tests/shop/kills.py
@@ -103,7 +119,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-EXTRAS := examples phone polars postgres report serve tune dev
+EXTRAS := delta examples iceberg oidc phone polars postgres report serve sqlite tune dev
 PIN := $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links \
   --python-version 3.11 --upgrade
 
