@@ -29,6 +29,7 @@ _WITHDRAWN = pa.schema(
     ]
 )
 _KEYS = ("customer_id", "channel", "purpose")
+_STATE = pa.schema([*((name, pa.string()) for name in _KEYS), ("granted", pa.bool_())])
 
 _GRANTS = (
     "SELECT customer_id, channel, day FROM consents WHERE granted "
@@ -62,7 +63,7 @@ def consent_to_plan(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     What an export would not send is not worth budget. The shop's own statements stay those of
     `as_of`.
     """
-    state = consent_state(snapshot, withdrawn=withdrawn)
+    state = _with_objections(snapshot, consent_state(snapshot, withdrawn=withdrawn))
     ever = _latest(snapshot, withdrawn, lambda _: "true")
     if withdrawn is None or state is None or ever is None:
         return state
@@ -79,7 +80,7 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
     Sending cannot be undone: a consent has to be older than `as_of`, a refusal need not be. A
     customer may therefore have both here, and the refusal counts.
     """
-    state = consent_state(snapshot, withdrawn=withdrawn)
+    state = _with_objections(snapshot, consent_state(snapshot, withdrawn=withdrawn))
     if state is None:
         return None
     stated = f"(undated OR day < {snapshot.instant!r})"
@@ -91,6 +92,17 @@ def consent_to_send(snapshot: Snapshot, *, withdrawn: pa.Table | None = None) ->
         if statements
     ]
     return pa.concat_tables([state, *later])
+
+
+def _with_objections(snapshot: Snapshot, state: pa.Table | None) -> pa.Table | None:
+    """The state with the objections to profiling that were received elsewhere."""
+    objecting = sorted(snapshot.tables.objecting)
+    if not objecting:
+        return state
+    same = {"channel": EVERYWHERE, "purpose": PROFILING, "granted": False}
+    rows = [{"customer_id": name, **same} for name in objecting]
+    refused = pa.Table.from_pylist(rows, schema=_STATE if state is None else state.schema)
+    return refused if state is None else pa.concat_tables([state, refused])
 
 
 def withdrawal_statements(withdrawals: Iterable[Withdrawal]) -> pa.Table | None:
@@ -197,9 +209,12 @@ def _pairs(statements: pa.Table) -> Iterator[tuple[str, str]]:
 
 
 def objectors(snapshot: Snapshot) -> set[str]:
-    """Customers whose latest statement on profiling, on any channel, is a refusal: never scored."""
+    """Customers whose latest statement on profiling, on any channel, is a refusal, or whose
+    objection was received elsewhere, whenever that was: never scored.
+    """
+    elsewhere = set(snapshot.tables.objecting)
     if not snapshot.tables.has("consents"):
-        return set()
+        return elsewhere
     asked = f"purpose IN ('{PROFILING}', '{ALL}') AND {known_statement(snapshot, 'consents')}"
     state = latest_statements(
         snapshot.tables,
@@ -207,7 +222,7 @@ def objectors(snapshot: Snapshot) -> set[str]:
         keys=_KEYS[:2],
         shown="bool_and(granted) AS granted",
     )
-    return set(state.filter(pc.invert(state["granted"]))["customer_id"].to_pylist())
+    return elsewhere | set(state.filter(pc.invert(state["granted"]))["customer_id"].to_pylist())
 
 
 def newest_grant(tables: Tables) -> datetime | None:
@@ -243,8 +258,8 @@ def current_objectors(tables: Tables) -> set[str]:
 
 
 def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
-    """customer_id, offer_id, days_since, campaign_id: contacts before `as_of`, without controls and
-    holdouts.
+    """customer_id, offer_id, days_since, campaign_id: contacts before `as_of`, without controls,
+    holdouts, and customers who drew no offer.
     """
     tables = snapshot.tables
     if not tables.has("contacts"):
@@ -254,6 +269,8 @@ def earlier_contacts(snapshot: Snapshot) -> pa.Table | None:
     treated = (
         " AND coalesce(arm, 'treatment') NOT IN ('control', 'holdout')" if "arm" in columns else ""
     )
+    if "offer_id" in columns:
+        treated += " AND coalesce(offer_id, '') <> 'none'"
     return tables.engine.query(
         f"SELECT customer_id, {offer} AS offer_id, {snapshot.instant!r} - day AS days_since, "
         f"campaign_id FROM contacts WHERE {known_before(snapshot, 'contacts')}{treated} "

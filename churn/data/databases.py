@@ -19,7 +19,9 @@ from churn.data.sources import mapped_columns
 from churn.data.statuses import status_columns
 from churn.data.where import where_of
 from churn.errors import ConfigError
+from churn.storage.adbc import AdbcSource
 from churn.storage.files import storage_errors
+from churn.storage.lakes import DeltaLake, Iceberg
 from churn.storage.postgres.source import PostgresSource
 from churn.storage.publish import private_folder
 
@@ -74,7 +76,7 @@ class Database(Protocol):
         ...
 
 
-DATABASES: tuple[Database, ...] = (PostgresSource(),)
+DATABASES: tuple[Database, ...] = (PostgresSource(), AdbcSource(), DeltaLake(), Iceberg())
 """Every kind of database that tables are read from."""
 
 
@@ -150,10 +152,12 @@ def _located(source: TableSource, table: str, folder: Path) -> tuple[Database, A
     return database, database.address(named[0], what=f"[data.{table}] source", folder=folder)
 
 
-def fetch(sources: Mapping[str, TableSource], *, folder: Path = Path()) -> FetchedTables:
+def fetch(
+    sources: Mapping[str, TableSource], *, folder: Path = Path(), whole: bool = False
+) -> FetchedTables:
     """The tables of `sources` that are in databases, each database read from one snapshot.
 
-    Only columns that the contract or the mapping of a table names are read.
+    Only columns that the contract or the mapping of a table names are read, unless `whole`.
     """
     located = {table: _located(source, table, folder) for table, source in sources.items()}
     wanted = {table: found for table, found in located.items() if found is not None}
@@ -168,8 +172,8 @@ def fetch(sources: Mapping[str, TableSource], *, folder: Path = Path()) -> Fetch
             there = {table: one for table, (_, one) in wanted.items() if one.uri == uri}
             with database.snapshot(next(iter(there.values()))) as snapshot:
                 for table, address in there.items():
-                    found = _fetch_table(snapshot, table, address, sources[table], private)
-                    fetched[table] = found
+                    source = None if whole else sources[table]
+                    fetched[table] = _fetch_table(snapshot, table, address, source, private)
         return FetchedTables(fetched)
     except BaseException:
         shutil.rmtree(private, ignore_errors=True)
@@ -177,13 +181,18 @@ def fetch(sources: Mapping[str, TableSource], *, folder: Path = Path()) -> Fetch
 
 
 def _fetch_table(
-    snapshot: DatabaseSnapshot, table: str, address: Address, source: TableSource, folder: Path
+    snapshot: DatabaseSnapshot,
+    table: str,
+    address: Address,
+    source: TableSource | None,
+    folder: Path,
 ) -> FetchedTable:
+    """The columns that the source needs, all without one, as a file in the folder."""
     from churn.data.engines.parquet import write_batches
 
     fix = f"Check the name after the # in [data.{table}] source; case counts."
     types = dict(snapshot.columns(address, fix=fix))
-    names = _named(table, types, source)
+    names = list(types) if source is None else _named(table, types, source)
     path = folder / f"{table}.parquet"
     rows = snapshot.read(address, names)
     with rows as (schema, batches), storage_errors(path, doing="write"):

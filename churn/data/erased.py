@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from churn.data.engines.base import Engine, identifier
 from churn.data.settings import STRICT
@@ -121,7 +123,10 @@ def without_erased(table: pa.Table, erased: Erased | None) -> pa.Table:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacySettings:
-    """`[privacy]`: the key that hashes erased customers; generated next to the ledger."""
+    """`[privacy]`: the key that hashes erased customers, generated next to the ledger, and for how
+    many days plans, messages, results and models are kept; for ever, if that is not set.
+    """
 
     __pydantic_config__ = STRICT
     key: str | None = field(default=None, repr=False)
+    keep_days: Annotated[int, Field(ge=1)] | None = None

@@ -52,6 +52,25 @@ def outcomes(
     return joined.filter(inside).group_by("customer_id", "cutoff").agg(**sums)
 
 
+def first_returns(
+    tables: Tables, cutoffs: Cutoffs, *, customers: Sequence[str] | None = None
+) -> Frame:
+    """customer_id, cutoff, return_day: the days from c + lead to the first purchase in the label
+    window; those who did not buy in it have no row. Orders are used as in `outcomes`.
+    """
+    days = [day_number(cutoff) for cutoff in cutoffs]
+    orders = _settled(tables, cutoffs).filter(nw.col("amount") > 0)
+    if customers is not None:
+        wanted = tables.engine.values({"customer_id": customers})
+        orders = orders.join(wanted, on="customer_id", how="semi")
+    joined = orders.join(tables.engine.values({"cutoff": days}), how="cross")
+    opens = nw.col("cutoff") + cutoffs.lead_days
+    inside = (nw.col("local_day") >= opens) & (nw.col("local_day") < opens + cutoffs.horizon_days)
+    found = joined.filter(inside).group_by("customer_id", "cutoff").agg(nw.col("local_day").min())
+    day = nw.col("local_day") - nw.col("cutoff") - cutoffs.lead_days
+    return found.select("customer_id", "cutoff", return_day=day)
+
+
 def _fenced(amount: nw.Expr, fence: float) -> nw.Expr:
     low = nw.when(amount < -fence).then(nw.lit(-fence)).otherwise(amount)
     return nw.when(amount > fence).then(nw.lit(fence)).otherwise(low)

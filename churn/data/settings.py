@@ -6,11 +6,15 @@ The classes are the `[data]` part of `churn.toml`, value for value.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from churn.data.engines.choice import EngineName
 
 IdRule = Literal["exact", "number", "email"]
+Auto = Literal["auto"]
+WholeDays = Annotated[int, Field(ge=0)]
 
 # For validation of the file: unknown keys and implicit conversions are errors.
 STRICT = {"extra": "forbid", "strict": True}
@@ -56,7 +60,8 @@ class DataSettings:
 
     `timezone` applies to times without a zone, `day_timezone` defines midnights and purchase days.
     `bad_row_limit` is the share of unusable rows above which loading stops. Orders dated far from
-    all others are treated as mistyped, unless `keep_outlying_dates` is set. `customer_id` and
+    all others are treated as mistyped, unless `keep_outlying_dates` is set. `churn run` warns after
+    `warn_after_days` without an order, and stops after `error_after_days`. `customer_id` and
     `order_id` define when two ids are the same; `guests` are customer ids that stand for guests, in
     addition to words such as "guest"; an empty list means that no id does. `least_match` is the
     share of a table's ids that must occur in the orders, or the other way round.
@@ -76,6 +81,8 @@ class DataSettings:
     memory_limit: str | None = None
     until: date | None = None
     keep_outlying_dates: bool = False
+    warn_after_days: WholeDays | Auto = "auto"
+    error_after_days: WholeDays | Auto = "auto"
     order_lines: TableSource | None = None
     customers: TableSource | None = None
     events: TableSource | None = None

@@ -41,6 +41,8 @@ class Tables:
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
     sorted_rows: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
     """What `churn.data.history` keeps, by the grains that it holds."""
+    objecting: frozenset[str] = frozenset()
+    """Customers whose objection to profiling was received elsewhere than in `consents`."""
 
     @classmethod
     def from_settings(

@@ -45,6 +45,7 @@ READ = {
 }
 UNDATED = ("customers", "profiles")
 NOT_CONTACTED = ("control", "holdout")
+NO_OFFER = "none"
 KEPT = ("customer_id", "local_day", "loaded_day")
 
 
@@ -105,12 +106,14 @@ def _events(tables: Tables) -> Frame:
 
 
 def _known_kinds(table: str, rows: Frame) -> Frame:
-    """The rows that count, with their `kind`; a contact of a control group is not a contact."""
+    """The rows that count, with their `kind`; who was held out or drew no offer got no contact."""
     if table == "events":
         known = rows.filter(nw.col("event_type").is_in(EVENT_TYPES))
         return known.with_columns(kind=_code(nw.col("event_type")))
     if "arm" in rows.collect_schema().names():
         rows = rows.filter(~nw.col("arm").fill_null("treatment").is_in(NOT_CONTACTED))
+    if table == "contacts" and "offer_id" in rows.collect_schema().names():
+        rows = rows.filter(nw.col("offer_id").fill_null("") != NO_OFFER)
     columns = [name for name in rows.collect_schema().names() if name in KEPT]
     return rows.select(*columns, kind=_constant(OTHER_TABLES[table]))
 

@@ -47,7 +47,8 @@ class Segments:
             where = np.ones(len(self), dtype=bool)
         found = np.zeros(self.customers)
         if len(self._starts):
-            found[self._with_rows] = np.add.reduceat(where, self._starts, dtype=np.int64)
+            running = np.concatenate(([0], np.cumsum(where)))
+            found[self._with_rows] = np.diff(running[self._starts], append=running[-1])
         return found
 
     def least(self, values: Column, where: Bools | None = None) -> Floats:

@@ -38,7 +38,7 @@ class OrdersGuess:
     have the same one. `seen` is the evidence for each proposed setting, by its key. `system` names
     the shop system that the header identifies, `where` the rows that count, `lines` the columns of
     [data.order_lines] if the same rows are lines of orders with a total, and `money` every column
-    of money, the amount first.
+    of money, the amount first. `address` is the table of a database of which `source` was a copy.
     """
 
     source: tuple[Path, ...]
@@ -62,17 +62,21 @@ class OrdersGuess:
     lines: Mapping[str, str] = field(default_factory=dict)
     money: tuple[Money, ...] = ()
     notes: tuple[str, ...] = ()
+    address: str | None = None
 
 
-def profile_orders(*paths: Path, given: Mapping[str, str] | None = None) -> OrdersGuess:
+def profile_orders(
+    *paths: Path, given: Mapping[str, str] | None = None, name: str | None = None
+) -> OrdersGuess:
     """How to read the orders in one file or several files alike, text or Parquet.
 
-    Columns `given`, ours → theirs, take precedence. DataError if a file is not a table, has no
+    Columns `given`, ours → theirs, take precedence. Messages call the orders `name`, by default as
+    their file is called. DataError if a file is not a table, has no
     rows, or if the customer, the time or the amount cannot be identified; ConfigError if a file is
     missing.
     """
     with opened(paths) as opened_files:
-        table = _at_hand(opened_files)
+        table = _at_hand(replace(opened_files, name=name or opened_files.name))
         look = _look(table, given or {})
         kind = _amount_of(look)
         grain = look.counts.grain if kind == "row" else "order"
