@@ -288,9 +288,9 @@ class Plan:
     @classmethod
     def of(cls, names: Sequence[str], clock: FeatureClock, *, undated: bool = False) -> Plan:
         """The plan for those features; ModelError if one is unknown."""
-        chosen = [_known(name) for name in names]
+        chosen = [known_feature(name) for name in names]
         if clock.is_contractual:
-            chosen += [_known(name) for name in STATUS_OF_SUBSCRIBERS]
+            chosen += [known_feature(name) for name in STATUS_OF_SUBSCRIBERS]
         needs = frozenset({"orders"}).union(*(one.needs for one in chosen))
         families = {"sums", *REQUIRED_FAMILIES, *(one.family for one in chosen)}
         features = [o for o in CATALOGUE.values() if o.needs <= needs and o.family in families]
@@ -347,7 +347,8 @@ class Plan:
             raise ModelError(rule, got=f"nothing for {lacking}", fix=fix)
 
 
-def _known(name: str) -> Feature:
+def known_feature(name: str) -> Feature:
+    """The feature of that name; ModelError if this release has none."""
     if name not in CATALOGUE:
         rule = "features must be among those of this release and of [features] module"
         raise ModelError(rule, got=name, fix="Name the module, or train again.")

@@ -215,10 +215,11 @@ def _log_likelihood_and_slope(histories: _Histories, parameters: Floats) -> tupl
     x, t_x, now = histories.frequency, histories.recency, histories.age
     weight, bought = histories.weight, r + x
     log_odds = _log_odds_of_dropout(r, alpha, a, b, x, t_x, now)
-    dead = expit(log_odds)
+    odds = np.exp(-np.abs(log_odds))
+    dead = np.where(log_odds > 0, 1.0, odds) / (1.0 + odds)
     log_last, log_now = np.log(alpha + t_x), np.log(alpha + now)
     value, slope = _frequency_terms(x, weight, parameters)
-    value += dot(weight, np.logaddexp(0.0, log_odds) - bought * log_now)
+    value += dot(weight, np.maximum(log_odds, 0.0) + np.log1p(odds) - bought * log_now)
     by_r = log_now + dead * (log_last - log_now)
     by_alpha = bought * ((1.0 - dead) / (alpha + now) + dead / (alpha + t_x))
     by_b = dead / (b + np.maximum(x, 1.0) - 1.0)

@@ -32,6 +32,7 @@ from churn.scoring.sentences import (
     sentences,
     status_sentences,
 )
+from churn.scoring.tree_shap import tree_shap
 
 MAX_RAISING = 3
 MIN_LOG_ODDS = 0.05
@@ -143,10 +144,8 @@ def contributions(model: ChurnModel, rows: Rows) -> Contributions:
     of the trees, and the terms of the two simple models, each with its weight in the blend.
     """
     portable = model.portable()
-    shap = portable.boosters["lapse"].predict(
-        portable.matrix(rows), pred_contrib=True, num_threads=portable.threads
-    )
-    by_feature = np.asarray(shap)[:, :-1]  # the last column is the same for everyone
+    trees = portable.boosters["lapse"]
+    by_feature = tree_shap(trees, portable.matrix(rows), threads=portable.threads)
     if model.blend_ is not None:
         by_feature = (1 - model.blend_["weight"]) * by_feature
         for name, part in simple_parts(model.blend_, rows).items():

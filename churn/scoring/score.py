@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from churn.analytics.segments import MEASURES, SegmentBounds, rfm_segments
 from churn.arrays import Bools, Ints
 from churn.data.consent import objectors
+from churn.data.days import day_number
 from churn.data.history.columns import Column, arrow_mask, arrow_numbers, equal_to, numbers
 from churn.data.tables import Snapshot
 from churn.errors import ConfigError, ModelError, check_type
@@ -75,7 +76,8 @@ class Scores:
     """The scores, the lowest probability (or value at risk) of those at risk, the number of
     customers left out, by reason, and the bounds of the segments.
 
-    `predicted` holds what was predicted (`PREDICTED_SCHEMA`), `facts` what all rows have in common.
+    `population` is what the features refer to: the averages of all customers. `predicted` holds
+    what was predicted (`PREDICTED_SCHEMA`), `facts` what all rows have in common.
     The other columns are made batch by batch: no table of all columns has to fit in memory.
     """
 
@@ -89,6 +91,7 @@ class Scores:
     reasons: _Lists
     families: _Lists
     changes: Mapping[str, pa.Array]
+    population: Mapping[str, Any]
 
     def __len__(self) -> int:
         return int(self.predicted.num_rows)
@@ -249,6 +252,7 @@ def score_snapshot(  # noqa: PLR0913 - the arguments of `score`, and those of th
         _Lists.of(explained, texts["reasons"]),
         _Lists.of(explained, texts["reason_families"]),
         _changes(model, snapshot, features, predicted, at_risk, earlier, lang),
+        features.learnt.at(day_number(snapshot.as_of)),
     )
 
 
