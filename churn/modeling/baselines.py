@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from churn.arrays import one_blas_thread
 from churn.features.clock import FeatureClock
@@ -116,6 +115,8 @@ def _line(terms: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str
     scale = np.where(
         scale > 1e-12 * (1.0 + np.abs(mean)), scale, 1.0
     )  # anything smaller is rounding
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings(), one_blas_thread():
         warnings.simplefilter("error")
         line = LogisticRegression(C=1e4, max_iter=1000)

@@ -1,7 +1,7 @@
 """The blend of the lapse probability: BG/NBD and a logistic regression on recency, frequency and
 monetary value, averaged with the trees in log-odds.
 
-The fewer outcomes a shop has seen, the more the two simple models weigh.
+The fewer outcomes and label windows a shop has seen, the more the two simple models weigh.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn.data.cutoffs import Cutoffs
 from churn.modeling.baselines import LINEAR_TERMS, fit_line
 from churn.modeling.dataset import Dataset, row_weights
 from churn.modeling.level import fit_bg_nbd, shift_to_level
@@ -20,6 +21,9 @@ from churn.modeling.portable import bg_nbd_in_season, bg_nbd_no_purchase, blende
 
 HALF_WEIGHT_OUTCOMES = 500
 """With so many outcomes of the rarer class, the trees have half of the weight."""
+HALF_WEIGHT_WINDOWS = 1
+"""With so many label windows that do not overlap, the trees have half of the weight at most:
+customers of one window share its season."""
 SEASON_POWER = 0.7
 """How much of last year's deviation of the hazard is expected again."""
 
@@ -30,7 +34,10 @@ def fit_blend(dataset: Dataset, *, seed: int) -> dict[str, Any]:
     target = rows["lapse"].to_numpy()
     rarer = min(int(target.sum()), len(target) - int(target.sum()))
     spec = {
-        "weight": HALF_WEIGHT_OUTCOMES / (HALF_WEIGHT_OUTCOMES + rarer),
+        "weight": max(
+            HALF_WEIGHT_OUTCOMES / (HALF_WEIGHT_OUTCOMES + rarer),
+            HALF_WEIGHT_WINDOWS / (HALF_WEIGHT_WINDOWS + windows_closed(dataset.cutoffs)),
+        ),
         "bg_nbd": fit_bg_nbd(dataset.newest),
         "horizon_days": dataset.clock.horizon_days,
         "season": _season(dataset, seed),
@@ -45,14 +52,29 @@ def _centre(spec: dict[str, Any], rows: pd.DataFrame) -> dict[str, float]:
     return {name: float(part.mean()) for name, part in simple_parts(whole, rows).items()}
 
 
-def fit_level(spec: dict[str, Any], rows: pd.DataFrame, trees: np.ndarray) -> dict[str, Any]:
-    """The level on eligible rows of the newest date, given what the trees say of them: halfway to
-    BG/NBD's, and all the way if the season is known.
+def windows_closed(cutoffs: Cutoffs) -> float:
+    """How many label windows fit between the first cutoff and the end of the last label window.
+
+    >>> windows_closed(Cutoffs.every(14, until="2017-11-01", horizon_days=28, count=4))
+    2.5
     """
-    share = 0.5 if spec["season"]["factor"] == 1.0 else 1.0
+    return 1 + (cutoffs.dates[-1] - cutoffs.dates[0]).days / cutoffs.horizon_days
+
+
+def fit_level(spec: dict[str, Any], rows: pd.DataFrame, trees: np.ndarray) -> dict[str, Any]:
+    """The level on eligible rows of the newest date, given what the trees say of them: BG/NBD's in
+    this season, or halfway to it if last year is known but not followed.
+    """
+    share = 0.5 if is_out_of_season(spec) else 1.0
     return shift_to_level(
         blended(spec, rows, trees), trees, bg_nbd_in_season(spec, rows), share=share
     )
+
+
+def is_out_of_season(spec: dict[str, Any]) -> bool:
+    """Whether last year is known, but was too odd to be followed or did harm."""
+    season = spec["season"]
+    return season["last_year"] is not None and season["factor"] == 1.0
 
 
 def _season(dataset: Dataset, seed: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from churn.modeling.blend import is_out_of_season
 from churn.modeling.bundle import REPORT
 from churn.modeling.judgement.judgement import Judgement
 from churn.modeling.judgement.page import judgement_page
@@ -155,8 +156,9 @@ def _recipe(model: ChurnModel) -> list[str]:
     if blend is None or model.stand_in is not None:
         return []
     simple, season = blend["weight"] / 2, blend["season"]
-    known = season["factor"] != 1.0
-    level = "BG/NBD's in this season" if known else "halfway between BG/NBD's and the trees'"
+    level = "BG/NBD's" if season["factor"] == 1.0 else "BG/NBD's in this season"
+    if is_out_of_season(blend):
+        level = "halfway between BG/NBD's and the trees'"
     lines = (
         f"Weights in the log-odds: BG/NBD {simple:.0%}, logistic RFM {simple:.0%}, trees "
         f"{1 - blend['weight']:.0%}. The mean is {level}."

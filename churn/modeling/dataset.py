@@ -199,7 +199,7 @@ def _seasons(
     for name in AMOUNT_LABELS:
         rows[name] = rows[name].astype("float64").fillna(0.0)
     found = {
-        int(day) + YEAR_DAYS: season_of(rows[rows["cutoff"] == day], clock)
+        int(day) + YEAR_DAYS: season_of(rows[rows["cutoff"] == day])
         for day in rows["cutoff"].unique()
     }
     return {day: season for day, season in found.items() if season is not None}
@@ -207,10 +207,12 @@ def _seasons(
 
 def _without_objectors(rows: pd.DataFrame, tables: Tables) -> tuple[pd.DataFrame, int]:
     """The rows without customers who object to profiling, and the number of these customers."""
-    objecting = set(rows["customer_id"]) & current_objectors(tables)
-    if objecting:
-        rows = rows[~rows["customer_id"].isin(objecting)].reset_index(drop=True)
-    return rows, len(objecting)
+    objectors = current_objectors(tables)
+    if not objectors:
+        return rows, 0
+    objects = rows["customer_id"].isin(objectors)
+    left_out = rows.loc[objects, "customer_id"].nunique()
+    return rows[~objects].reset_index(drop=True), left_out
 
 
 def _source(tables: Tables | Snapshot) -> Tables:

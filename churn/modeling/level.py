@@ -27,13 +27,12 @@ def fit_bg_nbd(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def shift_to_level(
-    blend: np.ndarray, trees: np.ndarray, bg_nbd: np.ndarray, *, share: float = 0.5
+    blend: np.ndarray, trees: np.ndarray, bg_nbd: np.ndarray, *, share: float
 ) -> dict[str, Any]:
-    """The intercept shift that moves the mean of the blended probabilities between the means of the
-    trees and of BG/NBD, all for the same customers; by default halfway.
+    """The intercept shift that moves the mean of the blended probabilities to BG/NBD's, which has a
+    weight of `share`, and the trees', all for the same customers.
 
-    The trees know the past level, BG/NBD extrapolates the newest histories; each errs, and mostly
-    in different directions. `share` is the share of BG/NBD's.
+    The trees know the past level, BG/NBD extrapolates the newest histories.
     """
     target = share * float(bg_nbd.mean()) + (1 - share) * float(trees.mean())
     line = logit(blend)

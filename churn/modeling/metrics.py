@@ -163,7 +163,9 @@ def paired_mean_difference(
 ) -> Interval:
     """The mean of a row-wise difference; its interval resamples customers with all their rows."""
     values, weight = np.asarray(difference, dtype=np.float64), _weights(weights, difference)
-    draws = [_mean(values, w * weight) for w in customer_draws(customer, values, replicates, seed)]
+    columns = np.column_stack([weight * values, weight])
+    total, drawn = resampled_sums(columns, customer, replicates, seed).T
+    draws = np.divide(total, drawn, out=np.full_like(total, np.nan), where=drawn > 0)
     return Interval.of(_mean(values, weight), draws)
 
 
@@ -255,6 +257,27 @@ def customer_draws(
 
     `y` is any column of the same rows. Raises DataError if the two differ in length.
     """
+    yield from draws_of(_codes(customer, y), replicates, seed)
+
+
+def draws_of(code: NDArray[np.int64], replicates: int, seed: int) -> Iterator[Floats]:
+    """For each replicate, how often the customer of each row was drawn; codes count from 0."""
+    for drawn in _drawn(int(code.max(initial=-1)) + 1, replicates, seed):
+        yield drawn[code]
+
+
+def resampled_sums(values: Floats, customer: ArrayLike, replicates: int, seed: int) -> Floats:
+    """For each replicate, the sum of each column over the rows of the customers drawn, shape
+    (replicates, columns); the draws are those of `customer_draws`.
+    """
+    code = _codes(customer, values[:, 0])
+    count = int(code.max(initial=-1)) + 1
+    totals = np.column_stack([np.bincount(code, column, count) for column in values.T])
+    sums = [drawn @ totals for drawn in _drawn(count, replicates, seed)]
+    return np.array(sums).reshape(-1, values.shape[1])
+
+
+def _codes(customer: ArrayLike, y: ArrayLike) -> NDArray[np.intp]:
     _, code = np.unique(np.asarray(customer), return_inverse=True)
     if code.shape != np.shape(y):
         raise DataError(
@@ -262,16 +285,14 @@ def customer_draws(
             got=[code.shape, np.shape(y)],
             fix="Pass the customer of each row.",
         )
-    yield from draws_of(code, replicates, seed)
+    return code
 
 
-def draws_of(code: NDArray[np.int64], replicates: int, seed: int) -> Iterator[Floats]:
-    """For each replicate, how often the customer of each row was drawn; codes count from 0."""
+def _drawn(customers: int, replicates: int, seed: int) -> Iterator[Floats]:
     rng = np.random.default_rng(seed)
-    count = int(code.max(initial=-1)) + 1
-    for _ in range(replicates if count else 0):
-        drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-        yield drawn[code].astype(np.float64)
+    for _ in range(replicates if customers else 0):
+        drawn = np.bincount(rng.integers(customers, size=customers), minlength=customers)
+        yield drawn.astype(np.float64)
 
 
 def bootstrap(

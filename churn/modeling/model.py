@@ -56,7 +56,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     P(lapse) is the average, in log-odds, of BG/NBD, a logistic regression on recency, frequency and
     monetary value, and trees, which weigh more the more outcomes there are; its mean is moved
-    halfway to that of BG/NBD. All heads train on eligible customers, and a separate model on
+    to that of BG/NBD. All heads train on eligible customers, and a separate model on
     lapsed ones if there are enough; all others get the lapse rate of their group. Class weights are
     never used. The defaults performed best on forward folds of real purchases
     (benchmarks/README.md). `margin_rate` converts net spend into margin; `stand_in` names a

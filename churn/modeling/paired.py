@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from churn.arrays import Floats
-from churn.modeling.metrics import Interval, row_log_losses
+from churn.modeling.metrics import Interval, resampled_sums, row_log_losses
 
 LEAST_POSITIVES = 100
 FAMILY_ERROR = 0.05
-DRAWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -74,18 +73,7 @@ def _errors(
     losses: Floats, inside: Floats, customer: NDArray[np.object_], replicates: int, seed: int
 ) -> Floats:
     """The standard error of each slice's mean when customers are resampled with all their rows."""
-    rng = np.random.default_rng(seed)
-    _, code = np.unique(customer, return_inverse=True)
-    size = int(code.max()) + 1
-    totals = np.column_stack([_by_customer(part, code, size) for part in (losses, inside)])
-    means = []
-    for start in range(0, replicates, DRAWS_AT_ONCE):
-        draws = min(DRAWS_AT_ONCE, replicates - start)
-        drawn = rng.multinomial(size, np.full(size, 1 / size), size=draws)
-        loss, rows = np.split(drawn @ totals, 2, axis=1)
-        means.append(np.divide(loss, rows, out=np.full_like(loss, np.nan), where=rows > 0))
-    return np.asarray(np.nanstd(np.concatenate(means), axis=0))
-
-
-def _by_customer(values: Floats, code: NDArray[np.intp], size: int) -> Floats:
-    return np.column_stack([np.bincount(code, column, size) for column in values.T])
+    sums = resampled_sums(np.hstack([losses, inside]), customer, replicates, seed)
+    loss, rows = np.split(sums, 2, axis=1)
+    means = np.divide(loss, rows, out=np.full_like(loss, np.nan), where=rows > 0)
+    return np.asarray(np.nanstd(means, axis=0))

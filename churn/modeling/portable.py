@@ -351,9 +351,16 @@ def simple_parts(spec: dict, rows: Rows) -> dict[str, np.ndarray]:  # type: igno
 
 
 def baseline(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
-    """A baseline's calibrated lapse probability: a logistic regression on its terms."""
+    """A baseline's calibrated lapse probability: a logistic regression on its terms.
+
+    The terms are added one after the other: the order of a matrix product, and with it the last
+    bit of a row, would depend on how many rows are predicted together.
+    """
     terms = baseline_terms(spec, rows)
-    return sigmoid(spec["intercept"] + terms @ np.asarray(spec["coefficients"]))
+    log_odds = np.full(len(terms), float(spec["intercept"]))
+    for term, coefficient in zip(terms.T, spec["coefficients"], strict=True):
+        log_odds = log_odds + coefficient * term
+    return sigmoid(log_odds)
 
 
 def baseline_terms(spec: dict, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]

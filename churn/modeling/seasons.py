@@ -11,15 +11,15 @@ from datetime import date, timedelta
 import pandas as pd
 
 from churn.features.clock import FeatureClock
-from churn.modeling.level import fit_bg_nbd, hazard_factor
-from churn.modeling.portable import LIFETIME_FEATURES, bg_nbd_no_purchase
+from churn.modeling.level import hazard_factor
+from churn.modeling.portable import LIFETIME_FEATURES
 
 YEAR_DAYS = 364
 LEAST_PAST_DAYS = 182
 ODD = 2.0
 """A year in which more than this factor was missing or in excess is not followed."""
 
-NAMES = ("recency_days", "purchase_days", "tenure_days", "orders_count", *LIFETIME_FEATURES)
+NAMES = ("purchase_days", "orders_count", *LIFETIME_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,13 @@ def year_ago(cutoffs: Iterable[date], first_order: date, clock: FeatureClock) ->
     return tuple(one for one in dates if one >= earliest)
 
 
-def season_of(rows: pd.DataFrame, clock: FeatureClock) -> Season | None:
+def season_of(rows: pd.DataFrame) -> Season | None:
     """The season of labelled rows of `NAMES` at one cutoff; None if nobody or everybody lapsed."""
     eligible = rows[rows["status"] == "eligible"]
     lapsed = float((eligible["horizon_orders"] <= 0).mean()) if len(eligible) else 0.0
     if not 0 < lapsed < 1:
         return None
-    spec = fit_bg_nbd(rows)
-    hazard = hazard_factor(bg_nbd_no_purchase(spec, clock.horizon_days, eligible), lapsed)
+    hazard = hazard_factor(eligible["p_no_purchase_in_horizon"].to_numpy(dtype="float64"), lapsed)
     per_day = float(eligible["orders_count"].sum() / eligible["purchase_days"].sum())
     orders = per_day * eligible["expected_purchase_days"].sum()
     spend = eligible["expected_spend_in_horizon"].sum()

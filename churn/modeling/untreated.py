@@ -16,11 +16,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from churn.data.history.rows import NOT_CONTACTED
+from churn.data.history.rows import NO_OFFER, NOT_CONTACTED
 from churn.data.tables import Tables
 from churn.modeling.dataset import WEIGHT, Dataset
-
-NO_OFFER = "none"
 
 
 @dataclass(frozen=True)

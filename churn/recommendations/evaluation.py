@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from churn.arrays import Floats, Ints
-from churn.modeling.metrics import Interval
+from churn.modeling.metrics import Interval, resampled_sums
 from churn.recommendations.candidates import Ranker
 from churn.recommendations.lists import (
     Kind,
@@ -33,7 +33,6 @@ BASELINES: dict[Kind, tuple[str, ...]] = {
 MIN_CUSTOMERS = 100
 LENGTH = 10
 REPLICATES = 1_000
-DRAWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -158,16 +157,8 @@ def _judged(kind: Kind, rows: list[tuple[Ints, dict[str, Floats]]], seed: int) -
 
 def _intervals(values: Floats, customer: Ints, seed: int) -> list[Interval]:
     """The mean of each column with its interval, bootstrapped over customers."""
-    rng = np.random.default_rng(seed)
-    _, code = np.unique(customer, return_inverse=True)
-    size = int(code.max()) + 1
-    columns = [np.ones(code.size), *values.T]
-    totals = np.column_stack([np.bincount(code, column, size) for column in columns])
-    drawn = [
-        rng.multinomial(size, np.full(size, 1 / size), size=DRAWS_AT_ONCE) @ totals
-        for _ in range(REPLICATES // DRAWS_AT_ONCE)
-    ]
-    sums = np.concatenate(drawn)
+    columns = np.column_stack([np.ones(len(values)), values])
+    sums = resampled_sums(columns, customer, REPLICATES, seed)
     means = sums[:, 1:] / sums[:, :1]
     estimates = values.mean(axis=0)
     return [Interval.of(float(mean), draws) for mean, draws in zip(estimates, means.T, strict=True)]
