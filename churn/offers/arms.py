@@ -1,7 +1,8 @@
 """Randomisation: holdout, control and exploration.
 
 Every draw is a keyed hash of the customer, so reruns are reproducible; every row's propensity is
-the probability, over all draws, that this customer got this offer.
+the probability, over all draws, that this customer got this offer. So what is given by lot, and in
+which share, is settled before anybody is drawn, see `churn.offers.choice`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 TREATMENT, HOLDOUT, CONTROL, EXPLORE = range(4)
 ARMS = ("treatment", "holdout", "control", "explore")
+SURE = 3.0
+"""Standard deviations that a plan keeps from its limits, so that chance does not reach them."""
 
 
 def hash_position(customer_ids: Iterable[str], *, salt: str) -> Floats:
@@ -66,14 +69,27 @@ class Arms:
     """The arm of each customer as an index of `ARMS`, and the offers drawn by exploration.
 
     `drawn` is the offer of exploring customers, -1 for "none" and for everyone else. `explore` is
-    the effective share: less than that of `shares` if the budget, a capacity or the cap of a group
-    is exhausted first.
+    the effective share: less than that of `shares` if more might exceed the budget, a capacity or
+    the cap of a group. `use` and `use_error` are the expected use of each of these limits by
+    exploration, and its standard deviation over the draws.
     """
 
     arm: Ints
     drawn: Ints
     explore: float
     shares: Shares
+    use: Floats
+    use_error: Floats
+
+    @property
+    def planned_share(self) -> float:
+        """The probability that a customer gets what the plan chooses."""
+        return (1 - self.shares.holdout) * (1 - self.shares.control) * (1 - self.explore)
+
+    def part(self, rows: Ints, *, share: float) -> Arms:
+        """Those of some of the customers, with that share of the use of limits."""
+        use, error = self.use * share, self.use_error * np.sqrt(share)
+        return Arms(self.arm[rows], self.drawn[rows], self.explore, self.shares, use, error)
 
     def is_in(self, *arms: int) -> Bools:
         """Whether each customer's arm is among those."""
@@ -93,9 +109,10 @@ def draw_arms(
     """The arms of a plan; `permitted` and `cost` are n customers x m offers.
 
     The holdout depends only on the key, the control also on the campaign, and exploration also on
-    the `occasion`, e.g. the date. Exploring customers are served first, in the order of their draw,
-    until the budget, a capacity or the cap of a group would be exceeded. Customers without a
-    permitted offer do not explore.
+    the `occasion`, e.g. the date. The share that explores is the largest, up to the requested one,
+    whose draws keep the budget, the capacities and the caps of groups within `SURE` standard
+    deviations; it does not depend on who is drawn. Beyond that, the last to be drawn do not
+    explore. Customers without a permitted offer do not explore.
     """
     places = [
         hash_position(customer_ids, salt=salt)
@@ -108,20 +125,26 @@ def draw_arms(
     ]
     held, control = places[0] < shares.holdout, places[1] < shares.control
     arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
-    asked = (arm == TREATMENT) & (places[2] < shares.explore) & permitted.any(axis=1)
     lots = _draw_offers(permitted, places[3])
     use, most = _use(lots, cost, limits)
-    share = _affordable(asked, use, most, places[2], shares.explore)
-    explores = asked & (places[2] < share)
+    free = (1 - shares.holdout) * (1 - shares.control)
+    mean, square = (free * part for part in _expected_use(permitted, cost, limits))
+    share = _sure_share(shares.explore, mean, square, most)
+    asked = (arm == TREATMENT) & (places[2] < share) & permitted.any(axis=1)
+    explores = asked & (places[2] < _affordable(asked, use, most, places[2], share))
     arm = np.where(explores, EXPLORE, arm)
-    return Arms(arm, np.where(explores, lots, NOTHING), share, shares)
+    drawn = np.where(explores, lots, NOTHING)
+    return Arms(arm, drawn, share, shares, share * mean, np.sqrt(share * square))
 
 
-def propensities(arms: Arms, choice: Ints, permitted: Bools, intended: Ints) -> Floats:
+def propensities(
+    arms: Arms, choice: Ints, permitted: Bools, intended: Ints, spare: Bools | None = None
+) -> Floats:
     """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
 
     `intended` is what the plan chooses, or would have chosen, without randomisation. Customers
-    without a permitted offer get "none" with certainty.
+    without a permitted offer get "none" with certainty; 1 also stands for `spare` customers, whose
+    probability is not known, see `churn.offers.choice`.
     """
     free = (1 - arms.shares.holdout) * (1 - arms.shares.control)
     kept = 1 - free
@@ -129,14 +152,19 @@ def propensities(arms: Arms, choice: Ints, permitted: Bools, intended: Ints) -> 
     by_exploration = free * arms.explore / options
     by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
     without = np.where(choice == NOTHING, kept, 0.0)
-    return np.where(options == 1, 1.0, by_exploration + by_plan + without)
+    certain = (options == 1) if spare is None else (options == 1) | spare
+    return np.where(certain, 1.0, by_exploration + by_plan + without)
 
 
 def choice_sets(
-    arms: Arms, permitted: Bools, intended: Ints, names: Sequence[str]
+    arms: Arms,
+    permitted: Bools,
+    intended: Ints,
+    names: Sequence[str],
+    spare: Bools | None = None,
 ) -> list[str | None]:
     """The choice set of each customer: the names of all that they could have got; None if there is
-    only one possibility.
+    only one possibility, and for `spare` customers.
 
     Only customers with the same choice set can be compared, because others could not have got the
     same offers.
@@ -148,8 +176,13 @@ def choice_sets(
     without = np.full(len(permitted), kept) | (intended == NOTHING)
     kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
     options = np.array([*names, NO_OFFER], dtype=object)
-    labels = ["+".join(options[kind]) if kind.sum() > 1 else None for kind in kinds]
-    return [labels[kind] for kind in which.ravel()]
+    labels = np.array(
+        ["+".join(options[kind]) if kind.sum() > 1 else None for kind in kinds], dtype=object
+    )
+    sets = labels[which.ravel()]
+    if spare is not None:
+        sets[spare] = None
+    return list(sets)
 
 
 def _draw_offers(permitted: Bools, place: Floats) -> Ints:
@@ -173,6 +206,33 @@ def _use(lots: Ints, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
     members = groups.code[:, None] == np.arange(len(groups.names))
     caps = groups.most(groups.counts(np.zeros(len(lots), dtype=bool)))
     return np.column_stack([use, members & (lots != NOTHING)[:, None]]), np.r_[most, caps]
+
+
+def _expected_use(permitted: Bools, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
+    """If everyone explored: the sum over customers of the mean use of each limit by a draw, and
+    that of its mean square. In the order of `_use`.
+    """
+    explores = permitted.any(axis=1)
+    options = np.where(explores, permitted.sum(axis=1) + 1.0, np.inf)
+    spent = np.where(permitted, cost, 0.0)
+    given = permitted / options[:, None]
+    money, squares = (spent / options[:, None]).sum(), (spent**2 / options[:, None]).sum()
+    counts = given.sum(axis=0)
+    if limits.groups is not None:
+        groups = limits.groups
+        by_group = np.bincount(groups.code, given.sum(axis=1), minlength=len(groups.names))
+        counts = np.r_[counts, by_group]
+    return np.r_[money, counts], np.r_[squares, counts]
+
+
+def _sure_share(share: float, mean: Floats, square: Floats, most: Floats) -> float:
+    """The largest share up to the requested one whose use, `share` x `mean` on average with a
+    variance of `share` x `square`, stays below `most` by `SURE` standard deviations.
+    """
+    for a, b, limit in zip(mean, SURE * np.sqrt(square), most, strict=True):
+        if a > 0 and np.isfinite(limit):
+            share = min(share, float((np.sqrt(b**2 + 4 * a * limit) - b) / (2 * a)) ** 2)
+    return share
 
 
 def _affordable(asked: Bools, use: Floats, most: Floats, place: Floats, share: float) -> float:

@@ -22,21 +22,47 @@ ALMOST_CERTAIN = 1 - 1e-6
 
 
 @dataclass(frozen=True)
+class MoneyTerms:
+    """How the money of an offer follows from its effect: `slope` x effect x margin at stake +
+    `lift` x expected margin, of which `redemption` is P(redeemed | an order).
+    """
+
+    slope: float
+    lift: float
+    redemption: float
+
+
+@dataclass(frozen=True)
 class Effects:
     """P(retained | offer) - P(retained | nothing), n customers x m offers, with its interval.
 
-    `source` states for each offer whether its effect is "assumed" (from the catalogue) or
-    "measured" (from an experiment).
+    `source` states for each offer whether its effect is "assumed" (in the catalogue), "measured"
+    (in an experiment), or "combined" (an experiment too small to tell corrected the assumption).
+    `money` holds what an experiment says of the money of each offer, None where it says nothing;
+    `individual` whether it showed that the effect differs by customer.
     """
 
     mean: Floats
     low: Floats
     high: Floats
     source: tuple[str, ...]
+    money: tuple[MoneyTerms | None, ...] = ()
+    individual: tuple[bool, ...] = ()
 
     def of(self, customers: Bools) -> Effects:
         """Those of some of the customers, a mask of shape (n,)."""
-        return Effects(self.mean[customers], self.low[customers], self.high[customers], self.source)
+        some = (self.mean[customers], self.low[customers], self.high[customers])
+        return Effects(*some, self.source, self.money, self.individual)
+
+    def terms(self, offers: Sequence[Offer], retained: Floats) -> list[MoneyTerms]:
+        """The money terms of the offers; `retained` is the mean P(retained) of those that each is
+        for, at which the redemption rates of the catalogue hold.
+        """
+        known = self.money or (None,) * len(offers)
+        return [
+            terms or MoneyTerms(1.0, 0.0, redemption_of_buyers(offer, mean))
+            for offer, terms, mean in zip(offers, known, retained, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -57,13 +83,6 @@ class Worth:
         """Gain minus cost."""
         return self.gain - self.cost
 
-    @property
-    def ranked(self) -> Floats:
-        """The value used for choosing, with measured effects at their lower bound."""
-        measured = np.array([source == "measured" for source in self.effects.source], dtype=bool)
-        counted = np.where(measured, self.effects.low, self.effects.mean)
-        return counted * self.at_stake[:, None] - self.cost
-
 
 def offer_worth(
     churn_probability: Floats,
@@ -73,45 +92,61 @@ def offer_worth(
     base_rate: float,
     order_amount: Floats | None = None,
     measured: Effects | None = None,
+    retained: Floats | None = None,
 ) -> Worth:
     """The effects of the offers times the margin at stake, and their expected costs.
 
     `order_amount` is each customer's typical order; it may be omitted if no offer costs a share of
-    the order. Effects are those assumed in the catalogue, except for offers with measured effects
-    in `measured`, n customers x m offers in the same order.
+    the order. Effects are those assumed in the catalogue, or those of `measured`, n customers x m
+    offers in the same order. An offer is redeemed with an order only, so that customers who order
+    rarely redeem rarely: rates of the catalogue hold at `retained`, the mean P(retained) of the
+    customers that each of the m offers is for; by default, at 1 - `base_rate`.
     """
     effects = assumed_effects(churn_probability, offers, base_rate=base_rate)
     if measured is not None:
-        effects = _with_measured(effects, measured)
+        effects = _matching(measured, effects.mean.shape)
     at_stake = margin_at_stake(churn_probability, value_at_risk)
-    gain = effects.mean * at_stake[:, None]
-    return Worth(effects, gain, _expected_costs(offers, order_amount, gain.shape), at_stake)
+    retained = np.full(len(offers), 1 - base_rate) if retained is None else retained
+    terms = effects.terms(offers, retained)
+    slope, lift = (np.array([getattr(one, name) for one in terms]) for name in ("slope", "lift"))
+    stays = 1 - np.asarray(churn_probability, dtype=float)[:, None]
+    gain = (slope * effects.mean + lift * stays) * at_stake[:, None]
+    rates = np.array([one.redemption for one in terms])
+    redeems = np.clip(rates * np.clip(stays + effects.mean, 0.0, 1.0), 0.0, 1.0)
+    return Worth(effects, gain, _expected_costs(offers, order_amount, redeems), at_stake)
+
+
+def redemption_of_buyers(offer: Offer, retained: float) -> float:
+    """P(redeemed | an order), if the rate of the catalogue, which is of everyone with the offer,
+    holds where P(retained) without it is `retained`.
+    """
+    orders = min(retained + offer.effect, 1.0)
+    return offer.redemption_rate / orders if orders > 0 else offer.redemption_rate
 
 
 def _expected_costs(
-    offers: Sequence[Offer], order_amount: Floats | None, shape: tuple[int, ...]
+    offers: Sequence[Offer], order_amount: Floats | None, redeems: Floats
 ) -> Floats:
-    if any(offer.margin_share for offer in offers):
-        if order_amount is None:
+    """Costs by P(redeemed), n x m; a customer without a probability counts at the rate stated."""
+    if order_amount is None:
+        if any(offer.margin_share for offer in offers):
             rule = "an offer that costs a share of the order needs order amounts"
             raise ConfigError(rule, fix="Pass order amounts, or state margin_cost in money.")
-        return np.column_stack([offer.expected_cost(order_amount) for offer in offers])
-    nothing = np.zeros(1)
-    cost = np.concatenate([offer.expected_cost(nothing) for offer in offers])
-    return np.broadcast_to(cost, shape)
+        order_amount = np.zeros(len(redeems))
+    columns = [
+        np.where(np.isnan(rate), offer.redemption_rate, rate) * offer.redemption_cost(order_amount)
+        + offer.contact_cost
+        for offer, rate in zip(offers, redeems.T, strict=True)
+    ]
+    return np.column_stack(columns)
 
 
-def _with_measured(assumed: Effects, measured: Effects) -> Effects:
-    if measured.mean.shape != assumed.mean.shape:
+def _matching(measured: Effects, shape: tuple[int, ...]) -> Effects:
+    if measured.mean.shape != shape:
         rule = "measured effects must match the scored customers and the catalogue's offers"
-        got = f"{measured.mean.shape} for {assumed.mean.shape}"
+        got = f"{measured.mean.shape} for {shape}"
         raise ConfigError(rule, got=got, fix="Load them for these scores and offers.")
-    known = np.array([source == "measured" for source in measured.source], dtype=bool)
-    mean, low, high = (
-        np.where(known, getattr(measured, name), getattr(assumed, name))
-        for name in ("mean", "low", "high")
-    )
-    return Effects(mean, low, high, tuple(np.where(known, "measured", assumed.source).tolist()))
+    return measured
 
 
 def margin_at_stake(churn_probability: Floats, value_at_risk: Floats) -> Floats:
@@ -136,9 +171,14 @@ def assumed_effects(
     of the risk instead would favour customers who lapse regardless of offers.
     """
     risk = np.asarray(churn_probability, dtype=float)[:, None]
-    shifts = np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
+    shifts = assumed_shifts(offers, base_rate=base_rate)
     low, mean, high = (effect_of_shift(risk, shift) for shift in shifts.T)
     return Effects(mean=mean, low=low, high=high, source=("assumed",) * len(offers))
+
+
+def assumed_shifts(offers: Sequence[Offer], *, base_rate: float) -> Floats:
+    """Log-odds shifts of the low, mean and high effect of each offer, shape (m offers, 3)."""
+    return np.array([_shifts(offer, base_rate=base_rate) for offer in offers]).reshape(-1, 3)
 
 
 def effect_of_shift(churn_probability: Floats, shift: Floats | float) -> Floats:

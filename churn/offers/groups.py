@@ -128,6 +128,13 @@ class PlanLimits:
         """The permitted offers of customers whose group may be served at all."""
         return permitted if self.groups is None else permitted & self.groups.open[:, None]
 
+    def part(self, rows: Ints, *, share: float) -> PlanLimits:
+        """For some of the customers, with that share of the budget and of the capacities."""
+        groups = self.groups
+        if groups is not None:
+            groups = Groups(groups.rules, groups.names, groups.code[rows])
+        return PlanLimits(self.budget * share, self.capacity * share, groups)
+
     def after(self, explored: Ints, cost: Floats, payable: Bools) -> Limits:
         """What remains after the offers `explored` (-1 for none); floors count `payable` customers.
 

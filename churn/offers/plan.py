@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from churn.arrays import Bools
+from churn.arrays import Bools, Floats
 from churn.data.consent import consent_to_plan, earlier_contacts, preference_state
 from churn.data.people import mean_order_amounts, people
 from churn.data.tables import Snapshot
@@ -38,6 +38,7 @@ from churn.offers.plan_table import (
 )
 from churn.offers.preferences import PreferenceMask
 from churn.offers.suppression import Consent, build_gates, suppression_codes
+from churn.offers.targeting import Targeting
 from churn.offers.totals import totals_of
 from churn.storage.manifests import publish_with_manifest
 
@@ -130,7 +131,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     channel, day) are withdrawals outside the tables; they count regardless of when they were
     received. `measured` replaces the assumed effects of the catalogue. Customers on the `worklist`
     are owed service, like those with an open complaint. With `customers`, the plan is of these
-    alone; effects still refer to the mean churn probability of all scored customers. Raises
+    alone; effects and redemptions still refer to the means of all scored customers. Raises
     DataError if the scores are of another date.
     """
     check_type(scores, pa.Table, name="scores", fix="Pass the result of churn.score.")
@@ -143,6 +144,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         rule = f"scores must be as of the plan's date, {snapshot.as_of}"
         raise DataError(rule, got=got, fix="Score again, or pass the same as_of.")
     base_rate = _base_rate(scores)
+    retained = _retained(scores, offers, base_rate=base_rate)
     if customers is not None:
         listed = _is_in(scores["customer_id"], customers)
         scores = scores.filter(pa.array(listed))
@@ -168,10 +170,11 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
         currency=snapshot.tables.settings.currency,
         run_id=run_id,
         base_rate=base_rate,
+        retained=retained,
     )
 
 
-def assign_offers(
+def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own name
     scores: pa.Table,
     offers: Offers,
     policy: OfferPolicy,
@@ -181,13 +184,15 @@ def assign_offers(
     currency: str,
     run_id: str,
     base_rate: float | None = None,
+    retained: Floats | None = None,
 ) -> Plan:
     """The offers with the highest total expected value within the budget and all other limits.
 
     The value of an offer is its effect on P(retained) times the margin at stake, minus what
     redemptions and the contact cost. Arms are drawn by the policy's shares: holdout and control get
     nothing, exploring customers get a permitted offer or none at random, before anyone else.
-    Effects refer to `base_rate`, by default the mean churn probability of these scores. Raises
+    Effects refer to `base_rate`, the mean churn probability, and redemption rates to `retained`,
+    the mean P(retained) of those whom each offer is for; by default of these scores. Raises
     DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
     currency.
     """
@@ -207,6 +212,8 @@ def assign_offers(
     )
     probability = scores["churn_probability"].to_numpy()
     base_rate = _base_rate(scores) if base_rate is None else base_rate
+    if retained is None:
+        retained = _retained(scores, offers, base_rate=base_rate)
     amounts = None
     if facts.order_amounts is not None:
         amounts = order_amount_of(scores, facts.order_amounts)
@@ -217,14 +224,17 @@ def assign_offers(
         base_rate=base_rate,
         order_amount=amounts,
         measured=facts.measured,
+        retained=retained,
     )
     permitted = gates.open & np.isfinite(worth.value)
+    targeting = Targeting.of(worth, permitted, probability, offers.offers)
+    worth = targeting.worth
     limits = _limits(policy, offers, known)
     explorable = limits.explorable(permitted)
     occasion = {"campaign": offers.campaign_id, "occasion": str(as_of)}
     arms = draw_arms(ids, explorable, worth.cost, shares, limits, **occasion)
     ties = hash_position(ids, salt=f"{shares.key}/ties/{as_of}")
-    decided = decide(worth, permitted, arms, limits, ties=ties)
+    decided = decide(worth, targeting.allowed, arms, limits, ties=ties)
     table = plan_table(
         scores["customer_id"],
         offers,
@@ -233,14 +243,23 @@ def assign_offers(
         arms=arms,
         explorable=explorable,
         suppression=suppression_codes(
-            gates, worth.ranked, decided.choice, arm=arms.arm, crowded_out=decided.crowded_out
+            gates,
+            targeting.counted(worth.value),
+            decided.choice,
+            arm=arms.arm,
+            crowded_out=decided.crowded_out,
         ),
         facts={"run_id": run_id, "campaign_id": offers.campaign_id, "as_of": as_of},
     )
     order_amount = np.zeros(len(ids)) if amounts is None else amounts
     summary = totals_of(table, offers, decided, permitted, arms=arms, order_amount=order_amount)
     rate = None if np.isnan(base_rate) else base_rate
-    facts_of_plan = {"base_rate": rate, "currency": currency, "consent": policy.consent}
+    facts_of_plan = {
+        "base_rate": rate,
+        "currency": currency,
+        "consent": policy.consent,
+        "targeting": targeting.to_dict(),
+    }
     return Plan(table, {**summary, **facts_of_plan})
 
 
@@ -268,6 +287,17 @@ def _base_rate(scores: pa.Table) -> float:
     known = ~np.isnan(probability)
     chosen = probability[known & eligible] if (known & eligible).any() else probability[known]
     return float(chosen.mean()) if len(chosen) else float("nan")
+
+
+def _retained(scores: pa.Table, offers: Offers, *, base_rate: float) -> Floats:
+    """The mean P(retained) of the customers of each offer's statuses, shape (offers,)."""
+    stays = 1 - scores["churn_probability"].to_numpy()
+    status = scores["status"]
+    means = []
+    for offer in offers:
+        meant = _is_in(status, offer.statuses) & ~np.isnan(stays)
+        means.append(float(stays[meant].mean()) if meant.any() else 1 - base_rate)
+    return np.array(means)
 
 
 def _order_amounts(snapshot: Snapshot, offers: Offers) -> pa.Table | None:

@@ -182,11 +182,11 @@ def plan_table(
         **{name: pa.repeat(pa.scalar(value), len(choice)) for name, value in facts.items()},
         **_terms(offers, choice, as_of=facts["as_of"]),  # type: ignore[arg-type]
         "arm": pa.array(ARMS).take(pa.array(arms.arm)),
-        "propensity": pa.array(propensities(arms, choice, explorable, intended)),
-        "lot": pa.array(choice_sets(arms, explorable, intended, names), pa.string()),
+        "propensity": pa.array(propensities(arms, choice, explorable, intended, decided.spare)),
+        "lot": pa.array(choice_sets(arms, explorable, intended, names, decided.spare), pa.string()),
         **_expectations(worth, choice),
         "suppression": suppression,
-        "intended_offer_id": _offer_ids(offers, decided.priced),
+        "intended_offer_id": _offer_ids(offers, intended),
     }
     table = pa.table([columns[name] for name in PLAN_SCHEMA.names], names=PLAN_SCHEMA.names)
     return table.cast(PLAN_SCHEMA)

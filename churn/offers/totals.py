@@ -18,11 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.arrays import Bools, Floats
-from churn.offers.allocation.allocate import allocate
-from churn.offers.allocation.knapsack import NOTHING, checked_worth, picked
-from churn.offers.allocation.problem import Limits, Problem
-from churn.offers.arms import ARMS, EXPLORE, TREATMENT
+from churn.offers.allocation.knapsack import NOTHING, picked
+from churn.offers.arms import ARMS, EXPLORE
 from churn.offers.catalogue import NO_OFFER
+from churn.offers.choice import serve
 from churn.offers.plan_table import counted
 from churn.offers.suppression import Suppression
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from churn.offers.arms import Arms
     from churn.offers.catalogue import Offers
     from churn.offers.choice import Decided
-    from churn.offers.groups import Groups
+    from churn.offers.groups import Groups, PlanLimits
 
 
 Point = dict[str, float | None]
@@ -40,39 +39,42 @@ MOST_ROWS = 50_000
 
 
 def value_curve(
-    ranked: Floats,
     value: Floats,
     cost: Floats,
-    limits: Limits,
+    arms: Arms,
+    limits: PlanLimits,
     *,
-    budget: float,
     spent: float,
     earned: float,
+    explored: int,
+    ties: Floats,
 ) -> list[Point]:
-    """Expected cost and value at multiples of the `budget`, and without one (`budget` None).
+    """Customers with an offer, expected cost and value at multiples of the budget.
 
-    Offers are chosen by `ranked` and counted at their `value`, as in the plan. `spent` and `earned`
-    are the cost and value of exploration, independent of the budget. Without a budget the multiples
-    refer to the cost of the plan. Bases of over 50,000 customers are estimated from every k-th
-    customer, with proportional limits.
+    The last point is without a budget (`budget` None). Offers are chosen as in the plan, see
+    `churn.offers.choice`. `spent`, `earned` and `explored` are the cost, value and offers of
+    exploration, independent of the budget. Without a budget the multiples refer to the cost of the
+    plan. Bases of over 50,000 customers are estimated from every k-th customer, with proportional
+    limits.
     """
-    ranked, cost = checked_worth(ranked, cost, limits.budget)
-    rows = len(ranked)
+    rows = len(value)
     sample = np.arange(rows)[:: max(1, -(-rows // MOST_ROWS))]
     share = len(sample) / rows if rows else 1.0
-    part = Problem(ranked, cost, limits).part(sample, share=share)
+    value, cost, ties = value[sample], cost[sample], ties[sample]
+    arms, whole = arms.part(sample, share=share), limits.part(sample, share=share)
 
     def point(money: float | None) -> Point:
-        left = np.inf if money is None else max(money - spent, 0.0) * share
-        found = allocate(part.value, part.cost, replace(part.limits, budget=left))
+        budget = np.inf if money is None else money * share
+        choice = serve(value, cost, arms, replace(whole, budget=budget), ties=ties).choice
         return {
             "budget": money,
-            "expected_cost": spent + found.cost / share,
-            "expected_value": earned + float(picked(value[sample], found.choice).sum()) / share,
+            "customers": explored + round(np.count_nonzero(choice != NOTHING) / share),
+            "expected_cost": spent + float(picked(cost, choice).sum()) / share,
+            "expected_value": earned + float(picked(value, choice).sum()) / share,
         }
 
     free = point(None)
-    unit = budget if np.isfinite(budget) else float(free["expected_cost"] or 0.0)
+    unit = limits.budget if np.isfinite(limits.budget) else float(free["expected_cost"] or 0.0)
     budgets = sorted({unit * multiple for multiple in MULTIPLES if unit * multiple >= spent})
     return [*(point(money) for money in budgets), free]
 
@@ -98,13 +100,14 @@ def totals_of(
         "effect_sources": sorted(set(table["effect_source"].drop_null().unique().to_pylist())),
         "shares": {"holdout": shares.holdout, "control": shares.control, "explore": shares.explore},
         "value_curve": value_curve(
-            np.where(arms.is_in(TREATMENT)[:, None], decided.ranked, np.nan),
             decided.value,
             decided.cost,
-            decided.left,
-            budget=decided.limits.budget,
+            arms,
+            decided.limits,
             spent=spent,
             earned=_sum(explored, "expected_value"),
+            explored=explored.num_rows - counted(explored["offer_id"]).get(NO_OFFER, 0),
+            ties=decided.ties,
         ),
         "groups": [] if groups is None else _groups(groups, decided, permitted),
     }
@@ -153,8 +156,7 @@ def _groups(groups: Groups, decided: Decided, permitted: Bools) -> list[dict[str
     reachable = np.asarray(permitted.any(axis=1))
     rows = groups.table(reachable, offered, picked(decided.cost, decided.choice))
     return [
-        {**row, "floor_lacks": int(lack)}
-        for row, lack in zip(rows, decided.allocation.unmet, strict=True)
+        {**row, "floor_lacks": int(lack)} for row, lack in zip(rows, decided.unmet, strict=True)
     ]
 
 

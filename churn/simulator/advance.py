@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from churn.data.history.rows import NO_OFFER
 from churn.errors import ConfigError, DataError
 from churn.simulator.ahead import WITHOUT, tables_ahead
 from churn.simulator.campaigns import OFFERS
@@ -38,7 +39,7 @@ CONTACTS = pa.schema(
         ("channel", pa.string()),
     ]
 )
-"""Who was sent an offer, and who was a control (offer_id null), all as the first day begins."""
+"""Who was sent an offer, and who drew none (offer_id "none"), all as the first day begins."""
 
 
 def effects_table(world: World, sent: Sent, tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -106,7 +107,7 @@ def advance_shop(
     since = end_of(folder)
     seen = _stretch(recipe.shop, since, days)
     _check_offers(contacts)
-    sent = contacts.filter(pc.is_valid(contacts["offer_id"]))
+    sent = contacts.filter(pc.not_equal(contacts["offer_id"], NO_OFFER))
     effects: list[pa.Table] = []
     with ExitStack() as stack:
         grown = Grown(folder, since, stack)
@@ -141,7 +142,7 @@ def _stretch(shop: ShopSettings, since: date, days: int) -> Stretch:
 
 
 def _check_offers(contacts: pa.Table) -> None:
-    others = sorted(set(contacts["offer_id"].drop_null().to_pylist()) - set(OFFERS))
+    others = sorted(set(contacts["offer_id"].drop_null().to_pylist()) - {*OFFERS, NO_OFFER})
     if others:
         rule = f"a simulated shop knows only the effects of {', '.join(OFFERS)}"
         raise ConfigError(rule, got=others, fix="Use these names for the offers of your catalogue.")

@@ -26,6 +26,8 @@ from churn.features.clock import FeatureClock
 from churn.offers.catalogue import NO_OFFER
 
 COLUMNS = ("customer_id", "lot", "offer_id", "propensity", "retained", "margin")
+REDEEMED = "redeemed"
+"""An optional column: whether the assigned offer was redeemed."""
 MAX_STANDARD_ERRORS = 4.0
 CUTOFFS_AT_ONCE = 8
 NOT_NAMED = "no offer is named"
@@ -61,7 +63,8 @@ class ExperimentData:
     Rows of one `lot`, a choice set, could have been assigned the same offers. `offer_id` is the
     assigned one, "none" for customers held out: intention to treat. `propensity` is its
     probability, strictly between 0 and 1. `retained` is 1 for an order within `horizon_days`,
-    `margin` the margin in them. Features are as of before the contact. `observational` counts
+    `margin` the margin in them. `redeemed`, if known, is 1 if the offer was. Features are as of
+    before the contact. `observational` counts
     contacts that were not randomised, by offer; `left_out` all other unusable ones, by reason.
     """
 
@@ -108,6 +111,16 @@ class ExperimentData:
     def retained(self) -> Floats:
         """1 for an order within the horizon, else 0."""
         return self.rows["retained"].to_numpy(dtype="float64")
+
+    @property
+    def margin(self) -> Floats:
+        """The margin within the horizon."""
+        return self.rows["margin"].to_numpy(dtype="float64")
+
+    @property
+    def redeemed(self) -> Floats | None:
+        """1 if the assigned offer was redeemed, else 0; None if redemptions are not known."""
+        return self.rows[REDEEMED].to_numpy(dtype="float64") if REDEEMED in self.rows else None
 
     @property
     def propensity(self) -> Floats:
@@ -209,14 +222,36 @@ def build_experiment(
     rows = rows.rename(columns={"horizon_net_spend": "margin"})
     rows["margin"] = margin_rate * rows["margin"]
     rows["retained"] = (rows["horizon_orders"] > 0).astype("float64")
+    named = list(COLUMNS)
+    if tables.has("redemptions"):
+        rows[REDEEMED] = _redeemed(tables, rows, clock.horizon_days)
+        named.append(REDEEMED)
     counts |= {UNFIT: unfit, UNKNOWN: len(checked) - len(rows)}
     return ExperimentData(
-        rows=rows[[*COLUMNS, *features]].reset_index(drop=True),
+        rows=rows[[*named, *features]].reset_index(drop=True),
         feature_names=features,
         horizon_days=clock.horizon_days,
         observational={str(k): int(v) for k, v in observational.value_counts().items()},
         left_out={reason: count for reason, count in counts.items() if count},
     )
+
+
+def _redeemed(tables: Tables, rows: pd.DataFrame, horizon_days: int) -> NDArray[np.float64]:
+    """1 if the customer redeemed the assigned offer, or one that is not named, within the horizon
+    from the day of the contact.
+    """
+    frame = tables.frame("redemptions")
+    is_named = "offer_id" in frame.collect_schema().names()
+    found: pd.DataFrame = tables.engine.collect(
+        frame.select("customer_id", "local_day", *(["offer_id"] if is_named else []))
+    ).to_pandas()
+    sent = rows[["customer_id", "cutoff", "offer_id"]].assign(place=np.arange(len(rows)))
+    joined = sent.merge(found.rename(columns={"offer_id": "of"}), on="customer_id")
+    late = joined["local_day"] - joined["cutoff"]
+    ours = late.between(0, horizon_days, inclusive="left") & (joined["offer_id"] != NO_OFFER)
+    if is_named:
+        ours &= joined["of"].isna() | (joined["of"] == joined["offer_id"])
+    return np.isin(np.arange(len(rows)), joined.loc[ours, "place"]).astype(float)
 
 
 def _contacts(

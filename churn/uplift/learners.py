@@ -55,6 +55,11 @@ class LearnerSettings:
         """Trees for P(retained), as LightGBM text."""
         return self._fit("binary", self.outcome, matrix, retained)
 
+    def fit_margin(self, matrix: np.ndarray, margin: Floats) -> str | None:
+        """Trees for the margin, as LightGBM text; None without any."""
+        positive = np.maximum(margin, 0.0)
+        return self._fit("tweedie", self.outcome, matrix, positive) if positive.any() else None
+
     def _fit(
         self,
         objective: str,

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from churn.arrays import Floats
 from churn.errors import GateError
+from churn.modeling.boosting import predict_booster
 from churn.offers.catalogue import NO_OFFER
 from churn.uplift.average import EffectLine, Group, responsive_groups
-from churn.uplift.experiment import ExperimentData, customer_folds
+from churn.uplift.experiment import ExperimentData, customer_codes, customer_folds
 from churn.uplift.learners import (
     DRLearner,
     LearnerSettings,
     TLearner,
     pseudo_outcomes,
 )
+from churn.uplift.money import MoneyEvidence, money_evidence
 from churn.uplift.ranking import RobustRanking, UpliftReport, evaluate_rankings
 from churn.uplift.verdict import (
     MIN_CUSTOMERS_PER_ARM,
@@ -54,13 +56,15 @@ class OutOfFold:
     """Out-of-fold predictions for the rows of an experiment.
 
     `effects` by learner ("dr", "s", "t"), rows x offers; `outcomes` is P(retained), rows x
-    (1 + offers); `pseudo` are the doubly robust pseudo-outcomes based on them.
+    (1 + offers); `pseudo` are the doubly robust pseudo-outcomes based on them; `margin` is the
+    expected margin, regardless of the offer.
     """
 
     offers: tuple[str, ...]
     effects: Mapping[str, Floats]
     outcomes: Floats
     pseudo: Floats
+    margin: Floats
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class Finding:
     `customers` counts distinct customers treated and held out. `retained_without` is the retention
     rate of the held-out, weighted by 1 / propensity. `shift` moves log-odds at that rate by the
     average effect: low, mean, high. `needed_per_arm` is the sample size per arm that would detect
-    an effect as large as the one found.
+    an effect as large as the one found. `correlations` are those of the average's error with the
+    errors of other offers, which share the control group.
     """
 
     offer_id: str
@@ -83,6 +88,7 @@ class Finding:
     needed_per_arm: int
     uplift: UpliftReport | None
     groups: Mapping[str, tuple[Group, ...]]
+    correlations: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
@@ -104,7 +110,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Study:
-    """A finding for every offer of an experiment; `texts` holds the trees of individual effects."""
+    """A finding for every offer of an experiment; `texts` holds the trees of individual effects,
+    `money` what the contacts say of the offers' money, None if their arms are too small.
+    """
 
     findings: Mapping[str, Finding]
     feature_names: tuple[str, ...]
@@ -112,6 +120,7 @@ class Study:
     texts: Mapping[str, str]
     observational: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    money: MoneyEvidence | None = None
 
 
 def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
@@ -132,6 +141,8 @@ def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
     )
     unseen = cross_fit(data, large, settings) if large else None
     findings = {offer: _finding(data, offer, unseen, settings) for offer in data.offers}
+    alike = _correlations(data, unseen)
+    findings = {name: replace(one, correlations=alike[name]) for name, one in findings.items()}
     individual = [name for name, finding in findings.items() if finding.verdict == "individual"]
     texts = dict(DRLearner.fit(data, large, settings.learning).texts) if individual else {}
     return Study(
@@ -141,6 +152,7 @@ def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
         {name: texts[name] for name in individual},
         data.observational,
         data.left_out,
+        None if unseen is None else money_evidence(data, unseen),
     )
 
 
@@ -157,6 +169,7 @@ def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySett
     outcomes = np.empty((len(data), 1 + len(offers)))
     names = ("dr", "s", "t") if settings.challengers else ("dr", "s")
     effects = {name: np.empty((len(data), len(offers))) for name in names}
+    margin = np.zeros(len(data))
     for number in range(settings.folds):
         inside = fold == number
         matrix, rest = data.matrix[inside], data.only(~inside)
@@ -164,9 +177,12 @@ def cross_fit(data: ExperimentData, offers: tuple[str, ...], settings: StudySett
         outcomes[inside] = learner.outcome.outcomes(matrix)
         effects["dr"][inside] = learner.effects(matrix)
         effects["s"][inside] = outcomes[inside, 1:] - outcomes[inside, :1]
+        trees = settings.learning.fit_margin(rest.matrix, rest.margin)
+        margin[inside] = 0.0 if trees is None else predict_booster(trees, matrix)
         if settings.challengers:
             effects["t"][inside] = TLearner.fit(rest, offers, settings.learning).effects(matrix)
-    return OutOfFold(offers, effects, outcomes, pseudo_outcomes(data, offers, outcomes))
+    pseudo = pseudo_outcomes(data, offers, outcomes)
+    return OutOfFold(offers, effects, outcomes, pseudo, margin)
 
 
 def _finding(
@@ -221,6 +237,44 @@ def _plain_finding(data: ExperimentData, offer: str, customers: tuple[int, int])
         uplift=None,
         groups={"works": (), "harms": ()},
     )
+
+
+def _correlations(data: ExperimentData, unseen: OutOfFold | None) -> dict[str, dict[str, float]]:
+    """The correlation of the errors of every two average effects, from the deviations of each
+    customer.
+    """
+    customer = customer_codes(data.customer)
+    deviations = []
+    for offer in data.offers:
+        rows, weight = data.in_choice_set(offer), data.overlap_weights(offer)
+        pseudo = _pseudo(data, offer, unseen)[rows]
+        deviation = weight[rows] * (pseudo - np.average(pseudo, weights=weight[rows]))
+        deviations.append(np.bincount(customer[rows], deviation, minlength=customer.max() + 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike = np.nan_to_num(_cosines(np.array(deviations)))
+    return {
+        one: {
+            other: float(alike[i, j])
+            for j, other in enumerate(data.offers)
+            if j != i and alike[i, j]
+        }
+        for i, one in enumerate(data.offers)
+    }
+
+
+def _cosines(vectors: Floats) -> Floats:
+    """The cosine of the angle between every two rows."""
+    products = vectors @ vectors.T
+    length = np.sqrt(np.diag(products))
+    return np.asarray(products / np.outer(length, length))
+
+
+def _pseudo(data: ExperimentData, offer: str, unseen: OutOfFold | None) -> Floats:
+    """The pseudo-outcomes of an offer; from its held-out rate if its arms are too small."""
+    if unseen is not None and offer in unseen.offers:
+        return unseen.pseudo[:, unseen.offers.index(offer)]
+    rate = _retained_without(data.only(data.in_choice_set(offer)))
+    return pseudo_outcomes(data, (offer,), np.full((len(data), 2), rate))[:, 0]
 
 
 def _retained_without(part: ExperimentData) -> float:
