@@ -118,7 +118,7 @@ FIELDS = {
     "model_id": "the model",
     "effect": "expected change of the retention probability due to the offer",
     "effect_low": "lower bound of the effect",
-    "effect_source": "whether the effect was measured or assumed",
+    "effect_source": "whether the effect was assumed, measured, or combined from both",
     "expected_gain": "margin that the offer is expected to retain",
     "expected_cost": "expected cost of the offer",
     "expected_value": "expected gain minus expected cost",

@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 from churn.campaigns.delivery.audiences import AUDIENCES
 from churn.campaigns.delivery.planned import LIST_SCHEMA, PLANNED_COLUMNS, Planned
 from churn.errors import DataError
+from churn.reporting.page_tables import erase_from_page
+from churn.reporting.report import customers_listed
 from churn.results.spreadsheets import read_text, unguarded
 from churn.results.workbook import as_table, cells_of, text_of, write_workbook
 from churn.storage.erasures import Erased
@@ -31,7 +33,7 @@ from churn.storage.locks import exclusive, lock_beside
 from churn.storage.manifests import publish_with_manifest, sidecar_of, verify_file
 from churn.storage.publish import remove_leftovers
 
-WRITTEN = (".parquet", ".csv", ".xlsx", ".json")
+WRITTEN = (".parquet", ".csv", ".xlsx", ".json", ".duckdb", ".html", ".pdf")
 MANIFEST = ".manifest.json"
 RECORDS_AT_ONCE = 10_000
 
@@ -111,6 +113,10 @@ class FileEraser:
             raise DataError(f"{path} must have its manifest next to it", fix="Check it by hand.")
         if path.suffix == ".json":
             return self._erase_object(path)
+        if path.suffix == ".duckdb":
+            return self._erase_published(path, facts)
+        if path.suffix in (".html", ".pdf"):
+            return self._erase_report(path, facts)
         if path.suffix == ".csv":
             return self._erase_csv(path, facts)
         if path.suffix == ".xlsx":
@@ -202,17 +208,40 @@ class FileEraser:
             plan = read_text(path, LIST_SCHEMA).select(list(PLANNED_COLUMNS))
             update_plan_digest(self.ledger, plan, _remaining(plan, matching[1](plan)))
 
+    def _erase_published(self, path: Path, facts: dict[str, Any]) -> int:
+        """Erases from a file of `churn publish`, its tables and its documents."""
+        count = erase_from_page(path, None, self._is_erased)
+        if count and not self.dry_run:
+            with publish_with_manifest(path, _with_erased(facts, count)) as temporary:
+                erase_from_page(path, temporary, self._is_erased)
+        return count
+
+    def _erase_report(self, path: Path, facts: dict[str, Any]) -> int:
+        """Removes a report that lists an erased customer; one without ids lists nobody."""
+        if not facts.get("ids"):
+            return 0
+        if path.suffix == ".pdf":
+            rule = f"{path} cannot be searched for customers"
+            raise DataError(rule, fix="Remove it, and write the report again.")
+        gone = self.erased.among(set(customers_listed(path.read_text(encoding="utf-8"))))
+        if gone and not self.dry_run:
+            self._remove(path)
+        return len(gone)
+
+    def _remove(self, path: Path) -> None:
+        with exclusive(lock_beside(path), what=f"erasing {path.name}"):
+            path.unlink()
+            sidecar_of(path).unlink(missing_ok=True)
+        with suppress(OSError):
+            lock_beside(path).unlink()
+
     def _erase_object(self, path: Path) -> int:
         """Removes the whole file: an answer of `churn access` is about one customer."""
         name = json.loads(path.read_bytes()).get("customer_id")
         if not isinstance(name, str) or self.erased.date_of(name) is None:
             return 0
         if not self.dry_run:
-            with exclusive(lock_beside(path), what=f"erasing {path.name}"):
-                path.unlink()
-                sidecar_of(path).unlink(missing_ok=True)
-            with suppress(OSError):
-                lock_beside(path).unlink()
+            self._remove(path)
         return 1
 
 

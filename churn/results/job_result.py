@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from churn.data.audit import IdMatch, TableAudit
 from churn.storage.files import sha256_of
+
+if TYPE_CHECKING:
+    from churn.data.audit import IdMatch, TableAudit
 
 SCHEMA = 1
 Line = tuple[str, ...]

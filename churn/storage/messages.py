@@ -18,7 +18,7 @@ CONTACTED = ("sending", "sent", "unknown")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message(Record):
-    """One customer's message of a campaign's plan for one date, via "email" or "webhook".
+    """One customer's message of a campaign's plan for one date, via "email", "webhook" or "api".
 
     `token` is the end of its unsubscribe link. `parcel` identifies what is sent in one piece: a
     single message, or the batch that it is part of. `cause` is the other side's answer if it was

@@ -128,6 +128,27 @@ MIGRATIONS: tuple[Migration, ...] = (
         )""",
     ),
     ("ALTER TABLE plans ADD COLUMN intended_offer_id TEXT",),
+    (
+        """CREATE TABLE steps (
+            as_of TEXT NOT NULL, data TEXT NOT NULL, step TEXT NOT NULL, inputs TEXT NOT NULL,
+            run_id TEXT NOT NULL, exit_code INTEGER NOT NULL,
+            outputs TEXT NOT NULL, facts TEXT NOT NULL, finished_at TEXT NOT NULL,
+            PRIMARY KEY (as_of, data, step, inputs)
+        ) WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE api_keys (
+            prefix TEXT PRIMARY KEY, hash TEXT NOT NULL, name TEXT NOT NULL,
+            created_at TEXT NOT NULL, last_used_at TEXT, revoked_at TEXT
+        ) WITHOUT ROWID""",
+        """CREATE TABLE decisions (
+            key_hash TEXT PRIMARY KEY, customer_id TEXT NOT NULL,
+            request_hash TEXT NOT NULL, answer TEXT NOT NULL, decided_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE objections (
+            customer_id TEXT PRIMARY KEY, objected_at TEXT NOT NULL, source TEXT NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
 
 EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"

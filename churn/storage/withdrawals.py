@@ -88,6 +88,17 @@ def withdrawals(ledger: Ledger) -> list[Withdrawal]:
         return [Withdrawal.from_row(row) for row in found]
 
 
+def withdrawals_of(ledger: Ledger, customer_id: str) -> list[Withdrawal]:
+    """The withdrawals of one customer, by channel."""
+    with ledger.reading() as connection:
+        found = connection.execute(
+            f"SELECT {Withdrawal.columns()} FROM withdrawals WHERE customer_id = ? "  # noqa: S608
+            "ORDER BY channel",
+            (customer_id,),
+        )
+        return [Withdrawal.from_row(row) for row in found]
+
+
 def settle_doubts(ledger: Ledger, settled: Iterable[Withdrawal]) -> None:
     """Records since when withdrawals apply that arrived under a wrong clock; those repeated in the
     meantime are unchanged.

@@ -90,6 +90,31 @@ def compose(
     return _one_click(unsubscribe_url) + _checked_head(message.as_bytes())
 
 
+def compose_notice(
+    subject: str,
+    text: str,
+    html: str,
+    *,
+    sender: Mailbox,
+    to: str,
+    token: str,
+    at: datetime,
+) -> bytes:
+    """A message to the shop's own people in wire format, without an unsubscribe link; `to` is an
+    address accepted by `checked_address`.
+    """
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(sender)
+    message["To"] = to
+    message["Subject"] = _plain(_checked_subject(subject))
+    message["Date"] = at
+    message["Message-ID"] = message_id(token, sender.domain)
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    return _checked_head(message.as_bytes())
+
+
 def message_id(token: str, domain: str) -> str:
     """The Message-ID of a message: stable across retries, without revealing the token.
 

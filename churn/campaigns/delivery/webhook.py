@@ -88,10 +88,13 @@ class WebhookConnection:
 
     def send(self, batch: Batch) -> Outcome:
         """The outcome of the batch: "unknown" if it was sent and no reply ever came."""
-        body = body_of(batch, at=self.clock.now())
+        return self.post(batch[0].message.parcel, body_of(batch, at=self.clock.now()))
+
+    def post(self, message_id: str, body: bytes) -> Outcome:
+        """The outcome of any JSON body, posted under an id that is stable across retries."""
         silent = False
         for attempt in range(self.settings.retries + 1):
-            status, after = self._post(batch[0].message.parcel, body)
+            status, after = self._post(message_id, body)
             silent |= status is None
             outcome = _outcome(status)
             if outcome is not None:
