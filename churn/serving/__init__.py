@@ -1,1 +1,1 @@
-"""HTTP services: the unsubscribe page."""
+"""HTTP services: one application of the parts that `[serving]` switches on."""

@@ -1,0 +1,1 @@
+"""The HTTP API: scores, offers and consent for other services."""
