@@ -7,9 +7,11 @@ as text). Relative paths start at the file's folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from churn.analytics.settings import MetricsSettings
 from churn.campaigns.delivery.quiet_hours import QuietHours
 from churn.campaigns.delivery.settings import SECRETS as DELIVERY_SECRETS
-from churn.campaigns.delivery.settings import DeliverySettings
+from churn.campaigns.delivery.settings import DeliverySettings, loopback_or_https
 from churn.data.conditions import parse_condition
 from churn.data.databases import is_address
 from churn.data.erased import PrivacySettings
@@ -42,13 +44,18 @@ from churn.modeling.settings import TrackingSettings
 from churn.offers.frequency import FrequencyCap
 from churn.offers.groups import GroupRules
 from churn.recommendations.settings import RecommendSettings
+from churn.reporting.settings import DigestSettings
 from churn.scoring.language import DEFAULT_LANGUAGE, load_language
+from churn.serving.dashboard.access import Accounts, User
+from churn.serving.dashboard.oidc import OidcClient
+from churn.serving.settings import ServingSettings
 from churn.storage.erasures import Erased, read_erased
 from churn.storage.ledger_file import KEY_VARIABLE, stored_key
 
 _SHORTEST_HIDDEN = 3  # a shorter value occurs in too much text by chance
 PREFIX = "CHURN__"
 SIGNING_KEY = "CHURN_SIGNING_KEY"
+SESSION_KEY = "CHURN_SESSION_KEY"
 SECRETS = {
     "model.signing_key": SIGNING_KEY,
     "privacy.key": KEY_VARIABLE,
@@ -151,6 +158,39 @@ class OfferSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitorSettings:
+    """`[monitor]`: where the alerts of `churn monitor` go: a JSON file, a text file for the node
+    exporter of Prometheus, and the receiver of `[delivery.webhook]`.
+    """
+
+    __pydantic_config__ = STRICT
+    alerts: str | None = None
+    textfile: str | None = None
+    webhook: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """`[run]`: the folder of the nightly results, whether a plan is exported, sent or neither, the
+    transport, the age in days of the newest model from which on a new one is trained (never, if not
+    set, unless there is none), and the address of a health check that is told of every run.
+    """
+
+    __pydantic_config__ = STRICT
+    directory: str = "out"
+    deliver: Literal["none", "export", "send"] = "none"
+    through: str = "email"
+    retrain_after_days: Annotated[int, Field(ge=1)] | None = None
+    ping: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.ping is not None and not loopback_or_https(self.ping):
+            rule = "[run] ping must start with https://"
+            fix = "Only a receiver on this machine may use http."
+            raise ConfigError(rule, got=shown_address(self.ping), fix=fix)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything in `churn.toml`, and the folder that contains it."""
 
@@ -167,6 +207,10 @@ class Settings:
     offers: OfferSettings = field(default_factory=OfferSettings)
     recommend: RecommendSettings = field(default_factory=RecommendSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    serving: ServingSettings = field(default_factory=ServingSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    digest: DigestSettings = field(default_factory=DigestSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     folder: Path = Path()
 
@@ -236,6 +280,7 @@ def _settings(written: dict[str, Any], path: Path, environment: Mapping[str, str
     if settings.privacy.key is not None:
         stored_key(settings.ledger_path, settings.privacy.key)
     _check_quiet_hours(settings)
+    settings.serving.check()
     return settings
 
 
@@ -249,6 +294,74 @@ def load_tables(path: Path | str = "churn.toml") -> Tables:
         load_own_features(settings.path(settings.features.module))
     erased = settings.erased()
     return Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+
+
+def load_accounts(settings: Settings, *, environment: Mapping[str, str] | None = None) -> Accounts:
+    """The users of `[serving.users]` with the secrets that the environment holds.
+
+    Raises ConfigError if a variable is not set, or does not hold what it should.
+    """
+    environment = os.environ if environment is None else environment
+    users = {
+        name: User(
+            name=name,
+            role=user.role,
+            password_hash=_secret_of(user.password_variable, name, environment),
+            api_key=_secret_of(user.api_key_variable, name, environment),
+        )
+        for name, user in settings.serving.users.items()
+    }
+    external = "" if settings.serving.oidc is None else repr(settings.serving.oidc)
+    mark = hashlib.sha256(external.encode()).hexdigest()[:16] if external else ""
+    return Accounts(users, external_mark=mark)
+
+
+def load_oidc(
+    settings: Settings, *, environment: Mapping[str, str] | None = None
+) -> OidcClient | None:
+    """The client of `[serving.oidc]` with its secret from the environment; None without one."""
+    oidc = settings.serving.oidc
+    if oidc is None:
+        return None
+    environment = os.environ if environment is None else environment
+    secret = environment.get(oidc.client_secret_variable)
+    if not secret:
+        variable = oidc.client_secret_variable
+        rule = f"[serving.oidc] names the environment variable {variable}, which is not set"
+        raise ConfigError(rule, fix=f"Set {variable}.")
+    return OidcClient(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        client_secret=secret,
+        redirect_uri=oidc.redirect_uri,
+        label=oidc.label,
+        scopes=tuple(oidc.scopes),
+        name_claim=oidc.name_claim,
+        roles_claim=oidc.roles_claim,
+        roles={role: frozenset(values) for role, values in oidc.roles.items()},
+    )
+
+
+def _secret_of(variable: str | None, user: str, environment: Mapping[str, str]) -> str | None:
+    if variable is None:
+        return None
+    if not environment.get(variable):
+        rule = f"[serving.users.{user}] names the environment variable {variable}, which is not set"
+        raise ConfigError(rule, fix=f"Set {variable}.")
+    return environment[variable]
+
+
+def session_key(*, environment: Mapping[str, str] | None = None) -> bytes:
+    """The key that signs sessions; without one in the environment a random one, with which all
+    sessions end when the service does.
+    """
+    text = (os.environ if environment is None else environment).get(SESSION_KEY, "")
+    if not text:
+        return secrets.token_bytes(LEAST_KEY_LENGTH)
+    if len(text) < LEAST_KEY_LENGTH:
+        rule = f"{SESSION_KEY} must have at least {LEAST_KEY_LENGTH} characters"
+        raise ConfigError(rule, got=f"{len(text)}", fix="Make one with `openssl rand -hex 32`.")
+    return text.encode()
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -306,12 +419,15 @@ def _filled(value: Any, environment: Mapping[str, str]) -> Any:
         return {key: _filled(inner, environment) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner, environment) for inner in value]
-    if isinstance(value, str):
-        encoded = partial(quote, safe="") if is_address(value) else str
-        return re.sub(
-            r"\$\{(\w+)\}", lambda match: encoded(_variable(match[1], environment)), value
-        )
-    return value
+    return with_variables(value, environment) if isinstance(value, str) else value
+
+
+def with_variables(text: str, environment: Mapping[str, str]) -> str:
+    """The text with every `${VAR}` replaced, percent-encoded in an address; ConfigError if one is
+    not set.
+    """
+    encoded = partial(quote, safe="") if is_address(text) else str
+    return re.sub(r"\$\{(\w+)\}", lambda match: encoded(_variable(match[1], environment)), text)
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> str:

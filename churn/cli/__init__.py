@@ -12,8 +12,11 @@ from churn.cli import (  # isort: skip
     customers,
     offers,
     sending,
+    reporting,
+    service,
     privacy,
     registry,
+    operations,
 )
 from churn.cli.options import app
 from churn.cli.running import main
@@ -25,8 +28,11 @@ __all__ = [
     "main",
     "modelling",
     "offers",
+    "operations",
     "privacy",
     "registry",
+    "reporting",
     "sending",
+    "service",
     "shops",
 ]

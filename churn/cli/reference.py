@@ -107,9 +107,26 @@ NOTES = {
         "[sending.md](sending.md)."
     ),
     "serve": (
-        "The unsubscribe page that the links in e-mails lead to. Scores are not served yet: "
-        "[sending.md](sending.md#unsubscribe-page)."
+        "The unsubscribe page that the links in e-mails lead to, and the other parts that "
+        "`[serving]` switches on: [sending.md](sending.md#unsubscribe-page), [pages.md](pages.md), "
+        "[serving.md](serving.md)."
     ),
+    "publish": (
+        "Scores and plan of the date are read if they are on record; without scores the champion "
+        "scores. A plan is never made here: [report.md](report.md#publishing)."
+    ),
+    "report": (
+        "Reads the file of `churn publish`. Without `--ids` it names no customer and hides counts "
+        "of fewer than ten: [report.md](report.md#report)."
+    ),
+    "digest": (
+        "Reads the file of `churn publish`, names no customer, and sends nothing without `--send`: "
+        "[report.md](report.md#digest)."
+    ),
+    "keys": "Keys of programs that use the HTTP API: [serving.md](serving.md#api-keys).",
+    "keys create": "Only a hash of the key is kept: [serving.md](serving.md#api-keys).",
+    "keys list": "Revoked keys stay in the list.",
+    "keys revoke": "`PREFIX` is the part of the key between its two underscores.",
     "access": (
         "Everything stored about a customer, with an explanation of every field: "
         "[privacy.md](privacy.md)."
@@ -117,6 +134,17 @@ NOTES = {
     "forget": (
         "Erases customers from the ledger and from all written files, and keeps them out of "
         "later imports: [privacy.md](privacy.md)."
+    ),
+    "run": (
+        "Steps that are done on the same data with the same inputs are skipped. Steps, exit codes "
+        "and recipes for schedulers: [nightly.md](nightly.md)."
+    ),
+    "monitor": (
+        "Layers, limits and alerts: [monitor.md](monitor.md). `--out` writes one row per check."
+    ),
+    "prune": (
+        "What is removed and what never is: [privacy.md](privacy.md#retention-periods). Needs "
+        "`[privacy] keep_days`."
     ),
     "sync": "For trainings during which MLflow could not be reached: [serving.md](serving.md).",
     "demo": "From simulated orders to the measured result of a campaign: [demo.md](demo.md).",

@@ -20,7 +20,6 @@ from churn.cli.options import AsJson, Debug, app
 from churn.errors import ChurnError, harmless
 
 if TYPE_CHECKING:
-    from churn.cli.terminal import Reporter
     from churn.results.job_result import JobResult
 
 NOT_OPTIONS = frozenset({"progress", "return"})
@@ -41,10 +40,15 @@ def command(
 
         @functools.wraps(job)
         def run(*, as_json: bool = False, debug: bool = False, **options: Any) -> None:
-            def call(progress: Reporter) -> JobResult:
-                return job(progress, **options) if reports_progress else job(**options)
+            def call() -> JobResult:
+                if not reports_progress:  # the terminal's library is imported for progress alone
+                    return job(**options)
+                from churn.cli.terminal import progress_on_terminal
 
-            run_job(call, as_json=as_json, debug=debug, takes_long=takes_long)
+                with progress_on_terminal(quiet=as_json, lines=takes_long) as progress:
+                    return job(progress, **options)
+
+            run_job(call, as_json=as_json, debug=debug)
 
         _add_common_options(run, job)
         on.command(name)(run)
@@ -70,18 +74,11 @@ def _add_common_options(run: Callable[..., None], job: Callable[..., JobResult])
     run.__signature__ = inspect.Signature([*parameters, *common])  # type: ignore[attr-defined]
 
 
-def run_job(
-    job: Callable[[Reporter], JobResult], *, as_json: bool, debug: bool, takes_long: bool = False
-) -> None:
+def run_job(job: Callable[[], JobResult], *, as_json: bool, debug: bool) -> None:
     """Runs a job and shows its result, or exits with one line that states the cause."""
-    from churn.cli.terminal import progress_on_terminal, show
-
     try:
-        with (
-            _terminable(),
-            progress_on_terminal(quiet=as_json, lines=takes_long) as progress,
-        ):
-            result = job(progress)
+        with _terminable():
+            result = job()
     except ChurnError as failure:
         if debug:
             raise
@@ -95,6 +92,8 @@ def run_job(
     else:
         if as_json:
             typer.echo(json.dumps(result.to_dict(), default=str))
+        from churn.cli.terminal import show
+
         show(result, quiet=as_json)
         if result.failure is not None:
             typer.echo(f"error: {harmless(result.failure)}", err=True)

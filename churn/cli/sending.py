@@ -89,13 +89,13 @@ def serve(
         int, typer.Option("--port", min=0, max=65535, help="Port; 0: any free port.")
     ] = 8080,
 ) -> JobResult:
-    """Serve the unsubscribe page.
+    """Serve the unsubscribe page and the other parts of `[serving]`.
 
-    Answers the links in messages until Ctrl-C or SIGTERM.
+    Answers until Ctrl-C or SIGTERM.
     """
     from churn.commands.serve import serve as run
 
-    def announce(address: str) -> None:
-        typer.echo(f"serving the unsubscribe page on {address}/unsubscribe/", err=True)
+    def announce(part: str) -> None:
+        typer.echo(f"serving {part}", err=True)
 
     return run(config, host=host, port=port, announce=announce)

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def init(
     progress: Reporter,
     orders: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="ORDERS",
-            help="Orders or lines: CSV, Excel, Parquet, .gz or .zip; a folder or a quoted glob.",
+            help="Orders or lines: CSV, Excel, Parquet, .gz or .zip; a folder or a quoted glob; "
+            "or the address of a table.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = CHURN_TOML,
@@ -54,7 +55,7 @@ def init(
 ) -> JobResult:
     """Write a churn.toml for your orders.
 
-    Detects the format and the columns of the files, and reads the orders with the result.
+    Detects the format and the columns of the orders, and reads them with the result.
     """
     from churn.commands.init import given_answers, init_result, pairs
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +15,9 @@ from rich.status import Status
 from rich.table import Table
 
 from churn.errors import harmless
-from churn.results.job_result import JobResult, Line
+
+if TYPE_CHECKING:
+    from churn.results.job_result import JobResult, Line
 
 NUMERIC = frozenset("0123456789,.-+%± ")
 UNBOUNDED = 10_000  # columns: more than any table needs

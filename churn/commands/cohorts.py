@@ -34,30 +34,16 @@ def cohorts(
     `customers,cohort=2010-12,age=3`, the list of its customers.
     """
 
-    def active_for(session: Session) -> int:
-        stated = session.settings.metrics.active_days if active is None else active
-        return active_days(session, stated)
-
-    def length(session: Session) -> str:
-        return str(session.settings.metrics.period) if period is None else period
-
     def analysis(session: Session) -> Analysis:
-        progress("following cohorts")
-        return analyse(
-            session.tables,
-            as_of=session.as_of,
-            active_days=active_for(session),
-            period=length(session),
-            margin_rate=session.settings.value.margin_rate,
-        )
+        return cohorts_analysis(session, period=period, active=active)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         return cohort_customers(
             session.tables,
             cell,
-            active_days=active_for(session),
+            active_days=_active_days(session, active),
             as_of=session.as_of,
-            period=length(session),
+            period=_length(session, period),
         )
 
     return run_analysis(
@@ -70,3 +56,25 @@ def cohorts(
         as_of=as_of,
         progress=progress,
     )
+
+
+def cohorts_analysis(
+    session: Session, *, period: str | None = None, active: int | None = None
+) -> Analysis:
+    """The cohorts at the session's date; the defaults are those of `[metrics]`."""
+    session.progress("following cohorts")
+    return analyse(
+        session.tables,
+        as_of=session.as_of,
+        active_days=_active_days(session, active),
+        period=_length(session, period),
+        margin_rate=session.settings.value.margin_rate,
+    )
+
+
+def _active_days(session: Session, stated: int | None) -> int:
+    return active_days(session, session.settings.metrics.active_days if stated is None else stated)
+
+
+def _length(session: Session, stated: str | None) -> str:
+    return str(session.settings.metrics.period) if stated is None else stated

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from churn.commands.session import Progress, Session, open_session, resolve_clock, silent
 from churn.errors import ModelError
 from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers
+from churn.offers.effects import effect_of_shift
 from churn.results.job_result import JobResult, Line, Table, hashed
+from churn.uplift.average import Estimate, Z
 from churn.uplift.experiment import ExperimentData, build_experiment
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
@@ -33,6 +37,11 @@ class Learnt:
     data: ExperimentData | None
     saved: Path | None
 
+    @property
+    def findings(self) -> Mapping[str, Finding]:
+        """What was found, by offer."""
+        return {} if self.study is None else self.study.findings
+
 
 def effects(config: Path, *, as_of: str | None = None, progress: Progress = silent) -> JobResult:
     """The findings for every offer with randomised contacts, saved next to the models for
@@ -41,7 +50,7 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
     with open_session("effects", config, as_of=as_of, progress=progress) as session:
         offers = session.offers
         learnt = _learn(session)
-        findings = {} if learnt.study is None else learnt.study.findings
+        findings, planned = learnt.findings, _planned(learnt, offers)
         session.facts |= {name: finding.verdict for name, finding in findings.items()}
     return JobResult(
         command="effects",
@@ -51,10 +60,14 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
         rows={"contacts_by_lot": 0 if learnt.data is None else len(learnt.data)},
         audits=session.tables.audits,
         left_out={} if learnt.data is None else {"trial": learnt.data.left_out},
-        metrics=_metrics(learnt, offers),
+        metrics=_metrics(learnt, offers, planned),
         files={} if learnt.saved is None else hashed(learnt.saved / "manifest.json"),
         warnings=tuple(_notes(learnt)),
-        tables=(_offers_table(findings, offers), _reasons_table(findings), _groups_table(findings)),
+        tables=(
+            _offers_table(findings, offers, planned),
+            _reasons_table(findings),
+            _groups_table(findings),
+        ),
     )
 
 
@@ -89,9 +102,31 @@ def _learn(session: Session) -> Learnt:
     return Learnt(result, data, saved)
 
 
-def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
+def _planned(learnt: Learnt, offers: Offers) -> dict[str, Estimate]:
+    """The average effect that a plan uses for each offer of the experiment that the catalogue
+    still has: its assumption, updated by what was found, at the control group's churn rate.
+    """
+    if learnt.study is None:
+        return {}
+    known, planned = LearntEffects.of_study(learnt.study), {}
+    for name, finding in learnt.findings.items():
+        rate = finding.retained_without
+        fitting = [offer for offer in offers if 0 <= rate + offer.effect <= 1]
+        column = next((n for n, offer in enumerate(fitting) if offer.offer_id == name), None)
+        if column is None:
+            continue
+        bounds = known.shifts(fitting, base_rate=1 - rate).bounds(column)
+        low, mean, high = (float(effect_of_shift(np.array(1 - rate), shift)) for shift in bounds)
+        planned[name] = Estimate(mean, (high - low) / (2 * Z))
+    return planned
+
+
+def _metrics(learnt: Learnt, offers: Offers, planned: Mapping[str, Estimate]) -> dict[str, Any]:
     """The finding of each offer; without randomised contacts, the assumed effect."""
-    findings = {} if learnt.study is None else learnt.study.findings
+    found = {
+        name: {**finding.to_dict(), "planned": planned[name].to_dict() if name in planned else None}
+        for name, finding in learnt.findings.items()
+    }
     assumed = {
         offer.offer_id: {
             "verdict": "assumed",
@@ -102,10 +137,10 @@ def _metrics(learnt: Learnt, offers: Offers) -> dict[str, Any]:
             },
         }
         for offer in offers
-        if offer.offer_id not in findings
+        if offer.offer_id not in found
     }
     return {
-        "offers": {name: finding.to_dict() for name, finding in findings.items()} | assumed,
+        "offers": found | assumed,
         "observational": {} if learnt.data is None else dict(learnt.data.observational),
     }
 
@@ -123,27 +158,28 @@ def _notes(learnt: Learnt) -> Iterator[str]:
         yield f"{count:,} contact{'' if count == 1 else 's'} left out: {reason}"
 
 
-def _offers_table(findings: Mapping[str, Finding], offers: Offers) -> Table:
-    measured = [_measured_line(finding) for finding in findings.values()]
+def _offers_table(
+    findings: Mapping[str, Finding], offers: Offers, planned: Mapping[str, Estimate]
+) -> Table:
+    measured = [_measured_line(one, planned.get(name)) for name, one in findings.items()]
     stated = [
         (
             offer.offer_id,
             *("", "", ""),
             _stated(offer),
-            "assumed",
-            "",
+            *("assumed", "", ""),
         )
         for offer in offers
         if offer.offer_id not in findings
     ]
     header = (
         *("offer", "sent", "control", "retained in control", "effect, points"),
-        *("verdict", "needed per arm"),
+        *("verdict", "used by plans", "needed per arm"),
     )
     return Table("Effect on retention by offer (90 % intervals)", header, (*measured, *stated))
 
 
-def _measured_line(finding: Finding) -> Line:
+def _measured_line(finding: Finding, planned: Estimate | None) -> Line:
     average = finding.line.average
     return (
         finding.offer_id,
@@ -151,6 +187,7 @@ def _measured_line(finding: Finding) -> Line:
         f"{finding.retained_without:.1%}",
         _points(average.estimate, average.high),
         finding.verdict,
+        "" if planned is None else _points(planned.estimate, planned.high),
         f"{finding.needed_per_arm:,}",
     )
 

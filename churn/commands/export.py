@@ -35,7 +35,7 @@ from churn.storage.exports import Export, record_export
 from churn.storage.postgres.address import Place, place_of
 
 
-def export(
+def export(  # noqa: PLR0913 - the options of the command, each by its own name
     config: Path,
     *,
     plan: Place | str,
@@ -44,13 +44,17 @@ def export(
     offer: str | None = None,
     on: str | None = None,
     replace: bool = False,
+    run_id: str | None = None,
+    plan_run_id: str | None = None,
+    by: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
     """The plan's offers that may be sent on a date, as a list or as an audience of hashes.
 
     The plan and a list are files or tables, `postgresql://…#table`; an audience is a file.
     The date defaults to the end of the data, or the plan's own where that is later. The plan has to
-    be the one on record for its campaign and date; what was exported is remembered in the ledger.
+    be the one on record for its campaign and date, and of the run `plan_run_id` if that is given;
+    what was exported is remembered in the ledger, with who asked for it, `by`.
     """
     kind = None if audience_name is None else audience(audience_name)
     target, given, asked = place_of(out), place_of(plan), asked_date(on)
@@ -59,14 +63,17 @@ def export(
     kept = [*inputs(config), given, *code_files(catalogue)]
     check_out(target, LISTS if kind is None else None, keep=kept, option="--to")
     with (
-        open_session("export", config, as_of=asked, progress=progress, beyond_data=True) as session,
+        open_session(
+            "export", config, as_of=asked, progress=progress, beyond_data=True, run_id=run_id
+        ) as session,
         session.writing_result(target, LISTS, keep=kept, option="--to") as writer,
     ):
+        session.facts |= {} if by is None else {"by": by}
         table = plan_table(given)
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, given)
+        check_on_record(session, planned, given, plan_run_id=plan_run_id)
         progress("checking consent")
         sent = _sendable(session, table, kind, offer=offer, on=when)
         rows = sent.table

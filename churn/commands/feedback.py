@@ -34,13 +34,11 @@ def feedback(
     """
 
     def analyse(session: Session) -> Analysis:
-        worth = None
+        rows = None
         if scores is not None:
             rows = read_result(place_of(scores), SCORES)[0]
-            worth = Worth.of_scores(without_erased(rows, session.erased))
-        progress("reading the feedback")
-        days = active_days(session, session.settings.metrics.active_days)
-        return analyse_feedback(session.snapshot, active_days=days, worth=worth)
+            rows = without_erased(rows, session.erased)
+        return feedback_analysis(session, scores=rows)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         return feedback_customers(session.snapshot, cell)
@@ -55,3 +53,11 @@ def feedback(
         as_of=as_of,
         progress=progress,
     )
+
+
+def feedback_analysis(session: Session, *, scores: pa.Table | None = None) -> Analysis:
+    """The feedback at the session's date; the worklist by the value at risk in the scores."""
+    worth = None if scores is None else Worth.of_scores(scores)
+    session.progress("reading the feedback")
+    days = active_days(session, session.settings.metrics.active_days)
+    return analyse_feedback(session.snapshot, active_days=days, worth=worth)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from churn.commands.starter_files import (
     Answers,
@@ -15,11 +18,12 @@ from churn.commands.starter_files import (
     with_feedback,
 )
 from churn.commands.summaries.overview import audit_table, overview_tables
-from churn.config import load_settings
-from churn.data.databases import is_address
+from churn.config import load_settings, with_variables
+from churn.data.databases import fetch, is_address
 from churn.data.overview import overview
 from churn.data.profiling.feedback import profile_feedback
 from churn.data.profiling.guess import OrdersGuess, profile_orders
+from churn.data.settings import OrdersSource
 from churn.data.tables import Tables
 from churn.errors import ChurnError, ConfigError
 from churn.results.job_result import JobResult, Line, Table, hashed
@@ -44,7 +48,7 @@ class InitResult:
 
 
 def init(
-    paths: Sequence[Path],
+    sources: Sequence[Path | str],
     *,
     out: Path = Path("churn.toml"),
     force: bool = False,
@@ -53,33 +57,71 @@ def init(
     ask: Ask | None = None,
     feedback: Mapping[str, Path] | None = None,
 ) -> InitResult:
-    """Settings for the orders in files, folders or globs, and `offers.toml` if there is none.
+    """Settings for the orders in files, folders or globs, or in one table of a database or lake,
+    and `offers.toml` if there is none.
 
-    `feedback` names the files of the tables `surveys` and `reviews`.
+    An address is written as given; relative paths in it start at the folder of `out`. `feedback`
+    names the files of the tables `surveys` and `reviews`.
 
     `columns`, ours → theirs, are taken as given; what neither they, the files nor `answers` state
-    is asked with `ask`, if given. ConfigError if `out` exists, unless `force`; DataError if the
-    files cannot be read as orders. An existing catalogue of offers is never replaced.
+    is asked with `ask`, if given. ConfigError if `out` exists, unless `force`, or if an address
+    contains a password; DataError if the files cannot be read as orders. An existing catalogue of
+    offers is never replaced.
     """
-    if any(is_address(str(path)) for path in paths):
-        rule = "churn init reads files, not a database"
-        fix = "Export some rows to a file, or write [data.orders] by hand."
-        raise ConfigError(rule, fix=fix)
     if out.exists() and not force:
         rule = f"{out} must not exist yet"
         raise ConfigError(rule, got="a file", fix="Pass --force to replace it, or --out FILE.")
     given = dict(columns or {})
-    guess = profile_orders(*paths, given=given)
-    if ask is not None:
-        given, answers = _asked(guess, given, answers or Answers(), ask)
-        guess = profile_orders(*paths, given=given) if given != (columns or {}) else guess
-    settings = config_text(guess, folder=out.parent, answers=answers)
-    settings, consents = with_consents(settings, guess, folder=out.parent)
+    with _profiling(sources, out.parent) as profiled:
+        guess = profiled(given)
+        if ask is not None:
+            given, answers = _asked(guess, given, answers or Answers(), ask)
+            guess = profiled(given) if given != (columns or {}) else guess
+        settings = config_text(guess, folder=out.parent, answers=answers)
+        settings, consents = with_consents(settings, guess, folder=out.parent)
     for table, path in (feedback or {}).items():
         settings = with_feedback(settings, profile_feedback(table, path), folder=out.parent)
     _write(out, settings)
     text = _offers_text(guess, answers or Answers())
     return InitResult(out, _start_offers(out.with_name("offers.toml"), text), guess, consents)
+
+
+@contextmanager
+def _profiling(
+    sources: Sequence[Path | str], folder: Path
+) -> Iterator[Callable[[Mapping[str, str]], OrdersGuess]]:
+    """The profile of the orders, given columns; a table of a database is copied for the block."""
+    texts = [str(source) for source in sources]
+    if not any(map(is_address, texts)):
+        paths = [Path(source) for source in sources]
+        yield lambda given: profile_orders(*paths, given=given)
+        return
+    for text in texts:
+        _check_no_password(text)
+    meant = [with_variables(text, os.environ) for text in texts]
+    fetched = fetch({"orders": OrdersSource(source=meant)}, folder=folder, whole=True)
+    try:
+        copy = fetched.tables["orders"]
+
+        def profiled(given: Mapping[str, str]) -> OrdersGuess:
+            guess = profile_orders(copy.path, given=given, name=str(copy.address))
+            return replace(guess, address=texts[0], decimal=".")  # detected in each run
+
+        yield profiled
+    finally:
+        fetched.close()
+
+
+def _check_no_password(text: str) -> None:
+    try:
+        parts = urlsplit(text)
+        given = [parts.password or "", *parse_qs(parts.query).get("password", ())]
+    except ValueError:
+        return  # refused with its reason where it is read
+    if any(secret and not secret.startswith("${") for secret in given):
+        rule = "an address must not contain a password, since it is written to the settings"
+        fix = "Write ${SHOP_PASSWORD} in its place, in single quotes, and set that variable."
+        raise ConfigError(rule, fix=fix)
 
 
 def _offers_text(guess: OrdersGuess, answers: Answers) -> str:
@@ -159,7 +201,7 @@ def _share(text: str) -> float:
 
 
 def init_result(
-    paths: Sequence[Path],
+    sources: Sequence[Path | str],
     *,
     out: Path = Path("churn.toml"),
     force: bool = False,
@@ -172,7 +214,7 @@ def init_result(
     reading the orders with these settings.
     """
     done = init(
-        paths,
+        sources,
         out=out,
         force=force,
         columns=columns,

@@ -35,20 +35,7 @@ def journey(
     """The journey from an earlier date, by default 28 days before, to `as_of`."""
 
     def analyse(session: Session) -> Analysis:
-        return with_segments(session, partial(followed, session))
-
-    def followed(session: Session, frozen: Segmentation) -> Analysis:
-        base = _base(session)
-        progress("following the customers")
-        period = period_between(base, since)
-        window = window_of(
-            base,
-            horizon_days=resolve_clock(session).horizon_days,
-            feedback=unhappy_days(session.snapshot),
-        )
-        found = frictions_before_lapses(base, window)
-        loyal_days = frozen.bounds.purchase_days[2]
-        return analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
+        return journey_analysis(session, since=since)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         base = _base(session)
@@ -66,6 +53,25 @@ def journey(
         as_of=as_of,
         progress=progress,
     )
+
+
+def journey_analysis(session: Session, *, since: str | None = None) -> Analysis:
+    """The journey from an earlier date, by default 28 days before, to the session's date."""
+    return with_segments(session, partial(_followed, session, since))
+
+
+def _followed(session: Session, since: str | None, frozen: Segmentation) -> Analysis:
+    base = _base(session)
+    session.progress("following the customers")
+    period = period_between(base, since)
+    window = window_of(
+        base,
+        horizon_days=resolve_clock(session).horizon_days,
+        feedback=unhappy_days(session.snapshot),
+    )
+    found = frictions_before_lapses(base, window)
+    loyal_days = frozen.bounds.purchase_days[2]
+    return analyse_journey(base, period, loyal_days=loyal_days, frictions=found)
 
 
 def _base(session: Session) -> CustomerBase:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ class MadePlan:
     on_record: bool = True
 
 
-def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan:
+def made_plan(
+    session: Session, place: Place | None, offers: Offers, *, before: date | None = None
+) -> MadePlan:
     """The plan in a file or table, as written; without one, the newest of the campaign.
 
     DataError if a file does not state its shares, or they differ from those in the ledger;
@@ -54,11 +57,11 @@ def made_plan(session: Session, place: Place | None, offers: Offers) -> MadePlan
     """
     if place is not None:
         return _as_on_record(_given(place, session.erased), session.ledger, _name(place))
-    last = session.ledger.last_plan(offers.campaign_id, session.as_of)
+    last = session.ledger.last_plan(offers.campaign_id, before or session.as_of)
     if last is None:
         rule = f"the ledger must contain a plan of campaign {offers.campaign_id!r}"
         fix = "Pass --plan FILE, or make one with `churn plan`."
-        raise ConfigError(rule, got=f"none before {session.as_of}", fix=fix)
+        raise ConfigError(rule, got=f"none before {before or session.as_of}", fix=fix)
     run, rows = last
     names = (*PLANNED, INTENDED)
     frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in names})
@@ -135,14 +138,15 @@ def measure(
     scores: Place | str | None = None,
     out: Path | str | None = None,
     as_of: str | None = None,
+    planned_before: date | None = None,
     progress: Progress = silent,
 ) -> JobResult:
     """The effect of a plan on retained customers, orders and margin, its cost and its net result.
 
     `plan` is a file or a table, `postgresql://…#table`; without one, the newest of the catalogue's
-    campaign in the ledger. `scores` are those of the plan's date, for CUPED. `out` gets one row per
-    customer, and a manifest with the totals of money. Exit code 4 if the groups are not those that
-    were planned (sample ratio mismatch).
+    campaign in the ledger, dated before `planned_before` (default: `as_of`). `scores` are those of
+    the plan's date, for CUPED. `out` gets one row per customer, and a manifest with the totals of
+    money. Exit code 4 if the groups are not those that were planned (sample ratio mismatch).
     """
     given, scored = (None if place is None else place_of(place) for place in (plan, scores))
     kept = [*inputs(config), *(place for place in (given, scored) if place is not None)]
@@ -154,7 +158,7 @@ def measure(
         _writing(session, file, kept) as writer,
     ):
         offers = session.offers
-        made = made_plan(session, given, offers)
+        made = made_plan(session, given, offers, before=planned_before)
         progress("counting orders and margin after the plan")
         measured = measured_rows(
             made.rows,

@@ -45,23 +45,7 @@ def metrics(
     """
 
     def analysis(session: Session) -> Analysis:
-        options = _options(session, period, by)
-
-        def counted(options: MetricOptions) -> Analysis:
-            progress("counting customers")
-            return analyse(
-                session.tables,
-                as_of=session.as_of,
-                active_days=_active_days(session, active),
-                options=options,
-            )
-
-        if SEGMENT not in options.by:
-            return counted(options)
-        clock = resolve_clock(session)
-        return with_segments(
-            session, lambda frozen: counted(replace(options, frozen=frozen, clock=clock))
-        )
+        return metrics_analysis(session, period=period, by=by, active=active)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         segments = None
@@ -86,6 +70,33 @@ def metrics(
         customers=customers,
         as_of=as_of,
         progress=progress,
+    )
+
+
+def metrics_analysis(
+    session: Session,
+    *,
+    period: str | None = None,
+    by: Sequence[str] = (),
+    active: int | None = None,
+) -> Analysis:
+    """The metrics at the session's date; the defaults are those of `[metrics]`."""
+    options = _options(session, period, by)
+
+    def counted(options: MetricOptions) -> Analysis:
+        session.progress("counting customers")
+        return analyse(
+            session.tables,
+            as_of=session.as_of,
+            active_days=_active_days(session, active),
+            options=options,
+        )
+
+    if SEGMENT not in options.by:
+        return counted(options)
+    clock = resolve_clock(session)
+    return with_segments(
+        session, lambda frozen: counted(replace(options, frozen=frozen, clock=clock))
     )
 
 

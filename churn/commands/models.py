@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from churn.commands.agreement import check_agreement
 from churn.commands.model_store import ModelStore, challenger_of, follow, followed, record
-from churn.commands.score import check_agreement
 from churn.commands.session import Progress, on_record, silent
 from churn.config import Settings, load_settings
 from churn.errors import ConfigError, GateError, ModelError, shown_address

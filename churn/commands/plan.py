@@ -55,6 +55,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     dry_run: bool = False,
     run_id: str | None = None,
     accept_change: bool = False,
+    by: str | None = None,
     progress: Progress = silent,
 ) -> JobResult:
     """The plan as of a date, based on the given scores or, without them, on the champion's.
@@ -65,7 +66,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     in `out` does not replace it, unless `accept_change`. Customers on the `worklist`, a file as
     written by `churn feedback`, get offers with the objective `service` only. With `customers`, a
     file as written by `--customers CELL`, the plan is of these alone; all others are left out and
-    counted.
+    counted. `by` is who asked for it, which the ledger records.
     """
     target, given = place_of(out), None if scores is None else place_of(scores)
     kept = [*inputs(config), *([] if given is None else [given])]
@@ -74,6 +75,7 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
     owed = set() if worklist is None else customers_on(worklist, **WORKLIST)
     listed = None if customers is None else customers_on(customers, **CUSTOMERS)
     with open_session("plan", config, as_of=as_of, progress=progress, run_id=run_id) as session:
+        session.facts |= {} if by is None else {"by": by}
         settings = session.settings
         offers = session.offers
         with session.writing_result(target, PLANS, keep=kept) as writer:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.analytics.segmentation import Segmentation
+from churn.commands.agreement import check_agreement
 from churn.commands.customer_lists import customers_to_explain
 from churn.commands.previous_results import SCORES, earlier_scores, figures_of, guarded
 from churn.commands.segment_bounds import freeze, frozen_bounds
@@ -19,11 +20,10 @@ from churn.commands.summaries.scores import (
     BASE,
     CHANGED,
     base_table,
-    change_counts,
     changes_table,
+    score_metrics,
 )
 from churn.config import Settings
-from churn.errors import ConfigError
 from churn.modeling.bundle import load_bundle
 from churn.modeling.manifest import CHAMPION, judged_provisionally
 from churn.modeling.model import ChurnModel
@@ -165,32 +165,6 @@ def _fetched(settings: Settings, address: str) -> ChurnModel:
         shutil.rmtree(place.parent, ignore_errors=True)
 
 
-def check_agreement(settings: Settings, fitted: ChurnModel) -> None:
-    """Raises ConfigError if the settings differ from those that the model was trained with."""
-    data = fitted.manifest_.get("data", {})  # empty for a model saved from Python
-    zone = settings.data.day_timezone
-    pairs = {
-        "[churn] mode": (settings.churn.mode, fitted.clock_.mode),
-        "[churn] horizon_days": (settings.churn.horizon_days, fitted.clock_.horizon_days),
-        "[churn] lookback_days": (settings.churn.lookback_days, fitted.clock_.lookback_days),
-        "[churn] min_tenure_days": (settings.churn.min_tenure_days, fitted.clock_.min_tenure_days),
-        "[churn] lead_days": (settings.churn.lead_days, fitted.cutoffs_.lead_days),
-        "[value] margin_rate": (settings.value.margin_rate, fitted.margin_rate),
-        "[data] currency": (
-            settings.data.currency,
-            data.get("currency", settings.data.currency),
-        ),
-        "[data] day_timezone": (zone, data.get("day_timezone", zone)),
-    }
-    if fitted.clock_.is_contractual:
-        grace = (settings.churn.grace_days, fitted.cutoffs_.grace_days)
-        pairs["[churn] grace_days"] = grace
-    for key, (now, then) in pairs.items():
-        if now not in ("auto", then):
-            rule = f"{key} must be {then!r}, as in the training of the model"
-            raise ConfigError(rule, got=repr(now), fix="Change it back, or train again.")
-
-
 def _facts(
     session: Session, fitted: ChurnModel, scores: Scores, earlier: EarlierScores | None
 ) -> dict[str, object]:
@@ -204,6 +178,7 @@ def _facts(
         "language": session.settings.scoring.language,
         "since": None if earlier is None else earlier.facts(),
         "dropped": dict(scores.dropped),
+        "population": dict(scores.population),
     }
 
 
@@ -256,7 +231,6 @@ def _result(
     if judged_provisionally(fitted.manifest_):
         notes = (PROVISIONAL, *notes)
     currency = session.settings.data.currency
-    changes = change_counts(scores.select(CHANGED))
     return JobResult(
         command="score",
         run_id=session.run_id,
@@ -270,7 +244,7 @@ def _result(
         audits=session.tables.audits,
         left_out={"customers": scores.dropped},
         model_id=fitted.manifest_["model_id"],
-        metrics={"changes": changes} if changes else {},
+        metrics=score_metrics(scores.select([*BASE, *CHANGED])),
         files=files,
         warnings=notes,
         tables=(

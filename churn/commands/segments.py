@@ -39,14 +39,10 @@ def segments(
     """
 
     def analyse(session: Session) -> Analysis:
-        frozen = frozen_segments(session)
         if refit:
-            return _refitted(session, frozen, earlier_date(session.as_of, since))
-        progress("segmenting")
-        found, fixed = _base(session, frozen, earlier_date(session.as_of, since))
-        if frozen is None or frozen.clusters is None:
-            freeze(session, fixed)
-        return found
+            when = earlier_date(session.as_of, since)
+            return _refitted(session, frozen_segments(session), when)
+        return segments_analysis(session, since=since)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         frozen = frozen_for_lists(session)
@@ -66,6 +62,16 @@ def segments(
         as_of=as_of,
         progress=progress,
     )
+
+
+def segments_analysis(session: Session, *, since: str | None = None) -> Analysis:
+    """The segments at the session's date, and the migration since an earlier one."""
+    frozen = frozen_segments(session)
+    session.progress("segmenting")
+    found, fixed = _base(session, frozen, earlier_date(session.as_of, since))
+    if frozen is None or frozen.clusters is None:
+        freeze(session, fixed)
+    return found
 
 
 def _base(

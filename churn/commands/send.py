@@ -26,7 +26,7 @@ from churn.commands.delivery.plan_on_record import (
     delivery_date,
     plan_table,
 )
-from churn.commands.session import Progress, Session, open_session, silent
+from churn.commands.session import Progress, Session, open_session, recorded_objectors, silent
 from churn.config import Settings, load_settings
 from churn.data.tables import Tables
 from churn.errors import ConfigError, StorageError
@@ -63,6 +63,9 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     replace: bool = False,
     retry_unknown: bool = False,
     wait: bool = False,
+    run_id: str | None = None,
+    plan_run_id: str | None = None,
+    by: str | None = None,
     clock: Clock | None = None,
     progress: Progress = silent,
 ) -> JobResult:
@@ -71,7 +74,8 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     The plan is a file or a table, `postgresql://…#table`.
     The date is that of `churn export`. A `dry_run` counts, a `preview` also writes one message of
     each offer into a folder; neither sends anything. At most `limit` messages are sent. Exit code 7
-    if the other side fails: the next run sends the rest.
+    if the other side fails: the next run sends the rest. With `plan_run_id`, the plan has to be of
+    that run. `by` is who asked for it, which the ledger records.
     """
     settings = load_settings(config)
     looks = dry_run or preview is not None
@@ -90,13 +94,16 @@ def send(  # noqa: PLR0913 - the options of the command, each by its own name
     _wait_for_opening(settings.quiet_hours, request, progress)
     with (
         exclusive(lock_beside(settings.path("send")), what="sending"),
-        open_session("send", config, as_of=asked, progress=progress, beyond_data=True) as session,
+        open_session(
+            "send", config, as_of=asked, progress=progress, beyond_data=True, run_id=run_id
+        ) as session,
     ):
+        session.facts |= {"dry_run": looks, **({} if by is None else {"by": by})}
         since = last_told(session.ledger)
         planned = Planned.read(table)
         check_offer(offer, planned)
         when = delivery_date(session, planned, asked=on is not None)
-        check_on_record(session, planned, given)
+        check_on_record(session, planned, given, plan_run_id=plan_run_id)
         picked = _picked(products, table)
         outbox = _outbox(session, table, planned, request, picked, on=when)
         if planned is not None and outbox.outgoing:
@@ -172,6 +179,7 @@ def _still_reachable(
     settings = session.settings
     erased = settings.erased()  # includes customers erased in the meantime
     tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+    tables = replaced(tables, objecting=recorded_objectors(settings, session.ledger))
     try:
         consents = replaced(session.consents, tables=tables, erased=erased)
         return reachable_customers(consents, table, planned, request, on=on)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from churn.storage.erasures import Erased, remembered
 from churn.storage.files import check_name
 from churn.storage.ledger import Ledger
 from churn.storage.ledger_file import check_kept
+from churn.storage.objections import objections
 from churn.storage.postgres.address import Place, TableAddress
 from churn.storage.postgres.layout import Layout
 
@@ -157,6 +158,7 @@ def open_session(
         progress("reading the tables")
         erased = settings.erased()  # read while on record: `churn forget` waits, or is noticed
         tables = Tables.from_settings(settings.data, folder=settings.folder, erased=erased)
+        tables = replace(tables, objecting=recorded_objectors(settings, ledger))
         try:
             resolved = when if beyond_data and when is not None else _resolved(tables, when)
             if tables.audits["orders"].rows_kept:
@@ -165,6 +167,11 @@ def open_session(
             yield Session(command, run, settings, tables, resolved, ledger, erased, facts, progress)
         finally:
             tables.close()
+
+
+def recorded_objectors(settings: Settings, ledger: Ledger) -> frozenset[str]:
+    """The customers whose objection to profiling is on record in the ledger."""
+    return frozenset(map(settings.same_customer, objections(ledger)))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from churn.analytics.analysis import Analysis
 from churn.analytics.cells import Cell
 from churn.analytics.customer_base import CustomerBase
 from churn.analytics.segment_history import SegmentRule
+from churn.analytics.segmentation import Segmentation
 from churn.analytics.signals import signal_customers
 from churn.analytics.signals import signals as analyse_signals
 from churn.analytics.splits import SEGMENT
@@ -36,29 +37,15 @@ def signals(
     `period` and `active_days` default to those of `[metrics]`.
     """
 
-    def length(session: Session) -> str:
-        return str(session.settings.metrics.period) if period is None else period
-
-    def base(session: Session) -> CustomerBase:
-        stated = session.settings.metrics.active_days if active_days is None else active_days
-        days = resolved_active_days(session, stated)
-        progress("comparing with last year")
-        return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
-
     def analyse(session: Session) -> Analysis:
-        found, clock = base(session), resolve_clock(session)
-        return with_segments(
-            session,
-            lambda frozen: analyse_signals(
-                found, length(session), SegmentRule(frozen.bounds, clock)
-            ),
-        )
+        return signals_analysis(session, period=period, active=active_days)
 
     def list_cell(session: Session, cell: Cell) -> pa.Table:
         segments = None
         if cell.keys.get("split") == SEGMENT:
             segments = SegmentRule(frozen_for_lists(session).bounds, resolve_clock(session))
-        return signal_customers(base(session), length(session), cell, segments)
+        base = _base(session, active_days)
+        return signal_customers(base, _length(session, period), cell, segments)
 
     return run_analysis(
         "signals",
@@ -70,3 +57,27 @@ def signals(
         as_of=as_of,
         progress=progress,
     )
+
+
+def signals_analysis(
+    session: Session, *, period: str | None = None, active: int | None = None
+) -> Analysis:
+    """What moved before the session's date; the defaults are those of `[metrics]`."""
+    base, clock = _base(session, active), resolve_clock(session)
+
+    def compared(frozen: Segmentation) -> Analysis:
+        return analyse_signals(base, _length(session, period), SegmentRule(frozen.bounds, clock))
+
+    return with_segments(session, compared)
+
+
+def _base(session: Session, stated: int | None) -> CustomerBase:
+    days = resolved_active_days(
+        session, session.settings.metrics.active_days if stated is None else stated
+    )
+    session.progress("comparing with last year")
+    return CustomerBase.of(session.tables, as_of=session.as_of, active_days=days)
+
+
+def _length(session: Session, stated: str | None) -> str:
+    return str(session.settings.metrics.period) if stated is None else stated

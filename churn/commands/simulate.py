@@ -114,8 +114,6 @@ def _contacts(shop: Path, plan: Path, sent: Path | None) -> pa.Table:
         treated = treated.filter(pc.is_in(treated["customer_id"], recipients))
     none = pc.invert(pc.is_in(table["customer_id"], offered(table)["customer_id"]))
     control = table.filter(pc.and_(none, pc.less(table["propensity"], 1.0)))
-    no_offer = pa.nulls(control.num_rows, pa.string())
-    control = control.set_column(control.schema.get_field_index("offer_id"), "offer_id", no_offer)
     parts = (treated, control)
     return pa.concat_tables([part.select(CONTACTS.names).cast(CONTACTS) for part in parts])
 

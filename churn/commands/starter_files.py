@@ -182,7 +182,9 @@ def _order_lines(guess: OrdersGuess, folder: Path) -> list[str]:
 
 
 def _sources(guess: OrdersGuess, folder: Path) -> str | list[str]:
-    """The files of the orders: one, or a list."""
+    """The address of the orders, or their files: one, or a list."""
+    if guess.address is not None:
+        return guess.address
     sources = [_place(path, folder) for path in guess.source]
     return sources if len(sources) > 1 else sources[0]
 

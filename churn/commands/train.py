@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +19,7 @@ from churn.commands.summaries.judgements import (
     gate_table,
     judgement_tables,
 )
-from churn.config import Settings
-from churn.data.databases import FetchedTables
-from churn.data.sources import files_of
+from churn.data.lineage import lineage_of
 from churn.errors import BusyError, GateError, ModelError, OutdatedModelError, StorageError
 from churn.features.catalogue import feature_names
 from churn.modeling.bundle import check_canaries, write_bundle
@@ -39,7 +35,6 @@ from churn.modeling.training import Trained, train_model, with_fallback
 from churn.modeling.tuning import Tuned
 from churn.results.figures import difference
 from churn.results.job_result import JobResult, Table, hashed
-from churn.storage.files import canonical_json, sha256_of
 
 REFUSED = "-refused"
 OUTDATED = "not compared with the champion: {name} was written by another release"
@@ -69,7 +64,7 @@ def train(
         if not session.tables.audits["orders"].rows_kept:
             rule = "a model needs orders to learn from"
             raise GateError(rule, got="0 usable rows", fix="Check [data.orders] source.")
-        lineage = data_lineage(settings, session.tables.fetched)
+        lineage = lineage_of(settings.data, settings.folder, session.tables.fetched)
         progress("resolving the panel")
         panel = resolve_from_settings(session)
         active, unreadable, outdated = _champion(session, store)
@@ -133,33 +128,6 @@ def _champion(session: Session, store: ModelStore) -> tuple[ChurnModel | None, s
 def _passed_fully(champion: ChurnModel) -> bool:
     """Whether the champion is a model that passed a full gate, or that a person chose."""
     return champion.stand_in is None and not judged_provisionally(champion.manifest_)
-
-
-def data_lineage(settings: Settings, fetched: FetchedTables | None = None) -> dict[str, Any]:
-    """`files`: table → file name → SHA-256; `fingerprint`: SHA-256 of all of them.
-
-    File names have no folders; if several folders have a file of the same name, the second one is
-    `name#2`, and so on. A table `fetched` from a database is named without its server, and hashed
-    by the rows that were read.
-    """
-    databases = {} if fetched is None else fetched.tables
-    files = {
-        table: {databases[table].label: databases[table].digest}
-        if table in databases
-        else _hashes(files_of(source, table=table, folder=settings.folder))
-        for table, source in settings.data.sources().items()
-    }
-    fingerprint = hashlib.sha256(canonical_json(files)).hexdigest()
-    return {"files": files, "fingerprint": fingerprint}
-
-
-def _hashes(files: Iterable[Path]) -> dict[str, str]:
-    hashes, seen = {}, Counter[str]()
-    for path in files:
-        seen[path.name] += 1
-        again = f"#{seen[path.name]}" if seen[path.name] > 1 else ""
-        hashes[path.name + again] = sha256_of(path)
-    return hashes
 
 
 def _rows(trained: Trained) -> dict[str, int]:

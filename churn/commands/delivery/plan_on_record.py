@@ -64,15 +64,23 @@ def delivery_date(session: Session, planned: Planned | None, *, asked: bool) -> 
     return planned.as_of
 
 
-def check_on_record(session: Session, planned: Planned | None, place: Place) -> None:
-    """Raises DataError unless it is the plan on record for its campaign and date."""
-    if planned is not None:
-        session.ledger.check_planned(
-            planned.run_id,
-            campaign_id=planned.campaign_id,
-            as_of=planned.as_of,
-            what=_name(place),
-        )
+def check_on_record(
+    session: Session, planned: Planned | None, place: Place, *, plan_run_id: str | None = None
+) -> None:
+    """Raises DataError unless it is the plan on record for its campaign and date, and, where that
+    is given, the plan of the run `plan_run_id`.
+    """
+    if planned is None:
+        return
+    session.ledger.check_planned(
+        planned.run_id,
+        campaign_id=planned.campaign_id,
+        as_of=planned.as_of,
+        what=_name(place),
+    )
+    if plan_run_id not in (None, planned.run_id):
+        rule = f"{_name(place)} must still be the plan of run {plan_run_id}"
+        raise DataError(rule, got=planned.run_id, fix="Look at the new plan first.")
 
 
 def _name(place: Place) -> str:

@@ -14,6 +14,7 @@ def plan_tables(summary: dict[str, Any]) -> tuple[Table, ...]:
         _offers_table(summary),
         _arms_table(summary),
         _money_table(summary),
+        _targeting_table(summary),
         _curve_table(summary),
         _groups_table(summary),
     )
@@ -59,8 +60,24 @@ def _money_table(summary: dict[str, Any]) -> Table:
     return Table(f"Money, {summary['currency']}", ("", ""), rows)
 
 
+def _targeting_table(summary: dict[str, Any]) -> Table:
+    """What each way of targeting would earn without a budget, the one used named."""
+    used, values = summary["targeting"]["rule"], summary["targeting"]["expected_value"]
+    names = {
+        "nobody": "no offers",
+        "one offer": "one offer, riskiest customers first",
+        "per customer": "the best offer for each customer",
+    }
+    rows = tuple(
+        (label, _money(values[key]), "used" if key == used else "") for key, label in names.items()
+    )
+    title = f"Targeting, {summary['currency']}"
+    return Table(title, ("rule", "expected net value without a budget", ""), rows)
+
+
 def _sources(summary: dict[str, Any]) -> str:
-    return " and ".join(summary["effect_sources"]) or "assumed"
+    *others, last = summary["effect_sources"] or ["assumed"]
+    return f"{', '.join(others)} and {last}" if others else str(last)
 
 
 def _curve_table(summary: dict[str, Any]) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +13,7 @@ from churn.results.job_result import Line, Table
 from churn.scoring.changes import CHANGES
 from churn.scoring.score import RISK_BANDS
 
-BASE = ("status", "risk_band", "value_at_risk")
+BASE = ("status", "risk_band", "value_at_risk", "at_risk")
 CHANGED = ("change", "since", "churn_probability", "probability_before")
 """The columns of the scores that the tables are made from."""
 
@@ -41,6 +43,34 @@ def base_table(scores: pa.Table, as_of: date, currency: str) -> Table:
     ]
     header = ("status", "risk", "customers", f"value at risk, {currency}")
     return Table(f"{scores.num_rows:,} customers as of {as_of}", header, tuple(rows))
+
+
+def score_metrics(scores: pa.Table) -> dict[str, Any]:
+    """The totals of scores for `--json`: customers and value at risk, all and at risk, by status
+    and risk band, and the changes since earlier scores.
+    """
+    keys = ["status", "risk_band", "at_risk"]
+    known = scores.select(list(BASE))
+    groups = known.group_by(keys).aggregate([([], "count_all"), ("value_at_risk", "sum")])
+    base = [
+        {
+            **{key: row[key] for key in keys},
+            "customers": row["count_all"],
+            "value_at_risk": row["value_at_risk_sum"] or 0.0,
+        }
+        for row in groups.to_pylist()
+    ]
+    base.sort(key=lambda row: (row["status"], RISK_BANDS.index(row["risk_band"]), row["at_risk"]))
+    risky = [row for row in base if row["at_risk"]]
+    changes = change_counts(scores)
+    return {
+        "customers": scores.num_rows,
+        "value_at_risk": math.fsum(row["value_at_risk"] for row in base),
+        "at_risk": sum(row["customers"] for row in risky),
+        "value_at_risk_of_those_at_risk": math.fsum(row["value_at_risk"] for row in risky),
+        "base": base,
+        **({"changes": changes} if changes else {}),
+    }
 
 
 def change_counts(scores: pa.Table) -> dict[str, int]:
