@@ -163,6 +163,8 @@ def test_no_file_of_the_project_names_a_machine_path():
 
 
 def text_of(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 

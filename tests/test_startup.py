@@ -65,3 +65,12 @@ def test_a_command_imports_no_heavy_library_that_it_does_not_need(config, comman
     code, modules = json.loads(run.stdout.splitlines()[-1])
     assert code == 0, run.stderr
     assert HEAVY & set(modules) <= NEEDED[command]
+
+
+def test_serve_listens_before_it_imports_any_library():
+    """`/livez` is answered within half a second, for which `import uvicorn` alone is too much."""
+    code = "import json, sys, churn.cli, churn.commands.serve; print(json.dumps([*sys.modules]))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = {name.split(".")[0] for name in json.loads(run.stdout)}
+    slow = HEAVY | {"fastapi", "uvicorn", "pydantic", "starlette", "rich", "asyncio", "sqlite3"}
+    assert not modules & slow

@@ -19,7 +19,6 @@ from churn.cli.options import app
 from churn.commands.check import check
 from churn.commands.export import export
 from churn.commands.features import features
-from churn.commands.init import init
 from churn.commands.measure import measure
 from churn.commands.plan import plan
 from churn.commands.score import score
@@ -160,8 +159,6 @@ def test_options_that_must_be_files_reject_tables(shop, postgres):
         measure(shop, out=place)
     with pytest.raises(ConfigError, match="--to of this result must be a file"):
         export(shop, plan=postgres.address("plans"), out=place, audience_name="meta")
-    with pytest.raises(ConfigError, match="churn init reads files"):
-        init([place])
 
 
 def test_a_source_cannot_be_an_output(shop, postgres):

@@ -84,7 +84,7 @@ def test_the_result_is_shown_as_tables(run):
     titles = [title for title, _, _ in result.tables]
     assert titles[0].startswith("Effect on retention by offer")
     first = {row[0]: row for row in result.tables[0][2]}
-    assert first["untried"][4:] == ("+2.0 (+0.0 to +4.0)", "assumed", "")
+    assert first["untried"][4:] == ("+2.0 (+0.0 to +4.0)", "assumed", "", "")
     assert "±" in first["discount"][4]
     assert {row[0] for row in result.tables[1][2]} == {"discount", "points", "reminder"}
 
@@ -140,7 +140,7 @@ def test_few_customers_are_too_small_to_tell(tmp_path):
     verdicts = {reported[name]["verdict"] for name in ("discount", "points", "reminder")}
     assert verdicts == {"too small to tell"}
     with open_session("plan", config, as_of=None, progress=lambda _: None) as session:
-        assert all(not one.is_measured for one in known_effects(session).by_offer.values())
+        assert all(one.source == "combined" for one in known_effects(session).by_offer.values())
 
 
 def test_a_plan_uses_measured_effects_and_assumes_the_others(run, tmp_path):

@@ -5,15 +5,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_shop import open_shop, simulated_orders
 
-from churn.commands.train import data_lineage
 from churn.config import load_settings
+from churn.data.lineage import lineage_of
 from churn.storage.files import sha256_of
 
 ORDERS = simulated_orders(3)
 
 
 def lineage(folder, orders=ORDERS):
-    return data_lineage(load_settings(open_shop(folder, orders)))
+    return lineage_at(open_shop(folder, orders))
+
+
+def lineage_at(config):
+    settings = load_settings(config)
+    return lineage_of(settings.data, settings.folder)
 
 
 def test_every_file_of_every_table_is_named_with_its_hash(tmp_path):
@@ -46,7 +51,7 @@ def test_files_of_one_name_in_several_folders_all_count(tmp_path):
     text = config.read_text()
     assert 'source = "orders.parquet"' in text
     config.write_text(text.replace('"orders.parquet"', '"part*/orders.parquet"'))
-    files = data_lineage(load_settings(config))["files"]["orders"]
+    files = lineage_at(config)["files"]["orders"]
     assert files == {
         "orders.parquet": sha256_of(tmp_path / "part0" / "orders.parquet"),
         "orders.parquet#2": sha256_of(tmp_path / "part1" / "orders.parquet"),

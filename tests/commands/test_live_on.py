@@ -17,9 +17,9 @@ from churn.storage.ledger import Ledger
 from churn.storage.messages import Message, claim, enqueue
 
 ENDS = date(2023, 12, 4)
-ARMS = ("treatment", "explore", "holdout", "control", "treatment")
-OFFERS = ("discount", "points", "none", "none", "none")
-PROPENSITIES = (0.9, 0.3, 0.1, 0.1, 1.0)
+ARMS = ("treatment", "explore", "holdout", "control", "treatment", "explore")
+OFFERS = ("discount", "points", "none", "none", "none", "none")
+PROPENSITIES = (0.9, 0.3, 0.1, 0.1, 1.0, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def shop(ended, tmp_path) -> Path:
 
 
 def planned(folder: Path, *, as_of: date = ENDS, name: str = "plan") -> Path:
-    """A plan in which every fifth customer is treated the same."""
+    """A plan in which every sixth customer is treated the same."""
     customers = sorted(pd.read_parquet(folder / "customers.parquet")["customer_id"])
     rows = [
         {
@@ -44,11 +44,11 @@ def planned(folder: Path, *, as_of: date = ENDS, name: str = "plan") -> Path:
             "run_id": "run",
             "campaign_id": "spring",
             "as_of": as_of,
-            "offer_id": OFFERS[number % 5],
-            "channel": None if OFFERS[number % 5] == "none" else "email",
-            "arm": ARMS[number % 5],
-            "propensity": PROPENSITIES[number % 5],
-            "lot": "all" if PROPENSITIES[number % 5] < 1 else None,
+            "offer_id": OFFERS[number % 6],
+            "channel": None if OFFERS[number % 6] == "none" else "email",
+            "arm": ARMS[number % 6],
+            "propensity": PROPENSITIES[number % 6],
+            "lot": "all" if PROPENSITIES[number % 6] < 1 else None,
         }
         for number, customer in enumerate(customers)
     ]
@@ -69,9 +69,9 @@ def test_offers_and_randomised_controls_become_contacts(shop):
     given = pd.read_parquet(plan)
     offered = given[given["offer_id"] != "none"]
     assert set(found["customer_id"]) == set(given.loc[given["propensity"] < 1, "customer_id"])
-    sent = found.dropna(subset=["offer_id"])
+    sent = found[found["offer_id"] != "none"]
     assert sorted(sent["customer_id"]) == sorted(offered["customer_id"])
-    assert set(found.loc[found["offer_id"].isna(), "arm"]) == {"holdout", "control"}
+    assert set(found.loc[found["offer_id"] == "none", "arm"]) == {"holdout", "control", "explore"}
     assert (found["contacted_at"] == pd.Timestamp(ENDS, tz="UTC")).all()
     assert set(found["lot"]) == {"all"}
     assert done.metrics["sent"] == len(offered)
@@ -87,7 +87,7 @@ def test_a_list_determines_the_recipients(shop):
         writer.write(pa.table({"customer_id": some}), {})
     done = live_on(shop, plan=plan, sent=reached)
     assert done.metrics["sent"] == len(some)
-    assert set(contacts(shop).dropna(subset=["offer_id"])["customer_id"]) == set(some)
+    assert set(contacts(shop).query("offer_id != 'none'")["customer_id"]) == set(some)
 
 
 def test_without_a_list_the_messages_on_record_determine_them(shop):
@@ -114,7 +114,7 @@ def test_without_a_list_the_messages_on_record_determine_them(shop):
         enqueue(ledger, messages)
         claim(ledger, messages[:1], since=0)
     assert live_on(shop, plan=plan).metrics["sent"] == 1
-    assert list(contacts(shop).dropna(subset=["offer_id"])["customer_id"]) == [first]
+    assert list(contacts(shop).query("offer_id != 'none'")["customer_id"]) == [first]
 
 
 def test_without_a_plan_days_pass_and_nothing_is_sent(shop):

@@ -357,7 +357,8 @@ def test_an_exported_list_counts_as_sent_at_the_expected_cost(shop, tmp_path, of
     assert result.metrics["sent"] == "ledger"
     assert result.metrics["money"]["sent"] == (planned["offer_id"] == "coupon").sum()
     cost = planned["expected_cost"].sum()
-    assert float(result.metrics["money"]["cost"]) == pytest.approx(cost)
+    rounded = 1e-4 * result.metrics["money"]["sent"]
+    assert float(result.metrics["money"]["cost"]) == pytest.approx(cost, abs=rounded)
     assert any("their cost is the expected cost of the plan" in note for note in result.warnings)
     assert set(result.metrics["answers"]) == {"bought_somehow", "did_not_buy"}
 

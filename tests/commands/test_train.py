@@ -212,30 +212,6 @@ def test_models_can_be_written_to_another_folder(stand_in):
     assert bundles_of(config, "bundles") == {first.model_id, second.model_id}
 
 
-def test_an_empty_table_is_too_little_data(tmp_path):
-    """Fault 20: a header and nothing else."""
-    config = open_shop(tmp_path / "shop", simulated_orders(3).head(0))
-    for as_of in (None, "2023-01-01"):
-        with pytest.raises(GateError, match=r"a model needs orders to learn from, got 0 usable"):
-            train(config, as_of=as_of)
-    assert not (tmp_path / "shop" / "models" / "champion").exists()
-
-
-def test_one_class_is_refused_with_its_counts_and_nothing_is_written(tmp_path):
-    """Fault 21: everyone comes every week, so nobody ever lapses."""
-    days = pd.date_range(str(FIRST_DAY), periods=50, freq="7D")
-    orders = pd.DataFrame({"ordered_at": days, "amount": 9.5}).merge(
-        pd.DataFrame({"customer_id": [f"c{number}" for number in range(40)]}), how="cross"
-    )
-    config = open_shop(tmp_path / "shop", orders)
-    with pytest.raises(GateError, match=r"got 0 lapsed and \d+ retained\. Pass a longer history"):
-        train(config)
-    assert not (tmp_path / "shop" / "models").exists()
-    with Ledger(tmp_path / "shop" / "ledger.db") as ledger:
-        (run,) = ledger.runs()
-    assert (run.status, run.facts) == ("failed", {"cause": "GateError"})
-
-
 def test_too_short_a_history_is_refused_before_anything_is_built(tmp_path):
     config = open_shop(tmp_path / "shop", simulated_orders(20, days=15, memoryless=True))
     with pytest.raises(GateError, match=r"at least 21 days of orders, got 1\d"):

@@ -251,6 +251,23 @@ def test_earlier_contacts_are_those_treated_before_as_of_with_their_age(
     assert {row["offer_id"] for row in found} == {None}
 
 
+def test_who_drew_no_offer_was_not_contacted(open_shop, as_table, tiny_shop):
+    drawn = {"anna": "points", "ben": "none"}
+    contacts = [
+        {
+            "customer_id": name,
+            "contacted_at": str(BEGINS - DAY),
+            "campaign_id": "c",
+            "arm": "explore",
+            "offer_id": offer,
+        }
+        for name, offer in drawn.items()
+    ]
+    tables = open_shop(tiny_shop, contacts=as_table(contacts))
+    found = earlier_contacts(tables.as_of(AS_OF)).to_pylist()
+    assert [row["customer_id"] for row in found] == ["anna"]
+
+
 @pytest.mark.parametrize("engine", ["duckdb", "polars"])
 def test_what_counts_to_send_is_the_same_on_every_engine(engine):
     start = pd.Timestamp("2024-05-01")

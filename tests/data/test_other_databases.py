@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from churn.commands.session import inputs
-from churn.commands.train import data_lineage
 from churn.config import load_settings, load_tables
 from churn.data import databases
 from churn.data.databases import DATABASES, is_address
+from churn.data.lineage import lineage_of
 from churn.errors import ConfigError, DataError
 
 
@@ -82,7 +82,8 @@ def test_its_tables_are_read_with_the_columns_that_are_needed(shop):
     rows = tables.engine.rows("SELECT customer_id, amount FROM orders ORDER BY 1")
     assert rows == [{"customer_id": "ann", "amount": 5.5}, {"customer_id": "ben", "amount": 7.0}]
     assert tables.fetched.tables["orders"].unread == ("note",)
-    lineage = data_lineage(load_settings(shop()), tables.fetched)
+    settings = load_settings(shop())
+    lineage = lineage_of(settings.data, settings.folder, tables.fetched)
     assert list(lineage["files"]["orders"]) == ["shop.db#orders"]
     tables.close()
 

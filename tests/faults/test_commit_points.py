@@ -31,14 +31,14 @@ def models(tmp_path_factory, count):
 
 @pytest.mark.parametrize("command", LISTS)
 def test_nothing_is_lost_duplicated_or_left_over(lists, count, command):
-    """Faults 1 to 3, 49 to 51."""
+    """Rows 1 to 3, 49 to 51."""
     lists.all_of(command, every=EVERY.get(command, 7))
     assert count.kills[command] > 1
     assert (count.lost, count.doubled, count.litter) == ([], [], [])
 
 
 def test_effects_are_complete_or_absent_after_a_kill(models, count):
-    """Fault 3: the next run removes the leftovers."""
+    """Row 3: the next run removes the leftovers."""
     models.all_of("effects", every=EVERY["effects"])
     assert count.kills["effects"] > 1
     assert (count.lost, count.doubled, count.litter) == ([], [], [])

@@ -1,4 +1,4 @@
-"""Fault 51: a plan run twice, concurrently, or again after a kill is one contact."""
+"""Row 51: a plan run twice, concurrently, or again after a kill is one contact."""
 
 import random
 import signal

@@ -1,22 +1,27 @@
-"""Faults 1 and 2: after kill -9 at any moment, the result is completely old or completely new."""
+"""Rows 1 and 2: after kill -9 at any moment, the result is completely old or completely new."""
 
 import itertools
+import random
+import shutil
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 from forked import forking, moments, waited_for
-from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
+from simulated_shop import MEMORYLESS_AS_OF, shop_with_models
 
 from churn.commands.plan import plan
 from churn.commands.previous_results import PLANS
+from churn.storage.files import sha256_of
 from churn.storage.ledger import Ledger
 from churn.storage.manifests import verify_file
 from churn.storage.postgres.address import table_address
 from churn.storage.postgres.target import read_run
 
 ROWS = 60_000
+NOW = f"{MEMORYLESS_AS_OF}T02:14:00+00:00"
+FILES = ("scores.parquet", "plan.parquet", "list.csv", "monitor.json")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +34,7 @@ def warm():
 @pytest.fixture
 def shop(tmp_path, tmp_path_factory):
     """A small shop with a champion."""
-    config, *_ = stand_in_trainings(tmp_path_factory.getbasetemp() / "stand-in-shop")
-    copied = copied_shop(config, tmp_path / "shop")
-    bundles = copied.parent / "bundles"
-    bundles.rename(copied.parent / "models")
-    return copied
+    return shop_with_models(tmp_path_factory.getbasetemp(), tmp_path / "shop")
 
 
 def whole(out):
@@ -92,7 +93,7 @@ def run_in(address):
 
 
 def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_new(warm, postgres):
-    """Fault 2. The next run completes what a killed one left, and nothing else remains."""
+    """Row 2. The next run completes what a killed one left, and nothing else remains."""
     options = {"address": postgres.address("plans"), "rows": ROWS}
     assert warm.run("write_rows", run_id="first", **options).code == 0
 
@@ -110,7 +111,7 @@ def test_writes_into_a_database_killed_at_any_moment_leave_the_old_rows_or_the_n
 
 
 def test_a_scoring_killed_while_writing_can_be_repeated(shop, postgres):
-    """Fault 2: the command itself, killed while the server blocks its write."""
+    """Row 2: the command itself, killed while the server blocks its write."""
     words = ["--config", str(shop), "--out", postgres.address("scores"), "--run-id", "night-1"]
     command = [sys.executable, "-m", "churn", "score", "--as-of", MEMORYLESS_AS_OF, *words]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
@@ -129,3 +130,60 @@ def test_a_scoring_killed_while_writing_can_be_repeated(shop, postgres):
     assert postgres.sql("SELECT run_id, count(*) FROM scores GROUP BY 1") == [
         ("night-1", len(before))
     ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A shop before its night, the warm process, and the hashes after a night without a kill."""
+    folder = tmp_path_factory.mktemp("nights") / "shop"
+    fresh = shop_with_models(tmp_path_factory.getbasetemp(), folder)
+    fresh.write_text(fresh.read_text() + '[run]\ndeliver = "export"\n')
+    with forking("killed_nights") as warm:
+        done = tmp_path_factory.mktemp("undisturbed") / "shop"
+        shutil.copytree(fresh.parent, done)
+        assert warm.run("night", config=str(done / "churn.toml"), now=NOW).code == 0
+        yield fresh, warm, hashes(done)
+
+
+def hashes(shop):
+    return {name: sha256_of(shop / "out" / name) for name in FILES}
+
+
+def killed_then_repeated(undisturbed, folder, moment):
+    """Whether the run was killed at that commit point, after checking what the next one left."""
+    fresh, warm, expected = undisturbed
+    shutil.copytree(fresh.parent, folder)
+    options = {"config": str(folder / "churn.toml"), "now": NOW}
+    first = warm.run("night", kill_at=moment, **options)
+    assert first.killed or first.code == 0
+    assert warm.run("night", **options).code == 0
+    assert hashes(folder) == expected
+    assert not list(folder.rglob(".*.tmp"))
+    with Ledger(folder / "ledger.db") as ledger:
+        assert {run.status for run in ledger.runs("run")} <= {"done", "failed"}
+        contacts = list(ledger.last_contacts(ledger.runs("plan")[0].as_of.replace(year=2030)))
+    assert len({contact.customer_id for contact in contacts}) == len(contacts)
+    shutil.rmtree(folder)
+    return first.killed
+
+
+def test_a_night_killed_and_started_again_ends_as_undisturbed(undisturbed, tmp_path):
+    """Row 1 for `churn run`, at a commit point between scores and plan."""
+    assert killed_then_repeated(undisturbed, tmp_path / "shop", 60)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", [7, 8])
+def test_nights_killed_at_forty_moments_end_as_undisturbed(undisturbed, tmp_path, seed):
+    """Twenty for each seed, at any commit point of the night."""
+    chance = random.Random(seed)
+    killed, reach = 0, 400
+    for _ in range(60):
+        if killed == 20:
+            break
+        moment = chance.randrange(reach)
+        if killed_then_repeated(undisturbed, tmp_path / "shop", moment):
+            killed += 1
+        else:
+            reach = min(reach, moment)
+    assert killed == 20

@@ -62,7 +62,7 @@ def features(orders, folder, memory_limit):
     return done, int(done.stderr.split()[-1])
 
 
-def test_a_customer_with_ten_million_rows_completes_within_a_gibibyte(orders, tmp_path):
+def test_row_19_a_customer_with_ten_million_rows_completes_within_a_gibibyte(orders, tmp_path):
     done, peak_kib = features(orders, tmp_path, "300MB")
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(tmp_path / "f.parquet").to_pandas().set_index("customer_id")
@@ -71,7 +71,7 @@ def test_a_customer_with_ten_million_rows_completes_within_a_gibibyte(orders, tm
     assert peak_kib < GIBIBYTE_IN_KIB
 
 
-def test_a_limit_that_is_too_small_is_named_and_nothing_is_written(orders, tmp_path):
+def test_row_6_a_limit_that_is_too_small_is_named_and_nothing_is_written(orders, tmp_path):
     done, _ = features(orders, tmp_path, "8MB")
     assert done.returncode == 7
     reported = json.loads(done.stdout)["error"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from simulated_shop import MEMORYLESS_AS_OF, copied_shop, stand_in_trainings
+from simulated_shop import MEMORYLESS_AS_OF, copied_shop, shop_with_models
 from typer.testing import CliRunner
 
 from churn.cli.options import app
@@ -30,11 +30,8 @@ COMMANDS = ("score", "plan", "export")
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A small shop with a champion and a plan on record. Tests must not change its files."""
-    base = tmp_path_factory.getbasetemp()
-    config, *_ = stand_in_trainings(base / "stand-in-shop")
     folder = tmp_path_factory.mktemp("outputs") / "shop"
-    copied = copied_shop(config, folder)
-    (folder / "bundles").rename(folder / "models")
+    copied = shop_with_models(tmp_path_factory.getbasetemp(), folder)
     plan(copied, out=folder / "plan.parquet", as_of=MEMORYLESS_AS_OF)
     return copied
 
@@ -74,7 +71,7 @@ def fill(folder, *, but_bytes):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_is_reported_and_the_old_output_stays(shop, tmp_path, command):
-    """Fault 4."""
+    """Row 4."""
     with small_disk(tmp_path / "disk") as disk:
         out = disk / "out.parquet"
         assert run(command, shop, out).exit_code == 0
@@ -90,7 +87,7 @@ def test_a_full_disk_is_reported_and_the_old_output_stays(shop, tmp_path, comman
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unwritable_folder_is_reported_before_anything_is_read(public_shop, command):
-    """Fault 5, as an unprivileged user, because root may write everywhere."""
+    """Row 5, as an unprivileged user, because root may write everywhere."""
     out = public_shop.parent / "locked" / "out.parquet"
     out.parent.mkdir(mode=0o555, exist_ok=True)
     done = as_nobody(words(command, public_shop, out))
@@ -136,7 +133,7 @@ def as_nobody(arguments):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_second_run_at_the_same_file_is_busy_and_the_file_is_of_one_run(shop, tmp_path, command):
-    """Fault 35."""
+    """Row 35."""
     out = tmp_path / "out.parquet"
     assert run(command, shop, out).exit_code == 0
     before = out.read_bytes()
@@ -148,7 +145,7 @@ def test_a_second_run_at_the_same_file_is_busy_and_the_file_is_of_one_run(shop, 
 
 
 def test_of_two_simultaneous_scorings_into_one_file_one_is_rejected(shop, tmp_path):
-    """Fault 35, with two processes."""
+    """Row 35, with two processes."""
     out = tmp_path / "scores.parquet"
     both = [started(words("score", shop, out, "--run-id", name)) for name in ("one", "two")]
     codes = [process.wait() for process in both]
@@ -158,7 +155,7 @@ def test_of_two_simultaneous_scorings_into_one_file_one_is_rejected(shop, tmp_pa
 
 
 def test_a_scoring_into_a_table_that_another_run_writes_is_busy(shop, postgres):
-    """Fault 35, for a table: it contains nothing of the second run."""
+    """Row 35, for a table: it contains nothing of the second run."""
     address = postgres.address("scores")
     with writing_rows(table_address(address), SCORES):
         done = run("score", shop, address)
@@ -196,7 +193,7 @@ def hostile_shop(shop, tmp_path_factory):
 def test_no_cell_of_a_csv_begins_a_formula_and_parquet_keeps_every_name(
     hostile_shop, tmp_path, command
 ):
-    """Fault 47, through the command."""
+    """Row 47, through the command."""
     for name in ("out.csv", "out.parquet"):
         assert run(command, hostile_shop, tmp_path / name).exit_code == 0
     kept = pd.read_parquet(tmp_path / "out.parquet")["customer_id"]

@@ -71,7 +71,7 @@ def bundles_of(config):
 
 
 def test_a_killed_scoring_leaves_the_previous_scores_and_the_next_run_cleans_up(shop, tmp_path):
-    """Fault 1."""
+    """Row 1."""
     out = tmp_path / "out" / "scores.parquet"
     score(shop, out=out, as_of=str(AS_OF))
     before = out.read_bytes()
@@ -86,7 +86,7 @@ def test_a_killed_scoring_leaves_the_previous_scores_and_the_next_run_cleans_up(
 
 
 def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_run(shop):
-    """Fault 3."""
+    """Row 3."""
     before, there = champion_of(shop), bundles_of(shop)
     kill_at("fitting on all mature cutoffs", start("train", shop))
     assert champion_of(shop) == before
@@ -102,7 +102,7 @@ def test_a_killed_training_leaves_the_champion_and_is_marked_failed_by_the_next_
 
 
 def test_trainings_killed_at_any_moment_register_only_complete_models(shop):
-    """Fault 3: before the bundle, after it, and in the middle of recording it."""
+    """Row 3: before the bundle, after it, and in the middle of recording it."""
     shop.write_text(shop.read_text().replace(NO_SERVER, "sqlite:///mlflow.db"))
     before = champion_of(shop)
     chance = random.Random(7)
@@ -119,7 +119,7 @@ def test_trainings_killed_at_any_moment_register_only_complete_models(shop):
 
 
 def test_four_first_trainings_at_once_all_finish_and_one_is_champion(tmp_path):
-    """Faults 33 and 34: one creates the store, all are recorded, the slower ones get an error."""
+    """Rows 33 and 34: one creates the store, all are recorded, the slower ones get an error."""
     orders = simulated_orders(150, days=300, memoryless=True)
     config = open_shop(tmp_path / "shop", orders, tracking="sqlite:///mlflow.db")
     racers = [start("train", config) for _ in range(4)]

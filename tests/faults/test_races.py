@@ -47,7 +47,7 @@ def statuses(shop, command):
 
 
 def test_forget_waits_for_a_run_that_has_read_the_tables_and_that_run_writes_nothing(shop):
-    """Fault 49. The run is on record before it reads who was erased."""
+    """Row 49. The run is on record before it reads who was erased."""
     out = shop.parent / "later.parquet"
     gone = CUSTOMERS[5]
     with stopped(READ, *plan_words(shop, out)) as running:
@@ -74,7 +74,7 @@ def test_a_run_not_yet_on_record_reads_the_updated_list_of_erased_customers(shop
 
 @pytest.mark.parametrize("command", ["send", "export"])
 def test_a_plan_replaced_while_consent_is_read_is_not_sent(shop, command):
-    """Fault 51: only the plan on record is sent, otherwise no cooldown would start."""
+    """Row 51: only the plan on record is sent, otherwise no cooldown would start."""
     old, few = shop.parent / "plan.parquet", CUSTOMERS[:7]
     to = ["--to", shop.parent / "list.csv"] if command == "export" else []
     words = [command, old, "--config", shop, "--date", AS_OF, *to]

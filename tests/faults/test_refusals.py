@@ -118,7 +118,7 @@ def test_customers_who_refused_in_any_wording_get_no_plan_or_message(shop):
         assert not any("c00" in text for text in warnings)
 
 
-def test_a_withdrawal_recorded_with_a_wrong_clock_is_on_no_list(shop):
+def test_row_52_a_withdrawal_recorded_with_a_wrong_clock_is_on_no_list(shop):
     planned, exported, _ = listed(shop)
     assert planned == exported == set(CUSTOMERS)
     token, reported = "token-of-c0003", {"customer_id": "c0003", "channel": "email"}

@@ -185,7 +185,11 @@ def _loyalty(past: Past) -> Values:
 
 
 def _campaigns(past: Past) -> Values:
-    reached = [c for c in past.contacts if c.get("arm") not in ("control", "holdout")]
+    reached = [
+        contact
+        for contact in past.contacts
+        if contact.get("arm") not in ("control", "holdout") and contact.get("offer_id") != "none"
+    ]
     return {
         "contacts_90d": _within(reached, 90),
         "last_contact_days": _last(reached),

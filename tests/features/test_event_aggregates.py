@@ -103,12 +103,13 @@ DETAILS = {
     "contacts": {
         "campaign_id": st.just("spring"),
         "arm": st.sampled_from([None, "treatment", "explore", "control", "holdout"]),
+        "offer_id": st.sampled_from([None, "points", "none"]),
     },
     "redemptions": {},
 }
 EDGES = st.sampled_from([-180, -91, -90, -30, -28, -7, -1, 0, 1]).map(lambda day: 24 * day)
 HOURS = st.one_of(EDGES, st.integers(-200 * 24, 20 * 24), st.integers(-5 * 24, 24))
-OPTIONAL = {"events": ("value", "ref"), "contacts": ("arm",), "redemptions": ()}
+OPTIONAL = {"events": ("value", "ref"), "contacts": ("arm", "offer_id"), "redemptions": ()}
 
 
 @st.composite

@@ -15,10 +15,12 @@ from churn.modeling.metrics import (
     bootstrap_metrics,
     brier,
     classes_by_tie,
+    customer_draws,
     lift_at,
     log_loss,
     paired_log_loss_difference,
     paired_mean_difference,
+    resampled_sums,
     roc_auc,
     row_log_losses,
     score_all,
@@ -275,3 +277,11 @@ def test_columns_of_different_lengths_are_refused():
 def test_impossible_weights_are_refused(weights):
     with pytest.raises(DataError, match="Pass one weight a row"):
         brier([0, 1], [0.5, 0.5], weights=weights)
+
+
+def test_resampled_sums_are_those_of_the_same_draws():
+    """One scheme of draws: sums by customer equal the sums over rows, replicate by replicate."""
+    customer = np.array(["b", "a", "b", "c"])
+    values = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]])
+    expected = [drawn @ values for drawn in customer_draws(customer, customer, 20, 3)]
+    assert resampled_sums(values, customer, 20, 3) == pytest.approx(np.array(expected))

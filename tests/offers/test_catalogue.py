@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from churn.errors import ConfigError
 from churn.offers.catalogue import Offers
 
+PAGE = Path(__file__).parents[2] / "docs" / "offers.md"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "offers.toml"
 CATALOGUE = """
 [campaign]
@@ -212,3 +214,13 @@ def test_a_catalogue_that_is_not_text_is_a_wrong_setting(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="not valid TOML"):
         Offers.load(path)
+
+
+def test_the_offers_on_the_docs_page_are_one_catalogue_with_every_objective(tmp_path):
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    path = tmp_path / "offers.toml"
+    path.write_text('[campaign]\nid = "page"\n' + "\n".join(blocks), encoding="utf-8")
+    found = Offers.load(path)
+    assert len(found) == len(blocks) > 8
+    assert {offer.aim for offer in found} == {"retain", "engage", "win_back", "service"}
+    assert all(offer.subject for offer in found if offer.channel == "email")

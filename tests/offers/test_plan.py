@@ -299,7 +299,7 @@ def test_an_open_complaint_gets_service_first_and_never_a_coupon(make_offer):
     ]
 
 
-def test_measured_effects_rank_by_their_lower_bound_and_are_called_measured(make_offer):
+def test_measured_effects_count_at_their_mean_and_are_called_measured(make_offer):
     catalogue = Offers((make_offer("sure", effect=0.03), make_offer("maybe", effect=0.03)), "c")
     shape = (3, 2)
     measured = Effects(
@@ -310,8 +310,8 @@ def test_measured_effects_rank_by_their_lower_bound_and_are_called_measured(make
     )
     plan = _plan_of(catalogue, _scores(_average(3)), measured=measured)
     row = plan.table.to_pylist()[0]
-    assert (row["offer_id"], row["effect_source"]) == ("sure", "measured")
-    assert (row["effect"], row["effect_low"]) == (0.02, 0.015)
+    assert (row["offer_id"], row["effect_source"]) == ("maybe", "measured")
+    assert (row["effect"], row["effect_low"]) == (0.05, 0.001)
     unlimited = plan.summary["value_curve"][-1]
     for total in ("expected_cost", "expected_value"):
         assert unlimited[total] == pytest.approx(plan.summary[total])
@@ -344,8 +344,8 @@ def test_exploration_keeps_the_cap_of_a_group_too(offers, cap, explore):
     assert south["offered"] > 0.5 * 200
     explored = found.summary["explore_share"]
     assert 0 < explored <= explore
-    asked = 0.9 * explore * 2 / 3  # two of three lots are an offer
-    assert (explored < explore) == (0 < cap < asked)
+    asked = 200 * 0.9 * explore * 2 / 3  # two of three lots are an offer
+    assert (explored < explore) == (0 < 200 * cap < asked + 3 * asked**0.5)
 
 
 def test_whose_group_gets_nothing_does_not_explore_and_is_certain_of_none(offers):
@@ -388,7 +388,10 @@ def test_any_catalogue_gives_each_customer_the_offer_of_most_value_or_none(terms
             for offer in catalogue if math.isfinite(stake) else ():  # beyond it nothing is known
                 odds = math.exp(-log_odds_shift(offer.effect, base_rate=base))
                 effect = risk * (1 - risk) * (1 - odds) / (1 - risk + risk * odds)
-                best = max(best, effect * stake - offer.expected_cost(np.zeros(1))[0])
+                orders = (1 - risk + effect) / min(1 - base + offer.effect, 1.0)
+                redeems = min(offer.redemption_rate * orders, 1.0)
+                cost = redeems * offer.margin_amount + offer.contact_cost
+                best = max(best, effect * stake - cost)
         assert row["expected_value"] == pytest.approx(max(best, 0.0), abs=1e-6)
         assert row["offer_id"] == "none" or row["expected_value"] > 0
 

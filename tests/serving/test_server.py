@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unsubscribing import FORM, ONE_CLICK, service
 
-from churn.serving.server import HEADER_SECONDS, MAX_HEAD_BYTES, MAX_SILENT
+from churn.serving.server import HEADER_SECONDS, MAX_HEAD_BYTES, MAX_SILENT, listening
 from churn.serving.unsubscribe import MAX_BODY_BYTES, fields_of
 
 SILENT = 1_000
@@ -166,6 +166,10 @@ def silent_sockets(service, count):
         ]
 
 
+def open_files(service):
+    return sum(1 for _ in Path(f"/proc/{service.process.pid}/fd").iterdir())
+
+
 def health_seconds(service):
     """The duration of the health check, median of five."""
     durations = []
@@ -193,10 +197,20 @@ def test_a_thousand_silent_connections_do_not_delay_others(tmp_path):
         assert running.ask("GET", "/healthz")[0] == 200
         assert running.post("token-of-ben")[0] == 200
         assert time.monotonic() - start < HEADER_SECONDS
-        open_files = sum(1 for _ in Path(f"/proc/{running.process.pid}/fd").iterdir())
-        assert open_files < MAX_SILENT + 100
+        while open_files(running) >= MAX_SILENT + 100:
+            assert time.monotonic() - start < HEADER_SECONDS
         assert silent[0].recv(1) == b""
     assert "ben" in running.withdrawn()
+
+
+def test_answers_are_sent_without_delay():
+    """Python's event loop knows a socket for TCP by its protocol; else a body waits."""
+    with (
+        listening("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.proto == socket.IPPROTO_TCP
 
 
 def test_requests_in_progress_are_finished_on_sigterm(tmp_path):

@@ -36,6 +36,7 @@ class Mutant:
 PUBLISH = "tests/storage/test_publish.py"
 PAGE = "tests/serving/test_unsubscribe.py"
 SERVER = "tests/serving/test_server.py"
+ACTING, ATTACKS = "tests/serving/test_acting.py", "tests/serving/test_attacks.py"
 RACES = "tests/faults/test_races.py"
 EMAIL = "tests/campaigns/delivery/test_email.py"
 
@@ -52,7 +53,7 @@ MUTANTS = (
         "churn/modeling/boosting.py",
         '"deterministic": True',
         '"deterministic": False',
-        ("tests/modeling/test_boosting.py",),
+        ("tests/faults/test_edges.py",),
     ),
     Mutant(
         "bundle copied into place",
@@ -161,6 +162,34 @@ MUTANTS = (
         "if len(silent) > MAX_SILENT:",
         "if False:",
         (SERVER,),
+    ),
+    Mutant(
+        "everyone may send from the pages",
+        "churn/serving/dashboard/access.py",
+        'return self.role == "admin"',
+        "return True",
+        (ACTING,),
+    ),
+    Mutant(
+        "forms of other sessions count",
+        "churn/serving/dashboard/pages.py",
+        'return own and site.sessions.token_holds(visit.session, form.get("csrf", ""))',
+        "return own",
+        (ATTACKS,),
+    ),
+    Mutant(
+        "a check that is confirmed twice is sent twice",
+        "churn/serving/dashboard/acts.py",
+        "if known is not None:",
+        "if False:",
+        (ACTING,),
+    ),
+    Mutant(
+        "small cells of cohorts are shown to viewers",
+        "churn/serving/dashboard/tables.py",
+        "return {**row, **dict.fromkeys(small)} if small else row",
+        "return row",
+        (ATTACKS,),
     ),
     Mutant(
         "heads of any length are read",

@@ -1,14 +1,18 @@
 """A small shop with known mechanics: gamma-Poisson purchases with drop-out, or memoryless ones.
 
 A library for the tests of several rooms, on the `pythonpath` of pytest; what is
-expensive is made once in a process.
+expensive is made once in a process, and trainings once for all of pytest's workers.
 """
 
+import fcntl
 import os
+import pickle
 import shutil
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -172,9 +176,13 @@ def trained_shop(base: Path) -> Path:
 
 @cache
 def first_training(folder: Path) -> tuple[Path, JobResult]:
-    """The churn.toml in `folder` and what the training there said."""
-    config = open_shop(folder, tracking="sqlite:///mlflow.db")
-    return config, train(config)
+    """The churn.toml of the shop called like `folder` and what the training there said."""
+
+    def trained(shared: Path) -> tuple[Path, JobResult]:
+        config = open_shop(shared, tracking="sqlite:///mlflow.db")
+        return config, train(config)
+
+    return _once(folder, trained)
 
 
 @cache
@@ -183,17 +191,47 @@ def stand_in_trainings(folder: Path) -> tuple[Path, JobResult, JobResult]:
 
     Its models are kept in `bundles` and not in the configured `models`.
     """
-    config = open_shop(folder, simulated_orders(150, days=300, memoryless=True))
-    first, second = (
-        train(config, as_of=MEMORYLESS_AS_OF, models=folder / "bundles") for _ in range(2)
-    )
-    return config, first, second
+
+    def trained(shared: Path) -> tuple[Path, JobResult, JobResult]:
+        config = open_shop(shared, simulated_orders(150, days=300, memoryless=True))
+        first, second = (
+            train(config, as_of=MEMORYLESS_AS_OF, models=shared / "bundles") for _ in range(2)
+        )
+        return config, first, second
+
+    return _once(folder, trained)
+
+
+Made = TypeVar("Made")
+
+
+def _once(folder: Path, make: Callable[[Path], Made]) -> Made:
+    """What the first of pytest's workers makes; each has its own folder beside a common one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    own = worker is not None and folder.parent.name == f"popen-{worker}"
+    shared = folder.parent.parent / folder.name if own else folder
+    kept = shared.with_name(f"{shared.name}.pickle")
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    with shared.with_name(f"{shared.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make(shared)))
+        made: Made = pickle.loads(kept.read_bytes())
+    return made
+
+
+def shop_with_models(base: Path, folder: Path) -> Path:
+    """The churn.toml of a copy of that shop in `folder`, whose champion is in `models`."""
+    config, *_ = stand_in_trainings(base / "stand-in-shop")
+    copied = copied_shop(config, folder)
+    (folder / "bundles").rename(folder / "models")
+    return copied
 
 
 def copied_shop(config: Path, folder: Path, *, tracking: str = NO_SERVER) -> Path:
     """A copy of a trained shop's orders, offers, settings and models, with a ledger of its own."""
     source = config.parent
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("ml*", ".ml*", "ledger*"))
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("ml*", ".*", "ledger*"))
     text = config.read_text().replace("sqlite:///mlflow.db", tracking)
     (folder / config.name).write_text(text)
     return folder / config.name

@@ -146,6 +146,25 @@ def test_contacts_of_objectors_are_left_out_whenever_they_objected(open_shop):
     assert data.left_out == {OBJECTED: 1}
 
 
+@pytest.mark.parametrize(
+    ("redemption", "expected"),
+    [
+        ({"redeemed_at": "2024-03-05"}, {"ann": 1.0, "bob": 0.0}),
+        ({"redeemed_at": "2024-03-05", "offer_id": "coupon"}, {"ann": 1.0, "bob": 0.0}),
+        ({"redeemed_at": "2024-03-05", "offer_id": "other"}, {"ann": 0.0, "bob": 0.0}),
+        ({"redeemed_at": "2024-02-05"}, {"ann": 0.0, "bob": 0.0}),
+        ({"redeemed_at": "2024-03-05", "customer_id": "bob"}, {"ann": 0.0, "bob": 0.0}),
+    ],
+)
+def test_an_offer_is_redeemed_by_those_who_got_it_within_the_horizon(
+    open_shop, redemption, expected
+):
+    redemptions = pd.DataFrame([{"customer_id": "ann"} | redemption])
+    tables = open_shop(BOUGHT, contacts=pd.DataFrame(PAIR), redemptions=redemptions)
+    data = build_experiment(tables, as_of=END, clock=CLOCK, names=NAMES)
+    assert dict(zip(data.customer, data.redeemed, strict=True)) == expected
+
+
 def test_features_ignore_the_day_of_the_contact_and_later(built):
     before = built(PAIR, BOUGHT).rows[list(NAMES)]
     later = built(PAIR, BOUGHT + orders(ann=[0, 1, 20], bob=[2])).rows[list(NAMES)]

@@ -1,0 +1,114 @@
+"""Whom a plan tells apart: one offer to the riskiest, or the best for each customer."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from churn.offers.effects import Effects, Worth
+from churn.offers.targeting import Targeting, rule_of
+
+money = st.floats(-5, 5)
+MEASURED = ("measured", "combined", "measured")
+
+
+def worth_of(value, *, source=MEASURED, individual=(False,) * 3):
+    """A worth of those values, at a cost of 1."""
+    value = np.asarray(value, dtype=float)
+    effects = Effects(value, value, value, source, individual=individual)
+    return Worth(effects, value + 1.0, np.ones_like(value), np.ones(len(value)))
+
+
+@pytest.fixture(scope="module")
+def trio(make_offer):
+    return [make_offer("a"), make_offer("b"), make_offer("c")]
+
+
+@given(
+    value=arrays(float, (8, 3), elements=money),
+    permitted=arrays(bool, (8, 3)),
+    risk=arrays(float, 8, elements=st.floats(0, 1)),
+)
+def test_one_offer_goes_to_the_riskiest_customers_who_may_have_it(trio, value, permitted, risk):
+    found = Targeting.of(worth_of(value), permitted, risk, trio)
+    assert not (found.allowed & ~permitted).any()
+    assert (found.allowed.sum(axis=1) <= 1).all()
+    total = 0.0
+    for column in np.flatnonzero(found.allowed.any(axis=0)):
+        served = found.allowed[:, column]
+        promised = found.worth.value[served, column]
+        assert (promised > -1e-12).all()
+        np.testing.assert_allclose(promised.sum(), value[served, column].sum(), atol=1e-9)
+        total += promised.sum()
+    np.testing.assert_allclose(total, found.expected_value["one offer"], atol=1e-9)
+
+
+@given(value=arrays(float, (8, 3), elements=money), risk=arrays(float, 8, elements=st.floats(0, 1)))
+def test_where_all_may_have_everything_it_is_one_offer_to_the_riskiest(trio, value, risk):
+    found = Targeting.of(worth_of(value), np.ones((8, 3), bool), risk, trio)
+    served = found.allowed.any(axis=1)
+    assert found.allowed.any(axis=0).sum() <= 1
+    assert not served.any() or served.all() or risk[served].min() >= risk[~served].max()
+
+
+def test_who_may_not_have_the_offer_is_given_another(trio):
+    value = [[9.0, 2.0, 1.0]] * 4
+    permitted = np.array(
+        [[True, True, True], [False, True, True], [False, False, True], [False] * 3]
+    )
+    found = Targeting.of(worth_of(value), permitted, np.ones(4), trio)
+    assert found.allowed.tolist() == [[n == k for k in range(3)] for n in range(4)]
+    assert found.expected_value["one offer"] == 12.0
+
+
+def test_who_comes_after_the_capacity_is_given_another(make_offer):
+    offers = [make_offer("a", capacity=2), make_offer("b"), make_offer("c")]
+    risk = np.array([0.9, 0.8, 0.7, 0.6])
+    every = np.ones((4, 3), bool)
+    scarce = Targeting.of(worth_of([[5.0, 1.0, 0.5]] * 4), every, risk, offers)
+    assert scarce.allowed.tolist() == [[True, False, False]] * 2 + [[True, True, False]] * 2
+    assert scarce.expected_value["one offer"] == 12.0
+    ample = Targeting.of(worth_of([[1.5, 1.0, 0.5]] * 4), every, risk, offers)
+    assert ample.allowed.tolist() == [[False, True, False]] * 4
+
+
+@given(value=arrays(float, (8, 3), elements=money), permitted=arrays(bool, (8, 3)))
+def test_each_rule_promises_no_less_than_a_coarser_one(trio, value, permitted):
+    earned = Targeting.of(worth_of(value), permitted, np.full(8, 0.5), trio).expected_value
+    assert earned["nobody"] <= earned["one offer"] <= earned["per customer"] + 1e-9
+
+
+def test_each_objective_has_its_own_offer(make_offer):
+    offers = [make_offer("a"), make_offer("b"), make_offer("back", objective="win_back")]
+    found = Targeting.of(worth_of([[3.0, 1.0, 2.0]]), np.ones((1, 3), bool), np.ones(1), offers)
+    assert found.allowed.tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("source", "individual", "rule"),
+    [
+        (("assumed",) * 3, (False,) * 3, "per customer"),
+        (("measured", "assumed", "assumed"), (False,) * 3, "one offer"),
+        (MEASURED, (True, False, False), "one offer"),
+        (MEASURED, (True, True, False), "per customer"),
+        (("measured", "assumed", "assumed"), (True, False, False), "per customer"),
+    ],
+)
+def test_customers_are_told_apart_where_most_measured_effects_differ(source, individual, rule):
+    effects = worth_of([[1.0] * 3], source=source, individual=individual).effects
+    assert rule_of(effects) == rule
+
+
+def test_told_apart_each_customer_has_the_full_choice(trio):
+    value, permitted = [[1.0, 2.0, -1.0]], np.array([[True, True, False]])
+    worth = worth_of(value, source=("assumed",) * 3)
+    found = Targeting.of(worth, permitted, np.ones(1), trio)
+    assert found.worth is worth
+    assert found.allowed.tolist() == permitted.tolist()
+
+
+def test_nobody_to_plan_for_is_no_error(trio):
+    empty = np.zeros((0, 3))
+    found = Targeting.of(worth_of(empty), empty.astype(bool), np.zeros(0), trio)
+    assert found.expected_value == {"nobody": 0.0, "one offer": 0.0, "per customer": 0.0}
