@@ -140,8 +140,10 @@ def _with_labels(learnt, later: pd.DataFrame) -> Said:  # type: ignore[no-untype
 
 
 def summary(found: list[Cell]) -> list[str]:
-    """How often the model is worse or better beyond chance, and its mean difference."""
-    lines = []
+    """How often the model is worse or better beyond chance, and its mean difference, in cells with
+    a closed cutoff; elsewhere the model is BG/NBD.
+    """
+    found, lines = [cell for cell in found if "trees" in cell.said], []
     for name, other in (
         *((name, "bg_nbd") for name in ("model", "no level", "trees")),
         ("model", "recency"),

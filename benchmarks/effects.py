@@ -86,8 +86,13 @@ class Shop:
 
     def earned(self, choice: NDArray[np.int64]) -> float:
         """What a choice of offers (-1: none) really earns."""
-        value = self.worth(self.effects)[np.arange(len(choice)), np.maximum(choice, 0)]
-        return float(np.where(choice < 0, 0.0, value).sum())
+        return picked(self.worth(self.effects), choice)
+
+
+def picked(worth: Floats, choice: NDArray[np.int64]) -> float:
+    """The sum of the chosen offers' worth."""
+    value = worth[np.arange(len(choice)), np.maximum(choice, 0)]
+    return float(np.where(choice < 0, 0.0, value).sum())
 
 
 def best(worth: Floats) -> NDArray[np.int64]:
@@ -97,10 +102,12 @@ def best(worth: Floats) -> NDArray[np.int64]:
 
 def policy(folder: Path, *, seeds: Sequence[int] = (3, 4)) -> None:
     """The value of offers chosen by learnt effects, as a share of what the truth would earn."""
-    print(
-        "| seed | share by lot | contacts by lot | verdicts | policy | average effects | by risk |"
+    header = (
+        *("seed", "share by lot", "contacts by lot", "verdicts", "policy", "at lower bounds"),
+        *("average effects", "by risk", "promised / true"),
     )
-    print("|---|---|---|---|---|---|---|")
+    print("| " + " | ".join(header) + " |")
+    print("|---" * len(header) + "|")
     for seed, randomised in product(seeds, (0.5, 0.1)):
         shop = Shop.made(folder, customers=50_000, randomised=randomised, seed=seed)
         data = build_experiment(shop.tables, as_of=shop.tables.end(), clock=CLOCK)
@@ -110,14 +117,16 @@ def policy(folder: Path, *, seeds: Sequence[int] = (3, 4)) -> None:
         said = LearntEffects.of_study(found).of(
             shop.now, risk, offers, base_rate=float(risk.mean())
         )
-        choice = best(shop.worth(said.low))
+        choice, timid = best(shop.worth(said.mean)), best(shop.worth(said.low))
         oracle = shop.earned(best(shop.worth(shop.effects)))
         averages = np.array([found.findings[name].line.average.estimate for name in COSTS])
         by_average = best(shop.worth(np.tile(averages, (len(risk), 1))))
-        rivals = (choice, by_average, by_risk(shop, averages, int((choice >= 0).sum())))
+        rivals = (choice, timid, by_average, by_risk(shop, averages, int((choice >= 0).sum())))
         shares = " | ".join(f"{shop.earned(one) / oracle:.1%}" for one in rivals)
         verdicts = ", ".join(f"{name}: {found.findings[name].verdict}" for name in COSTS)
-        print(f"| {seed} | {randomised:.0%} | {len(data):,} | {verdicts} | {shares} |", flush=True)
+        promise = picked(shop.worth(said.mean), choice) / shop.earned(choice)
+        row = f"| {seed} | {randomised:.0%} | {len(data):,} | {verdicts} | {shares}"
+        print(f"{row} | {promise:.2f} |", flush=True)
 
 
 def by_risk(shop: Shop, averages: Floats, count: int) -> NDArray[np.int64]:
