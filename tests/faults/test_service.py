@@ -11,6 +11,7 @@ import time
 import pytest
 from api_service import api_service, running
 from simulated_shop import NO_SERVER, copied_shop, trained_shop
+from waiting import wait_for
 
 from churn.commands.keys import create_api_key
 from churn.serving.api.limits import body_of
@@ -318,11 +319,3 @@ def test_a_ledger_that_is_taken_away_is_missed_at_once(shop):
     finally:
         away.rename(ledger)
     assert shop.ask("POST", PATH, ASKED)[0] == 200
-
-
-def wait_for(condition):
-    for _ in range(2_000):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("it never happened")

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from api_service import api_service
 from simulated_shop import simulated_orders, trained_shop
+from waiting import wait_for
 
 from churn.commands.forget import forget
 from churn.commands.keys import create_api_key, list_api_keys, revoke_api_key
@@ -49,11 +50,8 @@ def still_scored(shop):
 
 
 def wait_for_scores(service):
-    for _ in range(600):
-        found = service.post("/v1/scores", {"customer_ids": [service.scores[0]["customer_id"]]})[1]
-        if found["customers"][0]["score"] is not None:
-            return
-    pytest.fail("the scores were never read")
+    asked = {"customer_ids": [service.scores[0]["customer_id"]]}
+    wait_for(lambda: service.post("/v1/scores", asked)[1]["customers"][0]["score"] is not None)
 
 
 def looked_up(shop, *names):
@@ -279,13 +277,6 @@ def test_a_revoked_key_is_refused_and_its_use_is_on_record(shop):
     assert keys[prefix]["revoked_at"]
     assert keys[shop.key.split("_")[1]]["last_used_at"]
     assert key not in str(keys)
-
-
-def wait_for(condition):
-    for _ in range(600):
-        if condition():
-            return
-    pytest.fail("it never happened")
 
 
 def test_what_the_log_says_has_no_customer_and_no_key(shop):

@@ -4,13 +4,13 @@ import csv
 import io
 import json
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
 from asgi_client import AsgiClient
 from page_acts import Performed, page_acts
 from published_shop import CUSTOMERS, HOSTILE, write_page
+from waiting import wait_for
 
 from churn.serving.dashboard.access import Accounts, User, hash_password
 from churn.serving.dashboard.pages import VIEWS, create_pages
@@ -192,12 +192,8 @@ def test_a_plan_is_made_once_for_a_key_and_by_whoever_asked(client, plans):
     for _ in range(3):
         answer = client.post("/campaigns/plan", data=form)
         assert answer.headers["location"] == f"/campaigns/plan/{key}"
-    for _ in range(100):
-        page = client.get(answer.headers["location"])
-        if "being made" not in page.text:
-            break
-        time.sleep(0.02)
-    assert "The plan was made: 90 customers" in page.text
+    wait_for(lambda: "being made" not in client.get(answer.headers["location"]).text)
+    assert "The plan was made: 90 customers" in client.get(answer.headers["location"]).text
     assert plans.made == [("plan", 200.0, "anna", f"page-{key}")]
     assert client.post("/campaigns/plan", data={**form, "key": "../x"}).status_code == 400
     assert (
@@ -256,7 +252,7 @@ def test_an_api_key_needs_no_session_and_no_form_token(client, plans):
     form = {"key": "2" * 32, "budget": "10"}
     assert client.post("/campaigns/plan", data=form, headers=headers).status_code == 303
     assert client.post("/campaigns/plan", data=form).status_code == 303  # to the login
-    time.sleep(0.1)
+    wait_for(lambda: plans.made)
     assert plans.made == [("plan", 10.0, "robot", "page-" + "2" * 32)]
 
 
@@ -364,11 +360,9 @@ def test_a_published_file_is_shown_at_once_and_its_successor_soon(tmp_path):
     write_page(tmp_path / "page.duckdb", customers=40)
     assert "40 customers" in opened.get("/customers").text
     write_page(tmp_path / "page.duckdb", customers=60)
-    until = time.monotonic() + 60
-    while "60 customers" not in (text := opened.get("/customers").text):
-        assert "40 customers" in text
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    shown = [opened.get("/customers").text]
+    wait_for(lambda: shown.append(opened.get("/customers").text) or "60 customers" in shown[-1])
+    assert all("40 customers" in text for text in shown[:-1])
 
 
 def test_the_page_of_the_model_shows_monitoring_with_alarms_first(opened):

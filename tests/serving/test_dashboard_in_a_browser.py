@@ -86,7 +86,7 @@ def page_of(browser, address, **options):
     context = browser.new_context(base_url=address, **options)
     errors = []
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto("/")
