@@ -11,6 +11,7 @@ from churn.data.settings import DataSettings, IdRule
 from churn.errors import DataError
 
 KNOWN = "ids_of_orders"
+THEIRS = "ids_compared"
 ENOUGH_IDS = 5
 GOOD_SHARE = 0.8
 SAMPLE = 20_000
@@ -114,6 +115,7 @@ def compare_ids(
             matcher = _Matcher(engine, settings, table)
             found[table] = matcher.audited(audits[table])
     engine.create(KNOWN, f"SELECT * FROM {KNOWN} WHERE n < 0")  # no longer needed
+    engine.create(THEIRS, f"SELECT * FROM {KNOWN}")
     return found
 
 
@@ -173,9 +175,9 @@ class _Matcher:
         return DataError(rule, got=match.described, fix=fix)
 
     def _customers(self) -> IdMatch:
+        self.engine.create(THEIRS, f"SELECT DISTINCT customer_id FROM {identifier(self.table)}")
         (row,) = self.engine.rows(
-            "SELECT count(*) AS ids, count(ours.customer_id) AS known FROM "
-            f"(SELECT DISTINCT customer_id FROM {identifier(self.table)}) AS theirs "
+            f"SELECT count(*) AS ids, count(ours.customer_id) AS known FROM {THEIRS} AS theirs "
             f"LEFT JOIN {KNOWN} AS ours ON ours.customer_id = theirs.customer_id"
         )
         ids, known = int(str(row["ids"])), int(str(row["known"]))
@@ -200,13 +202,17 @@ class _Matcher:
         """How many more ids of the table another rule would match with the orders."""
         if match.known == match.ids:
             return 0
-        column, known = match.column, "orders" if match.column == "order_id" else KNOWN
-        some = f"SELECT DISTINCT {column} AS id FROM {identifier(self.table)} LIMIT {SAMPLE * 50}"
+        column = match.column
+        of_orders = column == "order_id"
+        known, table = ("orders", identifier(self.table)) if of_orders else (KNOWN, THEIRS)
+        some = f"SELECT DISTINCT {column} AS id FROM {table} LIMIT {SAMPLE * 50}"
         (row,) = self.engine.rows(
-            f"WITH theirs AS ({some}), ours AS (SELECT DISTINCT {_plain(column, rule)} AS plain "
-            f"FROM {known}) SELECT count(*) AS n FROM theirs "
-            f"WHERE EXISTS (SELECT 1 FROM ours WHERE ours.plain = {_plain('theirs.id', rule)}) "
-            f"AND NOT EXISTS (SELECT 1 FROM {known} AS o WHERE o.{column} = theirs.id)"
+            f"WITH theirs AS ({some}), strange AS (SELECT {_plain('id', rule)} AS plain "
+            f"FROM theirs WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {known} AS o WHERE o.{column} = theirs.id)), "
+            f"ours AS (SELECT DISTINCT {_plain(column, rule)} AS plain FROM {known}) "
+            "SELECT count(*) AS n FROM strange "
+            "WHERE EXISTS (SELECT 1 FROM ours WHERE ours.plain = strange.plain)"
         )
         return int(str(row["n"]))
 

@@ -28,6 +28,7 @@ LINE_NUMBER = re.compile(
 )
 NUMBERED = 0.99
 MANY_REPEATS = 0.01
+MICROSECONDS_A_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Duplicates:
 
     def leave_out(self, engine: Engine, audit: TableAudit) -> TableAudit:
         """The audit with the copies that were dropped, and the repeats that may be copies."""
-        if not self.extras or engine.all_differ(self.table, ["content"]):
+        if not self.extras or not engine.may_agree(self.table, ["content"]):
             return audit
         rows = _count(engine, self.table)
         numbered = "line_number" in self.extras and self._numbers_lines(engine)
@@ -146,11 +147,15 @@ def duplicates_of(
 
 def timed_sql(instant: str, timezones: Sequence[str]) -> str:
     """The SQL for whether an instant has a time of day: a date alone is a midnight."""
-    midnights = [
-        f"CAST(timezone({literal(zone)}, {instant}) AS TIME) = TIME '00:00:00'"
-        for zone in dict.fromkeys(timezones)
-    ]
+    midnights = [_is_midnight_sql(instant, zone) for zone in dict.fromkeys(timezones)]
     return f"NOT ({' OR '.join(midnights)})"
+
+
+def _is_midnight_sql(instant: str, zone: str) -> str:
+    if zone == "UTC":  # without the calendar of zones, which takes ten times as long
+        return f"epoch_us({instant}) % {MICROSECONDS_A_DAY} = 0"
+    time = f"CAST(timezone({literal(zone)}, {instant}) AS TIME) = TIME '00:00:00'"
+    return f"CASE WHEN isfinite({instant}) THEN {time} END"  # an infinite one has no time
 
 
 def _content_sql(columns: Sequence[str]) -> str:

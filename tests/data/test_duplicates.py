@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from churn.data.duplicates import timed_sql
 from churn.data.settings import DataSettings, OrdersSource, TableSource
 from churn.data.tables import Tables
 
@@ -125,3 +127,17 @@ def test_order_lines_of_overlapping_files_count_once(tmp_path):
     assert tables.count("order_lines") == 2
     assert tables.audits["order_lines"].dropped == {"copies of another row": 2}
     tables.close()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata"])
+def test_a_midnight_of_the_zone_is_a_date_alone_and_what_is_infinite_is_neither(zone):
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+
+        def timed(written):
+            instant = f"timezone('{zone}', TIMESTAMP '{written}')"
+            return connection.sql(f"SELECT {timed_sql(instant, [zone])}").fetchall()[0][0]
+
+        assert [timed(f"{day} 00:00:00") for day in ("1960-01-02", "2024-07-01")] == [False] * 2
+        assert [timed(f"{day} 00:00:01") for day in ("1960-01-02", "2024-07-01")] == [True] * 2
+        assert timed("infinity") is None

@@ -76,6 +76,11 @@ class Engine(Protocol):
     def create(self, name: str, sql: str) -> None:
         """Creates a table of that name from the query's result, replacing an earlier one."""
 
+    def may_agree(self, name: str, columns: Sequence[str]) -> bool:
+        """False if no two rows of the table agree in all of those columns, as far as can be seen
+        quickly; True if some do, or if only a slower query would tell.
+        """
+
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the table agree in all of those columns."""
 

@@ -131,14 +131,15 @@ class DuckDBEngine:
         """Creates a table of that name from the query's result, replacing an earlier one."""
         self._connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
 
-    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
-        """Whether no two rows of the table agree in all of those columns.
+    def may_agree(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether the hashes of two rows agree; rows with different ones differ."""
+        return not all(self._hashes_differ(part) for part in self._hashes(name, columns))
 
-        Rows with different hashes differ; rows are compared only if their hashes agree.
+    def all_differ(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether no two rows of the table agree in all of those columns; rows are compared only
+        if their hashes agree.
         """
-        if all(self._hashes_differ(part) for part in self._hashes(name, columns)):
-            return True
-        return not self.rows(agreeing(name, columns))
+        return not self.may_agree(name, columns) or not self.rows(agreeing(name, columns))
 
     def _hashes(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The rows' hashes in parts that fit in memory; equal hashes are in the same part."""

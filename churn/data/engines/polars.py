@@ -59,6 +59,10 @@ class PolarsEngine:
         made = self._reader.query(sql)
         self._keep(name, _frame(made))
 
+    def may_agree(self, name: str, columns: Sequence[str]) -> bool:
+        """Whether the hashes of two rows agree in those columns."""
+        return self._reader.may_agree(name, columns)
+
     def all_differ(self, name: str, columns: Sequence[str]) -> bool:
         """Whether no two rows of the table agree in all of those columns, according to DuckDB."""
         return self._reader.all_differ(name, columns)

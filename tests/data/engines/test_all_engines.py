@@ -145,8 +145,10 @@ def test_rows_that_agree_in_some_columns_are_noticed(engine):
     engine.store(engine.values(rows), "t")
     assert engine.all_differ("t", ["a", "b"])
     assert not engine.all_differ("t", ["a"])
+    assert engine.may_agree("t", ["a"])
     engine.store(engine.values({"a": ["x", None, None]}), "t")
     assert not engine.all_differ("t", ["a"])
+    assert engine.may_agree("t", ["a"])
 
 
 def test_two_engines_of_one_kind_keep_their_tables_apart(engine, name):

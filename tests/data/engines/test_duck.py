@@ -156,5 +156,7 @@ def test_equal_rows_are_found_whatever_part_of_the_hashes_they_are_in(monkeypatc
     engine = DuckDBEngine()
     engine.create("t", "SELECT range AS n FROM range(1000)")
     assert engine.all_differ("t", ["n"])
+    assert not engine.may_agree("t", ["n"])
     engine.create("t", "SELECT n FROM t UNION ALL SELECT 517")
     assert not engine.all_differ("t", ["n"])
+    assert engine.may_agree("t", ["n"])
