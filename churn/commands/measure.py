@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from churn.campaigns.delivery.coupon_codes import known_codes
+from churn.campaigns.measurement.afterwards import Afterwards, measure_afterwards
 from churn.campaigns.measurement.analysis import PREDICTED, Analysis, analyse
 from churn.campaigns.measurement.money import money_of
 from churn.campaigns.measurement.rows import INTENDED, PLANNED, Measured, measured_rows
@@ -171,11 +172,15 @@ def measure(
             delivered=_delivered(session.ledger, made),
         )
         analysis = analyse(measured, made.shares)
-        metrics = _metrics(session, made, measured, analysis)
+        later = measure_afterwards(
+            measured, analysis, session.snapshot, margin_rate=session.settings.value.margin_rate
+        )
+        metrics = _metrics(session, made, measured, analysis) | {"afterwards": later.to_dict()}
         session.facts |= metrics
         if writer is not None:
             writer.write(measured.table, metrics)
-    return _result(session, made, measured, analysis, metrics, file)
+    result = _result(session, made, measured, analysis, metrics, file)
+    return replace(result, warnings=(*result.warnings, *_later_notes(measured, later)))
 
 
 def _delivered(ledger: Ledger, made: MadePlan) -> Delivered:
@@ -272,6 +277,22 @@ def _notes(session: Session, measured: Measured, analysis: Analysis) -> Iterator
     yield from _unmatched(measured)
     if session.settings.churn.mode == "contractual":
         yield "retained means a purchase; renewals of subscriptions are not measured"
+
+
+def _later_notes(measured: Measured, later: Afterwards) -> Iterator[str]:
+    """Whether orders were only pulled forward, or from when on that can be seen."""
+    if later.was_pulled_forward:
+        orders = later.effects["orders"]
+        first, then = (orders[span].best.estimate for span in ("within", "afterwards"))
+        yield (
+            f"orders were pulled forward, in part at least: {first:+.3f} per treated customer in "
+            f"the {later.days} days of the campaign, {then:+.3f} in the {later.days} after it"
+        )
+    elif measured.closed and not later.effects:
+        yield (
+            f"whether orders were only pulled forward shows in the {later.days} days after the "
+            f"window: measure again as of {later.known_from} or later"
+        )
 
 
 def _explored_elsewhere(measured: Measured) -> Iterator[str]:

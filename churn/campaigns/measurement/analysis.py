@@ -99,7 +99,7 @@ def analyse(measured: Measured, shares: Mapping[str, float]) -> Analysis:
     ratio = _guard(kept, shares)
     if not ratio.as_planned:
         return Analysis(ratio, {}, _mismatch(ratio))
-    return Analysis(ratio, _effects(rows, ~kept, measured))
+    return Analysis(ratio, _effects(rows, measured))
 
 
 def _guard(kept: np.ndarray, shares: Mapping[str, float]) -> SampleRatio:
@@ -118,25 +118,34 @@ def _mismatch(ratio: SampleRatio) -> str:
     )
 
 
-def _effects(rows: pd.DataFrame, treated: Bools, measured: Measured) -> dict[str, Effect]:
+def _effects(rows: pd.DataFrame, measured: Measured) -> dict[str, Effect]:
     plain = {
         name: rows[name].to_numpy(dtype="float64") / (UNITS if name in MONEY else 1)
         for name in OUTCOMES
     }
+    found = effects_on(plain, rows, final=measured.closed)
+    return {
+        name: replace(effect, widening=_widening(name, plain[name], measured))
+        for name, effect in found.items()
+    }
+
+
+def effects_on(
+    outcomes: Mapping[str, Floats], rows: pd.DataFrame, *, final: bool = True
+) -> dict[str, Effect]:
+    """The effects on outcomes of the rows' customers, each of shape (rows,), `kept` being the
+    controls; adjusted by CUPED where the rows have predictions, and only if they are `final`.
+    """
+    treated = ~rows["kept"].to_numpy(dtype=bool)
     predicted = [rows[name].to_numpy(dtype="float64") for name in PREDICTED]
     adjusted = {}
-    if measured.closed and any(np.isfinite(known).any() for known in predicted):
-        adjusted = {name: cuped(values, treated, *predicted) for name, values in plain.items()}
-    found = _differences([*plain.values(), *adjusted.values()], treated)
-    by_cuped = dict(zip(adjusted, found[len(OUTCOMES) :], strict=True))
+    if final and any(np.isfinite(known).any() for known in predicted):
+        adjusted = {name: cuped(values, treated, *predicted) for name, values in outcomes.items()}
+    found = _differences([*outcomes.values(), *adjusted.values()], treated)
+    by_cuped = dict(zip(adjusted, found[len(outcomes) :], strict=True))
     return {
-        name: Effect(
-            difference,
-            by_cuped.get(name),
-            _widening(name, plain[name], measured),
-            int(treated.sum()),
-        )
-        for name, difference in zip(OUTCOMES, found, strict=False)
+        name: Effect(difference, by_cuped.get(name), 1.0, int(treated.sum()))
+        for name, difference in zip(outcomes, found, strict=False)
     }
 
 

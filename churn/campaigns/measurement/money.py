@@ -36,6 +36,8 @@ ADJUSTED = (
     "net_cuped_low",
     "net_cuped_high",
 )
+ANYWAY = ("redeemed_anyway", "redeemed_anyway_low", "redeemed_anyway_high")
+"""The cost of redemptions on orders that would have been placed without the offer, too."""
 COSTS = (
     *("contact_cost", "cost", "crc", "roi", "cost_per_saved"),
     *("net", "net_low", "net_high", "net_cuped", "net_cuped_low", "net_cuped_high"),
@@ -55,6 +57,8 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
     and `*_high` bound the same plain difference, as in the analysis, and `*_cuped` are the margin
     and the net by the adjusted one, None without scores; `cost_per_saved`, cost divided by
     incremental retained customers, is given if these are significantly above zero.
+    `redeemed_anyway` is the part of the redemption cost that was given away on orders which would
+    have been placed anyway: even if every additional order redeemed, those beyond them did.
     Without a reportable effect, values are None; so are the cost of contacts, and what is net of
     it, if nothing says that the offers of the plan were sent.
     """
@@ -73,6 +77,7 @@ def money_of(measured: Measured, analysis: Analysis) -> dict[str, Any]:
         **groups,
         **(_earned(groups, cost, analysis) if analysis.effects else dict.fromkeys(EARNED)),
         **_adjusted(cost, analysis),
+        **_anyway(measured, analysis),
     }
     unsent = measured.sent_by == "nothing" and bool(frame["offered"].any())
     return money | dict.fromkeys(COSTS if unsent else ())
@@ -115,6 +120,25 @@ def _adjusted(cost: Decimal, analysis: Analysis) -> dict[str, Decimal | None]:
     margins = (margin, *_bounds(effect, effect.adjusted))
     values = (*margins, *(money - cost for money in margins))
     return {name: _finite(value) for name, value in zip(ADJUSTED, values, strict=True)}
+
+
+def _anyway(measured: Measured, analysis: Analysis) -> dict[str, Decimal | None]:
+    """What redemptions of the treated cost beyond their additional orders, with its interval."""
+    frame, orders = measured.frame, analysis.effects.get("orders")
+    treated = frame[frame["compared"] & ~frame["kept"]]
+    redeemed = int(treated["redemptions"].sum()) if measured.redemptions_known else 0
+    if orders is None or not redeemed:
+        return dict.fromkeys(ANYWAY)
+    cost, best = _sum(treated, "redemption_cost"), orders.best
+    low, high = best.interval(orders.widening)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return dict.fromkeys(ANYWAY)
+    shares = [
+        min(max(1 - effect * orders.treated_customers / redeemed, 0.0), 1.0)
+        for effect in (best.estimate, high, low)
+    ]
+    costs = (_cents(float(cost) * share) for share in shares)
+    return dict(zip(ANYWAY, costs, strict=True))
 
 
 def _bounds(effect: Effect, by: Difference) -> tuple[Decimal, Decimal]:

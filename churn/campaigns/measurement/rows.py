@@ -239,7 +239,7 @@ def measured_rows(
         frame[name] = np.nan
         if scores is not None and name in scores:
             frame[name] = frame["customer_id"].map(scores[name]).astype("float64")
-    frame = _with_outcomes(frame, snapshot, seen, margin_rate)
+    frame = with_outcomes(frame, snapshot, seen, margin_rate)
     frame["offered"] = frame["offer_id"] != NO_OFFER
     frame["sent"], sent_by = _sent(frame, contacted(snapshot, window), delivered)
     reacted = reactions(snapshot, window)
@@ -291,9 +291,12 @@ def _one_plan(planned: pd.DataFrame) -> tuple[date, str]:
     return names["as_of"].iloc[0], str(names["campaign_id"].iloc[0])
 
 
-def _with_outcomes(
+def with_outcomes(
     frame: pd.DataFrame, snapshot: Snapshot, seen: Cutoffs, margin_rate: float
 ) -> pd.DataFrame:
+    """The rows with orders, retained, net_spend and margin (in units) of the window after the one
+    cutoff of `seen`; 0 for customers without an order.
+    """
     tables = snapshot.tables
     observed = tables.engine.collect(outcomes(tables, seen)).to_pandas().set_index("customer_id")
     orders, spend = (
@@ -327,20 +330,22 @@ def _costs(
     """Contact and redemption costs in units; a redemption also counts without a contact.
 
     A share refers to the net amount of the order on the day of the redemption; without one, to the
-    customer's mean order since the plan; without any, to the order that the plan expected.
+    customer's mean order since the plan; without any, to that of all customers of the plan.
     """
     by_id = {offer.offer_id: offer for offer in offers}
     missing = sorted(set(frame.loc[frame["offered"], "offer_id"]) - set(by_id))
     if missing:
         rule = "the catalogue must contain the offers of the plan, with their costs"
         raise ConfigError(rule, got=f"no {missing}", fix="Pass the catalogue of that campaign.")
-    contact, fixed, share, rate = (
+    contact, fixed, share = (
         frame["offer_id"].map({k: getattr(offer, name) for k, offer in by_id.items()}).fillna(0.0)
-        for name in ("contact_cost", "margin_amount", "margin_share", "redemption_rate")
+        for name in ("contact_cost", "margin_amount", "margin_share")
     )
     planned = (frame["expected_cost"] - contact).clip(lower=0.0)
     mean_order = (frame["net_spend"] / UNITS / frame["orders"].where(frame["orders"] > 0)).clip(0.0)
-    assumed = (share * mean_order).fillna((planned / rate.where(rate > 0)).fillna(0.0))
+    orders = frame["orders"].sum()
+    usual = max(frame["net_spend"].sum() / UNITS / orders, 0.0) if orders else 0.0
+    assumed = share * mean_order.fillna(usual)
     times, priced = redeemed.ours.astype("float64"), redeemed.priced.astype("float64")
     amount = redeemed.order_amount.astype("float64")
     unpriced = (times - priced).clip(lower=0.0) * assumed.where(share > 0, 0.0)

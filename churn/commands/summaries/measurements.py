@@ -18,6 +18,7 @@ MONEY = {
     "incremental_margin_cuped": "  with CUPED",
     "contact_cost": "contact cost",
     "redemption_cost": "redemption cost",
+    "redeemed_anyway": "  of it at least, on orders placed anyway",
     "net": "net: incremental margin - costs",
     "net_cuped": "  with CUPED",
     "roi": "return on investment (ROI)",
@@ -32,6 +33,7 @@ def measure_tables(metrics: dict[str, Any]) -> tuple[Table, ...]:
         _groups(metrics),
         _effects(metrics),
         _needed(metrics),
+        _afterwards(metrics),
         _money(metrics),
         _answers(metrics),
     )
@@ -104,6 +106,28 @@ def _needed(metrics: dict[str, Any]) -> Table:
         rows.append((label, shown, "undefined" if needed is None else f"{needed:,} customers"))
     header = ("per customer", "minimum detectable effect", "needed for the estimate")
     return Table("Power of effects that are too small to tell", header, tuple(rows))
+
+
+def _afterwards(metrics: dict[str, Any]) -> Table:
+    """The same customers in a second window, in which what was only pulled forward is missing."""
+    later = metrics["afterwards"]
+    rows: list[Line] = []
+    for name, spans in later["effects"].items():
+        label, scale, digits = PER_CUSTOMER[name]
+        shown = [
+            _numbers(effect[_decisive(effect)], scale, digits)[-1] for effect in spans.values()
+        ]
+        rows.append((label, *shown, spans["afterwards"]["verdict"]))
+    days = later["days"]
+    header = (
+        "",
+        f"{days} days",
+        f"{days} days after",
+        f"{2 * days} days",
+        "verdict on the days after",
+    )
+    title = "Orders that were only pulled forward are missing after the window (95 % intervals)"
+    return Table(title, header, tuple(rows))
 
 
 def _money(metrics: dict[str, Any]) -> Table:
