@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from churn.commands.session import Progress, Session, open_session, resolve_clock, silent
 from churn.errors import ModelError
@@ -15,18 +16,23 @@ from churn.features.catalogue import feature_names
 from churn.offers.catalogue import Offer, Offers
 from churn.offers.effects import effect_of_shift
 from churn.results.job_result import JobResult, Line, Table, hashed
+from churn.storage.exports import Assigned, assigned_offers
 from churn.uplift.average import Estimate, Z
-from churn.uplift.experiment import ExperimentData, build_experiment
+from churn.uplift.experiment import ASSIGNED, ExperimentData, build_experiment
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
 from churn.uplift.study import Finding, Study, StudySettings, study
 
 EFFECTS = "effects"
-NO_CONTACTS = "no contacts are connected: connect [data.contacts] with arm and propensity"
+NO_CONTACTS = (
+    "no contacts are connected, and no plan on record was sent or exported: connect "
+    "[data.contacts] with arm and propensity"
+)
 NOT_RANDOMISED = (
     "no contacts were randomised between an offer and none: keep a control group and record the "
     "propensity of each row"
 )
+UNSENT = "planned together with an offer of which nothing was sent or exported"
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,8 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
 
 
 def _learn(session: Session) -> Learnt:
-    if not session.tables.has("contacts"):
+    assigned = assigned_offers(session.ledger, before=session.as_of)
+    if not session.tables.has("contacts") and not assigned.rows:
         return Learnt(None, None, None)
     settings = session.settings
     session.progress("building features before each contact, and outcomes after it")
@@ -82,7 +89,12 @@ def _learn(session: Session) -> Learnt:
         clock=resolve_clock(session),
         margin_rate=settings.value.margin_rate,
         names=feature_names(session.tables.connected(), settings.features.families),
+        assigned=pd.DataFrame(
+            [[getattr(row, name) for name in ASSIGNED] for row in assigned.rows],
+            columns=[*ASSIGNED],
+        ),
     )
+    data = replace(data, left_out=dict(data.left_out) | _unsent(assigned))
     if not data.offers:
         return Learnt(None, data, None)
     session.progress("estimating the effect of each offer")
@@ -100,6 +112,10 @@ def _learn(session: Session) -> Learnt:
         signing_key=session.signing_key,
     )
     return Learnt(result, data, saved)
+
+
+def _unsent(assigned: Assigned) -> dict[str, int]:
+    return {UNSENT: assigned.unsent} if assigned.unsent else {}
 
 
 def _planned(learnt: Learnt, offers: Offers) -> dict[str, Estimate]:
@@ -151,6 +167,11 @@ def _notes(learnt: Learnt) -> Iterator[str]:
         return
     if learnt.study is None:
         yield NOT_RANDOMISED
+    if learnt.data.by_plan:
+        yield (
+            f"{learnt.data.by_plan:,} of {len(learnt.data):,} randomised contacts are those of "
+            "plans that were sent or exported, as recorded in the ledger"
+        )
     for offer, count in learnt.data.observational.items():
         verb = "contact is" if count == 1 else "contacts are"
         yield f"{offer}: {count:,} {verb} not randomised and therefore not used"

@@ -201,7 +201,8 @@ def _remember(session: Session, planned: Plan, offers: Offers) -> None:
     earlier plan remains valid.
     """
     names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
-    rows = planned.table.select([*names, "expected_cost", "intended_offer_id"]).to_pylist()
+    names = (*names, "expected_cost", "intended_offer_id", "lot")
+    rows = planned.table.select([*names]).to_pylist()
     ledger: Ledger = session.ledger
     with ledger.changing():
         session.check_erased()

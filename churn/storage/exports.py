@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
 from churn.errors import ConfigError
 from churn.storage.database import Record
 from churn.storage.ledger import Ledger, check_started
-from churn.storage.records import TREATED
+from churn.storage.records import TREATED, PlanRow
 
+NONE = "none"
 _PLAN = "campaign_id = ? AND as_of = ?"
 _REACHED = "state IN ('sending', 'sent', 'unknown')"
 _STANDING = "replaced_by IS NULL AND rows > 0"
@@ -130,6 +132,58 @@ def delivered(ledger: Ledger, campaign_id: str, as_of: date) -> Delivered:
     return Delivered(
         frozenset(str(customer) for (customer,) in reached), frozenset(offer for (offer,) in lists)
     )
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The randomised rows of a plan of which something was delivered.
+
+    `unsent` counts those left out because an offer of their choice set was never delivered.
+    """
+
+    rows: tuple[PlanRow, ...]
+    unsent: int
+
+
+def assigned_offers(ledger: Ledger, *, before: date) -> Assigned:
+    """The customers of plans dated before that date whose offer, or none, was drawn at random, as
+    assigned: whom a plan did not reach after all counts like everyone else (intention to treat).
+
+    Left out are plans of which nothing was sent or exported, plans of earlier releases, which do
+    not state their choice sets, and choice sets with an offer of which nothing was delivered.
+    """
+    with ledger.reading() as connection:
+        found = connection.execute(
+            f"SELECT {PlanRow.columns()} FROM plans WHERE as_of < ? "  # noqa: S608
+            "AND propensity > 0 AND propensity < 1 AND lot IS NOT NULL "
+            "AND (EXISTS (SELECT 1 FROM exported_plans e WHERE e.campaign_id = plans.campaign_id "
+            "AND e.as_of = plans.as_of AND e.run_id = plans.run_id) "
+            "OR EXISTS (SELECT 1 FROM planned p WHERE p.campaign_id = plans.campaign_id "
+            "AND p.as_of = plans.as_of AND p.run_id = plans.run_id)) "
+            "ORDER BY campaign_id, as_of, customer_id",
+            (before.isoformat(),),
+        )
+        rows = [PlanRow.from_row(row) for row in found]
+    kept: list[PlanRow] = []
+    unsent = 0
+    for (campaign_id, as_of), group in groupby(rows, key=lambda row: (row.campaign_id, row.as_of)):
+        plan = list(group)
+        reached = delivered(ledger, campaign_id, as_of)
+        if reached:
+            sent = _of_delivered_offers(plan, reached)
+            kept += sent
+            unsent += len(plan) - len(sent)
+    return Assigned(tuple(kept), unsent)
+
+
+def _of_delivered_offers(plan: list[PlanRow], reached: Delivered) -> list[PlanRow]:
+    """The rows whose choice set holds only offers of which something was delivered."""
+    if None in reached.listed_offers:
+        return plan
+    messaged = {row.offer_id for row in plan if row.customer_id in reached.customers}
+    known = reached.listed_offers | messaged | {NONE}
+    never = {row.lot for row in plan if row.offer_id not in known}
+    return [row for row in plan if row.lot not in never]
 
 
 def _standing_exports(connection: sqlite3.Connection, export: Export) -> list[Export]:

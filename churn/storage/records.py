@@ -149,6 +149,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             customer_id TEXT PRIMARY KEY, objected_at TEXT NOT NULL, source TEXT NOT NULL
         ) WITHOUT ROWID""",
     ),
+    ("ALTER TABLE plans ADD COLUMN lot TEXT",),
 )
 
 EXPORTED = "SELECT run_id FROM exported_plans WHERE campaign_id = ? AND as_of = ?"
@@ -173,7 +174,8 @@ class Run(Record):
 class PlanRow(Record):
     """What a plan decided for one customer; `expected_cost` is in the currency of the plan.
 
-    `intended_offer_id` is the offer without any randomisation, None in plans of earlier releases.
+    `intended_offer_id` is the offer without any randomisation, `lot` the choice set, None without a
+    random draw; both are None in plans of earlier releases.
     """
 
     customer_id: str
@@ -185,6 +187,7 @@ class PlanRow(Record):
     propensity: float
     expected_cost: float
     intended_offer_id: str | None = None
+    lot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from churn.arrays import Bools, Floats
 from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
-from churn.data.days import date_of, day_number
+from churn.data.days import date_of, day_number, midnight
 from churn.data.history.rows import NOT_CONTACTED
 from churn.data.labels import outcomes
 from churn.data.tables import Tables
@@ -37,6 +37,8 @@ OBJECTED = "objected to profiling"
 UNKNOWN = "not known before the contact"
 UNFIT = "the lot does not fit its propensities"
 KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
+ASSIGNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "lot")
+"""The columns of what plans assigned; `as_of` is a date."""
 OUTCOMES = ("horizon_orders", "horizon_net_spend")
 
 
@@ -64,8 +66,8 @@ class ExperimentData:
     assigned one, "none" for customers held out: intention to treat. `propensity` is its
     probability, strictly between 0 and 1. `retained` is 1 for an order within `horizon_days`,
     `margin` the margin in them. `redeemed`, if known, is 1 if the offer was. Features are as of
-    before the contact. `observational` counts
-    contacts that were not randomised, by offer; `left_out` all other unusable ones, by reason.
+    before the contact. `observational` counts contacts that were not randomised, by offer;
+    `left_out` all other unusable ones, by reason; `by_plan` the rows that plans on record assigned.
     """
 
     rows: pd.DataFrame
@@ -73,6 +75,7 @@ class ExperimentData:
     horizon_days: int
     observational: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    by_plan: int = 0
 
     def __post_init__(self) -> None:
         missing = [n for n in (*COLUMNS, *self.feature_names) if n not in self.rows]
@@ -206,14 +209,20 @@ def build_experiment(
     clock: FeatureClock,
     margin_rate: float = 1.0,
     names: Sequence[str] | None = None,
+    assigned: pd.DataFrame | None = None,
 ) -> ExperimentData:
     """The randomised contacts whose horizon had passed by `as_of` (exclusive).
+
+    `assigned` are offers that plans on record assigned (`ASSIGNED`, one row a customer and plan,
+    as of a date). They count for campaigns of whose contacts the tables state no propensity.
 
     Features use only what happened before the day of the contact. A contact whose propensity is
     not strictly between 0 and 1 is counted as observational and not used. `names` selects the
     features (default: all that the connected tables provide). Raises DataError without contacts.
     """
-    contacts, counts = _contacts(tables, as_of=as_of, horizon_days=clock.horizon_days)
+    contacts, counts = _contacts(
+        _on_record(tables, assigned), tables, as_of=as_of, horizon_days=clock.horizon_days
+    )
     randomised = contacts["propensity"].between(0, 1, inclusive="neither")
     observational = contacts.loc[~randomised & (contacts["offer_id"] != NO_OFFER), "offer_id"]
     features = feature_names(tables.connected()) if names is None else tuple(names)
@@ -233,6 +242,7 @@ def build_experiment(
         horizon_days=clock.horizon_days,
         observational={str(k): int(v) for k, v in observational.value_counts().items()},
         left_out={reason: count for reason, count in counts.items() if count},
+        by_plan=int(rows["by_plan"].sum()),
     )
 
 
@@ -254,13 +264,39 @@ def _redeemed(tables: Tables, rows: pd.DataFrame, horizon_days: int) -> NDArray[
     return np.isin(np.arange(len(rows)), joined.loc[ours, "place"]).astype(float)
 
 
-def _contacts(
-    tables: Tables, *, as_of: date, horizon_days: int
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The first contact of each customer and campaign, and the number of others by reason."""
-    if not tables.has("contacts"):
+def _on_record(tables: Tables, assigned: pd.DataFrame | None) -> pd.DataFrame:
+    """The contacts of the tables, and those that plans assigned in campaigns of whose contacts the
+    tables state no propensity: `KEPT` and `by_plan`.
+    """
+    parts = []
+    if tables.has("contacts"):
+        parts.append(_connected(tables).assign(by_plan=False))
+    if assigned is not None and len(assigned):
+        parts.append(_of_plans(assigned, tables.settings.day_timezone).assign(by_plan=True))
+    if not parts:
         rule = "effects are estimated from table 'contacts', which is not connected"
         raise DataError(rule, fix="Name its source in [data.contacts].")
+    if len(parts) == 1:
+        return parts[0]
+    table, plans = parts
+    stated = set(table.loc[table["propensity"].notna(), "campaign_id"])
+    plans = plans[~plans["campaign_id"].isin(stated)]
+    table = table[~table["campaign_id"].isin(set(plans["campaign_id"]))]
+    return pd.concat([part for part in (table, plans) if len(part)] or [table], ignore_index=True)
+
+
+def _of_plans(assigned: pd.DataFrame, day_timezone: str) -> pd.DataFrame:
+    """The rows of plans as contacts on the plan's date."""
+    days = {day: midnight(day, day_timezone) for day in assigned["as_of"].unique()}
+    return assigned.assign(
+        campaign_id=assigned["campaign_id"].str.strip().str.lower(),
+        day=assigned["as_of"].map(days),
+        cutoff=assigned["as_of"].map(day_number),
+    )[[*KEPT]]
+
+
+def _connected(tables: Tables) -> pd.DataFrame:
+    """The contacts of the tables."""
     frame = tables.frame("contacts")
     columns = frame.collect_schema().names()
     contacts: pd.DataFrame = tables.engine.collect(
@@ -273,8 +309,14 @@ def _contacts(
         )
     ).to_pandas()
     contacts = contacts.reindex(columns=[*KEPT])
+    return contacts.astype({"propensity": "float64"})
+
+
+def _contacts(
+    contacts: pd.DataFrame, tables: Tables, *, as_of: date, horizon_days: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The first contact of each customer and campaign, and the number of others by reason."""
     contacts["lot"] = _choice_sets(contacts)
-    contacts["propensity"] = contacts["propensity"].astype("float64")
     contacts["offer_id"] = _assigned_offers(contacts)
     contacts = contacts.sort_values(["campaign_id", "customer_id", "day"], ignore_index=True)
     end = day_number(as_of) - tables.arrival_lag_days()

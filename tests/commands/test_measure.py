@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from churn.campaigns.measurement.rows import MEASURED_SCHEMA
+from churn.commands.effects import effects
 from churn.commands.export import export
 from churn.commands.measure import measure
 from churn.commands.plan import plan
@@ -362,6 +363,23 @@ def test_an_exported_list_counts_as_sent_at_the_expected_cost(shop, tmp_path, of
     assert float(result.metrics["money"]["cost"]) == pytest.approx(cost, abs=rounded)
     assert any("their cost is the expected cost of the plan" in note for note in result.warnings)
     assert set(result.metrics["answers"]) == {"bought_somehow", "did_not_buy"}
+
+
+def test_effects_are_learnt_from_an_exported_plan_without_any_contacts(shop, tmp_path):
+    folder, files, planned = shop
+    shutil.copytree(folder, tmp_path / "shop")
+    config = tmp_path / "shop/churn.toml"
+    assert effects(config).metrics["offers"]["coupon"]["verdict"] == "assumed"
+    export(config, plan=files["plan"], out=tmp_path / "list.csv", on=str(PLANNED_ON))
+    result = effects(config)
+    drawn = planned[planned["propensity"].between(0, 1, inclusive="neither")]
+    drawn = drawn[drawn["lot"].notna()]
+    assert result.rows["contacts_by_lot"] == len(drawn) > 1_000
+    average = result.metrics["offers"]["coupon"]["average"]
+    assert average["low"] < EFFECT < average["high"]
+    assert average["low"] > 0
+    note = f"{len(drawn):,} of {len(drawn):,} randomised contacts are those of plans"
+    assert any(warning.startswith(note) for warning in result.warnings)
 
 
 def test_the_ledgers_newest_plan_of_the_campaign_is_measured_without_a_file(shop):

@@ -137,6 +137,49 @@ def test_a_row_has_features_before_and_outcomes_after_the_contact(built):
     assert rows["offer_id"].to_dict() == {"ann": "coupon", "bob": "none"}
 
 
+PLANNED = pd.DataFrame(
+    {
+        "customer_id": ["ann", "bob"],
+        "campaign_id": "Spring ",
+        "as_of": SENT.date(),
+        "offer_id": ["coupon", "none"],
+        "arm": ["treatment", "holdout"],
+        "propensity": 0.5,
+        "lot": "coupon+none",
+    }
+)
+
+
+def test_what_a_plan_assigned_counts_like_the_same_contacts(open_shop, built):
+    tables = open_shop(BOUGHT)
+    data = build_experiment(tables, as_of=END, clock=CLOCK, names=NAMES, assigned=PLANNED)
+    same = [contact("ann", lot="coupon+none"), contact("bob", "none", lot="coupon+none")]
+    pd.testing.assert_frame_equal(data.rows, built(same, BOUGHT).rows)
+    assert data.by_plan == 2
+
+
+def test_contacts_with_propensities_come_before_what_the_plan_of_the_campaign_assigned(built):
+    other = PLANNED.assign(campaign_id="summer", customer_id=["cid", "bob"])
+    data = built(PAIR, BOUGHT, assigned=pd.concat([PLANNED, other]))
+    assert data.by_plan == 2
+    assert data.rows["lot"].tolist() == ["spring"] * 2 + ["summer/coupon+none"] * 2
+
+
+def test_contacts_without_propensities_give_way_to_the_plan_of_their_campaign(built):
+    sent = [contact("ann", propensity=None), contact("cid", propensity=None, campaign_id="x")]
+    data = built(sent, BOUGHT, assigned=PLANNED)
+    assert sorted(data.rows["customer_id"]) == ["ann", "bob"]
+    assert data.observational == {"coupon": 1}
+    assert data.by_plan == 2
+
+
+def test_a_plan_whose_horizon_is_not_over_does_not_count_yet(built):
+    late = PLANNED.assign(campaign_id="summer", as_of=END - timedelta(days=10))
+    data = built(PAIR, BOUGHT, assigned=late)
+    assert data.by_plan == 0
+    assert data.left_out == {OPEN: 2}
+
+
 def test_contacts_of_objectors_are_left_out_whenever_they_objected(open_shop):
     refusal = {"customer_id": "bob", "channel": "email", "purpose": "profiling", "granted": False}
     consents = pd.DataFrame([refusal | {"changed_at": SENT + timedelta(days=60)}])
