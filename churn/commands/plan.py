@@ -200,9 +200,11 @@ def _remember(session: Session, planned: Plan, offers: Offers) -> None:
     """Records the plan atomically, after its file is written: if a run is killed in between, the
     earlier plan remains valid.
     """
-    names = ("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity")
-    names = (*names, "expected_cost", "intended_offer_id", "lot")
-    rows = planned.table.select([*names]).to_pylist()
+    names = [
+        *("customer_id", "campaign_id", "as_of", "offer_id", "channel", "arm", "propensity"),
+        *("expected_cost", "intended_offer_id", "lot"),
+    ]
+    rows = planned.table.select(names).to_pylist()
     ledger: Ledger = session.ledger
     with ledger.changing():
         session.check_erased()
