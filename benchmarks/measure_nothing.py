@@ -1,12 +1,15 @@
 """A/A tests: how often `churn measure` finds an effect where nothing was done.
 
-    .venv/bin/python benchmarks/measure_nothing.py [SHOP ...] [--draws N]
+    .venv/bin/python benchmarks/measure_nothing.py [SHOP ...] [--draws N] [--served SHARE]
 
 Shops: complete_journey (after `make train`), online_retail, cdnow (both from ../shared/data, which
 is no part of the project) and simulated. Customers who bought in the horizon before a date are
 divided at random, 2,000 times, with a tenth held out; no campaign took place, so every effect that
 is called clear is false. Covariate of CUPED: the margin of the horizon before. Prints Markdown;
 `normal` is what Welch's interval with normal quantiles would have called clear.
+
+With `--served`, how much narrower the interval of the incremental margin is if only the customers
+are compared whom a plan would serve, here that share who bought longest ago.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from churn.campaigns.measurement.analysis import OUTCOMES, Effect, analyse
 from churn.campaigns.measurement.difference import Difference, Z
 from churn.campaigns.measurement.rows import Measured, measured_rows
 from churn.commands.simulate import simulate
+from churn.data.days import day_number
 from churn.data.labels import outcomes
 from churn.offers.arms import hash_position
 
@@ -135,6 +139,35 @@ def report(name: str, draws: int) -> None:
     print(f"\n{name}: {draws - len(found)} of {draws:,} draws rejected for their group sizes\n")
 
 
+def report_served(name: str, served: float, draws: int) -> None:
+    """Prints half the mean width of the interval of the incremental margin of everybody, and of
+    the customers whom a plan would serve.
+    """
+    tables, start, horizon_days = SHOPS[name]()
+    found = tables.engine.rows(
+        "SELECT customer_id, max(local_day) AS day FROM orders "
+        f"WHERE amount > 0 AND local_day < {day_number(start)} GROUP BY customer_id"
+    )
+    last = {str(row["customer_id"]): int(str(row["day"])) for row in found}
+    everybody = nothing_done(tables, start, horizon_days)
+    newest = everybody.frame["customer_id"].map(last)
+    is_served = newest.rank(method="first") <= served * len(newest)
+    frame = everybody.frame.assign(compared=is_served)
+    widths = []
+    for measured in (everybody, replace(everybody, frame=frame)):
+        effects = [one["margin"] for n in range(draws) if (one := drawn(measured, n))]
+        widths.append(np.mean([_half_width(effect) for effect in effects]))
+    print(
+        f"| {name} | {len(newest):,} | {is_served.sum():,} | {widths[0]:,.0f} "
+        f"| {widths[1]:,.0f} | {widths[1] / widths[0]:.2f} |"
+    )
+
+
+def _half_width(effect: Effect) -> float:
+    low, high = effect.best.interval()
+    return effect.treated_customers * (high - low) / 2
+
+
 def _share(differences: list[Difference], side: int) -> str:
     clear = [one.is_clear() and one.estimate * side > 0 for one in differences]
     return f"{np.mean(clear):.1%}"
@@ -145,7 +178,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shops", nargs="*", default=[*SHOPS])
     parser.add_argument("--draws", type=int, default=2_000)
+    parser.add_argument("--served", type=float, metavar="SHARE")
     given = parser.parse_args()
+    if given.served is not None:
+        print("| shop | customers | served | half width, all | served alone | ratio |")
+        print("|---|---|---|---|---|---|")
+        for name in given.shops:
+            report_served(name, given.served, given.draws)
+        return
     print("| shop | customers | outcome | normal | less | more | CUPED less | more | width |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in given.shops:
