@@ -50,8 +50,12 @@ def keep_restricting(engine: Engine, audit: TableAudit) -> TableAudit:
         engine.create(LATER_GRANTS, _LATER)
     inner = {*said, "unusable", "later_day"}
     inner |= {"closes", "undated"} if table == "events" else set()
-    kept = ", ".join(identifier(name) for name in columns if name not in inner)
-    engine.create(table, f"SELECT {kept} FROM {identifier(table)} WHERE unusable IS NULL")
+    if audit.dropped:
+        kept = ", ".join(identifier(name) for name in columns if name not in inner)
+        engine.create(table, f"SELECT {kept} FROM {identifier(table)} WHERE unusable IS NULL")
+    else:  # without writing a large table anew
+        for name in sorted(inner & {*columns}):
+            engine.drop_column(table, name)
     return replace(audit, warnings=warnings)
 
 

@@ -26,6 +26,7 @@ from churn.offers.effects import Effects, offer_worth
 from churn.offers.eligibility import served
 from churn.offers.frequency import FrequencyCap, contacted_enough, contacts_made
 from churn.offers.groups import GroupRules, Groups, PlanLimits
+from churn.offers.pace import learning_pace
 from churn.offers.plan_table import (
     CONSENTS,
     CONTACTS,
@@ -259,6 +260,7 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
         "currency": currency,
         "consent": policy.consent,
         "targeting": targeting.to_dict(),
+        "learning": learning_pace(table, offers, base_rate),
     }
     return Plan(table, {**summary, **facts_of_plan})
 

@@ -16,6 +16,7 @@ def plan_tables(summary: dict[str, Any]) -> tuple[Table, ...]:
         _money_table(summary),
         _targeting_table(summary),
         _curve_table(summary),
+        _learning_table(summary),
         _groups_table(summary),
     )
 
@@ -95,6 +96,28 @@ def _curve_table(summary: dict[str, Any]) -> Table:
         for point in summary["value_curve"]
     )
     return Table(title, header, rows)
+
+
+def _learning_table(summary: dict[str, Any]) -> Table:
+    """When effects will be known; empty if chance decides nothing."""
+    learning = summary["learning"]
+    known = [one for one in learning if one["assigned"] and one["controls"]]
+    rows = tuple(
+        (
+            one["offer_id"],
+            f"{100 * one['effect']:+.1f}",
+            f"{one['assigned']:,}",
+            f"{one['controls']:,}",
+            "?" if one["plans"] is None else f"{one['plans']:,}",
+            _money(one["explored_cost"]),
+        )
+        for one in known
+    )
+    header = (
+        *("offer", "effect expected, points", "given it by chance", "controls"),
+        *("plans like this until known", f"explored for, {summary['currency']}"),
+    )
+    return Table("When average effects will be known (95 % intervals, 80 % power)", header, rows)
 
 
 def _groups_table(summary: dict[str, Any]) -> Table:
