@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from churn.offers.effects import Effects, Worth
 
 Rule = Literal["one offer", "per customer"]
+LARGEST_SHARE = 0.01
+FEWEST = 10
+"""One customer counts for at most a hundredth of what all are worth, or ten times the mean."""
+PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,20 @@ def rule_of(effects: Effects) -> Rule:
     return "per customer" if 2 * sum(measured) >= len(measured) else "one offer"
 
 
+def without_giants(value: Floats) -> Floats:
+    """The values (n customers x m offers, -inf where not permitted), winsorised: none counts for
+    more than `LARGEST_SHARE` of what all sizes of its offer add up to, or 1 / n x `FEWEST` if that
+    is more. Else a single customer could carry an offer, and everybody riskier with it.
+    """
+    known = np.isfinite(value)
+    share = max(LARGEST_SHARE, FEWEST / max(len(value), 1))
+    capped = np.where(known, value, 0.0)
+    for _ in range(PASSES if share < 1 else 0):
+        most = share * np.abs(capped).sum(axis=0)
+        capped = np.clip(capped, -most, most)
+    return np.where(known, capped, value)
+
+
 @dataclass
 class _OneOffer:
     """The mean value of the chosen offers, to whom they go (both n x m), and what they earn."""
@@ -86,6 +104,7 @@ class _OneOffer:
         most in total; then, likewise, another one for those who may not have the first, or who come
         after its capacity. `value` is -inf where an offer is not permitted.
         """
+        value = without_giants(value)
         found = cls(np.zeros(value.shape), np.zeros(value.shape, dtype=bool))
         order = np.argsort(-np.where(np.isnan(risk), -np.inf, risk), kind="stable")
         capacity = np.array([np.inf if one.capacity is None else one.capacity for one in offers])

@@ -149,18 +149,20 @@ def assigned_offers(ledger: Ledger, *, before: date) -> Assigned:
     """The customers of plans dated before that date whose offer, or none, was drawn at random, as
     assigned: whom a plan did not reach after all counts like everyone else (intention to treat).
 
-    Left out are plans of which nothing was sent or exported, plans of earlier releases, which do
-    not state their choice sets, and choice sets with an offer of which nothing was delivered.
+    Of a plan that was exported and then made again, the exported one counts. Left out are plans of
+    which nothing was sent or exported, plans of earlier releases, which do not state their choice
+    sets, and choice sets with an offer of which nothing was delivered.
     """
     with ledger.reading() as connection:
         found = connection.execute(
             f"SELECT {PlanRow.columns()} FROM plans WHERE as_of < ? "  # noqa: S608
             "AND propensity > 0 AND propensity < 1 AND lot IS NOT NULL "
-            "AND (EXISTS (SELECT 1 FROM exported_plans e WHERE e.campaign_id = plans.campaign_id "
-            "AND e.as_of = plans.as_of AND e.run_id = plans.run_id) "
-            "OR EXISTS (SELECT 1 FROM planned p WHERE p.campaign_id = plans.campaign_id "
-            "AND p.as_of = plans.as_of AND p.run_id = plans.run_id)) "
-            "ORDER BY campaign_id, as_of, customer_id",
+            "AND run_id IN (SELECT run_id FROM exported_plans e "
+            "WHERE e.campaign_id = plans.campaign_id AND e.as_of = plans.as_of "
+            "UNION ALL SELECT run_id FROM planned p "
+            "WHERE p.campaign_id = plans.campaign_id AND p.as_of = plans.as_of AND NOT EXISTS "
+            "(SELECT 1 FROM exported_plans e WHERE e.campaign_id = p.campaign_id "
+            "AND e.as_of = p.as_of)) ORDER BY campaign_id, as_of, customer_id",
             (before.isoformat(),),
         )
         rows = [PlanRow.from_row(row) for row in found]

@@ -35,6 +35,7 @@ OPEN = "the horizon after the contact is not over"
 AGAIN = "contacted before in the same campaign"
 OBJECTED = "objected to profiling"
 UNKNOWN = "not known before the contact"
+BY_PLAN = "no propensity, and the plan of the campaign is on record: it counts instead"
 UNFIT = "the lot does not fit its propensities"
 KEPT = ("customer_id", "campaign_id", "day", "cutoff", "lot", "offer_id", "arm", "propensity")
 ASSIGNED = ("customer_id", "campaign_id", "as_of", "offer_id", "arm", "propensity", "lot")
@@ -220,9 +221,8 @@ def build_experiment(
     not strictly between 0 and 1 is counted as observational and not used. `names` selects the
     features (default: all that the connected tables provide). Raises DataError without contacts.
     """
-    contacts, counts = _contacts(
-        _on_record(tables, assigned), tables, as_of=as_of, horizon_days=clock.horizon_days
-    )
+    recorded, replaced = _on_record(tables, assigned)
+    contacts, counts = _contacts(recorded, tables, as_of=as_of, horizon_days=clock.horizon_days)
     randomised = contacts["propensity"].between(0, 1, inclusive="neither")
     observational = contacts.loc[~randomised & (contacts["offer_id"] != NO_OFFER), "offer_id"]
     features = feature_names(tables.connected()) if names is None else tuple(names)
@@ -235,7 +235,7 @@ def build_experiment(
     if tables.has("redemptions"):
         rows[REDEEMED] = _redeemed(tables, rows, clock.horizon_days)
         named.append(REDEEMED)
-    counts |= {UNFIT: unfit, UNKNOWN: len(checked) - len(rows)}
+    counts |= {BY_PLAN: replaced, UNFIT: unfit, UNKNOWN: len(checked) - len(rows)}
     return ExperimentData(
         rows=rows[[*named, *features]].reset_index(drop=True),
         feature_names=features,
@@ -264,9 +264,9 @@ def _redeemed(tables: Tables, rows: pd.DataFrame, horizon_days: int) -> NDArray[
     return np.isin(np.arange(len(rows)), joined.loc[ours, "place"]).astype(float)
 
 
-def _on_record(tables: Tables, assigned: pd.DataFrame | None) -> pd.DataFrame:
+def _on_record(tables: Tables, assigned: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:
     """The contacts of the tables, and those that plans assigned in campaigns of whose contacts the
-    tables state no propensity: `KEPT` and `by_plan`.
+    tables state no propensity (`KEPT` and `by_plan`); and the number that these take the place of.
     """
     parts = []
     if tables.has("contacts"):
@@ -277,12 +277,13 @@ def _on_record(tables: Tables, assigned: pd.DataFrame | None) -> pd.DataFrame:
         rule = "effects are estimated from table 'contacts', which is not connected"
         raise DataError(rule, fix="Name its source in [data.contacts].")
     if len(parts) == 1:
-        return parts[0]
+        return parts[0], 0
     table, plans = parts
     stated = set(table.loc[table["propensity"].notna(), "campaign_id"])
     plans = plans[~plans["campaign_id"].isin(stated)]
-    table = table[~table["campaign_id"].isin(set(plans["campaign_id"]))]
-    return pd.concat([part for part in (table, plans) if len(part)] or [table], ignore_index=True)
+    others = table[~table["campaign_id"].isin(set(plans["campaign_id"]))]
+    both = [part for part in (others, plans) if len(part)] or [others]
+    return pd.concat(both, ignore_index=True), len(table) - len(others)
 
 
 def _of_plans(assigned: pd.DataFrame, day_timezone: str) -> pd.DataFrame:

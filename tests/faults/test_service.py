@@ -131,7 +131,8 @@ def test_row_37_a_body_over_the_limit_is_refused_with_or_without_its_length(shop
 
 def test_row_38_too_many_rows_or_columns_are_refused(shop):
     rows = {"customer_ids": ["a"] * (ROWS + 1)}
-    problem(shop.ask("POST", PATH, rows), 422, "too-many-rows")
+    refused = problem(shop.ask("POST", PATH, rows), 422, "too-many-rows")
+    assert f"{ROWS:,}" in refused["detail"]
     wide = {"features": [f"f{n}" for n in range(10_000)], "rows": []}
     problem(shop.ask("POST", "/v1/score/features", wide), 422, "invalid-request")
 

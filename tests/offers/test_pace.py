@@ -6,33 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.offers.catalogue import Offers
 from churn.offers.pace import learning_pace, plans_needed
 
 counts = st.integers(1, 100_000)
-OFFER = """
-[[offers]]
-offer_id = "{name}"
-name = "{name}"
-kind = "other"
-channel = "email"
-margin_cost = 0.0
-contact_cost = 0.1
-redemption_rate = 0.0
-effect = 0.02
-effect_low = 0.0
-effect_high = 0.04
-cooldown_days = 14
-expires_after_days = 14
-"""
 
 
 @pytest.fixture
-def offers(tmp_path):
-    path = tmp_path / "offers.toml"
-    names = ("coupon", "gift", "untried")
-    path.write_text('[campaign]\nid = "spring"\n' + "".join(OFFER.format(name=n) for n in names))
-    return Offers.load(path)
+def offers(make_offer):
+    return [make_offer("coupon"), make_offer("gift"), make_offer("untried")]
 
 
 def plan_of(*rows):
@@ -59,7 +40,7 @@ def test_only_what_chance_decided_counts_and_controls_could_have_had_the_offer(o
     assert (coupon["assigned"], coupon["controls"], coupon["explored_cost"]) == (100, 50, 20.0)
     assert (gift["assigned"], gift["controls"], gift["explored_cost"]) == (5, 10, 15.0)
     assert coupon["effect"] == pytest.approx(0.038)
-    assert coupon["plans"] == plans_needed(0.038, 0.8, assigned=100, controls=50)
+    assert coupon["plans"] == plans_needed(0.038, 0.8, [(90, 40), (10, 10)])
     assert (untried["assigned"], untried["effect"], untried["plans"]) == (0, None, None)
 
 
@@ -74,16 +55,26 @@ def test_without_a_base_rate_the_number_is_not_known(offers):
 
 @given(counts, counts, st.floats(-0.3, 0.3), st.floats(0.05, 0.95))
 def test_more_customers_never_take_more_plans(assigned, controls, effect, retained):
-    plans = plans_needed(effect, retained, assigned=assigned, controls=controls)
+    plans = plans_needed(effect, retained, [(assigned, controls)])
     assert plans >= 1
-    assert plans_needed(effect, retained, assigned=2 * assigned, controls=controls) <= plans
-    assert plans_needed(effect, retained, assigned=assigned, controls=2 * controls) <= plans
+    for more in (
+        [(2 * assigned, controls)],
+        [(assigned, 2 * controls)],
+        [(assigned, controls)] * 2,
+    ):
+        assert plans_needed(effect, retained, more) <= plans
+
+
+@given(st.lists(st.tuples(counts, counts), min_size=1, max_size=4))
+def test_choice_sets_apart_never_tell_more_than_all_in_one(arms):
+    pooled = tuple(map(sum, zip(*arms, strict=True)))
+    assert plans_needed(0.02, 0.8, arms) >= plans_needed(0.02, 0.8, [pooled])
 
 
 @pytest.mark.parametrize(("assigned", "controls"), [(300, 100), (50, 400), (200, 200)])
 def test_so_many_plans_show_the_effect_with_the_power_that_is_named(assigned, controls):
     effect, retained = 0.05, 0.75
-    plans = plans_needed(effect, retained, assigned=assigned, controls=controls)
+    plans = plans_needed(effect, retained, [(assigned, controls)])
     random = np.random.default_rng(4)
     treated, kept = assigned * plans, controls * plans
     stayed = random.binomial(treated, retained + effect, 4_000) / treated

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from churn.offers.effects import Effects, Worth
-from churn.offers.targeting import Targeting, rule_of
+from churn.offers.targeting import Targeting, rule_of, without_giants
 
 money = st.floats(-5, 5)
 MEASURED = ("measured", "combined", "measured")
@@ -112,3 +112,33 @@ def test_nobody_to_plan_for_is_no_error(trio):
     empty = np.zeros((0, 3))
     found = Targeting.of(worth_of(empty), empty.astype(bool), np.zeros(0), trio)
     assert found.expected_value == {"nobody": 0.0, "one offer": 0.0, "per customer": 0.0}
+
+
+@pytest.mark.parametrize("giant", [0.0, 1e3, 1e5, 1e9])
+def test_one_giant_customer_carries_neither_an_offer_nor_everybody_riskier(make_offer, giant):
+    """The riskiest fifth is worth an offer, the rest is not; the giant is among the rest."""
+    risk = np.linspace(1, 0, 5_000)
+    value = np.where(risk > 0.8, 1.0, -1.0)[:, None]
+    value[4_000] += giant
+    found = Targeting.of(
+        worth_of(value, source=("measured",), individual=(False,)),
+        np.ones((5_000, 1), bool),
+        risk,
+        [make_offer("a")],
+    )
+    assert found.allowed[:, 0].tolist() == (risk > 0.8).tolist()
+    assert found.expected_value["one offer"] == 1_000.0
+
+
+@given(value=arrays(float, (2_000, 2), elements=st.floats(-3, 3)), giant=st.floats(1, 1e12))
+def test_nobody_counts_for_much_more_than_a_hundredth_and_others_as_they_are(value, giant):
+    value[0, 0] = giant
+    capped, total = without_giants(value), np.abs(value[1:, 0]).sum()
+    assert abs(capped[0, 0]) <= max(0.0102 * total, min(giant, 0.0102 * total + 1e-3 * giant))
+    assert (np.abs(capped) <= np.abs(value)).all()
+    assert (np.sign(capped) * np.sign(value) >= 0).all()
+
+
+def test_in_a_small_base_and_where_nothing_is_permitted_values_stay_as_they_are():
+    value = np.array([[1e9, -np.inf], [1.0, 2.0], [-1.0, -np.inf]])
+    np.testing.assert_array_equal(without_giants(value), value)

@@ -179,8 +179,10 @@ def test_everything_works_without_script(browser, address):
         page.locator("#at-budget", has_text="With a budget of 200 €").wait_for()
         page.get_by_role("button", name="Make the plan").click()
         page.get_by_text("The plan was made").wait_for()
+        assert "90 customers, 200 €" in page.get_by_role("main").inner_text()
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
+        assert page.get_by_label("Budget, €").count() == 0
 
 
 def test_a_keyboard_reaches_the_content_and_every_control(browser, address):

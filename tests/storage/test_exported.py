@@ -101,7 +101,11 @@ def randomised_plan(ledger, **changed):
     terms = {"campaign_id": "spring", "as_of": JANUARY, "channel": "email", "arm": "treatment"}
     terms |= {"expected_cost": 0.5}
     rows = [
-        PlanRow(customer_id=name, offer_id=offer, propensity=0.5, lot=LOTS[name], **terms | changed)
+        PlanRow(
+            **{"customer_id": name, "offer_id": offer, "propensity": 0.5, "lot": LOTS[name]}
+            | terms
+            | changed
+        )
         for name, offer in DRAWN.items()
     ]
     rows.append(PlanRow(customer_id="eve", offer_id="coupon", propensity=1.0, **terms))
@@ -142,7 +146,7 @@ def test_a_message_that_failed_delivered_nothing(ledger):
 def test_a_plan_that_was_made_again_counts_as_it_was_exported(ledger):
     randomised_plan(ledger)
     export(ledger, "all")
-    plan(ledger, "ann", "bob")
+    randomised_plan(ledger, offer_id="other")
     assert assigned(ledger) == (DRAWN, 0)
 
 

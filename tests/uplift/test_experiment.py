@@ -14,6 +14,7 @@ from churn.features.clock import FeatureClock
 from churn.modeling.metrics import draws_of
 from churn.uplift.experiment import (
     AGAIN,
+    BY_PLAN,
     MAX_STANDARD_ERRORS,
     NOT_NAMED,
     OBJECTED,
@@ -170,6 +171,7 @@ def test_contacts_without_propensities_give_way_to_the_plan_of_their_campaign(bu
     data = built(sent, BOUGHT, assigned=PLANNED)
     assert sorted(data.rows["customer_id"]) == ["ann", "bob"]
     assert data.observational == {"coupon": 1}
+    assert data.left_out == {BY_PLAN: 1}
     assert data.by_plan == 2
 
 
