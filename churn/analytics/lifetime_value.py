@@ -19,7 +19,7 @@ from churn.arrays import Floats, dot
 from churn.data.history.columns import whole_numbers
 from churn.data.history.past import Past
 from churn.errors import GateError
-from churn.features.lifetime_fits import HISTORIES, as_of_age, purchase_histories, sampled
+from churn.features.lifetime_fits import HISTORIES, as_of_age, purchase_histories
 
 NAN = float("nan")
 FITTED_TO, CURVED_BY = 20_000, 4_000
@@ -67,6 +67,18 @@ def _histories(pasts: Iterable[Past]) -> Iterator[pa.RecordBatch]:
     return (purchase_histories(past) for past in pasts)
 
 
+def _sampled(rows: Mapping[str, Floats], most: int) -> Mapping[str, Floats]:
+    """The histories of every k-th customer, so that `most` remain."""
+    total = rows["customers"].sum()
+    if total <= most:
+        return rows
+    chosen = (np.arange(most) + 0.5) * total / most
+    places = np.searchsorted(np.cumsum(rows["customers"]), chosen, side="right")
+    kept, customers = np.unique(places, return_counts=True)
+    chosen_rows = {name: values[kept] for name, values in rows.items()}
+    return {**chosen_rows, "customers": customers.astype(np.float64)}
+
+
 def _expected(rows: Mapping[str, Floats], horizon_days: int) -> tuple[float, float]:
     """The mean spend expected per customer, and its standard error."""
     from churn.features.lifetime import BGNBD
@@ -75,8 +87,8 @@ def _expected(rows: Mapping[str, Floats], horizon_days: int) -> tuple[float, flo
     history = (rows["purchase_days"] * LONGEST + rows["tenure_days"]) * LONGEST
     order = np.lexsort([rows["spend_cents"], history + rows["recency_days"]])
     ordered = {name: values[order] for name, values in rows.items()}
-    some = _Histories.of(sampled(ordered, FITTED_TO))
-    few = _Histories.of(sampled(some.rows, CURVED_BY))
+    some = _Histories.of(_sampled(ordered, FITTED_TO))
+    few = _Histories.of(_sampled(some.rows, CURVED_BY))
     buying = BGNBD.fit(*some.history, weights=some.weight)
     spending = GammaGamma.fit(some.days, some.mean, weights=some.weight)
 

@@ -24,7 +24,7 @@ from churn.errors import ConfigError, ModelError, check_type
 from churn.features.catalogue import CATALOGUE, REQUIRED_FAMILIES, Feature, feature_names
 from churn.features.clock import FeatureClock
 from churn.features.formulas import Row
-from churn.features.lifetime_fits import expectations, fit_lifetime
+from churn.features.lifetime_fits import Fit, expectations, fit_lifetime
 from churn.features.plugins import feature_error
 from churn.features.population import SHARED_TEXTS, Population, learn_population
 from churn.features.status import STATUSES, status
@@ -194,9 +194,12 @@ def _rows(past: Past, plan: Plan, learnt: Population) -> Row:
         for grain in plan.grains:
             table = past.of(grain)
             there = table.has_rows
+            everyone = bool(there.all())
             for one in plan.over(grain):
-                empty = np.nan if one.empty is None else one.empty
-                row[one.name] = np.where(there, _values(one, table, plan, len(past)), empty)
+                values = _values(one, table, plan, len(past))
+                if not everyone:
+                    values = np.where(there, values, np.nan if one.empty is None else one.empty)
+                row[one.name] = values
         if plan.has_lifetime:
             numbers = learnt.numbers.get(past.moment.day, {})
             row |= expectations(row, numbers, plan.clock.horizon_days)
@@ -227,10 +230,10 @@ def _batch(past: Past, known: Bools, row: Row, plan: Plan) -> pa.RecordBatch:
         arrow_numbers(np.full(int(known.sum()), past.moment.day, dtype=np.int64)),
         _texts(status(row, plan.clock)[known]),
     ]
-    values = np.empty((0, len(known)))
-    if plan.wanted:
-        values = np.stack([row[name] for name in plan.wanted])
-    columns += arrow_rows(values if everyone else values[:, known])
+    values = np.empty((len(plan.wanted), len(columns[0])))
+    for place, name in enumerate(plan.wanted):
+        values[place] = row[name] if everyone else row[name][known]
+    columns += arrow_rows(values)
     return pa.record_batch(columns, schema=plan.schema)
 
 
@@ -266,11 +269,15 @@ def newest_population(
 
 
 def _learnt(blocks: SortedRows[Block], cutoffs: Sequence[Moment], plan: Plan) -> Population:
+    cutoffs = list(dict.fromkeys(cutoffs))  # two that are the same would count everything twice
     learnt = learn_population(blocks, cutoffs, texts=plan.texts, undated=plan.undated)
     if not plan.has_lifetime:
         return learnt
-    limits = {moment.day: learnt.limit(moment.day) for moment in cutoffs}
-    return learnt.extended(fit_lifetime(blocks, cutoffs, limits))
+    fits = [
+        Fit(moment, learnt.buyers.get(moment.day, 0), learnt.limit(moment.day))
+        for moment in cutoffs
+    ]
+    return learnt.extended(fit_lifetime(blocks, fits))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ Row: TypeAlias = "dict[str, Any]"
 
 
 def decay(days: Days, half_life_days: float) -> Floats:
-    """2 ^ (-age / half-life) of each row."""
-    return np.asarray(np.exp(days.age_days * (-np.log(2.0) / half_life_days)))
+    """2 ^ (-age / half-life) of each row, by a table of all ages."""
+    ages = np.arange(days.age_days.max(initial=0) + 1)
+    return np.asarray(np.exp(ages * (-np.log(2.0) / half_life_days))[days.age_days])
 
 
 def ratio(above: Any, below: Any) -> Floats:

@@ -9,12 +9,11 @@ from churn.features.clock import FeatureClock
 from churn.features.formulas import Row, ratio
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-DAY_ZERO = 3  # 1970-01-01 was a Thursday
 YEAR_DAYS = 364  # 52 weeks: the same day of the week
 
 
 def _on_weekday(days: Days, number: int) -> Floats:
-    return days.count(days.bought & ((days.local_day + DAY_ZERO) % 7 == number))
+    return days.count(days.bought & (days.weekday == number))
 
 
 def _last_year(days: Days, clock: FeatureClock) -> Floats:

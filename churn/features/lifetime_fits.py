@@ -1,14 +1,15 @@
 """BG/NBD and Gamma-Gamma fitted at each cutoff to the customers before it, and their expectations.
 
-A fit uses at most `MOST_CUSTOMERS`, every k-th in the order of their histories: the same ones on
-every engine.
+A fit uses some `MOST_CUSTOMERS`, chosen by a hash of the id: the same ones on every engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -35,11 +36,27 @@ HISTORIES = pa.schema(
 Numbers = Mapping[str, float | None]
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A fit at a cutoff before which `buyers` customers had bought, with days winsorised at
+    `day_limit`.
+    """
+
+    moment: Moment
+    buyers: int
+    day_limit: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of customers that is used."""
+        return min(1.0, MOST_CUSTOMERS / max(self.buyers, 1))
+
+
 def fit_lifetime(
-    blocks: SortedRows[Block], cutoffs: Sequence[Moment], limits: Mapping[int, float | None]
+    blocks: SortedRows[Block], fits: Sequence[Fit]
 ) -> dict[int, dict[str, float | None]]:
-    """`LIFETIME_NUMBERS` by cutoff; `limits` winsorises the spend of a day at each cutoff."""
-    batches = list(blocks.batches(partial(_histories, cutoffs, limits), HISTORIES))
+    """`LIFETIME_NUMBERS` by cutoff."""
+    batches = list(blocks.batches(partial(_histories, fits), HISTORIES))
     if not batches:
         return {}
     table = pa.Table.from_batches(batches)
@@ -81,16 +98,26 @@ def expectations(row: Mapping[str, Any], numbers: Numbers, horizon_days: int) ->
     return found
 
 
-def _histories(
-    cutoffs: Sequence[Moment], limits: Mapping[int, float | None], blocks: Iterable[Block]
-) -> Iterator[pa.RecordBatch]:
+def _histories(fits: Sequence[Fit], blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
     """The distinct histories of those who bought in each block, and how many customers share one.
 
     `spend_cents` is the winsorised spend in whole cents, at least 1.
     """
     for block in blocks:
-        for moment in cutoffs:
-            yield purchase_histories(Past(block, moment, limits.get(moment.day)))
+        orders = replace(block, grains={"orders": block.grains["orders"]})
+        for one, some in _chosen(orders, fits):
+            yield purchase_histories(Past(some, one.moment, one.day_limit))
+
+
+def _chosen(block: Block, fits: Sequence[Fit]) -> Iterator[tuple[Fit, Block]]:
+    """The customers of each fit."""
+    most = max(one.share for one in fits)
+    if most < 1:
+        places = np.array([crc32(name.encode()) for name in block.customer_ids.to_pylist()])
+        places = places / 2.0**32
+        block, places = block.only(places < most), places[places < most]
+    for one in fits:
+        yield one, block if one.share == most else block.only(places < one.share)
 
 
 def purchase_histories(past: Past) -> pa.RecordBatch:
@@ -115,8 +142,8 @@ def purchase_histories(past: Past) -> pa.RecordBatch:
 
 
 def _distinct(rows: Mapping[str, Ints]) -> tuple[Ints, dict[str, Ints]]:
-    """The place of each row among the distinct ones, and these, in order."""
-    order = np.lexsort(list(rows.values())[::-1])
+    """The place of each row among the distinct ones, and these, in order; none is negative."""
+    order = np.lexsort(_packed(list(rows.values()))[::-1])
     ordered = {name: values[order] for name, values in rows.items()}
     begins = np.zeros(len(order), dtype=bool)
     begins[:1] = True
@@ -127,6 +154,21 @@ def _distinct(rows: Mapping[str, Ints]) -> tuple[Ints, dict[str, Ints]]:
     return places, {name: values[begins] for name, values in ordered.items()}
 
 
+def _packed(columns: Sequence[Ints]) -> list[Ints]:
+    """Fewer columns of the same order: one holds as many of the non-negative ones as it can."""
+    packed: list[Ints] = []
+    room = 0
+    for column in columns:
+        bits = int(column.max(initial=0)).bit_length()
+        if packed and bits <= room:
+            packed[-1] = packed[-1] << bits | column
+            room -= bits
+        else:
+            packed.append(column)
+            room = 63 - bits
+    return packed
+
+
 def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats]:
     """The distinct values of those columns, in order, and the customers of each."""
     places, distinct = _distinct({name: rows[name] for name in names})
@@ -135,22 +177,9 @@ def _counted(rows: Mapping[str, Ints], names: Sequence[str]) -> dict[str, Floats
     return {**floats, "customers": customers}
 
 
-def sampled(rows: Mapping[str, Floats], most: int) -> Mapping[str, Floats]:
-    """The histories of every k-th customer, so that `most` remain."""
-    total = rows["customers"].sum()
-    if total <= most:
-        return rows
-    chosen = (np.arange(most) + 0.5) * total / most
-    places = np.searchsorted(np.cumsum(rows["customers"]), chosen, side="right")
-    kept, customers = np.unique(places, return_counts=True)
-    chosen_rows = {name: values[kept] for name, values in rows.items()}
-    return {**chosen_rows, "customers": customers.astype(np.float64)}
-
-
 def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.lifetime import BGNBD
 
-    rows = sampled(rows, MOST_CUSTOMERS)
     try:
         model = BGNBD.fit(*as_of_age(rows), weights=rows["customers"])
     except GateError:
@@ -161,7 +190,6 @@ def _bg_nbd(rows: Mapping[str, Floats]) -> dict[str, float | None]:
 def _gamma_gamma(rows: Mapping[str, Floats]) -> dict[str, float | None]:
     from churn.features.spend import GammaGamma
 
-    rows = sampled(rows, MOST_CUSTOMERS)
     days, mean_spend = rows["purchase_days"], rows["spend_cents"] / 100 / rows["purchase_days"]
     try:
         model = GammaGamma.fit(days, mean_spend, weights=rows["customers"])

@@ -5,7 +5,7 @@ shares of acquisition sources, and purchase and dropout parameters.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import exp
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from churn.arrays import Floats
+from churn.arrays import Floats, Ints
 from churn.data.engines.base import SortedRows
 from churn.data.fences import log_normal_fence, moments, steady
 from churn.data.history.blocks import Block
 from churn.data.history.columns import NO_TEXT, Column, arrow_numbers
 from churn.data.history.days import Days
 from churn.data.history.past import Moment, Past
+from churn.data.history.rows import ARRIVALS
 from churn.errors import ModelError
 from churn.features.lifetime_fits import LIFETIME_NUMBERS
 
@@ -42,7 +43,11 @@ CODED_IN = {
 }
 """The grain and column in whose texts the codes of `Past` point."""
 
-SUMS = ("gaps", "gap_sum", "gap_squares", "orders", "spend", "days", "log_sum", "log_squares")
+SUMS = (
+    *("gaps", "gap_sum", "gap_squares"),
+    *("orders", "spend", "days", "buyers"),
+    *("log_sum", "log_squares"),
+)
 SUMS_SCHEMA = pa.schema([("cutoff", pa.int64()), *((name, pa.float64()) for name in SUMS)])
 COUNTS_SCHEMA = pa.schema(
     [("cutoff", pa.int64()), ("text", pa.int64()), ("value", pa.string()), ("n", pa.int64())]
@@ -54,10 +59,13 @@ Shares = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Population:
-    """What was learned before each cutoff (a day number): `NUMBERS`, and the shares of texts."""
+    """What was learned before each cutoff (a day number): `NUMBERS`, the shares of texts, and how
+    many customers had bought.
+    """
 
     numbers: Mapping[int, Numbers]
     shares: Mapping[int, Shares] = field(default_factory=dict)
+    buyers: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def stated(cls, cutoffs: Sequence[int], learnt: Mapping[str, Any]) -> Population:
@@ -84,7 +92,7 @@ class Population:
         both = {
             cutoff: {**self.numbers.get(cutoff, {}), **more} for cutoff, more in numbers.items()
         }
-        return Population({**self.numbers, **both}, self.shares)
+        return replace(self, numbers={**self.numbers, **both})
 
     def limit(self, cutoff: int) -> float | None:
         """The largest spend of a day that counts in full; None if none is known."""
@@ -126,7 +134,8 @@ def learn_population(
     if texts:
         for cutoff, counted in _counts(blocks, cutoffs, texts, undated=undated).items():
             shares[cutoff] = {text: _normed(counts) for text, counts in counted.items()}
-    return Population(numbers, shares)
+    buyers = {cutoff: int(total["buyers"]) for cutoff, total in totals.items()}
+    return Population(numbers, shares, buyers)
 
 
 def text_of(past: Past, text: str) -> Column:
@@ -141,20 +150,32 @@ def _or_nan(value: float | None) -> float:
 
 def _sums(cutoffs: Sequence[Moment], blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
     """The sums over each block's days before each cutoff."""
+    days = np.array([moment.day for moment in cutoffs], dtype=np.int64)
+    newest = max(cutoffs, key=lambda moment: moment.day)
     for block in blocks:
-        sums = np.array([_sums_of_days(Past(block, moment).days) for moment in cutoffs])
-        days = np.array([moment.day for moment in cutoffs], dtype=np.int64)
-        columns = [days, *sums.reshape(len(days), len(SUMS)).T]
+        if any(arrival in block.grains["orders"] for arrival in ARRIVALS):
+            parts = [_sums_before(Past(block, moment).days, [moment.day]) for moment in cutoffs]
+        else:  # what was known before a cutoff is what had happened: one pass serves all of them
+            parts = [_sums_before(Past(block, newest).days, days)]
+        columns = [days, *np.concatenate(parts, axis=1)]
         yield pa.record_batch([arrow_numbers(one) for one in columns], schema=SUMS_SCHEMA)
 
 
-def _sums_of_days(days: Days) -> tuple[float, ...]:
-    """`SUMS` over all rows."""
-    gap = days.gap_days[days.has_gap]
-    log_spend = np.log(days.spend[days.bought])
-    of_gaps = (len(gap), gap.sum(), (gap * gap).sum())
-    of_logs = (len(log_spend), log_spend.sum(), (log_spend * log_spend).sum())
-    return (*of_gaps, days.orders.sum(), days.spend.sum(), *of_logs)
+def _sums_before(days: Days, cutoffs: Sequence[int] | Ints) -> Floats:
+    """`SUMS` over the rows before each cutoff (day numbers), shape (sums, cutoffs)."""
+    order = np.argsort(cutoffs, kind="stable")
+    following = np.searchsorted(np.asarray(cutoffs)[order], days.local_day, side="right")
+    gap = np.nan_to_num(days.gap_days)
+    log_spend = np.log(days.spend, out=np.zeros(len(days)), where=days.bought)
+    columns = (
+        *(days.has_gap, gap, gap * gap),
+        *(days.orders, days.spend, days.bought, days.is_first),
+        *(log_spend, log_spend * log_spend),
+    )
+    sums = np.zeros((len(SUMS), len(order)))
+    for row, values in enumerate(columns):
+        sums[row, order] = np.cumsum(np.bincount(following, values, minlength=len(order)))
+    return sums
 
 
 def _counts(

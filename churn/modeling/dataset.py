@@ -8,6 +8,8 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.data.consent import current_objectors
 from churn.data.cutoffs import Cutoffs
@@ -17,7 +19,7 @@ from churn.data.fences import order_fence
 from churn.data.labels import outcomes, renewals
 from churn.data.tables import Snapshot, Tables
 from churn.errors import ConfigError, GateError, check_type
-from churn.features.builder import sweep_features
+from churn.features.builder import FeatureBatches, sweep_features
 from churn.features.catalogue import feature_names
 from churn.features.clock import FeatureClock
 from churn.modeling.sampling import draw_sample
@@ -152,20 +154,44 @@ def build_dataset(
     sampled = None if sample is None else sample.customers
     dates = [*cutoffs, cutoffs.until]
     built = sweep_features(source, dates, clock, names=needed, customers=sampled)
-    rows = built.table().to_pandas(self_destruct=True)
-    rows = rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
-    rows, objecting = _without_objectors(rows, source)
-    is_current = rows["cutoff"] == day_number(cutoffs.until)
+    rows, objecting = _without_objectors(_by_cutoff(built), source)
+    labelled = int(rows["cutoff"].searchsorted(day_number(cutoffs.until)))  # the newest come last
     return Dataset(
-        _labelled(_with_outcomes(rows[~is_current], source, cutoffs, clock, sampled), clock),
+        _labelled(_with_outcomes(rows[:labelled], source, cutoffs, clock, sampled), clock),
         cutoffs,
         clock,
         chosen,
         customers_left_out=0 if sample is None else sample.left_out,
         objectors_left_out=objecting,
-        current=rows[is_current].reset_index(drop=True),
+        current=rows[labelled:].reset_index(drop=True),
         seasons=_seasons(source, cutoffs, clock, sampled),
     )
+
+
+def _by_cutoff(built: FeatureBatches) -> pd.DataFrame:
+    """The rows sorted by cutoff and customer. Engines that return the batches in the order of
+    customers leave nothing to sort but these.
+    """
+    some = (batch for batch in built.batches() if batch.num_rows)
+    batches = sorted(some, key=lambda batch: batch["cutoff"][0].as_py())
+    table = pa.Table.from_batches(batches, schema=built.schema)
+    del batches
+    in_order = _is_sorted(table["cutoff"], table["customer_id"])
+    rows: pd.DataFrame = table.to_pandas(self_destruct=True)
+    return rows if in_order else rows.sort_values(["cutoff", "customer_id"], ignore_index=True)
+
+
+def _is_sorted(first: pa.ChunkedArray, second: pa.ChunkedArray) -> bool:
+    """Whether rows are in the order of two columns without nulls."""
+    if not len(first):
+        return True
+    (this, next_one), (also, next_also) = (
+        (whole.slice(0, len(whole) - 1), whole.slice(1))
+        for whole in (first.combine_chunks(), second.combine_chunks())
+    )
+    same = pc.and_(pc.equal(this, next_one), pc.less_equal(also, next_also))
+    in_order = pc.all(pc.or_(pc.less(this, next_one), same), min_count=0)
+    return bool(in_order.as_py())
 
 
 def _with_outcomes(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.data.ids import id_hashes
 from churn.data.tables import Tables
@@ -51,11 +53,12 @@ def pick_customers(customer_ids: Sequence[str], most: int) -> list[str]:
 
 def _known_customers(tables: Tables) -> list[str]:
     """Everyone in the orders or the customer list, sorted."""
-    return sorted({one for name in ("orders", "customers") for one in _ids(tables, name)})
+    listed = [_ids(tables, name) for name in ("orders", "customers") if tables.has(name)]
+    known = pc.unique(pa.chunked_array(listed, pa.string()))
+    names: list[str] = known.take(pc.sort_indices(known)).to_pylist()
+    return names
 
 
-def _ids(tables: Tables, name: str) -> list[str]:
-    if not tables.has(name):
-        return []
+def _ids(tables: Tables, name: str) -> pa.Array:
     ids = tables.frame(name).select("customer_id").unique()
-    return [str(one) for one in tables.engine.collect(ids)["customer_id"].to_pylist()]
+    return tables.engine.collect(ids)["customer_id"].cast(pa.string()).combine_chunks()

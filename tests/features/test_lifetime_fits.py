@@ -1,13 +1,15 @@
 """BG/NBD and Gamma-Gamma inside the builder: learnt per cutoff, joined to each history."""
 
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import narwhals as nw
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.data.days import day_number
 from churn.data.history.past import customer_blocks, moments
@@ -20,9 +22,11 @@ from churn.features.lifetime import BGNBD
 from churn.features.lifetime_fits import (
     BUYING,
     LIFETIME_NUMBERS,
+    Fit,
     expectations,
     fit_lifetime,
 )
+from churn.features.population import learn_population
 from churn.features.spend import GammaGamma
 
 CUTOFF = date(2024, 5, 1)
@@ -51,7 +55,9 @@ def regulars() -> list[Row]:
 
 def fitted(tables: Tables, *cutoffs: date) -> dict[int, dict[str, float | None]]:
     """The numbers at those cutoffs, without a limit for a day's spend."""
-    return fit_lifetime(customer_blocks(tables), moments(tables, cutoffs), {})
+    blocks, at = customer_blocks(tables), moments(tables, cutoffs)
+    buyers = learn_population(blocks, at).buyers
+    return fit_lifetime(blocks, [Fit(moment, buyers.get(moment.day, 0)) for moment in at])
 
 
 def rows_of(tables: Tables, frame: nw.LazyFrame) -> list[Row]:
@@ -86,7 +92,8 @@ def test_a_history_is_purchase_days_tenure_recency_and_whole_cents(open_shop):
 
 
 def rows_of_histories(tables: Tables) -> list[Row]:
-    sweep = partial(lifetime_fits._histories, moments(tables, [CUTOFF]), {})
+    fits = [Fit(moment, buyers=4) for moment in moments(tables, [CUTOFF])]
+    sweep = partial(lifetime_fits._histories, fits)
     batches = customer_blocks(tables).batches(sweep, lifetime_fits.HISTORIES)
     rows = [row for batch in batches for row in batch.to_pylist()]
     assert all(row.pop("cutoff") == DAY and row.pop("customers") == 1 for row in rows)
@@ -112,15 +119,43 @@ def test_the_fits_are_those_of_one_row_a_customer(open_shop, regulars):
     assert numbers == pytest.approx(expected, rel=1e-3)
 
 
-def test_of_many_customers_a_fit_takes_every_kth_in_the_order_of_their_histories(
+def test_of_many_customers_a_fit_takes_those_whose_hash_is_in_its_share(
     open_shop, regulars, monkeypatch
 ):
-    """Each customer has a twin: half of all are one of each."""
-    twins = [row | {"customer_id": f"twin {row['customer_id']}"} for row in regulars]
-    one, two = open_shop(regulars), open_shop([*regulars, *twins])
-    alone = fitted(one, CUTOFF)[DAY]
-    monkeypatch.setattr("churn.features.lifetime_fits.MOST_CUSTOMERS", 60)
-    assert fitted(two, CUTOFF)[DAY] == pytest.approx(alone)
+    """Twenty of sixty: the fit is that of a shop with these customers alone."""
+    whole = open_shop(regulars)
+    chosen = {str(one) for one in range(60) if crc32(str(one).encode()) / 2**32 < 20 / 60}
+    assert 10 <= len(chosen) <= 30
+    some = open_shop([row for row in regulars if row["customer_id"] in chosen])
+    alone = fitted(some, CUTOFF)[DAY]
+    monkeypatch.setattr(lifetime_fits, "MOST_CUSTOMERS", 20)
+    assert fitted(whole, CUTOFF)[DAY] == alone
+    assert fitted(open_shop(regulars[::-1]), CUTOFF)[DAY] == alone
+
+
+def test_each_cutoff_has_its_own_share(open_shop, regulars, monkeypatch):
+    """Fewer had bought before the earlier cutoff, so more of them are used."""
+    early = CUTOFF - timedelta(days=150)
+    tables = open_shop(regulars)
+    monkeypatch.setattr(lifetime_fits, "MOST_CUSTOMERS", 25)
+    both, alone = fitted(tables, early, CUTOFF), fitted(tables, early)
+    assert both[day_number(early)] == alone[day_number(early)]
+    assert both[DAY] == fitted(tables, CUTOFF)[DAY]
+
+
+@given(
+    st.lists(
+        st.tuples(*(st.integers(0, most) for most in (400, 2**17, 2**17, 2**40))),
+        min_size=0,
+        max_size=30,
+    )
+)
+def test_equal_histories_are_found_however_large_the_numbers_are(rows):
+    columns = dict(zip("abcd", np.array(rows, dtype=np.int64).reshape(-1, 4).T, strict=True))
+    places, distinct = lifetime_fits._distinct(columns)
+    expected = sorted(set(rows))
+    assert list(zip(*(distinct[name].tolist() for name in "abcd"), strict=True)) == expected
+    assert [expected[place] for place in places] == rows
 
 
 def test_each_cutoff_learns_from_what_precedes_it(open_shop, regulars):
@@ -136,21 +171,6 @@ def test_each_cutoff_learns_from_what_precedes_it(open_shop, regulars):
 def test_the_fits_are_the_same_whatever_the_order_of_the_rows(open_shop, regulars):
     forth, back = open_shop(regulars), open_shop(regulars[::-1])
     assert fitted(forth, CUTOFF) == fitted(back, CUTOFF)
-
-
-def test_a_large_base_is_learnt_from_every_kth_of_its_ordered_histories(
-    open_shop, regulars, monkeypatch
-):
-    """Of sixty, twenty: each stands in the middle of three neighbours."""
-    monkeypatch.setattr(lifetime_fits, "MOST_CUSTOMERS", 20)
-    tables = open_shop(regulars)
-    numbers = fitted(tables, CUTOFF)[DAY]
-    middle = Counter(sorted(one[:3] for one in buying(regulars))[1::3])
-    assert middle.total() == 20
-    rows = [(days - 1, tenure - recency, tenure) for days, tenure, recency in sorted(middle)]
-    weights = [middle[one] for one in sorted(middle)]
-    model = BGNBD.fit(*zip(*rows, strict=True), weights=weights).to_dict()
-    assert {name: numbers[f"bg_nbd_{name}"] for name in model} == pytest.approx(model, rel=1e-6)
 
 
 def test_each_history_has_what_the_model_expects_of_it(open_shop, regulars):

@@ -1,10 +1,12 @@
 """What is learnt from all customers is learnt per cutoff, from before it."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import exp, isnan, log, sqrt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.data.days import day_number
 from churn.data.history.past import customer_blocks, moments
@@ -55,6 +57,41 @@ def test_each_cutoff_has_the_mean_gap_its_deviation_and_the_usual_order_before_i
     assert (second[gap], second[gap_deviation]) == pytest.approx((15.0, 1.5**0.5))
     # 162.5 / 7 is more than the mean of the log-normal
     assert second[order] == pytest.approx(log_normal_mean(20, 20, 20, 20, 20, 50, 12.5))
+
+
+@given(
+    st.lists(st.integers(-200, 5), min_size=1, max_size=6, unique=True).map(
+        lambda days: [CUTOFF + timedelta(days=day) for day in days]
+    ),
+    st.booleans(),
+)
+def test_cutoffs_learnt_together_are_as_each_alone(open_shop, tiny_shop, cutoffs, dated):
+    """In any order; with arrivals, too."""
+    late = {"loaded_at": datetime(2024, 4, 15, tzinfo=UTC)}
+    rows = [row | late for row in tiny_shop] if dated else tiny_shop
+    tables = open_shop(rows)
+    together = learnt(tables, *cutoffs)
+    for cutoff in cutoffs:
+        alone = learnt(tables, cutoff)
+        assert together.at(day_number(cutoff)) == alone.at(day_number(cutoff))
+        assert together.buyers[day_number(cutoff)] == alone.buyers[day_number(cutoff)]
+
+
+def test_buyers_are_those_with_a_purchase_before_the_cutoff(open_shop, tiny_shop):
+    early, late = date(2024, 3, 2), CUTOFF
+    found = learnt(open_shop(tiny_shop), early, late).buyers
+    expected = {
+        day_number(day): len(
+            {
+                row["customer_id"]
+                for row in tiny_shop
+                if row["ordered_at"].date() < day and row["amount"] > 0
+            }
+        )
+        for day in (early, late)
+    }
+    assert found == expected
+    assert 0 < found[day_number(early)] < found[day_number(late)]
 
 
 def test_one_giant_order_hardly_moves_the_usual_one(open_shop, tiny_shop):

@@ -12,6 +12,7 @@ from simulated_shop import FIRST_DAY, HORIZON_DAYS, shop_dataset, shop_panel, si
 from churn.data.cutoffs import Cutoffs
 from churn.data.tables import Tables
 from churn.errors import ConfigError
+from churn.features.builder import FeatureBatches
 from churn.features.clock import FeatureClock
 from churn.modeling.dataset import LABELS, build_dataset
 
@@ -47,6 +48,30 @@ def test_a_lapse_is_no_purchase_in_the_horizon():
         "free": 0,
     }
     assert found.loc["back", "horizon_net_spend"] == -4.0
+
+
+def test_rows_are_sorted_by_cutoff_and_customer_however_the_engine_returns_them(monkeypatch):
+    """A cluster returns the customers of one partition after those of another."""
+    names = [f"{number:02d}" for number in range(20)]
+    frame = pd.DataFrame({"customer_id": names, "amount": 10.0})
+    frame["ordered_at"] = pd.Timestamp(CUTOFF) - pd.Timedelta("90D")
+    panel = Cutoffs.every(10, until="2024-01-31", horizon_days=10, count=3)
+    whole = build_dataset(Tables.from_frames(frame), panel)
+    batches = FeatureBatches.batches
+
+    def halves_swapped(self):
+        for batch in batches(self):
+            middle = batch.num_rows // 2
+            yield batch.slice(middle)
+            yield batch.slice(0, middle)
+
+    monkeypatch.setattr(FeatureBatches, "batches", halves_swapped)
+    swapped = build_dataset(Tables.from_frames(frame), panel)
+    pd.testing.assert_frame_equal(swapped.rows, whole.rows)
+    pd.testing.assert_frame_equal(swapped.current, whole.current)
+    keys = list(zip(whole.rows["cutoff"], whole.rows["customer_id"], strict=True))
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 60
 
 
 def test_nothing_is_learnt_from_objectors_whatever_they_did_before_they_objected():

@@ -12,6 +12,7 @@ from churn.data.history.columns import NO_TEXT, Column
 from churn.data.history.segments import Segments
 
 LATEST = np.iinfo(np.int32).max
+DAY_ZERO = 3  # 1970-01-01 was a Thursday
 
 
 def day_sums(orders: Mapping[str, Column]) -> dict[str, Column]:
@@ -128,6 +129,11 @@ class Days(Segments):
         follows = customer[1:] == customer[:-1]
         gaps[purchases[1:][follows]] = (day[1:] - day[:-1])[follows]
         return gaps
+
+    @cached_property
+    def weekday(self) -> Ints:
+        """0 for Monday to 6 for Sunday."""
+        return np.asarray((self.local_day + DAY_ZERO) % 7)
 
     @cached_property
     def net(self) -> Floats:

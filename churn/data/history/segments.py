@@ -37,19 +37,15 @@ class Segments:
 
     def total(self, values: Column, where: Bools | None = None) -> Floats:
         """The sum of the values, or of those where a condition holds; 0 without any."""
-        if where is not None:
-            values = np.where(where, values, 0)
-        return np.asarray(self._reduced(np.add, values.astype(np.float64, copy=False), 0.0))
+        if where is None:
+            return np.asarray(self._reduced(np.add, values.astype(np.float64, copy=False), 0.0))
+        rows = np.flatnonzero(where)
+        return np.asarray(np.bincount(self.customer[rows], values[rows], self.customers))
 
     def count(self, where: Bools | None = None) -> Floats:
         """The number of rows, or of those where a condition holds."""
-        if where is None:
-            where = np.ones(len(self), dtype=bool)
-        found = np.zeros(self.customers)
-        if len(self._starts):
-            running = np.concatenate(([0], np.cumsum(where)))
-            found[self._with_rows] = np.diff(running[self._starts], append=running[-1])
-        return found
+        counted = self.customer if where is None else self.customer[np.flatnonzero(where)]
+        return np.bincount(counted, minlength=self.customers).astype(np.float64)
 
     def least(self, values: Column, where: Bools | None = None) -> Floats:
         """The smallest value; NaN without any. A NaN among the values counts as none."""
