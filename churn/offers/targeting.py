@@ -4,8 +4,8 @@ Choosing the best of several uncertain offers for every single customer picks ou
 a plan promises more than it earns. So unless an experiment has shown that most of the offers it
 measured work differently on different customers, a plan gives one offer, the best on average, to
 the riskiest customers, as many as pay; who may not have it, or comes after its capacity, is given
-another in the same way. Without any experiment the catalogue's assumptions decide,
-customer by customer.
+another in the same way. Those whose own value is negative are left out. Without any experiment the
+catalogue's assumptions decide, customer by customer.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class _OneOffer:
     def of(cls, value: Floats, risk: Floats, offers: Sequence[Offer]) -> _OneOffer:
         """For each objective, the offer and the number of its riskiest customers that are worth
         most in total; then, likewise, another one for those who may not have the first, or who come
-        after its capacity. `value` is -inf where an offer is not permitted.
+        after its capacity. Of the riskiest, those are served whose own value is positive, but each
+        is promised the mean of all. `value` is -inf where an offer is not permitted.
         """
         value = without_giants(value)
         found = cls(np.zeros(value.shape), np.zeros(value.shape, dtype=bool))
@@ -126,9 +127,10 @@ class _OneOffer:
             if total[last, best] <= 0:
                 return
             column, depth = columns[int(best)], int(np.cumsum(worth[:, best]).argmax()) + 1
-            chosen = order[:depth][open_to[:depth, best]]
+            mean = float(worth[:depth, best].sum() / open_to[:depth, best].sum())
+            chosen = order[:depth][worth[:depth, best] > 0]
             self.allowed[chosen, column] = True
-            self.single[chosen, column] = worth[:depth, best].sum() / len(chosen)
-            self.earned += float(total[last, best])
+            self.single[chosen, column] = mean
+            self.earned += mean * min(len(chosen), capacity[column])
             without &= ~placed[:, best]
             columns.remove(column)
