@@ -21,6 +21,7 @@ from churn.uplift.average import Estimate, Z
 from churn.uplift.experiment import ASSIGNED, ExperimentData, build_experiment
 from churn.uplift.learners import LearnerSettings
 from churn.uplift.learnt import LearntEffects, current_effects, save_effects
+from churn.uplift.rule_values import expected_costs
 from churn.uplift.study import Finding, Study, StudySettings, study
 
 EFFECTS = "effects"
@@ -72,6 +73,7 @@ def effects(config: Path, *, as_of: str | None = None, progress: Progress = sile
         tables=(
             _offers_table(findings, offers, planned),
             _reasons_table(findings),
+            _rules_table(learnt.study, session.settings.data.currency),
             _groups_table(findings),
         ),
     )
@@ -98,7 +100,11 @@ def _learn(session: Session) -> Learnt:
     if not data.offers:
         return Learnt(None, data, None)
     session.progress("estimating the effect of each offer")
-    result = study(data, StudySettings(learning=LearnerSettings(seed=settings.model.seed)))
+    result = study(
+        data,
+        StudySettings(learning=LearnerSettings(seed=settings.model.seed)),
+        costs=expected_costs(data, session.offers),
+    )
     saved = save_effects(
         LearntEffects.of_study(result),
         _directory(session),
@@ -106,6 +112,7 @@ def _learn(session: Session) -> Learnt:
         facts={
             "as_of": str(session.as_of),
             "findings": {name: finding.to_dict() for name, finding in result.findings.items()},
+            "rules": [rule.to_dict() for rule in result.rules],
             "observational": dict(result.observational),
             "left_out": dict(result.left_out),
         },
@@ -157,6 +164,7 @@ def _metrics(learnt: Learnt, offers: Offers, planned: Mapping[str, Estimate]) ->
     }
     return {
         "offers": found | assumed,
+        "rules": [] if learnt.study is None else [one.to_dict() for one in learnt.study.rules],
         "observational": {} if learnt.data is None else dict(learnt.data.observational),
     }
 
@@ -211,6 +219,24 @@ def _measured_line(finding: Finding, planned: Estimate | None) -> Line:
         "" if planned is None else _points(planned.estimate, planned.high),
         f"{finding.needed_per_arm:,}",
     )
+
+
+def _rules_table(study: Study | None, currency: str) -> Table:
+    """What rules of targeting earned on the contacts; empty if none was evaluated."""
+    rules = () if study is None else study.rules
+    rows: list[Line] = [(one.rule, f"{one.share:.0%}", *_per_thousand(one.value)) for one in rules]
+    title = f"Targeting on these contacts, {currency} per 1,000 (90 % intervals)"
+    header = ("rule", "get an offer", "net of costs, against no offers", "")
+    return Table(title, header, tuple(rows))
+
+
+def _per_thousand(value: Estimate | None) -> tuple[str, str]:
+    """Money per 1,000 contacts with half its interval, and what it says."""
+    if value is None:
+        return "", "too few contacts to tell"
+    half = 1_000 * (value.high - value.estimate)
+    told = "more" if value.low > 0 else "less" if value.high < 0 else "too small to tell"
+    return f"{1_000 * value.estimate:+,.0f} ±{half:,.0f}", told
 
 
 def _points(estimate: float, high: float) -> str:

@@ -172,11 +172,9 @@ def money_evidence(data: ExperimentData, unseen: OutOfFold) -> MoneyEvidence:
     for column, offer in enumerate(unseen.offers):
         rows = data.in_choice_set(offer)
         risk = np.clip(1 - unseen.outcomes[rows, 0], 1e-3, 1 - 1e-3)
-        expected = np.maximum(unseen.margin[rows], 0.0)
+        expected, surprise, scale = surprising(data.margin[rows], unseen.margin[rows])
         overlap, undecided = data.overlap_weights(offer)[rows], risk * (1 - risk)
         shapes = np.column_stack([undecided / undecided.mean(), risk / risk.mean()])
-        scale = expected + max(float(np.median(expected)), 0.1 * float(expected.mean()), 1e-9)
-        surprise = scale * _winsorised((data.margin[rows] - expected) / scale)
         stake = shapes * (expected / (1 - risk))[:, None]
         weight = overlap / np.maximum(undecided, LEAST_VARIANCE)
         parts = (
@@ -206,6 +204,15 @@ def money_evidence(data: ExperimentData, unseen: OutOfFold) -> MoneyEvidence:
     )
 
 
+def surprising(margin: Floats, predicted: Floats) -> tuple[Floats, Floats, Floats]:
+    """The margin expected of each row, at least 0; what it differs by, cut to the quantile
+    `WINSORISED` so that no single order decides; and the scale on which such differences compare.
+    """
+    expected = np.maximum(predicted, 0.0)
+    scale = expected + max(float(np.median(expected)), 0.1 * float(expected.mean()), 1e-9)
+    return expected, scale * _winsorised((margin - expected) / scale), scale
+
+
 def _regression(columns: Floats, target: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """The coefficients of weighted least squares, and the influence of each row on them."""
     inverse = np.linalg.pinv(columns.T @ (columns * weight[:, None]), hermitian=True)
@@ -221,7 +228,7 @@ def _contrast(data: ExperimentData, offer: str, rows: Bools) -> Floats:
 
 
 def _winsorised(values: Floats) -> Floats:
-    """Values cut to the quantile `WINSORISED` of their size, so that no single order decides."""
+    """Values cut to the quantile `WINSORISED` of their size."""
     most = float(np.quantile(np.abs(values), WINSORISED)) if len(values) else 0.0
     return np.clip(values, -most, most)
 

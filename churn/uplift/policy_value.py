@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from churn.arrays import Floats
+from churn.arrays import Floats, Ints
 from churn.errors import DataError, GateError
 from churn.uplift.average import Estimate, mean_by_customer
 
@@ -23,13 +23,15 @@ class PolicyValue:
     """The mean outcome per row under a policy, by three estimators with 90 % intervals.
 
     `effective_rows` is the effective sample size (sum w)^2 / sum w^2 over the rows in which the
-    assigned arm is the one that the policy chooses.
+    assigned arm is the one that the policy chooses. `gain` is how much more than another policy it
+    earns, by DR.
     """
 
     ipw: Estimate
     snips: Estimate
     dr: Estimate | None
     effective_rows: float
+    gain: Estimate | None = None
 
 
 def policy_value(
@@ -40,12 +42,14 @@ def policy_value(
     customer: ArrayLike,
     *,
     predicted: Floats | None = None,
+    against: ArrayLike | None = None,
     min_effective_rows: float = MIN_EFFECTIVE_ROWS,
 ) -> PolicyValue:
     """The value of choosing `choice`, from rows assigned `given` with that propensity.
 
     Both are arms 0, 1, 2 … of n rows. `predicted` is the out-of-fold prediction of the outcome
-    under each arm, n x arms, for DR. Raises GateError if too few rows agree.
+    under each arm, n x arms, for DR; `against` are the choices of the policy to which the `gain`
+    refers, which takes predictions. Raises GateError if too few rows agree.
     """
     chosen, assigned = np.asarray(choice), np.asarray(given)
     y, e = np.asarray(outcome, dtype=float), np.asarray(propensity, dtype=float)
@@ -61,17 +65,30 @@ def policy_value(
             got=f"{effective:,.1f}",
             fix="Randomise more contacts, or evaluate a policy closer to the assignments.",
         )
-    dr = None
+    dr = gain = None
     if predicted is not None:
-        rows = np.arange(len(y))
-        correction = weight * (y - predicted[rows, assigned])
-        dr = mean_by_customer(predicted[rows, chosen] + correction, customer)
+        scores = doubly_robust(chosen, assigned, e, y, predicted)
+        dr = mean_by_customer(scores, customer)
+        if against is not None:
+            other = doubly_robust(np.asarray(against), assigned, e, y, predicted)
+            gain = mean_by_customer(scores - other, customer)
     return PolicyValue(
         ipw=mean_by_customer(weight * y, customer),
         snips=_self_normalised(weight, y, customer),
         dr=dr,
         effective_rows=effective,
+        gain=gain,
     )
+
+
+def doubly_robust(
+    choice: Ints, given: Ints, propensity: Floats, outcome: Floats, predicted: Floats
+) -> Floats:
+    """Each row's unbiased estimate of its outcome under the arms of `choice`, as `policy_value`."""
+    rows = np.arange(len(outcome))
+    weight = (choice == given) / propensity
+    correction = weight * (outcome - predicted[rows, given])
+    return np.asarray(predicted[rows, choice] + correction)
 
 
 def _self_normalised(weight: Floats, y: Floats, customer: ArrayLike) -> Estimate:

@@ -22,6 +22,7 @@ from churn.uplift.learners import (
 )
 from churn.uplift.money import MoneyEvidence, money_evidence
 from churn.uplift.ranking import RobustRanking, UpliftReport, evaluate_rankings
+from churn.uplift.rule_values import RuleValue, rule_values
 from churn.uplift.verdict import (
     MIN_CUSTOMERS_PER_ARM,
     Verdict,
@@ -111,7 +112,8 @@ class Finding:
 @dataclass(frozen=True)
 class Study:
     """A finding for every offer of an experiment; `texts` holds the trees of individual effects,
-    `money` what the contacts say of the offers' money, None if their arms are too small.
+    `money` what the contacts say of the offers' money, None if their arms are too small; `rules`
+    what rules of targeting would have earned on them.
     """
 
     findings: Mapping[str, Finding]
@@ -121,12 +123,19 @@ class Study:
     observational: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     money: MoneyEvidence | None = None
+    rules: tuple[RuleValue, ...] = ()
 
 
-def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
+def study(
+    data: ExperimentData,
+    settings: StudySettings | None = None,
+    *,
+    costs: Mapping[str, Floats] | None = None,
+) -> Study:
     """The findings, each evaluated on customers that its learner had not seen.
 
-    The learner that ships is the same recipe, fitted on all rows. Raises GateError if no choice
+    The learner that ships is the same recipe, fitted on all rows. With the expected `costs` of
+    offers with each contact, rules of targeting are evaluated, too. Raises GateError if no choice
     set has both treated and held-out customers.
     """
     settings = settings or StudySettings()
@@ -153,7 +162,20 @@ def study(data: ExperimentData, settings: StudySettings | None = None) -> Study:
         data.observational,
         data.left_out,
         None if unseen is None else money_evidence(data, unseen),
+        () if unseen is None or costs is None else _rules(data, unseen, costs, settings),
     )
+
+
+def _rules(
+    data: ExperimentData,
+    unseen: OutOfFold,
+    costs: Mapping[str, Floats],
+    settings: StudySettings,
+) -> tuple[RuleValue, ...]:
+    """The value of rules; offers without a cost are given to nobody."""
+    unknown = np.full(len(data), np.nan)
+    cost = np.column_stack([costs.get(offer, unknown) for offer in unseen.offers])
+    return tuple(rule_values(data, unseen, cost, seed=settings.seed))
 
 
 def _customers(data: ExperimentData, offer: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from churn.offers.effects import Effects, Worth
 from churn.offers.targeting import Targeting, rule_of, without_giants
 
-money = st.floats(-5, 5)
+money = st.integers(-50, 50).map(lambda tenths: tenths / 8)  # exact with a cost of 1
 MEASURED = ("measured", "combined", "measured")
 
 
@@ -39,17 +39,33 @@ def test_one_offer_goes_to_the_riskiest_customers_who_may_have_it(trio, value, p
         served = found.allowed[:, column]
         promised = found.worth.value[served, column]
         assert (promised > -1e-12).all()
-        np.testing.assert_allclose(promised.sum(), value[served, column].sum(), atol=1e-9)
+        assert (value[served, column] > 0).all()
+        assert promised.sum() <= value[served, column].sum() + 1e-9
         total += promised.sum()
     np.testing.assert_allclose(total, found.expected_value["one offer"], atol=1e-9)
 
 
 @given(value=arrays(float, (8, 3), elements=money), risk=arrays(float, 8, elements=st.floats(0, 1)))
 def test_where_all_may_have_everything_it_is_one_offer_to_the_riskiest(trio, value, risk):
+    """Those are left out whom it costs more than it brings; each is promised the mean of all."""
     found = Targeting.of(worth_of(value), np.ones((8, 3), bool), risk, trio)
     served = found.allowed.any(axis=1)
     assert found.allowed.any(axis=0).sum() <= 1
-    assert not served.any() or served.all() or risk[served].min() >= risk[~served].max()
+    if served.any():
+        offer = int(found.allowed.any(axis=0).argmax())
+        riskier = risk > risk[served].min()
+        assert (value[riskier & ~served, offer] <= 0).all()
+        promised = found.worth.value[served, offer]
+        assert promised == pytest.approx(np.full(len(promised), promised[0]))
+
+
+def test_a_customer_whom_the_offer_costs_more_than_it_brings_is_left_out(trio):
+    value = [[3.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [4.0, 0.0, 0.0], [-5.0, 0.0, 0.0]]
+    risk = np.array([0.9, 0.8, 0.7, 0.6])
+    found = Targeting.of(worth_of(value), np.ones((4, 3), bool), risk, trio)
+    assert found.allowed[:, 0].tolist() == [True, False, True, False]
+    assert found.worth.value[found.allowed].tolist() == [2.0, 2.0]  # the mean of 3, -1 and 4
+    assert found.expected_value["one offer"] == 4.0
 
 
 def test_who_may_not_have_the_offer_is_given_another(trio):
