@@ -5,8 +5,9 @@
 A simulated shop without any past campaign trains, scores, plans, lives 28 days in which offers take
 effect, and estimates effects, five times over. A row for each plan: half the 90 % interval of the
 average effects, a mean over the offers; the money that the plan promised, and what it really
-earned, as the simulator knows both lives of every recipient; the mean P(lapse) of the
-eligible held out, and the share of them who lapsed. Prints Markdown.
+earned, as the simulator knows both lives of every recipient, and what those of them earned who
+explore; the mean P(lapse) of the eligible held out, and the share of them who lapsed. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ consent = "required"
 """
 HEADS = (
     *("seed", "plan", "half width, points", "offers sent", "explored", "promised", "earned"),
-    *("of a customer sent", "P(lapse) told", "lapsed without an offer"),
+    *("by exploring", "cost of exploring", "of a customer sent", "P(lapse) told", "lapsed without an offer"),
 )
 
 
@@ -65,27 +66,32 @@ def run(folder: Path, *, customers: int, seed: int, explore: float) -> None:
         train(config)
         scores, planned = folder / f"scores-{number}.parquet", folder / f"plan-{number}.parquet"
         score(config, out=scores, explain="none")
-        promised = plan(config, out=planned, scores=scores).metrics["expected_value"]
+        told = plan(config, out=planned, scores=scores).metrics
         live_on(folder, plan=planned, days=DAYS)
         found = effects(config).metrics["offers"]
         sent, earned = _truth(folder, planned)
-        told, lapsed = _lapse(folder, scores, planned)
-        arms = pq.read_table(planned, columns=["arm", "offer_id"]).to_pandas()
-        explored = ((arms["arm"] == "explore") & (arms["offer_id"] != "none")).sum()
+        explored, by_exploring = _truth(folder, planned, arm="explore")
+        risk, lapsed = _lapse(folder, scores, planned)
         known = [one["average"] for one in found.values() if "average" in one]
         width = np.mean([50 * (one["high"] - one["low"]) for one in known]) if known else np.nan
         row = (
             *(str(seed), str(number), f"{width:.1f}", f"{sent:,}", f"{explored:,}"),
-            *(f"{promised:,.0f}", f"{earned:,.0f}", f"{earned / max(sent, 1):+.2f}"),
-            *(f"{told:.3f}", f"{lapsed:.3f}"),
+            *(f"{told['expected_value']:,.0f}", f"{earned:,.0f}", f"{by_exploring:,.0f}"),
+            *(f"{told['explored_cost']:,.0f}", f"{earned / max(sent, 1):+.2f}"),
+            *(f"{risk:.3f}", f"{lapsed:.3f}"),
         )
         print("| " + " | ".join(row) + " |", flush=True)
 
 
-def _truth(folder: Path, planned: Path) -> tuple[int, float]:
-    """The recipients, and the margin that their offers brought less what these cost."""
-    as_of = pq.read_table(planned, columns=["as_of"])["as_of"][0].as_py()
+def _truth(folder: Path, planned: Path, *, arm: str | None = None) -> tuple[int, float]:
+    """The recipients, of one arm if asked, and the margin that their offers brought less what
+    these cost.
+    """
+    rows = pd.read_parquet(planned, columns=["customer_id", "arm", "as_of"])
+    as_of = rows["as_of"].iloc[0]
     both = pq.read_table(folder / f"truth/sent-{as_of}.parquet").to_pandas()
+    if arm is not None:
+        both = both[both["customer_id"].isin(rows.loc[rows["arm"] == arm, "customer_id"])]
     offers = {offer.offer_id: offer for offer in Offers.load(folder / "offers.toml")}
     margin = MARGIN_RATE * (both["net_spend"] - both["net_spend_without"]).sum()
     cost = sum(

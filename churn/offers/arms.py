@@ -46,7 +46,7 @@ def hash_position(customer_ids: Iterable[str], *, salt: str) -> Floats:
 @dataclass(frozen=True, kw_only=True)
 class Shares:
     """Randomised shares: `holdout` of everyone, in every campaign; `control` of the rest, in this
-    one; `explore` of the remainder, who get a permitted offer or none at random.
+    one; `explore` of the remainder, who get a permitted offer or none by chances of their own.
 
     `key` determines the draws. Another key draws a new holdout.
     """
@@ -71,7 +71,8 @@ class Arms:
     `drawn` is the offer of exploring customers, -1 for "none" and for everyone else. `explore` is
     the effective share: less than that of `shares` if more might exceed the budget, a capacity or
     the cap of a group. `use` and `use_error` are the expected use of each of these limits by
-    exploration, and its standard deviation over the draws.
+    exploration, and its standard deviation over the draws. `chances`, n x (m + 1), is the
+    probability that a customer who explores draws each offer or, in the last column, none.
     """
 
     arm: Ints
@@ -80,6 +81,7 @@ class Arms:
     shares: Shares
     use: Floats
     use_error: Floats
+    chances: Floats
 
     @property
     def planned_share(self) -> float:
@@ -89,7 +91,8 @@ class Arms:
     def part(self, rows: Ints, *, share: float) -> Arms:
         """Those of some of the customers, with that share of the use of limits."""
         use, error = self.use * share, self.use_error * np.sqrt(share)
-        return Arms(self.arm[rows], self.drawn[rows], self.explore, self.shares, use, error)
+        of_rows = (self.arm[rows], self.drawn[rows])
+        return Arms(*of_rows, self.explore, self.shares, use, error, self.chances[rows])
 
     def is_in(self, *arms: int) -> Bools:
         """Whether each customer's arm is among those."""
@@ -98,7 +101,7 @@ class Arms:
 
 def draw_arms(
     customer_ids: list[str],
-    permitted: Bools,
+    chances: Floats,
     cost: Floats,
     shares: Shares,
     limits: PlanLimits,
@@ -106,7 +109,8 @@ def draw_arms(
     campaign: str,
     occasion: str,
 ) -> Arms:
-    """The arms of a plan; `permitted` and `cost` are n customers x m offers.
+    """The arms of a plan; `cost` is of n customers x m offers, `chances` those of exploration, n x
+    (m + 1), see `churn.offers.exploration`.
 
     The holdout depends only on the key, the control also on the campaign, and exploration also on
     the `occasion`, e.g. the date. The share that explores is the largest, up to the requested one,
@@ -125,21 +129,19 @@ def draw_arms(
     ]
     held, control = places[0] < shares.holdout, places[1] < shares.control
     arm = np.where(held, HOLDOUT, np.where(control, CONTROL, TREATMENT))
-    lots = _draw_offers(permitted, places[3])
+    lots = draw_offers(chances, places[3])
     use, most = _use(lots, cost, limits)
     free = (1 - shares.holdout) * (1 - shares.control)
-    mean, square = (free * part for part in _expected_use(permitted, cost, limits))
+    mean, square = (free * part for part in _expected_use(chances, cost, limits))
     share = _sure_share(shares.explore, mean, square, most)
-    asked = (arm == TREATMENT) & (places[2] < share) & permitted.any(axis=1)
+    asked = (arm == TREATMENT) & (places[2] < share) & _has_options(chances)
     explores = asked & (places[2] < _affordable(asked, use, most, places[2], share))
     arm = np.where(explores, EXPLORE, arm)
     drawn = np.where(explores, lots, NOTHING)
-    return Arms(arm, drawn, share, shares, share * mean, np.sqrt(share * square))
+    return Arms(arm, drawn, share, shares, share * mean, np.sqrt(share * square), chances)
 
 
-def propensities(
-    arms: Arms, choice: Ints, permitted: Bools, intended: Ints, spare: Bools | None = None
-) -> Floats:
+def propensities(arms: Arms, choice: Ints, intended: Ints, spare: Bools | None = None) -> Floats:
     """P(the customer gets the offer of `choice`), over the draws of all arms, shape (customers,).
 
     `intended` is what the plan chooses, or would have chosen, without randomisation. Customers
@@ -148,20 +150,18 @@ def propensities(
     """
     free = (1 - arms.shares.holdout) * (1 - arms.shares.control)
     kept = 1 - free
-    options = permitted.sum(axis=1) + 1
-    by_exploration = free * arms.explore / options
+    drawn = arms.chances[np.arange(len(choice)), choice]  # NOTHING is the last column
+    by_exploration = free * arms.explore * drawn
     by_plan = np.where(choice == intended, free * (1 - arms.explore), 0.0)
     without = np.where(choice == NOTHING, kept, 0.0)
-    certain = (options == 1) if spare is None else (options == 1) | spare
+    certain = ~_has_options(arms.chances)
+    if spare is not None:
+        certain |= spare
     return np.where(certain, 1.0, by_exploration + by_plan + without)
 
 
 def choice_sets(
-    arms: Arms,
-    permitted: Bools,
-    intended: Ints,
-    names: Sequence[str],
-    spare: Bools | None = None,
+    arms: Arms, intended: Ints, names: Sequence[str], spare: Bools | None = None
 ) -> list[str | None]:
     """The choice set of each customer: the names of all that they could have got; None if there is
     only one possibility, and for `spare` customers.
@@ -169,11 +169,11 @@ def choice_sets(
     Only customers with the same choice set can be compared, because others could not have got the
     same offers.
     """
-    offers = np.arange(permitted.shape[1])
-    could = permitted.copy() if arms.explore > 0 else intended[:, None] == offers
-    could &= permitted
+    could = arms.chances[:, :-1] > 0
+    if not arms.explore > 0:
+        could &= intended[:, None] == np.arange(could.shape[1])
     kept = arms.shares.holdout > 0 or arms.shares.control > 0 or arms.explore > 0
-    without = np.full(len(permitted), kept) | (intended == NOTHING)
+    without = np.full(len(could), kept) | (intended == NOTHING)
     kinds, which = np.unique(np.column_stack([could, without]), axis=0, return_inverse=True)
     options = np.array([*names, NO_OFFER], dtype=object)
     labels = np.array(
@@ -185,13 +185,16 @@ def choice_sets(
     return list(sets)
 
 
-def _draw_offers(permitted: Bools, place: Floats) -> Ints:
-    """One of the permitted offers or none, with equal probability, by a position in [0, 1)."""
-    count = permitted.sum(axis=1)
-    lot = np.minimum((place * (count + 1)).astype(np.int64), count)
-    nth = np.cumsum(permitted, axis=1)
-    hit = permitted & (nth == lot[:, None])
-    return np.where(lot == 0, NOTHING, hit.argmax(axis=1))
+def _has_options(chances: Floats) -> Bools:
+    """Whether each customer may have an offer at all."""
+    return np.asarray((chances[:, :-1] > 0).any(axis=1))
+
+
+def draw_offers(chances: Floats, place: Floats) -> Ints:
+    """One of the offers or none by its chance, from a position in [0, 1): none first."""
+    upto = np.cumsum(np.roll(chances, 1, axis=1), axis=1)
+    upto /= upto[:, -1:]  # so that rounding never leaves a gap at the end
+    return np.asarray((upto > place[:, None]).argmax(axis=1) - 1)
 
 
 def _use(lots: Ints, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
@@ -208,15 +211,13 @@ def _use(lots: Ints, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
     return np.column_stack([use, members & (lots != NOTHING)[:, None]]), np.r_[most, caps]
 
 
-def _expected_use(permitted: Bools, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
+def _expected_use(chances: Floats, cost: Floats, limits: PlanLimits) -> tuple[Floats, Floats]:
     """If everyone explored: the sum over customers of the mean use of each limit by a draw, and
     that of its mean square. In the order of `_use`.
     """
-    explores = permitted.any(axis=1)
-    options = np.where(explores, permitted.sum(axis=1) + 1.0, np.inf)
-    spent = np.where(permitted, cost, 0.0)
-    given = permitted / options[:, None]
-    money, squares = (spent / options[:, None]).sum(), (spent**2 / options[:, None]).sum()
+    given = chances[:, :-1]
+    spent = np.where(given > 0, cost, 0.0)
+    money, squares = (spent * given).sum(), (spent**2 * given).sum()
     counts = given.sum(axis=0)
     if limits.groups is not None:
         groups = limits.groups

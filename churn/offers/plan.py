@@ -24,6 +24,7 @@ from churn.offers.catalogue import Offers
 from churn.offers.choice import decide
 from churn.offers.effects import Effects, offer_worth
 from churn.offers.eligibility import served
+from churn.offers.exploration import explore_by_evidence
 from churn.offers.frequency import FrequencyCap, contacted_enough, contacts_made
 from churn.offers.groups import GroupRules, Groups, PlanLimits
 from churn.offers.pace import learning_pace
@@ -191,11 +192,11 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
 
     The value of an offer is its effect on P(retained) times the margin at stake, minus what
     redemptions and the contact cost. Arms are drawn by the policy's shares: holdout and control get
-    nothing, exploring customers get a permitted offer or none at random, before anyone else.
-    Effects refer to `base_rate`, the mean churn probability, and redemption rates to `retained`,
-    the mean P(retained) of those whom each offer is for; by default of these scores. Raises
-    DataError if the scores contain a customer twice, a probability outside 0 to 1 or another
-    currency.
+    nothing, exploring customers get a permitted offer or none by chance, see
+    `churn.offers.exploration`, before anyone else. Effects refer to `base_rate`, the
+    mean churn probability, and redemption rates to `retained`, the mean P(retained) of those whom
+    each offer is for; by default of these scores. Raises DataError if the scores contain a customer
+    twice, a probability outside 0 to 1 or another currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
     known = people_of(scores, facts.people)
@@ -228,12 +229,13 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
         retained=retained,
     )
     permitted = gates.open & np.isfinite(worth.value)
+    limits = _limits(policy, offers, known)
+    slope = np.array([one.slope for one in worth.effects.terms(offers.offers, retained)])
+    exploration = explore_by_evidence(worth, limits.explorable(permitted), slope, shares)
     targeting = Targeting.of(worth, permitted, probability, offers.offers)
     worth = targeting.worth
-    limits = _limits(policy, offers, known)
-    explorable = limits.explorable(permitted)
     occasion = {"campaign": offers.campaign_id, "occasion": str(as_of)}
-    arms = draw_arms(ids, explorable, worth.cost, shares, limits, **occasion)
+    arms = draw_arms(ids, exploration.chances, worth.cost, shares, limits, **occasion)
     ties = hash_position(ids, salt=f"{shares.key}/ties/{as_of}")
     decided = decide(worth, targeting.allowed, arms, limits, ties=ties)
     table = plan_table(
@@ -242,7 +244,6 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
         worth,
         decided,
         arms=arms,
-        explorable=explorable,
         suppression=suppression_codes(
             gates,
             targeting.counted(worth.value),
@@ -261,6 +262,7 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
         "consent": policy.consent,
         "targeting": targeting.to_dict(),
         "learning": learning_pace(table, offers, base_rate),
+        "exploration": exploration.to_dict([offer.offer_id for offer in offers]),
     }
     return Plan(table, {**summary, **facts_of_plan})
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from churn.arrays import Bools, Ints
+from churn.arrays import Ints
 from churn.errors import DataError
 from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.arms import ARMS, choice_sets, propensities
@@ -170,7 +170,6 @@ def plan_table(
     decided: Decided,
     *,
     arms: Arms,
-    explorable: Bools,
     suppression: pa.Array,
     facts: Mapping[str, object],
 ) -> pa.Table:
@@ -182,8 +181,8 @@ def plan_table(
         **{name: pa.repeat(pa.scalar(value), len(choice)) for name, value in facts.items()},
         **_terms(offers, choice, as_of=facts["as_of"]),  # type: ignore[arg-type]
         "arm": pa.array(ARMS).take(pa.array(arms.arm)),
-        "propensity": pa.array(propensities(arms, choice, explorable, intended, decided.spare)),
-        "lot": pa.array(choice_sets(arms, explorable, intended, names, decided.spare), pa.string()),
+        "propensity": pa.array(propensities(arms, choice, intended, decided.spare)),
+        "lot": pa.array(choice_sets(arms, intended, names, decided.spare), pa.string()),
         **_expectations(worth, choice),
         "suppression": suppression,
         "intended_offer_id": _offer_ids(offers, intended),

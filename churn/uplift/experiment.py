@@ -191,11 +191,15 @@ def propensity_gap(propensity: np.ndarray, rows: int) -> float:
     """Difference between the sum of 1 / propensity over an arm and the rows of the choice set, in
     standard errors. Its expectation is 0 if the propensities are right (Horvitz and Thompson 1952).
 
+    The error is estimated from the arm and scaled to the rows, so that an arm of a small chance
+    which few happened to draw is not taken for a wrong log.
+
     >>> propensity_gap(np.full(50, 0.5), rows=100)
     0.0
     """
-    error = np.sqrt(np.sum((1 - propensity) / propensity**2))
-    return float(abs(np.sum(1 / propensity) - rows) / error)
+    total = np.sum(1 / propensity)
+    error = np.sqrt(np.sum((1 - propensity) / propensity**2) * rows / total)
+    return float(abs(total - rows) / error)
 
 
 def _largest_gap(lot: pd.DataFrame) -> float:

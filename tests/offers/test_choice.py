@@ -11,6 +11,7 @@ from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.arms import TREATMENT, Shares, draw_arms, hash_position, propensities
 from churn.offers.choice import decide
 from churn.offers.effects import Effects, Worth
+from churn.offers.exploration import equal_chances
 from churn.offers.groups import GroupRules, Groups, PlanLimits
 
 COUNT, OFFERS, DRAWS = 120, 2, 200
@@ -33,12 +34,24 @@ def worth_of(gain: Floats, cost: Floats) -> Worth:
     return Worth(effects, gain, cost, np.ones(len(gain)))
 
 
-def one_draw(key, limits, *, gain=GAIN, cost=COST, shares=SHARES):
+COULD = np.column_stack([PERMITTED, np.ones(COUNT)])
+CHANCES = {
+    "equal chances": equal_chances(PERMITTED),
+    "unequal chances": COULD * [0.1, 0.6, 0.3] / (COULD @ [0.1, 0.6, 0.3])[:, None],
+    "chances of their own": COULD
+    * (own := SHOP.gamma(0.5, 1, (COUNT, OFFERS + 1)) + 0.01)
+    / (COULD * own).sum(axis=1, keepdims=True),
+}
+
+
+def one_draw(
+    key, limits, *, gain=GAIN, cost=COST, shares=SHARES, chances="equal chances"
+):
     shares = Shares(
         holdout=shares.holdout, control=shares.control, explore=shares.explore, key=f"key-{key}"
     )
     occasion = {"campaign": "spring", "occasion": "2024-03-01"}
-    arms = draw_arms(IDS, PERMITTED, cost, shares, limits, **occasion)
+    arms = draw_arms(IDS, CHANCES[chances], cost, shares, limits, **occasion)
     ties = hash_position(IDS, salt="ties")  # of the customer, not of the draw
     return arms, decide(worth_of(gain, cost), PERMITTED, arms, limits, ties=ties)
 
@@ -56,16 +69,30 @@ LIMITS = {
 ALIKE = {"gain": np.full((COUNT, OFFERS), 2.0), "cost": np.ones((COUNT, OFFERS))}
 
 
-@pytest.mark.parametrize("customers", [{}, ALIKE], ids=["different", "all alike"])
-@pytest.mark.parametrize("name", ["none", "budget"])
-def test_propensities_are_the_frequencies_over_many_draws(name, customers):
+CASES = [
+    ("none", "different", "equal chances"),
+    ("none", "all alike", "chances of their own"),
+    ("budget", "different", "equal chances"),
+    ("budget", "different", "unequal chances"),
+    ("budget", "all alike", "equal chances"),
+    ("budget", "all alike", "chances of their own"),
+    ("capacity", "different", "unequal chances"),
+    ("budget and capacities", "all alike", "unequal chances"),
+    ("groups", "different", "chances of their own"),
+    ("budget and groups", "different", "unequal chances"),
+]
+SHOPS = {"different": {}, "all alike": ALIKE}
+
+
+@pytest.mark.parametrize(("name", "shop", "chances"), CASES)
+def test_propensities_are_the_frequencies_over_many_draws(name, shop, chances):
     counts, stated = np.zeros((COUNT, OFFERS + 1)), np.zeros((COUNT, OFFERS + 1))
     for key in range(DRAWS):
-        arms, found = one_draw(key, LIMITS[name], **customers)
+        arms, found = one_draw(key, LIMITS[name], chances=chances, **SHOPS[shop])
         counts[np.arange(COUNT), found.choice] += 1
         for offer in (NOTHING, 0, 1):
             could = np.full(COUNT, offer)
-            p = propensities(arms, could, PERMITTED, found.intended, found.spare)
+            p = propensities(arms, could, found.intended, found.spare)
             possible = PERMITTED[:, offer] if offer != NOTHING else np.ones(COUNT, dtype=bool)
             stated[:, offer] += np.where(possible, p, 0.0)
     drawn = ~found.spare & PERMITTED.any(axis=1)
@@ -78,13 +105,14 @@ def test_propensities_are_the_frequencies_over_many_draws(name, customers):
     assert chi2.sf(statistic, cells.sum() - drawn.sum()) > 1e-4
 
 
-@pytest.mark.parametrize("customers", [{}, ALIKE], ids=["different", "all alike"])
+@pytest.mark.parametrize("chances", CHANCES)
+@pytest.mark.parametrize("shop", SHOPS)
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_customers_own_draw_and_nothing_else_decides(name, customers):
+def test_a_customers_own_draw_and_nothing_else_decides(name, shop, chances):
     """So propensities are exact whatever binds: the intention is the same in every draw, and who is
     treated gets it; only what becomes of spare customers depends on the others.
     """
-    draws = [one_draw(key, LIMITS[name], **customers) for key in range(4)]
+    draws = [one_draw(key, LIMITS[name], chances=chances, **SHOPS[shop]) for key in range(4)]
     arms, first = draws[0]
     kept = ~first.spare
     for other_arms, found in draws:
@@ -102,12 +130,16 @@ def test_a_customers_own_draw_and_nothing_else_decides(name, customers):
     cap=st.floats(0, 1),
     holdout=st.floats(0, 0.95),
     explore=st.floats(0, 1),
+    chances=st.sampled_from([*CHANCES]),
 )
-@settings(max_examples=8, deadline=None)
-def test_no_draw_exceeds_a_limit(key, budget, places, cap, holdout, explore):
+@settings(max_examples=16, deadline=None)
+def test_no_draw_exceeds_a_limit(
+    key, budget, places, cap, holdout, explore, chances
+):
     groups = Groups(GroupRules(by="region", caps={"north": cap}), REGIONS.names, REGIONS.code)
     limits = PlanLimits(budget, np.array([float(places), np.inf]), groups)
-    _, found = one_draw(key, limits, shares=Shares(holdout=holdout, explore=explore))
+    shares = Shares(holdout=holdout, explore=explore)
+    _, found = one_draw(key, limits, shares=shares, chances=chances)
     served = found.choice != NOTHING
     spent = COST[np.arange(COUNT), found.choice][served].sum()
     assert spent <= budget * (1 + 1e-9)

@@ -8,6 +8,7 @@ from churn.offers.allocation.knapsack import NOTHING
 from churn.offers.allocation.problem import Limits
 from churn.offers.arms import Arms, Shares, draw_arms
 from churn.offers.choice import serve
+from churn.offers.exploration import equal_chances
 from churn.offers.groups import PlanLimits
 from churn.offers.totals import value_curve
 
@@ -23,7 +24,8 @@ def shop(customers):
 def curve(value, cost, budget, *, arms=None, spent=0.0, earned=0.0, explored=0):
     if arms is None:
         nobody = np.full(len(value), NOTHING)
-        arms = Arms(nobody + 1, nobody, 0.0, Shares(holdout=0.0), np.zeros(4), np.zeros(4))
+        use, chances = (np.zeros(4), np.zeros(4)), equal_chances(value > 0)
+        arms = Arms(nobody + 1, nobody, 0.0, Shares(holdout=0.0), *use, chances)
     ties = np.linspace(0, 1, len(value))
     limits = PlanLimits(budget, UNLIMITED)
     return value_curve(
@@ -45,7 +47,9 @@ def test_more_budget_never_earns_less_and_each_unit_earns_less_than_the_one_befo
 def test_at_the_plans_own_budget_it_is_the_plan(shares):
     value, cost = shop(2_000)
     limits, ids = PlanLimits(400.0, UNLIMITED), [f"c{number}" for number in range(2_000)]
-    arms = draw_arms(ids, value > 0, cost, shares, limits, campaign="c", occasion="o")
+    arms = draw_arms(
+        ids, equal_chances(value > 0), cost, shares, limits, campaign="c", occasion="o"
+    )
     points = curve(value, cost, 400.0, arms=arms, spent=10.0, earned=-2.0, explored=7)
     here = next(point for point in points if point["budget"] == 400.0)
     plan = serve(value, cost, arms, limits, ties=np.linspace(0, 1, 2_000)).choice

@@ -305,4 +305,4 @@ def test_no_contacts_pass_the_check():
 
 
 def test_the_gap_is_in_standard_errors():
-    assert propensity_gap(np.full(60, 0.5), 100) == pytest.approx(20 / np.sqrt(60 * 2))
+    assert propensity_gap(np.full(60, 0.5), 100) == pytest.approx((60 - 50) / np.sqrt(100 * 0.25))
