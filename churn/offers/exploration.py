@@ -28,6 +28,8 @@ FLOOR = 0.1
 FEWEST = 15.0
 """The least number of customers of a choice set whom exploration is expected to give each offer, or
 equal chances: with fewer, neither its propensities nor its effect could be checked."""
+SETTLED = 0.05
+"""Added to 1 - p: where the best is that certain there is little to find out, and it is drawn."""
 DRAWS, SEED = 4_000, 20_21
 """Draws of the posterior, the same in every plan and independent of those of customers."""
 LARGEST_STAKE = 10.0
@@ -110,14 +112,15 @@ def explore_by_evidence(
 def offer_chances(best: Floats, customers: float, shares: Shares) -> Floats:
     """The chances of k offers and none from their probabilities of being the best, shape (k + 1,).
 
-    In proportion to p (1 - p), above a floor: `FLOOR` of an equal share and `FEWEST` of the
-    customers. "None" is the control of every offer, so it keeps an equal share unless holdout and
-    control supply controls; then as many as sqrt(k) offers suffice, which makes the k comparisons
-    most precise (Dunnett 1955).
+    In proportion to p (1 - p + `SETTLED`), above a floor: `FLOOR` of an equal share and `FEWEST` of
+    the customers. Exploration sampling, p (1 - p), would spend half of the draws on what cannot be
+    the best, once that is known. "None" is the control of every offer, so it keeps an equal share
+    unless holdout and control supply controls; then as many as sqrt(k) offers suffice, which makes
+    the k comparisons most precise (Dunnett 1955).
 
     >>> from churn.offers.arms import Shares
     >>> offer_chances(np.array([0.1, 0.8, 0.1]), 1e6, Shares(holdout=0.2, explore=0.1)).round(2)
-    array([0.27, 0.46, 0.27])
+    array([0.25, 0.49, 0.25])
     """
     offers = len(best) - 1
     free = (1 - shares.holdout) * (1 - shares.control)
@@ -125,7 +128,7 @@ def offer_chances(best: Floats, customers: float, shares: Shares) -> Floats:
     floor = np.full(len(best), equal * _least(offers, customers * explores))
     controls = (explores / np.sqrt(offers) - (1 - free)) / (explores * (1 + 1 / np.sqrt(offers)))
     floor[-1] = min(max(floor[-1], controls), equal)
-    spread = best * (1 - best)
+    spread = best * (1 - best + SETTLED)
     return np.asarray(floor + (1 - floor.sum()) * spread / spread.sum())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from churn.offers.catalogue import NO_OFFER
 from churn.offers.suppression import Suppression
 from churn.results.job_result import Table
 
@@ -99,10 +100,12 @@ def _curve_table(summary: dict[str, Any]) -> Table:
 
 
 def _learning_table(summary: dict[str, Any]) -> Table:
-    """When effects will be known; empty if chance decides nothing."""
-    learning = summary["learning"]
-    known = [one for one in learning if one["assigned"] and one["controls"]]
-    rows = tuple(
+    """When effects will be known, and how likely exploration is to give each offer and none; empty
+    if chance decides nothing.
+    """
+    known = [one for one in summary["learning"] if one["assigned"] and one["controls"]]
+    explores = bool(known) and summary["explore_share"] > 0
+    rows = [
         (
             one["offer_id"],
             f"{100 * one['effect']:+.1f}",
@@ -110,14 +113,27 @@ def _learning_table(summary: dict[str, Any]) -> Table:
             f"{one['controls']:,}",
             "?" if one["plans"] is None else f"{one['plans']:,}",
             _money(one["explored_cost"]),
+            *([_explored(summary, one["offer_id"])] if explores else []),
         )
         for one in known
-    )
+    ]
+    if explores:
+        rows.append((NO_OFFER, *[""] * 5, _explored(summary, NO_OFFER)))
     header = (
         *("offer", "effect expected, points", "given it by chance", "controls"),
         *("plans like this until known", f"explored for, {summary['currency']}"),
+        *(["chance in exploration"] if explores else []),
     )
-    return Table("When average effects will be known (95 % intervals, 80 % power)", header, rows)
+    title = "When average effects will be known (95 % intervals, 80 % power)"
+    return Table(title, header, tuple(rows))
+
+
+def _explored(summary: dict[str, Any], offer: str) -> str:
+    """The chance that exploration gives an offer to a customer who may have it, and why."""
+    chance, best = (summary["exploration"][name][offer] for name in ("chances", "best"))
+    if chance is None:
+        return ""
+    return f"{chance:.0%}, " + ("as any" if best is None else f"best with {best:.0%}")
 
 
 def _groups_table(summary: dict[str, Any]) -> Table:
