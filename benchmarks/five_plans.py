@@ -49,7 +49,13 @@ consent = "required"
 """
 HEADS = (
     *("seed", "plan", "half width, points", "offers sent", "explored", "promised", "earned"),
-    *("by exploring", "cost of exploring", "of a customer sent", "P(lapse) told", "lapsed without an offer"),
+    *(
+        "by exploring",
+        "cost of exploring",
+        "of a customer sent",
+        "P(lapse) told",
+        "lapsed without an offer",
+    ),
 )
 
 

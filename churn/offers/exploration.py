@@ -102,7 +102,7 @@ def explore_by_evidence(
         luck = np.random.default_rng(SEED).standard_normal((DRAWS, sets.shape[1]))
     for number in by_evidence:
         offers = np.flatnonzero(sets[number])
-        p = _probability_of_best(mean[number, offers], error[number, offers], luck[:, offers])
+        p = probability_of_best(mean[number, offers], error[number, offers], luck[:, offers])
         columns = np.r_[offers, sets.shape[1]]
         best[number, columns] = p
         chances[number, columns] = offer_chances(p, sizes[number], shares)
@@ -134,7 +134,8 @@ def offer_chances(best: Floats, customers: float, shares: Shares) -> Floats:
 
 def _least(offers: float, explorers: float) -> float:
     """The least chance of each of so many offers, as a share of an equal one; at most 1."""
-    return min(max(FLOOR, FEWEST * (offers + 1) / explorers), 1.0) if explorers > 0 else 1.0
+    enough = FEWEST * (offers + 1)
+    return max(FLOOR, enough / explorers) if explorers > enough else 1.0
 
 
 def _choice_sets(permitted: Bools) -> tuple[Bools, Ints]:
@@ -167,7 +168,7 @@ def _average_values(
     return mean, error
 
 
-def _probability_of_best(mean: Floats, error: Floats, luck: Floats) -> Floats:
+def probability_of_best(mean: Floats, error: Floats, luck: Floats) -> Floats:
     """P(each of k offers, or none with a value of 0, has the largest value), shape (k + 1,).
 
     Half a draw is added to each, so that nothing is impossible.

@@ -9,6 +9,7 @@ from simulated_shop import AS_OF, copied_shop, simulated_orders, trained_shop
 
 from churn.commands.plan import plan
 from churn.commands.score import score
+from churn.commands.summaries.plans import learning_table
 from churn.errors import ConfigError, DataError
 from churn.offers.plan_table import PLAN_SCHEMA
 from churn.offers.suppression import Suppression
@@ -136,6 +137,25 @@ def test_randomised_shares_and_groups_come_from_the_configuration(shop, tmp_path
     assert (frame["propensity"] > 0).all()
     assert {row["group"] for row in result.metrics["groups"]} >= {"loyal"}
     assert [title for title, _, rows in result.tables if rows][-1] == "Groups"
+    pace = next(one for one in result.tables if one.title.startswith("When average effects"))
+    assert pace.header[-1] == "chance in exploration"
+    assert pace.rows[-1][0] == "none"
+    assert {row[-1] for row in pace.rows} == {f"{1 / len(pace.rows):.0%}, as any"}
+
+
+def test_the_chance_of_exploration_is_told_with_its_reason():
+    chances, best = {"coupon": 0.62, "gift": None, "none": 0.38}, {"coupon": 0.72, "none": 0.28}
+    pace = {"offer_id": "coupon", "effect": 0.02, "assigned": 50, "controls": 20, "plans": 3}
+    summary = {
+        "learning": [{**pace, "explored_cost": 8.0}],
+        "exploration": {"chances": chances, "best": {**best, "gift": None}},
+        "explore_share": 0.1,
+        "currency": "EUR",
+    }
+    table = learning_table(summary)
+    assert table.rows[0][-1] == "62%, best with 72%"
+    assert table.rows[1] == ("none", "", "", "", "", "", "38%, best with 28%")
+    assert "chance in exploration" not in learning_table({**summary, "explore_share": 0.0}).header
 
 
 def test_a_planned_offer_starts_a_cooldown(shop, tmp_path):

@@ -263,6 +263,27 @@ def test_who_explores_gets_offers_by_lot_and_each_row_says_how_likely(plan):
     assert found == pytest.approx(stated)
 
 
+def test_who_explores_hardly_gets_an_offer_known_to_lose_money_and_the_rows_say_so(plan):
+    """Both offers of eligible customers were measured, the small one with a loss."""
+    count, half = 2_000, 0.005
+    mean = np.tile([-0.05, 0.05, 0.0], (count, 1))
+    measured = Effects(mean, mean - half, mean + half, ("measured", "measured", "assumed"))
+    shares = Shares(holdout=0.1, explore=0.5)
+    found = plan(_scores(_average(count)), shares=shares, measured=measured)
+    told = found.summary["exploration"]
+    assert told["chances"]["small"] < 0.03
+    assert told["chances"]["big"] > 0.9
+    assert told["best"]["big"] > 0.99
+    assert told["chances"]["back"] is None
+    rows = found.table.to_pylist()
+    explored = [row for row in rows if row["arm"] == "explore" and row["offer_id"] == "small"]
+    assert 0 < len(explored) < 0.05 * count
+    assert {row["lot"] for row in rows} == {"small+big+none"}
+    stated = {row["offer_id"]: row["propensity"] for row in rows}
+    assert stated["small"] == pytest.approx(0.9 * 0.5 * told["chances"]["small"])
+    assert sum(stated.values()) == pytest.approx(1.0)
+
+
 def test_controls_get_nothing_of_this_campaign_and_say_so(plan):
     table = plan(_scores(_average(200)), shares=Shares(holdout=0.0, control=0.3)).table
     control = table.filter(pc.equal(table["arm"], "control"))

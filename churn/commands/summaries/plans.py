@@ -17,7 +17,7 @@ def plan_tables(summary: dict[str, Any]) -> tuple[Table, ...]:
         _money_table(summary),
         _targeting_table(summary),
         _curve_table(summary),
-        _learning_table(summary),
+        learning_table(summary),
         _groups_table(summary),
     )
 
@@ -99,7 +99,7 @@ def _curve_table(summary: dict[str, Any]) -> Table:
     return Table(title, header, rows)
 
 
-def _learning_table(summary: dict[str, Any]) -> Table:
+def learning_table(summary: dict[str, Any]) -> Table:
     """When effects will be known, and how likely exploration is to give each offer and none; empty
     if chance decides nothing.
     """
