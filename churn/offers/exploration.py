@@ -140,8 +140,13 @@ def _least(offers: float, explorers: float) -> float:
 
 def _choice_sets(permitted: Bools) -> tuple[Bools, Ints]:
     """The distinct rows, and which of them each customer has."""
-    sets, which = np.unique(permitted, axis=0, return_inverse=True)
-    return sets, which.ravel()
+    code = np.zeros(len(permitted), dtype=np.int64)
+    for column in permitted.T:
+        if code.max(initial=0) >= 2**61:
+            code = np.unique(code, return_inverse=True)[1]
+        code = 2 * code + column
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    return permitted[first], which
 
 
 def _average_values(

@@ -90,6 +90,13 @@ def test_without_holdout_and_control_none_keeps_an_equal_share():
     assert found[0, -1] >= 0.25
 
 
+def test_a_catalogue_of_many_offers_keeps_its_choice_sets_apart():
+    permitted = np.random.default_rng(1).random((300, 130)) < 0.5
+    worth = worth_of([0.01] * 130, count=300)
+    found = explore_by_evidence(worth, permitted, np.ones(130), SHARES).chances
+    assert ((found[:, :-1] > 0) == permitted).all()
+
+
 def test_the_evidence_is_told_by_offer():
     permitted = EVERYBODY.copy()
     permitted[:, 2] = False
