@@ -93,10 +93,14 @@ class PanelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ValueSettings:
-    """`[value]`: the share of net spend that is contribution margin."""
+    """`[value]`: the share of net spend that is contribution margin, the years of a customer's
+    remaining life that plans show, and the discount of margins by year.
+    """
 
     __pydantic_config__ = STRICT
     margin_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
+    remaining_years: Annotated[float, Field(ge=0, le=100)] = 3.0
+    discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ LEAST = '[data.orders]\nsource = "orders.csv"\n'
 SECTIONS = {
     "churn": {"horizon_days": 28, "lookback_days": "auto", "min_tenure_days": 7, "lead_days": 1},
     "panel": {"every_days": 14, "cutoffs": 9},
-    "value": {"margin_rate": 0.25},
+    "value": {"margin_rate": 0.25, "remaining_years": 5.0, "discount_rate": 0.0},
     "model": {"directory": "bundles", "seed": 3},
     "tracking": {"uri": "sqlite:///m.db", "experiment": "e", "model_name": "m"},
     "scoring": {"capacity": 50},

@@ -22,6 +22,7 @@ from churn.errors import ConfigError
 from churn.offers.catalogue import GLOBAL_HOLDOUT, NO_OFFER, Offers
 from churn.offers.effects import Effects
 from churn.offers.plan import Plan, plan_offers
+from churn.offers.remaining_life import RemainingLife
 from churn.offers.suppression import Suppression
 from churn.results.job_result import JobResult
 from churn.results.output import check_out, guard_notes, outputs, read_result
@@ -104,6 +105,10 @@ def plan(  # noqa: PLR0913 - the options of the command, each by its own name
                 withdrawn=session.consents.withdrawn(),
                 worklist=owed,
                 customers=listed,
+                remaining_life=RemainingLife(
+                    years=settings.value.remaining_years,
+                    discount_rate=settings.value.discount_rate,
+                ),
             )
             left_out = scored.num_rows - planned.table.num_rows
             rows = planned.table.num_rows

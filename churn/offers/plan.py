@@ -4,7 +4,7 @@ reason; all inputs are read as of the snapshot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ from churn.offers.plan_table import (
     plan_table,
 )
 from churn.offers.preferences import PreferenceMask
+from churn.offers.remaining_life import RemainingLife
 from churn.offers.suppression import Consent, build_gates, suppression_codes
 from churn.offers.targeting import Targeting
 from churn.offers.totals import totals_of
@@ -73,13 +74,14 @@ class OfferPolicy:
     """What a plan may do: its budget, the randomised shares, consent, and limits on groups.
 
     With `consent` "required" an offer needs granted marketing consent on its channel; with
-    "assumed" it must not be refused.
+    "assumed" it must not be refused. `remaining_life` is shown, and decides nothing.
     """
 
     budget: float
     shares: Shares
     consent: Consent = "required"
     groups: GroupRules | None = None
+    remaining_life: RemainingLife = field(default_factory=RemainingLife)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,7 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     withdrawn: pa.Table | None = None,
     worklist: Collection[str] = (),
     customers: Collection[str] | None = None,
+    remaining_life: RemainingLife | None = None,
 ) -> Plan:
     """One offer, or "none" with its code, for every scored customer, within the budget.
 
@@ -133,8 +136,9 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     channel, day) are withdrawals outside the tables; they count regardless of when they were
     received. `measured` replaces the assumed effects of the catalogue. Customers on the `worklist`
     are owed service, like those with an open complaint. With `customers`, the plan is of these
-    alone; effects and redemptions still refer to the means of all scored customers. Raises
-    DataError if the scores are of another date.
+    alone; effects and redemptions still refer to the means of all scored customers.
+    `remaining_life` is that over which the plan's value is shown besides. Raises DataError if the
+    scores are of another date.
     """
     check_type(scores, pa.Table, name="scores", fix="Pass the result of churn.score.")
     check_type(snapshot, Snapshot, name="snapshot", fix="Pass tables.as_of(date).")
@@ -166,7 +170,13 @@ def plan_offers(  # noqa: PLR0913 - the settings of [offers], each by name
     return assign_offers(
         scores,
         offers,
-        OfferPolicy(budget=budget, shares=shares, consent=consent, groups=groups),
+        OfferPolicy(
+            budget=budget,
+            shares=shares,
+            consent=consent,
+            groups=groups,
+            remaining_life=remaining_life or RemainingLife(),
+        ),
         facts,
         as_of=snapshot.as_of,
         currency=snapshot.tables.settings.currency,
@@ -199,7 +209,7 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
     twice, a probability outside 0 to 1 or another currency.
     """
     check_scores(conform(scores, SCORES, what="scores"), currency=currency)
-    known = people_of(scores, facts.people)
+    known, as_given = people_of(scores, facts.people), scores
     scores = conform(scores, SCORES, what="scores")
     ids, shares = scores["customer_id"].to_pylist(), policy.shares
     gates = build_gates(
@@ -263,6 +273,7 @@ def assign_offers(  # noqa: PLR0913 - what a plan is made of, each by its own na
         "targeting": targeting.to_dict(),
         "learning": learning_pace(table, offers, base_rate),
         "exploration": exploration.to_dict([offer.offer_id for offer in offers]),
+        "remaining_life": policy.remaining_life.of_plan(table, as_given),
     }
     return Plan(table, {**summary, **facts_of_plan})
 

@@ -16,6 +16,7 @@ from churn.offers.effects import Effects, log_odds_shift
 from churn.offers.groups import GroupRules
 from churn.offers.plan import CustomerFacts, OfferPolicy, assign_offers
 from churn.offers.plan_table import PLAN_SCHEMA
+from churn.offers.remaining_life import RemainingLife
 
 customers = st.lists(
     st.tuples(
@@ -114,6 +115,18 @@ def test_the_table_has_the_columns_of_the_design():
         "expires_on",
         "intended_offer_id",
     ]
+
+
+def test_the_value_over_the_remaining_life_stands_beside_that_of_the_horizon(plan):
+    """The gain of 6 at a retention of .8, for 13 horizons of 28 days in a year; the cost of 1."""
+    scores = _scores(_average(1), horizon_days=pa.array([28], pa.int32()))
+    life = RemainingLife(years=1.0, discount_rate=0.0)
+    found = plan(scores, remaining_life=life)
+    assert found.summary["expected_value"] == pytest.approx(5.0)
+    expected = 6 * sum(0.8**k for k in range(13)) - 1
+    assert found.summary["remaining_life"]["expected_value"] == pytest.approx(expected)
+    assert found.table.equals(plan(scores).table)  # it decides nothing
+    assert plan(_scores(_average(1))).summary["remaining_life"] is None
 
 
 def test_an_offered_row_carries_its_worth_and_terms(plan):
@@ -468,7 +481,11 @@ def _plan_of(offers, scores, *, run_id="run-1", **changes):
     return assign_offers(
         scores,
         offers,
-        OfferPolicy(**policy, groups=changes.pop("groups", None)),
+        OfferPolicy(
+            **policy,
+            groups=changes.pop("groups", None),
+            remaining_life=changes.pop("remaining_life", RemainingLife()),
+        ),
         CustomerFacts(**changes),
         as_of=date(2024, 2, 28),
         currency="USD",

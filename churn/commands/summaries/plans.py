@@ -58,8 +58,13 @@ def _money_table(summary: dict[str, Any]) -> Table:
     }
     if not summary["explored_cost"]:
         del names["explored_cost"]
-    rows = tuple((label, _money(summary[key])) for key, label in names.items())
-    return Table(f"Money, {summary['currency']}", ("", ""), rows)
+    rows = [(label, _money(summary[key])) for key, label in names.items()]
+    life = summary["remaining_life"]
+    if life is not None:
+        label = f"the same over {life['years']:g} years, if who is retained stays on"
+        after = list(names).index("expected_value") + 1
+        rows.insert(after, (label, _money(life["expected_value"])))
+    return Table(f"Money, {summary['currency']}", ("", ""), tuple(rows))
 
 
 def _targeting_table(summary: dict[str, Any]) -> Table:
