@@ -44,7 +44,7 @@ class RemainingLife:
         one horizon; at least 1, NaN without a probability.
 
         1 + q + q^2 + ... with q = (1 - P(lapse)) x the discount of one horizon, for each whole
-        horizon within the years.
+        horizon within the years, and for one at least.
 
         >>> life = RemainingLife(years=1.0, discount_rate=0.0)
         >>> life.multiple(np.array([1.0, 0.5, 0.0]), horizon_days=91).tolist()
@@ -59,14 +59,16 @@ class RemainingLife:
 
     def of_plan(self, table: pa.Table, scores: pa.Table) -> dict[str, Any] | None:
         """The `expected_value` of a plan's offers over the remaining life, with `years`,
-        `discount_rate` and `horizon_days`, as plain JSON; None if the scores state no horizon.
+        `discount_rate` and `horizon_days`, as plain JSON; None unless the scores state one horizon.
 
         `table` and `scores` have the same customers in the same order.
         """
-        days = scores["horizon_days"].drop_null() if "horizon_days" in scores.column_names else []
-        if not len(days):
+        if "horizon_days" not in scores.column_names:
             return None
-        horizon = int(days[0].as_py())
+        days = scores["horizon_days"].drop_null().unique().to_pylist()
+        if len(days) != 1:
+            return None
+        horizon = int(days[0])
         risk = scores["churn_probability"].to_numpy()
         gain, cost = (table[name].to_numpy() for name in ("expected_gain", "expected_cost"))
         served = gain != 0  # nobody without a probability gets an offer

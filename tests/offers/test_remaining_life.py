@@ -62,10 +62,13 @@ def test_a_plan_counts_each_gain_times_its_multiple_and_each_cost_once():
     }
 
 
-def test_scores_without_a_horizon_have_no_such_value():
+def test_scores_without_one_horizon_have_no_such_value():
     table = pa.table({"expected_gain": [8.0], "expected_cost": [1.0]})
     scores = pa.table({"churn_probability": [0.5]})
     assert RemainingLife().of_plan(table, scores) is None
+    mixed = pa.table({"churn_probability": [0.5, 0.5], "horizon_days": [28, 56]})
+    twice = pa.concat_tables([table, table])
+    assert RemainingLife().of_plan(twice, mixed) is None
     empty = pa.table({"churn_probability": pa.array([], pa.float64()), "horizon_days": []})
     assert RemainingLife().of_plan(table.slice(1), empty) is None
 

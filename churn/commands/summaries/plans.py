@@ -61,7 +61,7 @@ def _money_table(summary: dict[str, Any]) -> Table:
     rows = [(label, _money(summary[key])) for key, label in names.items()]
     life = summary["remaining_life"]
     if life is not None:
-        label = f"the same over {life['years']:g} years, if who is retained stays on"
+        label = f"not on top: the same over {life['years']:g} years, if the retained stay on"
         after = list(names).index("expected_value") + 1
         rows.insert(after, (label, _money(life["expected_value"])))
     return Table(f"Money, {summary['currency']}", ("", ""), tuple(rows))
