@@ -52,7 +52,7 @@ def _money_table(summary: dict[str, Any]) -> Table:
         "expected_cost": "expected cost",
         "explored_cost": "of it for exploration",
         "worst_cost": "cost if everyone redeems",
-        "expected_gain": f"expected gain in margin ({_sources(summary)} effects)",
+        "expected_gain": f"expected gain in margin{_sources(summary)}",
         "expected_value": "expected net value",
         "lambda": "net value of one more unit of budget",
     }
@@ -83,8 +83,11 @@ def _targeting_table(summary: dict[str, Any]) -> Table:
 
 
 def _sources(summary: dict[str, Any]) -> str:
-    *others, last = summary["effect_sources"] or ["assumed"]
-    return f"{', '.join(others)} and {last}" if others else str(last)
+    """Where the effects of the plan's offers come from; nothing without an offer."""
+    if not summary["effect_sources"]:
+        return ""
+    *others, last = summary["effect_sources"]
+    return f" ({', '.join(others)} and {last} effects)" if others else f" ({last} effects)"
 
 
 def _curve_table(summary: dict[str, Any]) -> Table:
