@@ -161,6 +161,6 @@ def test_sigterm_while_it_loads_ends_it(tmp_path):
         except ConnectionRefusedError:
             time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode in (0, 128 + signal.SIGTERM), err
     assert "Traceback" not in err
